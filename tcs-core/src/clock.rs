@@ -1,0 +1,21 @@
+//! The one place where clocks are read.
+//!
+//! Everything pure (`wire`, `fleet`, the supervisor, the dashboard's state) takes `now` as an
+//! argument; the edges get it here. Lints forbid the clocks' own functions elsewhere.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+/// This machine's wall clock. It may be wrong, and it may jump: use it to stamp what is sent and
+/// to show times, never to measure.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub fn wall() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// This machine's monotonic clock, for timers, ages and windows.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,3 @@
+//! `tcsd`: see [`tcs_launcher`].
+
+fn main() {}

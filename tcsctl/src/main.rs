@@ -1,0 +1,3 @@
+//! `tcsctl`: see the library of the same name.
+
+fn main() {}
