@@ -1,1 +1,133 @@
-//! To come.
+//! What travels on NATS, and nothing else. The rules are those of the existing Python fleet.
+//!
+//! **Tolerant reading**: unknown fields are ignored, unknown events kept as [`Event::Other`], a
+//! missing field is absent, a field of a wrong type is dropped and noted. Only a body that is not
+//! JSON, or that names no service, is dropped whole. **Strict writing**: the old console ends its
+//! reading of a stream at a status that is not one of the ten, at `data: null`, at a time that is
+//! not seven integers; our types cannot say such things.
+
+mod envelope;
+mod heartbeat;
+pub mod journal;
+mod registry;
+pub mod rpc;
+mod status;
+mod subject;
+mod timestamp;
+mod tolerant;
+
+pub use envelope::{Envelope, Meta, TRACE_LEVEL};
+pub use heartbeat::HeartbeatMessage;
+pub use journal::{JournalMessage, Level};
+pub use registry::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
+pub use status::{
+    Component, Details, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus, Status, StatusMessage,
+};
+pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects};
+pub use timestamp::Timestamp;
+pub use tolerant::{MAX_TEXT, Notes};
+
+use heartbeat::RawHeartbeat;
+use journal::RawJournal;
+use registry::RawRegistry;
+use status::RawStatus;
+use tolerant::{Field, Take};
+
+/// The longest name of a monitored object that is read, in bytes; NATS could not carry a longer
+/// one in a subject.
+pub const MAX_NAME: usize = 4096;
+
+/// A message, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// From a launcher, about a service.
+    Registry(RegistryMessage),
+    /// From a service, about itself.
+    Status(StatusMessage),
+    /// A sign of life.
+    Heartbeat(HeartbeatMessage),
+    /// A log line.
+    Journal(JournalMessage),
+}
+
+impl Message {
+    /// The monitored object it is about, as the body names it; a journal line names none.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Registry(message) => Some(&message.service_id),
+            Self::Status(message) => Some(&message.name),
+            Self::Heartbeat(message) => Some(&message.service_id),
+            Self::Journal(_) => None,
+        }
+    }
+}
+
+/// A message with what came around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// What it says.
+    pub message: Message,
+    /// Who sent it, and when.
+    pub meta: Meta,
+    /// What had to be left out of it. Not empty `dropped`: count it as malformed.
+    pub notes: Notes,
+}
+
+/// Why a body was dropped whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Neither strict JSON nor Python's.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// An object is expected at the top, with an object `data` in it.
+    #[error("no `data` object in the body")]
+    NoData,
+    /// `service_id` (`name` in a status) is missing, empty, no text or over [`MAX_NAME`] bytes.
+    #[error("names no service: `{field}` is missing or unusable")]
+    NoName {
+        /// The field that should name it.
+        field: &'static str,
+    },
+}
+
+/// Reads the body of a message that came on `subject`.
+pub fn decode(subject: Subject<'_>, body: &[u8]) -> Result<Decoded, DecodeError> {
+    match subject.kind {
+        Kind::Registry => read(body, "service_id", |raw: RawRegistry, notes| {
+            raw.read(subject.event, notes).map(Message::Registry)
+        }),
+        Kind::Status => {
+            read(body, "name", |raw: RawStatus, notes| raw.read(notes).map(Message::Status))
+        }
+        Kind::Heartbeat => read(body, "service_id", |raw: RawHeartbeat, notes| {
+            raw.read(notes).map(Message::Heartbeat)
+        }),
+        Kind::Journal => {
+            read(body, "message", |raw: RawJournal, notes| Some(Message::Journal(raw.read(notes))))
+        }
+    }
+}
+
+fn read<T: Take>(
+    body: &[u8],
+    field: &'static str,
+    message: impl FnOnce(T, &mut Notes) -> Option<Message>,
+) -> Result<Decoded, DecodeError> {
+    let raw = envelope::open::<T>(body)?;
+    let Field::Got(data) = raw.data else { return Err(DecodeError::NoData) };
+    let mut notes = Notes::default();
+    let message = message(data, &mut notes).ok_or(DecodeError::NoName { field })?;
+    let meta = notes.take(raw.meta, "meta").map(|meta| meta.read(&mut notes)).unwrap_or_default();
+    Ok(Decoded { message, meta, notes })
+}
+
+/// A usable name of a monitored object.
+fn object_name(field: Field<String>) -> Option<String> {
+    match field {
+        Field::Got(name) if !name.is_empty() && name.len() <= MAX_NAME => Some(name),
+        Field::Got(_) | Field::Absent | Field::Wrong => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

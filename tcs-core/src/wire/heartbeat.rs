@@ -1,0 +1,85 @@
+//! A sign of life: `<prefix>.heartbeat.<name>`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Timestamp;
+use super::status::{Status, Word, cut_metrics, read_word};
+use super::tolerant::{Field, Notes, take_struct};
+
+/// One heartbeat. Python sends the first three fields.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct HeartbeatMessage {
+    /// The monitored object.
+    pub service_id: String,
+    /// When it was sent, by the sender's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+    /// Its own status, without its components'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// From 1; starts again with the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Seconds since the service started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_seconds: Option<f64>,
+    /// Seconds between two beats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval_seconds: Option<f64>,
+    /// When the next one is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_heartbeat_expected: Option<Timestamp>,
+    /// How late the service's own loop is, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<f64>,
+    /// Number of submonitors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children_count: Option<u64>,
+    /// Light metrics: name to any JSON.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub metrics: Map<String, Value>,
+    /// `launcher` when a launcher beats for a program that does not speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported_by: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawHeartbeat {
+    service_id: Field<String>,
+    timestamp: Field<Timestamp>,
+    status: Field<Word>,
+    sequence: Field<u64>,
+    uptime_seconds: Field<f64>,
+    interval_seconds: Field<f64>,
+    next_heartbeat_expected: Field<Timestamp>,
+    lag_seconds: Field<f64>,
+    children_count: Field<u64>,
+    metrics: Field<Map<String, Value>>,
+    reported_by: Field<String>,
+}
+take_struct!(RawHeartbeat);
+
+impl RawHeartbeat {
+    /// `None` if it names nobody.
+    pub(super) fn read(self, notes: &mut Notes) -> Option<HeartbeatMessage> {
+        let service_id = super::object_name(self.service_id)?;
+        let mut metrics = notes.take(self.metrics, "metrics").unwrap_or_default();
+        cut_metrics(&mut metrics, notes);
+        Some(HeartbeatMessage {
+            service_id,
+            timestamp: notes.take(self.timestamp, "timestamp"),
+            status: read_word(self.status, "status", notes).0,
+            sequence: notes.take(self.sequence, "sequence"),
+            uptime_seconds: notes.take(self.uptime_seconds, "uptime_seconds"),
+            interval_seconds: notes.take(self.interval_seconds, "interval_seconds"),
+            next_heartbeat_expected: notes
+                .take(self.next_heartbeat_expected, "next_heartbeat_expected"),
+            lag_seconds: notes.take(self.lag_seconds, "lag_seconds"),
+            children_count: notes.take(self.children_count, "children_count"),
+            metrics,
+            reported_by: notes.text(self.reported_by, "reported_by"),
+        })
+    }
+}

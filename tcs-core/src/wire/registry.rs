@@ -1,0 +1,421 @@
+//! What a launcher says of a service's life: `<prefix>.registry.<event>.<service id>`.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::Timestamp;
+use super::status::Status;
+use super::tolerant::{Field, Notes, Take, take_struct};
+
+/// One registry event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegistryMessage {
+    /// The service it is about.
+    pub service_id: String,
+    /// When it happened, by the launcher's clock.
+    pub timestamp: Option<Timestamp>,
+    /// The launcher's monitored name.
+    pub parent: Option<String>,
+    /// `<launcher id>.<service type>`
+    pub runner_id: Option<String>,
+    /// Random for each start of a tcsd.
+    pub launcher_run: Option<String>,
+    /// 1, 2, ... through one `launcher_run`; a gap shows a lost event.
+    pub event_seq: Option<u64>,
+    /// Who asked for it, as they claim.
+    pub requested_by: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened to a service. The table in `wire.md`, "Registry events".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Listed in a launcher's configuration.
+    Declared(Declared),
+    /// The runner has started it.
+    Start {
+        /// Host it runs on.
+        hostname: Option<String>,
+        /// Its process; a task's is the launcher's.
+        pid: Option<u32>,
+    },
+    /// Start-up finished.
+    Ready {
+        /// How long it took.
+        startup_duration_seconds: Option<f64>,
+    },
+    /// A stop was asked for.
+    Stopping {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Ended as intended.
+    Stop(Stop),
+    /// Ended by itself, not as intended.
+    Crashed(Crashed),
+    /// Being started again.
+    Restarting {
+        /// From 1.
+        restart_attempt: Option<u32>,
+        /// How many are allowed in the window.
+        max_restarts: Option<Limit>,
+    },
+    /// Given up.
+    Failed {
+        /// `restart_limit_reached`, `restart_failed`, or ours: the error of the start.
+        reason: Option<String>,
+        /// Restarts tried.
+        restart_count: Option<u32>,
+    },
+    /// An event of a name that is not in the table.
+    Other(String),
+}
+
+/// How many restarts are allowed inside the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// This many.
+    Times(u32),
+    /// Any number; null on the wire.
+    Unlimited,
+}
+
+/// Of [`Event::Declared`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Declared {
+    /// `no`, `always`, `on-failure`, `on-abnormal`, or whatever the launcher was given.
+    pub restart_policy: Option<String>,
+    /// Restarts allowed in the window.
+    pub restart_max: Option<Limit>,
+    /// The window in seconds.
+    pub restart_window: Option<f64>,
+    /// Monitored names of other launchers that declare the service too.
+    pub others: Vec<String>,
+    /// What the configuration says it is.
+    pub declared: Option<Declaration>,
+}
+
+/// `declared: {module, kind, enabled}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Declaration {
+    /// Python module, or the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// `rust`, `python` or `program`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// False: listed, and not to be started by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// Of [`Event::Stop`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stop {
+    /// `completed`, `terminated` or `force_killed`.
+    pub reason: Option<String>,
+    /// Negative: the signal.
+    pub exit_code: Option<i32>,
+    /// Seconds it had run.
+    pub uptime_seconds: Option<f64>,
+}
+
+/// Of [`Event::Crashed`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Crashed {
+    /// Negative: the signal.
+    pub exit_code: Option<i32>,
+    /// As declared.
+    pub restart_policy: Option<String>,
+    /// Whether it will be started again.
+    pub will_restart: bool,
+    /// `SIGKILL`.
+    pub signal: Option<String>,
+    /// Text of the error or panic.
+    pub error: Option<String>,
+    /// The attempt to come.
+    pub restart_attempt: Option<u32>,
+    /// Restarts allowed in the window.
+    pub max_restarts: Option<Limit>,
+    /// When it will be started again.
+    pub restart_at: Option<Timestamp>,
+    /// Seconds it had run.
+    pub uptime_seconds: Option<f64>,
+}
+
+impl Event {
+    /// The event's name, which is also a token of its subject.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Declared(_) => "declared",
+            Self::Start { .. } => "start",
+            Self::Ready { .. } => "ready",
+            Self::Stopping { .. } => "stopping",
+            Self::Stop(_) => "stop",
+            Self::Crashed(_) => "crashed",
+            Self::Restarting { .. } => "restarting",
+            Self::Failed { .. } => "failed",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The `status` that goes with the event on the wire.
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Start { .. } | Self::Restarting { .. } => Some(Status::Startup),
+            Self::Stop(_) => Some(Status::Shutdown),
+            Self::Crashed(crashed) if crashed.will_restart => Some(Status::Error),
+            Self::Crashed(_) | Self::Failed { .. } => Some(Status::Failed),
+            Self::Declared(_) | Self::Ready { .. } | Self::Stopping { .. } | Self::Other(_) => None,
+        }
+    }
+}
+
+/// Python's `restart_policy` is whatever YAML gave: unquoted `no` arrives as false.
+#[derive(Debug)]
+struct Policy(String);
+
+impl Take for Policy {
+    fn text(text: &str) -> Option<Self> {
+        Some(Self(text.to_owned()))
+    }
+    fn flag(flag: bool) -> Option<Self> {
+        (!flag).then(|| Self("no".to_owned()))
+    }
+}
+
+/// A limit where null has a meaning of its own: a missing field is `None`.
+#[derive(Debug, Default)]
+struct RawLimit(Option<Field<u32>>);
+
+impl<'de> Deserialize<'de> for RawLimit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Field::deserialize(deserializer).map(|field| Self(Some(field)))
+    }
+}
+
+impl RawLimit {
+    fn read(self, name: &'static str, notes: &mut Notes) -> Option<Limit> {
+        match self.0? {
+            Field::Absent => Some(Limit::Unlimited),
+            field => notes.take(field, name).map(Limit::Times),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRegistry {
+    event: Field<String>,
+    service_id: Field<String>,
+    timestamp: Field<Timestamp>,
+    parent: Field<String>,
+    runner_id: Field<String>,
+    launcher_run: Field<String>,
+    event_seq: Field<u64>,
+    requested_by: Field<String>,
+    status: Field<String>,
+    restart_policy: Field<Policy>,
+    restart_max: RawLimit,
+    restart_window: Field<f64>,
+    others: Field<Vec<String>>,
+    declared: Field<RawDeclaration>,
+    hostname: Field<String>,
+    pid: Field<u32>,
+    startup_duration_seconds: Field<f64>,
+    reason: Field<String>,
+    exit_code: Field<i32>,
+    uptime_seconds: Field<f64>,
+    will_restart: Field<bool>,
+    signal: Field<String>,
+    error: Field<String>,
+    restart_attempt: Field<u32>,
+    max_restarts: RawLimit,
+    restart_at: Field<Timestamp>,
+    restart_count: Field<u32>,
+}
+take_struct!(RawRegistry);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawDeclaration {
+    module: Field<String>,
+    kind: Field<String>,
+    enabled: Field<bool>,
+}
+take_struct!(RawDeclaration);
+
+/// Other launchers kept of one `declared`.
+const MAX_OTHERS: usize = 16;
+
+impl RawRegistry {
+    /// `None` if it names nobody. `subject_event` is used where the body names no event.
+    pub(super) fn read(
+        self,
+        subject_event: Option<&str>,
+        notes: &mut Notes,
+    ) -> Option<RegistryMessage> {
+        let service_id = super::object_name(self.service_id)?;
+        let name = notes
+            .text(self.event, "event")
+            .or_else(|| subject_event.map(str::to_owned))
+            .unwrap_or_default();
+        let policy = notes.take(self.restart_policy, "restart_policy");
+        let restart_policy =
+            policy.and_then(|policy| notes.text(Field::Got(policy.0), "restart_policy"));
+        let event = match name.as_str() {
+            "declared" => Event::Declared(Declared {
+                restart_policy,
+                restart_max: self.restart_max.read("restart_max", notes),
+                restart_window: notes.take(self.restart_window, "restart_window"),
+                others: {
+                    let mut others = notes.take(self.others, "others").unwrap_or_default();
+                    if others.len() > MAX_OTHERS {
+                        others.truncate(MAX_OTHERS);
+                        notes.cut("others");
+                    }
+                    others
+                        .into_iter()
+                        .filter_map(|other| notes.text(Field::Got(other), "others"))
+                        .collect()
+                },
+                declared: notes.take(self.declared, "declared").map(|raw| Declaration {
+                    module: notes.text(raw.module, "declared.module"),
+                    kind: notes.text(raw.kind, "declared.kind"),
+                    enabled: notes.take(raw.enabled, "declared.enabled"),
+                }),
+            }),
+            "start" => Event::Start {
+                hostname: notes.text(self.hostname, "hostname"),
+                pid: notes.take(self.pid, "pid"),
+            },
+            "ready" => Event::Ready {
+                startup_duration_seconds: notes
+                    .take(self.startup_duration_seconds, "startup_duration_seconds"),
+            },
+            "stopping" => Event::Stopping { reason: notes.text(self.reason, "reason") },
+            "stop" => Event::Stop(Stop {
+                reason: notes.text(self.reason, "reason"),
+                exit_code: notes.take(self.exit_code, "exit_code"),
+                uptime_seconds: notes.take(self.uptime_seconds, "uptime_seconds"),
+            }),
+            "crashed" => {
+                // a launcher that forgets the flag still says it with the status
+                let status = notes.text(self.status, "status");
+                Event::Crashed(Crashed {
+                    exit_code: notes.take(self.exit_code, "exit_code"),
+                    restart_policy,
+                    will_restart: notes
+                        .take(self.will_restart, "will_restart")
+                        .unwrap_or(status.as_deref() == Some("error")),
+                    signal: notes.text(self.signal, "signal"),
+                    error: notes.text(self.error, "error"),
+                    restart_attempt: notes.take(self.restart_attempt, "restart_attempt"),
+                    max_restarts: self.max_restarts.read("max_restarts", notes),
+                    restart_at: notes.take(self.restart_at, "restart_at"),
+                    uptime_seconds: notes.take(self.uptime_seconds, "uptime_seconds"),
+                })
+            }
+            "restarting" => Event::Restarting {
+                restart_attempt: notes.take(self.restart_attempt, "restart_attempt"),
+                max_restarts: self.max_restarts.read("max_restarts", notes),
+            },
+            "failed" => Event::Failed {
+                reason: notes.text(self.reason, "reason"),
+                restart_count: notes.take(self.restart_count, "restart_count"),
+            },
+            _ => Event::Other(name),
+        };
+        Some(RegistryMessage {
+            service_id,
+            timestamp: notes.take(self.timestamp, "timestamp"),
+            parent: notes.text(self.parent, "parent"),
+            runner_id: notes.text(self.runner_id, "runner_id"),
+            launcher_run: notes.text(self.launcher_run, "launcher_run"),
+            event_seq: notes.take(self.event_seq, "event_seq"),
+            requested_by: notes.text(self.requested_by, "requested_by"),
+            event,
+        })
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Times(n) => serializer.serialize_u32(*n),
+            Self::Unlimited => serializer.serialize_none(),
+        }
+    }
+}
+
+impl Serialize for RegistryMessage {
+    /// One flat object, in Python's order of fields; what is absent is not written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Flat<M: SerializeMap>(M);
+        impl<M: SerializeMap> Flat<M> {
+            fn some(&mut self, key: &str, value: Option<&impl Serialize>) -> Result<(), M::Error> {
+                value.map_or(Ok(()), |value| self.0.serialize_entry(key, value))
+            }
+        }
+
+        let mut map = Flat(serializer.serialize_map(None)?);
+        map.0.serialize_entry("event", self.event.name())?;
+        map.0.serialize_entry("service_id", &self.service_id)?;
+        map.some("timestamp", self.timestamp.as_ref())?;
+        map.some("status", self.event.status().as_ref())?;
+        match &self.event {
+            Event::Declared(declared) => {
+                map.some("restart_policy", declared.restart_policy.as_ref())?;
+                map.some("restart_max", declared.restart_max.as_ref())?;
+                map.some("restart_window", declared.restart_window.as_ref())?;
+                if !declared.others.is_empty() {
+                    map.0.serialize_entry("others", &declared.others)?;
+                }
+                map.some("declared", declared.declared.as_ref())?;
+            }
+            Event::Start { hostname, pid } => {
+                map.some("hostname", hostname.as_ref())?;
+                map.some("pid", pid.as_ref())?;
+            }
+            Event::Ready { startup_duration_seconds } => {
+                map.some("startup_duration_seconds", startup_duration_seconds.as_ref())?;
+            }
+            Event::Stopping { reason } => map.some("reason", reason.as_ref())?,
+            Event::Stop(stop) => {
+                map.some("reason", stop.reason.as_ref())?;
+                map.some("exit_code", stop.exit_code.as_ref())?;
+                map.some("uptime_seconds", stop.uptime_seconds.as_ref())?;
+            }
+            Event::Crashed(crashed) => {
+                map.some("exit_code", crashed.exit_code.as_ref())?;
+                map.some("restart_policy", crashed.restart_policy.as_ref())?;
+                map.0.serialize_entry("will_restart", &crashed.will_restart)?;
+                map.some("signal", crashed.signal.as_ref())?;
+                map.some("error", crashed.error.as_ref())?;
+                map.some("restart_attempt", crashed.restart_attempt.as_ref())?;
+                // the old console takes a number here, or nothing
+                if let Some(Limit::Times(times)) = crashed.max_restarts {
+                    map.0.serialize_entry("max_restarts", &times)?;
+                }
+                map.some("restart_at", crashed.restart_at.as_ref())?;
+                map.some("uptime_seconds", crashed.uptime_seconds.as_ref())?;
+            }
+            Event::Restarting { restart_attempt, max_restarts } => {
+                map.some("restart_attempt", restart_attempt.as_ref())?;
+                map.some("max_restarts", max_restarts.as_ref())?;
+            }
+            Event::Failed { reason, restart_count } => {
+                map.some("reason", reason.as_ref())?;
+                map.some("restart_count", restart_count.as_ref())?;
+            }
+            Event::Other(_) => {}
+        }
+        map.some("parent", self.parent.as_ref())?;
+        map.some("runner_id", self.runner_id.as_ref())?;
+        map.some("launcher_run", self.launcher_run.as_ref())?;
+        map.some("event_seq", self.event_seq.as_ref())?;
+        map.some("requested_by", self.requested_by.as_ref())?;
+        map.0.end()
+    }
+}
