@@ -1,1 +1,353 @@
-//! To come.
+//! Decides what runs: one state machine a service, without I/O, clock or async.
+//!
+//! The launcher tells it what happened ([`Event`]) and when, and does what it answers
+//! ([`Effect`]), in order; it comes back with [`Event::Tick`] at [`Supervisor::deadline`]. Times
+//! are monotonic, since an arbitrary origin. All of supervision is in here: who may start and stop
+//! in which order ([`order`]), what follows an end ([`policy`]), what each event does to a service
+//! ([`service`]), and who is owed an answer ([`operations`]).
+//!
+//! ```text
+//!  declared ──start──> waiting ──its turn──> spawning ──> starting ──ready──> running
+//!                        ^                      │             │                  │
+//!                        │ delay over           └──────── stopping <──stop───────┤
+//!                        │                                    │                  │ ends by itself
+//!                     backoff <───────── policy ──────────────┼──────────────────┤
+//!                                                             v                  v
+//!                                                          stopped      completed, failed
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+mod deadline;
+mod effect;
+mod event;
+mod operations;
+mod order;
+mod policy;
+mod service;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use effect::{
+    Answer, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason, Success,
+};
+pub use event::{
+    Command, Diff, Event, Exit, Operation, Patience, Report, Run, Ticket, Watchdog, Word,
+};
+pub use spec::{Backoff, Kind, Readiness, Restart, ServiceId, Spec, When};
+
+use operations::{Aim, Known, Operations, Part};
+use service::{By, Out, Service, State};
+
+/// How long a start that is not finished takes a place, and (where it has no limit of its own)
+/// holds up those that come after it.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From one SIGKILL to the next; what survives that long cannot be killed.
+pub const KILL_AGAIN: Duration = Duration::from_secs(5);
+
+/// The launcher's own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Not yet.
+    No,
+    /// Under way; `well` if no wanted service had failed when it began.
+    Going { well: bool },
+    /// All has ended.
+    Done,
+}
+
+/// The supervisor of one launcher.
+#[derive(Debug)]
+pub struct Supervisor {
+    services: BTreeMap<ServiceId, Service>,
+    operations: Operations,
+    /// How many may be starting at the same time.
+    places: usize,
+    next_place: u64,
+    ending: Ending,
+}
+
+/// What is so of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot<'a> {
+    /// Its configuration.
+    pub spec: &'a Spec,
+    /// Where it is.
+    pub phase: Phase,
+    /// Its process, where one runs.
+    pub pid: Option<u32>,
+    /// Since when the run goes on.
+    pub since: Option<Duration>,
+    /// Restarts inside the window.
+    pub restarts: u32,
+    /// When it will be started again.
+    pub restart_at: Option<Duration>,
+    /// How its last run ended: negative for a signal.
+    pub last_code: Option<i32>,
+    /// A stop is decided, and waits for it to be idle or for its turn.
+    pub stop_pending: bool,
+}
+
+/// Where a service is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are the module's")]
+pub enum Phase {
+    Declared,
+    Waiting,
+    Starting,
+    Running,
+    Stopping,
+    Backoff,
+    Stopped,
+    Completed,
+    Failed,
+}
+
+impl Supervisor {
+    /// A supervisor of nothing; at most `places` services (at least one) start at the same time.
+    pub fn new(places: usize) -> Self {
+        Self {
+            services: BTreeMap::new(),
+            operations: Operations::default(),
+            places: places.max(1),
+            next_place: 0,
+            ending: Ending::No,
+        }
+    }
+
+    /// What follows from `event` at `now`, to be done in order.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut out = Out { now, effects: &mut effects };
+        match event {
+            Event::Apply { diff, request } => self.apply(diff, request, &mut out),
+            Event::Request { ticket, operation, id, command } => {
+                self.request(ticket, operation, id, command, &mut out);
+            }
+            Event::Report { id, run, report } => {
+                if let Some(service) = self.services.get_mut(&id).filter(|it| it.run == run) {
+                    service.report(report, &mut out);
+                }
+            }
+            Event::Tick => {
+                for service in self.services.values_mut() {
+                    while let Some(timer) = service.deadlines.take_due(now) {
+                        service.fired(timer, &mut out);
+                    }
+                }
+            }
+            Event::Shutdown => self.shut_down(&mut out),
+        }
+        self.advance(&mut out);
+        effects
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.services.values().filter_map(|service| service.deadlines.next()).min()
+    }
+
+    /// All services, by id.
+    pub fn services(&self) -> impl Iterator<Item = Snapshot<'_>> {
+        self.services.values().map(Service::snapshot)
+    }
+
+    /// One service.
+    pub fn service(&self, id: &str) -> Option<Snapshot<'_>> {
+        self.services.get(id).map(Service::snapshot)
+    }
+
+    /// Does what has become possible.
+    fn advance(&mut self, out: &mut Out<'_>) {
+        loop {
+            let start = order::to_start(&self.services, self.places);
+            let stop = order::to_stop(&self.services);
+            if start.is_empty() && stop.is_empty() {
+                break;
+            }
+            for id in start {
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.spawn(out);
+                }
+            }
+            for id in stop {
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.stop_in_turn(out);
+                }
+            }
+        }
+        self.operations.settle(&self.services, out);
+        self.services.retain(|id, service| {
+            let gone = service.leaving && service.is_at_rest() && !service.remains;
+            if gone {
+                out.effects.push(Effect::Forget { id: id.clone() });
+            }
+            !gone
+        });
+        if let Ending::Going { well } = self.ending
+            && self.services.values().all(Service::is_over)
+        {
+            let well = well && !self.services.values().any(Service::is_unkillable);
+            self.ending = Ending::Done;
+            out.effects.push(Effect::Done { well });
+        }
+    }
+
+    fn request(
+        &mut self,
+        ticket: Ticket,
+        operation: Operation,
+        id: ServiceId,
+        command: Command,
+        out: &mut Out<'_>,
+    ) {
+        if self.operations.is_known(&operation, ticket, out) == Known::Yes {
+            return;
+        }
+        let Some(service) = self.services.get_mut(&id).filter(|service| !service.leaving) else {
+            self.operations.refuse(operation, ticket, Refusal::UnknownService(id), out);
+            return;
+        };
+        let by = Some(&operation.sender);
+        let part = match command {
+            Command::Start | Command::Restart(_) if self.ending != Ending::No => {
+                self.operations.refuse(operation, ticket, Refusal::ShuttingDown, out);
+                return;
+            }
+            Command::Start => {
+                let aim = Aim::Up(service.run_before_next());
+                Part::new(id, aim, service.start(by))
+            }
+            // all stop already, each in its turn
+            Command::Stop(_) if self.ending != Ending::No => {
+                Part::new(id, Aim::Down(service.run), false)
+            }
+            Command::Stop(patience) => {
+                let aim = Aim::Down(service.run);
+                Part::new(id, aim, service.stop(StopReason::Requested, patience, by, out))
+            }
+            Command::Restart(patience) => {
+                let aim = Aim::Up(service.run);
+                service.restart(StopReason::Restart, patience, by, out);
+                Part::new(id, aim, true)
+            }
+        };
+        self.operations.wait(operation, ticket, vec![part], false);
+    }
+
+    fn apply(&mut self, diff: Diff, request: Option<(Ticket, Operation)>, out: &mut Out<'_>) {
+        if let Some((ticket, operation)) = &request {
+            if self.operations.is_known(operation, *ticket, out) == Known::Yes {
+                return;
+            }
+            if self.ending != Ending::No {
+                let refusal = Refusal::ShuttingDown;
+                self.operations.refuse(operation.clone(), *ticket, refusal, out);
+                return;
+            }
+        }
+        if self.ending != Ending::No {
+            return;
+        }
+        let by = request.as_ref().map(|(_, operation)| &operation.sender);
+        let mut parts = Vec::new();
+        for id in diff.removed {
+            if let Some(service) = self.services.get_mut(&id) {
+                let aim = Aim::Down(service.run);
+                let changed = service.stop(StopReason::Reload, Patience::Now, by, out);
+                service.leaving = true;
+                parts.push(Part::new(id, aim, changed));
+            }
+        }
+        for spec in diff.updated {
+            if let Some(service) = self.services.get_mut(&spec.id) {
+                parts.push(Part::new(spec.id.clone(), Aim::Nothing, true));
+                service.spec = spec;
+                service.declare(out);
+            }
+        }
+        for spec in diff.restarted {
+            parts.push(self.replace(spec, by, out));
+        }
+        for spec in diff.added {
+            parts.push(self.add(spec, by, out));
+        }
+        if let Some((ticket, operation)) = request {
+            self.operations.wait(operation, ticket, parts, true);
+        }
+    }
+
+    fn add(&mut self, spec: Spec, by: By<'_>, out: &mut Out<'_>) -> Part {
+        if self.services.contains_key(&spec.id) {
+            return self.replace(spec, by, out);
+        }
+        let id = spec.id.clone();
+        let mut service = Service::new(spec, self.next_place);
+        self.next_place += 1;
+        service.declare(out);
+        let aim = if service.spec.enabled { Aim::Up(service.run) } else { Aim::Nothing };
+        if service.spec.enabled {
+            service.start(by);
+        }
+        self.services.insert(id.clone(), service);
+        Part::new(id, aim, true)
+    }
+
+    /// Gives a service its new definition, and what runs of the old one's place to it.
+    fn replace(&mut self, spec: Spec, by: By<'_>, out: &mut Out<'_>) -> Part {
+        let id = spec.id.clone();
+        let Some(service) = self.services.get_mut(&id) else { return self.add(spec, by, out) };
+        let comes_back = std::mem::replace(&mut service.leaving, false) || !service.spec.enabled;
+        service.spec = spec;
+        service.declare(out);
+        let before = service.run;
+        if comes_back && service.spec.enabled && !service.wanted {
+            service.start(by);
+            return Part::new(id, Aim::Up(before), true);
+        }
+        let aim = match service.state {
+            // stopped by somebody, or done: that a definition has changed is no reason to start it
+            State::Declared | State::Stopped | State::Completed => Aim::Nothing,
+            State::Waiting { .. }
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {
+                if !service.spec.enabled {
+                    service.stop(StopReason::Reload, Patience::Now, by, out);
+                    Aim::Down(before)
+                } else if !service.wanted {
+                    // somebody asked for a stop, and has it
+                    Aim::Down(before)
+                } else {
+                    service.restart(StopReason::Reload, Patience::Now, by, out);
+                    Aim::Up(before)
+                }
+            }
+        };
+        Part::new(id, aim, true)
+    }
+
+    fn shut_down(&mut self, out: &mut Out<'_>) {
+        match self.ending {
+            Ending::No => {
+                let well = !self.services.values().any(Service::has_failed);
+                self.ending = Ending::Going { well };
+                for service in self.services.values_mut() {
+                    service.shut_down(out);
+                }
+            }
+            Ending::Going { .. } => {
+                for service in self.services.values_mut() {
+                    service.force(out);
+                }
+            }
+            Ending::Done => {}
+        }
+    }
+}

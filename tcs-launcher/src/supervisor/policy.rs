@@ -1,0 +1,230 @@
+//! Whether a service is started again, and when. Times are monotonic: a wall clock that jumps
+//! moves nothing here.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::spec::{Kind, Restart, When};
+
+/// Restarts remembered of one service: enough for any limit that makes sense.
+const REMEMBERED: usize = 4096;
+
+/// What an end that nobody asked for amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    code: i32,
+    fault: Fault,
+}
+
+/// What, beside the code, says that a run has failed. A code of 0 does not excuse it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing does.
+    None,
+    /// The service's own last status.
+    Said,
+    /// We ended it because it did not get ready, or hung.
+    Ours,
+}
+
+impl End {
+    pub(super) fn new(code: i32, fault: Fault) -> Self {
+        Self { code, fault }
+    }
+
+    pub(super) fn is_failure(self) -> bool {
+        self.code != 0 || self.fault != Fault::None
+    }
+
+    fn is_abnormal(self) -> bool {
+        self.code < 0 || self.code > 128 || self.fault == Fault::Ours
+    }
+
+    fn is_answered_by(self, when: When) -> bool {
+        match when {
+            When::No => false,
+            When::Always => true,
+            When::OnFailure => self.is_failure(),
+            When::OnAbnormal => self.is_abnormal(),
+        }
+    }
+}
+
+/// What follows an end that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It had done its work.
+    Completed,
+    /// It is started again.
+    Restart {
+        /// From 1.
+        attempt: u32,
+        /// After this time.
+        delay: Duration,
+    },
+    /// It would be, but for the limit.
+    GiveUp,
+    /// The policy does not answer this end.
+    Leave,
+}
+
+/// The restarts of one service since somebody last asked for a start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    restarts: VecDeque<Duration>,
+    /// Crashes in a row, none after a run as long as the window: what the back-off grows with.
+    streak: u32,
+}
+
+impl History {
+    /// Decides on an end at `now` after a run of `uptime`.
+    pub(super) fn judge(
+        &mut self,
+        restart: &Restart,
+        kind: Kind,
+        end: End,
+        uptime: Duration,
+        now: Duration,
+    ) -> Verdict {
+        if !end.is_answered_by(restart.when) {
+            return match kind {
+                Kind::MayEnd if !end.is_failure() => Verdict::Completed,
+                Kind::MayEnd | Kind::Permanent => Verdict::Leave,
+            };
+        }
+        self.forget_before(now.saturating_sub(restart.window));
+        if restart.limit.is_some_and(|limit| self.count() >= limit.get()) {
+            return Verdict::GiveUp;
+        }
+        self.streak = if uptime >= restart.window { 1 } else { self.streak.saturating_add(1) };
+        Verdict::Restart { attempt: self.count() + 1, delay: delay(restart, self.streak) }
+    }
+
+    /// A restart happens now.
+    pub(super) fn restarted(&mut self, now: Duration) {
+        self.restarts.push_back(now);
+        if self.restarts.len() > REMEMBERED {
+            self.restarts.pop_front();
+        }
+    }
+
+    /// Restarts inside the window, as it was at the last judgement.
+    pub(super) fn count(&self) -> u32 {
+        self.restarts.len() as u32
+    }
+
+    fn forget_before(&mut self, start: Duration) {
+        while self.restarts.front().is_some_and(|&at| at < start) {
+            self.restarts.pop_front();
+        }
+    }
+}
+
+fn delay(restart: &Restart, streak: u32) -> Duration {
+    let Some(backoff) = restart.backoff else { return restart.delay };
+    let times = backoff.factor.max(1.0).powf(f64::from(streak.saturating_sub(1)));
+    let longest = backoff.max.max(restart.delay);
+    Duration::try_from_secs_f64(restart.delay.as_secs_f64() * times)
+        .map_or(longest, |delay| delay.min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::supervisor::Backoff;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn restart(when: When, limit: u32) -> Restart {
+        Restart { when, delay: s(5), limit: NonZeroU32::new(limit), window: s(60), backoff: None }
+    }
+
+    #[test]
+    fn each_policy_answers_the_ends_it_names() {
+        use Verdict::{Completed, Leave};
+        let again = Verdict::Restart { attempt: 1, delay: s(5) };
+        let table = [
+            // code, fault | no, always, on-failure, on-abnormal (of what may end)
+            (0, Fault::None, [Completed, again, Completed, Completed]),
+            (0, Fault::Said, [Leave, again, again, Leave]),
+            (0, Fault::Ours, [Leave, again, again, again]),
+            (1, Fault::None, [Leave, again, again, Leave]),
+            (128, Fault::None, [Leave, again, again, Leave]),
+            (129, Fault::None, [Leave, again, again, again]),
+            (137, Fault::None, [Leave, again, again, again]),
+            (-9, Fault::None, [Leave, again, again, again]),
+            (-15, Fault::None, [Leave, again, again, again]),
+        ];
+        for (code, fault, expected) in table {
+            let whens = [When::No, When::Always, When::OnFailure, When::OnAbnormal];
+            for (when, expected) in whens.into_iter().zip(expected) {
+                let judge = |kind| {
+                    let end = End::new(code, fault);
+                    History::default().judge(&restart(when, 2), kind, end, s(1), s(100))
+                };
+                assert_eq!(judge(Kind::MayEnd), expected, "{code} {fault:?} {when:?}");
+                let permanent = if expected == Completed { Leave } else { expected };
+                assert_eq!(judge(Kind::Permanent), permanent, "{code} {fault:?} {when:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_counts_restarts_inside_the_window() {
+        let mut history = History::default();
+        let policy = restart(When::Always, 2);
+        let mut crash = |at| history_step(&mut history, &policy, s(at));
+        assert_eq!(crash(10), Some(1));
+        assert_eq!(crash(20), Some(2));
+        assert_eq!(crash(30), None, "two restarts inside 60 s");
+        assert_eq!(crash(71), Some(2), "the one at 10 is out of the window");
+    }
+
+    /// A crash at `now`, restarted at once if it may be.
+    fn history_step(history: &mut History, policy: &Restart, now: Duration) -> Option<u32> {
+        match history.judge(policy, Kind::Permanent, End::new(1, Fault::None), s(1), now) {
+            Verdict::Restart { attempt, .. } => {
+                history.restarted(now);
+                Some(attempt)
+            }
+            Verdict::Completed | Verdict::GiveUp | Verdict::Leave => None,
+        }
+    }
+
+    #[test]
+    fn a_back_off_grows_to_its_cap_and_a_long_run_resets_it() {
+        let backoff = Some(Backoff { factor: 2.0, max: s(30) });
+        let policy = Restart { backoff, ..restart(When::Always, 0) };
+        let mut history = History::default();
+        let mut delay_after = |uptime| match history.judge(
+            &policy,
+            Kind::Permanent,
+            End::new(1, Fault::None),
+            uptime,
+            s(1000),
+        ) {
+            Verdict::Restart { delay, .. } => delay,
+            other => panic!("{other:?}"),
+        };
+        let delays: Vec<_> = (0..5).map(|_| delay_after(s(1)).as_secs()).collect();
+        assert_eq!(delays, [5, 10, 20, 30, 30]);
+        assert_eq!(delay_after(s(60)), s(5));
+        assert_eq!(delay_after(s(1)), s(10));
+    }
+
+    #[test]
+    fn no_factor_and_no_number_of_crashes_breaks_the_delay() {
+        for factor in [0.0, -3.0, 1.0, 1e300, f64::INFINITY, f64::NAN] {
+            let backoff = Some(Backoff { factor, max: s(30) });
+            let policy = Restart { backoff, ..restart(When::Always, 0) };
+            for streak in [1, 2, 1000, u32::MAX] {
+                let delay = delay(&policy, streak);
+                assert!((s(5)..=s(30)).contains(&delay), "{factor} {streak}: {delay:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! One service: its state, and what each event does to it.
+//!
+//! Two facts stand beside the state. `wanted` is what people want (up or down), and outlives any
+//! state. `remains` says that the last run has ended while something that it started may still be
+//! there: a crash is published at once, but nothing new is started on top of the old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deadline::{Deadlines, Timer};
+use super::effect::{Effect, Lifecycle, StopReason};
+use super::event::{Run, Word};
+use super::policy::History;
+use super::spec::Spec;
+use super::{Phase, Snapshot};
+
+mod reports;
+mod requests;
+
+/// Where a service is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    /// Configured, and never asked to run.
+    Declared,
+    /// To be started as soon as order, a free place and what remains of its last run allow.
+    Waiting {
+        /// Which restart after a crash; 0 if it is none.
+        attempt: u32,
+    },
+    /// The runner has been asked, and has not answered.
+    Spawning { attempt: u32 },
+    /// Started, not ready yet.
+    Starting { live: Live, attempt: u32 },
+    /// Up.
+    Running { live: Live },
+    /// Told to end; `live` is `None` while the runner has not even said that it runs.
+    Stopping { live: Option<Live>, reason: StopReason },
+    /// Crashed, and waiting for its restart.
+    Backoff { attempt: u32 },
+    /// Ended because somebody asked.
+    Stopped,
+    /// Ended by itself, its work done.
+    Completed,
+    /// Ended by itself, and left so.
+    Failed,
+}
+
+/// What is known of a run that is going on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Live {
+    pub(super) pid: Option<u32>,
+    pub(super) since: Duration,
+    word: Word,
+    message: Option<String>,
+}
+
+/// A stop that is decided, and waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    /// For the service to be idle.
+    WhenIdle(StopReason),
+    /// For those that were started after it to be down: the launcher ends.
+    InTurn,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Last {
+    pub(super) code: Option<i32>,
+    pub(super) error: Option<String>,
+    /// It never ran: `error` says why.
+    pub(super) not_started: bool,
+}
+
+/// Where effects go, and the time.
+pub(super) struct Out<'a> {
+    pub(super) now: Duration,
+    pub(super) effects: &'a mut Vec<Effect>,
+}
+
+/// Who asked.
+pub(super) type By<'a> = Option<&'a Arc<str>>;
+
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    pub(super) spec: Spec,
+    /// Place in the configuration: decides where level and `after` do not.
+    pub(super) place: u64,
+    pub(super) state: State,
+    /// The latest run, going on or ended; 0 before the first.
+    pub(super) run: Run,
+    pub(super) wanted: bool,
+    /// Somebody asked for another run after the present one.
+    again: bool,
+    pub(super) later: Option<Later>,
+    pub(super) remains: bool,
+    /// No longer configured: to be forgotten once nothing of it is left.
+    pub(super) leaving: bool,
+    /// The present run, or what remains of it, has been sent SIGKILL.
+    killed: bool,
+    /// And is still there long after: it hangs in the kernel.
+    unkillable: bool,
+    /// To be killed as soon as it is there.
+    hurried: bool,
+    pub(super) history: History,
+    pub(super) deadlines: Deadlines,
+    pub(super) asked_by: Option<Arc<str>>,
+    pub(super) last: Last,
+}
+
+impl Service {
+    pub(super) fn new(spec: Spec, place: u64) -> Self {
+        Self {
+            spec,
+            place,
+            state: State::Declared,
+            run: Run(0),
+            wanted: false,
+            again: false,
+            later: None,
+            remains: false,
+            leaving: false,
+            killed: false,
+            unkillable: false,
+            hurried: false,
+            history: History::default(),
+            deadlines: Deadlines::default(),
+            asked_by: None,
+            last: Last::default(),
+        }
+    }
+
+    /// No run is going on, and none is on its way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        match self.state {
+            State::Declared | State::Stopped | State::Completed | State::Failed => true,
+            State::Waiting { .. }
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. } => false,
+        }
+    }
+
+    /// SIGKILL has not helped.
+    pub(super) fn is_unkillable(&self) -> bool {
+        self.unkillable
+    }
+
+    /// At rest with nothing left of it, or nothing that we could end.
+    pub(super) fn is_over(&self) -> bool {
+        (self.is_at_rest() && !self.remains) || self.unkillable
+    }
+
+    /// Another run is to follow the present one, because somebody asked.
+    pub(super) fn comes_again(&self) -> bool {
+        self.again
+    }
+
+    /// Wanted, and down or coming back because it crashed or could not be started.
+    pub(super) fn has_failed(&self) -> bool {
+        self.wanted
+            && match self.state {
+                State::Failed | State::Backoff { .. } | State::Waiting { attempt: 1.. } => true,
+                State::Declared
+                | State::Waiting { attempt: 0 }
+                | State::Spawning { .. }
+                | State::Starting { .. }
+                | State::Running { .. }
+                | State::Stopping { .. }
+                | State::Stopped
+                | State::Completed => false,
+            }
+    }
+
+    /// The run before the one that a start asked for now would lead to, or has led to.
+    pub(super) fn run_before_next(&self) -> Run {
+        match self.state {
+            State::Spawning { .. } | State::Starting { .. } | State::Running { .. } => {
+                Run(self.run.0 - 1)
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => self.run,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot<'_> {
+        let (phase, live) = match &self.state {
+            State::Declared => (Phase::Declared, None),
+            State::Waiting { .. } => (Phase::Waiting, None),
+            State::Spawning { .. } => (Phase::Starting, None),
+            State::Starting { live, .. } => (Phase::Starting, Some(live)),
+            State::Running { live } => (Phase::Running, Some(live)),
+            State::Stopping { live, .. } => (Phase::Stopping, live.as_ref()),
+            State::Backoff { .. } => (Phase::Backoff, None),
+            State::Stopped => (Phase::Stopped, None),
+            State::Completed => (Phase::Completed, None),
+            State::Failed => (Phase::Failed, None),
+        };
+        Snapshot {
+            spec: &self.spec,
+            phase,
+            pid: live.and_then(|live| live.pid),
+            since: live.map(|live| live.since),
+            restarts: self.history.count(),
+            restart_at: self.deadlines.at(Timer::Restart),
+            last_code: self.last.code,
+            stop_pending: self.later.is_some(),
+        }
+    }
+
+    fn limit(&self) -> Option<u32> {
+        self.spec.restart.limit.map(std::num::NonZeroU32::get)
+    }
+
+    pub(super) fn declare(&self, out: &mut Out<'_>) {
+        let (id, event) = (self.spec.id.clone(), Lifecycle::Declared);
+        out.effects.push(Effect::Publish { id, event, requested_by: None });
+    }
+
+    pub(super) fn publish(&self, event: Lifecycle, out: &mut Out<'_>) {
+        let requested_by = self.asked_by.clone();
+        out.effects.push(Effect::Publish { id: self.spec.id.clone(), event, requested_by });
+    }
+}

@@ -1,0 +1,303 @@
+//! What a runner's words and the timers do to a service.
+
+use std::time::Duration;
+
+use super::super::PATIENCE;
+use super::super::deadline::Timer;
+use super::super::effect::{EndReason, FailReason, Lifecycle, StopReason};
+use super::super::event::{Exit, Patience, Report, Watchdog, Word};
+use super::super::policy::{End, Fault, Verdict};
+use super::super::spec::Readiness;
+use super::{Last, Later, Live, Out, Service, State};
+
+const SIGKILL: i32 = 9;
+
+impl Service {
+    /// A runner's word on the latest run.
+    pub(in crate::supervisor) fn report(&mut self, report: Report, out: &mut Out<'_>) {
+        match report {
+            Report::Spawned { pid } => self.spawned(pid, out),
+            Report::NotSpawned { error, transient } => self.not_spawned(error, transient, out),
+            Report::Ready => self.ready(out),
+            Report::Said { word, message } => self.said(word, message, out),
+            Report::Watchdog(watchdog) => self.watchdog(watchdog, out),
+            Report::Exited(exit) => self.exited(&exit, out),
+            Report::Cleared => self.cleared(),
+        }
+    }
+
+    /// A timer's time has come.
+    pub(in crate::supervisor) fn fired(&mut self, timer: Timer, out: &mut Out<'_>) {
+        match timer {
+            Timer::Ready => self.end(StopReason::NotReady, Patience::Now, out),
+            Timer::Watchdog => self.end(StopReason::Watchdog, Patience::Now, out),
+            // that it is no longer armed is what `order` looks at
+            Timer::Patience => {}
+            Timer::Idle => {
+                if let Some(Later::WhenIdle(reason)) = self.later {
+                    self.end(reason, Patience::Now, out);
+                }
+            }
+            Timer::Kill => {
+                self.unkillable = self.killed;
+                self.kill(out);
+            }
+            Timer::Restart => {
+                if let State::Backoff { attempt } = self.state {
+                    self.state = State::Waiting { attempt };
+                }
+            }
+        }
+    }
+
+    fn spawned(&mut self, pid: Option<u32>, out: &mut Out<'_>) {
+        let live = Live { pid, since: out.now, word: Word::Other, message: None };
+        match self.state {
+            State::Spawning { attempt } => {
+                self.state = State::Starting { live, attempt };
+                self.publish(Lifecycle::Start { pid }, out);
+                match self.spec.readiness {
+                    Readiness::AtOnce => self.ready(out),
+                    Readiness::Reported => {
+                        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
+                    }
+                    Readiness::Within(limit) => {
+                        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
+                        self.deadlines.arm(Timer::Ready, limit, out.now);
+                    }
+                }
+            }
+            State::Stopping { live: None, reason } => {
+                self.state = State::Stopping { live: Some(live), reason };
+                self.publish(Lifecycle::Start { pid }, out);
+                self.signal_stop(reason, out);
+                if self.hurried {
+                    self.kill(out);
+                }
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { live: Some(_), .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => {}
+        }
+    }
+
+    fn not_spawned(&mut self, error: String, transient: bool, out: &mut Out<'_>) {
+        match self.state {
+            State::Spawning { .. } => {
+                let code = None;
+                self.last = Last { code, error: Some(error.clone()), not_started: true };
+                if transient {
+                    let end = End::new(1, Fault::None);
+                    self.crashed(end, code, Some(error), Duration::ZERO, out);
+                } else {
+                    self.asked_by = None;
+                    self.state = State::Failed;
+                    let restarts = self.history.count();
+                    let reason = FailReason::NotStarted(error);
+                    self.publish(Lifecycle::Failed { reason, restarts }, out);
+                }
+            }
+            State::Stopping { live: None, .. } => {
+                self.last = Last { code: None, error: Some(error), not_started: true };
+                let reason = EndReason::Terminated;
+                self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
+                self.settle();
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { live: Some(_), .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => {}
+        }
+    }
+
+    fn ready(&mut self, out: &mut Out<'_>) {
+        if let State::Starting { live, .. } = &self.state {
+            let live = live.clone();
+            let took = out.now.saturating_sub(live.since);
+            self.deadlines.cancel(Timer::Ready);
+            self.deadlines.cancel(Timer::Patience);
+            self.state = State::Running { live };
+            self.publish(Lifecycle::Ready { took }, out);
+        }
+    }
+
+    fn said(&mut self, word: Word, message: Option<String>, out: &mut Out<'_>) {
+        if let State::Starting { live, .. }
+        | State::Running { live }
+        | State::Stopping { live: Some(live), .. } = &mut self.state
+        {
+            live.word = word;
+            live.message = message;
+        }
+        if let Some(Later::WhenIdle(reason)) = self.later
+            && word != Word::Busy
+        {
+            self.end(reason, Patience::Now, out);
+        }
+    }
+
+    fn watchdog(&mut self, watchdog: Watchdog, out: &mut Out<'_>) {
+        if !matches!(self.state, State::Starting { .. } | State::Running { .. }) {
+            return;
+        }
+        match watchdog {
+            Watchdog::Every(Duration::ZERO) => self.deadlines.cancel(Timer::Watchdog),
+            Watchdog::Every(length) => self.deadlines.arm(Timer::Watchdog, length, out.now),
+            Watchdog::Alive => {
+                if let Some(length) = self.deadlines.length(Timer::Watchdog) {
+                    self.deadlines.arm(Timer::Watchdog, length, out.now);
+                }
+            }
+            Watchdog::Trigger => self.end(StopReason::Watchdog, Patience::Now, out),
+        }
+    }
+
+    fn exited(&mut self, exit: &Exit, out: &mut Out<'_>) {
+        let (live, reason) = match &self.state {
+            State::Starting { live, .. } | State::Running { live } => (Some(live.clone()), None),
+            State::Spawning { .. } => (None, None),
+            State::Stopping { live, reason } => (live.clone(), Some(*reason)),
+            State::Declared
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => return,
+        };
+        for timer in [Timer::Ready, Timer::Patience, Timer::Watchdog] {
+            self.deadlines.cancel(timer);
+        }
+        self.remains = true;
+        if !self.deadlines.is_armed(Timer::Kill) {
+            self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
+        }
+        let since = live.as_ref().map_or(out.now, |live| live.since);
+        let uptime = out.now.saturating_sub(since);
+        let code = Some(exit.code);
+        let (error, fault) = self.fault(exit, live, reason);
+        self.last = Last { code, error: error.clone(), not_started: false };
+        let end = End::new(exit.code, fault);
+        let asked = match reason {
+            Some(reason) => !reason.is_failure(),
+            // a stop that waits for its time: a good end is the one that was asked for
+            None => self.later.is_some() && !end.is_failure(),
+        };
+        self.drop_later();
+        if asked {
+            let killed = self.killed && exit.code == -SIGKILL;
+            let reason = if killed { EndReason::ForceKilled } else { EndReason::Terminated };
+            self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
+            self.settle();
+        } else {
+            self.crashed(end, code, error, uptime, out);
+        }
+    }
+
+    /// What, beside its code, says that the run has failed.
+    fn fault(
+        &self,
+        exit: &Exit,
+        live: Option<Live>,
+        reason: Option<StopReason>,
+    ) -> (Option<String>, Fault) {
+        match (reason, live) {
+            (Some(StopReason::NotReady), _) => (Some(self.not_ready()), Fault::Ours),
+            (Some(StopReason::Watchdog), _) => {
+                (Some("the watchdog was not served in time".to_owned()), Fault::Ours)
+            }
+            (None, Some(Live { word: Word::Failed, message, .. })) => {
+                let error = exit.error.clone().or(message);
+                (
+                    Some(error.unwrap_or_else(|| "its last status was a failure".to_owned())),
+                    Fault::Said,
+                )
+            }
+            (
+                None
+                | Some(
+                    StopReason::Requested
+                    | StopReason::Restart
+                    | StopReason::Reload
+                    | StopReason::Shutdown,
+                ),
+                _,
+            ) => (exit.error.clone(), Fault::None),
+        }
+    }
+
+    fn not_ready(&self) -> String {
+        match self.spec.readiness {
+            Readiness::Within(limit) => format!("not ready within {} s", limit.as_secs_f64()),
+            Readiness::AtOnce | Readiness::Reported => "not ready in time".to_owned(),
+        }
+    }
+
+    fn cleared(&mut self) {
+        if self.remains {
+            self.remains = false;
+            self.killed = false;
+            self.unkillable = false;
+            self.deadlines.cancel(Timer::Kill);
+        }
+    }
+
+    /// An end that nobody asked for, or a start that did not come off and may the next time.
+    fn crashed(
+        &mut self,
+        end: End,
+        code: Option<i32>,
+        error: Option<String>,
+        uptime: Duration,
+        out: &mut Out<'_>,
+    ) {
+        self.asked_by = None;
+        let verdict = if !self.wanted {
+            Verdict::Leave
+        } else if self.again {
+            Verdict::Restart { attempt: self.history.count() + 1, delay: Duration::ZERO }
+        } else {
+            self.history.judge(&self.spec.restart, self.spec.kind, end, uptime, out.now)
+        };
+        let (state, restart) = match verdict {
+            Verdict::Completed => {
+                self.state = State::Completed;
+                let reason = EndReason::Completed;
+                self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
+                return;
+            }
+            Verdict::Restart { attempt, delay } => {
+                self.deadlines.arm(Timer::Restart, delay, out.now);
+                (State::Backoff { attempt }, Some((attempt, delay)))
+            }
+            Verdict::GiveUp | Verdict::Leave => (State::Failed, None),
+        };
+        self.state = state;
+        let limit = self.limit();
+        self.publish(Lifecycle::Crashed { code, error, restart, limit, uptime }, out);
+        if verdict == Verdict::GiveUp {
+            let reason = FailReason::LimitReached;
+            self.publish(Lifecycle::Failed { reason, restarts: self.history.count() }, out);
+        }
+    }
+
+    /// An end that was asked for: rest, or the next run.
+    fn settle(&mut self) {
+        if self.again {
+            let by = self.asked_by.take();
+            self.wait_for_start(by.as_ref());
+        } else {
+            self.state = State::Stopped;
+        }
+    }
+}

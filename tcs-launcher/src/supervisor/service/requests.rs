@@ -1,0 +1,220 @@
+//! What people, the configuration and the launcher's own end do to a service.
+
+use super::super::KILL_AGAIN;
+use super::super::deadline::Timer;
+use super::super::effect::{Effect, EndReason, Lifecycle, StopReason};
+use super::super::event::{Patience, Run, Word};
+use super::super::policy::History;
+use super::{By, Later, Out, Service, State};
+
+impl Service {
+    /// Somebody, or the configuration, wants it up. Returns whether that changes anything.
+    pub(in crate::supervisor) fn start(&mut self, by: By<'_>) -> bool {
+        let was_wanted = std::mem::replace(&mut self.wanted, true);
+        match self.state {
+            State::Declared
+            | State::Stopped
+            | State::Completed
+            | State::Failed
+            | State::Backoff { .. } => {
+                self.deadlines.cancel(Timer::Restart);
+                self.wait_for_start(by);
+                true
+            }
+            State::Waiting { .. } => {
+                self.wait_for_start(by);
+                false
+            }
+            State::Spawning { .. } | State::Starting { .. } | State::Running { .. } => {
+                if !was_wanted {
+                    self.asked_by = by.cloned();
+                    self.drop_later();
+                }
+                !was_wanted
+            }
+            State::Stopping { .. } => {
+                self.again = true;
+                self.asked_by = by.cloned();
+                !was_wanted
+            }
+        }
+    }
+
+    pub(in crate::supervisor) fn wait_for_start(&mut self, by: By<'_>) {
+        self.history = History::default();
+        self.asked_by = by.cloned();
+        self.state = State::Waiting { attempt: 0 };
+    }
+
+    /// Somebody, or the configuration, wants it down. Returns whether that changes anything.
+    pub(in crate::supervisor) fn stop(
+        &mut self,
+        reason: StopReason,
+        patience: Patience,
+        by: By<'_>,
+        out: &mut Out<'_>,
+    ) -> bool {
+        let was_wanted = std::mem::replace(&mut self.wanted, false);
+        self.again = false;
+        match self.state {
+            State::Declared | State::Stopped | State::Completed | State::Failed => false,
+            State::Waiting { .. } | State::Backoff { .. } => {
+                self.deadlines.cancel(Timer::Restart);
+                self.asked_by = by.cloned();
+                self.state = State::Stopped;
+                let reason = EndReason::Terminated;
+                self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
+                true
+            }
+            State::Spawning { .. } | State::Starting { .. } | State::Running { .. } => {
+                self.asked_by = by.cloned();
+                self.end(reason, patience, out);
+                was_wanted
+            }
+            State::Stopping { .. } => {
+                self.asked_by = by.cloned();
+                was_wanted
+            }
+        }
+    }
+
+    /// The present run is to end, and another one to begin.
+    pub(in crate::supervisor) fn restart(
+        &mut self,
+        reason: StopReason,
+        patience: Patience,
+        by: By<'_>,
+        out: &mut Out<'_>,
+    ) {
+        match self.state {
+            State::Declared
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed
+            | State::Stopping { .. } => {
+                self.start(by);
+            }
+            State::Spawning { .. } | State::Starting { .. } | State::Running { .. } => {
+                self.wanted = true;
+                self.again = true;
+                self.asked_by = by.cloned();
+                self.end(reason, patience, out);
+            }
+        }
+    }
+
+    /// The launcher ends: stops what only waits, and lets the rest stop in its turn.
+    pub(in crate::supervisor) fn shut_down(&mut self, out: &mut Out<'_>) {
+        match self.state {
+            State::Starting { .. } | State::Running { .. } => {
+                self.wanted = false;
+                self.again = false;
+                self.asked_by = None;
+                self.deadlines.cancel(Timer::Idle);
+                self.later = Some(Later::InTurn);
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Spawning { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => {
+                self.stop(StopReason::Shutdown, Patience::Now, None, out);
+            }
+        }
+    }
+
+    /// The launcher ends at once.
+    pub(in crate::supervisor) fn force(&mut self, out: &mut Out<'_>) {
+        self.hurried = true;
+        if matches!(self.state, State::Starting { .. } | State::Running { .. }) {
+            self.end(StopReason::Shutdown, Patience::Now, out);
+        }
+        if self.remains || matches!(self.state, State::Stopping { live: Some(_), .. }) {
+            self.kill(out);
+        }
+    }
+
+    /// Its turn to start has come.
+    pub(in crate::supervisor) fn spawn(&mut self, out: &mut Out<'_>) {
+        let State::Waiting { attempt } = self.state else { return };
+        if attempt > 0 {
+            self.history.restarted(out.now);
+            let limit = self.limit();
+            self.publish(Lifecycle::Restarting { attempt, limit }, out);
+        }
+        self.run = Run(self.run.0 + 1);
+        self.again = false;
+        self.state = State::Spawning { attempt };
+        out.effects.push(Effect::Spawn { id: self.spec.id.clone(), run: self.run });
+    }
+
+    /// Its turn to stop has come.
+    pub(in crate::supervisor) fn stop_in_turn(&mut self, out: &mut Out<'_>) {
+        self.end(StopReason::Shutdown, Patience::Now, out);
+    }
+
+    /// Ends the present run, now or when it is idle.
+    pub(in crate::supervisor) fn end(
+        &mut self,
+        reason: StopReason,
+        patience: Patience,
+        out: &mut Out<'_>,
+    ) {
+        if reason.is_failure() {
+            self.asked_by = None;
+        }
+        match &self.state {
+            State::Spawning { .. } => {
+                self.state = State::Stopping { live: None, reason };
+            }
+            State::Starting { live, .. } | State::Running { live } => {
+                if let Patience::WhenIdle(limit) = patience
+                    && live.word == Word::Busy
+                {
+                    self.later = Some(Later::WhenIdle(reason));
+                    self.deadlines.cancel(Timer::Idle);
+                    if let Some(limit) = limit {
+                        self.deadlines.arm(Timer::Idle, limit, out.now);
+                    }
+                    return;
+                }
+                let live = Some(live.clone());
+                for timer in [Timer::Ready, Timer::Patience, Timer::Watchdog] {
+                    self.deadlines.cancel(timer);
+                }
+                self.drop_later();
+                self.state = State::Stopping { live, reason };
+                self.signal_stop(reason, out);
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => {}
+        }
+    }
+
+    pub(in crate::supervisor) fn signal_stop(&mut self, reason: StopReason, out: &mut Out<'_>) {
+        self.publish(Lifecycle::Stopping { reason }, out);
+        out.effects.push(Effect::Stop { id: self.spec.id.clone(), run: self.run });
+        self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
+    }
+
+    pub(in crate::supervisor) fn kill(&mut self, out: &mut Out<'_>) {
+        self.killed = true;
+        out.effects.push(Effect::Kill { id: self.spec.id.clone(), run: self.run });
+        self.deadlines.arm(Timer::Kill, KILL_AGAIN, out.now);
+    }
+
+    pub(in crate::supervisor) fn drop_later(&mut self) {
+        self.later = None;
+        self.deadlines.cancel(Timer::Idle);
+    }
+}

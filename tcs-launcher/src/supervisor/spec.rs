@@ -1,0 +1,99 @@
+//! What the supervisor knows of a service: what it needs to decide, and nothing of how it is run.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The service's id, `<type>.<variant>`: checked where it was read.
+pub type ServiceId = Arc<str>;
+
+/// One service as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Its id, unique in one supervisor.
+    pub id: ServiceId,
+    /// Started by itself at launch; otherwise only when somebody asks.
+    pub enabled: bool,
+    /// Whether it is meant to end.
+    pub kind: Kind,
+    /// What follows an end that nobody asked for.
+    pub restart: Restart,
+    /// When it counts as up.
+    pub readiness: Readiness,
+    /// From the stop signal to SIGKILL.
+    pub stop_timeout: Duration,
+    /// Services whose start-up comes first, where they are on their way at all.
+    pub after: Vec<ServiceId>,
+    /// Lower levels start first, and stop last.
+    pub level: i64,
+}
+
+/// Whether an end with code 0 is a fulfilment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Runs until it is stopped: an end of its own is a crash, with code 0 too.
+    Permanent,
+    /// A one-shot, or a program of which we do not know.
+    MayEnd,
+}
+
+/// Which ends that nobody asked for lead to a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// None.
+    No,
+    /// All.
+    Always,
+    /// A code other than 0, or a signal.
+    OnFailure,
+    /// A signal, or a code above 128.
+    OnAbnormal,
+}
+
+impl When {
+    /// As it is written in a configuration and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Always => "always",
+            Self::OnFailure => "on-failure",
+            Self::OnAbnormal => "on-abnormal",
+        }
+    }
+}
+
+/// The restart policy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Restart {
+    /// Which ends it answers.
+    pub when: When,
+    /// From the end to the new start.
+    pub delay: Duration,
+    /// How many restarts `window` may hold; `None` is without limit.
+    pub limit: Option<NonZeroU32>,
+    /// How far back restarts count. A run that lasts as long also resets the back-off.
+    pub window: Duration,
+    /// Makes each delay longer than the last.
+    pub backoff: Option<Backoff>,
+}
+
+/// Delays that grow: `delay`, `delay * factor`, `delay * factor²`, ... up to `max`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    /// From one delay to the next.
+    pub factor: f64,
+    /// The longest.
+    pub max: Duration,
+}
+
+/// When a service counts as up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// As soon as it is started.
+    AtOnce,
+    /// When it is reported ready, however long that takes (a Python one-shot says `startup`
+    /// until it is done). It holds the others up for [`PATIENCE`](super::PATIENCE) at most.
+    Reported,
+    /// When it is reported ready; a start that takes longer has failed.
+    Within(Duration),
+}

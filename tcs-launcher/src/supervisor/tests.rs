@@ -1,0 +1,173 @@
+//! The supervisor against a script: events at literal times, effects as short lines.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::*;
+
+mod machine;
+mod order;
+mod random;
+mod requests;
+
+pub(super) const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A permanent service, ready at once, restarted twice in a minute after failures.
+pub(super) fn spec(id: &str) -> Spec {
+    Spec {
+        id: id.into(),
+        enabled: true,
+        kind: Kind::Permanent,
+        restart: Restart {
+            when: When::OnFailure,
+            delay: s(5),
+            limit: NonZeroU32::new(2),
+            window: s(60),
+            backoff: None,
+        },
+        readiness: Readiness::AtOnce,
+        stop_timeout: s(10),
+        after: Vec::new(),
+        level: 0,
+    }
+}
+
+/// The same, ready when it says so, within 30 s.
+pub(super) fn slow(id: &str) -> Spec {
+    Spec { readiness: Readiness::Within(s(30)), ..spec(id) }
+}
+
+pub(super) fn exit(code: i32) -> Report {
+    Report::Exited(Exit::code(code))
+}
+
+/// A supervisor and the time.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) supervisor: Supervisor,
+    pub(super) now: Duration,
+    tickets: u64,
+}
+
+impl World {
+    /// Launched with these services at 100 s.
+    pub(super) fn launch(specs: Vec<Spec>) -> (Self, Vec<String>) {
+        Self::launch_with(100, specs)
+    }
+
+    pub(super) fn launch_with(places: usize, specs: Vec<Spec>) -> (Self, Vec<String>) {
+        let mut world = Self { supervisor: Supervisor::new(places), now: s(100), tickets: 0 };
+        let diff = Diff { added: specs, ..Diff::default() };
+        let lines = world.on(Event::Apply { diff, request: None });
+        (world, lines)
+    }
+
+    pub(super) fn on(&mut self, event: Event) -> Vec<String> {
+        self.supervisor.handle(event, self.now).iter().map(line).collect()
+    }
+
+    /// A word of the latest run.
+    pub(super) fn report(&mut self, id: &str, report: Report) -> Vec<String> {
+        let run = self.supervisor.services[id].run;
+        self.on(Event::Report { id: id.into(), run, report })
+    }
+
+    pub(super) fn up(&mut self, id: &str) -> Vec<String> {
+        self.report(id, Report::Spawned { pid: Some(7) })
+    }
+
+    /// The end of a run and of all it left.
+    pub(super) fn ends(&mut self, id: &str, code: i32) -> Vec<String> {
+        let mut lines = self.report(id, exit(code));
+        lines.extend(self.report(id, Report::Cleared));
+        lines
+    }
+
+    pub(super) fn ask(&mut self, id: &str, command: Command) -> Vec<String> {
+        self.tickets += 1;
+        let operation = operation(self.tickets);
+        self.on(Event::Request { ticket: Ticket(self.tickets), operation, id: id.into(), command })
+    }
+
+    /// Time passes until the next deadline.
+    pub(super) fn tick(&mut self) -> Vec<String> {
+        self.now = self.supervisor.deadline().expect("nothing is awaited");
+        self.on(Event::Tick)
+    }
+
+    pub(super) fn phase(&self, id: &str) -> Phase {
+        self.supervisor.service(id).expect("no such service").phase
+    }
+}
+
+pub(super) fn operation(number: u64) -> Operation {
+    Operation { sender: format!("op{number}").into(), message: "1".into() }
+}
+
+/// An effect in a few words.
+pub(super) fn line(effect: &Effect) -> String {
+    match effect {
+        Effect::Spawn { id, run } => format!("spawn {id}{}", run.0),
+        Effect::Stop { id, run } => format!("stop {id}{}", run.0),
+        Effect::Kill { id, run } => format!("kill {id}{}", run.0),
+        Effect::Publish { id, event, requested_by } => {
+            let by = requested_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            format!("{id} {}{by}", event_line(event))
+        }
+        Effect::Reply { ticket, answer } => format!("reply {} {}", ticket.0, answer_line(answer)),
+        Effect::Forget { id } => format!("forget {id}"),
+        Effect::Done { well } => format!("done {well}"),
+    }
+}
+
+fn event_line(event: &Lifecycle) -> String {
+    let max = |limit: &Option<u32>| limit.map_or("inf".to_owned(), |limit| limit.to_string());
+    match event {
+        Lifecycle::Declared => "declared".into(),
+        Lifecycle::Start { .. } => "start".into(),
+        Lifecycle::Ready { took } => format!("ready in {} s", took.as_secs()),
+        Lifecycle::Stopping { reason } => format!("stopping: {}", reason.as_str()),
+        Lifecycle::Stop { reason, code, uptime: _ } => match code {
+            Some(code) => format!("{} {code}", reason.as_str()),
+            None => reason.as_str().into(),
+        },
+        Lifecycle::Crashed { code, error, restart, limit, uptime: _ } => {
+            let code = code.map_or("unstarted".to_owned(), |code| code.to_string());
+            let error = error.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
+            let restart = restart.map_or("left".to_owned(), |(attempt, delay)| {
+                format!("{attempt}/{} in {} s", max(limit), delay.as_secs())
+            });
+            format!("crashed {code}{error}, {restart}")
+        }
+        Lifecycle::Restarting { attempt, limit } => format!("restarting {attempt}/{}", max(limit)),
+        Lifecycle::Failed { reason, restarts } => {
+            format!("failed: {} after {restarts}", reason.as_str())
+        }
+    }
+}
+
+fn answer_line(answer: &Answer) -> String {
+    let result = |result: &Result<Success, Refusal>| match result {
+        Ok(Success { state, changed }) => {
+            let state = match state {
+                Reached::Running { .. } => "running".to_owned(),
+                Reached::Completed => "completed".into(),
+                Reached::Stopped { code: Some(code) } => format!("stopped {code}"),
+                Reached::Stopped { code: None } => "stopped".into(),
+                Reached::Updated => "updated".into(),
+            };
+            if *changed { state } else { format!("{state} already") }
+        }
+        Err(refusal) => format!("refused: {refusal}"),
+    };
+    match answer {
+        Answer::Service(answer) => result(answer),
+        Answer::Reload(parts) => {
+            let parts: Vec<_> =
+                parts.iter().map(|(id, part)| format!("{id} {}", result(part))).collect();
+            format!("[{}]", parts.join(", "))
+        }
+    }
+}

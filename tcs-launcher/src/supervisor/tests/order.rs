@@ -1,0 +1,160 @@
+//! Who starts and stops before whom.
+
+use super::*;
+
+fn after(id: &str, others: &[&str]) -> Spec {
+    Spec { after: others.iter().map(|&id| id.into()).collect(), ..slow(id) }
+}
+
+fn level(id: &str, level: i64) -> Spec {
+    Spec { level, ..slow(id) }
+}
+
+fn spawns(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line.strip_prefix("spawn ")).collect()
+}
+
+#[test]
+fn after_waits_for_ready_and_not_for_more() {
+    let (mut world, lines) = World::launch(vec![after("b", &["a"]), slow("a"), slow("c")]);
+    assert_eq!(spawns(&lines), ["a1", "c1"]);
+    assert!(spawns(&world.up("a")).is_empty());
+    assert_eq!(world.report("a", Report::Ready), ["a ready in 0 s", "spawn b1"]);
+}
+
+#[test]
+fn one_bad_service_keeps_nobody_from_starting() {
+    let bad: [fn(&mut World) -> Vec<String>; 3] = [
+        |w| w.report("a", Report::NotSpawned { error: "no file".into(), transient: false }),
+        |w| {
+            w.up("a");
+            w.ends("a", 1)
+        },
+        |w| {
+            w.ask("a", Command::Stop(Patience::Now))
+                .into_iter()
+                .chain(w.up("a"))
+                .chain(w.ends("a", 0))
+                .collect()
+        },
+    ];
+    for happen in bad {
+        let (mut world, lines) = World::launch(vec![slow("a"), after("b", &["a"]), level("c", 1)]);
+        assert_eq!(spawns(&lines), ["a1"]);
+        let lines = happen(&mut world);
+        assert_eq!(spawns(&lines), ["b1"], "{lines:?}");
+        world.up("b");
+        assert_eq!(spawns(&world.report("b", Report::Ready)), ["c1"]);
+    }
+}
+
+#[test]
+fn a_start_without_limit_holds_the_others_up_for_a_while_only() {
+    let endless = Spec { readiness: Readiness::Reported, ..spec("a") };
+    let (mut world, lines) = World::launch_with(1, vec![endless, after("b", &["a"])]);
+    assert_eq!(spawns(&lines), ["a1"]);
+    world.up("a");
+    assert_eq!(world.tick(), ["spawn b1"]);
+    assert_eq!(world.now, s(110));
+    assert_eq!(world.phase("a"), Phase::Starting);
+}
+
+#[test]
+fn an_absent_or_disabled_other_is_not_waited_for() {
+    let disabled = Spec { enabled: false, ..slow("off") };
+    let (_, lines) = World::launch(vec![after("a", &["off", "nobody", "a"]), disabled]);
+    assert_eq!(spawns(&lines), ["a1"]);
+}
+
+#[test]
+fn circles_are_broken() {
+    let (mut world, lines) = World::launch(vec![
+        after("a", &["c"]),
+        after("b", &["a"]),
+        after("c", &["b"]),
+        // against the levels
+        Spec { after: vec!["e".into()], ..level("d", 1) },
+        level("e", 2),
+    ]);
+    assert_eq!(spawns(&lines), ["a1"]);
+    let mut order = vec!["a"];
+    for next in ["b", "c", "d", "e"] {
+        let up = *order.last().unwrap();
+        world.up(up);
+        let lines = world.report(up, Report::Ready);
+        assert_eq!(spawns(&lines), [format!("{next}1")]);
+        order.push(next);
+    }
+    world.up("e");
+    world.report("e", Report::Ready);
+    let mut lines = world.on(Event::Shutdown);
+    let mut stopped = Vec::new();
+    while let Some(id) =
+        lines.iter().find_map(|it| it.strip_prefix("stop ")).map(|it| it[..1].to_owned())
+    {
+        lines = world.ends(&id, 0);
+        stopped.push(id);
+    }
+    assert_eq!(stopped.len(), 5, "{stopped:?}");
+    assert_eq!(lines.last().unwrap(), "done true");
+}
+
+#[test]
+fn places_bound_how_many_start_at_once() {
+    let specs: Vec<Spec> = (0..500).map(|n| slow(&format!("s{n:03}"))).collect();
+    let (mut world, lines) = World::launch_with(8, specs);
+    let mut starting: Vec<String> = spawns(&lines).iter().map(|it| it[..4].to_owned()).collect();
+    assert_eq!(starting, (0..8).map(|n| format!("s{n:03}")).collect::<Vec<_>>());
+    let mut started = starting.len();
+    while let Some(id) = starting.pop() {
+        world.up(&id);
+        let lines = world.report(&id, Report::Ready);
+        let more: Vec<String> = spawns(&lines).iter().map(|it| it[..4].to_owned()).collect();
+        started += more.len();
+        starting.extend(more);
+        assert!(starting.len() <= 8);
+    }
+    assert_eq!(started, 500);
+}
+
+#[test]
+fn the_end_goes_the_other_way_and_in_parallel() {
+    let up = |world: &mut World, ids: &[&str]| {
+        for id in ids {
+            world.up(id);
+            world.report(id, Report::Ready);
+        }
+    };
+    let (mut world, _) =
+        World::launch(vec![slow("a"), slow("b"), after("c", &["a"]), level("d", 1), level("e", 1)]);
+    up(&mut world, &["a", "b", "c", "d", "e"]);
+    let stops = |lines: Vec<String>| -> Vec<String> {
+        lines.iter().filter_map(|it| it.strip_prefix("stop ")).map(str::to_owned).collect()
+    };
+    assert_eq!(stops(world.on(Event::Shutdown)), ["d1", "e1"]);
+    assert!(stops(world.ends("d", 0)).is_empty());
+    assert!(stops(world.report("e", exit(0))).is_empty(), "something of it remains");
+    assert_eq!(stops(world.report("e", Report::Cleared)), ["b1", "c1"]);
+    assert_eq!(stops(world.ends("c", 0)), ["a1"]);
+    world.ends("a", 0);
+    assert_eq!(world.ends("b", 0), ["b terminated 0", "done true"]);
+}
+
+#[test]
+fn a_second_shutdown_forces() {
+    let (mut world, _) = World::launch(vec![spec("a"), level("b", 1), slow("c")]);
+    world.up("a");
+    world.up("c");
+    world.report("c", Report::Ready);
+    world.on(Event::Shutdown);
+    let lines = world.on(Event::Shutdown);
+    assert!(
+        lines.contains(&"kill a1".to_owned()) && lines.contains(&"kill c1".to_owned()),
+        "{lines:?}"
+    );
+    assert_eq!(
+        world.up("b"),
+        ["b start", "b stopping: shutdown", "stop b1", "kill b1"],
+        "it was being started, and is killed as soon as it is there"
+    );
+}
