@@ -135,6 +135,20 @@ fn a_patient_stop_waits_for_the_end_of_busy() {
 }
 
 #[test]
+fn a_restart_that_is_called_off_says_so() {
+    let mut world = running();
+    world.report("a", Report::Said { word: Word::Busy, message: None });
+    world.ask("a", Command::Restart(Patience::WhenIdle(None)));
+    world.ask("a", Command::Stop(Patience::WhenIdle(None)));
+    let overtaken =
+        |ticket| format!("reply {ticket} refused: overtaken: op3 asked for the contrary");
+    assert_eq!(
+        world.ask("a", Command::Start),
+        [overtaken(1), overtaken(2), "reply 3 running".to_owned()]
+    );
+}
+
+#[test]
 fn a_request_that_comes_twice_acts_once_for_ten_minutes() {
     let mut world = running();
     let again = |world: &mut World, ticket| {
