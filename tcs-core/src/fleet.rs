@@ -1,1 +1,176 @@
-//! To come.
+//! All that is known, and what is so: the pure model behind every command and the dashboard
+//! (`truth.md`).
+//!
+//! [`Fleet::apply`] folds messages in any order, any number of times, with the same result: of each
+//! service it keeps the newest message of each kind and the last heartbeats. A snapshot, a live feed
+//! and a recording are the same fold over different messages. [`Fleet::view`] derives what people
+//! see at one moment, in this order: each service by itself (`life`), what launchers and hosts add
+//! (`relations`), the verdict with its evidence (`assess`), the tree and what is listed (`tree`).
+//!
+//! Times are the broker's (`truth.md` 2). No clock is read here: `now` is an argument.
+
+mod assess;
+pub mod filter;
+mod life;
+mod liveness;
+mod record;
+mod relations;
+mod stamp;
+mod tree;
+mod verdict;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+pub use filter::Filter;
+pub use liveness::DEFAULT_INTERVAL;
+pub use record::{Beat, MAX_BEATS, MAX_PARENTS, Record};
+pub use stamp::{Kept, Order, Register, SLACK, Stamp};
+pub use verdict::{Liveness, Phase, Reason, Silence, Verdict, words};
+pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, Link, ServiceView};
+
+use crate::wire::{DecodeError, Decoded};
+use life::Life;
+
+/// Names kept; ended and ad-hoc ones go first (`truth.md` 12).
+pub const MAX_NAMES: usize = 100_000;
+/// How many go at once when there are more.
+const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
+/// Malformed messages of which the subject and the reason are kept.
+const MAX_MALFORMED: usize = 32;
+
+/// What came in, beside the picture. Not part of the fold's law: a message that comes twice counts
+/// twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages of all kinds, the malformed ones too.
+    pub received: u64,
+    /// Dropped whole, or with a field of a wrong type.
+    pub malformed: u64,
+    /// Cut by a bound.
+    pub cut: u64,
+    /// Services forgotten because there were more than [`MAX_NAMES`].
+    pub evicted: u64,
+    /// The last malformed ones, oldest first: subject and reason.
+    pub last_malformed: VecDeque<(String, String)>,
+}
+
+impl Tally {
+    fn note_malformed(&mut self, subject: &str, why: String) {
+        self.malformed += 1;
+        if self.last_malformed.len() == MAX_MALFORMED {
+            self.last_malformed.pop_front();
+        }
+        self.last_malformed.push_back((subject.to_owned(), why));
+    }
+}
+
+/// See the module. Cheap to clone: what is kept is shared.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    records: BTreeMap<Arc<str>, Arc<Record>>,
+    newest: Option<DateTime<Utc>>,
+    tally: Tally,
+}
+
+impl Fleet {
+    /// Knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folds one message in. Returns whether it changed what is kept: `false` for an older one and
+    /// for one that is there already. `subject` is for counting what is malformed; the service is
+    /// the one that the message names.
+    pub fn apply(&mut self, subject: &str, decoded: Decoded, stamp: Stamp) -> bool {
+        self.tally.received += 1;
+        if !decoded.notes.dropped.is_empty() {
+            let why = format!("wrong type: {}", decoded.notes.dropped.join(", "));
+            self.tally.note_malformed(subject, why);
+        }
+        self.tally.cut += u64::from(!decoded.notes.cut.is_empty());
+        self.newest = self.newest.max(Some(stamp.stored));
+        let Some(name) = decoded.message.name() else { return false };
+        if let Some(record) = self.records.get_mut(name) {
+            return Arc::make_mut(record).apply(decoded, stamp);
+        }
+        if self.records.len() >= MAX_NAMES {
+            self.evict();
+        }
+        let mut record = Record::default();
+        let name: Arc<str> = name.into();
+        record.apply(decoded, stamp);
+        self.records.insert(name, Arc::new(record));
+        true
+    }
+
+    /// Counts a message that could not be read at all.
+    pub fn malformed(&mut self, subject: &str, error: &DecodeError) {
+        self.tally.received += 1;
+        self.tally.note_malformed(subject, error.to_string());
+    }
+
+    /// What came in.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many names are known.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Stored time of the newest message.
+    pub fn newest(&self) -> Option<DateTime<Utc>> {
+        self.newest
+    }
+
+    /// The names known, in order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.records.keys()
+    }
+
+    /// Forgets some names: ended and ad-hoc ones first, then those unheard for longest.
+    fn evict(&mut self) {
+        let mut names: Vec<_> = self
+            .records
+            .iter()
+            .map(|(name, record)| {
+                let current = !record.declared().is_empty()
+                    && record.newest_end().is_none_or(|end| {
+                        record.start().is_some_and(|start| start.stamp.is_newer(&end.stamp))
+                    });
+                (current, record.last_heard(), Arc::clone(name))
+            })
+            .collect();
+        names.sort_unstable();
+        for (_, _, name) in names.into_iter().take(EVICTED_AT_ONCE) {
+            self.records.remove(&name);
+            self.tally.evicted += 1;
+        }
+    }
+
+    /// What is so at `now` (the broker's clock).
+    pub fn view(&self, now: DateTime<Utc>, link: Link) -> FleetView {
+        let launchers = relations::Launchers::read(self.records.values().map(|r| &**r));
+        let names: Vec<&Arc<str>> = self.records.keys().collect();
+        let records: Vec<&Arc<Record>> = self.records.values().collect();
+        let lives: Vec<Life<'_>> = self
+            .records
+            .iter()
+            .map(|(name, record)| Life::read(record, launchers.sign(name), now, link))
+            .collect();
+        tree::assemble(&tree::Known { now, link, names, records, lives, launchers }, self.newest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Which services a person wants to see.
+//!
+//! Words separated by blanks, all of which must hold: a part of the id in any case; `/regex/`;
+//! `host:srv01`; `status:busy`, `verdict:lost`, `phase:backoff`, `launcher:Kx1x`; `!` before a word
+//! turns it round. `is:fault` is whatever wants a look.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+use super::view::ServiceView;
+
+/// A filter as it was typed, and what it means. The empty one lets everything through.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    text: String,
+    terms: Vec<Term>,
+}
+
+#[derive(Debug, Clone)]
+struct Term {
+    not: bool,
+    test: Test,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Id(String),
+    Regex(Regex),
+    Host(String),
+    Status(String),
+    Verdict(String),
+    Phase(String),
+    Launcher(String),
+    Fault,
+}
+
+/// Why a filter cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// The text between the slashes is no regular expression.
+    #[error("`{term}` is not a regular expression: {reason}")]
+    Regex {
+        /// As typed.
+        term: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A word with a colon whose first part is not known.
+    #[error(
+        "`{key}:` is not a filter: one of host:, status:, verdict:, phase:, launcher:, is:fault"
+    )]
+    Key {
+        /// As typed.
+        key: String,
+    },
+}
+
+impl Filter {
+    /// Reads what was typed.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let terms = text.split_whitespace().map(term).collect::<Result<_, _>>()?;
+        Ok(Self { text: text.trim().to_owned(), terms })
+    }
+
+    /// A part of the id, taken as it is: no word of the filter language in it.
+    pub fn id(part: &str) -> Self {
+        let test = Test::Id(part.to_lowercase());
+        Self { text: part.to_owned(), terms: vec![Term { not: false, test }] }
+    }
+
+    /// Whether it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a service is let through.
+    pub fn matches(&self, service: &ServiceView) -> bool {
+        self.terms.iter().all(|term| term.test.matches(service) != term.not)
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+fn term(word: &str) -> Result<Term, FilterError> {
+    let (not, word) = match word.strip_prefix('!') {
+        Some(rest) if !rest.is_empty() => (true, rest),
+        _ => (false, word),
+    };
+    if let Some(pattern) = word.strip_prefix('/') {
+        let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
+        let regex =
+            RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build().map_err(
+                |error| FilterError::Regex {
+                    term: word.to_owned(),
+                    reason: error.to_string().lines().last().unwrap_or_default().to_owned(),
+                },
+            )?;
+        return Ok(Term { not, test: Test::Regex(regex) });
+    }
+    let test = match word.split_once(':') {
+        None => Test::Id(word.to_lowercase()),
+        Some((key, value)) => {
+            let value = value.to_lowercase();
+            match key.to_lowercase().as_str() {
+                "host" => Test::Host(value),
+                "status" => Test::Status(value),
+                "verdict" => Test::Verdict(value),
+                "phase" => Test::Phase(value),
+                "launcher" | "parent" => Test::Launcher(value),
+                "is" if value.starts_with("fault") => Test::Fault,
+                _ => return Err(FilterError::Key { key: key.to_owned() }),
+            }
+        }
+    };
+    Ok(Term { not, test })
+}
+
+impl Test {
+    fn matches(&self, service: &ServiceView) -> bool {
+        let part = |text: &str, part: &str| text.to_lowercase().contains(part);
+        match self {
+            Self::Id(wanted) => part(&service.id, wanted),
+            Self::Regex(regex) => regex.is_match(&service.id),
+            Self::Host(wanted) => service.host.as_deref().is_some_and(|host| part(host, wanted)),
+            // what people call status is the verdict as often as the service's own word
+            Self::Status(wanted) => {
+                service.verdict.as_str() == wanted
+                    || service.status.is_some_and(|status| status.as_str() == wanted)
+            }
+            Self::Verdict(wanted) => service.verdict.as_str() == wanted,
+            Self::Phase(wanted) => service.phase.as_str() == wanted,
+            Self::Launcher(wanted) => {
+                service.parent.as_deref().is_some_and(|parent| part(parent, wanted))
+            }
+            Self::Fault => service.verdict.is_fault(),
+        }
+    }
+}

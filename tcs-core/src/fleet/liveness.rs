@@ -1,0 +1,110 @@
+//! What the heartbeats say (`truth.md` 5).
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::record::Beat;
+use super::verdict::Liveness;
+use super::view::{IntervalSource, Link};
+
+/// The interval that is taken where nothing tells it.
+pub const DEFAULT_INTERVAL: TimeDelta = TimeDelta::seconds(10);
+const MIN_INTERVAL: TimeDelta = TimeDelta::milliseconds(100);
+const MAX_INTERVAL: TimeDelta = TimeDelta::hours(1);
+/// Intervals of silence from which a heart is late.
+const LATE: i32 = 3;
+/// Intervals of silence from which it is lost.
+const LOST: i32 = 12;
+/// How long a start-up or a status without any heartbeat is believed.
+pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(120);
+/// After our own outage, on top of one interval.
+const OUTAGE_GRACE: TimeDelta = TimeDelta::seconds(5);
+
+/// The expected time from one beat to the next, and how we know.
+pub(super) fn interval(beats: &[Beat]) -> (TimeDelta, IntervalSource) {
+    let said = beats.last().and_then(|beat| beat.interval_seconds).filter(|s| s.is_finite());
+    if let Some(seconds) = said.filter(|seconds| *seconds > 0.0) {
+        return (clamp(span(seconds)), IntervalSource::Said);
+    }
+    // by the sender's own clock: skew cancels out, and a burst after an outage does not fool it
+    let mut gaps: Vec<TimeDelta> = beats
+        .windows(2)
+        .filter_map(|pair| Some(pair[1].timestamp?.time() - pair[0].timestamp?.time()))
+        .filter(|gap| *gap > TimeDelta::zero())
+        .collect();
+    if gaps.len() < 2 {
+        return (DEFAULT_INTERVAL, IntervalSource::Assumed);
+    }
+    gaps.sort_unstable();
+    (clamp(gaps[(gaps.len() - 1) / 2]), IntervalSource::Learned)
+}
+
+fn clamp(interval: TimeDelta) -> TimeDelta {
+    interval.clamp(MIN_INTERVAL, MAX_INTERVAL)
+}
+
+/// Seconds as a span; what does not fit is the longest we use.
+pub(super) fn span(seconds: f64) -> TimeDelta {
+    let micros = (seconds * 1e6).clamp(-3.2e15, 3.2e15);
+    TimeDelta::microseconds(if micros.is_nan() { 0 } else { micros as i64 })
+}
+
+/// Until when we could hear: silence is counted up to there.
+pub(super) fn heard_until(now: DateTime<Utc>, link: Link) -> DateTime<Utc> {
+    match link {
+        Link::Down { since } => now.min(since),
+        Link::Steady | Link::Back { .. } => now,
+    }
+}
+
+/// Whether we have been connected again for so short a time that silence alone proves nothing.
+pub(super) fn after_outage(now: DateTime<Utc>, link: Link, interval: TimeDelta) -> bool {
+    matches!(link, Link::Back { since } if now < since + interval + OUTAGE_GRACE)
+}
+
+/// What a last sign of life of this age says.
+pub(super) fn judge(age: TimeDelta, interval: TimeDelta) -> Liveness {
+    if age < interval * LATE {
+        Liveness::Live
+    } else if age < interval * LOST {
+        Liveness::Late
+    } else {
+        Liveness::Lost
+    }
+}
+
+/// From when on a heart whose last sign was at `at` counts as late, and as lost.
+pub(super) fn turns(at: DateTime<Utc>, interval: TimeDelta) -> (DateTime<Utc>, DateTime<Utc>) {
+    (at + interval * LATE, at + interval * LOST)
+}
+
+/// A loop that lags more than this is blocked.
+pub(super) fn blocked(lag: TimeDelta, interval: TimeDelta) -> bool {
+    lag > interval * LATE
+}
+
+/// Two programs beating under one name: beats of senders A, B, A within 3 intervals, among beats
+/// that are not yet history (12 intervals).
+pub(super) fn doubles(
+    beats: &[Beat],
+    interval: TimeDelta,
+    now: DateTime<Utc>,
+) -> Option<Vec<String>> {
+    let recent: Vec<&Beat> = beats
+        .iter()
+        .filter(|beat| !beat.by_launcher && now - beat.stamp.stored < interval * LOST)
+        .collect();
+    for (i, first) in recent.iter().enumerate() {
+        let mut other: Option<&Beat> = None;
+        for beat in &recent[i + 1..] {
+            if beat.stamp.stored - first.stamp.stored > interval * LATE {
+                break;
+            }
+            if beat.sender != first.sender {
+                other = Some(beat);
+            } else if let Some(other) = other {
+                return Some(vec![first.sender.to_string(), other.sender.to_string()]);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,257 @@
+//! All that is kept of one service: of each kind of message the newest, and the last heartbeats.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::stamp::{Kept, Order, Register, Stamp};
+use crate::wire::{
+    Declared, Decoded, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
+    Timestamp,
+};
+
+/// Heartbeats kept of one service.
+pub const MAX_BEATS: usize = 16;
+/// Launchers whose `declared` is kept of one service.
+pub const MAX_PARENTS: usize = 4;
+
+/// One heartbeat, as kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beat {
+    /// When the broker stored it.
+    pub stamp: Stamp,
+    /// The messenger that sent it.
+    pub sender: Arc<str>,
+    /// `meta.ts`: when it was sent, by the sender's clock.
+    pub sent: Option<Timestamp>,
+    /// The payload's own time, by the sender's clock.
+    pub timestamp: Option<Timestamp>,
+    /// The service's own status.
+    pub status: Option<Status>,
+    /// Seconds between two beats, where the message says it.
+    pub interval_seconds: Option<f64>,
+    /// How late the service's loop is, in seconds.
+    pub lag_seconds: Option<f64>,
+    /// Seconds since the service started, where the message says it.
+    pub uptime_seconds: Option<f64>,
+    /// From 1 through one process.
+    pub sequence: Option<u64>,
+    /// Whether a launcher beats for it.
+    pub by_launcher: bool,
+    /// Light metrics, where there are some.
+    pub metrics: Option<Arc<Map<String, Value>>>,
+}
+
+/// The registry events that are kept one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Start,
+    Ready,
+    Stopping,
+    Stop,
+    Crashed,
+    Restarting,
+    Failed,
+    Other,
+}
+
+const SLOTS: usize = 8;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Record {
+    status: Register<StatusMessage>,
+    events: [Register<RegistryMessage>; SLOTS],
+    declared: Vec<Arc<Kept<RegistryMessage>>>,
+    beats: Vec<Beat>,
+}
+
+impl Record {
+    /// The newest status.
+    pub fn status(&self) -> Option<&Arc<Kept<StatusMessage>>> {
+        self.status.newest()
+    }
+
+    /// The last heartbeats, oldest first.
+    pub fn beats(&self) -> &[Beat] {
+        &self.beats
+    }
+
+    /// The newest heartbeat.
+    pub fn last_beat(&self) -> Option<&Beat> {
+        self.beats.last()
+    }
+
+    /// The newest `declared` of each launcher, newest first.
+    pub fn declared(&self) -> &[Arc<Kept<RegistryMessage>>] {
+        &self.declared
+    }
+
+    /// The newest event of each kind but `declared`, in the order in which they were stored.
+    pub fn events(&self) -> Vec<&Arc<Kept<RegistryMessage>>> {
+        let mut events: Vec<_> = self.events.iter().filter_map(Register::newest).collect();
+        events.sort_by(|a, b| a.stamp.compare(&b.stamp));
+        events
+    }
+
+    pub(super) fn start(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Start as usize].newest()
+    }
+
+    pub(super) fn crashed(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Crashed as usize].newest()
+    }
+
+    pub(super) fn restarting(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Restarting as usize].newest()
+    }
+
+    /// The newest event that says something of its life: neither `declared` nor an unknown one.
+    pub(super) fn newest_event(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[
+            Slot::Start,
+            Slot::Ready,
+            Slot::Stopping,
+            Slot::Stop,
+            Slot::Crashed,
+            Slot::Restarting,
+            Slot::Failed,
+        ])
+    }
+
+    /// The newest of `stop`, `crashed` and `failed`.
+    pub(super) fn newest_end(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[Slot::Stop, Slot::Crashed, Slot::Failed])
+    }
+
+    fn newest_of(&self, slots: &[Slot]) -> Option<&Arc<Kept<RegistryMessage>>> {
+        slots
+            .iter()
+            .filter_map(|slot| self.events[*slot as usize].newest())
+            .max_by(|a, b| a.stamp.compare(&b.stamp))
+    }
+
+    /// All registry messages held, in no order.
+    pub(super) fn registry(&self) -> impl Iterator<Item = &Arc<Kept<RegistryMessage>>> {
+        self.events.iter().filter_map(Register::newest).chain(&self.declared)
+    }
+
+    /// Stored time of the newest message of all.
+    pub fn last_heard(&self) -> Option<DateTime<Utc>> {
+        let status = self.status().map(|kept| kept.stamp.stored);
+        let beat = self.beats.iter().map(|beat| beat.stamp.stored).max();
+        let registry = self.registry().map(|kept| kept.stamp.stored).max();
+        status.max(beat).max(registry)
+    }
+
+    /// The declared limits of restarting, from the newest `declared`.
+    pub fn declaration(&self) -> Option<&Declared> {
+        self.declared.first().and_then(|kept| match &kept.message.event {
+            Event::Declared(declared) => Some(declared),
+            _ => None,
+        })
+    }
+
+    /// Folds one message in; whether it changed anything.
+    pub(super) fn apply(&mut self, decoded: Decoded, stamp: Stamp) -> bool {
+        let Decoded { message, meta, notes } = decoded;
+        let sender: Arc<str> = meta.sender.into();
+        let sent = meta.ts;
+        let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
+        match message {
+            Message::Status(message) => {
+                self.status.put(Kept { stamp, message, sender, sent, partial })
+            }
+            Message::Registry(message) => {
+                self.put_registry(Kept { stamp, message, sender, sent, partial })
+            }
+            Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent),
+            Message::Journal(_) => false,
+        }
+    }
+
+    fn put_registry(&mut self, kept: Kept<RegistryMessage>) -> bool {
+        let slot = match &kept.message.event {
+            Event::Declared(_) => return self.put_declared(kept),
+            Event::Start { .. } => Slot::Start,
+            Event::Ready { .. } => Slot::Ready,
+            Event::Stopping { .. } => Slot::Stopping,
+            Event::Stop(_) => Slot::Stop,
+            Event::Crashed(_) => Slot::Crashed,
+            Event::Restarting { .. } => Slot::Restarting,
+            Event::Failed { .. } => Slot::Failed,
+            Event::Other(_) => Slot::Other,
+        };
+        self.events[slot as usize].put(kept)
+    }
+
+    /// Keeps the newest of each launcher, and of those the newest [`MAX_PARENTS`]. The newest of a
+    /// launcher only ever gets newer, so what falls out here could never come back in: still a join.
+    fn put_declared(&mut self, kept: Kept<RegistryMessage>) -> bool {
+        let same = self.declared.iter().position(|held| held.message.parent == kept.message.parent);
+        if let Some(i) = same {
+            if !kept.stamp.is_newer(&self.declared[i].stamp) {
+                return false;
+            }
+            self.declared.remove(i);
+        }
+        let place = self.declared.partition_point(|held| {
+            held.stamp
+                .compare(&kept.stamp)
+                .then_with(|| held.message.parent.cmp(&kept.message.parent))
+                .is_gt()
+        });
+        if place == MAX_PARENTS {
+            return false;
+        }
+        self.declared.insert(place, Arc::new(kept));
+        self.declared.truncate(MAX_PARENTS);
+        true
+    }
+
+    /// Keeps the newest [`MAX_BEATS`], oldest first.
+    fn put_beat(
+        &mut self,
+        message: HeartbeatMessage,
+        stamp: Stamp,
+        sender: Arc<str>,
+        sent: Option<Timestamp>,
+    ) -> bool {
+        let key = |stamp: &Stamp| match stamp.order {
+            // beats of plain NATS and of a stream are put in order by broker time; inside each the
+            // reader's or the stream's own count decides
+            Order::Stream { created, seq } => (stamp.stored, created, seq),
+            Order::Core { arrival } => (stamp.stored, DateTime::<Utc>::MIN_UTC, arrival),
+        };
+        let found = self.beats.binary_search_by_key(&key(&stamp), |beat| key(&beat.stamp));
+        let Err(place) = found else { return false };
+        if place == 0 && self.beats.len() == MAX_BEATS {
+            return false;
+        }
+        // one sender's name is shared by all its beats
+        let sender = self
+            .beats
+            .iter()
+            .find(|beat| beat.sender == sender)
+            .map_or(sender, |beat| Arc::clone(&beat.sender));
+        let beat = Beat {
+            stamp,
+            sender,
+            sent,
+            timestamp: message.timestamp,
+            status: message.status,
+            interval_seconds: message.interval_seconds,
+            lag_seconds: message.lag_seconds,
+            uptime_seconds: message.uptime_seconds,
+            sequence: message.sequence,
+            by_launcher: message.reported_by.as_deref() == Some("launcher"),
+            metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
+        };
+        self.beats.insert(place, beat);
+        if self.beats.len() > MAX_BEATS {
+            self.beats.remove(0);
+        }
+        true
+    }
+}

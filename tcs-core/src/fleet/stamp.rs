@@ -1,0 +1,114 @@
+//! When the broker stored a message, and what is newest (`truth.md` 1).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::wire::Timestamp;
+
+/// Two broker times of different streams that are closer than this decide nothing by themselves.
+pub const SLACK: TimeDelta = TimeDelta::seconds(5);
+
+/// Where a message stands in time, by the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The broker's clock when it stored the message; for a core message, when it came to us, by
+    /// the broker's clock as we know it.
+    pub stored: DateTime<Utc>,
+    /// What decides between two messages of one kind.
+    pub order: Order,
+}
+
+/// The order of messages of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Out of a JetStream stream: by the stream's creation, then by sequence, so that a broker that
+    /// came back with an empty store does not freeze the picture.
+    Stream {
+        /// When the stream was created.
+        created: DateTime<Utc>,
+        /// Its sequence number of the message.
+        seq: u64,
+    },
+    /// Plain NATS: by arrival, counted by the reader.
+    Core {
+        /// 1, 2, ... through the reader's life.
+        arrival: u64,
+    },
+}
+
+impl Stamp {
+    /// Whether `self` is newer, where both are of one kind. A stream message and a core one are
+    /// compared by broker time.
+    pub fn is_newer(&self, other: &Self) -> bool {
+        self.compare(other) == Ordering::Greater
+    }
+
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        match (self.order, other.order) {
+            (
+                Order::Stream { created: mine, seq: my_seq },
+                Order::Stream { created: theirs, seq: their_seq },
+            ) => (mine, my_seq, self.stored).cmp(&(theirs, their_seq, other.stored)),
+            (Order::Core { arrival: mine }, Order::Core { arrival: theirs }) => {
+                (mine, self.stored).cmp(&(theirs, other.stored))
+            }
+            (Order::Stream { .. }, Order::Core { .. })
+            | (Order::Core { .. }, Order::Stream { .. }) => self.stored.cmp(&other.stored),
+        }
+    }
+}
+
+/// A message as the fleet keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept<T> {
+    /// When the broker stored it.
+    pub stamp: Stamp,
+    /// What it says.
+    pub message: T,
+    /// The messenger that sent it, as it names itself.
+    pub sender: Arc<str>,
+    /// When it was sent, by the sender's clock (`meta.ts`).
+    pub sent: Option<Timestamp>,
+    /// Whether something in it was cut or dropped in reading.
+    pub partial: bool,
+}
+
+/// The newest message of one kind: one register for what streams hold and one for plain NATS. A
+/// join: in any order and any number of times, the same result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Register<T> {
+    stream: Option<Arc<Kept<T>>>,
+    core: Option<Arc<Kept<T>>>,
+}
+
+impl<T> Default for Register<T> {
+    fn default() -> Self {
+        Self { stream: None, core: None }
+    }
+}
+
+impl<T> Register<T> {
+    /// Takes the message if it is newer than the one held; says whether it was.
+    pub(super) fn put(&mut self, kept: Kept<T>) -> bool {
+        let place = match kept.stamp.order {
+            Order::Stream { .. } => &mut self.stream,
+            Order::Core { .. } => &mut self.core,
+        };
+        let newer = place.as_ref().is_none_or(|held| kept.stamp.is_newer(&held.stamp));
+        if newer {
+            *place = Some(Arc::new(kept));
+        }
+        newer
+    }
+
+    /// Whichever register's message is later in broker time.
+    pub fn newest(&self) -> Option<&Arc<Kept<T>>> {
+        match (&self.stream, &self.core) {
+            (Some(stream), Some(core)) if core.stamp.stored > stream.stamp.stored => Some(core),
+            (Some(stream), _) => Some(stream),
+            (None, core) => core.as_ref(),
+        }
+    }
+}

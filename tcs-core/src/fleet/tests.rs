@@ -1,0 +1,3 @@
+//! The model against `truth.md`, with literal times.
+
+mod recordings;

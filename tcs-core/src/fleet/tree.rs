@@ -1,0 +1,236 @@
+//! The picture as a whole: who stands below whom, what is listed, how many there are of each
+//! (`truth.md` 9 and 10).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::assess::{self, Around, Assessment};
+use super::life::Life;
+use super::liveness;
+use super::record::Record;
+use super::relations::{self, Hosts, Launchers, Standing};
+use super::verdict::{Phase, Reason, Verdict};
+use super::view::{Counts, FleetView, Link, ServiceView};
+
+/// What was heard of within this time is listed.
+const RECENT: TimeDelta = TimeDelta::hours(24);
+/// An ad-hoc object that is lost leaves the default list after this time.
+const AD_HOC: TimeDelta = TimeDelta::hours(1);
+
+/// All that the picture is made of, sorted by name.
+pub(super) struct Known<'a> {
+    pub(super) now: DateTime<Utc>,
+    pub(super) link: Link,
+    pub(super) names: Vec<&'a Arc<str>>,
+    pub(super) records: Vec<&'a Arc<Record>>,
+    pub(super) lives: Vec<Life<'a>>,
+    pub(super) launchers: Launchers<'a>,
+}
+
+impl Known<'_> {
+    fn position(&self, name: &str) -> Option<usize> {
+        self.names.binary_search_by(|known| (***known).cmp(name)).ok()
+    }
+}
+
+pub(super) fn assemble(known: &Known<'_>, newest: Option<DateTime<Utc>>) -> FleetView {
+    let Known { now, link, .. } = *known;
+    let parent_names: Vec<Option<&str>> = known.lives.iter().map(parent).collect();
+    let above: Vec<Option<usize>> =
+        parent_names.iter().map(|name| name.and_then(|name| known.position(name))).collect();
+    let standings: Vec<Standing> = known.lives.iter().map(relations::standing).collect();
+
+    let mut clocks = Hosts::default();
+    let host_names: Vec<Option<Arc<str>>> = known
+        .lives
+        .iter()
+        .map(|life| assess::host(life).map(|host| clocks.hear(host, life)))
+        .collect();
+    let hosts = clocks.views();
+    let heartbeats_missing =
+        !matches!(link, Link::Down { .. }) && relations::heartbeats_missing(&known.lives, now);
+
+    let declaring: Vec<Vec<&str>> =
+        known.records.iter().map(|record| known.launchers.declaring(record)).collect();
+    let conflicts = conflicts(known, &declaring);
+
+    let mut taken_along = vec![0_usize; known.lives.len()];
+    let mut services: Vec<ServiceView> = Vec::with_capacity(known.lives.len());
+    for (i, life) in known.lives.iter().enumerate() {
+        let host = host_names[i].as_ref().and_then(|host| Some((host, hosts.get(host)?)));
+        // an object that names itself as its parent has nobody above
+        let launcher = above[i].filter(|p| *p != i).map(|p| (&**known.names[p], standings[p]));
+        let around = Around {
+            now,
+            link,
+            launcher,
+            declaring: &declaring[i],
+            conflict: conflicts[i].clone(),
+            host,
+            heartbeats_missing,
+        };
+        let assessment = assess::assess(life, &around);
+        if assessment.taken_along
+            && let Some(p) = above[i]
+        {
+            taken_along[p] += 1;
+        }
+        let parent = match (above[i], parent_names[i]) {
+            (Some(p), _) => Some(Arc::clone(known.names[p])),
+            (None, name) => name.map(Arc::from),
+        };
+        services.push(service(known, i, life, assessment, parent, host_names[i].clone()));
+    }
+    for (service, along) in services.iter_mut().zip(taken_along) {
+        if along > 0 {
+            service.reasons.insert(0, Reason::TakesAlong(along));
+        }
+    }
+    let roots = link_up(&mut services, &relations::parents(&above));
+    let mut counts = Counts::default();
+    for service in &services {
+        counts.add(service.verdict);
+    }
+    FleetView { now, link, services, roots, counts, hosts, heartbeats_missing, newest }
+}
+
+fn service(
+    known: &Known<'_>,
+    i: usize,
+    life: &Life<'_>,
+    assessment: Assessment,
+    parent: Option<Arc<str>>,
+    host: Option<Arc<str>>,
+) -> ServiceView {
+    let Assessment { verdict, phase, since, reasons, attempt, taken_along: _ } = assessment;
+    let (id, record, now) = (known.names[i], known.records[i], known.now);
+    let up = phase.is_up();
+    let present = up || phase == Phase::Failed;
+    let declared = !known.launchers.declaring(record).is_empty();
+    let last_heard = record.last_heard();
+    let recent = last_heard.is_some_and(|at| now - at < RECENT);
+    let in_default = match verdict {
+        Verdict::Stopped => false,
+        Verdict::Failed | Verdict::Error | Verdict::Unknown => recent,
+        Verdict::Lost => {
+            let patience = if life.managed { RECENT } else { AD_HOC };
+            since.is_none_or(|since| now - since < patience)
+        }
+        Verdict::Restarting
+        | Verdict::Late
+        | Verdict::Degraded
+        | Verdict::Starting
+        | Verdict::Stopping
+        | Verdict::Ok => true,
+    };
+    ServiceView {
+        id: Arc::clone(id),
+        verdict,
+        since,
+        reasons,
+        phase,
+        liveness: life.liveness,
+        status: life.status().filter(|_| present),
+        message: life.words.filter(|_| present).and_then(|kept| kept.message.message.clone()),
+        parent,
+        is_launcher: known.launchers.contains(id) || id.starts_with("launcher."),
+        managed: life.managed,
+        host,
+        pid: assess::pid(life).filter(|_| up),
+        started_at: life.began,
+        last_heartbeat: life.sign,
+        interval: life.interval,
+        interval_source: life.interval_source,
+        restarts: if up { assess::restarts(record, now) } else { 0 },
+        attempt,
+        last_heard,
+        declared,
+        restart_policy: record.declaration().and_then(|d| d.restart_policy.clone()),
+        children: Vec::new(),
+        worst_below: None,
+        in_default,
+        in_all: in_default || declared || recent,
+        record: Arc::clone(record),
+    }
+}
+
+/// The name of the object above: of a service that a launcher runs, the launcher that started it
+/// last; else what it says itself, or who declares it.
+fn parent<'a>(life: &Life<'a>) -> Option<&'a str> {
+    let event = life.record.newest_event().and_then(|kept| kept.message.parent.as_deref());
+    event
+        .or_else(|| life.record.status().and_then(|kept| kept.message.parent.as_deref()))
+        .or_else(|| life.record.declared().first().and_then(|kept| kept.message.parent.as_deref()))
+}
+
+/// Live launchers that declare the same service: at the service all of them, at each launcher the
+/// others.
+fn conflicts(known: &Known<'_>, declaring: &[Vec<&str>]) -> Vec<Vec<String>> {
+    let mut conflicts = vec![Vec::new(); known.lives.len()];
+    let mut live: HashMap<&str, bool> = HashMap::new();
+    for (i, launchers) in declaring.iter().enumerate().filter(|(_, l)| l.len() > 1) {
+        let there: Vec<&str> = launchers
+            .iter()
+            .copied()
+            .filter(|name| {
+                *live.entry(name).or_insert_with(|| {
+                    known.position(name).is_some_and(|p| relations::is_live(&known.lives[p]))
+                })
+            })
+            .collect();
+        if there.len() < 2 {
+            continue;
+        }
+        conflicts[i] = there.iter().map(|name| (*name).to_owned()).collect();
+        for name in &there {
+            let Some(p) = known.position(name) else { continue };
+            for other in there.iter().filter(|other| *other != name) {
+                if !conflicts[p].iter().any(|held| held == other) {
+                    conflicts[p].push((*other).to_owned());
+                }
+            }
+        }
+    }
+    for list in &mut conflicts {
+        list.sort_unstable();
+    }
+    conflicts
+}
+
+/// Sets children and roll-up; returns the roots. Without recursion: depth is free.
+fn link_up(services: &mut [ServiceView], parents: &[Option<usize>]) -> Vec<usize> {
+    let mut roots = Vec::new();
+    for (i, parent) in parents.iter().enumerate() {
+        match parent {
+            Some(p) => services[*p].children.push(i),
+            None => roots.push(i),
+        }
+    }
+    let mut order = roots.clone();
+    let mut at = 0;
+    while at < order.len() {
+        order.extend_from_slice(&services[order[at]].children);
+        at += 1;
+    }
+    for i in order.into_iter().rev() {
+        if let Some(p) = parents[i] {
+            let worst = services[i]
+                .worst_below
+                .map_or(services[i].verdict, |below| below.min(services[i].verdict));
+            let above = &mut services[p].worst_below;
+            *above = Some(above.map_or(worst, |held| held.min(worst)));
+        }
+    }
+    roots
+}
+
+impl ServiceView {
+    /// When its heart counts as late and as lost, if nothing more is heard; `None` when it has no
+    /// heart to wait for.
+    pub fn turns(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let at = self.last_heartbeat.filter(|_| self.phase.is_up())?;
+        Some(liveness::turns(at, self.interval))
+    }
+}
