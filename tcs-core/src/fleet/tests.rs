@@ -1,3 +1,9 @@
 //! The model against `truth.md`, with literal times.
 
+mod law;
+mod listing;
 mod recordings;
+mod relations;
+mod rules;
+mod scenarios;
+mod support;

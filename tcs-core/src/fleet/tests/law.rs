@@ -1,0 +1,132 @@
+//! Rule 1: one fold. Any order, any repetition, any interleaving gives the same fleet.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::support::{LAUNCHER, Line, at, beat, crashed, event, stamp, status};
+use crate::fleet::{Fleet, Link, MAX_BEATS, Order, Stamp};
+
+/// Messages of a few services and launchers, no two at the same time.
+fn messages() -> impl Strategy<Value = Vec<(Line, Stamp)>> {
+    let one = (0..10_usize, 0..3_usize, 0..3_usize, any::<bool>());
+    prop::collection::vec(one, 1..80).prop_map(|picks| {
+        picks
+            .into_iter()
+            .enumerate()
+            .map(|(i, (kind, id, parent, core))| {
+                let s = 1.0 + 7.0 * i as f64;
+                let id = ["a.x", "a.y", LAUNCHER][id];
+                let parent = json!({"parent": (["L1", "L2", LAUNCHER])[parent]});
+                let line = match kind {
+                    0 => status(id, "ok", s),
+                    1 => status(id, "shutdown", s),
+                    2 => status(id, "error", s).with(&parent),
+                    3 => event("declared", id, s).with(&parent),
+                    4 => event("start", id, s),
+                    5 => event("stop", id, s).with(&json!({"reason": "completed", "exit_code": 0})),
+                    6 => crashed(id, s, i % 2 == 0),
+                    7 => event("restarting", id, s),
+                    8 => event("odd", id, s),
+                    _ => beat(id, s).meta(&json!({"sender": format!("s{parent}")})),
+                };
+                // some came over plain NATS
+                let stamp = if core {
+                    Stamp { stored: at(s), order: Order::Core { arrival: i as u64 } }
+                } else {
+                    stamp(&line)
+                };
+                (line, stamp)
+            })
+            .collect()
+    })
+}
+
+fn fold(messages: &[(Line, Stamp)]) -> Fleet {
+    let mut fleet = Fleet::new();
+    for (line, stamp) in messages {
+        fleet.apply(&line.subject, line.decoded(), *stamp);
+    }
+    fleet
+}
+
+/// All that the law is about: what is kept, and what people see.
+fn picture(fleet: &Fleet) -> String {
+    let view = fleet.view(at(300.0), Link::Steady);
+    format!("{:#?}\n{:?}\n{:?}\n{:?}", view.services, view.roots, view.counts, view.hosts)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_and_repetition_gives_the_same_fleet(
+        messages in messages(), order in any::<prop::sample::Index>(), seed in any::<u64>(),
+    ) {
+        let straight = picture(&fold(&messages));
+        let mut mixed = messages.clone();
+        let repeated = order.index(messages.len());
+        mixed.extend_from_slice(&messages[..repeated]);
+        shuffle(&mut mixed, seed);
+        prop_assert_eq!(picture(&fold(&mixed)), straight);
+    }
+
+    #[test]
+    fn a_snapshot_and_then_the_live_feed_equals_all_at_once(
+        messages in messages(), cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(messages.len());
+        // a snapshot holds the newest of each subject, in any order; beats before it are not held
+        let mut newest: std::collections::BTreeMap<&str, &(Line, Stamp)> =
+            std::collections::BTreeMap::new();
+        let mut streams: Vec<(Line, Stamp)> = messages.iter()
+            .filter(|(line, stamp)| matches!(stamp.order, Order::Stream { .. }) && !line.subject.contains("heartbeat"))
+            .cloned().collect();
+        // one parent a service: a stream's snapshot holds one `declared` a service
+        for (line, _) in &mut streams {
+            if line.data["parent"] != json!(null) {
+                line.data["parent"] = json!("L1");
+            }
+        }
+        let cut = cut.min(streams.len());
+        for message in &streams[..cut] {
+            newest.insert(&message.0.subject, message);
+        }
+        let mut followed: Vec<(Line, Stamp)> = newest.into_values().cloned().collect();
+        followed.extend_from_slice(&streams[cut..]);
+        prop_assert_eq!(picture(&fold(&followed)), picture(&fold(&streams)));
+    }
+}
+
+/// Fisher-Yates with a small generator, so that the seed alone tells the order.
+fn shuffle<T>(list: &mut [T], mut seed: u64) {
+    for i in (1..list.len()).rev() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        list.swap(i, (seed >> 33) as usize % (i + 1));
+    }
+}
+
+#[test]
+fn the_newest_heartbeats_are_kept_whatever_the_order() {
+    let mut lines: Vec<Line> = (0..40).map(|i| beat("a.x", f64::from(i))).collect();
+    lines.reverse();
+    let fleet = super::support::fold(&lines);
+    let view = fleet.view(at(40.0), Link::Steady);
+    let stored: Vec<_> = view.services[0].beats().iter().map(|beat| beat.stamp.stored).collect();
+    assert_eq!(stored.len(), MAX_BEATS);
+    assert_eq!(stored, (24..40).map(|i| at(f64::from(i))).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_that_was_made_anew_is_newer_whatever_its_sequence() {
+    let made = |created: f64, seq: u64, line: Line| {
+        let stamp =
+            Stamp { stored: at(line.stored), order: Order::Stream { created: at(created), seq } };
+        (line, stamp)
+    };
+    let old = made(0.0, 5000, status("a.x", "error", 10.0));
+    let new = made(20.0, 1, status("a.x", "ok", 21.0));
+    for messages in [[old.clone(), new.clone()], [new, old]] {
+        let view = fold(&messages).view(at(22.0), Link::Steady);
+        assert_eq!(view.services[0].status, Some(crate::wire::Status::Ok));
+    }
+}
