@@ -1,0 +1,41 @@
+# Two commands set all up on a fresh machine: `make demo` and `make test`.
+CARGO ?= cargo
+
+.PHONY: help demo test lint doc bench fuzz screenshots install tools
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## a private broker with the recorded fleet, and its picture
+	@.ci/tools broker
+	@$(CARGO) build --release --quiet --workspace
+	@target/release/tcsctl demo
+
+tools: ## get the brokers and the Python client that the tests run against
+	@.ci/tools
+
+test: tools ## all tests, against real brokers
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) test --locked --workspace
+
+lint: ## format and lints, as .ci/run checks them
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: ## the crates' documentation, in target/doc
+	$(CARGO) doc --workspace --no-deps
+
+bench: tools ## criterion, and whole processes beside a bare reader of the same messages
+	$(CARGO) build --release --workspace --all-targets
+	$(CARGO) bench --workspace
+
+fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
+	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+	    cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+screenshots: ## draw the pictures of the README anew
+	$(CARGO) run --release --quiet -p tcsctl --example screenshots
+
+install: ## tcsctl and tcsd into ~/.cargo/bin
+	$(CARGO) install --locked --path tcsctl
+	$(CARGO) install --locked --path tcs-launcher
