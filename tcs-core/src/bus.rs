@@ -1,1 +1,34 @@
-//! To come.
+//! The NATS edge, and the only code that names the client library.
+//!
+//! [`settings`] says where to connect and as whom, [`Bus`] is the connection (cheap to clone,
+//! shared by all), [`LinkState`] how it stands, and [`streams`] finds what a site keeps. [`Follow`]
+//! reads it: the newest of each subject first, then all that comes.
+
+mod address;
+mod api;
+mod connect;
+mod consumer;
+mod context;
+mod coverage;
+mod failure;
+mod follow;
+mod gets;
+mod link;
+mod message;
+mod reader;
+mod secret;
+pub mod settings;
+pub mod streams;
+mod time;
+
+pub use address::{AddressError, DEFAULT_PORT, Scheme, ServerUrl};
+pub use api::ApiError;
+pub use connect::{Bus, ConnectError, REQUEST_TIMEOUT};
+pub use context::ContextError;
+pub use coverage::{Means, Progress, Reading};
+pub use failure::Failure;
+pub use follow::{Follow, Heard, Note};
+pub use link::{Action, Denial, LinkState, RETRY_AT_MOST, Server};
+pub use message::{Cut, Item, RawMessage, Stored};
+pub use secret::{Outside, Secret, SecretError};
+pub use time::{Arrivals, BrokerClock, ClockQuality};

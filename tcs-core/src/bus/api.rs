@@ -1,0 +1,176 @@
+//! Requests to the JetStream API, with an answer in every case: a reply, or the reason why there
+//! is none. A refused subject shows only as a server's remark while the request goes unanswered,
+//! so both are waited for.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{Message, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::connect::{Bus, since};
+use super::link::{self, Action, Denial, LinkState};
+use crate::clock;
+
+/// Why a request to JetStream brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// The link is down, or went down meanwhile.
+    #[error("not connected")]
+    Disconnected,
+    /// The server runs without JetStream.
+    #[error("the server has no JetStream")]
+    NoJetStream,
+    /// The server has JetStream, this account has not.
+    #[error("JetStream is not enabled for this account")]
+    NotEnabled,
+    /// A right is missing.
+    #[error("{0}")]
+    Denied(Denial),
+    /// No answer.
+    #[error("no answer to `{subject}` in {:.1} s", after.as_secs_f64())]
+    TimedOut {
+        /// Where the request went.
+        subject: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The server answered with an error.
+    #[error("`{subject}`: {description} ({code})")]
+    Refused {
+        /// Where the request went.
+        subject: String,
+        /// JetStream's own code, like 10059 (stream not found).
+        code: u64,
+        /// In the server's words.
+        description: String,
+    },
+    /// An answer that is none.
+    #[error("`{subject}`: the answer cannot be read: {why}")]
+    Unreadable {
+        /// Where the request went.
+        subject: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// JetStream's code for a stream that is not there.
+pub(super) const STREAM_NOT_FOUND: u64 = 10059;
+const NOT_ENABLED: u64 = 10076;
+const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
+
+impl ApiError {
+    /// Whether asking again soon may help by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Disconnected | Self::TimedOut { .. } => true,
+            Self::NoJetStream
+            | Self::NotEnabled
+            | Self::Denied(_)
+            | Self::Refused { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
+}
+
+/// A reply and when its request was sent and it came.
+pub(super) struct Answer<T> {
+    pub(super) value: T,
+    pub(super) sent: Instant,
+    pub(super) received: Instant,
+}
+
+#[derive(serde::Deserialize)]
+struct ErrorReply {
+    error: Option<ErrorBody>,
+}
+
+#[derive(serde::Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl Bus {
+    /// Asks `<api prefix>.<what>`, JSON in both directions.
+    pub(super) async fn api<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Answer<T>, ApiError> {
+        let subject = self.api_subject(what);
+        let unreadable = |why: String| ApiError::Unreadable { subject: subject.clone(), why };
+        let body = serde_json::to_vec(body).map_err(|error| unreadable(error.to_string()))?;
+        let sent = clock::monotonic();
+        let message = self.ask(&subject, Request::new().payload(body.into())).await?;
+        let received = clock::monotonic();
+        if let Ok(ErrorReply { error: Some(error) }) = serde_json::from_slice(&message.payload) {
+            return Err(match error.err_code {
+                NOT_ENABLED_FOR_ACCOUNT => ApiError::NotEnabled,
+                NOT_ENABLED => ApiError::NoJetStream,
+                _ => ApiError::Refused {
+                    subject,
+                    code: if error.err_code == 0 { error.code } else { error.err_code },
+                    description: error.description,
+                },
+            });
+        }
+        let value = serde_json::from_slice(&message.payload)
+            .map_err(|error| unreadable(error.to_string()))?;
+        Ok(Answer { value, sent, received })
+    }
+
+    /// One request to the server itself, raced against its remarks and the loss of the link.
+    pub(super) async fn ask(&self, subject: &str, request: Request) -> Result<Message, ApiError> {
+        let link = self.link_core();
+        let mut denials = self.denials();
+        if !self.is_connected() {
+            return Err(ApiError::Disconnected);
+        }
+        if let Some(denial) = link.deaf() {
+            return Err(ApiError::Denied(denial));
+        }
+        let start = clock::monotonic();
+        let request = request.timeout(Some(self.timeout()));
+        let reply = self.client().send_request(subject.to_owned(), request);
+        let refused = async {
+            loop {
+                match denials.recv().await {
+                    Ok(denial) if denial.action == Action::Publish && denial.subject == subject => {
+                        return denial;
+                    }
+                    Ok(denial) if link.deaf().as_ref() == Some(&denial) => return denial,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        let lost = link::until(self.link(), |s| matches!(s, LinkState::Disconnected { .. }));
+        tokio::select! {
+            reply = reply => match reply {
+                Ok(message) => {
+                    link.note_rtt(since(start));
+                    Ok(message)
+                }
+                Err(error) => Err(match error.kind() {
+                    async_nats::RequestErrorKind::NoResponders => ApiError::NoJetStream,
+                    async_nats::RequestErrorKind::TimedOut => {
+                        ApiError::TimedOut { subject: subject.to_owned(), after: self.timeout() }
+                    }
+                    _ => ApiError::Unreadable {
+                        subject: subject.to_owned(),
+                        why: error.to_string(),
+                    },
+                }),
+            },
+            denial = refused => Err(ApiError::Denied(denial)),
+            () = lost => Err(ApiError::Disconnected),
+        }
+    }
+}

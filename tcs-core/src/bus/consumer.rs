@@ -1,0 +1,343 @@
+//! One consumer on one stream, made, read and deleted by hand.
+//!
+//! The library's ordered consumer makes itself anew with other settings (all of the history) and
+//! tells neither when it was made nor what is pending; ours ends at the first fault, and whoever
+//! reads decides how to go on. Push with flow control, or pull where that right is missing.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+use tokio_util::bytes::Bytes;
+
+use super::api::ApiError;
+use super::connect::Bus;
+use super::link::{Action, Denial, LinkState};
+use super::time::Sample;
+use crate::clock;
+
+/// The server shows that it lives this often when there is nothing to deliver.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Neither message nor heartbeat for so long: the consumer is gone, or the way to it.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Messages asked for at a time when pulling.
+const PULL: u64 = 1000;
+/// Most messages handed over at once.
+const BATCH: usize = 512;
+
+/// Where in the stream to begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Start {
+    /// The newest message of each subject, then all that come.
+    LastPerSubject,
+    /// This sequence and all after it.
+    Sequence(u64),
+    /// What was stored at this time and all after it.
+    #[expect(dead_code, reason = "history reads come next")]
+    Time(DateTime<Utc>),
+    /// Only what is stored from now on.
+    New,
+}
+
+/// Who paces the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The server, asking from time to time whether we keep up.
+    Push,
+    /// We, a batch at a time.
+    Pull,
+}
+
+/// Why a consumer is no longer of use.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fault {
+    /// Nothing was heard for [`SILENCE`].
+    Silent,
+    /// Messages were lost on the way.
+    Gap,
+    /// The link went down.
+    LinkLost,
+    /// Flow control, or asking for more, is not allowed.
+    Denied(Denial),
+    /// The server, or the library, ended it.
+    Ended,
+}
+
+/// One message as a stream delivers it.
+pub(super) struct Delivery {
+    pub(super) message: Message,
+    pub(super) place: Place,
+}
+
+/// Where in its stream a message stands, from its reply subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    pub(super) stream_seq: u64,
+    pub(super) consumer_seq: u64,
+    pub(super) stored: DateTime<Utc>,
+    pub(super) pending: u64,
+}
+
+impl Place {
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<sseq>.<cseq>.<ts>.<pending>`; newer servers put
+    /// domain and account before the stream, and may add a token at the end.
+    fn parse(reply: &str) -> Option<Self> {
+        let tokens = reply.strip_prefix("$JS.ACK.")?;
+        let count = tokens.bytes().filter(|b| *b == b'.').count() + 1;
+        let skip = match count {
+            7 => 3,
+            9 | 10 => 5,
+            _ => return None,
+        };
+        let mut tokens = tokens.split('.').skip(skip);
+        let mut number = || tokens.next()?.parse::<u64>().ok();
+        let (stream_seq, consumer_seq) = (number()?, number()?);
+        let nanos = i64::try_from(number()?).ok()?;
+        let stored = DateTime::from_timestamp_nanos(nanos);
+        Some(Self { stream_seq, consumer_seq, stored, pending: number()? })
+    }
+}
+
+/// What the server says on creation.
+#[derive(Deserialize)]
+struct Created {
+    created: DateTime<Utc>,
+    #[serde(default)]
+    num_pending: u64,
+}
+
+pub(super) struct Consumer {
+    bus: Bus,
+    stream: String,
+    name: String,
+    pace: Pace,
+    inbox: String,
+    subscriber: Subscriber,
+    denials: broadcast::Receiver<Denial>,
+    link: watch::Receiver<LinkState>,
+    heard: Instant,
+    /// Sequence of the last delivery.
+    delivered: u64,
+    /// Of the last request when pulling: what is still to come.
+    outstanding: u64,
+    /// Messages waiting when it was made.
+    pub(super) pending: u64,
+    /// The server's clock, by its creation.
+    pub(super) sample: Sample,
+}
+
+impl Consumer {
+    pub(super) async fn create(
+        bus: &Bus,
+        stream: &str,
+        filter: &str,
+        start: Start,
+        pace: Pace,
+    ) -> Result<Self, ApiError> {
+        let (denials, mut link) = (bus.denials(), bus.link());
+        link.mark_unchanged();
+        let inbox = bus.client().new_inbox();
+        let subscriber =
+            bus.client().subscribe(inbox.clone()).await.map_err(|_| ApiError::Disconnected)?;
+        let unique = inbox.rsplit('.').next().unwrap_or_default();
+        let name = format!("tcs-{unique}");
+        let body = json!({
+            "stream_name": stream,
+            "config": config(&name, filter, start, pace, &inbox),
+        });
+        let what = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
+        let answer = bus.api::<Created>(&what, &body).await?;
+        Ok(Self {
+            bus: bus.clone(),
+            stream: stream.to_owned(),
+            name,
+            pace,
+            inbox,
+            subscriber,
+            denials,
+            link,
+            heard: answer.received,
+            delivered: 0,
+            outstanding: 0,
+            pending: answer.value.num_pending,
+            sample: Sample::new(answer.value.created, answer.sent, answer.received),
+        })
+    }
+
+    /// Waits for messages, until `until` at the latest, and appends all that are there, in order.
+    pub(super) async fn read(
+        &mut self,
+        batch: &mut Vec<Delivery>,
+        until: Option<Instant>,
+    ) -> Result<(), Fault> {
+        let before = batch.len();
+        while batch.len() == before {
+            self.ask_for_more().await;
+            let silent = self.heard + SILENCE;
+            let wake = until.map_or(silent, |until| until.min(silent));
+            let message = tokio::select! {
+                biased;
+                message = self.subscriber.next() => message.ok_or(Fault::Ended)?,
+                denial = self.denials.recv() => match denial {
+                    Ok(denial) if self.concerns(&denial) => return Err(Fault::Denied(denial)),
+                    Ok(_) | Err(_) => continue,
+                },
+                changed = self.link.changed() => {
+                    if changed.is_err() || !self.link.borrow_and_update().is_connected() {
+                        return Err(Fault::LinkLost);
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep_until(wake.into()) => {
+                    return if wake == silent { Err(Fault::Silent) } else { Ok(()) };
+                }
+            };
+            self.heard = clock::monotonic();
+            self.accept(message, batch).await?;
+            while batch.len() - before < BATCH {
+                let Some(message) = self.subscriber.next().now_or_never() else { break };
+                self.accept(message.ok_or(Fault::Ended)?, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept(&mut self, message: Message, batch: &mut Vec<Delivery>) -> Result<(), Fault> {
+        if let Some(status) = message.status {
+            return self.control(status, &message).await;
+        }
+        let Some(place) = message.reply.as_deref().and_then(Place::parse) else { return Ok(()) };
+        if place.consumer_seq != self.delivered + 1 {
+            return Err(Fault::Gap);
+        }
+        self.delivered = place.consumer_seq;
+        self.outstanding = self.outstanding.saturating_sub(1);
+        batch.push(Delivery { message, place });
+        Ok(())
+    }
+
+    /// Heartbeats, flow control, and the ends of pull requests.
+    async fn control(&mut self, status: StatusCode, message: &Message) -> Result<(), Fault> {
+        if status != StatusCode::IDLE_HEARTBEAT {
+            self.outstanding = 0;
+            // 409: "Consumer Deleted" and the like end it; a leadership change does not.
+            let description = message.description.as_deref().unwrap_or_default();
+            return if status == StatusCode::REQUEST_TERMINATED && description.contains("Deleted") {
+                Err(Fault::Ended)
+            } else {
+                Ok(())
+            };
+        }
+        let header = |name: &str| {
+            let headers: Option<&HeaderMap> = message.headers.as_ref();
+            headers.and_then(|headers| headers.get(name)).map(|value| value.as_str().to_owned())
+        };
+        let stalled = header("Nats-Consumer-Stalled");
+        if let Some(reply) = message.reply.as_ref().map(ToString::to_string).or(stalled) {
+            self.bus.send(reply, None, Bytes::new()).await;
+        }
+        let last = header("Nats-Last-Consumer").and_then(|seq| seq.parse::<u64>().ok());
+        if last.is_some_and(|last| last != self.delivered) {
+            return Err(Fault::Gap);
+        }
+        Ok(())
+    }
+
+    async fn ask_for_more(&mut self) {
+        if self.pace == Pace::Push || self.outstanding != 0 {
+            return;
+        }
+        self.outstanding = PULL;
+        let body = json!({
+            "batch": PULL,
+            "expires": nanos(HEARTBEAT * 6),
+            "idle_heartbeat": nanos(HEARTBEAT),
+        });
+        let body = Bytes::from(body.to_string());
+        self.bus.send(self.next_subject(), Some(self.inbox.clone()), body).await;
+    }
+
+    fn next_subject(&self) -> String {
+        self.bus.api_subject(&format!("CONSUMER.MSG.NEXT.{}.{}", self.stream, self.name))
+    }
+
+    fn concerns(&self, denial: &Denial) -> bool {
+        denial.action == Action::Publish
+            && match self.pace {
+                Pace::Push => denial.subject.starts_with("$JS.FC."),
+                Pace::Pull => denial.subject == self.next_subject(),
+            }
+            || denial.action == Action::Subscribe && denial.subject == self.inbox
+    }
+
+    /// Takes it off the server, which would keep it for half a minute otherwise.
+    pub(super) async fn delete(self) {
+        let subject =
+            self.bus.api_subject(&format!("CONSUMER.DELETE.{}.{}", self.stream, self.name));
+        // Its answer is of no interest, and without that right there is none.
+        let reply = Some(self.bus.client().new_inbox());
+        if self.bus.is_connected() {
+            self.bus.send(subject, reply, Bytes::new()).await;
+        }
+    }
+}
+
+fn config(name: &str, filter: &str, start: Start, pace: Pace, inbox: &str) -> Value {
+    let mut config = json!({
+        "name": name,
+        "filter_subject": filter,
+        "ack_policy": "none",
+        "replay_policy": "instant",
+        "inactive_threshold": nanos(HEARTBEAT * 6),
+        "num_replicas": 1,
+        "mem_storage": true,
+    });
+    match start {
+        Start::LastPerSubject => config["deliver_policy"] = "last_per_subject".into(),
+        Start::New => config["deliver_policy"] = "new".into(),
+        Start::Sequence(seq) => {
+            config["deliver_policy"] = "by_start_sequence".into();
+            config["opt_start_seq"] = seq.into();
+        }
+        Start::Time(at) => {
+            config["deliver_policy"] = "by_start_time".into();
+            config["opt_start_time"] = at.to_rfc3339_opts(SecondsFormat::Nanos, true).into();
+        }
+    }
+    if pace == Pace::Push {
+        config["deliver_subject"] = inbox.into();
+        config["max_deliver"] = 1.into();
+        config["flow_control"] = true.into();
+        config["idle_heartbeat"] = nanos(HEARTBEAT).into();
+    }
+    config
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_old_and_new_servers() {
+        let place = Place {
+            stream_seq: 7,
+            consumer_seq: 3,
+            stored: DateTime::from_timestamp(1_700_000_000, 5).unwrap(),
+            pending: 2,
+        };
+        let rest = "S.c.1.7.3.1700000000000000005.2";
+        assert_eq!(Place::parse(&format!("$JS.ACK.{rest}")), Some(place));
+        assert_eq!(Place::parse(&format!("$JS.ACK.hub.ABCD.{rest}")), Some(place));
+        assert_eq!(Place::parse(&format!("$JS.ACK.hub.ABCD.{rest}.x")), Some(place));
+        assert_eq!(Place::parse("$JS.ACK.S.c.1.7.3"), None);
+        assert_eq!(Place::parse("_INBOX.x"), None);
+    }
+}

