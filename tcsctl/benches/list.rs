@@ -50,7 +50,7 @@ fn compare() {
     for binary in nats::servers() {
         for size in sizes.split(',') {
             let services: usize = size.trim().parse().unwrap();
-            let server = nats::Server::start(&binary);
+            let server = block_on(nats::Server::start(&binary));
             block_on(fill(&server.url(), services));
             let console =
                 [env!("CARGO_BIN_EXE_tcsctl"), "--server", &server.url(), "--all", "--json"];
@@ -105,10 +105,7 @@ fn median(runs: &[(f64, f64)]) -> (f64, f64) {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    (
-        middle(runs.iter().map(|run| run.0).collect()),
-        middle(runs.iter().map(|run| run.1).collect()),
-    )
+    (middle(runs.iter().map(|run| run.0).collect()), middle(runs.iter().map(|run| run.1).collect()))
 }
 
 fn figures(runs: &[(f64, f64)]) -> String {
@@ -164,11 +161,15 @@ fn messages(i: usize) -> [(String, String); 4] {
         r#"{{"data": {{"name": "{id}", "status": "ok", "timestamp": {ts}, "message": "Service running", "parent": "{launcher}", "pid": {}, "hostname": "{host}"}}, {meta}}}"#,
         1000 + i
     );
-    let beat =
-        format!(r#"{{"data": {{"service_id": "{id}", "timestamp": {ts}, "status": "ok"}}, {meta}}}"#);
+    let beat = format!(
+        r#"{{"data": {{"service_id": "{id}", "timestamp": {ts}, "status": "ok"}}, {meta}}}"#
+    );
     [
         event("declared", r#""restart_policy": "on-failure""#),
-        event("start", &format!(r#""status": "startup", "hostname": "{host}", "pid": {}"#, 1000 + i)),
+        event(
+            "start",
+            &format!(r#""status": "startup", "hostname": "{host}", "pid": {}"#, 1000 + i),
+        ),
         (format!("svc.status.{id}"), status),
         (format!("svc.heartbeat.{id}"), beat),
     ]
@@ -231,10 +232,8 @@ async fn read(url: &str) {
 
 async fn read_kind(client: async_nats::Client, subject: String) -> HashMap<String, Body> {
     let context = jetstream::new(client.clone());
-    let names: Names = context
-        .request("STREAM.NAMES", &serde_json::json!({"subject": subject}))
-        .await
-        .unwrap();
+    let names: Names =
+        context.request("STREAM.NAMES", &serde_json::json!({"subject": subject})).await.unwrap();
     let stream: jetstream::stream::Stream = context.get_stream(&names.streams[0]).await.unwrap();
     let consumer = stream
         .create_consumer(OrderedConfig {
