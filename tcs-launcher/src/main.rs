@@ -1,3 +1,7 @@
 //! `tcsd`: see [`tcs_launcher`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tcs_launcher::runner::helper_main().unwrap_or(ExitCode::SUCCESS)
+}

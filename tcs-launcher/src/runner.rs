@@ -1,1 +1,88 @@
-//! To come.
+//! Does what the supervisor decides: runs services as processes or tasks.
+//!
+//! One task owns each run, from its start until nothing of it is left, and tells what happens over
+//! a bounded channel ([`Told`]); it is told `stop` and `kill` through its [`Handle`]. What ends a
+//! run is the end of its process (or task), never the end of its output.
+//!
+//! **Nothing is left behind.** Each process starts through a shim, our own program run as
+//! `__exec`: it opens a session of its own, asks the kernel to be killed when the launcher dies,
+//! and only then becomes the program. All that descends from it carries marks in its environment
+//! ([`group`]); so it is found even after it has left its group and its parent. A guard, our own
+//! program run as `__guard`, sees the launcher die and ends what carries its mark. A journal on
+//! disk lets the next launcher over the same configuration end what even that has missed.
+
+use std::process::ExitCode;
+
+use crate::supervisor::{Report, Run, ServiceId};
+
+pub mod group;
+pub mod guard;
+pub mod journal;
+pub mod notify;
+pub mod output;
+pub mod process;
+pub mod ready;
+pub mod shim;
+pub mod spawner;
+pub mod task;
+
+pub use group::Marks;
+pub use process::{Launch, ProcessRunner};
+
+/// What a run says, and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Which service.
+    pub id: ServiceId,
+    /// Which of its runs.
+    pub run: Run,
+    /// What.
+    pub what: What,
+}
+
+/// What a run can say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// Something for the supervisor.
+    Report(Report),
+    /// `STATUS=` or `STOPPING=1` of `sd_notify`: a word for people.
+    Status(String),
+}
+
+/// Where runs tell what happens.
+pub type Tell = tokio::sync::mpsc::Sender<Told>;
+
+/// What a run can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Stop,
+    Kill,
+}
+
+/// One run's ear. Orders to a run that has ended are lost, as they should be.
+#[derive(Debug, Clone)]
+pub struct Handle(tokio::sync::mpsc::UnboundedSender<Order>);
+
+impl Handle {
+    /// Asks it to end.
+    pub fn stop(&self) {
+        let _ = self.0.send(Order::Stop);
+    }
+
+    /// Ends it and all it has started.
+    pub fn kill(&self) {
+        let _ = self.0.send(Order::Kill);
+    }
+}
+
+/// To be called first in `main`: when this process was started as the shim or the guard it does
+/// that one thing, and returns how to exit.
+pub fn helper_main() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    let first = args.next()?;
+    match first.to_str()? {
+        shim::NAME => Some(shim::main(args)),
+        guard::NAME => Some(guard::main(args)),
+        _ => None,
+    }
+}

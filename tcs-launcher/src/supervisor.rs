@@ -156,7 +156,7 @@ impl Supervisor {
     }
 
     /// One service.
-    pub fn service(&self, id: &str) -> Option<Snapshot<'_>> {
+    pub fn service(&self, id: &ServiceId) -> Option<Snapshot<'_>> {
         self.services.get(id).map(Service::snapshot)
     }
 

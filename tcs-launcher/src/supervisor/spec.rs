@@ -1,11 +1,9 @@
 //! What the supervisor knows of a service: what it needs to decide, and nothing of how it is run.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// The service's id, `<type>.<variant>`: checked where it was read.
-pub type ServiceId = Arc<str>;
+pub use tcs_core::id::ServiceId;
 
 /// One service as configured.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,10 +14,15 @@ pub(super) const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The id of the service that these tests call `name`.
+pub(super) fn id(name: &str) -> ServiceId {
+    format!("{name}.x").parse().unwrap()
+}
+
 /// A permanent service, ready at once, restarted twice in a minute after failures.
-pub(super) fn spec(id: &str) -> Spec {
+pub(super) fn spec(name: &str) -> Spec {
     Spec {
-        id: id.into(),
+        id: id(name),
         enabled: true,
         kind: Kind::Permanent,
         restart: Restart {
@@ -35,8 +40,8 @@ pub(super) fn spec(id: &str) -> Spec {
 }
 
 /// The same, ready when it says so, within 30 s.
-pub(super) fn slow(id: &str) -> Spec {
-    Spec { readiness: Readiness::Within(s(30)), ..spec(id) }
+pub(super) fn slow(name: &str) -> Spec {
+    Spec { readiness: Readiness::Within(s(30)), ..spec(name) }
 }
 
 pub(super) fn exit(code: i32) -> Report {
@@ -69,26 +74,26 @@ impl World {
     }
 
     /// A word of the latest run.
-    pub(super) fn report(&mut self, id: &str, report: Report) -> Vec<String> {
-        let run = self.supervisor.services[id].run;
-        self.on(Event::Report { id: id.into(), run, report })
+    pub(super) fn report(&mut self, name: &str, report: Report) -> Vec<String> {
+        let run = self.supervisor.services[&id(name)].run;
+        self.on(Event::Report { id: id(name), run, report })
     }
 
-    pub(super) fn up(&mut self, id: &str) -> Vec<String> {
-        self.report(id, Report::Spawned { pid: Some(7) })
+    pub(super) fn up(&mut self, name: &str) -> Vec<String> {
+        self.report(name, Report::Spawned { pid: Some(7) })
     }
 
     /// The end of a run and of all it left.
-    pub(super) fn ends(&mut self, id: &str, code: i32) -> Vec<String> {
-        let mut lines = self.report(id, exit(code));
-        lines.extend(self.report(id, Report::Cleared));
+    pub(super) fn ends(&mut self, name: &str, code: i32) -> Vec<String> {
+        let mut lines = self.report(name, exit(code));
+        lines.extend(self.report(name, Report::Cleared));
         lines
     }
 
-    pub(super) fn ask(&mut self, id: &str, command: Command) -> Vec<String> {
+    pub(super) fn ask(&mut self, name: &str, command: Command) -> Vec<String> {
         self.tickets += 1;
         let operation = operation(self.tickets);
-        self.on(Event::Request { ticket: Ticket(self.tickets), operation, id: id.into(), command })
+        self.on(Event::Request { ticket: Ticket(self.tickets), operation, id: id(name), command })
     }
 
     /// Time passes until the next deadline.
@@ -97,8 +102,8 @@ impl World {
         self.on(Event::Tick)
     }
 
-    pub(super) fn phase(&self, id: &str) -> Phase {
-        self.supervisor.service(id).expect("no such service").phase
+    pub(super) fn phase(&self, name: &str) -> Phase {
+        self.supervisor.service(&id(name)).expect("no such service").phase
     }
 }
 
@@ -106,9 +111,9 @@ pub(super) fn operation(number: u64) -> Operation {
     Operation { sender: format!("op{number}").into(), message: "1".into() }
 }
 
-/// An effect in a few words.
+/// An effect in a few words, with ids as the tests call them.
 pub(super) fn line(effect: &Effect) -> String {
-    match effect {
+    let line = match effect {
         Effect::Spawn { id, run } => format!("spawn {id}{}", run.0),
         Effect::Stop { id, run } => format!("stop {id}{}", run.0),
         Effect::Kill { id, run } => format!("kill {id}{}", run.0),
@@ -119,7 +124,8 @@ pub(super) fn line(effect: &Effect) -> String {
         Effect::Reply { ticket, answer } => format!("reply {} {}", ticket.0, answer_line(answer)),
         Effect::Forget { id } => format!("forget {id}"),
         Effect::Done { well } => format!("done {well}"),
-    }
+    };
+    line.replace(".x", "")
 }
 
 fn event_line(event: &Lifecycle) -> String {

@@ -97,7 +97,7 @@ fn events() -> Vec<(&'static str, Happen)> {
             w.on(Event::Apply { diff, request: None })
         }),
         ("removed", |w| {
-            let diff = Diff { removed: vec!["a".into()], ..Diff::default() };
+            let diff = Diff { removed: vec![id("a")], ..Diff::default() };
             w.on(Event::Apply { diff, request: None })
         }),
         ("shutdown", |w| w.on(Event::Shutdown)),
@@ -120,7 +120,7 @@ fn each_state_and_event() {
             let lines = happen(&mut world);
             let phase = world
                 .supervisor
-                .service("a")
+                .service(&id("a"))
                 .map_or("gone".to_owned(), |service| format!("{:?}", service.phase));
             writeln!(table, "    {event:<17} -> {phase:<9} {}", lines.join("; ")).unwrap();
         }
@@ -137,7 +137,7 @@ fn a_word_of_an_earlier_run_changes_nothing() {
     world.up("a");
     let reports = [Report::Ready, exit(3), Report::Cleared, Report::Watchdog(Watchdog::Trigger)];
     for report in reports {
-        assert!(world.on(Event::Report { id: "a".into(), run: Run(1), report }).is_empty());
+        assert!(world.on(Event::Report { id: id("a"), run: Run(1), report }).is_empty());
     }
     assert_eq!(world.phase("a"), Phase::Running);
 }

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn after(id: &str, others: &[&str]) -> Spec {
-    Spec { after: others.iter().map(|&id| id.into()).collect(), ..slow(id) }
+fn after(name: &str, others: &[&str]) -> Spec {
+    Spec { after: others.iter().map(|name| id(name)).collect(), ..slow(name) }
 }
 
-fn level(id: &str, level: i64) -> Spec {
-    Spec { level, ..slow(id) }
+fn level(name: &str, level: i64) -> Spec {
+    Spec { level, ..slow(name) }
 }
 
 fn spawns(lines: &[String]) -> Vec<&str> {
@@ -73,7 +73,7 @@ fn circles_are_broken() {
         after("b", &["a"]),
         after("c", &["b"]),
         // against the levels
-        Spec { after: vec!["e".into()], ..level("d", 1) },
+        Spec { after: vec![id("e")], ..level("d", 1) },
         level("e", 2),
     ]);
     assert_eq!(spawns(&lines), ["a1"]);

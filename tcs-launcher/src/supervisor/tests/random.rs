@@ -89,7 +89,7 @@ fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
             kind: if may_end { Kind::MayEnd } else { Kind::Permanent },
             restart: Restart { when, limit: NonZeroU32::new(limit), ..spec(id).restart },
             readiness,
-            after: after.into_iter().map(Into::into).collect(),
+            after: after.into_iter().map(super::id).collect(),
             level,
             ..spec(id)
         },
@@ -212,12 +212,12 @@ impl Fake {
 
     fn step(&mut self, step: Step) {
         let being = |which: usize| {
-            let id = ServiceId::from(IDS[which]);
+            let id = super::id(IDS[which]);
             let being = self.beings.get(&id).map(|it| it.1);
             (id, being)
         };
         match step {
-            Step::Ask(which, command) => self.ask(&IDS[which].into(), command),
+            Step::Ask(which, command) => self.ask(&super::id(IDS[which]), command),
             Step::AskAgain => {
                 if let Some(Event::Request { operation, id, command, .. }) =
                     self.last_request.clone()
@@ -280,7 +280,7 @@ impl Fake {
                     added: vec![self.specs[added].clone()],
                     restarted: vec![self.specs[changed].clone()],
                     updated: Vec::new(),
-                    removed: vec![IDS[removed].into()],
+                    removed: vec![super::id(IDS[removed])],
                 };
                 let ticket = Ticket(self.tickets.len() as u64);
                 self.tickets.insert(ticket, Asked::default());
@@ -299,7 +299,7 @@ impl Fake {
     fn come_to_rest(&mut self) {
         for _ in 0..2000 {
             let ids: Vec<(usize, ServiceId)> =
-                IDS.iter().enumerate().map(|(n, &id)| (n, id.into())).collect();
+                IDS.iter().enumerate().map(|(n, &name)| (n, super::id(name))).collect();
             let mut still = true;
             for (n, id) in ids {
                 let Some((run, being)) = self.beings.get(&id).copied() else { continue };

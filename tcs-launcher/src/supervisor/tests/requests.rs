@@ -84,7 +84,7 @@ fn two_people_at_once() {
     world.up("a");
     let lines = replies(world.report("a", Report::Ready));
     assert_eq!(lines, ["reply 1 running", "reply 2 running"]);
-    assert_eq!(world.supervisor.services["a"].run, Run(2));
+    assert_eq!(world.supervisor.services[&id("a")].run, Run(2));
 
     // restart, then stop
     let mut world = running();
@@ -108,7 +108,7 @@ fn a_patient_stop_waits_for_the_end_of_busy() {
     let mut world = running();
     world.report("a", busy.clone());
     assert!(world.ask("a", patient(Some(s(60)))).is_empty());
-    assert!(world.supervisor.service("a").unwrap().stop_pending);
+    assert!(world.supervisor.service(&id("a")).unwrap().stop_pending);
     assert_eq!(world.report("a", idle), ["a stopping: requested by op1", "stop a1"]);
 
     let mut world = running();
@@ -155,7 +155,7 @@ fn a_request_that_comes_twice_acts_once_for_ten_minutes() {
         world.on(Event::Request {
             ticket: Ticket(ticket),
             operation: operation(1),
-            id: "a".into(),
+            id: id("a"),
             command: RESTART,
         })
     };
@@ -216,7 +216,7 @@ fn a_reload_touches_what_changed_and_tells_what_became_of_it() {
         added: vec![spec("new")],
         restarted: vec![spec("changed"), spec("stopped")],
         updated: vec![spec("rules")],
-        removed: vec!["gone".into()],
+        removed: vec![id("gone")],
     };
     let request = Some((Ticket(9), operation(9)));
     assert_eq!(
@@ -250,7 +250,7 @@ fn a_reload_touches_what_changed_and_tells_what_became_of_it() {
 fn a_service_that_leaves_and_comes_back_runs_once() {
     let mut world = running();
     let apply = |world: &mut World, diff| world.on(Event::Apply { diff, request: None });
-    let removed = Diff { removed: vec!["a".into()], ..Diff::default() };
+    let removed = Diff { removed: vec![id("a")], ..Diff::default() };
     assert_eq!(apply(&mut world, removed), ["a stopping: reload", "stop a1"]);
     assert_eq!(world.ask("a", Command::Start), ["reply 1 refused: no such service here: a"]);
     let added = Diff { added: vec![slow("a")], ..Diff::default() };

@@ -1,0 +1,208 @@
+//! Who belongs to a run: found, and ended.
+//!
+//! A process belongs to a run if it carries the run's mark in its environment, is in its group, or
+//! descends from one that does. Marks survive `setsid`, double forks and the death of parents.
+//! What clears its environment *and* leaves its group *and* loses its parent escapes a run's own
+//! sweep; the launcher is its subreaper, and ends it with itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use crate::supervisor::{Run, ServiceId};
+
+/// Environment variable with the launcher's run.
+pub const LAUNCHER_MARK: &str = "TCS_RUN";
+
+/// Environment variable with the service's run.
+pub const SERVICE_MARK: &str = "TCS_SERVICE_RUN";
+
+/// The marks of one launcher's run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    launcher_run: String,
+}
+
+impl Marks {
+    /// The marks of this `launcher_run`.
+    pub fn new(launcher_run: impl Into<String>) -> Self {
+        Self { launcher_run: launcher_run.into() }
+    }
+
+    /// The random id of the launcher's run.
+    pub fn launcher_run(&self) -> &str {
+        &self.launcher_run
+    }
+
+    /// On all that this launcher starts.
+    pub fn launcher(&self) -> Mark {
+        Mark(format!("{LAUNCHER_MARK}={}", self.launcher_run))
+    }
+
+    /// On all that one run of a service starts.
+    pub fn service(&self, id: &ServiceId, run: Run) -> Mark {
+        Mark(format!("{SERVICE_MARK}={}/{id}/{}", self.launcher_run, run.0))
+    }
+}
+
+/// An entry of an environment, `NAME=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// Name and value.
+    pub fn entry(&self) -> (&str, &str) {
+        self.0.split_once('=').unwrap_or((&self.0, ""))
+    }
+
+    /// Whether a process carries it. A zombie carries nothing; neither does one we may not read.
+    pub fn is_on(&self, pid: i32) -> bool {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|it| it == self.0.as_bytes()))
+    }
+}
+
+/// A process, as `/proc` knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// Its group's.
+    pub group: i32,
+    /// When it started, in clock ticks since boot: with the pid, which process it is.
+    pub start: u64,
+    /// `R`, `S`, `T`, `Z`, ... (`proc(5)`)
+    pub state: u8,
+}
+
+impl Process {
+    /// The process of this id.
+    pub fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        // the name, in parentheses, may hold anything
+        let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
+        let fields = std::str::from_utf8(&stat[after_name..]).ok()?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        Some(Self {
+            pid,
+            state: *fields.first()?.as_bytes().first()?,
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    /// All processes there are, those of this program left out.
+    pub fn all() -> Vec<Self> {
+        let own = std::process::id().cast_signed();
+        fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|&pid: &i32| pid != own)
+            .filter_map(Self::of)
+            .collect()
+    }
+
+    /// Whether it has ended and only its exit status is left.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Sends `signal`, if it is still the same process.
+    pub fn signal(&self, signal: Signal) {
+        if Self::of(self.pid).is_some_and(|now| now.start == self.start) {
+            let _ = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
+/// Who belongs to a mark or to a group, and lives.
+pub fn members(mark: &Mark, group: Option<i32>) -> Vec<Process> {
+    let all = Process::all();
+    let mut members: BTreeSet<i32> = all
+        .iter()
+        .filter(|process| Some(process.group) == group || mark.is_on(process.pid))
+        .map(|process| process.pid)
+        .collect();
+    descend(&all, &mut members);
+    all.into_iter().filter(|it| members.contains(&it.pid) && !it.is_zombie()).collect()
+}
+
+/// Who descends from this process, and lives.
+pub fn descendants(pid: i32) -> Vec<Process> {
+    let all = Process::all();
+    let mut found = BTreeSet::from([pid]);
+    descend(&all, &mut found);
+    all.into_iter()
+        .filter(|it| it.pid != pid && found.contains(&it.pid) && !it.is_zombie())
+        .collect()
+}
+
+fn descend(all: &[Process], found: &mut BTreeSet<i32>) {
+    loop {
+        let before = found.len();
+        for process in all {
+            if found.contains(&process.parent) {
+                found.insert(process.pid);
+            }
+        }
+        if found.len() == before {
+            return;
+        }
+    }
+}
+
+/// Reaps those children of ours that we did not start: orphans that came to us as subreaper.
+/// `is_ours` says of which the exit status is awaited elsewhere.
+pub(crate) fn reap_orphans(is_ours: impl Fn(i32) -> bool) {
+    let own = std::process::id().cast_signed();
+    for process in Process::all() {
+        if process.parent == own && process.is_zombie() && !is_ours(process.pid) {
+            while waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG))
+                == Err(Errno::EINTR)
+            {}
+        }
+    }
+}
+
+/// This boot of this machine.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_found_by_its_mark_and_is_the_same_as_long_as_it_lives() {
+        let marks = Marks::new(format!("test-{}", std::process::id()));
+        let mark = marks.service(&"a.x".parse().unwrap(), Run(3));
+        let (name, value) = mark.entry();
+        let mut child =
+            Command::new("sleep").arg("600").env(name, value).stdin(Stdio::null()).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let found = members(&mark, None);
+        let other = members(&marks.service(&"a.x".parse().unwrap(), Run(4)), None);
+        let stale = Process { start: found[0].start + 1, ..found[0] };
+        stale.signal(Signal::SIGKILL);
+        let alive = child.try_wait().unwrap().is_none();
+        found[0].signal(Signal::SIGKILL);
+        child.wait().unwrap();
+        assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [pid]);
+        assert_eq!(found[0].parent, std::process::id().cast_signed());
+        assert!(other.is_empty() && alive, "a reused pid is another process");
+        assert_eq!(Process::of(pid), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! `__guard`: sees the launcher die, however it dies, and ends what it left.
+//!
+//! The kernel kills a launcher's direct children with it, but not their children. The guard holds
+//! the reading end of a pipe whose only writing end is the launcher's: it closes when the launcher
+//! is gone. An orderly launcher says so first, and the guard has nothing to do.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::setsid;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin};
+use tokio::sync::Mutex;
+
+use super::group::{self, Marks};
+use super::spawner::Spawner;
+
+/// First argument.
+pub const NAME: &str = "__guard";
+
+/// Between two sweeps.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// As long as something is left, and at least this many times: what is just being forked is not
+/// seen by the first.
+const SWEEPS_WITHOUT_FIND: u32 = 3;
+
+/// After this many sweeps what is still there cannot be killed.
+const SWEEPS: u32 = 600;
+
+/// What an orderly launcher says.
+const BYE: u8 = b'.';
+
+pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let Some(run) = args.next().and_then(|run| run.into_string().ok()) else {
+        return ExitCode::FAILURE;
+    };
+    // whatever ends the launcher's session or group is not to end its guard before its work
+    let _ = setsid();
+    let mut deaf = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE] {
+        deaf.add(signal);
+    }
+    let _ = deaf.thread_block();
+    let mut said = Vec::new();
+    let _ = io::stdin().read_to_end(&mut said);
+    if said.last() == Some(&BYE) {
+        return ExitCode::SUCCESS;
+    }
+    let mark = Marks::new(run).launcher();
+    let mut without = 0;
+    for _ in 0..SWEEPS {
+        let left = group::members(&mark, None);
+        for process in &left {
+            process.signal(Signal::SIGKILL);
+        }
+        without = if left.is_empty() { without + 1 } else { 0 };
+        if without == SWEEPS_WITHOUT_FIND {
+            return ExitCode::SUCCESS;
+        }
+        thread::sleep(PAUSE);
+    }
+    ExitCode::FAILURE
+}
+
+/// The launcher's side: keeps one guard alive.
+#[derive(Debug)]
+pub struct Guard {
+    pipe: Arc<Mutex<Option<ChildStdin>>>,
+    keeper: tokio::task::JoinHandle<()>,
+}
+
+impl Guard {
+    /// Starts the guard, and starts it again should it die.
+    pub async fn start(spawner: Arc<Spawner>, marks: Marks) -> io::Result<Self> {
+        let mut guard = spawn(&spawner, &marks).await?;
+        let pipe = Arc::new(Mutex::new(guard.stdin.take()));
+        let held = Arc::clone(&pipe);
+        let keeper = tokio::spawn(async move {
+            loop {
+                let status = guard.wait().await;
+                tracing::warn!(?status, "the guard process ended; starting another");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                match spawn(&spawner, &marks).await {
+                    Ok(next) => {
+                        guard = next;
+                        *held.lock().await = guard.stdin.take();
+                    }
+                    Err(error) => tracing::error!(%error, "the guard process cannot be started"),
+                }
+            }
+        });
+        Ok(Self { pipe, keeper })
+    }
+
+    /// The launcher ends in order, and nothing of it is left.
+    pub async fn dismiss(self) {
+        self.keeper.abort();
+        if let Some(mut pipe) = self.pipe.lock().await.take() {
+            let _ = pipe.write_all(&[BYE]).await;
+        }
+    }
+}
+
+async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<Child> {
+    let mut command = Command::new(spawner.program());
+    command.arg(NAME).arg(marks.launcher_run());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    spawner.spawn(command).await
+}

@@ -1,0 +1,414 @@
+//! What a launcher has running, on disk: so that the next one over the same configuration starts
+//! no double, and can say how this one ended.
+//!
+//! A lock keeps two launchers of one name from running at once. The journal is a file of JSON
+//! lines: who writes it, each process that starts, each one of which nothing is left, and a last
+//! line when all has ended in order. It need not survive a power cut (the processes would not
+//! either, and another boot id says so), so nothing waits for the disk.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::group::{self, Marks, Process};
+use crate::supervisor::ServiceId;
+
+/// Lines after which the file is written anew.
+const REWRITE_AFTER: usize = 10_000;
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another launcher of this name runs.
+    #[error("{path} is held by another launcher{}", .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// Its process, where the journal tells.
+        pid: Option<i32>,
+    },
+    /// A file cannot be used.
+    #[error("{doing} {path}: {error}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+}
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// The first: whose journal it is.
+    Launcher { run: String, boot: String, pid: i32, start: u64 },
+    /// A process runs.
+    Up { entry: u64, service: String, pid: i32, start: u64 },
+    /// Nothing is left of it.
+    Down { entry: u64 },
+    /// The last, if all ended in order.
+    End,
+}
+
+/// Which line of the journal a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry(u64);
+
+/// What an earlier launcher left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its `launcher_run`.
+    pub launcher_run: String,
+    /// How it ended.
+    pub end: EarlierEnd,
+    /// Services of which a process ran when it was last heard of, and its pid.
+    pub services: Vec<(String, i32)>,
+    processes: Vec<(i32, u64)>,
+}
+
+/// How an earlier launcher ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierEnd {
+    /// In order.
+    InOrder,
+    /// Without a word: killed, or crashed.
+    WithoutAWord,
+    /// With the machine, which has been started since.
+    WithTheMachine,
+}
+
+/// A process that an earlier launcher had left, and that has been ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub pid: i32,
+    /// It had to be killed.
+    pub killed: bool,
+}
+
+/// The journal of this launcher. Its lock goes with it.
+#[derive(Debug)]
+pub struct Journal {
+    state: Mutex<State>,
+    _lock: Flock<File>,
+}
+
+#[derive(Debug)]
+struct State {
+    path: PathBuf,
+    file: File,
+    launcher: Line,
+    up: BTreeMap<u64, Line>,
+    next: u64,
+    lines: usize,
+    /// Writing has failed, and that has been said.
+    broken: bool,
+}
+
+impl Journal {
+    /// Takes the lock `<name>.lock` in `dir`, reads what is in `<name>.journal`, and begins anew.
+    pub fn open(
+        dir: &Path,
+        name: &str,
+        launcher_run: &str,
+    ) -> Result<(Self, Option<Earlier>), JournalError> {
+        let wrap = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |error| JournalError::Io { doing, path, error }
+        };
+        fs::create_dir_all(dir).map_err(wrap("creating", dir))?;
+        let path = dir.join(format!("{name}.journal"));
+        let lock_path = dir.join(format!("{name}.lock"));
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(wrap("opening", &lock_path))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+            if errno == Errno::EWOULDBLOCK {
+                let pid = read(&path).first().and_then(|line| match line {
+                    Line::Launcher { pid, .. } => Some(*pid),
+                    Line::Up { .. } | Line::Down { .. } | Line::End => None,
+                });
+                JournalError::Held { path: lock_path.clone(), pid }
+            } else {
+                wrap("locking", &lock_path)(errno.into())
+            }
+        })?;
+        let earlier = Earlier::of(&read(&path));
+        let pid = std::process::id().cast_signed();
+        let start = Process::of(pid).map_or(0, |process| process.start);
+        let launcher =
+            Line::Launcher { run: launcher_run.to_owned(), boot: group::boot_id(), pid, start };
+        let file = write_anew(&path, std::iter::once(&launcher)).map_err(wrap("writing", &path))?;
+        let state =
+            State { path, file, launcher, up: BTreeMap::new(), next: 0, lines: 1, broken: false };
+        Ok((Self { state: Mutex::new(state), _lock: lock }, earlier))
+    }
+
+    /// A process of `service` runs.
+    pub fn started(&self, service: &ServiceId, pid: i32) -> Entry {
+        let start = Process::of(pid).map_or(0, |process| process.start);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = state.next;
+        state.next += 1;
+        let line = Line::Up { entry, service: service.to_string(), pid, start };
+        state.append(&line);
+        state.up.insert(entry, line);
+        Entry(entry)
+    }
+
+    /// Nothing is left of it.
+    pub fn ended(&self, Entry(entry): Entry) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.up.remove(&entry);
+        state.append(&Line::Down { entry });
+    }
+
+    /// All has ended in order.
+    pub fn close(self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).append(&Line::End);
+    }
+}
+
+impl State {
+    /// A full disk does not keep services from running: it is said once, and when it is over.
+    fn append(&mut self, line: &Line) {
+        let result = if self.lines < REWRITE_AFTER && !self.broken {
+            self.file.write_all(&encode(line))
+        } else {
+            let lines = std::iter::once(&self.launcher).chain(self.up.values());
+            write_anew(&self.path, lines.chain(std::iter::once(line))).map(|file| {
+                self.file = file;
+                self.lines = self.up.len() + 1;
+            })
+        };
+        self.lines += 1;
+        match result {
+            Ok(()) if self.broken => {
+                self.broken = false;
+                tracing::info!(path = %self.path.display(), "the journal is written again");
+            }
+            Err(error) if !self.broken => {
+                self.broken = true;
+                tracing::error!(path = %self.path.display(), %error, "the journal cannot be written");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+fn write_anew<'a>(path: &Path, lines: impl Iterator<Item = &'a Line>) -> io::Result<File> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    let text: Vec<u8> = lines.flat_map(encode).collect();
+    file.write_all(&text)?;
+    fs::rename(&new, path)?;
+    Ok(file)
+}
+
+fn encode(line: &Line) -> Vec<u8> {
+    let mut text = serde_json::to_vec(line).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// The lines that can be read: a last one may be half written.
+fn read(path: &Path) -> Vec<Line> {
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+impl Earlier {
+    fn of(lines: &[Line]) -> Option<Self> {
+        let Some(Line::Launcher { run, boot, .. }) = lines.first() else { return None };
+        let mut up = BTreeMap::new();
+        let mut in_order = false;
+        for line in lines {
+            in_order = *line == Line::End;
+            match line {
+                Line::Up { entry, service, pid, start } => {
+                    up.insert(*entry, (service.clone(), *pid, *start));
+                }
+                Line::Down { entry } => {
+                    up.remove(entry);
+                }
+                Line::Launcher { .. } | Line::End => {}
+            }
+        }
+        let end = match (in_order, *boot == group::boot_id()) {
+            (true, _) => EarlierEnd::InOrder,
+            (false, true) => EarlierEnd::WithoutAWord,
+            (false, false) => EarlierEnd::WithTheMachine,
+        };
+        Some(Self {
+            launcher_run: run.clone(),
+            end,
+            services: up.values().map(|(service, pid, _)| (service.clone(), *pid)).collect(),
+            processes: up.values().map(|(_, pid, start)| (*pid, *start)).collect(),
+        })
+    }
+
+    /// Who is still there: what carries the earlier launcher's mark, and what its journal names,
+    /// if it is the same process and not another one of its number.
+    fn left(&self) -> Vec<Process> {
+        if self.end == EarlierEnd::WithTheMachine {
+            return Vec::new();
+        }
+        let mut left = group::members(&Marks::new(&*self.launcher_run).launcher(), None);
+        for (pid, start) in &self.processes {
+            let same = Process::of(*pid).filter(|it| it.start == *start && !it.is_zombie());
+            left.extend(same.filter(|it| !left.iter().any(|other| other.pid == it.pid)));
+        }
+        left
+    }
+
+    /// Ends what is still there: asks, waits `grace`, kills. Blocks; returns once nothing is left
+    /// or `grace` has passed twice.
+    pub fn end_leftovers(&self, grace: Duration) -> Vec<Ended> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let rounds = grace.as_millis().div_ceil(PAUSE.as_millis()).max(1);
+        let mut ended: BTreeMap<i32, Ended> = BTreeMap::new();
+        for round in 0..rounds * 2 {
+            let left = self.left();
+            if left.is_empty() {
+                break;
+            }
+            let kill = round >= rounds;
+            for process in left {
+                let known = ended.insert(process.pid, Ended { pid: process.pid, killed: kill });
+                if kill {
+                    process.signal(Signal::SIGKILL);
+                } else if known.is_none() {
+                    process.signal(Signal::SIGTERM);
+                    process.signal(Signal::SIGCONT);
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        ended.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn id(text: &str) -> ServiceId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_second_launcher_is_told_who_holds_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, earlier) = Journal::open(dir.path(), "l", "run1").unwrap();
+        assert_eq!(earlier, None);
+        let error = Journal::open(dir.path(), "l", "run2").unwrap_err();
+        let pid = std::process::id().cast_signed();
+        assert!(matches!(error, JournalError::Held { pid: Some(it), .. } if it == pid), "{error}");
+        Journal::open(dir.path(), "other", "run3").unwrap();
+        drop(first);
+        Journal::open(dir.path(), "l", "run4").unwrap();
+    }
+
+    #[test]
+    fn how_the_last_one_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |run| Journal::open(dir.path(), "l", run).unwrap();
+        let (journal, _) = open("run1");
+        journal.close();
+        let (journal, earlier) = open("run2");
+        assert_eq!(earlier.unwrap().end, EarlierEnd::InOrder);
+        journal.started(&id("a.x"), 1);
+        let gone = journal.started(&id("b.x"), 1);
+        journal.ended(gone);
+        drop(journal);
+        let path = dir.path().join("l.journal");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str("{\"up\":{\"entry\":7,\"serv");
+        fs::write(&path, &text).unwrap();
+        let (journal, earlier) = open("run3");
+        let earlier = earlier.unwrap();
+        assert_eq!((earlier.end, &*earlier.launcher_run), (EarlierEnd::WithoutAWord, "run2"));
+        assert_eq!(earlier.services, [("a.x".to_owned(), 1)]);
+        drop(journal);
+        let text = fs::read_to_string(&path).unwrap().replace(&group::boot_id(), "another");
+        fs::write(&path, text).unwrap();
+        let (_, earlier) = open("run4");
+        assert_eq!(earlier.unwrap().end, EarlierEnd::WithTheMachine);
+    }
+
+    #[test]
+    fn a_long_life_does_not_grow_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), "l", "run1").unwrap();
+        let kept = journal.started(&id("kept.x"), 1);
+        for _ in 0..REWRITE_AFTER {
+            let entry = journal.started(&id("a.x"), 1);
+            journal.ended(entry);
+        }
+        let lines = fs::read_to_string(dir.path().join("l.journal")).unwrap().lines().count();
+        assert!(lines <= REWRITE_AFTER + 2, "{lines}");
+        drop(journal);
+        let (_, earlier) = Journal::open(dir.path(), "l", "run2").unwrap();
+        assert_eq!(earlier.unwrap().services, [("kept.x".to_owned(), 1)]);
+        assert_eq!(kept, Entry(0));
+    }
+
+    #[test]
+    fn leftovers_are_ended_and_a_reused_pid_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = format!("left-{}", std::process::id());
+        let (name, value) = (group::LAUNCHER_MARK, &run);
+        let sleep = |mark: bool| {
+            let mut command = Command::new("sleep");
+            if mark {
+                command.env(name, value);
+            }
+            command.arg("600").stdin(Stdio::null()).spawn().unwrap()
+        };
+        let (mut named, mut marked, mut stranger) = (sleep(false), sleep(true), sleep(false));
+        let (journal, _) = Journal::open(dir.path(), "l", &run).unwrap();
+        journal.started(&id("a.x"), named.id().cast_signed());
+        journal.started(&id("b.x"), stranger.id().cast_signed());
+        drop(journal);
+        // b.x's process is another one, that has its number by chance
+        let path = dir.path().join("l.journal");
+        let start = Process::of(stranger.id().cast_signed()).unwrap().start;
+        let pid = stranger.id();
+        let text = fs::read_to_string(&path).unwrap();
+        let other = text.replace(
+            &format!("\"pid\":{pid},\"start\":{start}"),
+            &format!("\"pid\":{pid},\"start\":{}", start + 1),
+        );
+        assert_ne!(text, other);
+        fs::write(&path, other).unwrap();
+
+        let (_, earlier) = Journal::open(dir.path(), "l", "next").unwrap();
+        let ended = earlier.unwrap().end_leftovers(Duration::from_secs(5));
+        let mut pids: Vec<_> = ended.iter().map(|it| it.pid.cast_unsigned()).collect();
+        pids.sort_unstable();
+        let mut expected = [named.id(), marked.id()];
+        expected.sort_unstable();
+        let alive = stranger.try_wait().unwrap().is_none();
+        stranger.kill().unwrap();
+        for child in [&mut named, &mut marked, &mut stranger] {
+            child.wait().unwrap();
+        }
+        assert_eq!(pids, expected);
+        assert!(alive);
+    }
+}

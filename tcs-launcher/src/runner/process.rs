@@ -1,0 +1,351 @@
+//! Runs a service as a process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::process::Child;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::group::{self, Marks, Process};
+use super::journal::Journal;
+use super::notify::{self, Socket, Word};
+use super::output::{self, Output, Stream, Watch};
+use super::ready::{self, Ready};
+use super::shim::{self, Limit, NotStarted, Orders};
+use super::spawner::Spawner;
+use super::{Handle, Order, Tell, Told, What};
+use crate::supervisor::{Exit, Report, Run, ServiceId};
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// A path, or a name to be found in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its working directory; the launcher's if none.
+    pub cwd: Option<PathBuf>,
+    /// Beside the launcher's environment.
+    pub env: BTreeMap<String, String>,
+    /// A name or number, if not the launcher's own.
+    pub user: Option<String>,
+    /// Resource limits.
+    pub limits: BTreeMap<Limit, u64>,
+    /// What asks it to end.
+    pub stop_signal: Signal,
+    /// What says that it is up.
+    pub ready: Ready,
+}
+
+/// Starts processes for one launcher.
+#[derive(Debug)]
+pub struct ProcessRunner {
+    /// Starts them.
+    pub spawner: Arc<Spawner>,
+    /// Marks them.
+    pub marks: Marks,
+    /// Remembers them on disk.
+    pub journal: Arc<Journal>,
+    /// Where their `NOTIFY_SOCKET`s are.
+    pub sockets: PathBuf,
+}
+
+/// What a launcher's own surroundings mean to it alone, and a child must not inherit.
+const NOT_INHERITED: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
+
+/// How long the rest of the output may take after nothing is left of a run.
+const DRAIN: Duration = Duration::from_secs(1);
+
+impl ProcessRunner {
+    /// Starts `launch` as `run` of service `id`; what happens is told to `tell`.
+    pub fn start(
+        self: &Arc<Self>,
+        id: ServiceId,
+        run: Run,
+        launch: Launch,
+        output: Arc<Output>,
+        tell: Tell,
+    ) -> Handle {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let runner = Arc::clone(self);
+        let teller = Teller { id, run, tell };
+        tokio::spawn(async move {
+            match runner.spawn(&teller, &launch, output).await {
+                Ok(process) => process.live(&runner, &teller, &launch, inbox).await,
+                Err(NotStarted { error, transient }) => {
+                    teller.report(Report::NotSpawned { error, transient }).await;
+                }
+            }
+        });
+        Handle(orders)
+    }
+
+    async fn spawn(
+        &self,
+        teller: &Teller,
+        launch: &Launch,
+        output: Arc<Output>,
+    ) -> Result<Running, NotStarted> {
+        let mark = self.marks.service(&teller.id, teller.run);
+        let socket = self.sockets.join(format!("{}.{}", teller.id, teller.run.0));
+        let socket = Socket::open(socket, mark.clone())
+            .map_err(|error| NotStarted::new("opening its notify socket", &error))?;
+        let starting = |error: &io::Error| {
+            NotStarted::new(&format!("starting {}", launch.program.display()), error)
+        };
+        let (ours, theirs) =
+            std::os::unix::net::UnixStream::pair().map_err(|error| starting(&error))?;
+
+        let mut command = Command::new(self.spawner.program());
+        let orders = Orders {
+            parent: std::process::id().cast_signed(),
+            program: launch.program.clone(),
+            args: launch.args.clone(),
+            cwd: launch.cwd.clone(),
+            user: launch.user.clone(),
+            limits: launch.limits.clone(),
+            env: launch.env.clone(),
+        };
+        let orders = serde_json::to_string(&orders).map_err(|error| starting(&error.into()))?;
+        command.arg(shim::NAME).arg(orders);
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        command.env(notify::VARIABLE, socket.path());
+        for mark in [&mark, &self.marks.launcher()] {
+            let (name, value) = mark.entry();
+            command.env(name, value);
+        }
+        command.stdin(std::os::fd::OwnedFd::from(theirs));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+
+        let mut child = self.spawner.spawn(command).await.map_err(|error| starting(&error))?;
+        let pid = child.id().unwrap_or_default().cast_signed();
+        if let Some(failure) = self.failure(ours).await {
+            let _ = child.wait().await;
+            self.spawner.forget(pid);
+            return Err(failure);
+        }
+        let watch = match &launch.ready {
+            Ready::Log(pattern) => {
+                Some(Watch { pattern: pattern.clone(), seen: Arc::new(Notify::new()) })
+            }
+            Ready::AtOnce | Ready::Notify | Ready::Tcp(_) | Ready::Heartbeat => None,
+        };
+        let mut readers = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            let read = output::read(stdout, Stream::Stdout, Arc::clone(&output), watch.clone());
+            readers.push(tokio::spawn(read));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            readers.push(tokio::spawn(output::read(stderr, Stream::Stderr, output, watch.clone())));
+        }
+        Ok(Running { child, pid, socket, readers, watch })
+    }
+
+    /// What the shim says; nothing once the program runs.
+    async fn failure(&self, channel: std::os::unix::net::UnixStream) -> Option<NotStarted> {
+        channel.set_nonblocking(true).ok()?;
+        let mut text = Vec::new();
+        UnixStream::from_std(channel).ok()?.read_to_end(&mut text).await.ok()?;
+        (!text.is_empty()).then(|| {
+            serde_json::from_slice(&text).unwrap_or_else(|error| NotStarted {
+                error: format!("reading the shim's answer: {error}"),
+                transient: false,
+            })
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Teller {
+    id: ServiceId,
+    run: Run,
+    tell: Tell,
+}
+
+impl Teller {
+    async fn report(&self, report: Report) {
+        self.say(What::Report(report)).await;
+    }
+
+    async fn say(&self, what: What) {
+        let told = Told { id: self.id.clone(), run: self.run, what };
+        // a launcher that no longer listens has ended
+        let _ = self.tell.send(told).await;
+    }
+}
+
+/// A process that runs.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    pid: i32,
+    socket: Socket,
+    readers: Vec<JoinHandle<()>>,
+    watch: Option<Watch>,
+}
+
+impl Running {
+    async fn live(
+        mut self,
+        runner: &ProcessRunner,
+        teller: &Teller,
+        launch: &Launch,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+    ) {
+        let entry = runner.journal.started(&teller.id, self.pid);
+        teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
+        let exit = self.until_exit(teller, launch, &mut orders).await;
+        runner.spawner.forget(self.pid);
+        teller.report(Report::Exited(exit)).await;
+        self.until_clear(runner, teller, launch, &mut orders).await;
+        runner.journal.ended(entry);
+        for reader in &mut self.readers {
+            if timeout(DRAIN, &mut *reader).await.is_err() {
+                reader.abort();
+            }
+        }
+        teller.report(Report::Cleared).await;
+    }
+
+    async fn until_exit(
+        &mut self,
+        teller: &Teller,
+        launch: &Launch,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Exit {
+        let mut awaits_ready = true;
+        let mut hears = true;
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return exit(status),
+                order = orders.recv() => match order {
+                    Some(Order::Stop) => self.signal(launch.stop_signal),
+                    // nobody is left to give orders: the launcher has let go of it
+                    Some(Order::Kill) | None => self.kill(),
+                },
+                () = is_ready(&launch.ready, self.watch.as_ref()), if awaits_ready => {
+                    awaits_ready = false;
+                    teller.report(Report::Ready).await;
+                }
+                words = self.socket.receive(self.pid), if hears => match words {
+                    Ok(words) => for word in words {
+                        let ready = matches!(launch.ready, Ready::Notify);
+                        hear(word, ready, teller).await;
+                    },
+                    Err(error) => {
+                        hears = false;
+                        tracing::warn!(service = %teller.id, %error, "its notify socket is lost");
+                    }
+                },
+            }
+        }
+    }
+
+    /// The stop signal, to its whole group; a stopped one has to run to hear it.
+    fn signal(&self, signal: Signal) {
+        for signal in [signal, Signal::SIGCONT] {
+            let _ = killpg(Pid::from_raw(self.pid), signal);
+        }
+    }
+
+    fn kill(&mut self) {
+        let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
+        let _ = self.child.start_kill();
+    }
+
+    /// Asks what the process has left to end, and looks until nothing is left of it.
+    async fn until_clear(
+        &self,
+        runner: &ProcessRunner,
+        teller: &Teller,
+        launch: &Launch,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) {
+        let mut signal = launch.stop_signal;
+        let mut told: Vec<Process> = Vec::new();
+        let mut group = Some(self.pid);
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let mark = runner.marks.service(&teller.id, teller.run);
+            let look = tokio::task::spawn_blocking(move || group::members(&mark, group));
+            let Ok(left) = look.await else { return };
+            if left.is_empty() {
+                return;
+            }
+            if !left.iter().any(|process| Some(process.group) == group) {
+                // an empty group's number may come again as somebody else's
+                group = None;
+            }
+            for process in &left {
+                let known =
+                    told.iter().any(|it| (it.pid, it.start) == (process.pid, process.start));
+                if !known || signal == Signal::SIGKILL {
+                    process.signal(signal);
+                    process.signal(Signal::SIGCONT);
+                }
+            }
+            told = left;
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Stop) => {}
+                    Some(Order::Kill) | None => {
+                        signal = Signal::SIGKILL;
+                        pause = Duration::from_millis(20);
+                    }
+                },
+                () = sleep(pause) => pause = (pause * 2).min(Duration::from_millis(500)),
+            }
+        }
+    }
+}
+
+async fn hear(word: Word, ready: bool, teller: &Teller) {
+    match word {
+        Word::Ready if ready => teller.report(Report::Ready).await,
+        Word::Ready => {}
+        Word::Stopping => teller.say(What::Status("stopping".into())).await,
+        Word::Status(text) => teller.say(What::Status(text)).await,
+        Word::Watchdog(watchdog) => teller.report(Report::Watchdog(watchdog)).await,
+    }
+}
+
+async fn is_ready(ready: &Ready, watch: Option<&Watch>) {
+    match (ready, watch) {
+        (Ready::Log(_), Some(watch)) => watch.seen.notified().await,
+        (Ready::Tcp(address), _) => ready::connectable(address).await,
+        (Ready::Log(_) | Ready::AtOnce | Ready::Notify | Ready::Heartbeat, _) => {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn exit(status: io::Result<ExitStatus>) -> Exit {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::code(code),
+            (None, Some(signal)) => Exit::signal(signal),
+            (None, None) => Exit { code: -1, error: Some(format!("ended: {status}")) },
+        },
+        Err(error) => Exit { code: -1, error: Some(format!("its exit status is lost: {error}")) },
+    }
+}

@@ -1,0 +1,166 @@
+//! `__exec`: between the launcher and a program.
+//!
+//! A library that may not be unsafe cannot do things between fork and exec; a program of its own
+//! can. This one gets an order as JSON, gives the process its session, limits, user and directory,
+//! ties its life to the launcher's, and becomes the program. What fails is told over the socket
+//! that it finds as its standard input, and that closes by itself when the program starts.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
+use serde::{Deserialize, Serialize};
+
+/// First argument.
+pub const NAME: &str = "__exec";
+
+/// The exit code of a shim that has not become the program. Nobody sees it: the launcher reads the
+/// socket.
+const NOT_STARTED: u8 = 127;
+
+/// What to become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Orders {
+    /// The launcher's pid.
+    pub(crate) parent: i32,
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) user: Option<String>,
+    pub(crate) limits: BTreeMap<Limit, u64>,
+    /// Beside what is inherited.
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// What can be limited (`setrlimit(2)`), soft and hard at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Open files.
+    Nofile,
+    /// Processes of the user.
+    Nproc,
+    /// Bytes of a core file.
+    Core,
+    /// Bytes of address space.
+    Memory,
+    /// Seconds of processor time.
+    Cpu,
+    /// Bytes of a file.
+    Fsize,
+}
+
+impl From<Limit> for Resource {
+    fn from(limit: Limit) -> Self {
+        match limit {
+            Limit::Nofile => Self::RLIMIT_NOFILE,
+            Limit::Nproc => Self::RLIMIT_NPROC,
+            Limit::Core => Self::RLIMIT_CORE,
+            Limit::Memory => Self::RLIMIT_AS,
+            Limit::Cpu => Self::RLIMIT_CPU,
+            Limit::Fsize => Self::RLIMIT_FSIZE,
+        }
+    }
+}
+
+/// Why a program was not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NotStarted {
+    pub(crate) error: String,
+    /// Another try may succeed.
+    pub(crate) transient: bool,
+}
+
+impl NotStarted {
+    pub(crate) fn new(doing: &str, error: &io::Error) -> Self {
+        let transient = matches!(
+            error.raw_os_error().map(Errno::from_raw),
+            Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::ETXTBSY)
+        );
+        let text = error.to_string();
+        let text = text.split(" (os error").next().unwrap_or_default();
+        Self { error: format!("{doing}: {text}"), transient }
+    }
+}
+
+pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let channel = io::stdin().as_fd().try_clone_to_owned();
+    let orders = args.next().and_then(|json| serde_json::from_str::<Orders>(json.to_str()?).ok());
+    let (Ok(channel), Some(orders)) = (channel, orders) else { return ExitCode::from(NOT_STARTED) };
+    let failure = become_program(&orders);
+    tell(channel, &failure);
+    ExitCode::from(NOT_STARTED)
+}
+
+fn tell(channel: OwnedFd, failure: &NotStarted) {
+    if let Ok(text) = serde_json::to_vec(failure) {
+        // if nobody listens any more, nobody is to be told
+        let _ = UnixStream::from(channel).write_all(&text);
+    }
+}
+
+fn become_program(orders: &Orders) -> NotStarted {
+    match prepare(orders) {
+        Ok(mut command) => {
+            let error = command.exec();
+            NotStarted::new(&format!("starting {}", orders.program.display()), &error)
+        }
+        Err(failure) => failure,
+    }
+}
+
+fn prepare(orders: &Orders) -> Result<Command, NotStarted> {
+    let attempt = |doing: &str, result: Result<(), Errno>| {
+        result.map_err(|errno| NotStarted::new(doing, &errno.into()))
+    };
+    attempt("opening a session", setsid().map(drop))?;
+    let mut command = Command::new(&orders.program);
+    for (&limit, &value) in &orders.limits {
+        attempt(&format!("limiting {limit:?} to {value}"), setrlimit(limit.into(), value, value))?;
+    }
+    if let Some(name) = &orders.user {
+        let user = find_user(name)?;
+        let login = CString::new(user.name.clone()).unwrap_or_default();
+        let doing = format!("becoming user {name}");
+        if user.uid != Uid::effective() {
+            attempt(&doing, initgroups(&login, user.gid))?;
+            attempt(&doing, setgid(user.gid))?;
+            attempt(&doing, setuid(user.uid))?;
+        }
+        command.env("USER", &user.name).env("LOGNAME", &user.name).env("HOME", &user.dir);
+    }
+    // after the change of user, which clears it
+    attempt("tying it to the launcher", set_pdeathsig(Signal::SIGKILL))?;
+    if getppid().as_raw() != orders.parent {
+        let error = "the launcher is gone".to_owned();
+        return Err(NotStarted { error, transient: false });
+    }
+    if let Some(cwd) = &orders.cwd {
+        std::env::set_current_dir(cwd).map_err(|error| {
+            NotStarted::new(&format!("changing to directory {}", cwd.display()), &error)
+        })?;
+    }
+    command.args(&orders.args).envs(&orders.env).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn find_user(name: &str) -> Result<User, NotStarted> {
+    let found = match name.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(name),
+    };
+    let doing = format!("looking up user {name}");
+    found
+        .map_err(|errno| NotStarted::new(&doing, &errno.into()))?
+        .ok_or_else(|| NotStarted { error: format!("{doing}: no such user"), transient: false })
+}

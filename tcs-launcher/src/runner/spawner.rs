@@ -1,0 +1,102 @@
+//! The one thread that starts processes.
+//!
+//! "Kill me when my parent dies" means the parent *thread*: a process that a worker thread of the
+//! runtime has started would be killed when that thread happens to end. So one thread starts them
+//! all, and never ends. It also knows which children are ours, so that reaping orphans never
+//! steals an exit status that somebody waits for.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::group;
+
+type Job = (Command, oneshot::Sender<io::Result<Child>>);
+
+/// Starts processes; see the module.
+#[derive(Debug)]
+pub struct Spawner {
+    jobs: mpsc::Sender<Job>,
+    ours: Arc<Mutex<BTreeSet<i32>>>,
+    program: PathBuf,
+}
+
+/// How often orphans that have ended are looked for.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
+impl Spawner {
+    /// `program` is the one that can be the shim and the guard: our own, `/proc/self/exe`.
+    ///
+    /// To be called inside the runtime. With `adopt` the process becomes the reaper of orphans
+    /// among its descendants; then every process is to be started here and nowhere else.
+    pub fn new(program: impl Into<PathBuf>, adopt: bool) -> io::Result<Arc<Self>> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let ours = Arc::new(Mutex::new(BTreeSet::new()));
+        let runtime = Handle::current();
+        let known = Arc::clone(&ours);
+        thread::Builder::new().name("tcs-spawn".into()).spawn(move || {
+            let _runtime = runtime.enter();
+            while let Ok((command, done)) = inbox.recv() {
+                // held over fork and registration, so that no fast exit is taken for an orphan's
+                let mut known = lock(&known);
+                let child = tokio::process::Command::from(command).spawn();
+                if let Some(pid) = child.as_ref().ok().and_then(Child::id) {
+                    known.insert(pid.cast_signed());
+                }
+                drop(known);
+                let _ = done.send(child);
+            }
+            // its end would be the children's
+            loop {
+                thread::park();
+            }
+        })?;
+        if adopt {
+            nix::sys::prctl::set_child_subreaper(true)?;
+            let known = Arc::downgrade(&ours);
+            thread::Builder::new().name("tcs-reap".into()).spawn(move || {
+                while let Some(known) = known.upgrade() {
+                    reap(&known);
+                    drop(known);
+                    thread::sleep(REAP_EVERY);
+                }
+            })?;
+        }
+        Ok(Arc::new(Self { jobs, ours, program: program.into() }))
+    }
+
+    /// The program that can be the shim and the guard.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Starts it.
+    pub async fn spawn(&self, command: Command) -> io::Result<Child> {
+        let (done, result) = oneshot::channel();
+        let gone = || io::Error::other("the thread that starts processes is gone");
+        self.jobs.send((command, done)).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+
+    /// Its exit status has been taken: the pid may come again.
+    pub(crate) fn forget(&self, pid: i32) {
+        lock(&self.ours).remove(&pid);
+    }
+}
+
+fn reap(ours: &Mutex<BTreeSet<i32>>) {
+    let ours = lock(ours);
+    group::reap_orphans(|pid| ours.contains(&pid));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
