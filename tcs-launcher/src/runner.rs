@@ -59,11 +59,37 @@ pub(crate) enum Order {
     Kill,
 }
 
-/// One run's ear. Orders to a run that has ended are lost, as they should be.
+/// One run's ear. Orders to a run that has ended are lost, as they should be; a run that nobody
+/// can give orders to any more, because its handles are gone, is killed.
 #[derive(Debug, Clone)]
 pub struct Handle(tokio::sync::mpsc::UnboundedSender<Order>);
 
+/// The other end.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    inbox: tokio::sync::mpsc::UnboundedReceiver<Order>,
+    is_over: bool,
+}
+
+impl Orders {
+    /// The next one. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Order {
+        if self.is_over {
+            return std::future::pending().await;
+        }
+        self.inbox.recv().await.unwrap_or_else(|| {
+            self.is_over = true;
+            Order::Kill
+        })
+    }
+}
+
 impl Handle {
+    pub(crate) fn new() -> (Self, Orders) {
+        let (orders, inbox) = tokio::sync::mpsc::unbounded_channel();
+        (Self(orders), Orders { inbox, is_over: false })
+    }
+
     /// Asks it to end.
     pub fn stop(&self) {
         let _ = self.0.send(Order::Stop);

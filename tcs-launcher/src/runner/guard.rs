@@ -83,7 +83,11 @@ impl Guard {
         let held = Arc::clone(&pipe);
         let keeper = tokio::spawn(async move {
             loop {
+                let pid = guard.id();
                 let status = guard.wait().await;
+                if let Some(pid) = pid {
+                    spawner.forget(pid.cast_signed());
+                }
                 tracing::warn!(?status, "the guard process ended; starting another");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 match spawn(&spawner, &marks).await {

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::Child;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -22,9 +22,9 @@ use super::journal::Journal;
 use super::notify::{self, Socket, Word};
 use super::output::{self, Output, Stream, Watch};
 use super::ready::{self, Ready};
-use super::shim::{self, Limit, NotStarted, Orders};
+use super::shim::{self, Become, Limit, NotStarted};
 use super::spawner::Spawner;
-use super::{Handle, Order, Tell, Told, What};
+use super::{Handle, Order, Orders, Tell, Told, What};
 use crate::supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
@@ -74,6 +74,9 @@ const NOT_INHERITED: [&str; 6] = [
 /// How long the rest of the output may take after nothing is left of a run.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// What is still there after so many sweeps cannot be killed.
+const SWEEPS: u32 = 100;
+
 impl ProcessRunner {
     /// Starts `launch` as `run` of service `id`; what happens is told to `tell`.
     pub fn start(
@@ -84,18 +87,40 @@ impl ProcessRunner {
         output: Arc<Output>,
         tell: Tell,
     ) -> Handle {
-        let (orders, inbox) = mpsc::unbounded_channel();
+        let (handle, orders) = Handle::new();
         let runner = Arc::clone(self);
         let teller = Teller { id, run, tell };
         tokio::spawn(async move {
-            match runner.spawn(&teller, &launch, output).await {
-                Ok(process) => process.live(&runner, &teller, &launch, inbox).await,
+            let mut orders = orders;
+            match runner.spawn(&teller, &launch, output, &mut orders).await {
+                Ok(process) => process.live(&runner, &teller, &launch, orders).await,
                 Err(NotStarted { error, transient }) => {
                     teller.report(Report::NotSpawned { error, transient }).await;
                 }
             }
         });
-        Handle(orders)
+        handle
+    }
+
+    /// Ends whatever is left of anything that this launcher has started, found by its mark or by
+    /// descent: for its own end, when no run goes on any more.
+    pub async fn end(&self) {
+        let (marks, spawner) = (self.marks.clone(), Arc::clone(&self.spawner));
+        let sweep = tokio::task::spawn_blocking(move || {
+            for _ in 0..SWEEPS {
+                let mut left = group::members(&marks.launcher(), None);
+                left.extend(group::descendants(std::process::id().cast_signed()));
+                left.retain(|process| !spawner.is_ours(process.pid));
+                if left.is_empty() {
+                    break;
+                }
+                for process in left {
+                    process.signal(Signal::SIGKILL);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let _ = sweep.await;
     }
 
     async fn spawn(
@@ -103,6 +128,7 @@ impl ProcessRunner {
         teller: &Teller,
         launch: &Launch,
         output: Arc<Output>,
+        orders: &mut Orders,
     ) -> Result<Running, NotStarted> {
         let mark = self.marks.service(&teller.id, teller.run);
         let socket = self.sockets.join(format!("{}.{}", teller.id, teller.run.0));
@@ -115,7 +141,7 @@ impl ProcessRunner {
             std::os::unix::net::UnixStream::pair().map_err(|error| starting(&error))?;
 
         let mut command = Command::new(self.spawner.program());
-        let orders = Orders {
+        let what = Become {
             parent: std::process::id().cast_signed(),
             program: launch.program.clone(),
             args: launch.args.clone(),
@@ -124,8 +150,8 @@ impl ProcessRunner {
             limits: launch.limits.clone(),
             env: launch.env.clone(),
         };
-        let orders = serde_json::to_string(&orders).map_err(|error| starting(&error.into()))?;
-        command.arg(shim::NAME).arg(orders);
+        let what = serde_json::to_string(&what).map_err(|error| starting(&error.into()))?;
+        command.arg(shim::NAME).arg(what);
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
@@ -139,7 +165,19 @@ impl ProcessRunner {
 
         let mut child = self.spawner.spawn(command).await.map_err(|error| starting(&error))?;
         let pid = child.id().unwrap_or_default().cast_signed();
-        if let Some(failure) = self.failure(ours).await {
+        // a start may hang, on a directory of a server that does not answer
+        let failure = failure(ours);
+        tokio::pin!(failure);
+        let failure = loop {
+            tokio::select! {
+                failure = &mut failure => break failure,
+                order = orders.next() => match order {
+                    Order::Stop => {}
+                    Order::Kill => drop(child.start_kill()),
+                },
+            }
+        };
+        if let Some(failure) = failure {
             let _ = child.wait().await;
             self.spawner.forget(pid);
             return Err(failure);
@@ -158,21 +196,21 @@ impl ProcessRunner {
         if let Some(stderr) = child.stderr.take() {
             readers.push(tokio::spawn(output::read(stderr, Stream::Stderr, output, watch.clone())));
         }
-        Ok(Running { child, pid, socket, readers, watch })
+        Ok(Running { child, pid, socket, readers, watch, killed: false })
     }
+}
 
-    /// What the shim says; nothing once the program runs.
-    async fn failure(&self, channel: std::os::unix::net::UnixStream) -> Option<NotStarted> {
-        channel.set_nonblocking(true).ok()?;
-        let mut text = Vec::new();
-        UnixStream::from_std(channel).ok()?.read_to_end(&mut text).await.ok()?;
-        (!text.is_empty()).then(|| {
-            serde_json::from_slice(&text).unwrap_or_else(|error| NotStarted {
-                error: format!("reading the shim's answer: {error}"),
-                transient: false,
-            })
+/// What the shim says; nothing once the program runs.
+async fn failure(channel: std::os::unix::net::UnixStream) -> Option<NotStarted> {
+    channel.set_nonblocking(true).ok()?;
+    let mut text = Vec::new();
+    UnixStream::from_std(channel).ok()?.read_to_end(&mut text).await.ok()?;
+    (!text.is_empty()).then(|| {
+        serde_json::from_slice(&text).unwrap_or_else(|error| NotStarted {
+            error: format!("reading the shim's answer: {error}"),
+            transient: false,
         })
-    }
+    })
 }
 
 #[derive(Debug)]
@@ -202,6 +240,7 @@ struct Running {
     socket: Socket,
     readers: Vec<JoinHandle<()>>,
     watch: Option<Watch>,
+    killed: bool,
 }
 
 impl Running {
@@ -210,7 +249,7 @@ impl Running {
         runner: &ProcessRunner,
         teller: &Teller,
         launch: &Launch,
-        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut orders: Orders,
     ) {
         let entry = runner.journal.started(&teller.id, self.pid);
         teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
@@ -227,21 +266,15 @@ impl Running {
         teller.report(Report::Cleared).await;
     }
 
-    async fn until_exit(
-        &mut self,
-        teller: &Teller,
-        launch: &Launch,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Exit {
+    async fn until_exit(&mut self, teller: &Teller, launch: &Launch, orders: &mut Orders) -> Exit {
         let mut awaits_ready = true;
         let mut hears = true;
         loop {
             tokio::select! {
                 status = self.child.wait() => return exit(status),
-                order = orders.recv() => match order {
-                    Some(Order::Stop) => self.signal(launch.stop_signal),
-                    // nobody is left to give orders: the launcher has let go of it
-                    Some(Order::Kill) | None => self.kill(),
+                order = orders.next() => match order {
+                    Order::Stop => self.signal(launch.stop_signal),
+                    Order::Kill => self.kill(),
                 },
                 () = is_ready(&launch.ready, self.watch.as_ref()), if awaits_ready => {
                     awaits_ready = false;
@@ -269,6 +302,7 @@ impl Running {
     }
 
     fn kill(&mut self) {
+        self.killed = true;
         let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
         let _ = self.child.start_kill();
     }
@@ -279,9 +313,9 @@ impl Running {
         runner: &ProcessRunner,
         teller: &Teller,
         launch: &Launch,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
+        orders: &mut Orders,
     ) {
-        let mut signal = launch.stop_signal;
+        let mut signal = if self.killed { Signal::SIGKILL } else { launch.stop_signal };
         let mut told: Vec<Process> = Vec::new();
         let mut group = Some(self.pid);
         let mut pause = Duration::from_millis(20);
@@ -306,9 +340,9 @@ impl Running {
             }
             told = left;
             tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Stop) => {}
-                    Some(Order::Kill) | None => {
+                order = orders.next() => match order {
+                    Order::Stop => {}
+                    Order::Kill => {
                         signal = Signal::SIGKILL;
                         pause = Duration::from_millis(20);
                     }

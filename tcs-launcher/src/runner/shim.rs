@@ -30,7 +30,7 @@ const NOT_STARTED: u8 = 127;
 
 /// What to become.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Orders {
+pub(crate) struct Become {
     /// The launcher's pid.
     pub(crate) parent: i32,
     pub(crate) program: PathBuf,
@@ -95,7 +95,7 @@ impl NotStarted {
 
 pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let channel = io::stdin().as_fd().try_clone_to_owned();
-    let orders = args.next().and_then(|json| serde_json::from_str::<Orders>(json.to_str()?).ok());
+    let orders = args.next().and_then(|json| serde_json::from_str::<Become>(json.to_str()?).ok());
     let (Ok(channel), Some(orders)) = (channel, orders) else { return ExitCode::from(NOT_STARTED) };
     let failure = become_program(&orders);
     tell(channel, &failure);
@@ -109,7 +109,7 @@ fn tell(channel: OwnedFd, failure: &NotStarted) {
     }
 }
 
-fn become_program(orders: &Orders) -> NotStarted {
+fn become_program(orders: &Become) -> NotStarted {
     match prepare(orders) {
         Ok(mut command) => {
             let error = command.exec();
@@ -119,7 +119,7 @@ fn become_program(orders: &Orders) -> NotStarted {
     }
 }
 
-fn prepare(orders: &Orders) -> Result<Command, NotStarted> {
+fn prepare(orders: &Become) -> Result<Command, NotStarted> {
     let attempt = |doing: &str, result: Result<(), Errno>| {
         result.map_err(|errno| NotStarted::new(doing, &errno.into()))
     };

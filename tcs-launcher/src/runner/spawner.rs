@@ -86,6 +86,11 @@ impl Spawner {
         result.await.map_err(|_| gone())?
     }
 
+    /// Whether we have started it, and its exit status has not been taken.
+    pub(crate) fn is_ours(&self, pid: i32) -> bool {
+        lock(&self.ours).contains(&pid)
+    }
+
     /// Its exit status has been taken: the pid may come again.
     pub(crate) fn forget(&self, pid: i32) {
         lock(&self.ours).remove(&pid);

@@ -6,10 +6,9 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Handle, Order, Tell, Told, What};
+use super::{Handle, Order, Orders, Tell, Told, What};
 use crate::supervisor::{Exit, Report, Run, ServiceId};
 
 /// The exit of a task that was aborted, as if it had been a process.
@@ -32,25 +31,21 @@ where
     keep_places_of_panics();
     let stop = CancellationToken::new();
     let work = service(stop.clone());
-    let (orders, inbox) = mpsc::unbounded_channel();
+    let (handle, orders) = Handle::new();
     tokio::spawn(async move {
         let say = async |report| {
             // a launcher that no longer listens has ended
             let _ = tell.send(Told { id: id.clone(), run, what: What::Report(report) }).await;
         };
         say(Report::Spawned { pid: None }).await;
-        let exit = live(work, stop, inbox).await;
+        let exit = live(work, stop, orders).await;
         say(Report::Exited(exit)).await;
         say(Report::Cleared).await;
     });
-    Handle(orders)
+    handle
 }
 
-async fn live<F>(
-    work: F,
-    stop: CancellationToken,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) -> Exit
+async fn live<F>(work: F, stop: CancellationToken, mut orders: Orders) -> Exit
 where
     F: Future<Output = Exit> + Send + 'static,
 {
@@ -58,10 +53,9 @@ where
     loop {
         tokio::select! {
             ended = &mut task => return ended.unwrap_or_else(|_| Exit::signal(SIGKILL)),
-            order = orders.recv() => match order {
-                Some(Order::Stop) => stop.cancel(),
-                // nobody is left to give orders: the launcher has let go of it
-                Some(Order::Kill) | None => {
+            order = orders.next() => match order {
+                Order::Stop => stop.cancel(),
+                Order::Kill => {
                     task.abort();
                     return task.await.unwrap_or_else(|_| Exit::signal(SIGKILL));
                 }
@@ -113,6 +107,7 @@ fn keep_places_of_panics() {
 mod tests {
     use std::time::Duration;
 
+    use tokio::sync::mpsc;
     use tokio::time::timeout;
 
     use super::*;

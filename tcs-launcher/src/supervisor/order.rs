@@ -90,8 +90,9 @@ fn is_waiting(service: &Service) -> bool {
 /// Uses one of the places for services that start at the same time.
 fn takes_place(service: &Service) -> bool {
     match service.state {
-        State::Spawning { .. } => true,
-        State::Starting { .. } => service.deadlines.is_armed(Timer::Patience),
+        State::Spawning { .. } | State::Starting { .. } => {
+            service.deadlines.is_armed(Timer::Patience)
+        }
         State::Declared
         | State::Waiting { .. }
         | State::Running { .. }
@@ -107,7 +108,7 @@ fn takes_place(service: &Service) -> bool {
 fn holds_others_up(service: &Service) -> bool {
     match service.state {
         State::Waiting { attempt } => attempt == 0 && !service.is_unkillable(),
-        State::Spawning { attempt } => attempt == 0,
+        State::Spawning { attempt } => attempt == 0 && service.deadlines.is_armed(Timer::Patience),
         State::Starting { attempt, .. } => {
             attempt == 0
                 && match service.spec.readiness {

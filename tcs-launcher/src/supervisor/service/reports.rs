@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::PATIENCE;
 use super::super::deadline::Timer;
 use super::super::effect::{EndReason, FailReason, Lifecycle, StopReason};
 use super::super::event::{Exit, Patience, Report, Watchdog, Word};
@@ -58,11 +57,8 @@ impl Service {
                 self.publish(Lifecycle::Start { pid }, out);
                 match self.spec.readiness {
                     Readiness::AtOnce => self.ready(out),
-                    Readiness::Reported => {
-                        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
-                    }
+                    Readiness::Reported => {}
                     Readiness::Within(limit) => {
-                        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
                         self.deadlines.arm(Timer::Ready, limit, out.now);
                     }
                 }
@@ -90,6 +86,7 @@ impl Service {
     fn not_spawned(&mut self, error: String, transient: bool, out: &mut Out<'_>) {
         match self.state {
             State::Spawning { .. } => {
+                self.deadlines.cancel(Timer::Patience);
                 let code = None;
                 self.last = Last { code, error: Some(error.clone()), not_started: true };
                 if transient {
@@ -104,6 +101,9 @@ impl Service {
                 }
             }
             State::Stopping { live: None, .. } => {
+                self.deadlines.cancel(Timer::Kill);
+                self.killed = false;
+                self.unkillable = false;
                 self.last = Last { code: None, error: Some(error), not_started: true };
                 let reason = EndReason::Terminated;
                 self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);

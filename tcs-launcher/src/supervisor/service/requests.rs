@@ -1,10 +1,10 @@
 //! What people, the configuration and the launcher's own end do to a service.
 
-use super::super::KILL_AGAIN;
 use super::super::deadline::Timer;
 use super::super::effect::{Effect, EndReason, Lifecycle, StopReason};
 use super::super::event::{Patience, Run, Word};
 use super::super::policy::History;
+use super::super::{KILL_AGAIN, PATIENCE};
 use super::{By, Later, Out, Service, State};
 
 impl Service {
@@ -134,7 +134,7 @@ impl Service {
         if matches!(self.state, State::Starting { .. } | State::Running { .. }) {
             self.end(StopReason::Shutdown, Patience::Now, out);
         }
-        if self.remains || matches!(self.state, State::Stopping { live: Some(_), .. }) {
+        if self.remains || matches!(self.state, State::Stopping { .. }) {
             self.kill(out);
         }
     }
@@ -150,6 +150,7 @@ impl Service {
         self.run = Run(self.run.0 + 1);
         self.again = false;
         self.state = State::Spawning { attempt };
+        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
         out.effects.push(Effect::Spawn { id: self.spec.id.clone(), run: self.run });
     }
 
@@ -171,6 +172,9 @@ impl Service {
         match &self.state {
             State::Spawning { .. } => {
                 self.state = State::Stopping { live: None, reason };
+                self.deadlines.cancel(Timer::Patience);
+                // a start may hang, too: on a directory of a server that does not answer
+                self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
             }
             State::Starting { live, .. } | State::Running { live } => {
                 if let Patience::WhenIdle(limit) = patience

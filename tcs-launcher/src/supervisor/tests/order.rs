@@ -60,6 +60,20 @@ fn a_start_without_limit_holds_the_others_up_for_a_while_only() {
 }
 
 #[test]
+fn a_start_that_hangs_holds_nobody_up_for_long_and_can_be_given_up() {
+    let (mut world, _) = World::launch_with(1, vec![slow("a"), after("b", &["a"])]);
+    assert_eq!(world.tick(), ["spawn b1"]);
+    world.ask("a", Command::Stop(Patience::Now));
+    world.up("b");
+    world.report("b", Report::Ready);
+    assert_eq!(world.tick(), ["kill a1"]);
+    assert_eq!(
+        world.tick(),
+        ["kill a1", "reply 1 refused: cannot be killed: still there after SIGKILL"]
+    );
+}
+
+#[test]
 fn an_absent_or_disabled_other_is_not_waited_for() {
     let disabled = Spec { enabled: false, ..slow("off") };
     let (_, lines) = World::launch(vec![after("a", &["off", "nobody", "a"]), disabled]);

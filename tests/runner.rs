@@ -1,0 +1,451 @@
+//! Runners against real processes that misbehave: the rows of "What it must survive".
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use regex::Regex;
+use tcs_core::clock::monotonic;
+use tcs_launcher::runner::group::{Process, descendants};
+use tcs_launcher::runner::journal::{EarlierEnd, Journal};
+use tcs_launcher::runner::output::Output;
+use tcs_launcher::runner::ready::Ready;
+use tcs_launcher::runner::shim::Limit;
+use tcs_launcher::runner::spawner::Spawner;
+use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
+use tcs_launcher::supervisor::{Exit, Report, Run, ServiceId, Watchdog};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_mins(1);
+
+/// The program that misbehaves. It is an example of the package, so that nobody is shipped it.
+fn badchild() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let own = std::env::current_exe().unwrap();
+        let path = own.ancestors().nth(2).unwrap().join("examples/tcs-badchild");
+        if !path.exists() {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "-p", "tcs-launcher", "--example", "tcs-badchild"]);
+            assert!(build.status().unwrap().success());
+        }
+        path
+    })
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+    let begin = monotonic();
+    while !condition() {
+        assert!(begin.elapsed() < LONG, "waiting for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    begin.elapsed()
+}
+
+fn read_pid(path: &Path) -> i32 {
+    let mut pid = None;
+    wait_for("a pid file", || {
+        pid = fs::read_to_string(path).ok();
+        pid.is_some()
+    });
+    pid.unwrap().parse().unwrap()
+}
+
+fn is_alive(pid: i32) -> bool {
+    Process::of(pid).is_some_and(|process| !process.is_zombie())
+}
+
+/// A runner, and what it is told.
+struct Lab {
+    dir: TempDir,
+    runner: Arc<ProcessRunner>,
+    output: Arc<Output>,
+    tell: mpsc::Sender<Told>,
+    told: mpsc::Receiver<Told>,
+    handles: Vec<Handle>,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // other users' children open sockets in it
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(dir.path(), open).unwrap();
+        let marks = Marks::new(dir.path().file_name().unwrap().to_str().unwrap());
+        let (journal, _) = Journal::open(dir.path(), "lab", marks.launcher_run()).unwrap();
+        let spawner = Spawner::new(badchild(), false).unwrap();
+        let sockets = dir.path().to_owned();
+        let runner = ProcessRunner { spawner, marks, journal: Arc::new(journal), sockets };
+        let (tell, told) = mpsc::channel(64);
+        let output = Arc::new(Output::default());
+        Self { dir, runner: Arc::new(runner), output, tell, told, handles: Vec::new() }
+    }
+
+    fn launch(script: &[&str]) -> Launch {
+        Launch {
+            program: badchild().to_owned(),
+            args: script.iter().map(ToString::to_string).collect(),
+            cwd: None,
+            env: BTreeMap::new(),
+            user: None,
+            limits: BTreeMap::new(),
+            stop_signal: Signal::SIGTERM,
+            ready: Ready::AtOnce,
+        }
+    }
+
+    fn start(&mut self, launch: Launch) -> Handle {
+        let run = Run(self.handles.len() as u64 + 1);
+        let id: ServiceId = "bad.child".parse().unwrap();
+        let (output, tell) = (Arc::clone(&self.output), self.tell.clone());
+        let handle = self.runner.start(id, run, launch, output, tell);
+        self.handles.push(handle.clone());
+        handle
+    }
+
+    fn run(&mut self, script: &[&str]) -> Handle {
+        self.start(Self::launch(script))
+    }
+
+    async fn next(&mut self) -> What {
+        timeout(LONG, self.told.recv()).await.expect("nothing is told").unwrap().what
+    }
+
+    async fn report(&mut self) -> Report {
+        match self.next().await {
+            What::Report(report) => report,
+            What::Status(text) => panic!("it says {text}"),
+        }
+    }
+
+    async fn spawned(&mut self) -> i32 {
+        match self.report().await {
+            Report::Spawned { pid: Some(pid) } => pid.cast_signed(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn ends(&mut self, exit: Exit) {
+        assert_eq!(self.report().await, Report::Exited(exit));
+        assert_eq!(self.report().await, Report::Cleared);
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.output.last(usize::MAX).0.iter().map(|line| line.text.clone()).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_and_signals_are_reported_as_they_were() {
+    let mut lab = Lab::new();
+    for code in [0, 1, 128, 137, 255] {
+        lab.run(&["exit", &code.to_string()]);
+        lab.spawned().await;
+        lab.ends(Exit::code(code)).await;
+    }
+    for signal in [Signal::SIGKILL, Signal::SIGABRT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut launch = Lab::launch(&["die", signal.as_str()]);
+        launch.limits.insert(Limit::Core, 0);
+        lab.start(launch);
+        lab.spawned().await;
+        lab.ends(Exit::signal(signal as i32)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_fast_exit_is_lost() {
+    let mut lab = Lab::new();
+    let (mut spawned, mut exited, mut cleared) = (0, 0, 0);
+    for _ in 0..100 {
+        lab.run(&["exit", "3"]);
+    }
+    while cleared < 100 {
+        match lab.report().await {
+            Report::Spawned { .. } => spawned += 1,
+            Report::Exited(exit) => {
+                assert_eq!(exit, Exit::code(3));
+                exited += 1;
+            }
+            Report::Cleared => cleared += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((spawned, exited), (100, 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_started_says_why() {
+    let mut lab = Lab::new();
+    let file = lab.path("file");
+    fs::write(&file, "no program").unwrap();
+    let script = lab.path("script");
+    fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&script, executable).unwrap();
+    let program = |program: &str| Launch { program: program.into(), ..Lab::launch(&[]) };
+    let cases = [
+        (program("/no/such/program"), "starting /no/such/program: No such file or directory"),
+        (
+            program("no-such-program-in-path"),
+            "starting no-such-program-in-path: No such file or directory",
+        ),
+        (program(&file), "Permission denied"),
+        (program(&script), "No such file or directory"),
+        (program("/tmp"), "starting /tmp: Permission denied"),
+        (
+            Launch { cwd: Some("/no/such/dir".into()), ..Lab::launch(&[]) },
+            "changing to directory /no/such/dir: No such file or directory",
+        ),
+        (
+            Launch { user: Some("no-such-user".into()), ..Lab::launch(&[]) },
+            "looking up user no-such-user: no such user",
+        ),
+    ];
+    for (launch, expected) in cases {
+        lab.start(launch);
+        match lab.report().await {
+            Report::NotSpawned { error, transient: false } => {
+                assert!(error.contains(expected), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_runs_where_and_as_what_it_is_told() {
+    let mut lab = Lab::new();
+    let names = ["cwd", "nofile", "A_NAME", "PATH", "WATCHDOG_USEC", "fds"];
+    let script: Vec<&str> = names.iter().flat_map(|name| ["print", name]).collect();
+    let mut launch = Lab::launch(&script);
+    launch.cwd = Some("/usr".into());
+    launch.env.insert("A_NAME".into(), "a value".into());
+    launch.limits.insert(Limit::Nofile, 99);
+    lab.start(launch);
+    lab.spawned().await;
+    lab.ends(Exit::code(0)).await;
+    let lines = lab.lines();
+    assert_eq!(lines[0], "/usr");
+    assert!(lines[1].contains("99"), "{}", lines[1]);
+    assert_eq!(lines[2], "A_NAME=a value");
+    assert_eq!(lines[3], format!("PATH={}", std::env::var("PATH").unwrap()));
+    assert_eq!(lines[4], "WATCHDOG_USEC=");
+    let mut direct = Command::new(badchild());
+    let direct = direct.args(["print", "fds"]).output().unwrap().stdout;
+    let direct = String::from_utf8(direct).unwrap();
+    assert_eq!(lines[5], direct.trim(), "descriptors of ours leak into children");
+    if Uid::effective().is_root() {
+        // the program's own directory may be closed to others
+        let launch = Launch {
+            program: "sh".into(),
+            args: vec!["-c".into(), "id -u; echo $HOME".into()],
+            user: Some("65534".into()),
+            ..Lab::launch(&[])
+        };
+        lab.start(launch);
+        lab.spawned().await;
+        lab.ends(Exit::code(0)).await;
+        assert_eq!(lab.lines()[6], "65534");
+        assert_ne!(lab.lines()[7], std::env::var("HOME").unwrap_or_default());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_is_seen_though_a_grandchild_keeps_the_output_open() {
+    let mut lab = Lab::new();
+    let pid_file = lab.path("pid");
+    let handle = lab.run(&["deaf", "grandchild", &pid_file, "exit", "7"]);
+    lab.spawned().await;
+    assert_eq!(lab.report().await, Report::Exited(Exit::code(7)));
+    let grandchild = read_pid(Path::new(&pid_file));
+    assert!(is_alive(grandchild), "it does not hear SIGTERM, and nobody has killed it");
+    handle.kill();
+    assert_eq!(lab.report().await, Report::Cleared);
+    assert!(!is_alive(grandchild));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_left_is_asked_to_end() {
+    let mut lab = Lab::new();
+    let (near, far) = (lab.path("near"), lab.path("far"));
+    lab.run(&["grandchild", &near, "escape", &far, "sleep", "300", "exit", "0"]);
+    lab.spawned().await;
+    let left = [read_pid(Path::new(&near)), read_pid(Path::new(&far))];
+    lab.ends(Exit::code(0)).await;
+    assert!(!left.into_iter().any(is_alive));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_heard_and_a_kill_ends_the_deaf_and_the_escaped() {
+    let mut lab = Lab::new();
+    let handle = lab.run(&["forever"]);
+    lab.spawned().await;
+    handle.stop();
+    lab.ends(Exit::signal(15)).await;
+
+    let (near, far) = (lab.path("near"), lab.path("far"));
+    let handle = lab.run(&["deaf", "grandchild", &near, "escape", &far, "forever"]);
+    let pid = lab.spawned().await;
+    let family = [pid, read_pid(Path::new(&near)), read_pid(Path::new(&far))];
+    handle.stop();
+    assert!(family.into_iter().all(is_alive));
+    let begin = monotonic();
+    handle.kill();
+    lab.ends(Exit::signal(9)).await;
+    println!("a deaf family of three ended in {:?}", begin.elapsed());
+    assert!(!family.into_iter().any(is_alive));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_process_hears_the_stop() {
+    let mut lab = Lab::new();
+    let handle = lab.run(&["freeze", "forever"]);
+    let pid = lab.spawned().await;
+    wait_for("it to freeze", || Process::of(pid).is_some_and(|process| process.state == b'T'));
+    handle.stop();
+    lab.ends(Exit::signal(15)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_blocks_nobody_and_fills_nothing() {
+    let mut lab = Lab::new();
+    let resident = || -> usize {
+        let pages = fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    let before = resident();
+    for to in ["stdout", "stderr"] {
+        for what in ["lines", "line", "binary"] {
+            let begin = monotonic();
+            lab.run(&["flood", to, what, "33554432", "exit", "5"]);
+            lab.spawned().await;
+            lab.ends(Exit::code(5)).await;
+            println!("32 MiB of {what} on {to} in {:?}", begin.elapsed());
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    println!("memory grew by {} KiB", grown / 1024);
+    assert!(grown < 64 << 20, "{grown}");
+    let (held, gone) = lab.output.last(usize::MAX);
+    assert!(held.len() <= 1000 && gone > 100_000);
+    assert!(held.iter().all(|line| line.text.len() <= 3 * 8192));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_when_it_says_so() {
+    let mut lab = Lab::new();
+    let words = "READY=1\nSTATUS=cooling\nWATCHDOG_USEC=2000000";
+    let script = ["sleep", "50", "notify", words, "notify", "WATCHDOG=1", "forever"];
+    let handle = lab.start(Launch { ready: Ready::Notify, ..Lab::launch(&script) });
+    lab.spawned().await;
+    assert_eq!(lab.report().await, Report::Ready);
+    assert_eq!(lab.next().await, What::Status("cooling".into()));
+    let every = Watchdog::Every(Duration::from_secs(2));
+    assert_eq!(lab.report().await, Report::Watchdog(every));
+    assert_eq!(lab.report().await, Report::Watchdog(Watchdog::Alive));
+    handle.kill();
+    lab.ends(Exit::signal(9)).await;
+
+    let pattern = Regex::new("^listening on [0-9]+$").unwrap();
+    let script = ["complain", "[INFO ] net: listening on 5000", "forever"];
+    let handle = lab.start(Launch { ready: Ready::Log(pattern), ..Lab::launch(&script) });
+    lab.spawned().await;
+    assert_eq!(lab.report().await, Report::Ready);
+    handle.kill();
+    lab.ends(Exit::signal(9)).await;
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let script = ["sleep", "300", "listen", &port.to_string(), "forever"];
+    let handle = lab.start(Launch { ready: Ready::Tcp(port.to_string()), ..Lab::launch(&script) });
+    lab.spawned().await;
+    assert_eq!(lab.report().await, Report::Ready);
+    handle.kill();
+    lab.ends(Exit::signal(9)).await;
+}
+
+/// A launcher in a process of its own, with one service of this script.
+fn supervise(dir: &Path, script: &[&str]) -> std::process::Child {
+    let mut command = Command::new(badchild());
+    command.arg("supervise").arg(dir).args(script).stdin(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn nothing_is_left_of_a_launcher_that_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = ["main", "near", "far"].map(|name| dir.path().join(name));
+    let [main, near, far] = files.each_ref().map(|path| path.to_str().unwrap());
+    let mut launcher =
+        supervise(dir.path(), &["deaf", "grandchild", near, "escape", far, "pid", main, "forever"]);
+    let family = files.map(|path| read_pid(&path));
+    let own = launcher.id().cast_signed();
+    let mut all: Vec<i32> = descendants(own).iter().map(|process| process.pid).collect();
+    assert!(family.iter().all(|pid| all.contains(pid)), "{all:?}");
+    all.extend(family);
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    let took = wait_for("all to be gone, the guard too", || !all.iter().copied().any(is_alive));
+    println!("{} processes ended in {took:?} after SIGKILL of their launcher", all.len());
+}
+
+#[test]
+fn what_even_the_guard_missed_is_ended_by_the_next_launcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let far = dir.path().join("far");
+    let mut launcher = supervise(dir.path(), &["deaf", "escape", far.to_str().unwrap(), "forever"]);
+    let escaped = read_pid(&far);
+    let own = launcher.id().cast_signed();
+    let guard = descendants(own)
+        .into_iter()
+        .find(|process| {
+            fs::read_to_string(format!("/proc/{}/cmdline", process.pid))
+                .is_ok_and(|line| line.contains("__guard"))
+        })
+        .expect("a guard");
+    // neither can act any more
+    kill(Pid::from_raw(own), Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(guard.pid), Signal::SIGKILL).unwrap();
+    let held = Journal::open(dir.path(), "test", "next").unwrap_err();
+    assert!(held.to_string().contains(&format!("(pid {own})")), "{held}");
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    assert!(is_alive(escaped));
+
+    let (_journal, earlier) = Journal::open(dir.path(), "test", "next").unwrap();
+    let earlier = earlier.unwrap();
+    assert_eq!(earlier.end, EarlierEnd::WithoutAWord);
+    assert_eq!(earlier.services[0].0, "a.x");
+    let ended = earlier.end_leftovers(Duration::from_millis(200));
+    assert!(ended.iter().any(|it| it.pid == escaped && it.killed), "{ended:?}");
+    assert!(!is_alive(escaped));
+}
+
+#[test]
+fn an_orderly_end_takes_along_even_what_has_left_its_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let bare = dir.path().join("bare");
+    let mut launcher = supervise(dir.path(), &["escape-bare", bare.to_str().unwrap(), "exit", "0"]);
+    let escaped = read_pid(&bare);
+    let own = launcher.id().cast_signed();
+    wait_for("the launcher to adopt it", || {
+        Process::of(escaped).is_some_and(|it| it.parent == own)
+    });
+    let all = descendants(own);
+    drop(launcher.stdin.take());
+    assert!(launcher.wait().unwrap().success());
+    assert!(!is_alive(escaped));
+    wait_for("the guard to go", || !all.iter().any(|process| is_alive(process.pid)));
+}

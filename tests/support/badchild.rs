@@ -1,0 +1,181 @@
+//! A program that misbehaves on demand, for tests. Its arguments are what it does, in order:
+//! see [`act`]. It can also be the launcher's shim and guard, and a small launcher itself.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
+
+use std::collections::BTreeMap;
+use std::env::{self, current_exe};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::unistd::{getuid, setsid};
+use tcs_launcher::runner::guard::Guard;
+use tcs_launcher::runner::journal::Journal;
+use tcs_launcher::runner::output::Output;
+use tcs_launcher::runner::ready::Ready;
+use tcs_launcher::runner::spawner::Spawner;
+use tcs_launcher::runner::{Launch, Marks, ProcessRunner, helper_main};
+use tcs_launcher::supervisor::Run;
+
+fn main() -> ExitCode {
+    if let Some(code) = helper_main() {
+        return code;
+    }
+    let mut args = env::args().skip(1);
+    while let Some(action) = args.next() {
+        let mut next = || args.next().expect("an argument is missing");
+        if action == "supervise" {
+            let dir = next();
+            return supervise(Path::new(&dir), args.collect());
+        }
+        if let Some(code) = act(&action, &mut next) {
+            return code;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Does one thing; returns how to exit, if that is it.
+fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
+    match action {
+        "exit" => return Some(ExitCode::from(next().parse::<u8>().expect("a code"))),
+        "die" => raise(next().parse().expect("a signal")).expect("raise"),
+        "say" => println!("{}", next()),
+        "complain" => eprintln!("{}", next()),
+        "sleep" => sleep(Duration::from_millis(next().parse().expect("milliseconds"))),
+        "forever" => loop {
+            sleep(Duration::from_hours(1));
+        },
+        // blocked, which children inherit
+        "deaf" => {
+            let mut signals = SigSet::empty();
+            for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+                signals.add(signal);
+            }
+            signals.thread_block().expect("block");
+        }
+        "freeze" => raise(Signal::SIGSTOP).expect("stop"),
+        "session" => drop(setsid().expect("setsid")),
+        "pid" => write_pid(&next()),
+        "print" => print(&next()),
+        "flood" => {
+            let (to, what, bytes) = (next(), next(), next().parse().expect("bytes"));
+            flood(&to, &what, bytes);
+        }
+        "notify" => {
+            let socket = UnixDatagram::unbound().expect("socket");
+            let path = env::var("NOTIFY_SOCKET").expect("NOTIFY_SOCKET");
+            socket.send_to(next().as_bytes(), path).expect("notify");
+        }
+        "listen" => {
+            let listener = TcpListener::bind(next()).expect("bind");
+            drop(listener.accept());
+        }
+        // a child that stays, with our outputs open
+        "grandchild" => drop(myself(&["pid", &next(), "forever"]).spawn().expect("spawn")),
+        // one that leaves session, group and parent
+        "escape" => {
+            let mut child = myself(&["session", "grandchild", &next()]).spawn().expect("spawn");
+            child.wait().expect("wait");
+        }
+        // and its environment, too
+        "escape-bare" => {
+            let mut command = myself(&["session", "grandchild", &next()]);
+            command.env_clear().spawn().expect("spawn").wait().expect("wait");
+        }
+        other => panic!("what is {other}?"),
+    }
+    None
+}
+
+fn myself(args: &[&str]) -> Command {
+    let mut command = Command::new(current_exe().expect("own path"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Whole at once, for who waits for the file.
+fn write_pid(path: &str) {
+    let new = format!("{path}.new");
+    fs::write(&new, std::process::id().to_string()).expect("write");
+    fs::rename(&new, path).expect("rename");
+}
+
+fn print(what: &str) {
+    match what {
+        "cwd" => println!("{}", env::current_dir().expect("cwd").display()),
+        "uid" => println!("{}", getuid()),
+        "nofile" => {
+            let limits = fs::read_to_string("/proc/self/limits").expect("limits");
+            println!(
+                "{}",
+                limits.lines().find(|it| it.starts_with("Max open files")).expect("line")
+            );
+        }
+        "fds" => println!("{}", fs::read_dir("/proc/self/fd").expect("fds").count()),
+        name => println!("{name}={}", env::var(name).unwrap_or_default()),
+    }
+}
+
+fn flood(to: &str, what: &str, mut bytes: usize) {
+    let block: Vec<u8> = match what {
+        "lines" => b"a line of a flood that nobody needs\n".repeat(2000),
+        "line" => vec![b'x'; 65536],
+        "binary" => (0..65536u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+        other => panic!("what is {other}?"),
+    };
+    let mut to: Box<dyn Write> = match to {
+        "stdout" => Box::new(io::stdout()),
+        "stderr" => Box::new(io::stderr()),
+        other => panic!("what is {other}?"),
+    };
+    while bytes > 0 {
+        let count = block.len().min(bytes);
+        to.write_all(&block[..count]).expect("write");
+        bytes -= count;
+    }
+}
+
+/// A launcher of one service that does `script`. Ends in order at the end of its input.
+fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime.block_on(async {
+        let marks = Marks::new(format!("badchild-{}", std::process::id()));
+        let (journal, _) = Journal::open(dir, "test", marks.launcher_run()).expect("journal");
+        let spawner = Spawner::new("/proc/self/exe", true).expect("spawner");
+        let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await.expect("guard");
+        let journal = Arc::new(journal);
+        let sockets = dir.to_owned();
+        let runner = Arc::new(ProcessRunner { spawner, marks, journal, sockets });
+        let launch = Launch {
+            program: current_exe().expect("own path"),
+            args: script,
+            cwd: None,
+            env: BTreeMap::new(),
+            user: None,
+            limits: BTreeMap::new(),
+            stop_signal: Signal::SIGTERM,
+            ready: Ready::AtOnce,
+        };
+        let (tell, mut told) = tokio::sync::mpsc::channel(16);
+        let id = "a.x".parse().expect("id");
+        let output = Arc::new(Output::default());
+        let handle = runner.start(id, Run(1), launch, output, tell);
+        tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()))
+            .await
+            .expect("join")
+            .expect("read");
+        handle.kill();
+        while told.recv().await.is_some() {}
+        runner.end().await;
+        guard.dismiss().await;
+    });
+    ExitCode::SUCCESS
+}
