@@ -37,7 +37,6 @@ pub(super) enum Start {
     /// This sequence and all after it.
     Sequence(u64),
     /// What was stored at this time and all after it.
-    #[expect(dead_code, reason = "history reads come next")]
     Time(DateTime<Utc>),
     /// Only what is stored from now on.
     New,

@@ -25,8 +25,9 @@ pub struct StreamFacts {
     pub bytes: u64,
     /// Newest sequence; 0: never had one.
     pub last_seq: u64,
-    /// Oldest message still held.
-    pub first_at: DateTime<Utc>,
+    /// From here on it holds what was sent: when it was made, or its oldest message once it has
+    /// forgotten some.
+    pub holds_from: DateTime<Utc>,
     /// Whether single messages can be read without the leader's help.
     pub allow_direct: bool,
     /// Publishers get no acknowledgement: Python ones then need 25 s for each heartbeat.
@@ -60,6 +61,7 @@ struct Config {
 struct State {
     messages: u64,
     bytes: u64,
+    first_seq: u64,
     last_seq: u64,
     first_ts: DateTime<Utc>,
     #[serde(default)]
@@ -81,7 +83,7 @@ impl From<Info> for StreamFacts {
             messages: info.state.messages,
             bytes: info.state.bytes,
             last_seq: info.state.last_seq,
-            first_at: info.state.first_ts,
+            holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
             allow_direct: info.config.allow_direct,
             no_ack: info.config.no_ack,
         }

@@ -1,0 +1,207 @@
+//! What keeps a picture from being the whole truth, each in one line, with what to do about it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::bus::{ApiError, Failure, Progress, Reading};
+use crate::wire::Kind;
+
+/// One reason why a picture is incomplete.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// The link is down.
+    NotConnected {
+        /// Why.
+        why: Option<Failure>,
+    },
+    /// No stream holds these subjects.
+    NoStreams {
+        /// Subjects' prefix.
+        prefix: String,
+        /// Which kinds; all three: there is nothing at all.
+        kinds: Vec<Kind>,
+        /// Listened to all the same.
+        listening: bool,
+    },
+    /// The broker keeps nothing at all.
+    NoJetStream {
+        /// In what way.
+        why: ApiError,
+        /// Listened to all the same.
+        listening: bool,
+    },
+    /// A stream, or the list of streams, cannot be read.
+    Unreadable {
+        /// What it holds.
+        kind: Kind,
+        /// Its name, once it is known.
+        stream: Option<String>,
+        /// Why not.
+        why: ApiError,
+    },
+    /// It was not all there when the time was up.
+    Unfinished {
+        /// What was still on its way.
+        kinds: Vec<Kind>,
+    },
+    /// There was no room for all that came.
+    Dropped {
+        /// How many.
+        messages: u64,
+    },
+    /// What a stream held back then is no longer in it.
+    HistoryBegins {
+        /// What it holds.
+        kind: Kind,
+        /// Its oldest message.
+        at: DateTime<Utc>,
+    },
+    /// More history than is read at once.
+    HistoryCut {
+        /// Of what.
+        kind: Kind,
+    },
+}
+
+impl Problem {
+    pub(super) fn of_readings(readings: &BTreeMap<Kind, Reading>, prefix: &str) -> Vec<Self> {
+        let mut problems: Vec<Self> = Vec::new();
+        let mut missing: (Vec<Kind>, bool) = (Vec::new(), false);
+        let mut unfinished = Vec::new();
+        for (kind, reading) in readings {
+            match reading {
+                Reading::Pending => unfinished.push(*kind),
+                Reading::NoStream { listening } => {
+                    missing.0.push(*kind);
+                    missing.1 |= listening;
+                }
+                Reading::NoJetStream { why, listening } => {
+                    let problem = Self::NoJetStream { why: why.clone(), listening: *listening };
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                }
+                Reading::Failed(why) => {
+                    problems.push(Self::Unreadable { kind: *kind, stream: None, why: why.clone() });
+                }
+                Reading::Streams(streams) => {
+                    for (name, progress) in streams {
+                        match progress {
+                            Progress::Complete(_) => {}
+                            Progress::Reading if unfinished.contains(kind) => {}
+                            Progress::Reading => unfinished.push(*kind),
+                            Progress::Failed(why) => problems.push(Self::Unreadable {
+                                kind: *kind,
+                                stream: Some(name.clone()),
+                                why: why.clone(),
+                            }),
+                        }
+                    }
+                }
+            }
+        }
+        if !missing.0.is_empty() {
+            let (kinds, listening) = missing;
+            problems.push(Self::NoStreams { prefix: prefix.to_owned(), kinds, listening });
+        }
+        if !unfinished.is_empty() {
+            problems.push(Self::Unfinished { kinds: unfinished });
+        }
+        problems
+    }
+
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotConnected { why } => why.as_ref()?.hint().map(str::to_owned),
+            Self::NoStreams { listening: true, .. } | Self::NoJetStream { listening: true, .. } => {
+                None
+            }
+            Self::NoStreams { kinds, prefix, .. } => Some(if kinds.len() < Kind::FLEET.len() {
+                "a launcher (tcsd) makes missing streams when it starts".to_owned()
+            } else {
+                format!(
+                    "is the prefix right (--prefix)? a launcher (tcsd) makes the streams when it \
+                     starts; by hand: nats stream add {}_registry --subjects '{prefix}.registry.>'",
+                    prefix.replace('.', "_")
+                )
+            }),
+            Self::NoJetStream { .. } => {
+                Some("start nats-server with JetStream (-js), or listen with --core".to_owned())
+            }
+            Self::Unreadable { why: ApiError::Denied(_), .. } => {
+                Some("ask for that right, or use another login (--user, --creds)".to_owned())
+            }
+            Self::Unfinished { .. } => Some("give it more time with --timeout".to_owned()),
+            Self::Unreadable { .. }
+            | Self::Dropped { .. }
+            | Self::HistoryBegins { .. }
+            | Self::HistoryCut { .. } => None,
+        }
+    }
+}
+
+fn list(kinds: &[Kind]) -> String {
+    kinds.iter().map(|kind| kind.token()).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected { why: Some(why) } => write!(f, "not connected: {why}"),
+            Self::NotConnected { why: None } => f.write_str("not connected"),
+            Self::NoStreams { prefix, kinds, .. } if kinds.len() == Kind::FLEET.len() => {
+                write!(f, "no streams on {prefix}")
+            }
+            Self::NoStreams { prefix, kinds, .. } => {
+                write!(f, "no stream on {prefix} for: {}", list(kinds))
+            }
+            Self::NoJetStream { why, .. } => write!(f, "no history: {why}"),
+            Self::Unreadable { kind, stream: Some(stream), why } => {
+                write!(f, "{kind} (stream {stream}) cannot be read: {why}")
+            }
+            Self::Unreadable { kind, stream: None, why } => {
+                write!(f, "{kind} cannot be read: {why}")
+            }
+            Self::Unfinished { kinds } => write!(f, "not read to the end: {}", list(kinds)),
+            Self::Dropped { messages } => write!(f, "{messages} messages had no room"),
+            Self::HistoryBegins { kind, at } => write!(
+                f,
+                "{kind} messages are held from {} on only",
+                at.to_rfc3339_opts(SecondsFormat::Secs, true)
+            ),
+            Self::HistoryCut { kind } => {
+                write!(f, "the history of {kind} was too long to be read to the end")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_kinds_without_a_stream_are_one_problem() {
+        let none = || Reading::NoStream { listening: false };
+        let readings = BTreeMap::from(Kind::FLEET.map(|kind| (kind, none())));
+        let problems = Problem::of_readings(&readings, "ocm.svc");
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].to_string(), "no streams on ocm.svc");
+        assert!(problems[0].hint().unwrap().contains("ocm_svc_registry"));
+        let one = BTreeMap::from([(Kind::Status, none())]);
+        let text = Problem::of_readings(&one, "svc")[0].to_string();
+        assert_eq!(text, "no stream on svc for: status");
+    }
+
+    #[test]
+    fn no_jetstream_is_told_once() {
+        let off = || Reading::NoJetStream { why: ApiError::NoJetStream, listening: false };
+        let readings = BTreeMap::from(Kind::FLEET.map(|kind| (kind, off())));
+        let problems = Problem::of_readings(&readings, "svc");
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].to_string(), "no history: the server has no JetStream");
+    }
+}
