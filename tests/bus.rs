@@ -318,6 +318,9 @@ fn with_users() -> String {
              publish: ["$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
                        "$JS.API.DIRECT.GET.>", "$JS.API.STREAM.MSG.GET.*"],
              subscribe: ["_INBOX.>", "svc.status.>", "svc.heartbeat.>", "svc.registry.>"] }} }},
+          {{user: getter, password: pw, permissions {{
+             publish: ["$JS.API.STREAM.>", "$JS.API.DIRECT.GET.>"],
+             subscribe: ["_INBOX.>"] }} }},
           {{user: nofc, password: pw, permissions {{
              publish: ["$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
                        "$JS.API.CONSUMER.>"],
@@ -362,6 +365,33 @@ async fn a_read_only_user_gets_message_by_message_and_listens() {
         assert!(told.is("svc.status.s7", "new") && told.is("svc.registry.start.s1", "start"));
         writer.put("svc.status.s7", "live").await;
         told.until("live", |t| t.is("svc.status.s7", "live")).await;
+        // The clock is known all the same: told on new servers, by what is just stored on old ones.
+        let busy = async {
+            loop {
+                writer.put("svc.status.s8", "tick").await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = told.until("the clock", |t| t.clocks > 0) => {}
+            () = busy => {}
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_listen_does_not_seem_to_follow() {
+    on_each_server(async |binary| {
+        let (server, _writer) = site_with_users(&binary).await;
+        let bus = connect(&url_as(&server, "getter")).await;
+        let mut told = follow(&bus);
+        told.until("told", |t| {
+            t.readings
+                .get(&Kind::Status)
+                .is_some_and(|r| r.to_string().contains("no right to subscribe `svc.status.>`"))
+        })
+        .await;
     })
     .await;
 }

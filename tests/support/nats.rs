@@ -84,6 +84,7 @@ pub struct Server {
     child: Option<Child>,
     dir: tempfile::TempDir,
     port: u16,
+    websocket_port: u16,
 }
 
 /// JetStream with its store beside the configuration.
@@ -97,10 +98,15 @@ impl Server {
 
     /// Starts with this configuration; `STORE` in it becomes the store's folder.
     pub async fn start_with(binary: &Binary, config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), binary, config).await
+    }
+
+    /// The same in a folder that holds certificates or the like already.
+    pub async fn start_in(dir: tempfile::TempDir, binary: &Binary, config: &str) -> Self {
         let config = config.replace("STORE", dir.path().join("store").to_str().unwrap());
         std::fs::write(dir.path().join("nats.conf"), config).unwrap();
-        let mut server = Self { binary: binary.clone(), child: None, dir, port: 0 };
+        let mut server =
+            Self { binary: binary.clone(), child: None, dir, port: 0, websocket_port: 0 };
         server.run().await;
         server
     }
@@ -133,8 +139,12 @@ impl Server {
         }
         let Ok(text) = std::fs::read_to_string(file) else { return false };
         let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
-        let url = json["nats"][0].as_str().unwrap_or_default();
-        self.port = url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0);
+        let port = |name: &str| {
+            let url = json[name][0].as_str().unwrap_or_default();
+            url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0)
+        };
+        self.port = port("nats");
+        self.websocket_port = port("websocket");
         self.port != 0
     }
 
@@ -146,6 +156,16 @@ impl Server {
     /// Its port, also while it does not run.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its port for web sockets, if it has one.
+    pub fn websocket_port(&self) -> u16 {
+        self.websocket_port
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Its version.

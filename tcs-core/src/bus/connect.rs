@@ -111,8 +111,11 @@ impl Bus {
             failure: Failure::explain(&error.to_string()),
         })?;
         let inbox = settings.inbox_prefix.clone().unwrap_or_else(|| "_INBOX".to_owned());
-        tokio::spawn(link::keep(client.clone(), events, Arc::clone(&link), inbox));
-        let bus = Self(Arc::new(Inner { client, link, settings: settings.clone(), timeout }));
+        let inner = Inner { client, link: Arc::clone(&link), settings: settings.clone(), timeout };
+        let bus = Self(Arc::new(inner));
+        let weak = Arc::downgrade(&bus.0);
+        let client = move || weak.upgrade().map(|inner| inner.client.clone());
+        tokio::spawn(link::keep(client, events, link, inbox));
         if !background {
             let mut state = bus.link();
             state.wait_for(LinkState::is_connected).await.ok();

@@ -35,7 +35,7 @@ impl Failure {
             Self::Refused
         } else if has("DNS error") || has("failed to lookup address") {
             Self::Dns
-        } else if has("certificate") || has("TLS") || has("tls") || has("corrupt message") {
+        } else if has("ertificate") || has("fatal alert") || has("TLS") || has("corrupt message") {
             Self::Tls(last_part(text))
         } else if has("timed out") {
             Self::TimedOut

@@ -136,12 +136,29 @@ impl Shared {
         }
     }
 
-    /// Listens without a stream, until cancelled or refused.
-    pub(super) async fn listen(&self, kind: Kind, filter: &str) {
+    /// The clock by messages' arrivals, for as long as it could not be measured.
+    pub(super) fn estimated(&self, clock: BrokerClock) {
+        if self.sample.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            self.mailbox.note(Note::Clock(clock));
+        }
+    }
+
+    /// Listens without a stream; ends only if it cannot.
+    pub(super) async fn listen(&self, kind: Kind, filter: &str) -> ApiError {
+        let mut denials = self.bus.denials();
         let Ok(mut subscriber) = self.bus.client().subscribe(filter.to_owned()).await else {
-            return;
+            return ApiError::Disconnected;
         };
-        while let Some(message) = subscriber.next().await {
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = subscriber.next() => message,
+                denial = denials.recv() => match denial {
+                    Ok(denial) if denial.subject == filter => return ApiError::Denied(denial),
+                    Ok(_) | Err(_) => continue,
+                },
+            };
+            let Some(message) = message else { return ApiError::Disconnected };
             let number = self.heard_plainly.fetch_add(1, Ordering::Relaxed);
             let stored = Stored::Core { arrived: clock::monotonic(), number };
             self.mailbox.push([Item::Message(RawMessage::new(kind, stored, message))]);
@@ -233,8 +250,8 @@ async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
             shared.connected().await;
             match shared.bus.streams_of(&filter).await {
                 Err(ApiError::Disconnected) => continue,
-                // What is being read is not worse for one request without an answer.
-                Err(error) if error.is_transient() && !readers.is_empty() => {}
+                // What is being read goes on, or finds out itself that it cannot.
+                Err(_) if !readers.is_empty() => {}
                 found => {
                     let names = found.as_deref().unwrap_or_default();
                     let gone: Vec<_> =
@@ -261,7 +278,10 @@ async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
                     if listen && listener.is_none() {
                         let (shared, filter) = (Arc::clone(&shared), filter.clone());
                         listener = Some(Running::start(&cancel, move |cancel| async move {
-                            cancel.run_until_cancelled(shared.listen(kind, &filter)).await;
+                            let listening = shared.listen(kind, &filter);
+                            if let Some(error) = cancel.run_until_cancelled(listening).await {
+                                shared.reading(kind, |reading| *reading = Reading::Failed(error));
+                            }
                         }));
                     }
                 }

@@ -231,12 +231,13 @@ impl Link {
     }
 }
 
-/// Turns events into state, until the client is gone. `inbox` is the prefix of reply subjects.
+/// Turns events into state, for as long as `client` gives the connection: a clone held here would
+/// keep it open for ever. `inbox` is the prefix of reply subjects.
 ///
 /// Events can be lost in a flood (the library's queue holds 128), so the state is compared with
 /// the library's own twice a second.
 pub(super) async fn keep(
-    client: Client,
+    client: impl Fn() -> Option<Client>,
     mut events: mpsc::Receiver<Event>,
     link: std::sync::Arc<Link>,
     inbox: String,
@@ -251,6 +252,7 @@ pub(super) async fn keep(
             },
             _ = check.tick() => None,
         };
+        let Some(client) = client() else { return };
         match event {
             Some(Event::Connected) => link.connected(server(&client).await),
             Some(Event::Disconnected | Event::Closed) => link.disconnected(),

@@ -20,12 +20,15 @@ use super::follow::Shared;
 use super::link::Denial;
 use super::message::{Item, RawMessage};
 use super::streams::StreamFacts;
+use super::time::{Arrivals, BrokerClock};
 use crate::clock;
 use crate::wire::Kind;
 
 /// After an outage no more than this is read message by message: beyond it the newest of each
 /// subject will do.
 const RESUME_AT_MOST: u64 = 20_000;
+/// How often a stream is asked for its newest message, where nothing else tells the time.
+const POLL: Duration = Duration::from_secs(1);
 /// Direct gets under way at a time.
 const GETS: usize = 64;
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
@@ -269,7 +272,10 @@ impl Reader {
                 match self.get_all(&denial).await {
                     Ok(()) => {
                         self.tell(Progress::Complete(self.means.clone()));
-                        shared.lost().await;
+                        tokio::select! {
+                            () = shared.lost() => {}
+                            () = self.estimate_clock() => {}
+                        }
                         End::LinkLost
                     }
                     Err(ApiError::Disconnected) => End::LinkLost,
@@ -277,11 +283,35 @@ impl Reader {
                 }
             };
             tokio::select! {
-                () = listening => End::Again,
+                error = listening => End::Failed(error),
                 end = getting => end,
             }
         };
         cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled)
+    }
+
+    /// Without consumers the clock shows in the stream's facts, and on servers before 2.10 only in
+    /// the newest message: when that is another than a second ago, it was stored just now.
+    async fn estimate_clock(&self) {
+        let mut arrivals = Arrivals::new(BrokerClock::local());
+        let mut known = None;
+        loop {
+            let asked = clock::monotonic();
+            if let Ok((facts, sample)) = self.shared.bus.stream_and_clock(&self.stream).await {
+                if let Some(sample) = sample {
+                    // From now on it is asked for every minute.
+                    self.shared.sampled(sample);
+                    return std::future::pending().await;
+                } else if known.is_some_and(|known| known < facts.last_seq) {
+                    arrivals.note(asked, facts.newest_at);
+                    if let Some(clock) = arrivals.clock() {
+                        self.shared.estimated(clock);
+                    }
+                }
+                known = Some(facts.last_seq);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     async fn get_all(&self, denial: &Denial) -> Result<(), ApiError> {

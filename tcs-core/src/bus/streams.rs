@@ -25,6 +25,8 @@ pub struct StreamFacts {
     pub bytes: u64,
     /// Newest sequence; 0: never had one.
     pub last_seq: u64,
+    /// When its newest message was stored.
+    pub newest_at: DateTime<Utc>,
     /// From here on it holds what was sent: when it was made, or its oldest message once it has
     /// forgotten some.
     pub holds_from: DateTime<Utc>,
@@ -64,6 +66,7 @@ struct State {
     first_seq: u64,
     last_seq: u64,
     first_ts: DateTime<Utc>,
+    last_ts: DateTime<Utc>,
     #[serde(default)]
     subjects: Option<BTreeMap<String, u64>>,
 }
@@ -83,6 +86,7 @@ impl From<Info> for StreamFacts {
             messages: info.state.messages,
             bytes: info.state.bytes,
             last_seq: info.state.last_seq,
+            newest_at: info.state.last_ts,
             holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
             allow_direct: info.config.allow_direct,
             no_ack: info.config.no_ack,
