@@ -1,1 +1,226 @@
-//! To come.
+//! The configuration file: what runs, with which settings, and on which broker
+//! (`framework-and-launcher.md`, "Configuration"). The Python project's files are read unchanged.
+//!
+//! In order: the `yaml` room turns bytes into a tree in which every value knows its line and
+//! column, read as `PyYAML` reads it; `expand` replaces `${VARIABLES}` in it; `services`, `launch`,
+//! `restart` and `nats` take their parts out of the tree; [`ServiceSettings`] hands what is left
+//! to a service's own type. [`check()`] says what would run, and how.
+//!
+//! Nothing here stops at the first mistake: each step adds to one list of [`Problem`]s, which a
+//! [`Report`] renders for people. The environment is an argument ([`Environment`]); only
+//! [`Config::load`], [`Environment::with_dotenv`] and [`check()`] look at the disk.
+
+mod check;
+mod environment;
+mod expand;
+mod launch;
+mod nats;
+mod nearest;
+mod numbers;
+mod problem;
+mod restart;
+mod section;
+mod services;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use check::{Check, How, KnownType, Planned, check, interpreter};
+pub use environment::Environment;
+pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready};
+pub use nats::NatsSection;
+pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
+pub use restart::{RestartPolicy, RestartWhen};
+pub use services::{Entry, Module, ModuleOrigin};
+pub use settings::{ServiceSettings, check_settings};
+pub use value::{Key, Mapping, Node, Value};
+
+use crate::id::{ServiceType, Variant};
+use problem::Problems;
+
+/// Where a configuration is looked for when nobody names one.
+pub const DEFAULT_PATH: &str = "config/services.yaml";
+
+/// The longest file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Top-level keys that are not settings of services.
+const NOT_SETTINGS: [&str; 4] = ["services", "registry", "nats", "launch"];
+
+/// A file's content, without errors.
+#[derive(Clone)]
+pub struct Config {
+    /// How to reach the broker; `None`: the file does not say.
+    pub nats: Option<NatsSection>,
+    /// The services, in the file's order; no two of one id.
+    pub services: Vec<Entry>,
+    /// What looks wrong and does not keep anything from running.
+    pub warnings: Report,
+    shared: Mapping,
+    nats_node: Option<Node>,
+    environment: Arc<Environment>,
+}
+
+impl fmt::Debug for Config {
+    /// Without settings and environment, which may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("nats", &self.nats)
+            .field("services", &self.services)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads a file. One that is missing is an error when it was asked for (`explicit`), and an
+    /// empty configuration otherwise.
+    pub fn load(
+        path: &Path,
+        explicit: bool,
+        environment: &Environment,
+    ) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let mut bytes = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) if bytes.len() as u64 > MAX_BYTES => Err(ConfigErrors::whole_file(
+                &name,
+                format!("cannot read the file: longer than {} MiB", MAX_BYTES >> 20),
+            )),
+            Ok(_) => Self::parse(&name, &bytes, environment),
+            Err(error) if error.kind() == ErrorKind::NotFound && !explicit => {
+                Ok(Self::empty(&name, environment))
+            }
+            Err(error) => {
+                Err(ConfigErrors::whole_file(&name, format!("cannot read the file: {error}")))
+            }
+        }
+    }
+
+    /// Reads the content of a file; `name` is what problems call it.
+    pub fn parse(
+        name: &str,
+        bytes: &[u8],
+        environment: &Environment,
+    ) -> Result<Self, ConfigErrors> {
+        let (source, undecodable) = Source::decode(name, bytes);
+        let source = Arc::new(source);
+        let mut problems = Problems::default();
+        if let Some(problem) = undecodable {
+            return Err(ConfigErrors::new(Report { source, problems: vec![problem] }));
+        }
+        let Some(mut root) = yaml::parse(source.text(), &mut problems) else {
+            return Err(ConfigErrors::new(problems.into_report(source)));
+        };
+        expand::expand(&mut root, environment, &mut problems);
+        let config = Self::from_tree(root, &source, environment, &mut problems);
+        let report = problems.into_report(source);
+        if report.has_errors() {
+            return Err(ConfigErrors::new(report));
+        }
+        Ok(Self { warnings: report, ..config })
+    }
+
+    /// What a missing file amounts to.
+    fn empty(name: &str, environment: &Environment) -> Self {
+        Self {
+            nats: None,
+            services: Vec::new(),
+            warnings: Report::empty(name),
+            shared: Mapping::default(),
+            nats_node: None,
+            environment: Arc::new(environment.clone()),
+        }
+    }
+
+    fn from_tree(
+        root: Node,
+        source: &Arc<Source>,
+        environment: &Environment,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut config = Self::empty(source.name(), environment);
+        let top = match root.value {
+            Value::Map(top) => top,
+            Value::Null => {
+                problems.push(Problem::warning(None, "the file is empty"));
+                return config;
+            }
+            _ => {
+                let found = root.kind();
+                problems.push(
+                    Problem::error(root.at, format!("expected keys and values, found {found}"))
+                        .hint("the file starts with keys such as `nats:` and `services:`"),
+                );
+                return config;
+            }
+        };
+        for (key, _) in top.iter().filter(|(key, _)| restart::KEYS.contains(&key.text.as_str())) {
+            problems.push(
+                Problem::warning(
+                    key.at,
+                    format!("`{}` at the top of the file does not reach the launcher", key.text),
+                )
+                .hint("write it in the service's entry"),
+            );
+        }
+        for (key, _) in top.iter().filter(|(_, node)| !node.is_scalar()) {
+            let near = nearest::nearest(&key.text, NOT_SETTINGS);
+            if near.is_some_and(|near| near != key.text) {
+                let message = format!("`{}` is a setting that every service gets", key.text);
+                problems.push(Problem::warning(key.at, message).suggest(near));
+            }
+        }
+        config.nats = top.get("nats").and_then(|node| nats::read(node, problems));
+        config.nats_node = top.get("nats").cloned();
+        config.shared = top.without(&NOT_SETTINGS);
+        config.services = services::Reader {
+            source,
+            environment: &config.environment,
+            nats: config.nats_node.as_ref(),
+            shared: &config.shared,
+            problems,
+        }
+        .read(&top);
+        config
+    }
+
+    /// The entry of this id.
+    pub fn entry(&self, service_type: &ServiceType, variant: &Variant) -> Option<&Entry> {
+        self.services
+            .iter()
+            .find(|entry| entry.service_type == *service_type && entry.variant == *variant)
+    }
+
+    /// The settings of a service that runs by itself: its entry's, or, where the file does not
+    /// know it, the top-level keys alone (as in Python).
+    pub fn settings_for(&self, service_type: &ServiceType, variant: &Variant) -> ServiceSettings {
+        self.entry(service_type, variant).map_or_else(
+            || {
+                ServiceSettings::new(
+                    settings::Parts {
+                        source: Arc::clone(&self.warnings.source),
+                        environment: Arc::clone(&self.environment),
+                        shared: &self.shared,
+                        nats: self.nats_node.as_ref(),
+                        own: &Mapping::default(),
+                        at: None,
+                    },
+                    service_type.clone(),
+                    variant.clone(),
+                )
+            },
+            |entry| entry.settings.clone(),
+        )
+    }
+}

@@ -1,0 +1,193 @@
+//! What a configuration would run, and how, without running it: what `tcsd check` prints.
+
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::launch::{Launch, Mode};
+use super::nearest::nearest;
+use super::problem::{ConfigErrors, Problem, Report};
+use super::restart::RestartPolicy;
+use super::services::Entry;
+use super::{Config, ServiceSettings};
+use crate::id::ServiceId;
+
+/// A Rust service type of this binary.
+#[derive(Clone, Copy)]
+pub struct KnownType<'a> {
+    /// As an entry's `type` names it.
+    pub name: &'a str,
+    /// Whether settings fit it: [`check_settings`](super::check_settings) of its settings' type.
+    pub settings: fn(&ServiceSettings) -> Result<Report, ConfigErrors>,
+}
+
+/// What [`check()`] found.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Errors and warnings of the file, and of its settings where a type can judge them.
+    pub report: Report,
+    /// What would run, in the file's order; empty when the file cannot be read.
+    pub plan: Vec<Planned>,
+}
+
+/// One service, and how it would run.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Which.
+    pub id: ServiceId,
+    /// Whether it is started by itself.
+    pub enabled: bool,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// How.
+    pub how: How,
+}
+
+/// Which program a service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    /// A service type of this binary; `None`: as the launcher was told.
+    Rust(Option<Mode>),
+    /// A module for an interpreter.
+    Python {
+        /// A path, or a name that is looked for in `PATH`.
+        interpreter: PathBuf,
+        /// With dots.
+        module: String,
+    },
+    /// Any program and its arguments; never empty.
+    Program(Vec<String>),
+}
+
+impl How {
+    /// `launch.exec` wins, then `launch.python`, then a Rust type of that name, so that one file
+    /// serves while a service moves from Python to Rust; what is left is a Python module.
+    pub fn of(entry: &Entry, rust_types: &[KnownType<'_>], environment: &Environment) -> Self {
+        let is_rust = || rust_types.iter().any(|known| known.name == entry.service_type.as_str());
+        match &entry.launch.exec {
+            Some(exec) => Self::Program(exec.clone()),
+            None if entry.launch.python.is_none() && is_rust() => Self::Rust(entry.launch.mode),
+            None => Self::Python {
+                interpreter: interpreter(&entry.launch, environment, Path::is_file),
+                module: entry.python_module(),
+            },
+        }
+    }
+}
+
+/// The Python that runs a module: `launch.python`, else `$VIRTUAL_ENV/bin/python`, else
+/// `.venv/bin/python` in the service's working directory, else `python3` from `PATH`. A relative
+/// path counts from the launcher's working directory: make it absolute before the child changes
+/// into its own.
+pub fn interpreter(
+    launch: &Launch,
+    environment: &Environment,
+    exists: impl Fn(&Path) -> bool,
+) -> PathBuf {
+    if let Some(python) = &launch.python {
+        return python.clone();
+    }
+    let variable =
+        |name: &str| launch.env.get(name).map(String::as_str).or_else(|| environment.get(name));
+    let active = variable("VIRTUAL_ENV")
+        .filter(|path| !path.is_empty())
+        .map(|path| Path::new(path).join("bin/python"));
+    let local = launch.cwd.as_deref().unwrap_or(Path::new("")).join(".venv/bin/python");
+    active
+        .into_iter()
+        .chain([local])
+        .find(|path| exists(path))
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
+
+/// Reads a file and says everything about it. `rust_types` are those of this binary.
+pub fn check(
+    path: &Path,
+    explicit: bool,
+    environment: &Environment,
+    rust_types: &[KnownType<'_>],
+) -> Check {
+    let config = match Config::load(path, explicit, environment) {
+        Ok(config) => config,
+        Err(errors) => return Check { report: errors.report, plan: Vec::new() },
+    };
+    let mut problems = config.warnings.problems.clone();
+    let mut plan = Vec::new();
+    for entry in &config.services {
+        let how = How::of(entry, rust_types, environment);
+        let known = rust_types.iter().find(|known| known.name == entry.service_type.as_str());
+        if let (How::Rust(_), Some(known)) = (&how, known) {
+            problems.extend(match (known.settings)(&entry.settings) {
+                Ok(report) => report.problems,
+                Err(errors) => errors.report.problems,
+            });
+        }
+        problems.extend(advice(entry, &how, rust_types, environment));
+        let Entry { id, launch, restart, .. } = entry;
+        plan.push(Planned { id: id.clone(), enabled: launch.enabled, restart: *restart, how });
+    }
+    Check { report: Report::new(config.warnings.source, problems), plan }
+}
+
+/// What is odd about the way in which a service would run.
+fn advice(
+    entry: &Entry,
+    how: &How,
+    rust_types: &[KnownType<'_>],
+    environment: &Environment,
+) -> Vec<Problem> {
+    let name = entry.service_type.as_str();
+    let warning = |message: String| Problem::warning(entry.at, message);
+    let mut found = Vec::new();
+    match how {
+        How::Rust(_) => {
+            if let Some(module) = &entry.module {
+                let message =
+                    format!("`{name}` runs in Rust: module `{}` is not used", module.name);
+                found.push(warning(message).hint("to run the module, set `launch: {python: ...}`"));
+            }
+        }
+        How::Python { interpreter, .. } => {
+            // like every path of the file, from the launcher's working directory
+            found.extend(missing(interpreter, "interpreter", Path::new(""), entry, environment));
+            if entry.module.is_none()
+                && let Some(near) = nearest(name, rust_types.iter().map(|known| known.name))
+                && near != name
+            {
+                let message = format!("no Rust service `{name}` here: Python's is looked for");
+                found.push(warning(message).suggest(Some(near)));
+            }
+        }
+        How::Program(exec) => {
+            // as `execve` has it, from the program's own working directory
+            let cwd = entry.launch.cwd.as_deref().unwrap_or(Path::new(""));
+            found.extend(missing(Path::new(&exec[0]), "program", cwd, entry, environment));
+            if let Some(module) = &entry.module {
+                let message = format!("`launch.exec` is run: module `{}` is not used", module.name);
+                found.push(warning(message).hint("keep one of the two"));
+            }
+        }
+    }
+    if let Some(cwd) = entry.launch.cwd.as_deref().filter(|cwd| !cwd.is_dir()) {
+        found.push(warning(format!("no directory `{}` (`launch.cwd`)", cwd.display())));
+    }
+    found
+}
+
+/// A program that is not there: as a path, relative to `from`, or by name in `PATH`.
+fn missing(
+    program: &Path,
+    what: &str,
+    from: &Path,
+    entry: &Entry,
+    environment: &Environment,
+) -> Option<Problem> {
+    let path = entry.launch.env.get("PATH").map(String::as_str);
+    let search = path.or_else(|| environment.get("PATH")).unwrap_or_default();
+    let is_there = if program.components().count() > 1 {
+        from.join(program).is_file()
+    } else {
+        std::env::split_paths(search).any(|directory| directory.join(program).is_file())
+    };
+    let message = || format!("no {what} `{}`: the service cannot start", program.display());
+    (!is_there).then(|| Problem::warning(entry.at, message()))
+}

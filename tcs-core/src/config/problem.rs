@@ -1,0 +1,259 @@
+//! What is wrong with a file, where, and how a person is told.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Columns of a line that are shown; the rest is cut.
+const SHOWN: usize = 120;
+
+/// A file as it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// Decodes a file: UTF-8, with or without a byte order mark. What cannot be decoded is a
+    /// problem with a place.
+    pub(super) fn decode(name: &str, bytes: &[u8]) -> (Self, Option<Problem>) {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let problem = std::str::from_utf8(bytes).err().map(|error| {
+            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let line = good.matches('\n').count() + 1;
+            let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Problem::error(Place::new(line, column, 1), "not UTF-8 text")
+        });
+        (Self { name: name.to_owned(), text }, problem)
+    }
+
+    /// The file's name, as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// One line, from 1, without its end.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        self.text
+            .split('\n')
+            .nth((number as usize).checked_sub(1)?)
+            .map(|l| l.trim_end_matches('\r'))
+    }
+}
+
+impl fmt::Debug for Source {
+    /// Without the text, which may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name).finish()
+    }
+}
+
+/// A place in a file, and how far it reaches on its line. Lines and columns count from 1, in
+/// characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Line.
+    pub line: u32,
+    /// First column.
+    pub column: u32,
+    /// Characters, at least 1.
+    pub width: u32,
+}
+
+impl Place {
+    pub(super) fn new(line: usize, column: usize, width: usize) -> Self {
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+        Self { line: small(line), column: small(column), width: small(width) }
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// It cannot be read as meant: nothing is run.
+    Error,
+    /// It is probably not what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad.
+    pub severity: Severity,
+    /// Where; `None`: in the file as a whole, or outside it (then the message says where).
+    pub at: Option<Place>,
+    /// What, as a fragment.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn error(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, at: at.into(), message: message.into(), hint: None }
+    }
+
+    pub(super) fn warning(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(at, message) }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the nearest known name as its hint, where one is near.
+    pub(super) fn suggest(self, name: Option<&str>) -> Self {
+        match name {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+/// The list that every step adds to.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(super) fn push(&mut self, problem: Problem) {
+        // a node may be read twice: through an alias, or as a default of many entries
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    pub(super) fn into_report(self, source: Arc<Source>) -> Report {
+        Report::new(source, self.0)
+    }
+}
+
+/// The problems of one file, in the order of its lines. `Display` renders them for a person:
+/// place, what is wrong, the line itself, the spot, and a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The file.
+    pub source: Arc<Source>,
+    /// By place; those without one come last.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    pub(super) fn new(source: Arc<Source>, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| (problem.at.is_none(), problem.at));
+        Self { source, problems }
+    }
+
+    pub(super) fn empty(name: &str) -> Self {
+        Self {
+            source: Arc::new(Source { name: name.to_owned(), text: String::new() }),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Whether there is more than warnings.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// One problem, as several lines without a line end after the last.
+    pub fn render(&self, problem: &Problem) -> String {
+        let Problem { severity, at, message, hint } = problem;
+        let name = printable(self.source.name());
+        let spot = match at {
+            Some(Place { line, column, .. }) => format!("{name}:{line}:{column}"),
+            None => name,
+        };
+        let margin = at.map_or(2, |place| place.line.to_string().len().max(2));
+        let mut lines = vec![format!("{spot}: {severity}: {}", printable(message))];
+        if let Some((place, line)) = at.and_then(|at| Some((at, self.source.line(at.line)?))) {
+            let (line, before, width) = excerpt(line, place);
+            lines.push(format!("  {:>margin$} | {line}", place.line));
+            lines.push(format!("  {:>margin$} | {:before$}{:^<width$}", "", "", "^"));
+        }
+        if let Some(hint) = hint {
+            lines.push(format!("  {:>margin$} hint: {}", "", printable(hint)));
+        }
+        lines.join("\n")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&self.render(problem))?;
+        }
+        Ok(())
+    }
+}
+
+/// The part of a line that is shown, and where its spot starts and how wide it is.
+fn excerpt(line: &str, place: Place) -> (String, usize, usize) {
+    let column = place.column as usize - 1;
+    let start = if column + 20 > SHOWN { column - 20 } else { 0 };
+    let mut shown: String = line.chars().skip(start).take(SHOWN).map(visible).collect();
+    let length = shown.chars().count();
+    if line.chars().nth(start + SHOWN).is_some() {
+        shown.push('…');
+    }
+    let spot = (column - start).min(length);
+    let width = (place.width as usize).min(length.saturating_sub(spot)).max(1);
+    (shown, spot, width)
+}
+
+/// Nothing from a file reaches a terminal as an escape sequence or turns the text around, and
+/// every character stays one.
+fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+/// Why a configuration is not used: every error of the file, and its warnings too.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{report}")]
+pub struct ConfigErrors {
+    /// All there is to say.
+    pub report: Report,
+}
+
+impl ConfigErrors {
+    pub(super) fn new(report: Report) -> Self {
+        Self { report }
+    }
+
+    pub(super) fn whole_file(name: &str, message: String) -> Self {
+        let problems = vec![Problem::error(None, message)];
+        Self { report: Report { problems, ..Report::empty(name) } }
+    }
+}

@@ -1,0 +1,108 @@
+//! `restart`, `restart_sec`, `restart_max`, `restart_window` of an entry, as the Python launchers
+//! read them (python-compat.md, sections 8 and 9).
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::nearest::nearest;
+use super::problem::Problem;
+use super::section::Section;
+use super::value::Value;
+
+/// The keys, which are the launcher's and not the service's.
+pub(super) const KEYS: [&str; 4] = ["restart", "restart_sec", "restart_max", "restart_window"];
+
+/// Which ends that nobody asked for lead to a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// None.
+    No,
+    /// All.
+    Always,
+    /// A code other than 0, or a signal.
+    OnFailure,
+    /// A signal, or a code above 128.
+    OnAbnormal,
+}
+
+impl RestartWhen {
+    const ALL: [Self; 4] = [Self::No, Self::Always, Self::OnFailure, Self::OnAbnormal];
+
+    /// As it is written in a file and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Always => "always",
+            Self::OnFailure => "on-failure",
+            Self::OnAbnormal => "on-abnormal",
+        }
+    }
+}
+
+/// The restart policy of one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// Which ends it answers.
+    pub when: RestartWhen,
+    /// From the end to the new start; 5 s.
+    pub delay: Duration,
+    /// How many restarts `window` may hold; `None` is without limit.
+    pub limit: Option<NonZeroU32>,
+    /// How far back restarts count; 60 s.
+    pub window: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            when: RestartWhen::No,
+            delay: Duration::from_secs(5),
+            limit: None,
+            window: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Reads the four keys of an entry.
+pub(super) fn read(entry: &mut Section<'_, '_>) -> RestartPolicy {
+    let default = RestartPolicy::default();
+    let limit = entry.whole("restart_max").unwrap_or(0);
+    RestartPolicy {
+        when: when(entry).unwrap_or(default.when),
+        delay: entry.seconds("restart_sec").unwrap_or(default.delay),
+        limit: NonZeroU32::new(u32::try_from(limit).unwrap_or(u32::MAX)),
+        window: entry.seconds("restart_window").unwrap_or(default.window),
+    }
+}
+
+fn when(entry: &mut Section<'_, '_>) -> Option<RestartWhen> {
+    let node = entry.node("restart")?;
+    let words = RestartWhen::ALL.map(RestartWhen::as_str);
+    let one_of = format!("one of {}", words.join(", "));
+    match &node.value {
+        // YAML 1.1 reads an unquoted `no` as false
+        Value::Bool(false) => Some(RestartWhen::No),
+        Value::Text(text) => {
+            let found = RestartWhen::ALL.into_iter().find(|when| when.as_str() == text);
+            if found.is_none() {
+                // a warning, because such files run today, without restarts
+                let message =
+                    format!("`restart` is {one_of}; `{text}` is none, so nothing is restarted");
+                let near = nearest(text, words);
+                entry.problems.push(Problem::warning(node.at, message).suggest(near));
+            }
+            found
+        }
+        Value::Bool(true)
+        | Value::Null
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::List(_)
+        | Value::Map(_) => {
+            let message = format!("`restart` must be {one_of}, found {}", node.kind());
+            let hint = "`always` restarts after every end, `on-failure` after failures only";
+            entry.problems.push(Problem::error(node.at, message).hint(hint));
+            None
+        }
+    }
+}

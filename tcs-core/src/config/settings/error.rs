@@ -1,0 +1,144 @@
+//! One mistake as serde reports it, with the place added on its way up.
+
+use std::fmt;
+
+use serde::de;
+
+use super::fields::joined;
+use crate::config::nearest::nearest;
+use crate::config::problem::{Place, Problem};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    File(Place),
+    /// The name of the variable.
+    Environment(String),
+    CommandLine,
+    /// The framework.
+    Given,
+}
+
+#[derive(Debug)]
+pub(super) struct Mistake {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) origin: Option<Origin>,
+    /// Of the value, from the top: `camera.filters[2].name`.
+    pub(super) path: String,
+    /// A field below `path` that is not there.
+    pub(super) missing: Option<&'static str>,
+}
+
+impl Mistake {
+    pub(super) fn new(message: String) -> Self {
+        Self { message, hint: None, origin: None, path: String::new(), missing: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// Adds where it happened, if nobody below did.
+    pub(super) fn at(mut self, origin: &Origin, path: &str) -> Self {
+        if self.origin.is_none() {
+            self.origin = Some(origin.clone());
+            path.clone_into(&mut self.path);
+        }
+        self
+    }
+
+    /// The path of a field that is not there.
+    pub(super) fn missing_path(&self) -> Option<String> {
+        self.missing.map(|name| joined(&self.path, name))
+    }
+
+    /// For a person; `entry` is where the settings stand.
+    pub(super) fn into_problem(self, entry: Option<Place>) -> Problem {
+        let named = match (self.path.as_str(), self.missing_path()) {
+            (_, Some(missing)) => format!("`{missing}` is missing"),
+            ("", None) => self.message,
+            (path, None) => format!("`{path}`: {}", self.message),
+        };
+        let (at, message) = match self.origin {
+            Some(Origin::File(place)) => (Some(place), named),
+            Some(Origin::Environment(name)) => (entry, format!("{named} (from variable `{name}`)")),
+            Some(Origin::CommandLine) => (entry, format!("{named} (from the command line)")),
+            Some(Origin::Given) | None => (entry, named),
+        };
+        Problem { hint: self.hint, ..Problem::error(at, message) }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::new(format!("expected {}, found {}", plain(expected), found(unexpected)))
+    }
+
+    fn invalid_value(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::new(format!("expected {}, found {}", plain(expected), found(unexpected)))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let mistake = Self::new(format!("`{variant}` is not one of {}", expected.join(", ")));
+        did_you_mean(mistake, variant, expected)
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        did_you_mean(Self::new(format!("unknown key `{field}`")), field, expected)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self { missing: Some(field), ..Self::new(format!("`{field}` is missing")) }
+    }
+}
+
+fn did_you_mean(mistake: Mistake, name: &str, known: &'static [&'static str]) -> Mistake {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => mistake.hint(format!("did you mean `{near}`?")),
+        None => mistake,
+    }
+}
+
+/// Rust's names of types, in words of the file.
+fn plain(expected: &dyn de::Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "f32" | "f64" => "a number".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
+        | "usize" => format!("a whole number ({text})"),
+        "a string" => "text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "keys and values".to_owned(),
+        other => other.strip_prefix("struct ").map_or(text.clone(), |n| format!("the keys of {n}")),
+    }
+}
+
+fn found(unexpected: de::Unexpected<'_>) -> String {
+    match unexpected {
+        de::Unexpected::Bool(value) => format!("the boolean {value}"),
+        de::Unexpected::Unsigned(number) => number.to_string(),
+        de::Unexpected::Signed(number) => number.to_string(),
+        de::Unexpected::Float(number) => number.to_string(),
+        de::Unexpected::Str(text) if text.chars().count() <= 40 => format!("the text {text:?}"),
+        de::Unexpected::Str(_) => "text".to_owned(),
+        de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
+        de::Unexpected::Seq => "a list".to_owned(),
+        de::Unexpected::Map => "keys and values".to_owned(),
+        other => other.to_string(),
+    }
+}

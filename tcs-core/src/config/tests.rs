@@ -1,0 +1,549 @@
+//! Tests of the whole room: the fixtures of each form, and what people are told.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().copied())
+}
+
+fn fixture(name: &str, variables: &[(&str, &str)]) -> Config {
+    let bytes = fs::read(top().join("tests/fixtures/config").join(name)).unwrap();
+    match Config::parse(name, &bytes, &environment(variables)) {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+fn parse(text: &str) -> Config {
+    match Config::parse("t.yaml", text.as_bytes(), &Environment::default()) {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+fn problems(text: &str) -> String {
+    match Config::parse("t.yaml", text.as_bytes(), &Environment::default()) {
+        Ok(config) => config.warnings.to_string(),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+fn ids(config: &Config) -> Vec<&str> {
+    config.services.iter().map(|entry| entry.id.as_str()).collect()
+}
+
+fn settings(entry: &Entry) -> Json {
+    entry.settings.deserialize().unwrap().0
+}
+
+#[test]
+fn a_list_with_top_level_settings() {
+    let config = fixture("list.yaml", &[]);
+    assert_eq!(config.warnings.to_string(), "");
+    assert_eq!(
+        ids(&config),
+        ["hello_world.main", "guider.jk15", "guider.wk06", "weather.station.main"]
+    );
+    let nats = config.nats.as_ref().unwrap();
+    assert_eq!((nats.host.as_deref(), nats.port), (Some("nats.oca.lan"), Some(4222)));
+    assert!(nats.required);
+    let when: Vec<_> = config.services.iter().map(|entry| entry.restart.when.as_str()).collect();
+    assert_eq!(when, ["no", "on-failure", "always", "on-abnormal"]);
+    let guider = &config.services[1];
+    assert_eq!(guider.restart.limit, NonZeroU32::new(3));
+    assert_eq!(config.services[2].restart.limit, None);
+    assert_eq!(config.services[2].restart.window, Duration::from_mins(1));
+    assert_eq!(
+        settings(guider),
+        json!({
+            "site": {"name": "OCA Cerro Murphy", "latitude": -24.6},
+            "observer": "nobody",
+            "interval": 2.5,
+            "camera": {"address": "192.168.7.20", "gain": 10},
+        })
+    );
+}
+
+#[test]
+fn a_mapping_of_types_and_variants() {
+    let config = fixture("mapping.yaml", &[]);
+    assert_eq!(config.warnings.to_string(), "");
+    assert_eq!(
+        ids(&config),
+        ["hello_world.main", "hello_world.second", "examples.minimal.tutorial", "guider.jk15"]
+    );
+    let nats = config.nats.as_ref().unwrap();
+    assert_eq!((nats.port, nats.required), (Some(4222), false));
+    assert_eq!(settings(&config.services[1]), json!({"interval": 5}));
+    assert_eq!(config.services[3].restart.delay, Duration::from_secs(1));
+}
+
+#[test]
+fn the_older_spelling_and_modules() {
+    let config = fixture("instance_context.yaml", &[]);
+    assert_eq!(config.warnings.to_string(), "");
+    assert_eq!(
+        ids(&config),
+        ["hello_world.main", "telescope_control.jk15", "data_importer.nightly", "plan_runner.dev"]
+    );
+    assert_eq!(config.services[0].module, None);
+    assert_eq!(config.services[0].python_module(), "ocabox_tcs.services.hello_world");
+    assert_eq!(
+        config.services[1].module,
+        Some(Module { name: "my_project.telescope_control".into(), origin: ModuleOrigin::Entry })
+    );
+}
+
+#[test]
+fn the_registry_wins_over_a_module() {
+    let config = fixture("registry.yaml", &[]);
+    let modules: Vec<_> = config.services.iter().map(Entry::python_module).collect();
+    assert_eq!(
+        modules,
+        [
+            "ocabox_tcs.services.hello_world",
+            "halina.server.halina_server",
+            "ocabox_tcs.services.examples.01_minimal",
+            "ocm.toi.bridge"
+        ]
+    );
+    insta::assert_snapshot!(config.warnings);
+}
+
+#[test]
+fn variables_in_every_place() {
+    let config = fixture(
+        "variables.yaml",
+        &[
+            ("TCS_PORT", "4333"),
+            ("TCS_PASSWORD", "0123"),
+            ("TCS_SITE", "jk15"),
+            ("NUMBER", "007"),
+            ("RATE", ".5"),
+            ("FLAG", "true"),
+            ("EMPTY", ""),
+        ],
+    );
+    let nats = config.nats.as_ref().unwrap();
+    assert_eq!((nats.host.as_deref(), nats.port), (Some("localhost"), Some(4333)));
+    assert_eq!(
+        nats.password.as_deref(),
+        Some("0123"),
+        "a password is text, whatever it looks like"
+    );
+    assert!(!format!("{config:?}").contains("0123"), "{config:?}");
+    assert_eq!(ids(&config), ["guider.jk15"]);
+    assert_eq!(
+        settings(&config.services[0]),
+        json!({
+            "quoted": 7, "unquoted": 7, "single": 7,
+            "in_text": "frame_007.fits",
+            "float": 0.5,
+            "flag": "true",
+            "empty": "",
+            "default_number": 12,
+            "nested": "${NUMBER}",
+            "unset": "${ABSENT}",
+            "not_ours": ["$NUMBER", "${ NUMBER }", "${NUMBER-x}", "$007"],
+            "deep": {"list": [{"a": 7}]},
+            "${NUMBER}": "keys are not expanded",
+        })
+    );
+    insta::assert_snapshot!(config.warnings);
+}
+
+#[test]
+fn yaml_as_pyyaml_reads_it() {
+    let config = fixture("pyyaml.yaml", &[]);
+    let dark = &config.services[0];
+    assert_eq!(dark.restart.when, RestartWhen::OnFailure);
+    let settings_of = |entry| {
+        let mut all = settings(entry);
+        for top in ["base", "dark"] {
+            all.as_object_mut().unwrap().remove(top);
+        }
+        all
+    };
+    assert_eq!(settings_of(dark), json!({"exposure": 0, "shutter": false, "cooler": true}));
+    let light = &config.services[1];
+    assert_eq!(light.restart.when, RestartWhen::No);
+    assert_eq!(
+        settings_of(light),
+        json!({
+            "exposure": 60, "mode": 31, "start": "2026-11-23", "dome": null,
+            "level": "1e5", "limit": 1500.0, "gain": 20, "mask": 8, "lead_time": 90,
+        })
+    );
+    insta::assert_snapshot!(config.warnings);
+}
+
+#[test]
+fn what_is_ours_lies_in_launch() {
+    let config = fixture("launch.yaml", &[]);
+    assert_eq!(config.warnings.to_string(), "");
+    let [dome, guider] = &config.services[..] else { panic!("{config:?}") };
+    let exec: Vec<&str> = dome.launch.exec.iter().flatten().map(String::as_str).collect();
+    assert_eq!(exec, ["/usr/local/bin/dome-server", "--port", "7000"]);
+    let env: Vec<_> = dome.launch.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(env, [("EMPTY", ""), ("LC_ALL", "C"), ("TZ", "America/Santiago")]);
+    assert_eq!(dome.launch.stop_timeout, Duration::from_secs(20), "from the top");
+    assert_eq!(dome.launch.stop_signal.as_str(), "SIGINT");
+    assert!(
+        matches!(&dome.launch.ready, Some(Ready::Tcp { host, port: 7000 }) if host == "localhost"),
+        "an entry's `ready` replaces the default: {:?}",
+        dome.launch.ready
+    );
+    assert_eq!(dome.launch.log.as_ref().unwrap().max_size, 5 << 20);
+    assert_eq!(dome.launch.limits.memory, Some(2 << 30));
+    assert_eq!(dome.launch.level, -1);
+    assert_eq!(guider.launch.after, ["dome_server.main".parse().unwrap()]);
+    assert!(dome.launch.enabled && !guider.launch.enabled);
+    assert_eq!(guider.launch.stop_timeout, Duration::from_millis(1500));
+    assert!(matches!(guider.launch.ready, Some(Ready::Heartbeat)));
+    assert_eq!(guider.launch.mode, Some(Mode::Process));
+    assert_eq!(settings(guider), json!({}), "nothing of it reaches the service");
+}
+
+#[test]
+fn every_mistake_at_once_with_its_place() {
+    let bytes = fs::read(top().join("tests/fixtures/config/mistakes.yaml")).unwrap();
+    let errors = Config::parse("mistakes.yaml", &bytes, &Environment::default()).unwrap_err();
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn files_that_are_wrong_as_a_whole() {
+    let texts = [
+        "services:\n  - type: a\n   variant: b\n",
+        "services: []\n---\nservices: []\n",
+        "a: *b\nc: !!python/object:os.system x\n[1]: 2\nservices: []",
+        "- a\n",
+        "",
+        "serivces: []",
+        "services: {guider: jk15, no: {a: ~}, x: {1: ~}}",
+    ];
+    let latin1 = Config::parse("t.yaml", b"ok: 1\na: \xe9\n", &Environment::default());
+    let told = texts.map(problems).into_iter().chain([latin1.unwrap_err().to_string()]);
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n\n"));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
+    let config = parse("\u{feff}services:\r\n  - type: a\r\n    variant: b\r\n");
+    assert_eq!(ids(&config), ["a.b"]);
+}
+
+#[test]
+fn aliases_cannot_make_a_small_file_large_nor_deep() {
+    let start = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned();
+    let bomb = (1..9).map(|level| {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        format!("a{level}: &a{level} [{items}]")
+    });
+    let bomb: Vec<String> = std::iter::once(start.clone()).chain(bomb).collect();
+    assert!(problems(&bomb.join("\n")).contains("more than 100000 values"));
+    let deep = (1..2000).map(|level| format!("a{level}: &a{level} [*a{}]", level - 1));
+    let deep: Vec<String> = std::iter::once(start).chain(deep).collect();
+    assert!(problems(&deep.join("\n")).contains("levels deep"));
+    assert!(problems(&"[".repeat(5000)).contains("error"));
+    assert!(problems("a: &a [*a]").contains("inside of what it stands for"));
+}
+
+#[test]
+fn what_is_shown_of_a_line_is_safe_and_short() {
+    let text = problems(&format!("services: \"\u{9b}31m\u{202e}{}\"", "x".repeat(5000)));
+    assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'));
+    assert!(text.lines().all(|line| line.chars().count() < 200), "{text}");
+}
+
+#[test]
+fn the_default_file_may_be_missing_and_a_named_one_must_exist() {
+    let path = Path::new("no/such/file.yaml");
+    let config = Config::load(path, false, &Environment::default()).unwrap();
+    assert!(config.services.is_empty() && config.warnings.is_empty());
+    let errors = Config::load(path, true, &Environment::default()).unwrap_err();
+    assert!(errors.to_string().starts_with("no/such/file.yaml: error: cannot read the file: "));
+}
+
+#[test]
+fn the_sample_for_users_has_nothing_to_be_warned_of() {
+    let path = top().join("config/services.sample.yaml");
+    let config = Config::load(&path, true, &Environment::default()).unwrap();
+    assert_eq!(config.warnings.to_string(), "");
+    assert_eq!(config.services.len(), 4);
+}
+
+#[test]
+fn dotenv_never_overrides_and_is_passed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "\u{feff}# comment\nexport A=1\nB=\"two words\" # why\nB=three\nHOST=x\nnonsense\n";
+    fs::write(directory.path().join(".env"), text).unwrap();
+    let (environment, problems) = environment(&[("HOST", "real")]).with_dotenv(directory.path());
+    assert_eq!(environment.get("HOST"), Some("real"));
+    assert_eq!(environment.added().collect::<Vec<_>>(), [("A", "1"), ("B", "three")]);
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.message.ends_with(".env: line 6: not NAME=value, left out"), "{problem:?}");
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Guider {
+    #[serde(default = "one")]
+    interval: f64,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    count: Option<u8>,
+    #[serde(default)]
+    guide: bool,
+    #[serde(default)]
+    filter: Filter,
+    #[serde(default)]
+    camera: Camera,
+    #[serde(default)]
+    fields: Vec<u32>,
+}
+
+#[derive(Debug, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Filter {
+    #[default]
+    Red,
+    Green,
+    Custom {
+        width: f32,
+    },
+}
+
+#[derive(Debug, PartialEq, Default, Deserialize)]
+struct Camera {
+    address: String,
+    gain: u8,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn guider(extra: &str, variables: &[(&str, &str)]) -> ServiceSettings {
+    let text = format!("services:\n  - type: guider.main\n    variant: a\n{extra}");
+    let config = Config::parse("t.yaml", text.as_bytes(), &environment(variables));
+    config.unwrap_or_else(|errors| panic!("{errors}")).services.remove(0).settings
+}
+
+#[test]
+fn the_command_line_beats_the_file_the_file_the_environment_the_environment_the_defaults() {
+    let variables = [
+        ("GUIDER_MAIN_INTERVAL", "4"),
+        ("GUIDER_MAIN_NAME", "007"),
+        ("GUIDER_MAIN_COUNT", "1"),
+        ("GUIDER_MAIN_GUIDE", "Yes"),
+        ("GUIDER_MAIN_FILTER", "green"),
+        ("GUIDER_INTERVAL", "9"),
+    ];
+    let (read, warnings) = guider("", &variables).deserialize::<Guider>().unwrap();
+    assert_eq!((read.interval, read.name.as_str(), read.count), (4.0, "007", Some(1)));
+    assert_eq!((read.guide, read.filter), (true, Filter::Green));
+    assert!(warnings.is_empty(), "{warnings}");
+
+    let file = guider("    interval: 2\nname: from the top\n", &variables);
+    let (read, _) = file.deserialize::<Guider>().unwrap();
+    assert_eq!((read.interval, read.name.as_str()), (2.0, "from the top"));
+
+    let file = file.with_command_line([("interval".into(), "0.5".into())]);
+    assert!((file.deserialize::<Guider>().unwrap().0.interval - 0.5).abs() < f64::EPSILON);
+
+    let (read, _) = guider("", &[]).deserialize::<Guider>().unwrap();
+    assert!((read.interval - 1.0).abs() < f64::EPSILON);
+    assert_eq!(read.count, None);
+}
+
+#[test]
+fn wrong_types_and_unknown_keys_of_settings_are_told_all_at_once() {
+    let entry = "    intervall: 3\n    interval: fast\n    name: yes\n    count: 300\n    \
+                 guide: \"no\"\n    filter: gren\n    camera: {adress: x, gain: 1e5}\n    \
+                 fields: [1, 2.5, x]\nsome_other_services: 1\n";
+    let errors = guider(entry, &[]).deserialize::<Guider>().unwrap_err();
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn mistakes_outside_the_file_say_where_and_show_no_value() {
+    let variables =
+        [("GUIDER_MAIN_INTERVAL", "s3cret"), ("GUIDER_MAIN_GIUDE", "1"), ("P", "s3cret")];
+    let settings = guider("    filter: \"${P}\"\n    count: \"${P}\"\n", &variables)
+        .with_command_line([("fields".into(), "s3cret".into()), ("nam".into(), "x".into())]);
+    let errors = settings.deserialize::<Guider>().unwrap_err().to_string();
+    assert!(!errors.contains("s3cret"), "{errors}");
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_missing_field_is_told_with_the_entry_s_place() {
+    #[derive(Debug, Deserialize)]
+    struct Needy {
+        #[expect(dead_code)]
+        address: String,
+        #[expect(dead_code)]
+        port: u16,
+    }
+    let errors = guider("    port: many\n", &[]).deserialize::<Needy>().unwrap_err();
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_type_may_ask_for_what_is_the_launcher_s() {
+    #[derive(Deserialize)]
+    struct Base {
+        r#type: String,
+        variant: String,
+        restart: String,
+    }
+    let settings = guider("    restart: always\n", &[]);
+    let (base, warnings) = settings.deserialize::<Base>().unwrap();
+    assert_eq!(
+        (base.r#type, base.variant, base.restart),
+        ("guider.main".into(), "a".into(), "always".into())
+    );
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn a_type_that_takes_any_key_gets_them_all() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Open {
+        interval: f64,
+        #[serde(flatten)]
+        rest: std::collections::BTreeMap<String, Json>,
+    }
+    let settings = guider(
+        "    interval: 2\n    a: x\nb: [1]\n",
+        &[("GUIDER_MAIN_A", "no"), ("GUIDER_MAIN_NEW_ONE", "1")],
+    );
+    let (open, warnings) = settings.deserialize::<Open>().unwrap();
+    assert!(warnings.is_empty());
+    assert_eq!(json!(open.rest), json!({"a": "x", "b": [1], "new_one": 1}));
+}
+
+#[test]
+fn a_service_without_settings_warns_of_those_it_is_given() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {}
+    let ((), warnings) = guider("    a: 1\n", &[]).deserialize().unwrap();
+    assert!(warnings.to_string().contains("t.yaml:4:5: warning: unknown key `a`"), "{warnings}");
+    let errors = guider("    a: 1\n", &[]).deserialize::<Strict>().map(|_| ()).unwrap_err();
+    assert!(errors.to_string().contains("t.yaml:4:5: error"), "{errors}");
+}
+
+#[test]
+fn an_enum_with_fields_and_the_settings_of_an_unknown_variant() {
+    let (read, _) =
+        guider("    filter: {custom: {width: 2}}\n", &[]).deserialize::<Guider>().unwrap();
+    assert_eq!(read.filter, Filter::Custom { width: 2.0 });
+    let config = parse("name: shared\nservices:\n  - {type: guider, variant: a, interval: 5}\n");
+    let of = |variant: &str| {
+        let settings = config.settings_for(&"guider".parse().unwrap(), &variant.parse().unwrap());
+        let (read, _) = settings.deserialize::<Guider>().unwrap();
+        (read.name, read.interval)
+    };
+    assert_eq!(of("a"), ("shared".into(), 5.0));
+    assert_eq!(of("unheard_of"), ("shared".into(), 1.0));
+}
+
+#[test]
+fn check_says_what_would_run_and_how() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("services.yaml");
+    let text = "\
+services:
+  - {type: guider, variant: a, interval: fast}
+  - {type: guider, variant: b, module: old.guider}
+  - {type: giuder, variant: c}
+  - {type: halina, variant: d, module: halina.server, launch: {python: /no/python}}
+  - {type: dome, variant: e, launch: {exec: [/no/dome, x], enabled: false, cwd: /no/dir}}
+";
+    fs::write(&path, text).unwrap();
+    let types = [KnownType { name: "guider", settings: check_settings::<Guider> }];
+    let found = check(&path, true, &environment(&[("PATH", "/no")]), &types);
+    let how: Vec<&How> = found.plan.iter().map(|planned| &planned.how).collect();
+    let python = |interpreter: &str, module: &str| How::Python {
+        interpreter: interpreter.into(),
+        module: module.into(),
+    };
+    assert_eq!(
+        how,
+        [
+            &How::Rust(None),
+            &How::Rust(None),
+            &python("python3", "ocabox_tcs.services.giuder"),
+            &python("/no/python", "halina.server"),
+            &How::Program(vec!["/no/dome".into(), "x".into()]),
+        ]
+    );
+    assert!(!found.plan[4].enabled);
+    let name = directory.path().display().to_string();
+    insta::assert_snapshot!(found.report.to_string().replace(&name, "DIR"));
+}
+
+#[test]
+fn the_interpreter_is_the_nearest_one_that_exists() {
+    let launch = |text: &str| {
+        let text = format!("services: [{{type: a, variant: b, launch: {{{text}}}}}]");
+        parse(&text).services.remove(0).launch
+    };
+    let choose = |text: &str, variables: &[(&str, &str)], there: &[&str]| {
+        let exists = |path: &Path| there.iter().any(|there| Path::new(there) == path);
+        interpreter(&launch(text), &environment(variables), exists).display().to_string()
+    };
+    let venv = [("VIRTUAL_ENV", "/venv")];
+    let both = ["/venv/bin/python", ".venv/bin/python"];
+    assert_eq!(choose("python: py", &venv, &both), "py");
+    assert_eq!(choose("", &venv, &both), "/venv/bin/python");
+    assert_eq!(choose("", &[], &both), ".venv/bin/python");
+    assert_eq!(choose("cwd: /srv", &[], &["/srv/.venv/bin/python"]), "/srv/.venv/bin/python");
+    assert_eq!(choose("", &[("VIRTUAL_ENV", "")], &["/bin/python"]), "python3");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        never_panics(&bytes);
+    }
+
+    #[test]
+    fn nothing_that_looks_like_yaml_panics(text in "([ \n]{0,3}(services|nats|launch|type|ready|a|\\$\\{A\\}|&a|\\*a|<<|0[0-9:._]{1,6}|![a-z]*|é|\u{9b})(: |\n|- |, |\\{|\\}|\\[|\\]|\"|')?){0,60}") {
+        never_panics(text.as_bytes());
+    }
+
+    #[test]
+    fn no_number_panics(text in "[-+]?[0-9._:eExXboinfa]{1,60}") {
+        never_panics(format!("a: {text}\nservices: [{{type: a, n: {text}}}]").as_bytes());
+    }
+}
+
+fn never_panics(bytes: &[u8]) {
+    let environment = environment(&[("A", "1.5")]);
+    match Config::parse("t.yaml", bytes, &environment) {
+        Ok(config) => {
+            let _ = config.warnings.to_string();
+            for entry in &config.services {
+                let _ = entry.settings.deserialize::<Json>();
+                let _ = entry.settings.deserialize::<Guider>().map_err(|e| e.to_string());
+            }
+        }
+        Err(errors) => assert!(!errors.to_string().is_empty()),
+    }
+}
