@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use regex::Regex;
 use tcs_core::clock::monotonic;
-use tcs_launcher::runner::group::{Process, descendants};
+use tcs_launcher::runner::group::{Census, Look, Process};
 use tcs_launcher::runner::journal::{EarlierEnd, Journal};
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::ready::Ready;
@@ -27,15 +27,17 @@ use tokio::time::timeout;
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_mins(1);
 
-/// The program that misbehaves. It is an example of the package, so that nobody is shipped it.
+/// The program that misbehaves. It is an example of the package, so that nobody is shipped it; and
+/// `cargo test --test runner` builds no examples.
 fn badchild() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let own = std::env::current_exe().unwrap();
         let path = own.ancestors().nth(2).unwrap().join("examples/tcs-badchild");
-        if !path.exists() {
+        if std::env::var_os("NEXTEST").is_none() && path.ancestors().any(|it| it.ends_with("debug"))
+        {
             let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "-p", "tcs-launcher", "--example", "tcs-badchild"]);
+            build.args(["build", "-q", "-p", "tcs-launcher", "--example", "tcs-badchild"]);
             assert!(build.status().unwrap().success());
         }
         path
@@ -84,7 +86,13 @@ impl Lab {
         let (journal, _) = Journal::open(dir.path(), "lab", marks.launcher_run()).unwrap();
         let spawner = Spawner::new(badchild(), false).unwrap();
         let sockets = dir.path().to_owned();
-        let runner = ProcessRunner { spawner, marks, journal: Arc::new(journal), sockets };
+        let runner = ProcessRunner {
+            spawner,
+            marks,
+            journal: Arc::new(journal),
+            sockets,
+            census: Census::default(),
+        };
         let (tell, told) = mpsc::channel(64);
         let output = Arc::new(Output::default());
         Self { dir, runner: Arc::new(runner), output, tell, told, handles: Vec::new() }
@@ -310,6 +318,30 @@ async fn a_stop_is_heard_and_a_kill_ends_the_deaf_and_the_escaped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_end_together() {
+    let mut lab = Lab::new();
+    let begin = monotonic();
+    let handles: Vec<Handle> = (0..200).map(|_| lab.run(&["forever"])).collect();
+    for _ in 0..200 {
+        lab.spawned().await;
+    }
+    println!("200 processes started in {:?}", begin.elapsed());
+    let begin = monotonic();
+    for handle in &handles {
+        handle.stop();
+    }
+    let mut cleared = 0;
+    while cleared < 200 {
+        match lab.report().await {
+            Report::Exited(exit) => assert_eq!(exit, Exit::signal(15)),
+            Report::Cleared => cleared += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("and ended in {:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_process_hears_the_stop() {
     let mut lab = Lab::new();
     let handle = lab.run(&["freeze", "forever"]);
@@ -392,7 +424,8 @@ fn nothing_is_left_of_a_launcher_that_is_killed() {
         supervise(dir.path(), &["deaf", "grandchild", near, "escape", far, "pid", main, "forever"]);
     let family = files.map(|path| read_pid(&path));
     let own = launcher.id().cast_signed();
-    let mut all: Vec<i32> = descendants(own).iter().map(|process| process.pid).collect();
+    let mut all: Vec<i32> =
+        Look::now().descendants(own).iter().map(|process| process.pid).collect();
     assert!(family.iter().all(|pid| all.contains(pid)), "{all:?}");
     all.extend(family);
     launcher.kill().unwrap();
@@ -408,7 +441,8 @@ fn what_even_the_guard_missed_is_ended_by_the_next_launcher() {
     let mut launcher = supervise(dir.path(), &["deaf", "escape", far.to_str().unwrap(), "forever"]);
     let escaped = read_pid(&far);
     let own = launcher.id().cast_signed();
-    let guard = descendants(own)
+    let guard = Look::now()
+        .descendants(own)
         .into_iter()
         .find(|process| {
             fs::read_to_string(format!("/proc/{}/cmdline", process.pid))
@@ -443,9 +477,20 @@ fn an_orderly_end_takes_along_even_what_has_left_its_environment() {
     wait_for("the launcher to adopt it", || {
         Process::of(escaped).is_some_and(|it| it.parent == own)
     });
-    let all = descendants(own);
+    let all = Look::now().descendants(own);
     drop(launcher.stdin.take());
     assert!(launcher.wait().unwrap().success());
     assert!(!is_alive(escaped));
     wait_for("the guard to go", || !all.iter().any(|process| is_alive(process.pid)));
+}
+
+#[test]
+fn orphans_that_end_are_reaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("orphan");
+    let mut launcher = supervise(dir.path(), &["orphan", path.to_str().unwrap(), "forever"]);
+    let orphan = read_pid(&path);
+    wait_for("it to be gone, not a zombie", || Process::of(orphan).is_none());
+    drop(launcher.stdin.take());
+    assert!(launcher.wait().unwrap().success());
 }

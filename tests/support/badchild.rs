@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{getuid, setsid};
+use tcs_launcher::runner::group::Census;
 use tcs_launcher::runner::guard::Guard;
 use tcs_launcher::runner::journal::Journal;
 use tcs_launcher::runner::output::Output;
@@ -80,6 +81,14 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
         }
         // a child that stays, with our outputs open
         "grandchild" => drop(myself(&["pid", &next(), "forever"]).spawn().expect("spawn")),
+        // one that loses its parent, and soon ends
+        "orphan" => {
+            let brief = ["background", &next()];
+            myself(&brief).spawn().expect("spawn").wait().expect("wait");
+        }
+        "background" => {
+            drop(myself(&["pid", &next(), "sleep", "100", "exit", "0"]).spawn().expect("spawn"));
+        }
         // one that leaves session, group and parent
         "escape" => {
             let mut child = myself(&["session", "grandchild", &next()]).spawn().expect("spawn");
@@ -153,7 +162,8 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await.expect("guard");
         let journal = Arc::new(journal);
         let sockets = dir.to_owned();
-        let runner = Arc::new(ProcessRunner { spawner, marks, journal, sockets });
+        let runner =
+            Arc::new(ProcessRunner { spawner, marks, journal, sockets, census: Census::default() });
         let launch = Launch {
             program: current_exe().expect("own path"),
             args: script,

@@ -7,11 +7,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use tcs_core::clock;
 
 use crate::supervisor::{Run, ServiceId};
 
@@ -59,10 +62,21 @@ impl Mark {
         self.0.split_once('=').unwrap_or((&self.0, ""))
     }
 
-    /// Whether a process carries it. A zombie carries nothing; neither does one we may not read.
+    /// Whether a process carries it.
     pub fn is_on(&self, pid: i32) -> bool {
-        fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|it| it == self.0.as_bytes()))
+        Self::all_on(pid).contains(self)
+    }
+
+    /// The marks that a process carries. A zombie carries none; we see none on one we may not read.
+    fn all_on(pid: i32) -> Vec<Self> {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let is_mark = |entry: &&[u8]| {
+            [LAUNCHER_MARK, SERVICE_MARK].iter().any(|name| {
+                entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+            })
+        };
+        let entries = environ.split(|&byte| byte == 0).filter(is_mark);
+        entries.map(|entry| Self(String::from_utf8_lossy(entry).into_owned())).collect()
     }
 }
 
@@ -123,53 +137,94 @@ impl Process {
     }
 }
 
-/// Who belongs to a mark or to a group, and lives.
-pub fn members(mark: &Mark, group: Option<i32>) -> Vec<Process> {
-    let all = Process::all();
-    let mut members: BTreeSet<i32> = all
-        .iter()
-        .filter(|process| Some(process.group) == group || mark.is_on(process.pid))
-        .map(|process| process.pid)
-        .collect();
-    descend(&all, &mut members);
-    all.into_iter().filter(|it| members.contains(&it.pid) && !it.is_zombie()).collect()
+/// All processes there were at one moment, with our marks on them.
+#[derive(Debug)]
+pub struct Look(Vec<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    process: Process,
+    marks: Vec<Mark>,
 }
 
-/// Who descends from this process, and lives.
-pub fn descendants(pid: i32) -> Vec<Process> {
-    let all = Process::all();
-    let mut found = BTreeSet::from([pid]);
-    descend(&all, &mut found);
-    all.into_iter()
-        .filter(|it| it.pid != pid && found.contains(&it.pid) && !it.is_zombie())
-        .collect()
-}
+impl Look {
+    /// Looks now. Takes some 10 ms for a thousand processes: not for an async task to do.
+    pub fn now() -> Self {
+        let see = |process: Process| Seen { process, marks: Mark::all_on(process.pid) };
+        Self(Process::all().into_iter().map(see).collect())
+    }
 
-fn descend(all: &[Process], found: &mut BTreeSet<i32>) {
-    loop {
-        let before = found.len();
-        for process in all {
-            if found.contains(&process.parent) {
-                found.insert(process.pid);
+    /// Who belongs to a mark or to a group, and lives.
+    pub fn members(&self, mark: &Mark, group: Option<i32>) -> Vec<Process> {
+        let is_member =
+            |seen: &&Seen| Some(seen.process.group) == group || seen.marks.contains(mark);
+        self.with_descendants(self.0.iter().filter(is_member).map(|it| it.process.pid).collect())
+    }
+
+    /// Who descends from this process, and lives.
+    pub fn descendants(&self, pid: i32) -> Vec<Process> {
+        let mut found = self.with_descendants(BTreeSet::from([pid]));
+        found.retain(|process| process.pid != pid);
+        found
+    }
+
+    fn with_descendants(&self, mut found: BTreeSet<i32>) -> Vec<Process> {
+        let mut before = 0;
+        // nobody's descendants are nobody
+        while !found.is_empty() && found.len() != before {
+            before = found.len();
+            for Seen { process, .. } in &self.0 {
+                if found.contains(&process.parent) {
+                    found.insert(process.pid);
+                }
             }
         }
-        if found.len() == before {
-            return;
+        let processes = self.0.iter().map(|seen| seen.process);
+        processes.filter(|it| found.contains(&it.pid) && !it.is_zombie()).collect()
+    }
+}
+
+/// Looks for many: who asks while a look is under way shares the next one, so that five hundred
+/// services that end together cost a few looks and not five hundred.
+#[derive(Debug, Default)]
+pub struct Census(tokio::sync::Mutex<Option<(Instant, Arc<Look>)>>);
+
+impl Census {
+    /// A look that began after this call.
+    pub async fn look(&self) -> Arc<Look> {
+        let asked = clock::monotonic();
+        let mut last = self.0.lock().await;
+        if let Some((began, look)) = &*last
+            && *began >= asked
+        {
+            return Arc::clone(look);
         }
+        let began = clock::monotonic();
+        let look = tokio::task::spawn_blocking(Look::now).await;
+        let look = Arc::new(look.unwrap_or_else(|_| Look(Vec::new())));
+        *last = Some((began, Arc::clone(&look)));
+        look
     }
 }
 
 /// Reaps those children of ours that we did not start: orphans that came to us as subreaper.
 /// `is_ours` says of which the exit status is awaited elsewhere.
 pub(crate) fn reap_orphans(is_ours: impl Fn(i32) -> bool) {
-    let own = std::process::id().cast_signed();
-    for process in Process::all() {
-        if process.parent == own && process.is_zombie() && !is_ours(process.pid) {
-            while waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG))
-                == Err(Errno::EINTR)
-            {}
+    for pid in children().into_iter().filter(|&pid| !is_ours(pid)) {
+        if Process::of(pid).is_some_and(|process| process.is_zombie()) {
+            while waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) == Err(Errno::EINTR) {}
         }
     }
+}
+
+/// Our children: those of all our threads.
+fn children() -> Vec<i32> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let Ok(list) = fs::read_to_string(thread.path().join("children")) else { continue };
+        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    children
 }
 
 /// This boot of this machine.
@@ -193,8 +248,8 @@ mod tests {
         let mut child =
             Command::new("sleep").arg("600").env(name, value).stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id().cast_signed();
-        let found = members(&mark, None);
-        let other = members(&marks.service(&"a.x".parse().unwrap(), Run(4)), None);
+        let found = Look::now().members(&mark, None);
+        let other = Look::now().members(&marks.service(&"a.x".parse().unwrap(), Run(4)), None);
         let stale = Process { start: found[0].start + 1, ..found[0] };
         stale.signal(Signal::SIGKILL);
         let alive = child.try_wait().unwrap().is_none();

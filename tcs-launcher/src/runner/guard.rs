@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::Mutex;
 
-use super::group::{self, Marks};
+use super::group::{Look, Marks};
 use super::spawner::Spawner;
 
 /// First argument.
@@ -55,7 +55,7 @@ pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let mark = Marks::new(run).launcher();
     let mut without = 0;
     for _ in 0..SWEEPS {
-        let left = group::members(&mark, None);
+        let left = Look::now().members(&mark, None);
         for process in &left {
             process.signal(Signal::SIGKILL);
         }

@@ -18,7 +18,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::group::{self, Marks, Process};
+use super::group::{self, Look, Marks, Process};
 use crate::supervisor::ServiceId;
 
 /// Lines after which the file is written anew.
@@ -266,7 +266,7 @@ impl Earlier {
         if self.end == EarlierEnd::WithTheMachine {
             return Vec::new();
         }
-        let mut left = group::members(&Marks::new(&*self.launcher_run).launcher(), None);
+        let mut left = Look::now().members(&Marks::new(&*self.launcher_run).launcher(), None);
         for (pid, start) in &self.processes {
             let same = Process::of(*pid).filter(|it| it.start == *start && !it.is_zombie());
             left.extend(same.filter(|it| !left.iter().any(|other| other.pid == it.pid)));

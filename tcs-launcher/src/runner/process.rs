@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::group::{self, Marks, Process};
+use super::group::{Census, Look, Marks, Process};
 use super::journal::Journal;
 use super::notify::{self, Socket, Word};
 use super::output::{self, Output, Stream, Watch};
@@ -59,6 +59,8 @@ pub struct ProcessRunner {
     pub journal: Arc<Journal>,
     /// Where their `NOTIFY_SOCKET`s are.
     pub sockets: PathBuf,
+    /// Finds what is left of them.
+    pub census: Census,
 }
 
 /// What a launcher's own surroundings mean to it alone, and a child must not inherit.
@@ -108,8 +110,9 @@ impl ProcessRunner {
         let (marks, spawner) = (self.marks.clone(), Arc::clone(&self.spawner));
         let sweep = tokio::task::spawn_blocking(move || {
             for _ in 0..SWEEPS {
-                let mut left = group::members(&marks.launcher(), None);
-                left.extend(group::descendants(std::process::id().cast_signed()));
+                let look = Look::now();
+                let mut left = look.members(&marks.launcher(), None);
+                left.extend(look.descendants(std::process::id().cast_signed()));
                 left.retain(|process| !spawner.is_ours(process.pid));
                 if left.is_empty() {
                     break;
@@ -317,12 +320,11 @@ impl Running {
     ) {
         let mut signal = if self.killed { Signal::SIGKILL } else { launch.stop_signal };
         let mut told: Vec<Process> = Vec::new();
+        let mark = runner.marks.service(&teller.id, teller.run);
         let mut group = Some(self.pid);
         let mut pause = Duration::from_millis(20);
         loop {
-            let mark = runner.marks.service(&teller.id, teller.run);
-            let look = tokio::task::spawn_blocking(move || group::members(&mark, group));
-            let Ok(left) = look.await else { return };
+            let left = runner.census.look().await.members(&mark, group);
             if left.is_empty() {
                 return;
             }
