@@ -137,6 +137,10 @@ impl Consumer {
         start: Start,
         pace: Pace,
     ) -> Result<Self, ApiError> {
+        // While the link is down requests would queue up, and then block.
+        if !bus.is_connected() {
+            return Err(ApiError::Disconnected);
+        }
         let (denials, mut link) = (bus.denials(), bus.link());
         link.mark_unchanged();
         let inbox = bus.client().new_inbox();
@@ -185,12 +189,8 @@ impl Consumer {
                     Ok(denial) if self.concerns(&denial) => return Err(Fault::Denied(denial)),
                     Ok(_) | Err(_) => continue,
                 },
-                changed = self.link.changed() => {
-                    if changed.is_err() || !self.link.borrow_and_update().is_connected() {
-                        return Err(Fault::LinkLost);
-                    }
-                    continue;
-                }
+                // Lost, or lost and back already.
+                _ = self.link.changed() => return Err(Fault::LinkLost),
                 () = tokio::time::sleep_until(wake.into()) => {
                     return if wake == silent { Err(Fault::Silent) } else { Ok(()) };
                 }

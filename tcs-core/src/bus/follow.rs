@@ -31,6 +31,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const LOOK_SOON: Duration = Duration::from_millis(500);
 /// How often the broker's clock is measured (truth.md 2).
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
+/// The link's state is told a little after the fact: whoever finds it down before that waits so
+/// long before looking at it again.
+pub(super) const LINK_CHECK: Duration = Duration::from_millis(50);
 /// For taking our consumers off the server at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -249,7 +252,10 @@ async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
         loop {
             shared.connected().await;
             match shared.bus.streams_of(&filter).await {
-                Err(ApiError::Disconnected) => continue,
+                Err(ApiError::Disconnected) => {
+                    tokio::time::sleep(LINK_CHECK).await;
+                    continue;
+                }
                 // What is being read goes on, or finds out itself that it cannot.
                 Err(_) if !readers.is_empty() => {}
                 found => {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::{ApiError, STREAM_NOT_FOUND};
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Means, Progress};
-use super::follow::Shared;
+use super::follow::{LINK_CHECK, Shared};
 use super::link::Denial;
 use super::message::{Item, RawMessage};
 use super::streams::StreamFacts;
@@ -90,17 +90,25 @@ pub(super) async fn follow_stream(
             return;
         }
         let began = clock::monotonic();
-        wait = match reader.session().await {
+        let pause = match reader.session().await {
             End::Cancelled => return,
-            End::LinkLost => continue,
-            End::Again if began.elapsed() > LONGEST_WAIT => SHORTEST_WAIT,
-            End::Again => (wait * 2).min(LONGEST_WAIT),
+            End::LinkLost => {
+                // Rights may be others next time.
+                (reader.means, reader.may_not_ask) = (Means::Push, false);
+                wait = SHORTEST_WAIT;
+                LINK_CHECK
+            }
+            End::Again => {
+                let lasted = began.elapsed() > LONGEST_WAIT;
+                wait = if lasted { SHORTEST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+                wait
+            }
             End::Failed(error) => {
                 reader.tell(Progress::Failed(error));
                 LONGEST_WAIT
             }
         };
-        if cancel.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+        if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
     }

@@ -412,7 +412,7 @@ fn tls(layers: &Layers, outside: Outside<'_>) -> Result<Sourced<Tls>, SettingsEr
 }
 
 fn subjects(layers: &Layers) -> Result<Sourced<Subjects>, SettingsError> {
-    let Some(found) = layers.first("NATS_SUBJECT_PREFIX", |s| s.subject_prefix.as_ref()) else {
+    let Some(found) = layers.first("", |s| s.subject_prefix.as_ref()) else {
         return Ok(Sourced { value: Subjects::default(), origin: Origin::Default });
     };
     match Subjects::new(found.value) {

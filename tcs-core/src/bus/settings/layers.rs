@@ -121,7 +121,6 @@ fn environment(outside: Outside<'_>) -> Result<NatsSection, SettingsError> {
         cert: outside.var("NATS_CERT"),
         key: outside.var("NATS_KEY"),
         ca: outside.var("NATS_CA"),
-        subject_prefix: outside.var("NATS_SUBJECT_PREFIX"),
         ..NatsSection::default()
     })
 }
