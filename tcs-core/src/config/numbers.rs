@@ -85,7 +85,7 @@ fn number(text: &str) -> Plain {
             Err(_) => Plain::TooLarge,
         };
     }
-    if FLOAT.is_match(&digits) {
+    if FLOAT.is_match(text) {
         return digits.parse().map_or(Plain::Text, Plain::Float);
     }
     if SIXTIES.is_match(text) {

@@ -138,6 +138,11 @@ impl Problems {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
     pub(super) fn into_report(self, source: Arc<Source>) -> Report {
         Report::new(source, self.0)
     }

@@ -332,3 +332,76 @@ fn place(span: Span) -> Place {
     let width = if start.line() == end.line() { end.col().saturating_sub(start.col()) } else { 1 };
     Place::new(start.line(), start.col() + 1, width)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    /// As Python would write it: what JSON has no word for is marked with `~`.
+    fn as_json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => json!(value),
+            Value::Int(number) => serde_json::from_str(&number.to_string()).unwrap(),
+            Value::Float(number) if number.is_nan() => json!({"~f": "nan"}),
+            Value::Float(number) if number.is_infinite() => json!({"~f": number.to_string()}),
+            Value::Float(number) => json!(number),
+            Value::Text(text) => json!(text),
+            Value::List(items) => items.iter().map(as_json).collect(),
+            Value::Map(mapping) => mapping
+                .iter()
+                .map(|(key, node)| {
+                    (if key.is_text { key.text.clone() } else { "~k".to_owned() }, as_json(node))
+                })
+                .collect(),
+        }
+    }
+
+    fn is_same(python: &Json, ours: &Json) -> bool {
+        match (python, ours) {
+            // a date is text here
+            (Json::Object(date), Json::String(_)) if date.contains_key("~date") => true,
+            (Json::Number(one), Json::Number(two)) => {
+                let (x, y) = (one.as_f64().unwrap(), two.as_f64().unwrap());
+                one.is_f64() == two.is_f64() && (x - y).abs() <= 1e-12 * x.abs()
+            }
+            (Json::Array(one), Json::Array(two)) => {
+                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| is_same(one, two))
+            }
+            (Json::Object(one), Json::Object(two)) => {
+                one.len() == two.len()
+                    && one
+                        .iter()
+                        .all(|(key, one)| two.get(key).is_some_and(|two| is_same(one, two)))
+            }
+            _ => python == ours,
+        }
+    }
+
+    /// Each line of the fixture is what `safe_load` of PyYAML 6.0.2 made of a text.
+    #[test]
+    fn recorded_texts_are_read_as_pyyaml_read_them() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config");
+        let recorded = fs::read_to_string(path.join("pyyaml.jsonl")).unwrap();
+        assert!(recorded.lines().count() > 400);
+        for line in recorded.lines() {
+            let case: Json = serde_json::from_str(line).unwrap();
+            let mut problems = Problems::default();
+            let ours = parse(case["yaml"].as_str().unwrap(), &mut problems)
+                .filter(|_| !problems.has_errors())
+                .map(|node| as_json(&node));
+            match ours {
+                Some(ours) => {
+                    assert!(case["refused"] == json!(false), "{line}: read as {ours}");
+                    assert!(is_same(&case["value"], &ours), "{line}: read as {ours}");
+                }
+                None => assert!(case["refused"] == json!(true), "{line}: {problems:?}"),
+            }
+        }
+    }
+}
