@@ -36,13 +36,13 @@ use std::sync::Arc;
 pub use check::{Check, How, KnownType, Planned, check, interpreter};
 pub use environment::Environment;
 pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready};
-pub use nats::NatsSection;
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};
 pub use value::{Key, Mapping, Node, Value};
 
+use crate::bus::settings::NatsSection;
 use crate::id::{ServiceType, Variant};
 use problem::Problems;
 

@@ -1,13 +1,13 @@
 //! The `nats` section: what Python's has, and what ours adds.
 
-use std::fmt;
-
 use super::problem::{Problem, Problems, Severity};
 use super::section::Section;
 use super::value::{Node, Value};
+use crate::bus::Secret;
+use crate::bus::settings::NatsSection;
 use crate::id;
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "host",
     "port",
     "required",
@@ -19,6 +19,8 @@ const KEYS: [&str; 19] = [
     "token",
     "creds",
     "nkey",
+    "jwt",
+    "seed",
     "ca",
     "cert",
     "key",
@@ -28,59 +30,6 @@ const KEYS: [&str; 19] = [
     "js_api_prefix",
     "context",
 ];
-
-/// How to reach the broker, as the file says it; `None`: it does not.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct NatsSection {
-    /// One address or a comma list. A Python list of hosts arrives here too.
-    pub url: Option<String>,
-    /// Host name or address; `user:password@host` works.
-    pub host: Option<String>,
-    /// TCP port.
-    pub port: Option<u16>,
-    /// Whether a program should wait for the broker; true where a section does not say.
-    pub required: bool,
-    /// What all subjects begin with; may have dots.
-    pub subject_prefix: Option<String>,
-    /// User name.
-    pub user: Option<String>,
-    /// Password of `user`.
-    pub password: Option<String>,
-    /// Token.
-    pub token: Option<String>,
-    /// Credentials file.
-    pub creds: Option<String>,
-    /// File of an `NKey` seed.
-    pub nkey: Option<String>,
-    /// Certificates of the authorities to trust, PEM.
-    pub ca: Option<String>,
-    /// Client certificate, PEM.
-    pub cert: Option<String>,
-    /// Key of the client certificate, PEM.
-    pub key: Option<String>,
-    /// TLS before the server's first word.
-    pub tls_first: Option<bool>,
-    /// What reply subjects begin with.
-    pub inbox_prefix: Option<String>,
-    /// `JetStream` domain.
-    pub js_domain: Option<String>,
-    /// What the `JetStream` API's subjects begin with.
-    pub js_api_prefix: Option<String>,
-    /// Name of a `nats` context, or its file.
-    pub context: Option<String>,
-}
-
-impl fmt::Debug for NatsSection {
-    /// Without secrets: addresses may hold a password too.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NatsSection")
-            .field("port", &self.port)
-            .field("required", &self.required)
-            .field("subject_prefix", &self.subject_prefix)
-            .field("context", &self.context)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Reads the section; `None` for an empty one.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<NatsSection> {
@@ -108,25 +57,28 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<NatsSection> 
     }
     let port = port(&mut section);
     let (host, hosts) = host(&mut section, port);
+    let secret = |text: Option<String>| text.map(Secret::new);
     Some(NatsSection {
-        url: section.text("url").or(hosts),
+        url: secret(section.text("url").or(hosts)),
         host,
         port,
-        required: section.flag("required").unwrap_or(true),
-        subject_prefix: subject_prefix(&mut section),
         user: section.text("user"),
-        password: section.text("password"),
-        token: section.text("token"),
-        creds: section.text("creds"),
-        nkey: section.text("nkey"),
-        ca: section.text("ca"),
+        password: secret(section.text("password")),
+        token: secret(section.text("token")),
+        creds: secret(section.text("creds")),
+        nkey: secret(section.text("nkey")),
+        jwt: secret(section.text("jwt")),
+        seed: secret(section.text("seed")),
         cert: section.text("cert"),
         key: section.text("key"),
+        ca: section.text("ca"),
         tls_first: section.flag("tls_first"),
+        subject_prefix: subject_prefix(&mut section),
         inbox_prefix: section.text("inbox_prefix"),
         js_domain: section.text("js_domain"),
         js_api_prefix: section.text("js_api_prefix"),
         context: section.text("context"),
+        required: section.flag("required").or(Some(true)),
     })
 }
 

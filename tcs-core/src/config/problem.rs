@@ -132,10 +132,7 @@ pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
     pub(super) fn push(&mut self, problem: Problem) {
-        // a node may be read twice: through an alias, or as a default of many entries
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
-        }
+        self.0.push(problem);
     }
 
     #[cfg(test)]
@@ -161,7 +158,15 @@ pub struct Report {
 impl Report {
     pub(super) fn new(source: Arc<Source>, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| (problem.at.is_none(), problem.at));
-        Self { source, problems }
+        // one value may be read many times: through aliases, or as a default of many entries
+        let mut told: Vec<Problem> = Vec::with_capacity(problems.len());
+        for problem in problems {
+            let mut here = told.iter().rev().take_while(|earlier| earlier.at == problem.at);
+            if here.all(|earlier| *earlier != problem) {
+                told.push(problem);
+            }
+        }
+        Self { source, problems: told }
     }
 
     pub(super) fn empty(name: &str) -> Self {

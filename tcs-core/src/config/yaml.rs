@@ -383,7 +383,7 @@ mod tests {
         }
     }
 
-    /// Each line of the fixture is what `safe_load` of PyYAML 6.0.2 made of a text.
+    /// Each line of the fixture is what `safe_load` of `PyYAML` 6.0.2 made of a text.
     #[test]
     fn recorded_texts_are_read_as_pyyaml_read_them() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config");
