@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod fleet;
+mod guard;
 pub mod id;
 pub mod monitor;
 pub mod observer;

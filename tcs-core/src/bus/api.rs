@@ -128,6 +128,16 @@ impl Bus {
 
     /// One request to the server itself, raced against its remarks and the loss of the link.
     pub(super) async fn ask(&self, subject: &str, request: Request) -> Result<Message, ApiError> {
+        self.ask_within(subject, request, self.timeout()).await
+    }
+
+    /// The same, for an answer that may take longer or shorter than JetStream's.
+    pub(super) async fn ask_within(
+        &self,
+        subject: &str,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Message, ApiError> {
         let link = self.link_core();
         let mut denials = self.denials();
         if !self.is_connected() {
@@ -137,7 +147,7 @@ impl Bus {
             return Err(ApiError::Denied(denial));
         }
         let start = clock::monotonic();
-        let request = request.timeout(Some(self.timeout()));
+        let request = request.timeout(Some(limit));
         let reply = self.client().send_request(subject.to_owned(), request);
         let refused = async {
             loop {
@@ -161,7 +171,7 @@ impl Bus {
                 Err(error) => Err(match error.kind() {
                     async_nats::RequestErrorKind::NoResponders => ApiError::NoJetStream,
                     async_nats::RequestErrorKind::TimedOut => {
-                        ApiError::TimedOut { subject: subject.to_owned(), after: self.timeout() }
+                        ApiError::TimedOut { subject: subject.to_owned(), after: limit }
                     }
                     _ => ApiError::Unreadable {
                         subject: subject.to_owned(),

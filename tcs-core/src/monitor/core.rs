@@ -1,0 +1,435 @@
+//! The pure part of a monitor: a tree of statuses, what each change means for the whole, and what
+//! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
+//!
+//! The root is the monitored object; the nodes below it are its submonitors. A message is due
+//! when the root's own status changes, or the aggregate of all of them does.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::health::Opinion;
+use super::pace::Pace;
+use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, StatusMessage};
+
+/// How long after its last task a monitor says idle.
+pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// The longest message kept, in bytes; readers cut there too (`truth.md` 12).
+const MAX_MESSAGE: usize = crate::wire::MAX_TEXT;
+
+/// One moment by both clocks: the wall's to say it, the monotonic one to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall: DateTime<Utc>,
+    pub(crate) mono: Instant,
+}
+
+/// A node of the tree; [`NodeId::ROOT`] is the monitored object itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(usize);
+
+impl NodeId {
+    pub(crate) const ROOT: Self = Self(0);
+}
+
+/// A status and its words.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Said {
+    status: Status,
+    message: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    name: String,
+    said: Said,
+    /// Own status and that of all nodes below.
+    aggregate: Status,
+    /// What was said before a health check replaced it.
+    before_check: Option<Said>,
+    children: Vec<NodeId>,
+    parent: Option<NodeId>,
+    tasks: u32,
+    /// Whether tasks were ever tracked: then "well" is idle or busy, not ok.
+    tracking: bool,
+    idle_at: Option<Instant>,
+    metrics: Map<String, Value>,
+    removed: bool,
+}
+
+/// A report frozen at the moment of a change.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) message: StatusMessage,
+    /// The nodes of the report in the order of a walk from the root, for what is filled in later.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
+/// What a change asks of the reporter.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Nothing that anybody is to hear of.
+    None,
+    /// Send this.
+    Send(Box<Draft>),
+    /// [`Core::due`] has changed.
+    Rearm,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    nodes: Vec<Node>,
+    pace: Pace,
+    template: StatusMessage,
+}
+
+impl Core {
+    /// `template` holds what is the same in each message: name, parent, pid, host.
+    pub(crate) fn new(template: StatusMessage) -> Self {
+        let root = Node { name: template.name.clone(), ..Node::default() };
+        Self { nodes: vec![root], pace: Pace::default(), template }
+    }
+
+    /// The child of that name; made if there is none.
+    pub(crate) fn child(&mut self, parent: NodeId, name: &str) -> NodeId {
+        let found = self.nodes[parent.0].children.iter().find(|id| self.nodes[id.0].name == name);
+        if let Some(id) = found {
+            return *id;
+        }
+        let node = Node { name: name.to_owned(), parent: Some(parent), ..Node::default() };
+        let slot = self.nodes.iter().position(|node| node.removed);
+        let id = NodeId(slot.unwrap_or(self.nodes.len()));
+        match slot {
+            Some(slot) => self.nodes[slot] = node,
+            None => self.nodes.push(node),
+        }
+        self.nodes[parent.0].children.push(id);
+        id
+    }
+
+    /// A node and all below it.
+    pub(crate) fn below(&self, node: NodeId) -> Vec<NodeId> {
+        let mut all = vec![node];
+        let mut at = 0;
+        while let Some(id) = all.get(at) {
+            all.extend(self.nodes[id.0].children.clone());
+            at += 1;
+        }
+        all
+    }
+
+    /// Takes a submonitor and all below it out of the tree.
+    pub(crate) fn remove(&mut self, node: NodeId, now: Moment) -> Effect {
+        let Some(parent) = self.nodes[node.0].parent else { return Effect::None };
+        let before = self.heard();
+        self.nodes[parent.0].children.retain(|child| *child != node);
+        for id in self.below(node) {
+            self.nodes[id.0] = Node { removed: true, ..Node::default() };
+        }
+        self.aggregate_up(parent);
+        self.after(before, now)
+    }
+
+    pub(crate) fn status(&self, node: NodeId) -> Status {
+        self.nodes[node.0].said.status
+    }
+
+    pub(crate) fn message(&self, node: NodeId) -> Option<&str> {
+        self.nodes[node.0].said.message.as_deref()
+    }
+
+    pub(crate) fn aggregate(&self) -> Status {
+        self.nodes[0].aggregate
+    }
+
+    /// Submonitors at all levels.
+    pub(crate) fn children_count(&self) -> usize {
+        self.nodes.iter().filter(|node| !node.removed).count() - 1
+    }
+
+    /// Sets a status by hand. It stands until the next one, or until a health check disagrees.
+    pub(crate) fn set_status(
+        &mut self,
+        node: NodeId,
+        status: Status,
+        message: Option<String>,
+        now: Moment,
+    ) -> Effect {
+        self.nodes[node.0].before_check = None;
+        self.say(node, Said { status, message }, now)
+    }
+
+    /// Sets a status and speaks of it even if only the words are new: for the life cycle.
+    pub(crate) fn announce(&mut self, status: Status, message: &str, now: Moment) -> Effect {
+        let said = Said { status, message: Some(message.to_owned()) };
+        let same = self.heard() == (status, self.nodes[0].aggregate)
+            && self.nodes[0].said.message != said.message;
+        self.nodes[0].before_check = None;
+        let effect = self.say(NodeId::ROOT, said, now);
+        if same { self.changed(now) } else { effect }
+    }
+
+    /// `error`, `failed` and `degraded` end; `ok` follows, or `idle`/`busy` where tasks are tracked.
+    pub(crate) fn cancel_error(&mut self, node: NodeId, now: Moment) -> Effect {
+        match self.status(node) {
+            Status::Error | Status::Failed | Status::Degraded => {
+                let well = self.well(node);
+                self.set_status(node, well, Some("Error resolved".to_owned()), now)
+            }
+            Status::Unknown
+            | Status::Ok
+            | Status::Idle
+            | Status::Busy
+            | Status::Shutdown
+            | Status::Startup
+            | Status::Warning => Effect::None,
+        }
+    }
+
+    pub(crate) fn task_started(&mut self, node: NodeId, now: Moment) -> Effect {
+        let this = &mut self.nodes[node.0];
+        this.tasks += 1;
+        this.tracking = true;
+        this.idle_at = None;
+        self.show_tasks(node, now)
+    }
+
+    pub(crate) fn task_finished(&mut self, node: NodeId, now: Moment) -> Effect {
+        let this = &mut self.nodes[node.0];
+        this.tasks = this.tasks.saturating_sub(1);
+        if this.tasks > 0 {
+            return self.show_tasks(node, now);
+        }
+        this.idle_at = Some(now.mono + IDLE_AFTER);
+        Effect::Rearm
+    }
+
+    /// Busy, where nothing graver is said: a task must not hide a warning.
+    fn show_tasks(&mut self, node: NodeId, now: Moment) -> Effect {
+        match self.status(node) {
+            Status::Unknown | Status::Ok | Status::Idle | Status::Busy => {
+                let message = format!("Processing tasks ({} active)", self.nodes[node.0].tasks);
+                self.set_status(node, Status::Busy, Some(message), now)
+            }
+            Status::Shutdown
+            | Status::Startup
+            | Status::Degraded
+            | Status::Warning
+            | Status::Error
+            | Status::Failed => Effect::None,
+        }
+    }
+
+    /// Takes in what the health checks of a node say, all together. `None`: no opinion, so what
+    /// was said before the checks spoke stands again.
+    pub(crate) fn health(
+        &mut self,
+        node: NodeId,
+        opinion: Option<&Opinion>,
+        now: Moment,
+    ) -> Effect {
+        let current = self.status(node);
+        if matches!(current, Status::Startup | Status::Shutdown) {
+            return Effect::None; // starting and ending are the life cycle's to tell
+        }
+        let this = &mut self.nodes[node.0];
+        match opinion {
+            None => match this.before_check.take() {
+                Some(before) => self.say(node, before, now),
+                None => Effect::None,
+            },
+            // well: that ends what is wrong, and says nothing new where all is well
+            Some(Opinion { status: Status::Ok | Status::Idle | Status::Busy, message }) => {
+                if matches!(current, Status::Ok | Status::Idle | Status::Busy) {
+                    return Effect::None;
+                }
+                let message = message.clone().or_else(|| Some("Recovered".to_owned()));
+                let well = self.well(node);
+                self.set_status(node, well, message, now)
+            }
+            Some(Opinion { status, message }) => {
+                if this.before_check.is_none() {
+                    if current == *status {
+                        return Effect::None; // said by hand already, with better words
+                    }
+                    this.before_check = Some(this.said.clone());
+                }
+                let message =
+                    message.clone().unwrap_or_else(|| "Updated from healthcheck".to_owned());
+                self.say(node, Said { status: *status, message: Some(message) }, now)
+            }
+        }
+    }
+
+    fn well(&self, node: NodeId) -> Status {
+        let node = &self.nodes[node.0];
+        match (node.tracking, node.tasks) {
+            (false, _) => Status::Ok,
+            (true, 0) => Status::Idle,
+            (true, _) => Status::Busy,
+        }
+    }
+
+    fn say(&mut self, node: NodeId, mut said: Said, now: Moment) -> Effect {
+        if let Some(message) = &mut said.message {
+            cut(message);
+        }
+        let before = self.heard();
+        self.nodes[node.0].said = said;
+        self.aggregate_up(node);
+        self.after(before, now)
+    }
+
+    /// What a listener is told of: the root's own status and the aggregate.
+    fn heard(&self) -> (Status, Status) {
+        (self.nodes[0].said.status, self.nodes[0].aggregate)
+    }
+
+    fn aggregate_up(&mut self, from: NodeId) {
+        let mut at = Some(from);
+        while let Some(id) = at {
+            let node = &self.nodes[id.0];
+            let below = node.children.iter().map(|child| self.nodes[child.0].aggregate);
+            let aggregate = Status::aggregate(below.chain([node.said.status]));
+            if aggregate == node.aggregate && id != from {
+                return;
+            }
+            at = node.parent;
+            self.nodes[id.0].aggregate = aggregate;
+        }
+    }
+
+    fn after(&mut self, before: (Status, Status), now: Moment) -> Effect {
+        if before == self.heard() { Effect::None } else { self.changed(now) }
+    }
+
+    fn changed(&mut self, now: Moment) -> Effect {
+        let armed = self.pace.due().is_some();
+        match self.pace.change(now.mono) {
+            Some(changes) => Effect::Send(Box::new(self.draft(changes, now.wall))),
+            None if armed => Effect::None,
+            None => Effect::Rearm,
+        }
+    }
+
+    /// When [`Core::tick`] has something to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.nodes.iter().filter_map(|node| node.idle_at).chain(self.pace.due()).min()
+    }
+
+    /// Does what has fallen due: idle after the last task, and changes that had to wait.
+    pub(crate) fn tick(&mut self, now: Moment) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for id in (0..self.nodes.len()).map(NodeId) {
+            let node = &mut self.nodes[id.0];
+            if node.idle_at.is_some_and(|at| at <= now.mono) {
+                node.idle_at = None;
+                if node.said.status == Status::Busy {
+                    let message = Some("No active tasks".to_owned());
+                    if let Effect::Send(draft) = self.set_status(id, Status::Idle, message, now) {
+                        drafts.push(*draft);
+                    }
+                }
+            }
+        }
+        if let Some(changes) = self.pace.take(now.mono) {
+            drafts.push(self.draft(changes, now.wall));
+        }
+        drafts
+    }
+
+    /// The last word: what still waits for its turn.
+    pub(crate) fn flush(&mut self, now: Moment) -> Option<Draft> {
+        self.pace.flush().map(|changes| self.draft(changes, now.wall))
+    }
+
+    /// The state as it is, for no change at all: after a reconnect and every few hours.
+    pub(crate) fn repeat(&self, now: Moment) -> Draft {
+        self.draft(1, now.wall)
+    }
+
+    pub(crate) fn set_metrics(&mut self, node: NodeId, metrics: Map<String, Value>) {
+        self.nodes[node.0].metrics = metrics;
+    }
+
+    pub(crate) fn metrics(&self, node: NodeId) -> &Map<String, Value> {
+        &self.nodes[node.0].metrics
+    }
+
+    fn draft(&self, changes: u64, wall: DateTime<Utc>) -> Draft {
+        let root = &self.nodes[0];
+        let mut nodes = vec![NodeId::ROOT];
+        let mut message = StatusMessage {
+            status: root.aggregate,
+            timestamp: Some(wall.into()),
+            message: root.said.message.clone(),
+            details: self.details(NodeId::ROOT, wall, 0, &mut nodes),
+            ..self.template.clone()
+        };
+        message.details.coalesced = (changes > 1).then_some(changes);
+        Draft { message, nodes }
+    }
+
+    fn details(
+        &self,
+        id: NodeId,
+        wall: DateTime<Utc>,
+        level: usize,
+        nodes: &mut Vec<NodeId>,
+    ) -> Details {
+        let node = &self.nodes[id.0];
+        let mut components = Vec::new();
+        if level < MAX_LEVELS {
+            for child in &node.children {
+                if nodes.len() > MAX_COMPONENTS {
+                    break; // more than that nobody reads
+                }
+                nodes.push(*child);
+                let node = &self.nodes[child.0];
+                components.push(Component {
+                    name: node.name.clone(),
+                    status: node.aggregate,
+                    timestamp: Some(wall.into()),
+                    message: node.said.message.clone(),
+                    details: self.details(*child, wall, level + 1, nodes),
+                });
+            }
+        }
+        Details {
+            own_status: (!components.is_empty()).then_some(node.said.status),
+            components,
+            metrics: node.metrics.clone(),
+            ..Details::default()
+        }
+    }
+}
+
+impl Draft {
+    /// Puts fresh metrics of some nodes into the frozen report.
+    pub(crate) fn fill(&mut self, mut metrics: impl FnMut(NodeId) -> Option<Map<String, Value>>) {
+        fn walk(
+            details: &mut Details,
+            nodes: &mut impl Iterator<Item = NodeId>,
+            metrics: &mut impl FnMut(NodeId) -> Option<Map<String, Value>>,
+        ) {
+            let Some(node) = nodes.next() else { return };
+            if let Some(fresh) = metrics(node) {
+                details.metrics = fresh;
+            }
+            for component in &mut details.components {
+                walk(&mut component.details, nodes, metrics);
+            }
+        }
+        walk(&mut self.message.details, &mut self.nodes.iter().copied(), &mut metrics);
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! [`Monitor`]: what a program holds in its hands.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+use super::callbacks::{Callback, Check, Metrics};
+use super::core::{Effect, NodeId};
+use super::health::Opinion;
+use super::lag::{Lag, Watched};
+use super::remote::{self, Remote};
+use super::reporter::Reporter;
+use super::shared::{Shared, Times};
+use super::speak::speak;
+use crate::bus::publish::hostname;
+use crate::bus::rpc::Command;
+use crate::bus::settings::{NatsSection, Settings};
+use crate::id::{IdError, ObjectName};
+use crate::wire::{Status, StatusMessage};
+
+/// A handle to a monitored object, or to a part of one. Cheap to clone; every method may be
+/// called from any thread, and none waits for the network.
+///
+/// When the last handle goes, the object says `shutdown`, or `failed` if that happens because the
+/// thread panics.
+#[derive(Clone)]
+pub struct Monitor {
+    owner: Arc<Owner>,
+    node: NodeId,
+}
+
+struct Owner {
+    shared: Arc<Shared>,
+    reporter: Reporter,
+    remote: Arc<Remote>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let (status, message) = if std::thread::panicking() {
+            (Status::Failed, "Ended by a panic")
+        } else {
+            (Status::Shutdown, "Ended")
+        };
+        self.shared.change(|core, now| match core.status(NodeId::ROOT) {
+            // it has said so already, or never said anything
+            Status::Shutdown | Status::Failed | Status::Error | Status::Unknown => Effect::None,
+            Status::Ok
+            | Status::Idle
+            | Status::Busy
+            | Status::Startup
+            | Status::Degraded
+            | Status::Warning => core.announce(status, message, now),
+        });
+        self.remote.close();
+        self.shared.close();
+    }
+}
+
+/// How a monitor is to be; see [`Monitor::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    template: StatusMessage,
+    times: Times,
+    remote: bool,
+    description: String,
+    version: String,
+}
+
+impl Builder {
+    /// The monitored object above this one.
+    #[must_use]
+    pub fn parent(mut self, parent: &str) -> Self {
+        self.template.parent = (parent != self.template.name).then(|| parent.to_owned());
+        self
+    }
+
+    /// Time between two heartbeats; 10 s. The old console calls a program dead after 30 s.
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.times.heartbeat = every.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Time between two rounds of health checks, 30 s, and how long each check may take, 10 s.
+    #[must_use]
+    pub fn healthcheck(mut self, every: Duration, limit: Duration) -> Self {
+        self.times.check = every.max(Duration::from_millis(10));
+        self.times.check_limit = limit;
+        self
+    }
+
+    /// Without answering `health` and `stats`.
+    #[must_use]
+    pub fn without_rpc(mut self) -> Self {
+        self.remote = false;
+        self
+    }
+
+    /// What `nats micro ls` shows of it: a few words and a version like `1.2.3`.
+    #[must_use]
+    pub fn about(mut self, description: &str, version: &str) -> Self {
+        self.description = description.to_owned();
+        self.version = version.to_owned();
+        self
+    }
+
+    /// Begins to beat, with the status `unknown` until one is set.
+    pub fn start(self, reporter: &Reporter) -> Monitor {
+        let lag = Handle::try_current().ok().map(Lag::new);
+        let shared = Arc::new(Shared::new(self.template, self.times, lag));
+        reporter.spawn(speak(Arc::clone(&shared), reporter.outlet().clone()));
+        let owner = Owner { shared, reporter: reporter.clone(), remote: Arc::new(Remote::new()) };
+        let monitor = Monitor { owner: Arc::new(owner), node: NodeId::ROOT };
+        if self.remote {
+            remote::answer(&monitor, self.description, self.version);
+        }
+        monitor
+    }
+}
+
+impl Monitor {
+    /// A monitored object of this name: free-form, dotted, unique in the fleet.
+    ///
+    /// # Errors
+    /// A name that NATS cannot carry.
+    pub fn builder(name: &str) -> Result<Builder, IdError> {
+        let name: ObjectName = name.parse()?;
+        Ok(Builder {
+            template: StatusMessage {
+                name: name.to_string(),
+                pid: Some(std::process::id()),
+                hostname: Some(hostname()),
+                ..StatusMessage::default()
+            },
+            times: Times::default(),
+            remote: true,
+            description: "monitored object".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// The monitored object's name.
+    pub fn name(&self) -> &str {
+        &self.shared().name
+    }
+
+    /// Sets the own status, with words for people (may be empty).
+    pub fn set_status(&self, status: Status, message: impl Into<String>) {
+        let message = Some(message.into()).filter(|message| !message.is_empty());
+        self.shared().change(|core, now| core.set_status(self.node, status, message, now));
+    }
+
+    /// Sets the status of the whole object, and sends it even where only the words are new.
+    pub(crate) fn announce(&self, status: Status, message: &str) {
+        self.shared().change(|core, now| core.announce(status, message, now));
+    }
+
+    /// Ends `error`, `failed` or `degraded`: `ok` follows, or `idle`/`busy` where tasks are
+    /// tracked. In any other status it does nothing.
+    pub fn cancel_error_status(&self) {
+        self.shared().change(|core, now| core.cancel_error(self.node, now));
+    }
+
+    /// The own status.
+    pub fn status(&self) -> Status {
+        self.shared().read(|core| core.status(self.node))
+    }
+
+    /// The words that go with it.
+    pub fn message(&self) -> Option<String> {
+        self.shared().read(|core| core.message(self.node).map(str::to_owned))
+    }
+
+    /// The status of the whole object: its own and all its parts' together.
+    pub fn aggregate(&self) -> Status {
+        self.shared().read(super::core::Core::aggregate)
+    }
+
+    /// The part of that name; made at the first call. Parts may have parts.
+    #[must_use]
+    pub fn submonitor(&self, name: &str) -> Self {
+        let node = self.shared().child(self.node, name);
+        Self { owner: Arc::clone(&self.owner), node }
+    }
+
+    /// Takes this part out of its object, with all below it. Other handles to it must not be used
+    /// afterwards. On the object itself it does nothing.
+    pub fn remove(self) {
+        if self.node != NodeId::ROOT {
+            let gone = self.shared().read(|core| core.below(self.node));
+            self.shared().forget(&gone);
+            self.shared().change(|core, now| core.remove(self.node, now));
+        }
+    }
+
+    /// Busy at once, and idle one second after the last of several guards is dropped.
+    #[must_use = "the task lasts until the guard is dropped"]
+    pub fn track_task(&self, name: &str) -> TaskGuard {
+        tracing::trace!("task `{name}` begins");
+        self.shared().change(|core, now| core.task_started(self.node, now));
+        TaskGuard(self.clone())
+    }
+
+    /// A function that is asked every 30 s how things are. `None`: no opinion. It runs where
+    /// blocking is allowed; with one that hangs or panics the status becomes `error`, and says so.
+    pub fn add_health_check<F, O>(&self, name: &str, check: F)
+    where
+        F: Fn() -> Option<O> + Send + Sync + 'static,
+        O: Into<Opinion>,
+    {
+        let check = Callback::Plain(Arc::new(move || check().map(Into::into)));
+        let check = Check::new(self.node, name, check, Handle::try_current().ok());
+        self.shared().add_check(check);
+    }
+
+    /// The same with an async function.
+    pub fn add_async_health_check<F, R, O>(&self, name: &str, check: F)
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Option<O>> + Send + 'static,
+        O: Into<Opinion>,
+    {
+        let check = Callback::Async(Arc::new(move || {
+            let answer = check();
+            Box::pin(async move { answer.await.map(Into::into) })
+        }));
+        let check = Check::new(self.node, name, check, Handle::try_current().ok());
+        self.shared().add_check(check);
+    }
+
+    /// A function that gives numbers to show: called when a status is sent, and for each beat.
+    pub fn add_metrics<F>(&self, metrics: F)
+    where
+        F: Fn() -> Map<String, Value> + Send + Sync + 'static,
+    {
+        let metrics = Callback::Plain(Arc::new(metrics));
+        let metrics = Metrics::new(self.node, "metrics", metrics, Handle::try_current().ok());
+        self.shared().add_metrics(metrics);
+    }
+
+    /// The same with an async function.
+    pub fn add_async_metrics<F, R>(&self, metrics: F)
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Map<String, Value>> + Send + 'static,
+    {
+        let metrics = Callback::Async(Arc::new(move || Box::pin(metrics())));
+        let metrics = Metrics::new(self.node, "metrics", metrics, Handle::try_current().ok());
+        self.shared().add_metrics(metrics);
+    }
+
+    /// Serves one more command on `<prefix>.rpc.<name>.v1.<command>`, from when there is a broker.
+    pub fn serve(&self, command: Command) {
+        self.owner.remote.add(command, self.owner.reporter.handle());
+    }
+
+    /// Ends: says no more and answers no more, once what was said so far is sent. Other handles
+    /// then do nothing.
+    pub fn close(&self) {
+        self.owner.remote.close();
+        self.owner.shared.close();
+    }
+
+    pub(crate) fn pending_command(&self, name: &str) -> Option<Command> {
+        self.owner.remote.pending(name)
+    }
+
+    /// What speaks for it.
+    pub fn reporter(&self) -> &Reporter {
+        &self.owner.reporter
+    }
+
+    /// The future, watched: a heartbeat says how long it has been running without a break.
+    pub(crate) fn watch<F: Future>(&self, future: F) -> Result<Watched<F>, F> {
+        match &self.shared().lag {
+            Some(lag) => Ok(lag.watch(future)),
+            None => Err(future),
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.owner.shared
+    }
+
+    pub(super) fn remote(&self) -> Arc<Remote> {
+        Arc::clone(&self.owner.remote)
+    }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// A task under way; see [`Monitor::track_task`].
+#[derive(Debug)]
+pub struct TaskGuard(Monitor);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        let monitor = &self.0;
+        monitor.shared().change(|core, now| core.task_finished(monitor.node, now));
+    }
+}
+
+/// A monitor for any program, in one call: it connects in the background to the broker that the
+/// environment names (`NATS_URL`, `NATS_HOST`, the selected `nats` context, else
+/// `localhost:4222`). Without a broker it works and does nothing. Several monitors of one program
+/// share a connection.
+///
+/// A name that NATS cannot carry is put right (`a b` is `a_b`), with a warning: monitoring never
+/// keeps a program from running. [`Monitor::builder`] refuses it instead.
+pub fn create_monitor(name: &str) -> Monitor {
+    static SHARED: Mutex<Option<Reporter>> = Mutex::new(None);
+    let fixed = fix(name);
+    if fixed != name {
+        tracing::warn!("`{}` is no name for NATS: monitored as `{fixed}`", name.escape_debug());
+    }
+    let reporter = SHARED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert_with(|| from_environment().unwrap_or_else(Reporter::recorder))
+        .clone();
+    #[expect(clippy::expect_used, reason = "the name was put right")]
+    Monitor::builder(&fixed).expect("a name without what NATS refuses").start(&reporter)
+}
+
+fn from_environment() -> Option<Reporter> {
+    let warn = |error: &dyn std::fmt::Display| tracing::warn!("no monitoring: {error}");
+    let settings = Settings::from_process(&NatsSection::default(), None)
+        .inspect_err(|error| warn(error))
+        .ok()?;
+    Reporter::open(settings, "tcs monitor").inspect_err(|error| warn(error)).ok()
+}
+
+fn fix(name: &str) -> String {
+    let allowed = |c: char| !(c.is_whitespace() || c.is_control() || matches!(c, '*' | '>'));
+    let clean: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).take(200).collect();
+    let parts: Vec<_> = clean.split('.').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "unnamed".to_owned() } else { parts.join(".") }
+}

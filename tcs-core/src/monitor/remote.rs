@@ -1,0 +1,165 @@
+//! What every monitored object answers: `health` and `stats` (`wire.md`, "RPC"). On the
+//! reporter's thread, so that a blocked service answers too.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+
+use super::handle::Monitor;
+use super::shared::{Shared, moment};
+use super::speak::check_now;
+use crate::bus::outbox::Counts;
+use crate::bus::rpc::{Announcement, Call, Command, Reply, Responders, Serving};
+use crate::clock;
+use crate::wire::Timestamp;
+
+/// How long a `health` request waits for the health checks: less than a client waits for it.
+const CHECK_LIMIT: Duration = Duration::from_secs(2);
+
+/// The commands of one monitored object.
+pub(super) struct Remote(Mutex<State>);
+
+enum State {
+    /// Not listening yet.
+    Pending(Vec<Command>),
+    Open(Arc<Serving>),
+    Closed,
+}
+
+impl Remote {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State::Pending(Vec::new())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a command, now or as soon as there is a connection.
+    pub(super) fn add(&self, command: Command, reporter: &Handle) {
+        match &mut *self.state() {
+            State::Pending(commands) => commands.push(command),
+            State::Open(serving) => {
+                let serving = Arc::clone(serving);
+                reporter.spawn(async move {
+                    if let Err(error) = serving.add(command).await {
+                        tracing::warn!("{error}");
+                    }
+                });
+            }
+            State::Closed => {}
+        }
+    }
+
+    /// A command that waits for a connection: where there is none, tests call it themselves.
+    pub(super) fn pending(&self, name: &str) -> Option<Command> {
+        match &*self.state() {
+            State::Pending(commands) => commands.iter().find(|c| c.name() == name).cloned(),
+            State::Open(_) | State::Closed => None,
+        }
+    }
+
+    async fn open(&self, responders: Responders, announcement: Announcement) {
+        let serving = match responders.serve(announcement, []).await {
+            Ok(serving) => Arc::new(serving),
+            Err(error) => return tracing::warn!("no remote control: {error}"),
+        };
+        loop {
+            let commands = {
+                let mut state = self.state();
+                match &mut *state {
+                    State::Pending(commands) if commands.is_empty() => {
+                        *state = State::Open(serving);
+                        return;
+                    }
+                    State::Pending(commands) => std::mem::take(commands),
+                    State::Open(_) | State::Closed => return,
+                }
+            };
+            for command in commands {
+                if let Err(error) = serving.add(command).await {
+                    tracing::warn!("{error}");
+                }
+            }
+        }
+    }
+
+    /// Answers no more, and lets go of what the commands hold.
+    pub(super) fn close(&self) {
+        let state = std::mem::replace(&mut *self.state(), State::Closed);
+        drop(state);
+    }
+}
+
+/// Begins to answer, as soon as there is a connection.
+pub(super) fn answer(monitor: &Monitor, description: String, version: String) {
+    let shared = Arc::clone(monitor.shared());
+    monitor.serve(Command::new("health", move |_: Call| {
+        let shared = Arc::clone(&shared);
+        async move { health(&shared).await }
+    }));
+    let shared = Arc::clone(monitor.shared());
+    let reporter = monitor.reporter().outlet().clone();
+    monitor.serve(Command::new("stats", move |_: Call| {
+        let reply = stats(&shared, reporter.counts());
+        async move { reply }
+    }));
+    let Some(responders) = monitor.reporter().responders().cloned() else { return };
+    let announcement = Announcement { name: monitor.name().to_owned(), description, version };
+    let remote = monitor.remote();
+    monitor.reporter().handle().spawn(async move { remote.open(responders, announcement).await });
+}
+
+async fn health(shared: &Shared) -> Reply {
+    check_now(shared, CHECK_LIMIT.min(shared.times.check_limit)).await;
+    let checks: Map<String, Value> = shared
+        .said()
+        .into_iter()
+        .map(|(name, status)| (name.to_string(), status.as_str().into()))
+        .collect();
+    let (status, message) = shared.read(|core| {
+        (core.aggregate(), core.message(super::core::NodeId::ROOT).map(str::to_owned))
+    });
+    Ok(object(json!({
+        "service_id": shared.name,
+        "status": status,
+        "message": message,
+        "timestamp": Timestamp::new(clock::wall()),
+        "checks": checks,
+    })))
+}
+
+fn stats(shared: &Shared, outbox: Counts) -> Reply {
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let (status, children, metrics) = shared.for_beat();
+    let uptime = (moment().mono - shared.started.mono).as_secs_f64();
+    Ok(object(json!({
+        "service_id": shared.name,
+        "timestamp": Timestamp::new(clock::wall()),
+        "uptime_seconds": (uptime * 1000.0).round() / 1000.0,
+        "stats": {
+            "own_status": status,
+            "children": children,
+            "heartbeats": count(&shared.counts.beats),
+            "heartbeats_missed": count(&shared.counts.beats_missed),
+            "statuses": count(&shared.counts.statuses),
+            "outbox": {
+                "waiting": outbox.waiting,
+                "sent": outbox.sent,
+                "dropped": outbox.dropped,
+                "refused": outbox.refused,
+            },
+            "metrics": metrics,
+        },
+    })))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}

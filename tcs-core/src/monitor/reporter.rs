@@ -1,0 +1,303 @@
+//! The thread that speaks for the program: it owns the connection, sends what is in the outbox,
+//! and runs one small task for each monitor. Nothing that a service does can keep it from its
+//! beat.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bus::outbox::{Class, Counts, Outbox};
+use crate::bus::publish::{Parcel, Publisher};
+use crate::bus::rpc::Responders;
+use crate::bus::settings::Settings;
+use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
+use crate::wire::{HeartbeatMessage, Status, StatusMessage, Subjects};
+
+/// How long the end of the program may wait for its last words to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// A status larger than this in bytes goes without its least important parts: the server would
+/// refuse it at 1 MiB, and then nobody would see the status at all.
+const MAX_BODY: usize = 512 * 1024;
+/// Components that a status keeps which is too large: the gravest.
+const KEPT_COMPONENTS: usize = 200;
+
+/// The program's voice. Cheap to clone; ends with the last clone, after its last words are sent
+/// (2 s at most, and not at all where no broker is connected).
+#[derive(Clone)]
+pub struct Reporter(Arc<Inner>);
+
+struct Inner {
+    outlet: Outlet,
+    handle: Handle,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Where messages go.
+#[derive(Clone)]
+pub(crate) enum Outlet {
+    Broker { publisher: Publisher, outbox: Outbox, responders: Responders },
+    Recorder { subjects: Subjects, recorded: Arc<Mutex<Vec<Recorded>>> },
+}
+
+/// A message that would have been sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Where to.
+    pub subject: String,
+    /// Its `data`.
+    pub data: Value,
+}
+
+/// Messages a recorder keeps; older ones go.
+const MAX_RECORDED: usize = 100_000;
+
+impl Reporter {
+    /// Starts the thread and connects from it, in the background and for ever: where no broker is
+    /// there, monitors work all the same, and are heard once it comes. `name` is what the server's
+    /// own tools show.
+    ///
+    /// # Errors
+    /// Credentials or certificates that cannot be read.
+    pub fn open(settings: Settings, name: &str) -> Result<Self, ConnectError> {
+        let name = name.to_owned();
+        Self::start(move || async move {
+            let bus = Bus::open(&settings, &name, REQUEST_TIMEOUT).await?;
+            let publisher = Publisher::new(bus.clone());
+            let outbox = Outbox::default();
+            tokio::spawn(outbox.clone().drain(publisher.clone()));
+            Ok(Outlet::Broker { publisher, outbox, responders: Responders::new(bus) })
+        })
+    }
+
+    /// A reporter that connects to nothing and keeps what it would have sent: for tests.
+    pub fn recorder() -> Self {
+        let recorded = Arc::default();
+        let start = Self::start(|| async {
+            Ok(Outlet::Recorder { subjects: Subjects::default(), recorded })
+        });
+        #[expect(clippy::expect_used, reason = "nothing here can fail to connect")]
+        start.expect("no connection is made")
+    }
+
+    fn start<F, R>(connect: F) -> Result<Self, ConnectError>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Outlet, ConnectError>>,
+    {
+        let (ready, started) = std::sync::mpsc::channel();
+        let stop = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let (stopped, tasks) = (stop.clone(), tracker.clone());
+        let thread = thread::Builder::new()
+            .name("tcs-reporter".to_owned())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = match runtime {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(ready.send(Err(no_thread(&error)))),
+                };
+                runtime.block_on(async {
+                    let outlet = match connect().await {
+                        Ok(outlet) => outlet,
+                        Err(error) => return drop(ready.send(Err(error))),
+                    };
+                    ready.send(Ok((outlet.clone(), Handle::current()))).ok();
+                    stopped.cancelled().await;
+                    tasks.close();
+                    tokio::time::timeout(LAST_WORDS, tasks.wait()).await.ok();
+                    outlet.last_words().await;
+                });
+                runtime.shutdown_background();
+            })
+            .map_err(|error| no_thread(&error))?;
+        let (outlet, handle) = started.recv().map_err(|error| no_thread(&error))??;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Inner { outlet, handle, tracker, stop, thread })))
+    }
+
+    /// The connection; `None` for a recorder.
+    pub fn bus(&self) -> Option<&Bus> {
+        self.publisher().map(Publisher::bus)
+    }
+
+    /// For what is sent now or not at all.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        match &self.0.outlet {
+            Outlet::Broker { publisher, .. } => Some(publisher),
+            Outlet::Recorder { .. } => None,
+        }
+    }
+
+    /// What answers requests for the objects of this program.
+    pub fn responders(&self) -> Option<&Responders> {
+        match &self.0.outlet {
+            Outlet::Broker { responders, .. } => Some(responders),
+            Outlet::Recorder { .. } => None,
+        }
+    }
+
+    /// All subjects of this site.
+    pub fn subjects(&self) -> &Subjects {
+        self.0.outlet.subjects()
+    }
+
+    /// Sends what must arrive, in order, as soon as there is a broker: a launcher's life cycle
+    /// events. Never waits.
+    pub fn post(&self, subject: String, data: &impl Serialize) {
+        self.0.outlet.post(Class::Event, subject, data);
+    }
+
+    /// What waits, went, and was lost; all zero for a recorder.
+    pub fn counts(&self) -> Counts {
+        self.0.outlet.counts()
+    }
+
+    /// Waits until everything posted so far has been sent, `limit` at most; whether it was.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        match &self.0.outlet {
+            Outlet::Broker { outbox, .. } => outbox.settled(limit).await,
+            Outlet::Recorder { .. } => true,
+        }
+    }
+
+    /// What a recorder has kept so far, oldest first.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        match &self.0.outlet {
+            Outlet::Broker { .. } => Vec::new(),
+            Outlet::Recorder { recorded, .. } => {
+                recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
+        }
+    }
+
+    /// The runtime of the reporter's thread, for small tasks that never block.
+    pub fn handle(&self) -> &Handle {
+        &self.0.handle
+    }
+
+    pub(super) fn outlet(&self) -> &Outlet {
+        &self.0.outlet
+    }
+
+    /// Runs a monitor's task; the end of the program waits for it.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tracker.spawn_on(task, &self.0.handle);
+    }
+
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+}
+
+impl Outlet {
+    pub(super) fn subjects(&self) -> &Subjects {
+        match self {
+            Self::Broker { publisher, .. } => publisher.bus().subjects(),
+            Self::Recorder { subjects, .. } => subjects,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        match self {
+            Self::Broker { outbox, .. } => outbox.counts(),
+            Self::Recorder { .. } => Counts::default(),
+        }
+    }
+
+    fn post(&self, class: Class, subject: String, data: &impl Serialize) {
+        match self {
+            Self::Broker { outbox, .. } => match Parcel::new(subject, data) {
+                Ok(parcel) => outbox.push(class, parcel),
+                Err(error) => tracing::warn!("cannot be written: {error}"),
+            },
+            Self::Recorder { recorded, .. } => {
+                let data = serde_json::to_value(data).unwrap_or_default();
+                let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+                if recorded.len() < MAX_RECORDED {
+                    recorded.push(Recorded { subject, data });
+                }
+            }
+        }
+    }
+
+    pub(super) fn status(&self, mut message: StatusMessage) {
+        let size = serde_json::to_vec(&message).map_or(0, |body| body.len());
+        if size > MAX_BODY {
+            shed(&mut message);
+        }
+        self.post(Class::Status, self.subjects().status(&message.name), &message);
+    }
+
+    /// Sends a beat, or drops it: an old one is of no use to anybody.
+    pub(super) async fn beat(&self, message: &HeartbeatMessage) -> bool {
+        let subject = self.subjects().heartbeat(&message.service_id);
+        match self {
+            Self::Broker { publisher, .. } => {
+                if !publisher.bus().is_connected() {
+                    return false;
+                }
+                match Parcel::new(subject, message) {
+                    Ok(parcel) => publisher.send(&parcel).await.is_ok(),
+                    Err(_) => false,
+                }
+            }
+            Self::Recorder { .. } => {
+                self.post(Class::Event, subject, message);
+                true
+            }
+        }
+    }
+
+    async fn last_words(&self) {
+        if let Self::Broker { publisher, outbox, .. } = self
+            && publisher.bus().is_connected()
+        {
+            outbox.settled(LAST_WORDS).await;
+            tokio::time::timeout(LAST_WORDS, publisher.bus().flush()).await.ok();
+        }
+    }
+}
+
+fn no_thread(error: &dyn std::error::Error) -> ConnectError {
+    let failure = Failure::Other(format!("cannot start the reporter's thread: {error}"));
+    ConnectError::Failed { servers: "any server".to_owned(), failure }
+}
+
+/// Takes out of a status what matters least: metrics and words of its components, and all but the
+/// gravest of them.
+fn shed(message: &mut StatusMessage) {
+    let components = &mut message.details.components;
+    components.sort_by_key(|component| std::cmp::Reverse(component.status));
+    components.truncate(KEPT_COMPONENTS);
+    for component in components {
+        component.details = crate::wire::Details::default();
+        if component.status <= Status::Ok {
+            component.message = None;
+        }
+    }
+    if serde_json::to_vec(&message.details.metrics).map_or(0, |body| body.len())
+        > crate::wire::MAX_METRICS
+    {
+        message.details.metrics.clear();
+    }
+}

@@ -1,0 +1,184 @@
+//! The task of one monitor, on the reporter's thread: it beats, has the health checks and metrics
+//! called, sends what has changed, and says everything again after an outage.
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+
+use super::callbacks::{check_all, sample_all};
+use super::core::NodeId;
+use super::reporter::Outlet;
+use super::shared::{Shared, moment};
+use crate::bus::LinkState;
+use crate::clock;
+use crate::wire::HeartbeatMessage;
+
+/// The current status is said again this often: streams forget after 30 days.
+const REPEAT: Duration = Duration::from_secs(6 * 3600);
+/// How long metrics may take to be read.
+const METRICS_LIMIT: Duration = Duration::from_secs(1);
+/// Metrics in a heartbeat, which is to stay light.
+const LIGHT_METRICS: usize = 32;
+/// The longest text among them, in bytes.
+const LIGHT_TEXT: usize = 64;
+
+/// Speaks for a monitor until its owner is gone and its last word is said.
+pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
+    let mut beat = ticks(shared.times.heartbeat);
+    let mut check = ticks(shared.times.check);
+    let mut repeat = ticks(REPEAT);
+    repeat.tick().await; // the first tick is at once
+    let mut link = match &outlet {
+        Outlet::Broker { publisher, .. } => Some(publisher.bus().link()),
+        Outlet::Recorder { .. } => None,
+    };
+    let mut was_away = false;
+    let mut sequence = 0;
+    loop {
+        let due = shared.due();
+        tokio::select! {
+            biased;
+            () = shared.wake.notified() => {}
+            () = at(due) => shared.tick(),
+            back = back_again(link.as_mut(), &mut was_away) => if back {
+                shared.repeat();
+                beat.reset_immediately();
+            },
+            _ = beat.tick() => {
+                sequence += 1;
+                self::beat(&shared, &outlet, sequence).await;
+            }
+            _ = check.tick() => begin_check(&shared),
+            _ = repeat.tick() => shared.repeat(),
+        }
+        send(&shared, &outlet).await;
+        if shared.closed.load(Ordering::Acquire) {
+            shared.flush();
+            send(&shared, &outlet).await;
+            return;
+        }
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next change of the link; whether it is there again after having been away.
+async fn back_again(
+    link: Option<&mut tokio::sync::watch::Receiver<LinkState>>,
+    was_away: &mut bool,
+) -> bool {
+    let Some(link) = link else { return std::future::pending().await };
+    if link.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    match &*link.borrow_and_update() {
+        LinkState::Disconnected { .. } => *was_away = true,
+        LinkState::Connected { .. } => return std::mem::take(was_away),
+        LinkState::Connecting { .. } => {}
+    }
+    false
+}
+
+async fn sample(shared: &Shared) -> Vec<(NodeId, Map<String, Value>)> {
+    let metrics = shared.metrics();
+    if metrics.is_empty() {
+        return Vec::new();
+    }
+    let samples = sample_all(metrics, METRICS_LIMIT).await;
+    shared.keep_metrics(&samples);
+    samples
+}
+
+/// Sends the reports that wait, with metrics as they are now.
+async fn send(shared: &Shared, outlet: &Outlet) {
+    let drafts = shared.take_drafts();
+    if drafts.is_empty() {
+        return;
+    }
+    let samples = sample(shared).await;
+    for mut draft in drafts {
+        draft.fill(|id| {
+            samples.iter().find(|(node, _)| *node == id).map(|(_, values)| values.clone())
+        });
+        shared.counts.statuses.fetch_add(1, Ordering::Relaxed);
+        outlet.status(draft.message);
+    }
+}
+
+async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
+    if shared.beating.swap(true, Ordering::AcqRel) {
+        shared.counts.beats_missed.fetch_add(1, Ordering::Relaxed);
+        return; // the one before is still on its way
+    }
+    sample(shared).await;
+    let lag = match &shared.lag {
+        Some(lag) => Some(lag.measure().await),
+        None => None,
+    };
+    let now = clock::wall();
+    let (status, children, metrics) = shared.for_beat();
+    let message = HeartbeatMessage {
+        service_id: shared.name.clone(),
+        timestamp: Some(now.into()),
+        status: Some(status),
+        sequence: Some(sequence),
+        uptime_seconds: Some(millis(moment().mono - shared.started.mono)),
+        interval_seconds: Some(shared.times.heartbeat.as_secs_f64()),
+        next_heartbeat_expected: Some((now + shared.times.heartbeat).into()),
+        lag_seconds: lag.map(millis),
+        children_count: Some(children as u64),
+        metrics: light(metrics),
+        reported_by: None,
+    };
+    let (shared, outlet) = (Arc::clone(shared), outlet.clone());
+    tokio::spawn(async move {
+        let counter = match outlet.beat(&message).await {
+            true => &shared.counts.beats,
+            false => &shared.counts.beats_missed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        shared.beating.store(false, Ordering::Release);
+    });
+}
+
+/// Seconds, to the millisecond.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// Numbers, flags and short texts: what belongs into a message sent every few seconds.
+fn light(metrics: Map<String, Value>) -> Map<String, Value> {
+    let fits = |value: &Value| match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => text.len() <= LIGHT_TEXT,
+        Value::Array(_) | Value::Object(_) => false,
+    };
+    metrics.into_iter().filter(|(_, value)| fits(value)).take(LIGHT_METRICS).collect()
+}
+
+fn begin_check(shared: &Arc<Shared>) {
+    if !shared.checks().is_empty() {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move { check_now(&shared, shared.times.check_limit).await });
+    }
+}
+
+/// Calls the health checks, and takes in what they say.
+pub(super) async fn check_now(shared: &Shared, limit: Duration) {
+    let verdicts = check_all(shared.checks(), limit).await;
+    shared.take_in(verdicts);
+}
