@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
@@ -127,8 +128,12 @@ impl Monitor {
     /// # Errors
     /// A name that NATS cannot carry.
     pub fn builder(name: &str) -> Result<Builder, IdError> {
-        let name: ObjectName = name.parse()?;
-        Ok(Builder {
+        Ok(Self::of(name.parse()?))
+    }
+
+    /// The same for a name that is known to be one.
+    pub fn of(name: ObjectName) -> Builder {
+        Builder {
             template: StatusMessage {
                 name: name.to_string(),
                 pid: Some(std::process::id()),
@@ -139,7 +144,7 @@ impl Monitor {
             remote: true,
             description: "monitored object".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        })
+        }
     }
 
     /// The monitored object's name.
@@ -254,6 +259,7 @@ impl Monitor {
 
     /// Serves one more command on `<prefix>.rpc.<name>.v1.<command>`, from when there is a broker.
     pub fn serve(&self, command: Command) {
+        self.owner.reporter.note_command(self.name(), &command);
         self.owner.remote.add(command, self.owner.reporter.handle());
     }
 
@@ -264,20 +270,16 @@ impl Monitor {
         self.owner.shared.close();
     }
 
-    pub(crate) fn pending_command(&self, name: &str) -> Option<Command> {
-        self.owner.remote.pending(name)
-    }
-
     /// What speaks for it.
     pub fn reporter(&self) -> &Reporter {
         &self.owner.reporter
     }
 
     /// The future, watched: a heartbeat says how long it has been running without a break.
-    pub(crate) fn watch<F: Future>(&self, future: F) -> Result<Watched<F>, F> {
+    pub(crate) fn watched<F: Future>(&self, future: F) -> Either<Watched<F>, F> {
         match &self.shared().lag {
-            Some(lag) => Ok(lag.watch(future)),
-            None => Err(future),
+            Some(lag) => Either::Left(lag.watch(future)),
+            None => Either::Right(future),
         }
     }
 

@@ -36,10 +36,6 @@ impl Lag {
         Self { runtime, probe: Arc::default(), polls: Mutex::default() }
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
     /// The same future, watched while it runs.
     pub(crate) fn watch<F: Future>(&self, future: F) -> Watched<F> {
         let since = Arc::default();

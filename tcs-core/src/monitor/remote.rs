@@ -54,14 +54,6 @@ impl Remote {
         }
     }
 
-    /// A command that waits for a connection: where there is none, tests call it themselves.
-    pub(super) fn pending(&self, name: &str) -> Option<Command> {
-        match &*self.state() {
-            State::Pending(commands) => commands.iter().find(|c| c.name() == name).cloned(),
-            State::Open(_) | State::Closed => None,
-        }
-    }
-
     async fn open(&self, responders: Responders, announcement: Announcement) {
         let serving = match responders.serve(announcement, []).await {
             Ok(serving) => Arc::new(serving),

@@ -2,6 +2,7 @@
 //! and runs one small task for each monitor. Nothing that a service does can keep it from its
 //! beat.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bus::outbox::{Class, Counts, Outbox};
 use crate::bus::publish::{Parcel, Publisher};
-use crate::bus::rpc::Responders;
+use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
 use crate::wire::{HeartbeatMessage, Status, StatusMessage, Subjects};
@@ -40,6 +41,12 @@ struct Inner {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reporter").field("bus", &self.bus()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -56,7 +63,7 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub(crate) enum Outlet {
     Broker { publisher: Publisher, outbox: Outbox, responders: Responders },
-    Recorder { subjects: Subjects, recorded: Arc<Mutex<Vec<Recorded>>> },
+    Recorder { subjects: Subjects, recorded: Arc<Mutex<Record>> },
 }
 
 /// A message that would have been sent.
@@ -68,7 +75,15 @@ pub struct Recorded {
     pub data: Value,
 }
 
-/// Messages a recorder keeps; older ones go.
+/// What a recorder keeps.
+#[derive(Default)]
+pub(crate) struct Record {
+    messages: Vec<Recorded>,
+    /// By monitored name and command.
+    commands: HashMap<(String, String), Command>,
+}
+
+/// Messages a recorder keeps; later ones are not kept.
 const MAX_RECORDED: usize = 100_000;
 
 impl Reporter {
@@ -185,8 +200,26 @@ impl Reporter {
         match &self.0.outlet {
             Outlet::Broker { .. } => Vec::new(),
             Outlet::Recorder { recorded, .. } => {
-                recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+                recorded.lock().unwrap_or_else(PoisonError::into_inner).messages.clone()
             }
+        }
+    }
+
+    /// A command that an object of this name serves, where nobody can ask for it over NATS.
+    pub(crate) fn recorded_command(&self, name: &str, command: &str) -> Option<Command> {
+        match &self.0.outlet {
+            Outlet::Broker { .. } => None,
+            Outlet::Recorder { recorded, .. } => {
+                let record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+                record.commands.get(&(name.to_owned(), command.to_owned())).cloned()
+            }
+        }
+    }
+
+    pub(super) fn note_command(&self, name: &str, command: &Command) {
+        if let Outlet::Recorder { recorded, .. } = &self.0.outlet {
+            let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            record.commands.insert((name.to_owned(), command.name().to_owned()), command.clone());
         }
     }
 
@@ -202,10 +235,6 @@ impl Reporter {
     /// Runs a monitor's task; the end of the program waits for it.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.tracker.spawn_on(task, &self.0.handle);
-    }
-
-    pub(super) fn stopping(&self) -> CancellationToken {
-        self.0.stop.clone()
     }
 }
 
@@ -232,9 +261,9 @@ impl Outlet {
             },
             Self::Recorder { recorded, .. } => {
                 let data = serde_json::to_value(data).unwrap_or_default();
-                let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
-                if recorded.len() < MAX_RECORDED {
-                    recorded.push(Recorded { subject, data });
+                let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+                if record.messages.len() < MAX_RECORDED {
+                    record.messages.push(Recorded { subject, data });
                 }
             }
         }

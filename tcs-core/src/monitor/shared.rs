@@ -115,6 +115,12 @@ impl Shared {
     }
 
     pub(super) fn close(&self) {
+        let callbacks = {
+            let mut inner = self.lock();
+            // they may hold what holds the monitor
+            (std::mem::take(&mut inner.checks), std::mem::take(&mut inner.metrics))
+        };
+        drop(callbacks);
         self.closed.store(true, Ordering::Release);
         self.wake.notify_one();
     }

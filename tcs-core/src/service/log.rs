@@ -1,0 +1,208 @@
+//! Log lines as the fleet's launchers read them: `[LEVEL] name: text` on standard error, the
+//! level padded to 5, the name to 12 characters. What a service says stands under
+//! `svc|<service id>`. Lines without a prefix continue the one before.
+
+use std::fmt;
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Sets up logging for a program that runs one service; a second call does nothing. The level is
+/// INFO, or `TCS_LOG` (`debug`, `info`, `warning`, `error`), or the service's own `log_level`.
+pub fn init() {
+    tracing_subscriber::registry()
+        .with(Services)
+        .with(lines(std::io::stderr).with_filter(Levels::from_environment()))
+        .try_init()
+        .ok();
+}
+
+/// The lines alone, to any writer, for a program that sets up its logging itself; [`Services`]
+/// and [`Levels`] belong to it.
+pub fn lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer().event_format(Line).with_ansi(false).with_writer(writer)
+}
+
+/// A level by its name, in Rust's words or Python's.
+pub fn level(name: &str) -> Option<LevelFilter> {
+    Some(match crate::wire::Level::from_name(name)?.0 {
+        i64::MIN..20 => LevelFilter::DEBUG,
+        20..30 => LevelFilter::INFO,
+        30..40 => LevelFilter::WARN,
+        40.. => LevelFilter::ERROR,
+    })
+}
+
+/// Remembers which service a span belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Services;
+
+#[derive(Debug, Default)]
+struct ServiceSpan {
+    id: String,
+    level: Option<LevelFilter>,
+}
+
+impl Visit for ServiceSpan {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "id" => value.clone_into(&mut self.id),
+            "level" => self.level = level(value),
+            _ => {}
+        }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Services {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if attributes.metadata().name() == "service"
+            && let Some(span) = ctx.span(id)
+        {
+            let mut service = ServiceSpan::default();
+            attributes.record(&mut service);
+            span.extensions_mut().insert(service);
+        }
+    }
+}
+
+/// What is logged: by the service's own level, else by the program's.
+#[derive(Debug, Clone, Copy)]
+pub struct Levels {
+    general: LevelFilter,
+}
+
+impl Levels {
+    /// INFO, or as `TCS_LOG` says.
+    pub fn from_environment() -> Self {
+        let named = std::env::var("TCS_LOG").ok().and_then(|name| level(&name));
+        Self { general: named.unwrap_or(LevelFilter::INFO) }
+    }
+
+    /// This level.
+    pub fn new(general: LevelFilter) -> Self {
+        Self { general }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Levels {
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
+        if metadata.is_span() {
+            return true;
+        }
+        let own = ctx.lookup_current().and_then(|span| {
+            span.scope().find_map(|span| span.extensions().get::<ServiceSpan>()?.level)
+        });
+        // the client library tells of each attempt to connect; the bus tells what matters of it
+        let limit = match metadata.target().starts_with("async_nats") {
+            true => LevelFilter::WARN.min(self.general),
+            false => own.unwrap_or(self.general),
+        };
+        *metadata.level() <= limit
+    }
+}
+
+struct Line;
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "ERROR",
+            Level::WARN => "WARNING",
+            Level::INFO => "INFO",
+            Level::DEBUG | Level::TRACE => "DEBUG",
+        };
+        let service = ctx.event_scope().and_then(|mut scope| {
+            scope.find_map(|span| {
+                let extensions = span.extensions();
+                extensions.get::<ServiceSpan>().map(|service| format!("svc|{}", service.id))
+            })
+        });
+        let name = service.unwrap_or_else(|| event.metadata().target().replace("::", "."));
+        write!(writer, "[{level:<5}] {name:<12}: ")?;
+        let mut text = String::new();
+        ctx.field_format().format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "{}", clean(&text))
+    }
+}
+
+/// Without control characters: what is logged may come from the network, and goes to terminals.
+fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => clean.push(c),
+            c if c.is_control() => clean.extend(c.escape_default()),
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_as_the_launchers_read_them() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::registry().with(Services).with(
+            lines(move || writer.clone()).with_filter(Levels::new(LevelFilter::INFO)),
+        );
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("service", id = %"guider.jk15", level = Some("debug"));
+            span.in_scope(|| tracing::debug!("star \u{1b}[31mlost\nat HD 1"));
+            span.in_scope(|| tracing::warn!("wind"));
+            let quiet = tracing::info_span!("service", id = %"a.b", level = Some("ERROR"));
+            quiet.in_scope(|| tracing::warn!("not heard"));
+            tracing::debug!("nor this");
+            tracing::info!(target: "ctx", "outside");
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "[DEBUG] svc|guider.jk15: star \\u{1b}[31mlost\nat HD 1\n\
+             [WARNING] svc|guider.jk15: wind\n\
+             [INFO ] ctx         : outside\n"
+        );
+    }
+}

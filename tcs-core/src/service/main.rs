@@ -1,0 +1,224 @@
+//! A service that runs by itself, with the arguments of the Python fleet:
+//! `my_service [CONFIG] [VARIANT] [--runner-id ID] [--parent-name NAME] [--no-banner]`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::host::{HostOptions, run};
+use super::log;
+use super::outcome::Outcome;
+use super::registry::{Registration, Service};
+use super::settings::Settings;
+use crate::bus::settings::{NatsSection, Settings as NatsSettings};
+use crate::id::Variant;
+use crate::monitor::Reporter;
+
+/// The variant when none is given, as in Python.
+const DEFAULT_VARIANT: &str = "dev";
+
+/// Exit code of wrong arguments.
+const USAGE: u8 = 2;
+
+/// What a stand-alone run was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Args {
+    config: Option<PathBuf>,
+    variant: Option<String>,
+    parent: Option<String>,
+    no_banner: bool,
+}
+
+enum Asked {
+    Run(Args),
+    Help,
+}
+
+fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked, String> {
+    let mut args = Args::default();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let (name, given) = match argument.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (&*argument, None),
+        };
+        let mut value = || {
+            given.clone().or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))
+        };
+        match name {
+            "-h" | "--help" => return Ok(Asked::Help),
+            "--no-banner" => args.no_banner = true,
+            "--runner-id" => drop(value()?), // changes nothing, in Python too
+            "--parent-name" => args.parent = Some(value()?),
+            option if option.starts_with('-') => return Err(format!("unknown option {option}")),
+            // a file is told by its ending, so that a variant may be given alone
+            file if args.config.is_none() && args.variant.is_none() && is_yaml(file) => {
+                args.config = Some(file.into());
+            }
+            variant if args.variant.is_none() => args.variant = Some(variant.to_owned()),
+            other => return Err(format!("one argument too many: {other}")),
+        }
+    }
+    Ok(Asked::Run(args))
+}
+
+fn is_yaml(file: &str) -> bool {
+    let extension = std::path::Path::new(file).extension();
+    extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Runs one service of this program until it ends or is told to by SIGTERM or SIGINT (a second
+/// one ends it at once), and gives its exit code: 0, or that of its failure. For `main`:
+///
+/// ```ignore
+/// fn main() -> std::process::ExitCode {
+///     tcs_core::main::<HelloWorld>()
+/// }
+/// ```
+pub fn main<S: Service>() -> ExitCode {
+    main_of(S::registration(), std::env::args().skip(1))
+}
+
+/// The same for a service type that is looked up by its name, and with given arguments.
+pub fn main_of(
+    registration: &'static Registration,
+    arguments: impl IntoIterator<Item = String>,
+) -> ExitCode {
+    log::init();
+    let program = registration.service_type().map_or_else(|_| "service".into(), |t| t.to_string());
+    match parse(arguments) {
+        Ok(Asked::Run(args)) => match start(registration, args) {
+            Ok(code) => code,
+            Err(error) => {
+                tracing::error!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Asked::Help) => {
+            say(&usage(&program));
+            ExitCode::SUCCESS
+        }
+        Err(mistake) => {
+            say(&format!("{program}: {mistake}\n{}", usage(&program)));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn usage(program: &str) -> String {
+    format!(
+        "usage: {program} [CONFIG.yaml] [VARIANT] [--runner-id ID] [--parent-name NAME] \
+         [--no-banner]\nVARIANT is `{DEFAULT_VARIANT}` when it is not given; TCS_LOG=debug says more"
+    )
+}
+
+#[expect(clippy::print_stderr, reason = "a program's own words to whoever started it")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn start(registration: &'static Registration, args: Args) -> anyhow::Result<ExitCode> {
+    let variant: Variant = args.variant.as_deref().unwrap_or(DEFAULT_VARIANT).parse()?;
+    let service_type = registration.service_type()?;
+    let (settings, nats) = settings(&args)?;
+    if !args.no_banner {
+        say(&format!(
+            "{service_type}.{variant} ({} service, tcs {}), NATS {} under `{}`",
+            registration.kind(),
+            env!("CARGO_PKG_VERSION"),
+            nats.shown_servers(),
+            nats.subjects.value.prefix(),
+        ));
+    }
+    let reporter = Reporter::open(nats, &format!("{service_type}.{variant}"))?;
+    let mut options = HostOptions::new(reporter.clone());
+    options.parent = args.parent;
+    // several threads, so that a service that blocks one can still be told to stop
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut signals = Signals::new()?;
+        let mut life = std::pin::pin!(run(registration, &variant, &settings, options, stop.clone()));
+        anyhow::Ok(tokio::select! {
+            outcome = &mut life => code(&outcome),
+            () = signals.next() => {
+                stop.cancel();
+                tokio::select! {
+                    outcome = life => code(&outcome),
+                    () = signals.next() => {
+                        tracing::warn!("told twice to stop: ended at once");
+                        ExitCode::from(FORCED)
+                    }
+                }
+            }
+        })
+    })?;
+    runtime.shutdown_background();
+    drop(reporter); // sends the last words
+    Ok(code)
+}
+
+/// As a shell reports a process that SIGTERM has ended.
+const FORCED: u8 = 128 + 15;
+
+fn code(outcome: &Outcome) -> ExitCode {
+    u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn settings(args: &Args) -> anyhow::Result<(Settings, NatsSettings)> {
+    let nats = NatsSettings::from_process(&NatsSection::default(), None)?;
+    let _ = &args.config;
+    Ok((Settings::default(), nats))
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Result<Args, String> {
+        match parse(line.split_whitespace().map(str::to_owned)) {
+            Ok(Asked::Run(args)) => Ok(args),
+            Ok(Asked::Help) => Err("help".to_owned()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[test]
+    fn arguments_as_the_launchers_give_them() {
+        let all = args("/etc/tcs/s.yaml jk15 --runner-id l.guider --parent-name=launcher.l --no-banner");
+        let all = all.unwrap();
+        assert_eq!(all.config, Some("/etc/tcs/s.yaml".into()));
+        assert_eq!(all.variant.as_deref(), Some("jk15"));
+        assert_eq!(all.parent.as_deref(), Some("launcher.l"));
+        assert!(all.no_banner);
+        assert_eq!(args("").unwrap(), Args::default());
+        assert_eq!(args("jk15").unwrap().variant.as_deref(), Some("jk15"));
+        assert!(args("a.yaml b c").unwrap_err().contains("too many: c"));
+        assert!(args("--colour").unwrap_err().contains("--colour"));
+        assert!(args("--parent-name").unwrap_err().contains("needs a value"));
+        assert_eq!(args("--help").unwrap_err(), "help");
+    }
+}
