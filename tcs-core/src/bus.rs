@@ -25,6 +25,9 @@ pub mod settings;
 pub mod streams;
 mod time;
 
+/// Under this name the client library logs; it tells of each attempt to connect.
+pub(crate) const CLIENT_LIBRARY: &str = "async_nats";
+
 pub use address::{AddressError, DEFAULT_PORT, Scheme, ServerUrl};
 pub use api::ApiError;
 pub use connect::{Bus, ConnectError, REQUEST_TIMEOUT};

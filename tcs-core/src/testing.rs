@@ -42,11 +42,16 @@ use crate::wire::{Meta, Status};
 
 /// How long a test waits before it gives up; generous, because test machines are busy.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What a test's clock shows at first, from 1970 on: 1 January 2030.
+const EPOCH: Duration = Duration::from_hours(24 * 21_915);
 /// How long a service that was woken may take before it sleeps again; it may have other things
 /// to wait for, and then the clock goes on all the same.
 const AWAKE: Duration = Duration::from_secs(1);
 
-/// Panics, and says what to do, if this program has no service type of that name.
+/// Tests that this program has a service type of that name.
+///
+/// # Panics
+/// It has not; the text says what to do.
 #[track_caller]
 pub fn assert_registered(service_type: &str) {
     if let Err(error) = Registry::of_this_program().and_then(|all| all.find(service_type)) {
@@ -67,6 +72,9 @@ pub struct Rig {
 
 impl Rig {
     /// Starts a service with these settings. Its clock stands still at 1 January 2030.
+    ///
+    /// # Panics
+    /// When it has no name that NATS can carry, or the system gives no threads.
     #[track_caller]
     pub fn start<S: Service>(settings: Value) -> Self {
         #[expect(clippy::expect_used, reason = "in a test a panic is the report")]
@@ -82,14 +90,13 @@ impl Rig {
             "test".parse::<Variant>().expect("a variant"),
         );
         let reporter = Reporter::recorder();
-        let clock = Clock::manual(DateTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000));
+        let clock = Clock::manual(DateTime::UNIX_EPOCH + EPOCH);
         let options = HostOptions { clock: clock.clone(), ..HostOptions::new(reporter.clone()) };
         let stop = CancellationToken::new();
         let id = ServiceId::new(&service_type, &variant);
         let (token, settings) = (stop.clone(), Settings::from_values(settings));
-        let life = runtime.spawn(async move {
-            run(registration, &variant, &settings, options, token).await
-        });
+        let life = runtime
+            .spawn(async move { run(registration, &variant, &settings, options, token).await });
         Self { runtime, reporter, clock, stop, life: Some(life), id }
     }
 
@@ -100,7 +107,7 @@ impl Rig {
             self.settle();
             match self.clock.next_wake().filter(|wake| *wake <= until) {
                 Some(wake) if wake > self.clock.passed() => {
-                    self.clock.advance(wake - self.clock.passed());
+                    self.clock.advance(wake.saturating_sub(self.clock.passed()));
                 }
                 _ => break,
             }
@@ -190,7 +197,7 @@ impl Rig {
         match end {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => panic!("the host itself failed: {error}"),
-            Err(_) => panic!("it does not end; said was {:?}", self.statuses()),
+            Err(late) => panic!("it does not end ({late}); said was {:?}", self.statuses()),
         }
     }
 }

@@ -26,7 +26,7 @@ const BATCH: usize = 16;
 /// Wait before what was refused or unanswered is sent again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long a message may be refused by a server that is there before it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The way out for what must arrive. Cheap to clone; usable before there is a connection.
 #[derive(Debug, Clone)]

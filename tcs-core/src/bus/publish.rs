@@ -18,7 +18,7 @@ use crate::clock;
 use crate::wire::{Envelope, Meta};
 
 /// How long "no stream holds this subject" is believed before it is asked again.
-const PLAIN_FOR: Duration = Duration::from_secs(60);
+const PLAIN_FOR: Duration = Duration::from_mins(1);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
 

@@ -211,7 +211,13 @@ mod tests {
             check("fine", plain(|| None)),
             check("bad", plain(|| Some(Status::Degraded.into()))),
             check("panics", plain(|| panic!("no camera"))),
-            check("hangs", plain(move || gate.lock().unwrap().recv().map(|()| None).unwrap_or(None))),
+            check(
+                "hangs",
+                plain(move || {
+                    gate.lock().unwrap().recv().ok();
+                    None
+                }),
+            ),
             check("never", Callback::Async(Arc::new(|| Box::pin(std::future::pending())))),
         ];
         for _ in 0..2 {

@@ -103,8 +103,8 @@ impl Builder {
     /// What `nats micro ls` shows of it: a few words and a version like `1.2.3`.
     #[must_use]
     pub fn about(mut self, description: &str, version: &str) -> Self {
-        self.description = description.to_owned();
-        self.version = version.to_owned();
+        description.clone_into(&mut self.description);
+        version.clone_into(&mut self.version);
         self
     }
 
@@ -128,11 +128,11 @@ impl Monitor {
     /// # Errors
     /// A name that NATS cannot carry.
     pub fn builder(name: &str) -> Result<Builder, IdError> {
-        Ok(Self::of(name.parse()?))
+        Ok(Self::of(&name.parse()?))
     }
 
     /// The same for a name that is known to be one.
-    pub fn of(name: ObjectName) -> Builder {
+    pub fn of(name: &ObjectName) -> Builder {
         Builder {
             template: StatusMessage {
                 name: name.to_string(),
@@ -316,6 +316,7 @@ impl Drop for TaskGuard {
 ///
 /// A name that NATS cannot carry is put right (`a b` is `a_b`), with a warning: monitoring never
 /// keeps a program from running. [`Monitor::builder`] refuses it instead.
+#[expect(clippy::missing_panics_doc, reason = "the name was put right")]
 pub fn create_monitor(name: &str) -> Monitor {
     static SHARED: Mutex<Option<Reporter>> = Mutex::new(None);
     let fixed = fix(name);
@@ -325,7 +326,7 @@ pub fn create_monitor(name: &str) -> Monitor {
     let reporter = SHARED
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_with(|| from_environment().unwrap_or_else(Reporter::recorder))
+        .get_or_insert_with(|| from_environment().unwrap_or_else(Reporter::silent))
         .clone();
     #[expect(clippy::expect_used, reason = "the name was put right")]
     Monitor::builder(&fixed).expect("a name without what NATS refuses").start(&reporter)

@@ -52,8 +52,7 @@ impl Lag {
             *lock(&self.probe.sent) = Some(now);
             let probe = Arc::clone(&self.probe);
             let turn = self.runtime.spawn(async move {
-                let waited = lock(&probe.sent).take().map(|sent| clock::monotonic() - sent);
-                waited
+                lock(&probe.sent).take().map(|sent| clock::monotonic() - sent)
             });
             if let Ok(Ok(Some(waited))) = tokio::time::timeout(PATIENCE, turn).await {
                 return waited.max(self.longest_poll());

@@ -96,8 +96,8 @@ pub(super) fn answer(monitor: &Monitor, description: String, version: String) {
     let shared = Arc::clone(monitor.shared());
     let reporter = monitor.reporter().outlet().clone();
     monitor.serve(Command::new("stats", move |_: Call| {
-        let reply = stats(&shared, reporter.counts());
-        async move { reply }
+        let stats = stats(&shared, reporter.counts());
+        async move { Ok(stats) }
     }));
     let Some(responders) = monitor.reporter().responders().cloned() else { return };
     let announcement = Announcement { name: monitor.name().to_owned(), description, version };
@@ -124,11 +124,11 @@ async fn health(shared: &Shared) -> Reply {
     })))
 }
 
-fn stats(shared: &Shared, outbox: Counts) -> Reply {
+fn stats(shared: &Shared, outbox: Counts) -> Map<String, Value> {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let (status, children, metrics) = shared.for_beat();
     let uptime = (moment().mono - shared.started.mono).as_secs_f64();
-    Ok(object(json!({
+    object(json!({
         "service_id": shared.name,
         "timestamp": Timestamp::new(clock::wall()),
         "uptime_seconds": (uptime * 1000.0).round() / 1000.0,
@@ -146,7 +146,7 @@ fn stats(shared: &Shared, outbox: Counts) -> Reply {
             },
             "metrics": metrics,
         },
-    })))
+    }))
 }
 
 fn object(value: Value) -> Map<String, Value> {

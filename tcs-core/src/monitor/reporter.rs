@@ -78,6 +78,8 @@ pub struct Recorded {
 /// What a recorder keeps.
 #[derive(Default)]
 pub(crate) struct Record {
+    /// How many messages may be kept.
+    room: usize,
     messages: Vec<Recorded>,
     /// By monitored name and command.
     commands: HashMap<(String, String), Command>,
@@ -105,13 +107,24 @@ impl Reporter {
     }
 
     /// A reporter that connects to nothing and keeps what it would have sent: for tests.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
     pub fn recorder() -> Self {
-        let recorded = Arc::default();
+        Self::unconnected(MAX_RECORDED)
+    }
+
+    /// A reporter that connects to nothing and says nothing.
+    pub(crate) fn silent() -> Self {
+        Self::unconnected(0)
+    }
+
+    fn unconnected(room: usize) -> Self {
+        let recorded = Arc::new(Mutex::new(Record { room, ..Record::default() }));
         let start = Self::start(|| async {
             Ok(Outlet::Recorder { subjects: Subjects::default(), recorded })
         });
-        #[expect(clippy::expect_used, reason = "nothing here can fail to connect")]
-        start.expect("no connection is made")
+        start.unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn start<F, R>(connect: F) -> Result<Self, ConnectError>
@@ -262,7 +275,7 @@ impl Outlet {
             Self::Recorder { recorded, .. } => {
                 let data = serde_json::to_value(data).unwrap_or_default();
                 let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
-                if record.messages.len() < MAX_RECORDED {
+                if record.messages.len() < record.room {
                     record.messages.push(Recorded { subject, data });
                 }
             }

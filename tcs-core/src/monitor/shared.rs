@@ -140,7 +140,9 @@ impl Shared {
     pub(super) fn tick(&self) {
         let mut inner = self.lock();
         let drafts = inner.core.tick(moment());
-        drafts.into_iter().for_each(|draft| inner.push(draft));
+        for draft in drafts {
+            inner.push(draft);
+        }
     }
 
     pub(super) fn repeat(&self) {
@@ -223,11 +225,7 @@ impl Shared {
     /// Own status, number of submonitors and metrics.
     pub(super) fn for_beat(&self) -> (Status, usize, Map<String, Value>) {
         let core = &self.lock().core;
-        (
-            core.status(NodeId::ROOT),
-            core.children_count(),
-            core.metrics(NodeId::ROOT).clone(),
-        )
+        (core.status(NodeId::ROOT), core.children_count(), core.metrics(NodeId::ROOT).clone())
     }
 }
 

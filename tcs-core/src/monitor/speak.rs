@@ -1,8 +1,8 @@
 //! The task of one monitor, on the reporter's thread: it beats, has the health checks and metrics
 //! called, sends what has changed, and says everything again after an outage.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use crate::clock;
 use crate::wire::HeartbeatMessage;
 
 /// The current status is said again this often: streams forget after 30 days.
-const REPEAT: Duration = Duration::from_secs(6 * 3600);
+const REPEAT: Duration = Duration::from_hours(6);
 /// How long metrics may take to be read.
 const METRICS_LIMIT: Duration = Duration::from_secs(1);
 /// Metrics in a heartbeat, which is to stay light.
@@ -146,10 +146,9 @@ async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
     };
     let (shared, outlet) = (Arc::clone(shared), outlet.clone());
     tokio::spawn(async move {
-        let counter = match outlet.beat(&message).await {
-            true => &shared.counts.beats,
-            false => &shared.counts.beats_missed,
-        };
+        let arrived = outlet.beat(&message).await;
+        let counts = &shared.counts;
+        let counter = if arrived { &counts.beats } else { &counts.beats_missed };
         counter.fetch_add(1, Ordering::Relaxed);
         shared.beating.store(false, Ordering::Release);
     });

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::outcome::Failure;
 use crate::bus::Bus;
 use crate::bus::publish::{Parcel, new_meta};
@@ -16,7 +17,6 @@ use crate::bus::rpc::{Call, Command, Reply};
 use crate::guard::guarded;
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::monitor::Monitor;
-use super::clock::Clock;
 use crate::wire::{JournalMessage, Level, journal};
 
 /// A running service's surroundings. Cheap to clone: hand it to whatever the service calls.
@@ -219,7 +219,7 @@ impl ServiceContext {
             op: "publish".to_owned(),
         };
         let mut meta = new_meta();
-        meta.message_type = journal::MESSAGE_TYPE.to_owned();
+        journal::MESSAGE_TYPE.clone_into(&mut meta.message_type);
         meta.service_id = Some(self.0.id.to_string());
         meta.pid = Some(std::process::id());
         let subject = reporter.subjects().journal(self.0.id.as_str());

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::clock::Clock;
 use super::context::{Parts, ServiceContext};
 use super::kinds::{Made, Running};
 use super::lifecycle::{Effect, Event, LifeCycle, Limits, Phase};
@@ -20,7 +21,6 @@ use super::settings::Settings;
 use crate::guard::{catch, guarded};
 use crate::id::{ServiceId, Variant};
 use crate::monitor::{Monitor, Reporter};
-use super::clock::Clock;
 
 /// How far a service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +85,7 @@ pub async fn run(
     };
     let id = ServiceId::new(&service_type, variant);
     let span = tracing::info_span!("service", id = %id, level = settings.log_level());
-    Host::new(registration, id, settings, options, span.clone())
-        .live(stop)
-        .instrument(span)
-        .await
+    Host::new(registration, id, settings, options, span.clone()).live(stop).instrument(span).await
 }
 
 /// The service's code under way: ended with the host.
@@ -131,7 +128,7 @@ impl Host {
         options: HostOptions,
         span: tracing::Span,
     ) -> Self {
-        let mut builder = Monitor::of(id.clone().into())
+        let mut builder = Monitor::of(&id.clone().into())
             .heartbeat(options.heartbeat)
             .healthcheck(options.healthcheck, options.healthcheck_limit)
             .about(&format!("{} service", registration.kind()), env!("CARGO_PKG_VERSION"));
@@ -193,9 +190,10 @@ impl Host {
     fn act(&mut self, effect: Effect) -> Option<Outcome> {
         match effect {
             Effect::Say(status, text) => {
-                match status.is_operational() || status == crate::wire::Status::Shutdown {
-                    true => tracing::info!("{text}"),
-                    false => tracing::error!("{text}"),
+                if status.is_operational() || status == crate::wire::Status::Shutdown {
+                    tracing::info!("{text}");
+                } else {
+                    tracing::error!("{text}");
                 }
                 self.monitor.announce(status, &text);
             }

@@ -65,19 +65,25 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { start: Some(Duration::from_secs(300)), stop: Duration::from_secs(10) }
+        Self { start: Some(Duration::from_mins(5)), stop: Duration::from_secs(10) }
     }
 }
 
 #[derive(Debug)]
 enum State {
-    Creating { stop: bool },
+    Creating {
+        stop: bool,
+    },
     Starting,
     /// Starting, and somebody wants it to stop.
-    StartingStop { aborted: bool },
+    StartingStop {
+        aborted: bool,
+    },
     Running,
     /// The main loop is asked to end.
-    Leaving { aborted: bool },
+    Leaving {
+        aborted: bool,
+    },
     /// Cleaning up; then this is how it ended.
     Stopping(Outcome),
     Ended,
@@ -100,7 +106,8 @@ fn say(status: Status, text: impl Into<String>) -> Effect {
 impl LifeCycle {
     /// A new life, and what it begins with.
     pub(crate) fn new(limits: Limits) -> (Self, Vec<Effect>) {
-        let begin = vec![say(Status::Startup, "Initializing service"), Effect::Begin(Phase::Create)];
+        let begin =
+            vec![say(Status::Startup, "Initializing service"), Effect::Begin(Phase::Create)];
         (Self { state: State::Creating { stop: false }, limits }, begin)
     }
 
@@ -133,11 +140,7 @@ impl LifeCycle {
 
             (State::Starting, Event::Done(Phase::Start, Ok(()))) => (
                 State::Running,
-                vec![
-                    Effect::Limit(None),
-                    say(Status::Ok, RUNNING),
-                    Effect::Begin(Phase::Run),
-                ],
+                vec![Effect::Limit(None), say(Status::Ok, RUNNING), Effect::Begin(Phase::Run)],
             ),
             (State::Starting, Event::Done(Phase::Start, Err(failure))) => {
                 end_saying(Status::Failed, "Startup failed", Outcome::StartFailed, failure)
@@ -172,7 +175,10 @@ impl LifeCycle {
                 State::StartingStop { aborted: true },
                 vec![Effect::Abort(Phase::Start), Effect::Limit(Some(self.limits.stop / 2))],
             ),
-            (State::StartingStop { aborted: true } | State::Leaving { aborted: true }, Event::TimeUp) => {
+            (
+                State::StartingStop { aborted: true } | State::Leaving { aborted: true },
+                Event::TimeUp,
+            ) => {
                 end_saying(Status::Error, "Shutdown failed", Outcome::StopFailed, Failure::stuck())
             }
 
@@ -196,9 +202,10 @@ impl LifeCycle {
                 ],
             ),
 
-            (State::Leaving { .. }, Event::Done(Phase::Run, Ok(())) | Event::Aborted(Phase::Run)) => {
-                self.stop(Outcome::Cancelled)
-            }
+            (
+                State::Leaving { .. },
+                Event::Done(Phase::Run, Ok(())) | Event::Aborted(Phase::Run),
+            ) => self.stop(Outcome::Cancelled),
             (State::Leaving { .. }, Event::Done(Phase::Run, Err(failure))) => {
                 let text = format!("Runtime error: {failure}");
                 let (state, mut effects) = self.stop(Outcome::StopFailed(failure));
@@ -222,10 +229,9 @@ impl LifeCycle {
             }
 
             // asked again, or late: nothing new
-            (
-                state,
-                Event::StopWanted | Event::TimeUp | Event::Done(..) | Event::Aborted(_),
-            ) => (state, Vec::new()),
+            (state, Event::StopWanted | Event::TimeUp | Event::Done(..) | Event::Aborted(_)) => {
+                (state, Vec::new())
+            }
         }
     }
 
@@ -252,10 +258,7 @@ fn end_saying(
     failure: Failure,
 ) -> (State, Vec<Effect>) {
     let text = format!("{what}: {failure}");
-    (
-        State::Ended,
-        vec![Effect::Limit(None), say(status, text), Effect::End(outcome(failure))],
-    )
+    (State::Ended, vec![Effect::Limit(None), say(status, text), Effect::End(outcome(failure))])
 }
 
 /// The first failure is the outcome; that the clean-up failed too is said.

@@ -109,9 +109,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Levels {
             span.scope().find_map(|span| span.extensions().get::<ServiceSpan>()?.level)
         });
         // the client library tells of each attempt to connect; the bus tells what matters of it
-        let limit = match metadata.target().starts_with("async_nats") {
-            true => LevelFilter::WARN.min(self.general),
-            false => own.unwrap_or(self.general),
+        let limit = if metadata.target().starts_with(crate::bus::CLIENT_LIBRARY) {
+            LevelFilter::WARN.min(self.general)
+        } else {
+            own.unwrap_or(self.general)
         };
         *metadata.level() <= limit
     }
@@ -185,9 +186,9 @@ mod tests {
     fn lines_are_as_the_launchers_read_them() {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = tracing_subscriber::registry().with(Services).with(
-            lines(move || writer.clone()).with_filter(Levels::new(LevelFilter::INFO)),
-        );
+        let subscriber = tracing_subscriber::registry()
+            .with(Services)
+            .with(lines(move || writer.clone()).with_filter(Levels::new(LevelFilter::INFO)));
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("service", id = %"guider.jk15", level = Some("debug"));
             span.in_scope(|| tracing::debug!("star \u{1b}[31mlost\nat HD 1"));
@@ -200,7 +201,7 @@ mod tests {
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(
             text,
-            "[DEBUG] svc|guider.jk15: star \\u{1b}[31mlost\nat HD 1\n\
+            "[DEBUG] svc|guider.jk15: star \\x1b[31mlost\nat HD 1\n\
              [WARNING] svc|guider.jk15: wind\n\
              [INFO ] ctx         : outside\n"
         );

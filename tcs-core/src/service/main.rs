@@ -45,7 +45,10 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked, String> {
             _ => (&*argument, None),
         };
         let mut value = || {
-            given.clone().or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))
+            given
+                .clone()
+                .or_else(|| arguments.next())
+                .ok_or_else(|| format!("{name} needs a value"))
         };
         match name {
             "-h" | "--help" => return Ok(Asked::Help),
@@ -140,7 +143,8 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = Signals::new()?;
-        let mut life = std::pin::pin!(run(registration, &variant, &settings, options, stop.clone()));
+        let mut life =
+            std::pin::pin!(run(registration, &variant, &settings, options, stop.clone()));
         anyhow::Ok(tokio::select! {
             outcome = &mut life => code(&outcome),
             () = signals.next() => {
@@ -208,7 +212,8 @@ mod tests {
 
     #[test]
     fn arguments_as_the_launchers_give_them() {
-        let all = args("/etc/tcs/s.yaml jk15 --runner-id l.guider --parent-name=launcher.l --no-banner");
+        let all =
+            args("/etc/tcs/s.yaml jk15 --runner-id l.guider --parent-name=launcher.l --no-banner");
         let all = all.unwrap();
         assert_eq!(all.config, Some("/etc/tcs/s.yaml".into()));
         assert_eq!(all.variant.as_deref(), Some("jk15"));

@@ -231,9 +231,9 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         let mut types = BTreeMap::new();
         for registration in all {
-            let service_type = registration.service_type().map_err(|source| {
-                RegistryError::Name { place: registration.place(), source }
-            })?;
+            let service_type = registration
+                .service_type()
+                .map_err(|source| RegistryError::Name { place: registration.place(), source })?;
             let other: Option<&Registration> = types.insert(service_type.clone(), registration);
             if let Some(other) = other {
                 let mut places = [registration.place(), other.place()];
@@ -329,7 +329,10 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_what_to_do() {
         let text = Registry::collect([&ONE, &NAMED, &TWO]).unwrap_err().to_string();
-        assert!(text.contains("`data_import`: a/src/data_import.rs:7 and b/src/services/"), "{text}");
+        assert!(
+            text.contains("`data_import`: a/src/data_import.rs:7 and b/src/services/"),
+            "{text}"
+        );
         let registry = Registry::collect([&ONE, &NAMED]).unwrap();
         assert_eq!(registry.find("my.import").unwrap().place(), "src/main.rs:7");
         assert_eq!(registry.find("my.import").unwrap().kind(), "one-shot");

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn errors_and_times_are_tallied() {
-        let endpoint = Endpoint { subject: "svc.rpc.a.b.v1.health".into(), tally: Mutex::default() };
+        let endpoint =
+            Endpoint { subject: "svc.rpc.a.b.v1.health".into(), tally: Mutex::default() };
         endpoint.note(Duration::from_millis(1), None);
         endpoint.note(Duration::from_millis(3), Some("boom"));
         let stats = endpoint.stats();

@@ -25,7 +25,7 @@ use crate::wire::rpc::{self, Request};
 /// Requests of one command that are worked on at once; the rest wait in NATS's own queue.
 const AT_ONCE: usize = 16;
 /// How long a request that acts is remembered (`wire.md`, "RPC").
-const REMEMBERED: Duration = Duration::from_secs(600);
+const REMEMBERED: Duration = Duration::from_mins(10);
 /// How many are remembered of one command.
 const MAX_REMEMBERED: usize = 1000;
 
@@ -203,9 +203,7 @@ impl Responders {
         }
         let mut asked = stream::SelectAll::new();
         for verb in Verb::ALL {
-            for subject in
-                [format!("$SRV.{}", verb.token()), format!("$SRV.{}.>", verb.token())]
-            {
+            for subject in [format!("$SRV.{}", verb.token()), format!("$SRV.{}.>", verb.token())] {
                 let requests = listen(&self.0.bus, &subject, None).await?;
                 asked.push(requests.map(move |request| (verb, request)));
             }
@@ -263,18 +261,12 @@ async fn listen(bus: &Bus, subject: &str, queue: Option<&str>) -> Result<Subscri
         Some(queue) => client.queue_subscribe(subject.to_owned(), queue.to_owned()).await,
         None => client.subscribe(subject.to_owned()).await,
     };
-    subscriber
-        .map_err(|error| ServeError { subject: subject.to_owned(), why: error.to_string() })
+    subscriber.map_err(|error| ServeError { subject: subject.to_owned(), why: error.to_string() })
 }
 
 type Memory = Mutex<HashMap<(String, String), (Instant, Arc<tokio::sync::OnceCell<Reply>>)>>;
 
-async fn answer_all(
-    bus: Bus,
-    command: Command,
-    endpoint: Arc<Endpoint>,
-    mut requests: Subscriber,
-) {
+async fn answer_all(bus: Bus, command: Command, endpoint: Arc<Endpoint>, mut requests: Subscriber) {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let memory: Arc<Memory> = Arc::default();
     while let Some(message) = requests.next().await {
@@ -289,7 +281,9 @@ async fn answer_all(
             let Some(to) = message.reply else { return };
             match rpc::write_reply(&reply, new_meta()) {
                 Ok(body) => bus.send(to.to_string(), None, body.into()).await,
-                Err(error) => tracing::warn!("`{}`: the reply cannot be sent: {error}", command.name),
+                Err(error) => {
+                    tracing::warn!("`{}`: the reply cannot be sent: {error}", command.name);
+                }
             }
         });
     }
@@ -307,16 +301,17 @@ async fn answer(command: &Command, subject: &str, message: &Message, memory: &Me
     if !command.acts || nobody {
         return run().await;
     }
-    let cell = {
+    let remembered = {
         let now = clock::monotonic();
         let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.retain(|_, (at, _)| now < *at + REMEMBERED);
         if memory.len() >= MAX_REMEMBERED
-            && let Some(oldest) = memory.iter().min_by_key(|(_, (at, _))| *at).map(|(k, _)| k.clone())
+            && let Some(oldest) =
+                memory.iter().min_by_key(|(_, (at, _))| *at).map(|(k, _)| k.clone())
         {
             memory.remove(&oldest);
         }
         Arc::clone(&memory.entry(key).or_insert_with(|| (now, Arc::default())).1)
     };
-    cell.get_or_init(run).await.clone()
+    remembered.get_or_init(run).await.clone()
 }

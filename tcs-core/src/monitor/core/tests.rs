@@ -154,14 +154,7 @@ fn the_guides_flow_ok_degraded_ok_failed_ok() {
     rig.check(None); // repaired
     assert_eq!(
         rig.statuses(),
-        [
-            Status::Ok,
-            Status::Degraded,
-            Status::Ok,
-            Status::Degraded,
-            Status::Failed,
-            Status::Ok
-        ]
+        [Status::Ok, Status::Degraded, Status::Ok, Status::Degraded, Status::Failed, Status::Ok]
     );
     assert_eq!(rig.core.message(NodeId::ROOT), Some("Service running"));
 }

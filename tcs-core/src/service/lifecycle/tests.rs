@@ -137,11 +137,7 @@ fn time_is_up() {
 fn a_wish_to_stop_that_comes_early() {
     use Phase::{Create, Start, Stop};
     let ended = "shutdown Service stopped";
-    expect(
-        &[Event::StopWanted, done(Create)],
-        &[&BEGIN, &["cancel", ended]],
-        Outcome::Cancelled,
-    );
+    expect(&[Event::StopWanted, done(Create)], &[&BEGIN, &["cancel", ended]], Outcome::Cancelled);
     // what was set up is cleaned up, and nothing ever runs
     expect(
         &[done(Create), Event::StopWanted, done(Start), done(Stop)],
