@@ -2,7 +2,7 @@ use super::*;
 use crate::service::outcome::Cause;
 
 const LIMITS: Limits =
-    Limits { start: Some(Duration::from_secs(60)), stop: Duration::from_secs(10) };
+    Limits { start: Some(Duration::from_mins(1)), stop: Duration::from_secs(10) };
 
 fn boom() -> Failure {
     Failure { text: "boom".to_owned(), exit_code: 1, cause: Cause::Error }
