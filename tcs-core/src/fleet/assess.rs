@@ -333,7 +333,7 @@ fn end_reasons(life: &Life<'_>, result: &mut Assessment, now: DateTime<Utc>) {
             exit_code: stop.exit_code,
             ago,
         },
-        Event::Crashed(crash) => Reason::Crashed { how: how(crash), ago, restart_at: None },
+        Event::Crashed(crash) => Reason::Crashed { how: crash.how(), ago, restart_at: None },
         Event::Failed { reason, restart_count } => Reason::GivenUp {
             reason: reason.clone().unwrap_or_else(|| "failed".to_owned()),
             restarts: *restart_count,
@@ -365,24 +365,26 @@ fn crash_reason(record: &Record, now: DateTime<Utc>, reasons: &mut Vec<Reason>) 
         && let Event::Crashed(crash) = &kept.message.event
     {
         reasons.push(Reason::Crashed {
-            how: how(crash),
+            how: crash.how(),
             ago: now - kept.stamp.stored,
             restart_at: crash.restart_at.map(crate::wire::Timestamp::time),
         });
     }
 }
 
-/// How it crashed, in a few words: the signal's name, the error, or the exit code.
-fn how(crash: &Crashed) -> String {
-    let signal = crash.signal.clone().or_else(|| {
-        let number = crash.exit_code.filter(|code| *code < 0)?.checked_neg()?;
-        Some(signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned))
-    });
-    match (&signal, &crash.error, crash.exit_code) {
-        (Some(signal), _, _) => signal.clone(),
-        (None, Some(error), _) => error.clone(),
-        (None, None, Some(code)) => format!("exit code {code}"),
-        (None, None, None) => "for an unknown reason".to_owned(),
+impl Crashed {
+    /// How it crashed, in a few words: the signal's name, the error, or the exit code.
+    pub fn how(&self) -> String {
+        let signal = self.signal.clone().or_else(|| {
+            let number = self.exit_code.filter(|code| *code < 0)?.checked_neg()?;
+            Some(signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned))
+        });
+        match (signal, &self.error, self.exit_code) {
+            (Some(signal), _, _) => signal,
+            (None, Some(error), _) => error.clone(),
+            (None, None, Some(code)) => format!("exit code {code}"),
+            (None, None, None) => "for an unknown reason".to_owned(),
+        }
     }
 }
 
