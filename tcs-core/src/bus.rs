@@ -22,6 +22,7 @@ mod reader;
 pub mod rpc;
 mod secret;
 pub mod settings;
+mod store;
 pub mod streams;
 mod time;
 
