@@ -1,1 +1,87 @@
-//! To come.
+//! What each command does: one file a command, named as it is typed. They ask `tcs_core` for what
+//! is so and hand it to [`crate::output`].
+
+mod check;
+pub mod completions;
+mod demo;
+mod events;
+mod list;
+mod man;
+mod picture;
+mod record;
+mod replay;
+mod session;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Check, Exit};
+use crate::output::{Color, Screen, Times, Word};
+use session::{Ended, Session};
+
+/// The whole program: answers the shell's request for completions, or reads the command line and
+/// does what it says.
+pub fn run() -> ExitCode {
+    completions::answer();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let color = if cli.output.no_color { Color::Never } else { cli.output.color };
+    let screen = Screen::new(color, cli.output.ascii, cli.output.time);
+    if let Err(message) = cli.settle() {
+        screen.tell(Word::Error, &message);
+        return Exit::Usage.into();
+    }
+    let checking = matches!(cli.command, Some(Command::Check(_)));
+    let session = Session::new(&cli, screen);
+    match dispatch(cli, &session) {
+        Ok(code) => code,
+        // whoever read us has seen enough
+        Err(Ended::PipeClosed) => Exit::Done.into(),
+        Err(Ended::Failed { message, .. }) if checking => check::no_answer(&session, &message),
+        Err(Ended::Failed { exit, message }) => {
+            screen.tell(Word::Error, &message);
+            exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
+    match cli.command {
+        None => Session::block_on(list::run(session, &cli.list)),
+        Some(Command::List(args)) => Session::block_on(list::run(session, &args)),
+        Some(Command::Events(args)) => Session::block_on(events::run(session, &args)),
+        Some(Command::Check(args)) => Session::block_on(check::run(session, &args)),
+        Some(Command::Wait(args)) => Session::block_on(wait::run(session, &args)),
+        Some(Command::Record(args)) => Session::block_on(record::run(session, &args)),
+        Some(Command::Replay(args)) => Session::block_on(replay::run(session, &args)),
+        Some(Command::Demo(args)) => Session::block_on(demo::run(session, &args)),
+        Some(Command::Completions(args)) => completions::run(session, &args),
+        Some(Command::Man(args)) => man::run(session, &args),
+    }
+}
+
+/// `--help` and `--version` too come as errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    error.print().ok();
+    let checking = std::env::args().any(|arg| arg == "check");
+    match error.exit_code() {
+        0 => Exit::Done.into(),
+        _ if checking => Check::Unknown.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+/// The command line as clap knows it.
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
+/// A screen for messages before there are options.
+fn plain_screen() -> Screen {
+    Screen::new(Color::Auto, false, Times::Utc)
+}

@@ -3,5 +3,9 @@
 pub mod cli;
 pub mod commands;
 pub mod dashboard;
+pub mod exit;
 pub mod output;
+pub mod recording;
+pub mod selection;
 pub mod settings;
+pub mod timeline;

@@ -1,3 +1,7 @@
 //! `tcsctl`: see the library of the same name.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tcsctl::commands::run()
+}

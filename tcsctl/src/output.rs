@@ -1,1 +1,36 @@
-//! To come.
+//! Everything that is printed, and the only place that prints.
+//!
+//! What to print is made as lines of styled text ([`Line`]) by pure functions, one module for each
+//! form; a [`Screen`] then renders them for what it writes to: colour or not, ASCII or not. Text
+//! goes into a line in one way only, and comes out of it harmless ([`text`]).
+
+pub mod check;
+pub mod detailed;
+pub mod events;
+pub mod json;
+pub mod legend;
+pub mod list;
+mod screen;
+mod source;
+mod span;
+pub mod symbols;
+mod table;
+pub mod text;
+mod time;
+
+pub use screen::{Color, Screen, Word};
+pub use source::{Malformed, Mode, Source};
+pub use span::{Line, Tone};
+pub use time::{Times, ago};
+
+/// How things are to look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look {
+    /// Cells in a line; `None`: as many as it takes.
+    pub width: Option<usize>,
+    /// How times are written.
+    pub times: Times,
+}
+
+#[cfg(test)]
+mod tests;

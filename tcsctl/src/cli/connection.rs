@@ -1,0 +1,74 @@
+//! Where to connect and as whom, as typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::moment::span;
+
+/// See the module. `--config`, `--host`, `--port` and `--prefix` are as in the Python tool.
+#[derive(Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct ConnectionArgs {
+    /// Server address, or several with commas: nats://, tls://, ws://, wss://
+    #[arg(long, short, value_name = "URL", global = true, value_hint = ValueHint::Url)]
+    pub server: Option<String>,
+    /// Host name of the server
+    #[arg(long, global = true, value_hint = ValueHint::Hostname)]
+    pub host: Option<String>,
+    /// Its port
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Prefix of all subjects [default: svc]
+    #[arg(long, global = true)]
+    pub prefix: Option<String>,
+    /// Configuration file whose `nats` section counts [default: config/services.yaml, if there]
+    #[arg(long, short, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// A context of the `nats` command, by name
+    #[arg(long, value_name = "NAME", global = true)]
+    pub context: Option<String>,
+    /// User name
+    #[arg(long, global = true)]
+    pub user: Option<String>,
+    /// Password (others see the command line: prefer `NATS_PASSWORD` or a context)
+    #[arg(long, global = true)]
+    pub password: Option<String>,
+    /// Token
+    #[arg(long, global = true)]
+    pub token: Option<String>,
+    /// Credentials file
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub creds: Option<PathBuf>,
+    /// NKey seed file
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub nkey: Option<PathBuf>,
+    /// Certificates of the authorities to trust
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub tlsca: Option<PathBuf>,
+    /// Client certificate
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub tlscert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub tlskey: Option<PathBuf>,
+    /// How long to wait for the broker [default: 5s]
+    #[arg(long, value_name = "SPAN", global = true, value_parser = span)]
+    pub timeout: Option<Duration>,
+    /// Listen where no stream holds the subjects (slows Python publishers down: see the manual)
+    #[arg(long, global = true)]
+    pub core: bool,
+}
+
+impl std::fmt::Debug for ConnectionArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // no secrets
+        f.debug_struct("ConnectionArgs")
+            .field("server", &self.server.is_some())
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, String> {
+    let words = std::iter::once("tcsctl").chain(line.split_whitespace());
+    let mut cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+    cli.settle()?;
+    Ok(cli)
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_list_needs_no_command() {
+    for (line, service, all) in [
+        ("", None, false),
+        ("guider", Some("guider"), false),
+        ("-a", None, true),
+        ("--all guider", Some("guider"), true),
+        ("guider --all --server nats://a", Some("guider"), true),
+        ("--host a --port 4222 --prefix ocm.svc guider -a", Some("guider"), true),
+    ] {
+        let cli = parse(line).unwrap();
+        assert!(cli.command.is_none(), "{line}");
+        assert_eq!((cli.list.service.as_deref(), cli.list.all), (service, all), "{line}");
+    }
+}
+
+#[test]
+fn a_service_named_like_a_command() {
+    let cli = parse("list events -a").unwrap();
+    let Some(Command::List(list)) = cli.command else { panic!() };
+    assert_eq!((list.service.as_deref(), list.all), (Some("events"), true));
+}
+
+#[test]
+fn options_of_the_list_before_list_itself_count() {
+    let cli = parse("--all --json list guider").unwrap();
+    let Some(Command::List(list)) = cli.command else { panic!() };
+    assert!(list.all && list.json);
+    assert_eq!(list.service.as_deref(), Some("guider"));
+}
+
+#[test]
+fn an_option_of_the_list_before_another_command_is_an_error() {
+    for line in ["--all events", "--json events", "-d check", "--at 2h wait a", "guider events"] {
+        let error = parse(line).unwrap_err();
+        assert!(
+            error.contains("belongs to the list") && error.contains("\nhint: "),
+            "{line}: {error}"
+        );
+    }
+}
+
+#[test]
+fn connection_and_output_options_stand_before_and_after_a_command() {
+    for line in ["--server nats://a -v events", "events --server nats://a -v"] {
+        let cli = parse(line).unwrap();
+        assert_eq!(cli.connection.server.as_deref(), Some("nats://a"), "{line}");
+        assert!(cli.output.verbose, "{line}");
+    }
+}
+
+#[test]
+fn what_the_python_tools_take_is_taken() {
+    for line in [
+        "-a -d -v -c config/services.yaml --legend --host h --port 4222 --prefix svc",
+        "--timeout 30.0 --no-banner --no-color -l asyncio --terminate-delay 5",
+        "--launcher process guider",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+    assert_eq!(parse("--timeout 30.0").unwrap().connection.timeout, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn goals_are_verdicts_and_two_words_more() {
+    let goal = |line: &str| match parse(line)?.command {
+        Some(Command::Wait(args)) => Ok(args.goal),
+        _ => Err("no wait".to_owned()),
+    };
+    assert_eq!(goal("wait a.b"), Ok(Goal::Verdict(Verdict::Ok)));
+    assert_eq!(goal("wait a.b --for lost"), Ok(Goal::Verdict(Verdict::Lost)));
+    assert_eq!(goal("wait a.b --for up"), Ok(Goal::Up));
+    assert!(goal("wait a.b --for healthy").unwrap_err().contains("a verdict: failed, lost"));
+}
+
+#[test]
+fn help_teaches_and_lists_what_there_is() {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut pages = command.render_help().to_string();
+    for sub in command.get_subcommands_mut() {
+        pages.push_str("\n\n");
+        pages.push_str(&sub.render_help().to_string());
+    }
+    insta::assert_snapshot!(pages);
+}

@@ -1,0 +1,77 @@
+//! `tcsctl completions`, and the answers that its scripts ask for: names of commands and options
+//! from the command line's definition, names of services from the broker.
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap_complete::CompletionCandidate;
+use clap_complete::env::{CompleteEnv, Shells};
+
+use super::picture::{self, Want};
+use super::session::{Ended, Session};
+use crate::cli::{Cli, CompletionsArgs};
+use crate::exit::Exit;
+
+/// The environment variable by which a shell asks.
+const VAR: &str = "COMPLETE";
+/// A person waits for this with a finger on the key.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// More than that nobody reads.
+const MOST: usize = 500;
+
+/// Answers a shell, and ends the process, where it is a shell that asks.
+pub(super) fn answer() {
+    CompleteEnv::with_factory(super::command_line).var(VAR).bin("tcsctl").complete();
+}
+
+pub(super) fn run(session: &Session, args: &CompletionsArgs) -> Result<ExitCode, Ended> {
+    let shells = Shells::builtins();
+    let shell = shells
+        .completer(&args.shell)
+        .ok_or_else(|| Ended::new(Exit::Usage, format!("no completions for `{}`", args.shell)))?;
+    let mut script = Vec::new();
+    shell.write_registration(VAR, "tcsctl", "tcsctl", "tcsctl", &mut script)?;
+    session.screen.write(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done.into())
+}
+
+/// Names of services that begin with, or hold, what was typed so far. Silent about all trouble: a
+/// shell would print it into the line being typed.
+pub fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy().to_lowercase();
+    let (begins, holds): (Vec<_>, Vec<_>) = names()
+        .unwrap_or_default()
+        .into_iter()
+        // a name that a shell, or a terminal, would act on is not offered
+        .filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || "._-:@".contains(c)))
+        .filter(|(name, _)| name.to_lowercase().contains(&typed))
+        .partition(|(name, _)| name.to_lowercase().starts_with(&typed));
+    begins
+        .into_iter()
+        .chain(holds)
+        .take(MOST)
+        .map(|(name, verdict)| CompletionCandidate::new(name).help(Some(verdict.into())))
+        .collect()
+}
+
+fn names() -> Option<Vec<(String, &'static str)>> {
+    use clap::{CommandFactory as _, FromArgMatches as _};
+    // the words after `--` are the line being typed: its connection options count
+    let words: Vec<_> = std::env::args_os().skip_while(|arg| arg != "--").skip(1).collect();
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
+    let mut cli = Cli::from_arg_matches(&matches).ok()?;
+    cli.connection.timeout = Some(PATIENCE);
+    cli.output.verbose = false;
+    let session = Session::new(&cli, super::plain_screen());
+    let mut names = Vec::new();
+    let asked = Session::block_on(async {
+        let want = Want::default();
+        let reading = tokio::time::timeout(PATIENCE, picture::take(&session, &want));
+        let Ok(picture) = reading.await else { return Ok(Exit::NoContact.into()) };
+        names =
+            picture?.view.services.iter().map(|s| (s.id.to_string(), s.verdict.as_str())).collect();
+        Ok(Exit::Done.into())
+    });
+    asked.ok().map(|_| names)
+}

@@ -1,0 +1,69 @@
+//! `tcsctl`, `tcsctl list`: the picture, once.
+
+use std::process::ExitCode;
+
+use tcs_core::fleet::Filter;
+
+use super::picture::{self, Picture};
+use super::session::{Ended, Session};
+use crate::cli::ListArgs;
+use crate::cli::nearest::nearest;
+use crate::exit::Exit;
+use crate::output::json::Document;
+use crate::output::{detailed, legend, list};
+use crate::selection::{Selection, Wanted};
+
+pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, Ended> {
+    let screen = &session.screen;
+    if args.legend {
+        screen.print(&legend::legend())?;
+        return Ok(Exit::Done.into());
+    }
+    let filter = parse(args.service.as_deref())?;
+    let want = picture::Want { filter: filter.clone(), intervals: args.detailed, at: args.at };
+    let Picture { view, source } = picture::take(session, &want).await?;
+    let selection = Selection::new(&view, &Wanted { all: args.all, filter: filter.clone() });
+    if args.json {
+        screen.print_json(&Document::new(&view, &selection, &source), true)?;
+    } else {
+        let mut lines = if args.detailed {
+            detailed::detailed(&view, &selection, &screen.look)
+        } else {
+            list::list(&view, &selection, &screen.look)
+        };
+        // "none" is an answer only of a picture that is complete
+        if source.answered || !lines.is_empty() {
+            if !lines.is_empty() {
+                lines.push(crate::output::Line::new());
+            }
+            let filtered = !filter.is_empty();
+            lines.extend(list::footer(&view, &selection, filtered, &source, &screen.look));
+        }
+        screen.print(&lines)?;
+    }
+    source.warn(screen);
+    if !source.answered {
+        return Ok(Exit::NoContact.into());
+    }
+    if !filter.is_empty() && selection.rows.is_empty() {
+        hint(session, filter.text());
+        return Ok(Exit::No.into());
+    }
+    Ok(Exit::Done.into())
+}
+
+/// A filter as typed.
+pub(super) fn parse(typed: Option<&str>) -> Result<Filter, Ended> {
+    Filter::parse(typed.unwrap_or_default())
+        .map_err(|error| Ended::new(Exit::Usage, error.to_string()))
+}
+
+/// Nothing matched: was it meant to be a command?
+fn hint(session: &Session, typed: &str) {
+    let commands = super::command_line();
+    let names = commands.get_subcommands().map(clap::Command::get_name);
+    if let Some(name) = nearest(typed, names) {
+        let text = format!("`{typed}` was taken for a service's name; did you mean: tcsctl {name}");
+        session.screen.tell(crate::output::Word::Hint, &text);
+    }
+}

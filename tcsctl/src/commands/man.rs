@@ -1,0 +1,31 @@
+//! `tcsctl man`: a manual page, made from the same definitions as `--help`.
+
+use std::process::ExitCode;
+
+use super::session::{Ended, Session};
+use crate::cli::ManArgs;
+use crate::exit::{self, Exit};
+
+pub(super) fn run(session: &Session, args: &ManArgs) -> Result<ExitCode, Ended> {
+    let mut command = super::command_line();
+    command.build();
+    if let Some(name) = &args.command {
+        let found = command.find_subcommand(name).cloned();
+        command = found
+            .ok_or_else(|| Ended::new(Exit::Usage, format!("there is no command `{name}`")))?
+            .name(format!("tcsctl-{name}"));
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    if args.command.is_none() {
+        page.push_str(&exit_codes());
+    }
+    session.screen.write(&page)?;
+    Ok(Exit::Done.into())
+}
+
+/// The section that clap does not know of.
+fn exit_codes() -> String {
+    format!(".SH \"EXIT STATUS\"\n.nf\n{}\n.fi\n", exit::HELP.replace('-', "\\-"))
+}

@@ -1,0 +1,172 @@
+//! The picture that one-shot commands show: read within the time-out, with what it says of itself.
+
+use std::time::{Duration, Instant};
+
+use tcs_core::bus::{ClockQuality, LinkState, Reading};
+use tcs_core::clock;
+use tcs_core::fleet::{Filter, FleetView};
+use tcs_core::observer::{self, Observer, Patience, Problem};
+
+use super::session::{Ended, Session, client_name};
+use crate::cli::moment::Moment;
+use crate::exit::Exit;
+use crate::output::{Mode, Source};
+
+/// A filter that matches more is answered with assumed intervals (`truth.md` 5).
+const LEARNED: usize = 20;
+/// And for a whole fleet, where each matters.
+const LEARNED_AT_MOST: usize = 200;
+/// How long to listen where no stream is: two intervals.
+const LISTEN: Duration = Duration::from_secs(20);
+
+/// What is wanted of a picture.
+#[derive(Debug, Default)]
+pub(super) struct Want {
+    /// Whom it is for; empty: everybody.
+    pub(super) filter: Filter,
+    /// Whether intervals matter, also of everybody.
+    pub(super) intervals: bool,
+    /// A moment of the past.
+    pub(super) at: Option<Moment>,
+}
+
+/// The fleet, and where it comes from.
+pub(super) struct Picture {
+    pub(super) view: FleetView,
+    pub(super) source: Source,
+}
+
+/// Reads it. An error only where there is no connection.
+pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ended> {
+    let began = clock::monotonic();
+    let at = match want.at {
+        None => None,
+        Some(moment) => Some(session.past(moment)?),
+    };
+    let observer = observe(session).await?;
+    let connected = clock::monotonic();
+    let left = Left { until: began + session.timeout() };
+    let listen = session.connection.timeout.unwrap_or(LISTEN);
+    let patience = Patience { timeout: left.now(), listen };
+    let mut picture = match at {
+        None => observer.snapshot(patience).await,
+        Some(at) => tokio::time::timeout(left.now().max(listen), observer.at(at, patience))
+            .await
+            .map_err(|_| {
+            Ended::new(
+                Exit::NoContact,
+                format!(
+                    "the past was not read in {:.1} s\nhint: give it more time with --timeout",
+                    session.timeout().as_secs_f64()
+                ),
+            )
+        })?,
+    };
+    let mut view = picture.view(clock::monotonic());
+    let names = worth_learning(&view, want);
+    if !names.is_empty() {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        // late, it is a picture all the same
+        tokio::time::timeout(left.now(), observer.learn_intervals(&mut picture, &names)).await.ok();
+        view = picture.view(clock::monotonic());
+    }
+    let took = clock::monotonic() - began;
+    session.note(&format!(
+        "connected in {:.0} ms, read {} messages ({} kB) in {:.0} ms",
+        millis(connected - began),
+        picture.figures.messages,
+        picture.figures.bytes / 1000,
+        millis(clock::monotonic() - connected),
+    ));
+    let source = Source { took, ..source(&observer, &picture) };
+    for (kind, streams) in &source.streams {
+        session.note(&format!("{kind}: {}", streams.join(", ")));
+    }
+    Ok(Picture { view, source })
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
+}
+
+/// What is left of the time-out.
+struct Left {
+    until: Instant,
+}
+
+impl Left {
+    fn now(&self) -> Duration {
+        self.until.saturating_duration_since(clock::monotonic())
+    }
+}
+
+/// Whose last beats to read: those that are asked for and should beat.
+fn worth_learning(view: &FleetView, want: &Want) -> Vec<String> {
+    if want.filter.is_empty() && !want.intervals {
+        return Vec::new();
+    }
+    let names: Vec<String> = view
+        .services
+        .iter()
+        .filter(|service| want.filter.matches(service))
+        .filter(|service| service.phase.is_up() && service.last_heartbeat.is_some())
+        // what says its own interval has nothing to be learned
+        .filter(|service| service.interval_source != tcs_core::fleet::IntervalSource::Said)
+        .filter(|service| tcs_core::id::check_name("name", &service.id).is_ok())
+        .map(|service| service.id.to_string())
+        .collect();
+    let most = if want.intervals { LEARNED_AT_MOST } else { LEARNED };
+    if names.len() > most { Vec::new() } else { names }
+}
+
+/// Connects, within the time-out.
+pub(super) async fn observe(session: &Session) -> Result<Observer, Ended> {
+    let settings = session.settings()?;
+    let observer = Observer::connect(&settings, client_name(), session.timeout()).await?;
+    Ok(observer.with_core(session.connection.core))
+}
+
+/// What a picture says of itself.
+pub(super) fn source(observer: &Observer, picture: &observer::Picture) -> Source {
+    let bus = observer.bus();
+    let prefix = bus.subjects().prefix();
+    let problems = picture.problems(prefix);
+    let listening = |problem: &Problem| {
+        matches!(
+            problem,
+            Problem::NoStreams { listening: true, .. }
+                | Problem::NoJetStream { listening: true, .. }
+        )
+    };
+    let mut source = Source {
+        server: bus.settings().shown_servers(),
+        prefix: prefix.to_owned(),
+        connected: picture.link.is_connected(),
+        jetstream: !problems.iter().any(|p| matches!(p, Problem::NoJetStream { .. })),
+        mode: if picture.is_listening() { Mode::Core } else { Mode::Streams },
+        complete: problems.is_empty(),
+        answered: problems.iter().all(listening),
+        problems: problems.iter().map(ToString::to_string).collect(),
+        hints: problems.iter().filter_map(Problem::hint).collect(),
+        clock: match picture.clock.quality {
+            ClockQuality::Measured { .. } => "measured",
+            ClockQuality::Arrivals => "arrivals",
+            ClockQuality::Local => "local",
+        }
+        .to_owned(),
+        newest_message_at: picture.fleet.newest(),
+        at: picture.at,
+        ..Source::default()
+    };
+    if let LinkState::Connected { server, .. } = &picture.link {
+        source.server.clone_from(&server.url);
+        source.server_version = Some(server.version.clone());
+    }
+    for (kind, reading) in &picture.readings {
+        if let Reading::Streams(streams) = reading {
+            source.streams.insert(kind.to_string(), streams.keys().cloned().collect());
+        }
+    }
+    source.count(picture.fleet.tally());
+    source
+}

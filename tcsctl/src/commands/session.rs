@@ -1,0 +1,158 @@
+//! What all commands share: the options, the screen, the settings, and how they end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tcs_core::bus::settings::{Settings, SettingsError};
+use tcs_core::bus::{Bus, ConnectError};
+use tcs_core::clock;
+
+use crate::cli::moment::Moment;
+use crate::cli::{Cli, ConnectionArgs};
+use crate::exit::Exit;
+use crate::output::{Screen, Times, Word};
+use crate::settings::{self, DEFAULT_TIMEOUT};
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Whoever read our output is gone.
+    PipeClosed,
+    /// It could not be done.
+    Failed {
+        /// What the shell is told.
+        exit: Exit,
+        /// One line, and `hint: ` lines.
+        message: String,
+    },
+}
+
+impl Ended {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Failed { exit, message: message.into() }
+    }
+}
+
+/// Only standard output is written to with a bare `?`.
+impl From<std::io::Error> for Ended {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::PipeClosed;
+        }
+        Self::new(Exit::No, format!("cannot write to standard output: {error}"))
+    }
+}
+
+impl From<ConnectError> for Ended {
+    fn from(error: ConnectError) -> Self {
+        Self::new(Exit::NoContact, error.to_string())
+    }
+}
+
+impl From<SettingsError> for Ended {
+    fn from(error: SettingsError) -> Self {
+        Self::new(Exit::Usage, error.to_string())
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) connection: ConnectionArgs,
+    pub(crate) screen: Screen,
+    verbose: bool,
+    local_times: bool,
+}
+
+impl Session {
+    pub(crate) fn new(cli: &Cli, screen: Screen) -> Self {
+        Self {
+            connection: cli.connection.clone(),
+            screen,
+            verbose: cli.output.verbose,
+            local_times: cli.output.time == Times::Local,
+        }
+    }
+
+    /// The same with other connection options.
+    pub(crate) fn with_connection(&self, connection: ConnectionArgs) -> Self {
+        let Self { screen, verbose, local_times, .. } = *self;
+        Self { connection, screen, verbose, local_times }
+    }
+
+    /// Runs a command on a runtime of its own.
+    pub(crate) fn block_on(
+        command: impl Future<Output = Result<ExitCode, Ended>>,
+    ) -> Result<ExitCode, Ended> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| Ended::new(Exit::No, format!("cannot start: {error}")))?;
+        let result = runtime.block_on(command);
+        // a name being looked up must not hold the program
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        result
+    }
+
+    /// How long to wait for the broker.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.connection.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    /// A moment of the past, as typed.
+    pub(crate) fn past(&self, moment: Moment) -> Result<DateTime<Utc>, Ended> {
+        let now = clock::wall();
+        moment
+            .resolve(now, self.local_times)
+            .filter(|at| *at <= now)
+            .ok_or_else(|| Ended::new(Exit::Usage, "that time is not in the past"))
+    }
+
+    /// Settings, told about with `--verbose`.
+    pub(crate) fn settings(&self) -> Result<Settings, Ended> {
+        let settings = settings::resolve(&self.connection, &self.screen)?;
+        for (what, value, origin) in settings.decisions() {
+            self.note(&format!("{what}: {value} ({origin})"));
+        }
+        Ok(settings)
+    }
+
+    /// Connects within the time-out.
+    pub(crate) async fn connect(&self) -> Result<Bus, Ended> {
+        self.connect_with(&self.settings()?).await
+    }
+
+    pub(crate) async fn connect_with(&self, settings: &Settings) -> Result<Bus, Ended> {
+        Ok(Bus::connect(settings, client_name(), self.timeout()).await?)
+    }
+
+    /// By the way, with `--verbose`.
+    pub(crate) fn note(&self, text: &str) {
+        if self.verbose {
+            self.screen.tell(Word::Note, text);
+        }
+    }
+}
+
+/// What the server's own tools show.
+pub(crate) fn client_name() -> &'static str {
+    concat!("tcsctl ", env!("CARGO_PKG_VERSION"))
+}
+
+/// Waits for Ctrl-C, or to be told to end otherwise.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+}

@@ -1,0 +1,213 @@
+//! All that is known of a service, in many lines.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use tcs_core::fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, words};
+use tcs_core::wire::Component;
+
+use super::span::{Line, Tone};
+use super::{Look, json, list, symbols};
+use crate::selection::Selection;
+
+/// Cells before a value.
+const LABEL: usize = 14;
+/// Components shown of one service; `--json` has them all.
+const MAX_PARTS: usize = 200;
+
+/// A block of lines for each service, with a blank one between.
+pub fn detailed(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for row in &selection.rows {
+        if !lines.is_empty() {
+            lines.push(Line::new());
+        }
+        block(view, &view.services[row.service], look, &mut lines);
+    }
+    match look.width {
+        Some(width) => lines.into_iter().map(|line| line.cut(width, "…")).collect(),
+        None => lines,
+    }
+}
+
+fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<Line>) {
+    let at = |time| look.times.point_and_age(time, view.now);
+    let tone = symbols::tone(service.verdict);
+    let mut head = Line::new();
+    head.push(tone, symbols::symbol(service.verdict))
+        .push(Tone::Plain, " ")
+        .push(Tone::Strong, &service.id)
+        .push(Tone::Plain, "  ")
+        .extend(list::state(service));
+    lines.push(head);
+
+    let mut verdict = Line::new().with(tone, service.verdict.as_str());
+    if let Some(since) = service.since {
+        verdict.push(Tone::Plain, &format!(" since {}", at(since)));
+    }
+    field(lines, "verdict", verdict);
+    for (i, reason) in service.reasons.iter().enumerate() {
+        let tone = match reason {
+            Reason::Skew { .. } => Tone::Warn,
+            _ if i == 0 && service.verdict.is_fault() => tone,
+            _ => Tone::Plain,
+        };
+        let mut line = Line::new().with(tone, &reason.to_string());
+        line.push(Tone::Dim, &format!("  [{}]", reason.code()));
+        field(lines, if i == 0 { "because" } else { "" }, line);
+    }
+    text(lines, "phase", &phase(service, &at));
+    text(lines, "status", &status(service, &at));
+    text(lines, "heartbeat", &heartbeat(view, service, &at));
+    let mut process = Vec::new();
+    process.extend(service.pid.map(|pid| format!("pid {pid}")));
+    process.extend(service.host.as_ref().map(|host| format!("on {host}")));
+    if let Some(skew) = service
+        .host
+        .as_ref()
+        .and_then(|host| view.hosts.get(host)?.skew)
+        .filter(|skew| skew.num_milliseconds().abs() >= 1000)
+    {
+        let way = if skew.num_milliseconds() < 0 { "ahead" } else { "behind" };
+        process.push(format!("(clock {} {way})", words(skew.abs())));
+    }
+    text(lines, "process", &process.join(" "));
+    let mut under = service.parent.as_deref().unwrap_or_default().to_owned();
+    if !service.managed {
+        under.push_str(if under.is_empty() { "ad hoc" } else { " (ad hoc)" });
+    } else if !service.declared && !service.is_launcher {
+        under.push_str(" (not declared)");
+    }
+    text(lines, if service.managed { "launcher" } else { "parent" }, &under);
+    text(lines, "restarts", &restarts(service));
+    let components = service.record.status().map(|kept| &kept.message.details.components[..]);
+    parts(lines, components.unwrap_or_default());
+    for (i, (name, value)) in json::metrics(service).iter().enumerate() {
+        let mut line = Line::new().with(Tone::Plain, name);
+        line.push(Tone::Dim, " = ").push(Tone::Plain, &plain(value));
+        field(lines, if i == 0 { "metrics" } else { "" }, line);
+    }
+    for (i, kept) in service.record.events().iter().rev().enumerate() {
+        let message = &kept.message;
+        let mut line = Line::new().with(Tone::Dim, &look.times.stamp(kept.stamp.stored, view.now));
+        line.push(Tone::Plain, &format!("  {}", super::events::event(&message.event)));
+        if let Some(by) = &message.requested_by {
+            line.push(Tone::Dim, &format!("  by {by}"));
+        }
+        field(lines, if i == 0 { "history" } else { "" }, line);
+    }
+}
+
+fn field(lines: &mut Vec<Line>, label: &str, value: Line) {
+    if value.is_empty() {
+        return;
+    }
+    let mut line = Line::new().with(Tone::Dim, &format!("    {label}"));
+    line.pad_to(LABEL + 2).extend(value);
+    lines.push(line);
+}
+
+fn text(lines: &mut Vec<Line>, label: &str, value: &str) {
+    field(lines, label, Line::new().with(Tone::Plain, value));
+}
+
+fn phase(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String) -> String {
+    match service.started_at {
+        Some(started) => format!("{}, started {}", service.phase, at(started)),
+        None => service.phase.to_string(),
+    }
+}
+
+fn status(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String) -> String {
+    let Some(kept) = service.record.status() else {
+        return service.status.map_or_else(
+            || "none held".to_owned(),
+            |status| format!("{status}, from its heartbeat; no status message held"),
+        );
+    };
+    let message = &kept.message;
+    let mut text = message.raw_status.clone().unwrap_or_else(|| message.status.to_string());
+    if let Some(words) = &message.message {
+        text.push_str(": ");
+        text.push_str(words);
+    }
+    let _ = write!(text, ", said {}", at(kept.stamp.stored));
+    if message.by_launcher() {
+        text.push_str(" by its launcher");
+    }
+    if service.status.is_none() {
+        text.push_str("; not of the present run");
+    }
+    text
+}
+
+fn heartbeat(
+    view: &FleetView,
+    service: &ServiceView,
+    at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String,
+) -> String {
+    let source = match service.interval_source {
+        IntervalSource::Said => "as it says",
+        IntervalSource::Learned => "learned",
+        IntervalSource::Assumed => "assumed",
+    };
+    let every = format!("every {} ({source})", words(service.interval));
+    match (service.liveness, service.heartbeat_age(view.now), service.last_heartbeat) {
+        (Liveness::None, _, _) | (_, None, _) | (_, _, None) => {
+            let held = service.record.last_beat().map(|beat| at(beat.stamp.stored));
+            match held {
+                Some(when) => format!("none of the present run; the last one {when}"),
+                None => "none held".to_owned(),
+            }
+        }
+        (liveness, Some(_), Some(last)) => format!("{liveness}, last {}, {every}", at(last)),
+    }
+}
+
+fn restarts(service: &ServiceView) -> String {
+    let mut parts = Vec::new();
+    if service.restarts > 0 {
+        parts.push(format!("{} lately", service.restarts));
+    }
+    if let Some(attempt) = service.attempt {
+        parts.push(format!("attempt {attempt}"));
+    }
+    if let Some(policy) = &service.restart_policy {
+        parts.push(format!("policy {policy}"));
+    }
+    parts.join(", ")
+}
+
+/// Submonitors, as a small tree.
+fn parts(lines: &mut Vec<Line>, components: &[Component]) {
+    let mut first = true;
+    let mut stack: Vec<(&Component, usize)> = components.iter().rev().map(|c| (c, 0)).collect();
+    let mut shown = 0;
+    while let Some((component, depth)) = stack.pop() {
+        if shown == MAX_PARTS {
+            text(lines, "", &format!("… and {} more (--json has them)", stack.len() + 1));
+            return;
+        }
+        shown += 1;
+        let mut line = Line::new().with(Tone::Plain, &"  ".repeat(depth));
+        line.push(Tone::Plain, &component.name)
+            .push(Tone::Plain, "  ")
+            .push(symbols::status_tone(component.status), component.status.as_str());
+        if let Some(message) = &component.message {
+            line.push(Tone::Plain, &format!("  {message}"));
+        }
+        for (name, value) in &component.details.metrics {
+            line.push(Tone::Dim, &format!("  {name} = {}", plain(value)));
+        }
+        field(lines, if first { "components" } else { "" }, line);
+        first = false;
+        stack.extend(component.details.components.iter().rev().map(|c| (c, depth + 1)));
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

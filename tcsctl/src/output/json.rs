@@ -1,0 +1,234 @@
+//! The picture for scripts: `tcsctl.fleet.v1`, described by `tcsctl/schema/fleet.v1.json`. A later
+//! change only adds.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict};
+use tcs_core::wire::{Component, Limit, Status};
+
+use super::source::Source;
+use crate::selection::Selection;
+
+/// The JSON Schema of [`Document`].
+pub const SCHEMA: &str = include_str!("../../schema/fleet.v1.json");
+
+/// The whole document.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    schema: &'static str,
+    /// The moment of the picture, by the broker's clock.
+    taken_at: DateTime<Utc>,
+    source: &'a Source,
+    counts: Counts,
+    hosts: BTreeMap<&'a str, Host>,
+    services: Vec<Service<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Counts {
+    /// All that is known.
+    known: usize,
+    /// Those in `services`.
+    shown: usize,
+    /// Of those shown, by verdict; all verdicts are there.
+    #[serde(flatten)]
+    verdicts: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Host {
+    services: usize,
+    skew_s: Option<f64>,
+    silent: bool,
+}
+
+/// One service.
+#[derive(Debug, Serialize)]
+pub struct Service<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    variant: &'a str,
+    verdict: &'static str,
+    since: Option<DateTime<Utc>>,
+    reasons: Vec<&'static str>,
+    evidence: Vec<String>,
+    headline: String,
+    phase: &'static str,
+    liveness: &'static str,
+    status: Option<Status>,
+    message: Option<&'a str>,
+    parent: Option<&'a str>,
+    launcher: Option<&'a str>,
+    is_launcher: bool,
+    managed: bool,
+    declared: bool,
+    host: Option<&'a str>,
+    pid: Option<u32>,
+    started_at: Option<DateTime<Utc>>,
+    uptime_s: Option<f64>,
+    last_heartbeat_at: Option<DateTime<Utc>>,
+    heartbeat_age_s: Option<f64>,
+    heartbeat_interval_s: f64,
+    heartbeat_interval_source: &'static str,
+    last_heard_at: Option<DateTime<Utc>>,
+    restarts: u32,
+    restart_attempt: Option<u32>,
+    restart_limit: Option<u32>,
+    restart_policy: Option<&'a str>,
+    worst_below: Option<&'static str>,
+    children: Vec<&'a str>,
+    components: Vec<Part<'a>>,
+    metrics: Map<String, Value>,
+}
+
+/// A submonitor, as the service reports it.
+#[derive(Debug, Serialize)]
+struct Part<'a> {
+    name: &'a str,
+    status: Status,
+    own_status: Option<Status>,
+    at: Option<DateTime<Utc>>,
+    message: Option<&'a str>,
+    components: Vec<Part<'a>>,
+    metrics: &'a Map<String, Value>,
+}
+
+impl<'a> Document<'a> {
+    /// Of what was selected from `view`.
+    pub fn new(view: &'a FleetView, selection: &Selection, source: &'a Source) -> Self {
+        let counts = selection.counts(view);
+        Self {
+            schema: "tcsctl.fleet.v1",
+            taken_at: view.now,
+            source,
+            counts: Counts {
+                known: view.services.len(),
+                shown: selection.rows.len(),
+                verdicts: Verdict::ALL
+                    .into_iter()
+                    .map(|verdict| (verdict.as_str(), counts.of(verdict)))
+                    .collect(),
+            },
+            hosts: view
+                .hosts
+                .iter()
+                .map(|(name, host)| {
+                    let host = Host {
+                        services: host.services,
+                        skew_s: host.skew.map(to_seconds),
+                        silent: host.silent,
+                    };
+                    (&**name, host)
+                })
+                .collect(),
+            services: selection
+                .rows
+                .iter()
+                .map(|row| Service::new(view, &view.services[row.service]))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Service<'a> {
+    /// One service of `view`.
+    pub fn new(view: &'a FleetView, service: &'a ServiceView) -> Self {
+        let status = service.record.status();
+        let details = status.map(|kept| &kept.message.details);
+        Self {
+            id: &service.id,
+            kind: service.service_type(),
+            variant: service.variant(),
+            verdict: service.verdict.as_str(),
+            since: service.since,
+            reasons: service.reasons.iter().map(tcs_core::fleet::Reason::code).collect(),
+            evidence: service.reasons.iter().map(ToString::to_string).collect(),
+            headline: service.headline(),
+            phase: service.phase.as_str(),
+            liveness: service.liveness.as_str(),
+            status: service.status,
+            message: service.message.as_deref(),
+            parent: service.parent.as_deref(),
+            launcher: launcher(view, service),
+            is_launcher: service.is_launcher,
+            managed: service.managed,
+            declared: service.declared,
+            host: service.host.as_deref(),
+            pid: service.pid,
+            started_at: service.started_at,
+            uptime_s: service.uptime(view.now).map(to_seconds),
+            last_heartbeat_at: service.last_heartbeat,
+            heartbeat_age_s: service.heartbeat_age(view.now).map(to_seconds),
+            heartbeat_interval_s: to_seconds(service.interval),
+            heartbeat_interval_source: match service.interval_source {
+                IntervalSource::Said => "said",
+                IntervalSource::Learned => "learned",
+                IntervalSource::Assumed => "assumed",
+            },
+            last_heard_at: service.last_heard,
+            restarts: service.restarts,
+            restart_attempt: service.attempt.map(|attempt| attempt.number),
+            restart_limit: service.attempt.and_then(|attempt| match attempt.limit {
+                Some(Limit::Times(limit)) => Some(limit),
+                Some(Limit::Unlimited) | None => None,
+            }),
+            restart_policy: service.restart_policy.as_deref(),
+            worst_below: service.worst_below.map(Verdict::as_str),
+            children: service.children.iter().map(|i| &*view.services[*i].id).collect(),
+            components: details
+                .map(|d| d.components.iter().map(Part::new).collect())
+                .unwrap_or_default(),
+            metrics: metrics(service),
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    fn new(component: &'a Component) -> Self {
+        Self {
+            name: &component.name,
+            status: component.status,
+            own_status: component.details.own_status,
+            at: component.timestamp.map(tcs_core::wire::Timestamp::time),
+            message: component.message.as_deref(),
+            components: component.details.components.iter().map(Part::new).collect(),
+            metrics: &component.details.metrics,
+        }
+    }
+}
+
+/// Those of the newest status, and over them those of the newest heartbeat, which is younger.
+pub(super) fn metrics(service: &ServiceView) -> Map<String, Value> {
+    let mut metrics = service
+        .record
+        .status()
+        .map(|kept| kept.message.details.metrics.clone())
+        .unwrap_or_default();
+    if let Some(light) = service.record.last_beat().and_then(|beat| beat.metrics.as_deref()) {
+        metrics.extend(light.clone());
+    }
+    metrics
+}
+
+/// The nearest launcher above it.
+fn launcher<'a>(view: &'a FleetView, service: &'a ServiceView) -> Option<&'a str> {
+    let mut above = service.parent.as_deref();
+    // a cycle in what the network says must not hold us
+    for _ in 0..64 {
+        let name = above?;
+        match view.get(name) {
+            Some(parent) if !parent.is_launcher => above = parent.parent.as_deref(),
+            Some(_) => return Some(name),
+            None => return service.managed.then_some(name),
+        }
+    }
+    None
+}
+
+fn to_seconds(span: TimeDelta) -> f64 {
+    span.num_milliseconds() as f64 / 1000.0
+}

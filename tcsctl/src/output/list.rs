@@ -1,0 +1,227 @@
+//! The list: one line a service, in a tree, with columns that line up.
+
+use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, words};
+
+use super::source::Source;
+use super::span::{Line, Tone};
+use super::table::{Column, lay_out};
+use super::{Look, symbols, text};
+use crate::selection::{Row, Selection};
+
+/// Deeper levels are drawn at this one's indentation.
+const MAX_INDENT: usize = 12;
+
+const COLUMNS: [Column; 5] = [
+    Column { dispensable: 0 }, // name
+    Column { dispensable: 0 }, // verdict and heart
+    Column { dispensable: 1 }, // uptime
+    Column { dispensable: 3 }, // pid
+    Column { dispensable: 2 }, // host
+];
+
+/// The tree of what was selected.
+pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
+    let indents = indents(&selection.rows);
+    let name = |i: usize, room: usize| {
+        let service = &view.services[selection.rows[i].service];
+        let mut line = Line::new();
+        line.push(Tone::Dim, &indents[i]);
+        line.push(symbols::tone(service.verdict), symbols::symbol(service.verdict));
+        line.push(Tone::Plain, " ");
+        let left = room.saturating_sub(line.width());
+        let id = text::cut_middle(&text::shown(&service.id), left, "…");
+        line.push(if service.verdict.is_fault() { Tone::Strong } else { Tone::Plain }, &id);
+        line
+    };
+    let rows = selection
+        .rows
+        .iter()
+        .enumerate()
+        .map(|(i, row)| {
+            let service = &view.services[row.service];
+            vec![
+                name(i, usize::MAX),
+                state(service),
+                uptime(service, view),
+                Line::new().with(
+                    Tone::Dim,
+                    &service
+                        .pid
+                        .filter(|_| service.phase.is_up())
+                        .map_or_else(String::new, |pid| format!("pid {pid}")),
+                ),
+                Line::new().with(
+                    Tone::Dim,
+                    &service.short_host().map_or_else(String::new, |host| format!("@{host}")),
+                ),
+                headline(view, service),
+            ]
+        })
+        .collect();
+    lay_out(rows, &COLUMNS, look.width, "…", name)
+}
+
+/// `├─ ` and the like before each row.
+fn indents(rows: &[Row]) -> Vec<String> {
+    let mut open: Vec<bool> = Vec::new(); // for each level: whether more come below
+    rows.iter()
+        .map(|row| {
+            if row.depth == 0 {
+                open.clear();
+                return String::new();
+            }
+            open.truncate(row.depth - 1);
+            let mut indent = String::from("  ");
+            for more in open.iter().take(MAX_INDENT) {
+                indent.push_str(if *more { "│  " } else { "   " });
+            }
+            indent.push_str(if row.last { "└─ " } else { "├─ " });
+            open.push(!row.last);
+            indent
+        })
+        .collect()
+}
+
+/// The verdict in a word (a running service's own word), the heart, and how often it came back.
+pub(super) fn state(service: &ServiceView) -> Line {
+    let tone = symbols::tone(service.verdict);
+    let word = match (service.verdict, service.status) {
+        (Verdict::Ok, Some(status)) => status.as_str(),
+        (verdict, _) => verdict.as_str(),
+    };
+    let mut line = Line::new().with(tone, word);
+    if let Some(attempt) = service.attempt.filter(|_| service.verdict == Verdict::Restarting) {
+        line.push(tone, &format!(" {attempt}"));
+    }
+    if service.phase.is_up() {
+        let (heart, tone) = symbols::heart(service.liveness);
+        if !heart.is_empty() {
+            line.push(Tone::Plain, " ").push(tone, heart);
+        }
+    }
+    if service.restarts > 0 && service.verdict != Verdict::Restarting {
+        line.push(Tone::Plain, " ").push(Tone::Moving, &format!("↻{}", service.restarts));
+    }
+    line
+}
+
+fn uptime(service: &ServiceView, view: &FleetView) -> Line {
+    match service.uptime(view.now) {
+        Some(up) => Line::new().with(Tone::Plain, &format!("up {}", words(up))),
+        None => Line::new(),
+    }
+}
+
+/// What is wrong below it, then what is to be said of itself.
+fn headline(view: &FleetView, service: &ServiceView) -> Line {
+    let mut line = Line::new();
+    if let Some((verdict, count)) = worst_below(view, service) {
+        line.push(
+            symbols::tone(verdict),
+            &format!("{} {count} {verdict} below", symbols::symbol(verdict)),
+        );
+    }
+    let own = service.headline();
+    if !own.is_empty() {
+        if !line.is_empty() {
+            line.push(Tone::Dim, " · ");
+        }
+        let tone = match service.verdict {
+            Verdict::Stopped => Tone::Dim,
+            _ => Tone::Plain,
+        };
+        line.push(tone, &own);
+    }
+    line
+}
+
+/// The worst fault below a service, where it is worse than its own verdict, and how many have it.
+fn worst_below(view: &FleetView, service: &ServiceView) -> Option<(Verdict, usize)> {
+    let worst = service.worst_below.filter(|w| w.is_fault() && *w < service.verdict)?;
+    let mut count = 0;
+    let mut stack = service.children.clone();
+    while let Some(i) = stack.pop() {
+        let child = &view.services[i];
+        count += usize::from(child.verdict == worst);
+        // where nothing below is that bad there is nothing to count
+        if child.worst_below.is_some_and(|below| below <= worst) {
+            stack.extend(&child.children);
+        }
+    }
+    Some((worst, count))
+}
+
+/// The last lines: how many of what, what is hidden, how fresh, from where.
+pub fn footer(
+    view: &FleetView,
+    selection: &Selection,
+    filtered: bool,
+    source: &Source,
+    look: &Look,
+) -> Vec<Line> {
+    let counts = selection.counts(view);
+    let mut shown = Line::new();
+    for (verdict, n) in counts.present() {
+        comma(&mut shown);
+        shown.push(symbols::tone(verdict), &format!("{n} {}", count_word(verdict)));
+    }
+    if counts.total() == 0 {
+        shown.push(Tone::Plain, if filtered { "none match" } else { "none running" });
+    }
+    if filtered {
+        shown.push(Tone::Dim, &format!(" of {} known", view.services.len()));
+    }
+    let left_out = hidden(selection.hidden);
+    flow(
+        [
+            (", ", shown),
+            (", ", Line::new().with(Tone::Dim, &left_out)),
+            ("   ", Line::new().with(Tone::Dim, &source.line(view, look))),
+        ],
+        look.width,
+    )
+}
+
+/// Puts parts, each behind its separator, on as few lines as have room for them.
+fn flow<const N: usize>(parts: [(&str, Line); N], width: Option<usize>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (separator, part) in parts {
+        match lines.last_mut() {
+            _ if part.is_empty() => {}
+            Some(line)
+                if width.is_none_or(|w| line.width() + separator.len() + part.width() <= w) =>
+            {
+                line.push(Tone::Dim, separator).extend(part);
+            }
+            _ => lines.push(match width {
+                Some(width) => part.cut(width, "…"),
+                None => part,
+            }),
+        }
+    }
+    lines
+}
+
+fn comma(line: &mut Line) {
+    if !line.is_empty() {
+        line.push(Tone::Dim, ", ");
+    }
+}
+
+/// `3 stopped hidden (--all)`
+fn hidden(counts: Counts) -> String {
+    if counts.total() == 0 {
+        return String::new();
+    }
+    let parts: Vec<_> =
+        counts.present().map(|(verdict, n)| format!("{n} {}", count_word(verdict))).collect();
+    format!("{} hidden (--all)", parts.join(" and "))
+}
+
+/// A verdict's word where things are counted.
+const fn count_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "running",
+        other => other.as_str(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Where lines go: standard output and standard error, each rendered for what it is.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+use super::span::{Line, Tone};
+use super::time::Times;
+use super::{Look, text};
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always, also into a pipe
+    Always,
+    /// Never
+    Never,
+}
+
+/// Standard output and standard error, and how things are to look there.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// For what makes lines.
+    pub look: Look,
+    out_color: bool,
+    err_color: bool,
+    ascii: bool,
+}
+
+impl Screen {
+    /// As this process's terminal, environment and options want it.
+    pub fn new(color: Color, ascii: bool, times: Times) -> Self {
+        let var = |name: &str| std::env::var(name).ok();
+        let out = io::stdout().is_terminal();
+        let err = io::stderr().is_terminal();
+        let wanted = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal
+                    && var("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && var("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        let width = out
+            .then(|| terminal_size::terminal_size_of(io::stdout()))
+            .flatten()
+            .map(|(width, _)| usize::from(width.0))
+            .filter(|width| *width > 0);
+        Self {
+            look: Look { width, times },
+            out_color: wanted(out),
+            err_color: wanted(err),
+            // into a pipe goes what was said, whatever the locale
+            ascii: ascii || out && !text::utf8_locale(var),
+        }
+    }
+
+    /// Prints lines.
+    pub fn print<'a>(&self, lines: impl IntoIterator<Item = &'a Line>) -> io::Result<()> {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line.render(self.out_color, self.ascii));
+            text.push('\n');
+        }
+        self.write(&text)
+    }
+
+    /// Prints a JSON value, on many lines or on one, in which nothing acts on a terminal.
+    pub fn print_json(&self, value: &impl serde::Serialize, pretty: bool) -> io::Result<()> {
+        let json = if pretty {
+            serde_json::to_string_pretty(value)?
+        } else {
+            serde_json::to_string(value)?
+        };
+        self.write(&format!("{}\n", text::harmless_json(&json)))
+    }
+
+    /// Prints our own text as it is: a manual page, a completion script.
+    pub fn write(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Standard output itself, for data.
+    pub fn sink(&self) -> Box<dyn Write> {
+        Box::new(io::stdout())
+    }
+
+    /// Says something on standard error: `error: ...`, with what follows on lines of their own.
+    pub fn tell(&self, word: Word, message: &str) {
+        let mut text = String::new();
+        for line in telling(word, message) {
+            text.push_str(&line.render(self.err_color, self.ascii));
+            text.push('\n');
+        }
+        // nobody there to read it is nothing that we could tell anybody
+        io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
+/// What a line on standard error begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It did not work.
+    Error,
+    /// It worked, and something is doubtful.
+    Warning,
+    /// What to do about it.
+    Hint,
+    /// By the way, for `--verbose`.
+    Note,
+}
+
+/// `message` may hold more lines, of which those that begin with `hint: ` are hints.
+fn telling(word: Word, message: &str) -> Vec<Line> {
+    let mut word = word;
+    message
+        .lines()
+        .enumerate()
+        .map(|(i, text)| {
+            let (this, text) = match text.strip_prefix("hint: ") {
+                Some(text) => (Word::Hint, text),
+                None => (word, text),
+            };
+            if i == 0 {
+                word = this;
+            }
+            let (label, tone) = match this {
+                Word::Error => ("error: ", Tone::Bad),
+                Word::Warning => ("warning: ", Tone::Warn),
+                Word::Hint => ("hint: ", Tone::Moving),
+                Word::Note => ("", Tone::Dim),
+            };
+            let body = if this == Word::Note { Tone::Dim } else { Tone::Plain };
+            Line::new().with(tone, label).with(body, text)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_and_its_hint_are_two_lines_and_nothing_else_acts() {
+        let lines =
+            telling(Word::Error, "cannot connect to nats://\x1b[2Ja: refused\nhint: is it up?");
+        let marked: Vec<_> = lines.iter().map(Line::marked).collect();
+        assert_eq!(
+            marked,
+            [
+                "<bad|error: >cannot connect to nats://\\u{1b}[2Ja: refused",
+                "<moving|hint: >is it up?"
+            ]
+        );
+    }
+}

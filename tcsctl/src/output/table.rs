@@ -1,0 +1,92 @@
+//! Rows of cells, in columns that line up, inside the terminal's width.
+
+use super::span::Line;
+
+/// Blank cells between two columns.
+const GAP: usize = 2;
+/// What the last column gets at least, where it has that much to say, before others are left out
+/// for it: a quarter of the line.
+fn room_for_last(width: usize) -> usize {
+    (width / 4).max(20)
+}
+
+/// A column other than the last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    /// Which goes first when there is no room: the highest. `0` never goes.
+    pub(super) dispensable: u8,
+}
+
+/// Lays the rows out. Each has one cell for each of `columns`, and one more, the last, which is cut
+/// at `width`; `width` `None` cuts nothing. The first column is cut by `shorten` down to two fifths
+/// of the width, before anything but the most dispensable column is left out.
+pub(super) fn lay_out(
+    mut rows: Vec<Vec<Line>>,
+    columns: &[Column],
+    width: Option<usize>,
+    ellipsis: &str,
+    shorten: impl Fn(usize, usize) -> Line,
+) -> Vec<Line> {
+    let mut widths: Vec<usize> = (0..columns.len())
+        .map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0))
+        .collect();
+    if let Some(width) = width {
+        let last = rows.iter().map(|row| row[columns.len()].width()).max().unwrap_or(0);
+        let wanted = last.min(room_for_last(width));
+        let mut order: Vec<usize> =
+            (1..columns.len()).filter(|i| columns[*i].dispensable > 0).collect();
+        order.sort_by_key(|i| columns[*i].dispensable);
+        let over = |widths: &[usize]| (used(widths) + wanted).saturating_sub(width);
+        let mut first = true;
+        while over(&widths) > 0 {
+            if !first {
+                let narrowest = width * 2 / 5;
+                let cut = over(&widths).min(widths[0].saturating_sub(narrowest));
+                widths[0] -= cut;
+                if over(&widths) == 0 {
+                    break;
+                }
+            }
+            first = false;
+            match order.pop() {
+                Some(i) => widths[i] = 0,
+                None => break,
+            }
+        }
+        for (i, row) in rows.iter_mut().enumerate() {
+            if row[0].width() > widths[0] {
+                row[0] = shorten(i, widths[0]);
+            }
+        }
+    }
+    rows.into_iter()
+        .map(|row| {
+            let mut line = Line::new();
+            let mut end = 0;
+            for (i, cell) in row.into_iter().enumerate() {
+                match widths.get(i) {
+                    Some(0) => {}
+                    Some(wide) => {
+                        line.pad_to(end);
+                        end += wide + GAP;
+                        line.extend(cell);
+                    }
+                    None if cell.is_empty() => {}
+                    None => {
+                        line.pad_to(end);
+                        line.extend(cell);
+                    }
+                }
+            }
+            match width {
+                Some(width) => line.cut(width, ellipsis),
+                None => line,
+            }
+        })
+        .collect()
+}
+
+/// Where the last column begins.
+fn used(widths: &[usize]) -> usize {
+    widths.iter().filter(|wide| **wide > 0).map(|wide| wide + GAP).sum()
+}

@@ -1,0 +1,294 @@
+//! Golden files of what is printed, with colours as marked runs: `<bad|× tic_bridge.zb08>`.
+
+mod site;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tcs_core::fleet::{Filter, FleetView};
+
+use super::*;
+use crate::selection::{Selection, Wanted};
+use site::{Site, hostile, night};
+
+fn look(width: Option<usize>) -> Look {
+    Look { width, times: Times::Utc }
+}
+
+fn source() -> Source {
+    Source {
+        server: "nats://nats.oca.lan:4222".into(),
+        prefix: "svc".into(),
+        connected: true,
+        jetstream: true,
+        complete: true,
+        answered: true,
+        clock: "measured".into(),
+        messages: 42,
+        took: Duration::from_millis(23),
+        ..Source::default()
+    }
+}
+
+fn marked(lines: &[Line]) -> String {
+    lines.iter().map(Line::marked).collect::<Vec<_>>().join("\n")
+}
+
+fn printed(view: &FleetView, wanted: &Wanted, width: Option<usize>) -> String {
+    let selection = Selection::new(view, wanted);
+    let mut lines = list::list(view, &selection, &look(width));
+    lines.push(Line::new());
+    let filtered = !wanted.filter.is_empty();
+    lines.extend(list::footer(view, &selection, filtered, &source(), &look(width)));
+    if let Some(width) = width {
+        for line in &lines {
+            assert!(line.width() <= width, "{} cells: {}", line.width(), line.plain());
+        }
+    }
+    marked(&lines)
+}
+
+fn default() -> Wanted {
+    Wanted::default()
+}
+
+fn all() -> Wanted {
+    Wanted { all: true, ..Wanted::default() }
+}
+
+#[test]
+fn list_80() {
+    insta::assert_snapshot!(printed(&night().view(), &default(), Some(80)));
+}
+
+#[test]
+fn list_120() {
+    insta::assert_snapshot!(printed(&night().view(), &default(), Some(120)));
+}
+
+#[test]
+fn list_200() {
+    insta::assert_snapshot!(printed(&night().view(), &default(), Some(200)));
+}
+
+#[test]
+fn list_piped_with_all() {
+    insta::assert_snapshot!(printed(&night().view(), &all(), None));
+}
+
+#[test]
+fn list_filtered_looks_through_everything() {
+    let wanted = Wanted { all: false, filter: Filter::parse("focus").unwrap() };
+    insta::assert_snapshot!(printed(&night().view(), &wanted, Some(120)));
+    let wanted = Wanted { all: false, filter: Filter::parse("nobody").unwrap() };
+    insta::assert_snapshot!(printed(&night().view(), &wanted, Some(120)));
+}
+
+#[test]
+fn list_ascii() {
+    let view = night().view();
+    let selection = Selection::new(&view, &all());
+    let lines = list::list(&view, &selection, &look(Some(120)));
+    let text: Vec<_> = lines.iter().map(|line| line.render(false, true)).collect();
+    assert!(text.iter().all(|line| line.is_ascii()), "{text:#?}");
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn detailed_of_a_running_and_of_a_broken_service() {
+    let view = night().view();
+    let wanted = Wanted { all: true, filter: Filter::parse("/guider|tic_bridge/").unwrap() };
+    let lines = detailed::detailed(&view, &Selection::new(&view, &wanted), &look(Some(120)));
+    insta::assert_snapshot!(marked(&lines));
+}
+
+#[test]
+fn the_legend_names_every_verdict() {
+    let text = marked(&legend::legend());
+    for verdict in tcs_core::fleet::Verdict::ALL {
+        assert!(text.contains(verdict.as_str()), "{verdict}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_empty_site() {
+    insta::assert_snapshot!(printed(&Site::default().view(), &default(), Some(80)), @"
+    
+    none running<dim|   read in 0.02 s from nats://nats.oca.lan:4222>
+    ");
+}
+
+/// Escapes, line ends, marks of direction, wide and combining characters, and 1 MB in names,
+/// messages and metrics: nothing acts, and the columns hold.
+#[test]
+fn what_the_network_says_is_data() {
+    let view = hostile().view();
+    let selection = Selection::new(&view, &all());
+    for width in [Some(40), Some(80), Some(120), None] {
+        let mut lines = list::list(&view, &selection, &look(width));
+        lines.extend(detailed::detailed(&view, &selection, &look(width)));
+        for line in &lines {
+            for text in [line.plain(), line.render(false, false), line.render(false, true)] {
+                assert!(!text.contains(text::is_hidden), "{text:?}");
+            }
+            let colored = line.render(true, false);
+            let bare = colored.replace("\x1b[", "");
+            assert!(!bare.contains(text::is_hidden), "{bare:?}");
+            if let Some(width) = width {
+                assert!(line.width() <= width, "{} over {width}", line.width());
+            }
+        }
+    }
+    insta::assert_snapshot!(printed(&view, &all(), Some(100)));
+    let source = source();
+    let document = json::Document::new(&view, &selection, &source);
+    let text = serde_json::to_string_pretty(&document).unwrap();
+    let harmless = text::harmless_json(&text);
+    assert!(!harmless.contains(|c| text::is_hidden(c) && c != '\n'));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&harmless).unwrap(),
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    );
+}
+
+#[test]
+fn json_keeps_to_its_schema() {
+    let schema: serde_json::Value = serde_json::from_str(json::SCHEMA).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    for site in [night(), hostile(), Site::default()] {
+        let view = site.view();
+        let source = source();
+        let document = json::Document::new(&view, &Selection::new(&view, &all()), &source);
+        let value = serde_json::to_value(&document).unwrap();
+        let errors: Vec<_> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        // a field that the schema does not know is not documented
+        known(&schema, &schema, &value, "");
+    }
+}
+
+/// Every key of `value` is one of its schema's.
+fn known(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    value: &serde_json::Value,
+    at: &str,
+) {
+    let schema = match schema["$ref"].as_str() {
+        Some(path) => root.pointer(path.trim_start_matches('#')).unwrap(),
+        None => schema,
+    };
+    match value {
+        serde_json::Value::Object(map) => {
+            let Some(properties) = schema["properties"].as_object() else { return };
+            for (key, value) in map {
+                let part = properties
+                    .get(key)
+                    .unwrap_or_else(|| panic!("{at}/{key} is not in the schema"));
+                known(root, part, value, &format!("{at}/{key}"));
+            }
+        }
+        serde_json::Value::Array(list) => {
+            for value in list {
+                known(root, &schema["items"], value, &format!("{at}[]"));
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn json_of_a_night() {
+    let view = night().view();
+    let wanted = Wanted { all: false, filter: Filter::parse("guider").unwrap() };
+    let source = source();
+    let document = json::Document::new(&view, &Selection::new(&view, &wanted), &source);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
+}
+
+#[test]
+fn check_lines() {
+    let view = night().view();
+    let services: Vec<_> = view.services.iter().collect();
+    let line = check::line(crate::exit::Check::Critical, &view, &services, &source());
+    insta::assert_snapshot!(line.marked());
+    let one: Vec<_> = view.get("guider.jk15").into_iter().collect();
+    let line = check::line(crate::exit::Check::Ok, &view, &one, &source());
+    insta::assert_snapshot!(line.marked());
+    insta::assert_snapshot!(
+        check::unknown("cannot connect to nats://a:4222: connection refused\nhint: x").marked(),
+        @"<strong|TCS UNKNOWN> - cannot connect to nats://a:4222: connection refused"
+    );
+}
+
+#[test]
+fn a_deep_tree_neither_overflows_nor_hides_anybody() {
+    let mut site = Site::default();
+    for i in 0..5_000 {
+        let parent = format!("deep.n{:05}", i + 1);
+        site.says(&format!("deep.n{i:05}"), "ok", "x", Some(&parent), 5);
+    }
+    let view = site.view();
+    let selection = Selection::new(&view, &all());
+    assert_eq!(selection.rows.len(), 5_000);
+    let lines = list::list(&view, &selection, &look(Some(120)));
+    assert!(lines.iter().all(|line| line.width() <= 120));
+}
+
+#[test]
+fn events_in_columns() {
+    use tcs_core::wire::{Crashed, Event, Status};
+    let at = |second: i64| DateTime::<Utc>::from_timestamp(1_795_400_000 + second, 0).unwrap();
+    let happening = |at, id: &str, what| crate::timeline::Happening { at, id: id.to_owned(), what };
+    let happenings = [
+        happening(
+            at(0),
+            "guider.jk15",
+            crate::timeline::What::Event {
+                event: Event::Start { hostname: Some("srv01".into()), pid: Some(7480) },
+                parent: Some("launcher.Kx1xDO.srv01-process-launcher".into()),
+                requested_by: Some("tcsctl:ada@ops:77".into()),
+                lasted: None,
+            },
+        ),
+        happening(
+            at(60),
+            "guider.jk15",
+            crate::timeline::What::Status {
+                from: Some(Status::Ok),
+                to: Status::Error,
+                message: Some("lost the star\nat last".into()),
+                lasted: Some(chrono::TimeDelta::seconds(59)),
+            },
+        ),
+        happening(
+            at(61),
+            "a.service.with.quite.a.long.name.that.is.cut.main",
+            crate::timeline::What::Event {
+                event: Event::Crashed(Crashed {
+                    exit_code: Some(-11),
+                    will_restart: true,
+                    ..Crashed::default()
+                }),
+                parent: None,
+                requested_by: None,
+                lasted: Some(chrono::TimeDelta::seconds(3_700)),
+            },
+        ),
+    ];
+    let mut text = String::new();
+    for width in [Some(80), Some(120), None] {
+        let look = look(width);
+        let names = events::name_width(&happenings, &look);
+        for happening in &happenings {
+            let line = events::line(happening, names, at(100), &look);
+            assert!(width.is_none_or(|width| line.width() <= width));
+            text.push_str(&line.marked());
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text);
+}

@@ -1,0 +1,211 @@
+//! Text from the network made harmless, measured and cut.
+//!
+//! A name, a message or a metric may hold anything. Control characters (so every escape sequence),
+//! line ends, marks that turn the direction of writing, and characters that take no room and show
+//! nothing are written as text: `\n`, `\u{1b}`.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthChar;
+
+/// Characters that would act on a terminal, or deceive the reader, rather than show.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}'              // C0, DEL, C1: every escape sequence begins so
+        | '\u{61c}' | '\u{200b}'..='\u{200f}'          // Arabic mark, zero widths, left-right marks
+        | '\u{2028}'..='\u{202e}'                      // line and paragraph ends, embeddings, overrides
+        | '\u{2060}'..='\u{206f}' | '\u{feff}'         // joiners, isolates, byte order mark
+        | '\u{ad}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}') // tags
+}
+
+/// The presentation selectors: terminals disagree whether they make the sign before them wider.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// `text` as it may be printed.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| is_hidden(c) || is_selector(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_selector(c) => {}
+            c if is_hidden(c) => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// JSON text in which nothing acts on a terminal either. Such characters stand only inside of
+/// strings there, so that an escape means the same.
+pub fn harmless_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(|c| is_hidden(c) && c != '\n') {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_hidden(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Cells that `text` takes on a terminal.
+pub fn width(text: &str) -> usize {
+    // the sum over characters, because that is what `head` and `tail` cut by, and what terminals do
+    if text.is_ascii() { text.len() } else { text.chars().map(cells).sum() }
+}
+
+fn cells(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// The first cells of `text`, at most `room`; a wide character is never halved.
+pub fn head(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += cells(c);
+        if used > room {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// The last cells of `text`, at most `room`.
+pub fn tail(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices().rev() {
+        used += cells(c);
+        if used > room {
+            return &text[at + c.len_utf8()..];
+        }
+    }
+    text
+}
+
+/// `text` in at most `room` cells, with the middle left out: of an id both ends tell.
+pub fn cut_middle(text: &str, room: usize, ellipsis: &str) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let rest = room.saturating_sub(width(ellipsis));
+    let back = rest / 2;
+    format!("{}{}{}", head(text, rest - back), head(ellipsis, room), tail(text, back))
+}
+
+/// Whether the locale of this process writes UTF-8; unset counts as not (POSIX).
+pub fn utf8_locale(var: impl Fn(&str) -> Option<String>) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| var(name).filter(|value| !value.is_empty()))
+        .is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        })
+}
+
+/// `text` for a terminal without UTF-8, cell for cell: our own signs in their ASCII forms, all
+/// else as `?`.
+pub fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_ascii() => out.push(c),
+            '●' | '∞' => out.push('*'),
+            '○' => out.push('o'),
+            '◌' => out.push('.'),
+            '◐' => out.push('%'),
+            '×' => out.push('x'),
+            '⚠' => out.push('!'),
+            '⟳' => out.push('@'),
+            '↻' => out.push('r'),
+            '♥' => out.push('v'),
+            '♡' | '─' => out.push('-'),
+            '├' | '│' => out.push('|'),
+            '└' => out.push('`'),
+            '…' => out.push('~'),
+            '→' => out.push('>'),
+            '·' => out.push(','),
+            c => out.extend(std::iter::repeat_n('?', cells(c))),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        for (dirty, clean) in [
+            ("plain ąę 漢字", "plain ąę 漢字"),
+            ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+            ("\x1b[2J\x1b]0;gone\x07", "\\u{1b}[2J\\u{1b}]0;gone\\u{7}"),
+            ("csi \u{9b}31m", "csi \\u{9b}31m"),
+            ("ok\u{202e}delaf", "ok\\u{202e}delaf"),
+            ("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}"),
+            ("wind \u{26a0}\u{fe0f}!", "wind \u{26a0}!"),
+        ] {
+            assert_eq!(shown(dirty), clean);
+            assert!(!shown(dirty).contains(is_hidden));
+        }
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({"m": "\x1b[2J \u{9b}x \u{202e}y \u{e0041}z \n"});
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let safe = harmless_json(&text);
+        assert!(!safe.contains(|c| is_hidden(c) && c != '\n'));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
+
+    #[test]
+    fn cuts_by_cells_and_never_halves_a_character() {
+        assert_eq!(width("漢字"), 4);
+        assert_eq!(head("漢字", 3), "漢");
+        assert_eq!(tail("漢字", 3), "字");
+        assert_eq!(width("e\u{301}"), 1);
+        assert_eq!(head("e\u{301}x", 1), "e\u{301}");
+        assert_eq!(
+            cut_middle("launcher.Kx1xDO.srv01-process-launcher", 20, "…"),
+            "launcher.K…-launcher"
+        );
+        for room in 0..12 {
+            assert!(width(&cut_middle("漢字漢字漢字", room, "…")) <= room);
+        }
+    }
+
+    #[test]
+    fn the_locale_decides_on_ascii() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            utf8_locale(move |name| {
+                pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+            })
+        };
+        assert!(with(&[("LANG", "en_US.UTF-8")]));
+        assert!(with(&[("LC_ALL", ""), ("LANG", "C.utf8")]));
+        assert!(!with(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!with(&[]));
+    }
+}
