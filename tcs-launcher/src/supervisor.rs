@@ -3,8 +3,8 @@
 //! The launcher tells it what happened ([`Event`]) and when, and does what it answers
 //! ([`Effect`]), in order; it comes back with [`Event::Tick`] at [`Supervisor::deadline`]. Times
 //! are monotonic, since an arbitrary origin. All of supervision is in here: who may start and stop
-//! in which order ([`order`]), what follows an end ([`policy`]), what each event does to a service
-//! ([`service`]), and who is owed an answer ([`operations`]).
+//! in which order (`order`), what follows an end (`policy`), what each event does to a service
+//! (`service`), and who is owed an answer (`operations`).
 //!
 //! ```text
 //!  declared ──start──> waiting ──its turn──> spawning ──> starting ──ready──> running

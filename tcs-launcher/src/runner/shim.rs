@@ -164,3 +164,20 @@ fn find_user(name: &str) -> Result<User, NotStarted> {
         .map_err(|errno| NotStarted::new(&doing, &errno.into()))?
         .ok_or_else(|| NotStarted { error: format!("{doing}: no such user"), transient: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_succeed_the_next_time_is_transient() {
+        let failure = |errno: Errno| NotStarted::new("starting x", &errno.into());
+        for errno in [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY] {
+            assert!(failure(errno).transient, "{errno}");
+        }
+        let missing = failure(Errno::ENOENT);
+        assert_eq!(missing.error, "starting x: No such file or directory");
+        assert!(!missing.transient);
+        assert!(!failure(Errno::EACCES).transient);
+    }
+}
