@@ -96,7 +96,7 @@ async fn a_recording_through_a_broker_gives_its_picture() {
         let mut following = site.observer.follow(&Kind::FLEET);
         nats::within_limit("followed", async {
             while !followed.is_settled() {
-                followed.extend(following.next().await);
+                followed.extend(following.next().await.unwrap());
             }
         })
         .await;
@@ -256,7 +256,7 @@ async fn an_outage_freezes_the_picture_and_ends() {
         let mut until = async |what: &str, picture: &mut Picture, so: &dyn Fn(&Picture) -> bool| {
             nats::within_limit(what, async {
                 while !so(picture) {
-                    picture.extend(following.next().await);
+                    picture.extend(following.next().await.unwrap());
                 }
             })
             .await;
@@ -302,7 +302,7 @@ async fn a_slow_reader_loses_no_last_word() {
         let mut last = vec![0; SERVICES];
         nats::within_limit("all last words", async {
             while last.iter().any(|sequence| *sequence != 199) {
-                for observation in following.next().await {
+                for observation in following.next().await.unwrap() {
                     let Observation::Message(message) = observation else { continue };
                     let Message::Heartbeat(beat) = &message.decoded.message else {
                         continue;

@@ -22,7 +22,10 @@ async fn main() -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            batch = following.next() => picture.extend(batch),
+            batch = following.next() => match batch {
+                Some(batch) => picture.extend(batch),
+                None => return Ok(()),
+            },
             _ = tick.tick() => {
                 for service in picture.view(clock::monotonic()).services {
                     let verdict = service.verdict;

@@ -184,10 +184,10 @@ pub struct Following {
 }
 
 impl Following {
-    /// The next ones; safe to drop while waiting. Empty only when it has ended, which it does by
-    /// itself only with its runtime.
-    pub async fn next(&mut self) -> Vec<Observation> {
-        self.batches.recv().await.unwrap_or_default()
+    /// The next ones; safe to drop while waiting. `None`: it has ended, which it never does by
+    /// itself while all is well.
+    pub async fn next(&mut self) -> Option<Vec<Observation>> {
+        self.batches.recv().await
     }
 
     /// Those that wait already.

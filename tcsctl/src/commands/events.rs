@@ -73,10 +73,7 @@ fn tell(session: &Session, problems: &[Problem]) -> Exit {
 async fn follow(observer: &Observer, printer: &mut Printer<'_>) -> Result<(), Ended> {
     let mut following = observer.follow(&KINDS);
     loop {
-        let batch = following.next().await;
-        if batch.is_empty() {
-            return Ok(());
-        }
+        let Some(batch) = following.next().await else { return Ok(()) };
         for observation in batch {
             if let Some(happening) = printer.news(&observation) {
                 printer.print(&happening)?;

@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, args: &WaitArgs) -> Result<ExitCode, 
     let mut looks = tokio::time::interval(LOOK);
     let reached = loop {
         tokio::select! {
-            batch = following.next() => batch.into_iter().for_each(|seen| picture.apply(seen)),
+            Some(batch) = following.next() => picture.extend(batch),
             _ = looks.tick() => {}
             () = tokio::time::sleep_until(deadline.into()) => break false,
         }
