@@ -12,11 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use regex::Regex;
 use tcs_core::clock::monotonic;
+use tcs_core::config::{Limits, Ready};
 use tcs_launcher::runner::group::{Census, Look, Process};
 use tcs_launcher::runner::journal::{EarlierEnd, Journal};
 use tcs_launcher::runner::output::Output;
-use tcs_launcher::runner::ready::Ready;
-use tcs_launcher::runner::shim::Limit;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
 use tcs_launcher::supervisor::{Exit, Report, Run, ServiceId, Watchdog};
@@ -114,9 +113,9 @@ impl Lab {
             cwd: None,
             env: BTreeMap::new(),
             user: None,
-            limits: BTreeMap::new(),
+            limits: Limits::default(),
             stop_signal: Signal::SIGTERM,
-            ready: Ready::AtOnce,
+            ready: None,
         }
     }
 
@@ -175,7 +174,7 @@ async fn codes_and_signals_are_reported_as_they_were() {
     }
     for signal in [Signal::SIGKILL, Signal::SIGABRT, Signal::SIGTERM, Signal::SIGHUP] {
         let mut launch = Lab::launch(&["die", signal.as_str()]);
-        launch.limits.insert(Limit::Core, 0);
+        launch.limits.core = Some(0);
         lab.start(launch);
         lab.spawned().await;
         lab.ends(Exit::signal(signal as i32)).await;
@@ -250,7 +249,7 @@ async fn it_runs_where_and_as_what_it_is_told() {
     let mut launch = Lab::launch(&script);
     launch.cwd = Some("/usr".into());
     launch.env.insert("A_NAME".into(), "a value".into());
-    launch.limits.insert(Limit::Nofile, 99);
+    launch.limits.open_files = Some(99);
     lab.start(launch);
     lab.spawned().await;
     lab.ends(Exit::code(0)).await;
@@ -396,7 +395,7 @@ async fn it_is_ready_when_it_says_so() {
     let mut lab = Lab::new();
     let words = "READY=1\nSTATUS=cooling\nWATCHDOG_USEC=2000000";
     let script = ["sleep", "50", "notify", words, "notify", "WATCHDOG=1", "forever"];
-    let handle = lab.start(Launch { ready: Ready::Notify, ..Lab::launch(&script) });
+    let handle = lab.start(Launch { ready: Some(Ready::Notify), ..Lab::launch(&script) });
     lab.spawned().await;
     assert_eq!(lab.report().await, Report::Ready);
     assert_eq!(lab.next().await, What::Status("cooling".into()));
@@ -408,15 +407,16 @@ async fn it_is_ready_when_it_says_so() {
 
     let pattern = Regex::new("^listening on [0-9]+$").unwrap();
     let script = ["complain", "[INFO ] net: listening on 5000", "forever"];
-    let handle = lab.start(Launch { ready: Ready::Log(pattern), ..Lab::launch(&script) });
+    let handle = lab.start(Launch { ready: Some(Ready::Log(pattern)), ..Lab::launch(&script) });
     lab.spawned().await;
     assert_eq!(lab.report().await, Report::Ready);
     handle.kill();
     lab.ends(Exit::signal(9)).await;
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ready = Ready::Tcp { host: "127.0.0.1".into(), port: port.port() };
     let script = ["sleep", "300", "listen", &port.to_string(), "forever"];
-    let handle = lab.start(Launch { ready: Ready::Tcp(port.to_string()), ..Lab::launch(&script) });
+    let handle = lab.start(Launch { ready: Some(ready), ..Lab::launch(&script) });
     lab.spawned().await;
     assert_eq!(lab.report().await, Report::Ready);
     handle.kill();

@@ -21,7 +21,7 @@ pub mod journal;
 pub mod notify;
 pub mod output;
 pub mod process;
-pub mod ready;
+mod ready;
 pub mod shim;
 pub mod spawner;
 pub mod task;

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{getuid, setsid};
+use tcs_core::config::Limits;
 use tcs_launcher::runner::group::Census;
 use tcs_launcher::runner::guard::Guard;
 use tcs_launcher::runner::journal::Journal;
 use tcs_launcher::runner::output::Output;
-use tcs_launcher::runner::ready::Ready;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Launch, Marks, ProcessRunner, helper_main};
 use tcs_launcher::supervisor::Run;
@@ -170,9 +170,9 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
             cwd: None,
             env: BTreeMap::new(),
             user: None,
-            limits: BTreeMap::new(),
+            limits: Limits::default(),
             stop_signal: Signal::SIGTERM,
-            ready: Ready::AtOnce,
+            ready: None,
         };
         let (tell, mut told) = tokio::sync::mpsc::channel(16);
         let id = "a.x".parse().expect("id");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tcs_core::config::{Limits, Ready};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::Child;
@@ -21,8 +22,8 @@ use super::group::{Census, Look, Marks, Process};
 use super::journal::Journal;
 use super::notify::{self, Socket, Word};
 use super::output::{self, Output, Stream, Watch};
-use super::ready::{self, Ready};
-use super::shim::{self, Become, Limit, NotStarted};
+use super::ready;
+use super::shim::{self, Become, NotStarted};
 use super::spawner::Spawner;
 use super::{Handle, Order, Orders, Tell, Told, What};
 use crate::supervisor::{Exit, Report, Run, ServiceId};
@@ -41,11 +42,11 @@ pub struct Launch {
     /// A name or number, if not the launcher's own.
     pub user: Option<String>,
     /// Resource limits.
-    pub limits: BTreeMap<Limit, u64>,
+    pub limits: Limits,
     /// What asks it to end.
     pub stop_signal: Signal,
-    /// What says that it is up.
-    pub ready: Ready,
+    /// What says that it is up; `None`: nothing that is seen here.
+    pub ready: Option<Ready>,
 }
 
 /// Starts processes for one launcher.
@@ -150,7 +151,7 @@ impl ProcessRunner {
             args: launch.args.clone(),
             cwd: launch.cwd.clone(),
             user: launch.user.clone(),
-            limits: launch.limits.clone(),
+            limits: shim::limits(&launch.limits),
             env: launch.env.clone(),
         };
         let what = serde_json::to_string(&what).map_err(|error| starting(&error.into()))?;
@@ -186,10 +187,10 @@ impl ProcessRunner {
             return Err(failure);
         }
         let watch = match &launch.ready {
-            Ready::Log(pattern) => {
+            Some(Ready::Log(pattern)) => {
                 Some(Watch { pattern: pattern.clone(), seen: Arc::new(Notify::new()) })
             }
-            Ready::AtOnce | Ready::Notify | Ready::Tcp(_) | Ready::Heartbeat => None,
+            Some(Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat) | None => None,
         };
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -279,13 +280,13 @@ impl Running {
                     Order::Stop => self.signal(launch.stop_signal),
                     Order::Kill => self.kill(),
                 },
-                () = is_ready(&launch.ready, self.watch.as_ref()), if awaits_ready => {
+                () = is_ready(launch.ready.as_ref(), self.watch.as_ref()), if awaits_ready => {
                     awaits_ready = false;
                     teller.report(Report::Ready).await;
                 }
                 words = self.socket.receive(self.pid), if hears => match words {
                     Ok(words) => for word in words {
-                        let ready = matches!(launch.ready, Ready::Notify);
+                        let ready = matches!(launch.ready, Some(Ready::Notify));
                         hear(word, ready, teller).await;
                     },
                     Err(error) => {
@@ -365,11 +366,12 @@ async fn hear(word: Word, ready: bool, teller: &Teller) {
     }
 }
 
-async fn is_ready(ready: &Ready, watch: Option<&Watch>) {
+async fn is_ready(ready: Option<&Ready>, watch: Option<&Watch>) {
     match (ready, watch) {
-        (Ready::Log(_), Some(watch)) => watch.seen.notified().await,
-        (Ready::Tcp(address), _) => ready::connectable(address).await,
-        (Ready::Log(_) | Ready::AtOnce | Ready::Notify | Ready::Heartbeat, _) => {
+        (Some(Ready::Log(_)), Some(watch)) => watch.seen.notified().await,
+        (Some(Ready::Tcp { host, port }), _) => ready::connectable(host, *port).await,
+        // said on the socket, or seen on the broker
+        (Some(Ready::Log(_) | Ready::Notify | Ready::Heartbeat) | None, _) => {
             std::future::pending::<()>().await;
         }
     }

@@ -20,6 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
+use tcs_core::config::Limits;
 
 /// First argument.
 pub const NAME: &str = "__exec";
@@ -45,7 +46,7 @@ pub(crate) struct Become {
 /// What can be limited (`setrlimit(2)`), soft and hard at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Limit {
+pub(crate) enum Limit {
     /// Open files.
     Nofile,
     /// Processes of the user.
@@ -56,8 +57,19 @@ pub enum Limit {
     Memory,
     /// Seconds of processor time.
     Cpu,
-    /// Bytes of a file.
-    Fsize,
+}
+
+/// As configured.
+pub(crate) fn limits(limits: &Limits) -> BTreeMap<Limit, u64> {
+    let Limits { memory, open_files, processes, cpu_seconds, core } = *limits;
+    let all = [
+        (Limit::Memory, memory),
+        (Limit::Nofile, open_files),
+        (Limit::Nproc, processes),
+        (Limit::Cpu, cpu_seconds),
+        (Limit::Core, core),
+    ];
+    all.into_iter().filter_map(|(limit, value)| Some((limit, value?))).collect()
 }
 
 impl From<Limit> for Resource {
@@ -68,7 +80,6 @@ impl From<Limit> for Resource {
             Limit::Core => Self::RLIMIT_CORE,
             Limit::Memory => Self::RLIMIT_AS,
             Limit::Cpu => Self::RLIMIT_CPU,
-            Limit::Fsize => Self::RLIMIT_FSIZE,
         }
     }
 }
