@@ -267,6 +267,7 @@ impl Running {
                 reader.abort();
             }
         }
+        drop(self.socket);
         teller.report(Report::Cleared).await;
     }
 
