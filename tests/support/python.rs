@@ -1,0 +1,37 @@
+//! The Python that the tests run against: a virtual environment with serverish, the independent
+//! client, made by `.ci/tools` where it is missing. `TCS_TEST_PYTHON` names another.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// An interpreter that can import serverish; panics with the way to get one.
+pub fn interpreter() -> &'static Path {
+    static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
+    INTERPRETER.get_or_init(|| {
+        if let Some(named) = std::env::var_os("TCS_TEST_PYTHON") {
+            return named.into();
+        }
+        let python = root().join(".tools/venv/bin/python");
+        if !has_serverish(&python) {
+            Command::new(root().join(".ci/tools")).status().ok();
+        }
+        assert!(has_serverish(&python), "no serverish: run `make tools`, or set TCS_TEST_PYTHON");
+        python
+    })
+}
+
+fn has_serverish(python: &Path) -> bool {
+    let output = Command::new(python).args(["-c", "import serverish.messenger"]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// A program of `tests/support`.
+pub fn script(name: &str) -> PathBuf {
+    root().join("tests/support").join(name)
+}
