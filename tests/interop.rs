@@ -133,7 +133,7 @@ async fn a_python_monitor_is_seen_as_it_is_alive_and_dead() {
 
         // its heart beats every second: a follower learns that, and need not wait for 120 s
         nats::wait_for("three beats", || {
-            see(&server)["interval_s"].as_f64().is_some_and(|s| (0.5..2.0).contains(&s))
+            see(&server)["heartbeat_interval_s"].as_f64().is_some_and(|s| (0.5..2.0).contains(&s))
         })
         .await;
         monitored.child.kill().unwrap();
