@@ -36,6 +36,7 @@ use std::sync::Arc;
 pub use check::{Check, How, KnownType, Planned, check, interpreter};
 pub use environment::Environment;
 pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready};
+pub use nearest::nearest;
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};
 pub use services::{Entry, Module, ModuleOrigin};
@@ -89,22 +90,36 @@ impl Config {
         environment: &Environment,
     ) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
-        let mut bytes = Vec::new();
-        let read =
-            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) if bytes.len() as u64 > MAX_BYTES => Err(ConfigErrors::whole_file(
-                &name,
-                format!("cannot read the file: longer than {} MiB", MAX_BYTES >> 20),
-            )),
-            Ok(_) => Self::parse(&name, &bytes, environment),
-            Err(error) if error.kind() == ErrorKind::NotFound && !explicit => {
-                Ok(Self::empty(&name, environment))
-            }
-            Err(error) => {
-                Err(ConfigErrors::whole_file(&name, format!("cannot read the file: {error}")))
-            }
+        match read(path, explicit)? {
+            Some(bytes) => Self::parse(&name, &bytes, environment),
+            None => Ok(Self::empty(&name, environment)),
         }
+    }
+
+    /// The `nats` section of a file alone, for programs that look at a fleet and run none of it:
+    /// mistakes elsewhere in the file do not concern them.
+    pub fn load_nats(
+        path: &Path,
+        explicit: bool,
+        environment: &Environment,
+    ) -> Result<Option<NatsSection>, ConfigErrors> {
+        let Some(bytes) = read(path, explicit)? else { return Ok(None) };
+        let (source, undecodable) = Source::decode(&path.display().to_string(), &bytes);
+        let mut problems = Problems::default();
+        if let Some(problem) = undecodable {
+            problems.push(problem);
+        }
+        let root = yaml::parse(source.text(), &mut problems);
+        let mut section = None;
+        if let Some(Node { value: Value::Map(top), .. }) = &root
+            && let Some(node) = top.get("nats")
+        {
+            let mut node = node.clone();
+            expand::expand(&mut node, environment, &mut problems);
+            section = nats::read(&node, &mut problems);
+        }
+        let report = problems.into_report(Arc::new(source));
+        if report.has_errors() { Err(ConfigErrors::new(report)) } else { Ok(section) }
     }
 
     /// Reads the content of a file; `name` is what problems call it.
@@ -222,5 +237,23 @@ impl Config {
             },
             |entry| entry.settings.clone(),
         )
+    }
+}
+
+/// The content of a file; `None`: it is missing, and was not asked for.
+fn read(path: &Path, explicit: bool) -> Result<Option<Vec<u8>>, ConfigErrors> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > MAX_BYTES => Err(ConfigErrors::whole_file(
+            &name,
+            format!("cannot read the file: longer than {} MiB", MAX_BYTES >> 20),
+        )),
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound && !explicit => Ok(None),
+        Err(error) => {
+            Err(ConfigErrors::whole_file(&name, format!("cannot read the file: {error}")))
+        }
     }
 }

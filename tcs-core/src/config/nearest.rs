@@ -1,7 +1,7 @@
 //! What a misspelled name was probably meant to be.
 
 /// The nearest of the known names, if it is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase().replace('-', "_");
     if name.len() > 64 {
         return None;
