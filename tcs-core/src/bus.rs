@@ -22,7 +22,6 @@ mod reader;
 pub mod rpc;
 mod secret;
 pub mod settings;
-mod store;
 pub mod streams;
 mod time;
 

@@ -90,6 +90,12 @@ impl Parcel {
         Ok(Self { subject, msg_id: format!("{}:{}", SENDER.uid, meta.id), body: body.into() })
     }
 
+    /// A message that is composed already (a recorded one), under an id of its own.
+    pub fn composed(subject: String, body: Vec<u8>) -> Self {
+        let n = SENDER.next.fetch_add(1, Ordering::Relaxed);
+        Self { subject, msg_id: format!("{}:composed-{n}", SENDER.uid), body: body.into() }
+    }
+
     /// Where it goes.
     pub fn subject(&self) -> &str {
         &self.subject
