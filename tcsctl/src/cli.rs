@@ -4,7 +4,6 @@
 
 mod connection;
 pub mod moment;
-pub mod nearest;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,13 +1,13 @@
 //! From the command line to settings: where to connect and as whom.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tcs_core::bus::Secret;
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
+use tcs_core::bus::{Outside, Secret};
+use tcs_core::config::{Config, ConfigErrors, DEFAULT_PATH, Environment};
 
 use crate::cli::ConnectionArgs;
-use crate::output::Screen;
 
 /// For one answer, or a whole one-shot command, when nobody says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,9 +15,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the flags say.
 pub fn flags(args: &ConnectionArgs) -> NatsSection {
     let secret = |text: &Option<String>| text.clone().map(Secret::new);
-    let path = |path: &Option<std::path::PathBuf>| {
-        path.as_ref().map(|path| path.to_string_lossy().into_owned())
-    };
+    let path =
+        |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     NatsSection {
         url: secret(&args.server),
         host: args.host.clone(),
@@ -36,8 +35,47 @@ pub fn flags(args: &ConnectionArgs) -> NatsSection {
     }
 }
 
-/// Resolves everything (console.md: flags, file, environment, context, default).
-pub fn resolve(args: &ConnectionArgs, _screen: &Screen) -> Result<Settings, SettingsError> {
-    let file: Option<(&Path, &NatsSection)> = None;
-    Settings::from_process(&flags(args), file)
+/// What was resolved, and what was doubtful on the way.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Where to connect and as whom.
+    pub settings: Settings,
+    /// Warnings, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// Why the settings cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The file that was named cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Values do not fit.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// Resolves everything (console.md): flags, then the file's `nats` section, then the environment
+/// (and `.env`, as the Python tools do), then the selected `nats` context, then the default. A
+/// file that is merely lying there and cannot be used is warned of: the console must come up.
+pub fn resolve(args: &ConnectionArgs) -> Result<Resolved, ResolveError> {
+    let mut warnings = Vec::new();
+    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(Path::new("."));
+    warnings.extend(problems.into_iter().map(|problem| problem.message));
+    let explicit = args.config.is_some();
+    let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    let section = match Config::load_nats(path, explicit, &environment) {
+        Ok(section) => section,
+        Err(errors) if explicit => return Err(errors.into()),
+        Err(errors) => {
+            let first = errors.to_string().lines().next().unwrap_or_default().to_owned();
+            warnings.push(format!("not used: {first}"));
+            None
+        }
+    };
+    let file = section.as_ref().map(|section| (path, section));
+    let env = |name: &str| environment.get(name).map(str::to_owned);
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let settings = Settings::resolve(&flags(args), file, Outside { env: &env, read: &read })?;
+    Ok(Resolved { settings, warnings })
 }

@@ -2,15 +2,16 @@
 
 mod broker;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use tcs_core::bus::Secret;
 use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::bus::{Outside, Secret};
 use tcs_core::wire::Subjects;
 
 use super::replay::{self, Play};
 use super::session::{Ended, Session, interrupted};
-use crate::cli::{ConnectionArgs, DemoArgs, ListArgs};
+use crate::cli::{DemoArgs, ListArgs};
 use crate::exit::Exit;
 use crate::output::Word;
 use broker::Broker;
@@ -28,8 +29,8 @@ const RECORDINGS: [&str; 6] = [
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<ExitCode, Ended> {
     let broker = Broker::start().await?;
     let shown = async {
-        fill(session, &broker).await?;
-        let session = session.at_server(broker.url());
+        let session = session.at(settings(&broker)?);
+        fill(&session).await?;
         let list = ListArgs { all: true, ..ListArgs::default() };
         let code = super::list::run(&session, &list).await?;
         let text = if args.keep {
@@ -55,12 +56,18 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<ExitCode, 
     Ok(code)
 }
 
+/// The private broker, with nothing of this machine's own settings.
+fn settings(broker: &Broker) -> Result<Settings, Ended> {
+    let url = Some(Secret::new(broker.url().to_owned()));
+    let flags = NatsSection { url, ..NatsSection::default() };
+    let read = |path: &Path| std::fs::read_to_string(path);
+    Settings::resolve(&flags, None, Outside { env: &|_| None, read: &read })
+        .map_err(|error| Ended::new(Exit::NoContact, error.to_string()))
+}
+
 /// Makes the streams, and publishes all recordings.
-async fn fill(session: &Session, broker: &Broker) -> Result<(), Ended> {
-    let flags =
-        NatsSection { url: Some(Secret::new(broker.url().to_owned())), ..NatsSection::default() };
-    let settings = Settings::from_process(&flags, None)?;
-    let bus = session.connect_with(&settings).await?;
+async fn fill(session: &Session) -> Result<(), Ended> {
+    let bus = session.connect().await?;
     replay::create_streams(&bus).await?;
     let play = Play { speed: None, as_is: false };
     for text in RECORDINGS {
@@ -69,13 +76,4 @@ async fn fill(session: &Session, broker: &Broker) -> Result<(), Ended> {
         replay::publish(&bus, &entries, &Subjects::default(), play).await?;
     }
     Ok(())
-}
-
-impl Session {
-    /// The same at another server, as nobody in particular.
-    fn at_server(&self, url: &str) -> Self {
-        let timeout = self.connection.timeout;
-        let server = Some(url.to_owned());
-        self.with_connection(ConnectionArgs { server, timeout, ..ConnectionArgs::default() })
-    }
 }

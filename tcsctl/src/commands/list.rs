@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use tcs_core::config::nearest;
 use tcs_core::fleet::Filter;
 
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
 use crate::cli::ListArgs;
-use crate::cli::nearest::nearest;
 use crate::exit::Exit;
 use crate::output::json::Document;
 use crate::output::{detailed, legend, list};

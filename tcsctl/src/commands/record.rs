@@ -29,7 +29,8 @@ pub(super) async fn run(session: &Session, args: &RecordArgs) -> Result<ExitCode
         Box::new(BufWriter::new(File::create(&args.file).map_err(failed)?))
     };
     let bus = session.connect().await?;
-    let mut recorder = Recorder { bus: &bus, session, readings: BTreeMap::new(), written: 0 };
+    let mut recorder =
+        Recorder { bus: &bus, session, readings: BTreeMap::new(), begun: false, written: 0 };
     let until = async {
         match args.span {
             Some(span) => tokio::time::sleep(span).await,
@@ -55,6 +56,7 @@ struct Recorder<'a> {
     bus: &'a Bus,
     session: &'a Session,
     readings: BTreeMap<Kind, Reading>,
+    begun: bool,
     written: u64,
 }
 
@@ -101,6 +103,11 @@ impl Recorder<'_> {
     /// Says once what cannot be recorded. Nothing is kept of journals at most sites.
     fn tell(&mut self, kind: Kind, reading: &Reading) {
         let known = self.readings.insert(kind, reading.clone());
+        let settled = |kind| self.readings.get(kind).is_some_and(Reading::is_settled);
+        if !self.begun && KINDS.iter().all(settled) {
+            self.begun = true;
+            self.session.screen.tell(Word::Note, "recording; Ctrl-C ends it");
+        }
         if known.as_ref() == Some(reading) || reading.is_complete() {
             return;
         }

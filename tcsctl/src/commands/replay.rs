@@ -1,6 +1,5 @@
 //! `tcsctl replay`: a recording, published into a broker (`wire.md`, "Journal").
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::Bus;
+use tcs_core::bus::publish::{Parcel, Publisher, Sent};
 use tcs_core::bus::streams::Made;
 use tcs_core::clock;
 use tcs_core::wire::{Kind, Subjects};
@@ -110,11 +110,11 @@ pub(super) async fn publish(
     from: &Subjects,
     play: Play,
 ) -> Result<Played, Ended> {
-    let ids = fresh_ids();
+    let publisher = Publisher::new(bus.clone());
     let mut played = Played::default();
     let began = clock::monotonic();
     let first = entries.first().map_or(0.0, |entry| entry.t);
-    for (entry, id) in entries.iter().zip(ids) {
+    for entry in entries {
         let Some(subject) = translate(&entry.subject, from, bus.subjects()) else {
             played.skipped += 1;
             continue;
@@ -127,21 +127,15 @@ pub(super) async fn publish(
             Some(by) if !play.as_is => recording::shift(&entry.payload, by),
             _ => entry.payload.clone(),
         };
-        match bus.store(subject, &id, body.into_bytes()).await {
-            Ok(Some(_)) => played.stored += 1,
-            Ok(None) => played.unstored += 1,
+        let parcel = Parcel::composed(subject, body.into_bytes());
+        match publisher.send(&parcel).await {
+            Ok(Sent::Stored { .. }) => played.stored += 1,
+            Ok(Sent::Unstored) => played.unstored += 1,
             Err(error) => return Err(Ended::new(Exit::NoContact, error.to_string())),
         }
     }
     bus.flush().await;
     Ok(played)
-}
-
-/// Message ids that were never used before: a broker drops repeated ones for two minutes.
-fn fresh_ids() -> impl Iterator<Item = String> {
-    // the hasher's keys are from the system's random source
-    let run = RandomState::new().hash_one((std::process::id(), clock::wall()));
-    (1..).map(move |n: u64| format!("replay-{run:016x}:{n}"))
 }
 
 /// From when it came to now.

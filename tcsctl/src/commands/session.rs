@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tcs_core::bus::settings::{Settings, SettingsError};
+use tcs_core::bus::settings::Settings;
 use tcs_core::bus::{Bus, ConnectError};
 use tcs_core::clock;
 
@@ -12,7 +12,7 @@ use crate::cli::moment::Moment;
 use crate::cli::{Cli, ConnectionArgs};
 use crate::exit::Exit;
 use crate::output::{Screen, Times, Word};
-use crate::settings::{self, DEFAULT_TIMEOUT};
+use crate::settings::{self, DEFAULT_TIMEOUT, ResolveError, Resolved};
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl From<ConnectError> for Ended {
     }
 }
 
-impl From<SettingsError> for Ended {
-    fn from(error: SettingsError) -> Self {
+impl From<ResolveError> for Ended {
+    fn from(error: ResolveError) -> Self {
         Self::new(Exit::Usage, error.to_string())
     }
 }
@@ -61,6 +61,7 @@ impl From<SettingsError> for Ended {
 pub(crate) struct Session {
     pub(crate) connection: ConnectionArgs,
     pub(crate) screen: Screen,
+    settings: Option<Settings>,
     verbose: bool,
     local_times: bool,
 }
@@ -70,15 +71,18 @@ impl Session {
         Self {
             connection: cli.connection.clone(),
             screen,
+            settings: None,
             verbose: cli.output.verbose,
             local_times: cli.output.time == Times::Local,
         }
     }
 
-    /// The same with other connection options.
-    pub(crate) fn with_connection(&self, connection: ConnectionArgs) -> Self {
+    /// The same at another place, whatever options and environment say.
+    pub(crate) fn at(&self, settings: Settings) -> Self {
         let Self { screen, verbose, local_times, .. } = *self;
-        Self { connection, screen, verbose, local_times }
+        let connection =
+            ConnectionArgs { timeout: self.connection.timeout, ..ConnectionArgs::default() };
+        Self { connection, screen, settings: Some(settings), verbose, local_times }
     }
 
     /// Runs a command on a runtime of its own.
@@ -112,7 +116,13 @@ impl Session {
 
     /// Settings, told about with `--verbose`.
     pub(crate) fn settings(&self) -> Result<Settings, Ended> {
-        let settings = settings::resolve(&self.connection, &self.screen)?;
+        if let Some(settings) = &self.settings {
+            return Ok(settings.clone());
+        }
+        let Resolved { settings, warnings } = settings::resolve(&self.connection)?;
+        for warning in warnings {
+            self.screen.tell(Word::Warning, &warning);
+        }
         for (what, value, origin) in settings.decisions() {
             self.note(&format!("{what}: {value} ({origin})"));
         }
@@ -121,11 +131,7 @@ impl Session {
 
     /// Connects within the time-out.
     pub(crate) async fn connect(&self) -> Result<Bus, Ended> {
-        self.connect_with(&self.settings()?).await
-    }
-
-    pub(crate) async fn connect_with(&self, settings: &Settings) -> Result<Bus, Ended> {
-        Ok(Bus::connect(settings, client_name(), self.timeout()).await?)
+        Ok(Bus::connect(&self.settings()?, client_name(), self.timeout()).await?)
     }
 
     /// By the way, with `--verbose`.

@@ -1,0 +1,211 @@
+//! The other commands, against real brokers.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/tcsctl.rs"]
+mod tcsctl;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use nats::{Server, on_each_server, server};
+use tcsctl::{at, recording, run};
+
+async fn filled(binary: &nats::Binary, name: &str) -> Server {
+    let server = Server::start(binary).await;
+    let args = ["replay", "--instant", "--create-streams", &recording(name)];
+    at(&server.url(), &args).expect(0);
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_follows_the_plugin_convention() {
+    on_each_server(async |binary| {
+        let server = filled(&binary, "process-launcher").await;
+        let output = at(&server.url(), &["check"]).expect(2);
+        assert_eq!(output.out.lines().count(), 1, "{output:#?}");
+        assert!(output.out.starts_with("TCS CRITICAL - "), "{output:#?}");
+        assert!(output.out.contains("hello_world.main failed"), "{output:#?}");
+        assert!(output.out.contains(" | failed=2;;;0 lost=0;;;0 "), "{output:#?}");
+        // named, a stopped one is critical; unnamed, it is as it should be
+        let output = at(&server.url(), &["check", "examples.basic.tutorial"]).expect(2);
+        assert!(
+            output.out.starts_with("TCS CRITICAL - examples.basic.tutorial is stopped"),
+            "{output:#?}"
+        );
+        at(&server.url(), &["check", "nobody"]).expect(3);
+        let quiet = filled(&binary, "standalone-sigterm").await;
+        let output = at(&quiet.url(), &["check"]).expect(0);
+        assert!(output.out.starts_with("TCS OK - "), "{output:#?}");
+    })
+    .await;
+    // usage is unknown there, not critical
+    run(&["check", "--no-such-option"]).expect(3);
+    run(&["list", "--no-such-option"]).expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_until_it_is_so() {
+    let server = filled(&server(), "process-launcher").await;
+    at(&server.url(), &["wait", "hello_world.main", "--for", "failed"]).expect(0);
+    at(&server.url(), &["wait", "hello_world.main", "--for", "gone"]).expect(0);
+    at(&server.url(), &["wait", "nobody.main", "--for", "gone"]).expect(0);
+    let output =
+        at(&server.url(), &["wait", "hello_world.main", "--for", "up", "--timeout", "1"]).expect(1);
+    assert!(output.err.contains("hello_world.main is not up after 1"), "{output:#?}");
+    assert!(output.err.contains("it is failed"), "{output:#?}");
+
+    // it comes while it is waited for
+    let mut waiting =
+        tcsctl::command(&["wait", "guider.jk15", "--for", "stopped", "--server", &server.url()])
+            .spawn()
+            .unwrap();
+    assert!(waiting.try_wait().unwrap().is_none());
+    at(&server.url(), &["replay", "--instant", &recording("monitor-and-rpc")]).expect(0);
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_without_streams_says_so() {
+    let server = Server::start(&server()).await;
+    let output = at(&server.url(), &["wait", "a.b", "--for", "gone"]).expect(3);
+    assert!(output.err.starts_with("error: no streams on svc"), "{output:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_the_past_and_as_they_happen() {
+    on_each_server(async |binary| {
+        let server = filled(&binary, "process-launcher").await;
+        let output = at(&server.url(), &["events", "hello_world"]).expect(0);
+        let texts: Vec<_> = output
+            .out
+            .lines()
+            .map(|line| line.splitn(4, char::is_whitespace).last().unwrap().trim_start())
+            .collect();
+        assert_eq!(
+            texts
+                .iter()
+                .filter(|text| text.contains("crashed: SIGKILL, will be restarted"))
+                .count(),
+            2
+        );
+        assert_eq!(
+            texts
+                .iter()
+                .filter(|text| text.contains("crashed: SIGKILL, will not be restarted"))
+                .count(),
+            1
+        );
+        assert!(texts.iter().any(|text| text.contains("restarting (1/2)")), "{texts:#?}");
+
+        let mut following =
+            tcsctl::command(&["events", "guider", "-f", "--json", "--server", &server.url()]);
+        let mut following = following.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+        at(&server.url(), &["replay", "--instant", &recording("monitor-and-rpc")]).expect(0);
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last| last != "shutdown") {
+            let line = lines.next().unwrap().unwrap();
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(event["schema"], "tcsctl.event.v1");
+            assert_eq!(event["id"], "guider.jk15");
+            seen.push(event["status"].as_str().unwrap().to_owned());
+        }
+        assert!(!seen.is_empty());
+        let pid = following.id().to_string();
+        assert!(
+            std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success()
+        );
+        assert_eq!(following.wait().unwrap().code(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_what_was_so() {
+    on_each_server(async |binary| {
+        let server = filled(&binary, "standalone-sigterm").await;
+        let then = at(&server.url(), &["--all", "--json"]).expect(0).json();
+        let moment = then["taken_at"].as_str().unwrap().to_owned();
+        at(&server.url(), &["replay", "--instant", &recording("process-launcher")]).expect(0);
+        let output = at(&server.url(), &["--all", "--json", "--at", &moment]).expect(0);
+        let document = output.json();
+        assert_eq!(document["counts"]["known"], 1, "{document:#}");
+        assert_eq!(output.verdict("perm.a2"), "stopped");
+        assert_eq!(document["source"]["at"], document["taken_at"]);
+        // before everything: said, not guessed
+        let output = at(&server.url(), &["--at", "2d"]).expect(3);
+        assert_eq!(output.out, "", "{output:#?}");
+        assert!(output.err.contains("messages are held from"), "{output:#?}");
+        at(&server.url(), &["--at", "2999-01-01 00:00"]).expect(2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_completes_names_of_services() {
+    let server = filled(&server(), "inprocess-launcher").await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).expect(0).out;
+        assert!(script.contains("COMPLETE") && script.contains("tcsctl"), "{script}");
+    }
+    let complete = |words: &[&str]| {
+        let mut command = tcsctl::command(&["--"]);
+        command.args(words);
+        command.env("COMPLETE", "bash").env("NATS_URL", server.url());
+        command.env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+        command
+            .env("_CLAP_IFS", "\n")
+            .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+            .env("_CLAP_COMPLETE_SPACE", "true");
+        tcsctl::finish(command).expect(0).out
+    };
+    let names = complete(&["tcsctl", "examples.m"]);
+    let names: Vec<_> = names.lines().collect();
+    assert_eq!(names, ["examples.minimal.tutorial", "examples.monitoring.tutorial"]);
+    assert!(complete(&["tcsctl", "wait", "nonblock"]).contains("examples.nonblocking.tutorial"));
+    assert!(complete(&["tcsctl", "ev"]).contains("events"));
+}
+
+#[test]
+fn manual_pages() {
+    let page = run(&["man"]).expect(0).out;
+    assert!(page.contains(".TH tcsctl") && page.contains("EXIT STATUS"), "{page}");
+    assert!(run(&["man", "wait"]).expect(0).out.contains("tcsctl\\-wait"));
+    run(&["man", "nothing"]).expect(2);
+}
+
+#[test]
+fn demo_shows_a_fleet_without_one() {
+    let start = tcs_core::clock::monotonic();
+    let mut command = tcsctl::command(&["demo"]);
+    // settings of this machine do not reach the private broker
+    command.env("NATS_URL", "nats://127.0.0.1:1").env("NATS_USER", "nobody");
+    command.env("TCS_NATS_SERVER", server().path);
+    let output = tcsctl::finish(command).expect(0);
+    assert!(output.out.contains("● examples.minimal.tutorial"), "{output:#?}");
+    assert!(output.out.contains("× hello_world.main"), "{output:#?}");
+    assert!(start.elapsed() < nats::LIMIT);
+
+    let mut command = tcsctl::command(&["demo"]);
+    command.env("TCS_NATS_SERVER", "/no/such/nats-server");
+    let output = tcsctl::finish(command).expect(3);
+    assert!(output.err.starts_with("error: TCS_NATS_SERVER: there is no program"), "{output:#?}");
+}
+
+#[test]
+fn demo_keeps_its_broker_until_it_is_told_to_end() {
+    let mut command = tcsctl::command(&["demo", "--keep"]);
+    command.env("TCS_NATS_SERVER", server().path);
+    let mut demo = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(demo.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.split_whitespace().last().unwrap().to_owned();
+    at(&url, &["--all"]).expect(0);
+    let pid = demo.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    let output = at(&url, &[]).expect(3);
+    assert!(output.err.contains("connection refused"), "the broker is left behind: {output:#?}");
+}

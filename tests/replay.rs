@@ -1,0 +1,268 @@
+//! Each recording, replayed at full speed into a real broker, gives the picture that `wire.md`
+//! tells of it, on each server version.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/tcsctl.rs"]
+mod tcsctl;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use nats::{Binary, Server, on_each_server, wait_for};
+use tcsctl::{at, recording};
+
+/// Replays into a server of its own, and lists.
+async fn picture(binary: &Binary, name: &str, options: &[&str]) -> tcsctl::Output {
+    let server = Server::start(binary).await;
+    let mut args = vec!["replay", "--instant", "--create-streams"];
+    let file = recording(name);
+    args.push(&file);
+    args.extend(options);
+    at(&server.url(), &args).expect(0);
+    let mut args = vec!["--all", "--json"];
+    args.extend(options);
+    at(&server.url(), &args).expect(0)
+}
+
+/// Name (launchers by the end of theirs), verdict and codes of the reasons.
+fn verdicts(output: &tcsctl::Output) -> BTreeMap<String, (String, Vec<String>)> {
+    let document = output.json();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    document["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|service| {
+            let reasons = service["reasons"].as_array().unwrap().iter().map(text).collect();
+            (text(&service["id"]), (text(&service["verdict"]), reasons))
+        })
+        .collect()
+}
+
+/// Asserts that these are all, each with its verdict.
+fn assert_picture(output: &tcsctl::Output, expected: &[(&str, &str)]) {
+    let found: BTreeMap<_, _> =
+        verdicts(output).into_iter().map(|(id, (verdict, _))| (id, verdict)).collect();
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(id, verdict)| ((*id).to_owned(), (*verdict).to_owned())).collect();
+    assert_eq!(found, expected);
+    let document = output.json();
+    assert_eq!(document["source"]["complete"], true, "{document:#}");
+    assert_eq!(document["source"]["malformed"], 0);
+    assert_eq!(document["counts"]["shown"], expected.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_launcher() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "process-launcher", &[]).await;
+        assert_picture(
+            &output,
+            &[
+                ("hello_world.main", "failed"),
+                ("examples.nonblocking.tutorial", "failed"),
+                ("examples.basic.tutorial", "stopped"),
+                ("launcher.launcher.1fUQ1F.vm-process-launcher", "stopped"),
+            ],
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_failed_start_and_graceful_stop() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "process-failed-start-and-graceful-stop", &[]).await;
+        assert_picture(
+            &output,
+            &[
+                ("badstart.a", "failed"),
+                ("perm.a2", "stopped"),
+                ("launcher.launcher.HPt9wb.vm-process-launcher", "stopped"),
+            ],
+        );
+        let reasons = &verdicts(&output)["badstart.a"].1;
+        assert!(reasons.contains(&"ended_after_failed".to_owned()), "{reasons:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inprocess_launcher() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "inprocess-launcher", &[]).await;
+        assert_picture(
+            &output,
+            &[
+                ("examples.basic.tutorial", "ok"),
+                ("examples.logging.tutorial", "ok"),
+                ("examples.minimal.tutorial", "ok"),
+                ("examples.monitoring.tutorial", "error"),
+                ("examples.nonblocking.tutorial", "ok"),
+                ("launcher.launcher.Kx1xDO.vm-asyncio-launcher", "ok"),
+                ("launcher.launcher.NfChOv.vm-process-launcher", "ok"),
+                ("test.crash_simple.policy_always", "stopped"),
+                ("test.crash_simple.policy_no", "stopped"),
+                ("test.crash_simple.policy_on_abnormal", "stopped"),
+                ("test.crash_simple.policy_on_failure", "stopped"),
+            ],
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asyncio_sigterm() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "asyncio-sigterm", &[]).await;
+        assert_picture(
+            &output,
+            &[
+                ("early.a", "stopped"),
+                ("perm.a", "stopped"),
+                ("perm.b", "stopped"),
+                ("shot.a", "stopped"),
+                ("launcher.launcher.uqoK9B.vm-asyncio-launcher", "stopped"),
+            ],
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asyncio_failed_start() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "asyncio-failed-start", &[]).await;
+        let mut found = verdicts(&output);
+        let launcher = found.iter().find(|(id, _)| id.contains("launcher")).unwrap().0.clone();
+        assert_eq!(found.remove(&launcher).unwrap().0, "starting");
+        assert_eq!(found.remove("badstart.a").unwrap().0, "failed");
+        assert_eq!(found.remove("perm.a2").unwrap().0, "stopped");
+        assert!(found.is_empty(), "{found:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standalone_sigterm_and_a_monitor_in_any_program() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "standalone-sigterm", &[]).await;
+        assert_picture(&output, &[("perm.a2", "stopped")]);
+        let output = picture(&binary, "monitor-and-rpc", &[]).await;
+        assert_picture(&output, &[("guider.jk15", "stopped")]);
+        let document = output.json();
+        let guider = &document["services"][0];
+        assert_eq!(guider["components"].as_array().unwrap().len(), 2);
+        assert!(
+            guider["metrics"].as_object().unwrap().contains_key("guide_rms_arcsec"),
+            "{guider:#}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_never_replayed() {
+    let server = Server::start(&nats::server()).await;
+    let args = ["replay", "--instant", "--create-streams", &recording("rpc-with-replies")];
+    let output = at(&server.url(), &args).expect(0);
+    assert!(output.err.contains("0 messages stored"), "{output:#?}");
+    assert_eq!(at(&server.url(), &["--all", "--json"]).expect(0).json()["counts"]["known"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn into_a_site_with_a_dotted_prefix() {
+    on_each_server(async |binary| {
+        let output = picture(&binary, "process-launcher", &["--prefix", "ocm.svc"]).await;
+        assert_eq!(output.verdict("hello_world.main"), "failed");
+        let streams = &output.json()["source"]["streams"];
+        assert_eq!(streams["status"][0], "ocm_svc_status");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twice_and_the_second_counts_too() {
+    let server = Server::start(&nats::server()).await;
+    let file = recording("standalone-sigterm");
+    let args = ["replay", "--instant", "--create-streams", &file];
+    for _ in 0..2 {
+        // a repeated message id would be dropped by the broker without a word
+        let output = at(&server.url(), &args).expect(0);
+        assert!(output.err.contains("7 messages stored"), "{output:#?}");
+    }
+    let events = at(&server.url(), &["events", "perm.a2", "--json"]).expect(0);
+    let shutdowns =
+        events.out.lines().filter(|line| line.contains("\"status\":\"shutdown\"")).count();
+    assert_eq!(shutdowns, 2, "{events:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_is_is_old_and_otherwise_it_is_now() {
+    let server = Server::start(&nats::server()).await;
+    let file = recording("standalone-sigterm");
+    at(&server.url(), &["replay", "--instant", "--create-streams", "--as-is", &file]).expect(0);
+    let old = at(&server.url(), &["--all", "--json"]).expect(0).json();
+    // the host's clock seems wrong by the age of the recording
+    let skew = |document: &serde_json::Value| {
+        document["hosts"].as_object().unwrap().values().next().unwrap()["skew_s"].as_f64().unwrap()
+    };
+    assert!(skew(&old).abs() > 3600.0, "{old:#}");
+    let server = Server::start(&nats::server()).await;
+    at(&server.url(), &["replay", "--instant", "--create-streams", &file]).expect(0);
+    let new = at(&server.url(), &["--all", "--json"]).expect(0).json();
+    assert!(skew(&new).abs() < 60.0, "{new:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_streams_there() {
+    let server = Server::start(&nats::server()).await;
+    let output =
+        at(&server.url(), &["replay", "--instant", &recording("standalone-sigterm")]).expect(1);
+    assert!(output.err.contains("error: no streams on svc"), "{output:#?}");
+    assert!(output.err.contains("hint: add --create-streams"), "{output:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_can_be_replayed() {
+    on_each_server(async |binary| {
+        let server = Server::start(&binary).await;
+        let original = recording("process-launcher");
+        // so that the streams are there, with something old in them, which is not to be recorded
+        let args = ["replay", "--instant", "--create-streams", &recording("monitor-and-rpc")];
+        at(&server.url(), &args).expect(0);
+        let file = server.dir().join("night.jsonl");
+        let mut recorder =
+            tcsctl::command(&["record", file.to_str().unwrap(), "--server", &server.url()]);
+        let mut recorder = recorder.stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(recorder.stderr.take().unwrap());
+        // it says when it begins
+        let mut line = String::new();
+        while !line.contains("recording") {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        at(&server.url(), &["replay", "--instant", &original]).expect(0);
+        let count = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+        wait_for("all is recorded", || count() == 50).await;
+        let pid = recorder.id().to_string();
+        assert!(
+            std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success()
+        );
+        assert!(recorder.wait().unwrap().success());
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("50 messages recorded"), "{rest}");
+
+        let other = Server::start(&binary).await;
+        let args = ["replay", "--instant", "--create-streams", file.to_str().unwrap()];
+        at(&other.url(), &args).expect(0);
+        let output = at(&other.url(), &["--all", "--json"]).expect(0);
+        assert_eq!(output.verdict("hello_world.main"), "failed");
+        assert_eq!(output.json()["counts"]["known"], 4);
+    })
+    .await;
+}

@@ -1,0 +1,84 @@
+//! Runs `tcsctl` as a shell would: nothing of this machine's settings, a folder of its own.
+//!
+//! Included with `#[path = "support/tcsctl.rs"] mod tcsctl;` by tests of the package `tcsctl`.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What a run brought.
+#[derive(Debug)]
+pub struct Output {
+    /// Exit code; `None`: a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Output {
+    /// The JSON document on standard output.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// Asserts the exit code.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// The verdict of a service in a JSON document.
+    pub fn verdict(&self, id: &str) -> String {
+        let document = self.json();
+        let services = document["services"].as_array().unwrap();
+        let service = services.iter().find(|service| service["id"] == id);
+        let service = service.unwrap_or_else(|| panic!("{id} is not listed: {self:#?}"));
+        service["verdict"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The program, ready to be given arguments.
+pub fn command(args: &[&str]) -> Command {
+    let folder = std::env::temp_dir();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcsctl"));
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder.join("no-home"))
+        .env("LANG", "C.UTF-8")
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(args: &[&str]) -> Output {
+    finish(command(args))
+}
+
+/// Runs it at this server.
+pub fn at(url: &str, args: &[&str]) -> Output {
+    let mut command = command(args);
+    command.args(["--server", url]);
+    finish(command)
+}
+
+/// Runs what was prepared.
+pub fn finish(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    Output {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A recording among the fixtures.
+pub fn recording(name: &str) -> String {
+    format!("{}/../tests/fixtures/wire/{name}.jsonl", env!("CARGO_MANIFEST_DIR"))
+}
