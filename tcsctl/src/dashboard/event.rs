@@ -1,0 +1,251 @@
+//! All that can happen to the dashboard, and all that it can want done.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::{Fleet, Link};
+use tcs_core::observer::Observed;
+use tcs_core::wire::{DecodeError, Level};
+
+use super::columns::Column;
+use super::key::Key;
+use super::keymap::Command;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse did something to what is shown.
+    Mouse(Mouse),
+    /// The terminal has another size: columns, rows.
+    Resize(u16, u16),
+    /// Messages of the fleet, in the order in which they came.
+    Heard(Vec<Heard>),
+    /// The past, as asked for by [`Action::LoadHistory`]; or why it could not be read.
+    Past(Result<PastRead, String>),
+    /// The link to the broker stands otherwise than before.
+    Link(LinkFacts),
+    /// What could not be read, in words; empty when all could.
+    Gaps(Vec<String>),
+    /// A recording has been played to its end.
+    ReplayEnded,
+    /// An answer to [`Action::Request`].
+    Reply(Reply),
+    /// An answer to [`Action::FetchLogs`], or further lines.
+    Logs(LogNews),
+    /// Something inside went wrong that does not end the dashboard.
+    Fault(String),
+    /// A second has passed.
+    Tick,
+}
+
+/// A message of the fleet.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// One that could be read.
+    Message(Arc<Observed>),
+    /// One that could not.
+    Malformed {
+        /// Its subject.
+        subject: String,
+        /// Why not.
+        error: DecodeError,
+    },
+}
+
+/// What the streams hold of the past.
+#[derive(Debug, Clone)]
+pub struct PastRead {
+    /// From when on it is whole.
+    pub since: DateTime<Utc>,
+    /// All that was known then.
+    pub before: Fleet,
+    /// What was stored since.
+    pub messages: Vec<Heard>,
+    /// What is missing in it, in words.
+    pub problems: Vec<String>,
+}
+
+/// What the mouse did, by what is under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mouse {
+    /// A click.
+    Click(Spot),
+    /// The wheel, by so many lines; down is positive.
+    Wheel(Spot, i32),
+}
+
+/// What is at a place on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// This row of the table, counted from the first of all.
+    Row(usize),
+    /// A column's title.
+    Title(Column),
+    /// The detail pane.
+    Detail,
+    /// The events, or the logs.
+    Lower,
+    /// A command in the footer.
+    Command(Command),
+    /// A line of the list in front: palette, action menu.
+    Choice(usize),
+    /// Nothing that answers.
+    Nothing,
+}
+
+/// How the link stands, in the broker's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkFacts {
+    /// Never connected yet.
+    Connecting {
+        /// Since when it is tried.
+        since: DateTime<Utc>,
+        /// Attempts that failed.
+        attempts: u32,
+        /// Why the last one did.
+        why: Option<String>,
+    },
+    /// Connected.
+    Up {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Whether there was an outage before.
+        again: bool,
+        /// The server's address.
+        server: String,
+        /// Round trip, in microseconds.
+        rtt_us: Option<u64>,
+        /// Whether JetStream answers; `None`: not known yet.
+        jetstream: Option<bool>,
+    },
+    /// Was connected.
+    Down {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Attempts that failed.
+        attempts: u32,
+        /// Why it was lost, or why the last attempt failed.
+        why: Option<String>,
+    },
+    /// There is no link: a recording is played.
+    Recording {
+        /// The file's name.
+        file: String,
+    },
+}
+
+impl LinkFacts {
+    /// What the fleet's model wants to know of it.
+    pub fn for_fleet(&self) -> Link {
+        match self {
+            Self::Connecting { since, .. } | Self::Down { since, .. } => {
+                Link::Down { since: *since }
+            }
+            Self::Up { since, again: true, .. } => Link::Back { since: *since },
+            Self::Up { again: false, .. } | Self::Recording { .. } => Link::Steady,
+        }
+    }
+
+    /// Whether messages can come.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::Recording { .. })
+    }
+}
+
+/// What a person wants of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Start it.
+    Start,
+    /// End it.
+    Stop,
+    /// End it and start it.
+    Restart,
+}
+
+impl Operation {
+    /// The word, as in the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// A request to a launcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What to do.
+    pub operation: Operation,
+    /// To which service.
+    pub service: Arc<str>,
+    /// The launcher that is asked.
+    pub launcher: Arc<str>,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What was asked.
+    pub request: Request,
+    /// The result in words, or why there is none.
+    pub outcome: Result<String, String>,
+    /// How long it took.
+    pub took: TimeDelta,
+}
+
+/// One line of a service's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Option<DateTime<Utc>>,
+    /// How grave.
+    pub level: Level,
+    /// The text.
+    pub text: String,
+}
+
+/// News of a log that is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogNews {
+    /// Whose.
+    pub service: Arc<str>,
+    /// What came; or why nothing does.
+    pub outcome: Result<Vec<LogLine>, String>,
+    /// Whether it replaces what was there, or goes on from it.
+    pub whole: bool,
+}
+
+/// What the dashboard wants done by the program around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// End.
+    Quit,
+    /// Give the terminal back and stop, as ctrl-z does.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Put this text on the person's clipboard.
+    Copy(String),
+    /// Ask a launcher for something.
+    Request(Request),
+    /// Read a service's log and follow it.
+    FetchLogs {
+        /// Whose.
+        service: Arc<str>,
+        /// The launcher that holds it.
+        launcher: Option<Arc<str>>,
+    },
+    /// Follow that log no longer.
+    DropLogs,
+    /// Read what the streams hold since then.
+    LoadHistory(DateTime<Utc>),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+}

@@ -1,0 +1,211 @@
+//! A site over NATS: the observer's observations as the dashboard's events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::bus::LinkState;
+use tcs_core::observer::{Observation, Observer, Patience, Picture, Problem};
+use tcs_core::wire::Kind;
+use tokio::sync::mpsc::Sender;
+
+use super::Feed;
+use crate::dashboard::event::{Action, Event, Heard, LinkFacts, LogNews, PastRead, Reply};
+
+/// How often the round trip is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// How far back beats are read at the start, for their rhythm.
+const BEATS: TimeDelta = TimeDelta::minutes(3);
+/// And what happened.
+const HAPPENED: TimeDelta = TimeDelta::hours(1);
+/// How long the past may take to be read.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Follows it until the dashboard ends.
+pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
+    let mut following = observer.follow(&Kind::FLEET);
+    // of the picture only the facts about the reading are used here
+    let mut facts = observer.blank();
+    let mut told = (None, None);
+    let mut began = false;
+    loop {
+        let batch = tokio::time::timeout(LOOK, following.next()).await.unwrap_or_default();
+        if feed.is_closed() {
+            break;
+        }
+        let mut heard = Vec::with_capacity(batch.len());
+        for observation in batch {
+            match observation {
+                Observation::Message(message) => heard.push(Heard::Message(message)),
+                Observation::Malformed { subject, error, .. } => {
+                    heard.push(Heard::Malformed { subject, error });
+                }
+                Observation::Clock(clock) => {
+                    facts.clock = clock;
+                    if feed.send(Feed::Clock(clock)).await.is_err() {
+                        return;
+                    }
+                }
+                Observation::Reading(..) | Observation::Link(_) => facts.apply(observation),
+            }
+        }
+        facts.cut = following.cut();
+        let mut events = Vec::new();
+        if !heard.is_empty() {
+            events.push(Event::Heard(heard));
+        }
+        let link = link_facts(&observer, &facts);
+        if told.0.as_ref() != Some(&link) {
+            events.push(Event::Link(link.clone()));
+            told.0 = Some(link);
+        }
+        let gaps = gaps(&observer, &facts);
+        if told.1.as_ref() != Some(&gaps) {
+            events.push(Event::Gaps(gaps.clone()));
+            told.1 = Some(gaps);
+        }
+        for event in events {
+            if feed.send(Feed::Event(event)).await.is_err() {
+                return;
+            }
+        }
+        if !began && facts.is_settled() && facts.link.is_connected() {
+            began = true;
+            tokio::spawn(read_rhythm(observer.clone(), facts.clock.now(), feed.clone()));
+        }
+    }
+}
+
+fn link_facts(observer: &Observer, facts: &Picture) -> LinkFacts {
+    let why = |why: &Option<tcs_core::bus::Failure>| why.as_ref().map(ToString::to_string);
+    match &facts.link {
+        LinkState::Connecting { attempt, since, why: reason } => LinkFacts::Connecting {
+            since: facts.clock.at(*since),
+            attempts: *attempt,
+            why: why(reason),
+        },
+        LinkState::Disconnected { since, attempt, why: reason } => {
+            LinkFacts::Down { since: facts.clock.at(*since), attempts: *attempt, why: why(reason) }
+        }
+        LinkState::Connected { since, server } => LinkFacts::Up {
+            since: facts.clock.at(*since),
+            again: matches!(facts.fleet_link(), tcs_core::fleet::Link::Back { .. }),
+            server: server.url.clone(),
+            rtt_us: observer
+                .bus()
+                .round_trip()
+                .and_then(|rtt| u64::try_from(rtt.as_micros()).ok())
+                // a figure that flickers tells less
+                .map(|us| if us < 1000 { us / 500 * 500 } else { us / 1000 * 1000 }),
+            jetstream: facts.is_settled().then(|| {
+                let none = |problem: &Problem| matches!(problem, Problem::NoJetStream { .. });
+                !facts.problems("").iter().any(none)
+            }),
+        },
+    }
+}
+
+/// What the banner says; the link has its own.
+fn gaps(observer: &Observer, facts: &Picture) -> Vec<String> {
+    facts
+        .problems(observer.bus().subjects().prefix())
+        .into_iter()
+        .filter(|problem| {
+            !matches!(problem, Problem::NotConnected { .. } | Problem::Unfinished { .. })
+        })
+        .map(|problem| match problem.hint() {
+            Some(hint) => format!("{problem} ({})", hint.lines().next().unwrap_or_default()),
+            None => problem.to_string(),
+        })
+        .collect()
+}
+
+/// The last beats, so that rhythms are known from the start, and what happened before it.
+async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>) {
+    for (back, kinds) in
+        [(BEATS, &[Kind::Heartbeat][..]), (HAPPENED, &[Kind::Registry, Kind::Status])]
+    {
+        let reading = tokio::time::timeout(PATIENCE, observer.since(now - back, kinds));
+        let Ok(past) = reading.await else { return };
+        let heard = messages(past.observations);
+        if feed.send(Feed::Event(Event::Heard(heard))).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn messages(observations: Vec<Observation>) -> Vec<Heard> {
+    observations
+        .into_iter()
+        .filter_map(|observation| match observation {
+            Observation::Message(message) => Some(Heard::Message(message)),
+            Observation::Malformed { .. }
+            | Observation::Reading(..)
+            | Observation::Clock(_)
+            | Observation::Link(_) => None,
+        })
+        .collect()
+}
+
+/// Does one wish.
+pub(super) async fn perform(observer: Observer, action: Action, feed: Sender<Feed>) {
+    let event = match action {
+        Action::LoadHistory(since) => Event::Past(read_past(&observer, since).await),
+        Action::Request(request) => Event::Reply(Reply {
+            request,
+            outcome: Err("no launcher answers".to_owned()),
+            took: TimeDelta::zero(),
+        }),
+        Action::FetchLogs { service, launcher } => {
+            let why = no_logs(launcher.as_ref());
+            Event::Logs(LogNews { service, outcome: Err(why), whole: true })
+        }
+        Action::DropLogs
+        | Action::Quit
+        | Action::Suspend
+        | Action::Redraw
+        | Action::Copy(_)
+        | Action::Mouse(_) => return,
+    };
+    feed.send(Feed::Event(event)).await.ok();
+}
+
+fn no_logs(launcher: Option<&Arc<str>>) -> String {
+    match launcher {
+        Some(launcher) => format!("no log: {launcher} does not answer"),
+        None => "no log: it has no launcher that would hold it".to_owned(),
+    }
+}
+
+async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead, String> {
+    let patience = Patience { timeout: PATIENCE, listen: Duration::ZERO };
+    let reading = async {
+        let before = observer.at(since, patience).await;
+        let past = observer.since(since, &Kind::FLEET).await;
+        (before, past)
+    };
+    let (before, past) = tokio::time::timeout(PATIENCE * 2, reading)
+        .await
+        .map_err(|_| format!("not read in {} s", PATIENCE.as_secs() * 2))?;
+    let mut problems: Vec<String> = Vec::new();
+    let mut begins = since;
+    for problem in before.problems("").into_iter().chain(past.problems) {
+        match problem {
+            // before this the stream holds nothing: nothing can be shown either
+            Problem::HistoryBegins { at, .. } => begins = begins.max(at),
+            Problem::NotConnected { .. } => return Err("not connected".to_owned()),
+            problem => {
+                let problem = problem.to_string();
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+    }
+    Ok(PastRead {
+        since: begins,
+        before: before.fleet,
+        messages: messages(past.observations),
+        problems,
+    })
+}

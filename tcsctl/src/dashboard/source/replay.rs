@@ -1,0 +1,112 @@
+//! A recording, played at its own pace or faster, without any broker.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::clock;
+use tcs_core::fleet::{Order, Stamp};
+use tcs_core::observer::Observed;
+use tcs_core::wire::{Subjects, decode};
+use tokio::sync::mpsc::Sender;
+
+use super::{Feed, SourceError};
+use crate::dashboard::event::{Event, Heard};
+use crate::recording::Entry;
+
+/// A recording, read.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// The file's name.
+    pub name: String,
+    messages: Arc<Vec<(DateTime<Utc>, Heard)>>,
+    speed: f64,
+}
+
+/// The time in a recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    started: Instant,
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+    speed: f64,
+}
+
+impl Pace {
+    /// The time in the recording: it stays a second after its last message.
+    pub fn now(&self) -> DateTime<Utc> {
+        let passed = clock::monotonic().saturating_duration_since(self.started).as_secs_f64();
+        let millis = (passed * self.speed * 1000.0).min(1e15) as i64;
+        let end = self.last + TimeDelta::seconds(1);
+        self.first.checked_add_signed(TimeDelta::milliseconds(millis)).map_or(end, |at| at.min(end))
+    }
+
+    fn wait(&self, until: DateTime<Utc>) -> Duration {
+        let left = (until - self.now()).num_milliseconds().max(0) as f64 / 1000.0 / self.speed;
+        Duration::from_secs_f64(left.min(3600.0))
+    }
+}
+
+impl Recording {
+    /// Reads a file. `speed` is how many of its seconds pass in one of ours.
+    pub fn read(path: &Path, subjects: &Subjects, speed: f64) -> Result<Self, SourceError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        let mut messages = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let entry = Entry::parse(i + 1, line)
+                .map_err(|source| SourceError::Line { path: path.to_owned(), source })?;
+            let Some(line) = entry else { continue };
+            let Some(stored) = DateTime::from_timestamp_micros((line.t * 1e6) as i64) else {
+                continue;
+            };
+            let Some(subject) = subjects.parse(&line.subject) else { continue };
+            let order = Order::Stream { created: DateTime::UNIX_EPOCH, seq: i as u64 + 1 };
+            let stamp = Stamp { stored, order };
+            let heard = match decode(subject, line.payload.as_bytes()) {
+                Ok(decoded) => Heard::Message(Arc::new(Observed {
+                    bytes: line.payload.len(),
+                    subject: line.subject,
+                    decoded,
+                    stamp,
+                })),
+                Err(error) => Heard::Malformed { subject: line.subject, error },
+            };
+            messages.push((stored, heard));
+        }
+        messages.sort_by_key(|(stored, _)| *stored);
+        if messages.is_empty() {
+            return Err(SourceError::Empty { path: path.to_owned() });
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(Self { name: name.unwrap_or_default(), messages: Arc::new(messages), speed })
+    }
+
+    /// Begins now.
+    pub(super) fn pace(&self) -> Pace {
+        let ends = (self.messages.first(), self.messages.last());
+        let (first, last) = match ends {
+            (Some((first, _)), Some((last, _))) => (*first, *last),
+            _ => (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH),
+        };
+        Pace { started: clock::monotonic(), first, last, speed: self.speed }
+    }
+}
+
+/// Hands the messages on as their time comes.
+pub(super) async fn play(recording: Recording, pace: Pace, feed: Sender<Feed>) {
+    let mut rest = &recording.messages[..];
+    while let Some((next, _)) = rest.first() {
+        tokio::time::sleep(pace.wait(*next)).await;
+        let now = pace.now();
+        let due = rest.partition_point(|(stored, _)| *stored <= now).clamp(1, 4096);
+        let batch = rest[..due].iter().map(|(_, heard)| heard.clone()).collect();
+        rest = &rest[due..];
+        if feed.send(Feed::Event(Event::Heard(batch))).await.is_err() {
+            return;
+        }
+    }
+    tokio::time::sleep(pace.wait(pace.last + TimeDelta::seconds(1))).await;
+    feed.send(Feed::Event(Event::ReplayEnded)).await.ok();
+}

@@ -1,0 +1,459 @@
+//! What the dashboard knows and shows. Pure: no clock, no terminal, no network; `now` is an
+//! argument, by the broker's clock.
+//!
+//! [`State::update`] takes an event and says what is wanted of the program around it;
+//! [`State::settle`] makes the picture anew where something in it may have changed, before it is
+//! drawn. Sorting, filtering and pruning happen in these two, never while drawing.
+
+mod act;
+mod commands;
+pub mod history;
+pub mod logs;
+pub mod overlay;
+pub mod table;
+pub mod tape;
+mod travel;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
+use tcs_core::observer::Observed;
+
+use super::event::{Action, Event, Heard, LinkFacts, Mouse, Reply, Spot};
+use super::keymap::{Command, Keymap};
+use super::layout;
+use super::theme::ThemeName;
+use history::History;
+use logs::Logs;
+use overlay::Overlay;
+use table::Table;
+use tape::Tape;
+
+/// What is decided before it starts.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where: site, context or server, for the header.
+    pub site: String,
+    /// How the connection is said on a command line: `["--host", "nats.oca.lan"]`.
+    pub connection: Vec<String>,
+    /// The filter to begin with.
+    pub filter: Filter,
+    /// Show the stopped too.
+    pub all: bool,
+    /// Nothing may be operated.
+    pub read_only: bool,
+    /// ASCII only.
+    pub ascii: bool,
+    /// Times by this machine's zone; else UTC.
+    pub local_times: bool,
+    /// Use colours.
+    pub colour: bool,
+    /// The theme to begin with.
+    pub theme: ThemeName,
+    /// Take the mouse.
+    pub mouse: bool,
+    /// Which key does what.
+    pub keymap: Keymap,
+}
+
+/// What fills the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The table, and what there is room for beside it.
+    Fleet,
+    /// All about the chosen service.
+    Detail,
+    /// Its output.
+    Logs,
+    /// What happened.
+    Events,
+}
+
+/// Which moment is shown.
+#[derive(Debug, Clone)]
+pub enum Moment {
+    /// Now.
+    Live,
+    /// The moment at which it was held; it goes on collecting.
+    Paused {
+        /// Messages that came since.
+        waiting: u64,
+    },
+    /// A moment of the past.
+    Past {
+        /// Which.
+        at: DateTime<Utc>,
+        /// What was known then.
+        fleet: Box<Fleet>,
+    },
+}
+
+/// How far the past has been read from the streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Past {
+    /// Nobody asked.
+    Unread,
+    /// On its way.
+    Reading,
+    /// Read, since then.
+    Read(DateTime<Utc>),
+    /// It could not be read.
+    Failed(String),
+}
+
+/// What keeps the picture from being the present, whole and true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Banner {
+    /// A moment of the past is shown.
+    Past,
+    /// We hear nothing.
+    NoLink,
+    /// It is held, and so many messages wait.
+    Paused(u64),
+    /// Everything is silent at once.
+    HeartbeatsMissing,
+    /// The recording is at its end.
+    ReplayEnded,
+    /// Something could not be read.
+    Gaps,
+}
+
+/// A line for a few seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it says.
+    pub text: String,
+    /// Whether it is bad news.
+    pub bad: bool,
+    until: DateTime<Utc>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// As it was started.
+    pub options: Options,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// The last `now`.
+    pub now: DateTime<Utc>,
+    /// All that is known.
+    pub fleet: Fleet,
+    /// The picture that is shown.
+    pub picture: FleetView,
+    /// How the link stands.
+    pub link: LinkFacts,
+    /// What could not be read.
+    pub gaps: Vec<String>,
+    /// A recording has come to its end.
+    pub replay_ended: bool,
+    /// Which moment is shown.
+    pub moment: Moment,
+    /// How far back the streams have been read.
+    pub past: Past,
+    /// The messages of the last hour.
+    pub tape: Tape,
+    /// What happened.
+    pub history: History,
+    /// The table of services.
+    pub table: Table,
+    /// What fills the screen.
+    pub page: Page,
+    /// First line shown of the detail, and of the events counted from the newest.
+    pub scrolled: usize,
+    /// The log that is followed.
+    pub logs: Logs,
+    /// What stands in front.
+    pub overlay: Option<Overlay>,
+    /// The theme in use.
+    pub theme: ThemeName,
+    /// Whether the mouse is taken.
+    pub mouse: bool,
+    notice: Option<Notice>,
+    /// Requests that are on their way.
+    pub pending: usize,
+    stale: Stale,
+}
+
+/// Why the picture must be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stale {
+    Fresh,
+    /// Messages came, or time passed: soon.
+    Soon,
+    /// A person wants to see something else: at once.
+    Now,
+}
+
+/// Up to so many services the picture is made anew before every frame.
+const SMALL_FLEET: usize = 300;
+/// Larger ones wait so long for it; each service costs about 2 µs.
+const LARGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(250);
+/// And the largest so long.
+const HUGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(1000);
+const HUGE_FLEET: usize = 10_000;
+
+impl State {
+    /// Knows nothing yet.
+    pub fn new(options: Options, link: LinkFacts, size: (u16, u16), now: DateTime<Utc>) -> Self {
+        let fleet = Fleet::new();
+        let picture = fleet.view(now, link.for_fleet());
+        Self {
+            table: Table::new(options.filter.clone(), options.all),
+            theme: options.theme,
+            mouse: options.mouse,
+            options,
+            size,
+            now,
+            fleet,
+            picture,
+            link,
+            gaps: Vec::new(),
+            replay_ended: false,
+            moment: Moment::Live,
+            past: Past::Unread,
+            tape: Tape::default(),
+            history: History::default(),
+            page: Page::Fleet,
+            scrolled: 0,
+            logs: Logs::default(),
+            overlay: None,
+            notice: None,
+            pending: 0,
+            stale: Stale::Now,
+        }
+    }
+
+    /// Takes what happened at `now`; returns what is to be done.
+    pub fn update(&mut self, event: Event, now: DateTime<Utc>) -> Vec<Action> {
+        self.now = now;
+        match event {
+            Event::Key(key) => return self.key(key),
+            Event::Paste(text) => self.paste(&text),
+            Event::Mouse(mouse) => return self.mouse(&mouse),
+            Event::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                self.table.scroll(layout::rows(self));
+            }
+            Event::Heard(messages) => self.hear(messages),
+            Event::Past(result) => self.past_read(result),
+            Event::Link(link) => {
+                self.link = link;
+                self.stale = Stale::Now;
+            }
+            Event::Gaps(gaps) => self.gaps = gaps,
+            Event::ReplayEnded => self.replay_ended = true,
+            Event::Reply(reply) => self.reply(&reply),
+            Event::Logs(news) => self.logs.take(news),
+            Event::Fault(text) => self.tell(format!("internal fault: {text}"), true),
+            Event::Tick => {
+                self.stale = self.stale.max(Stale::Soon);
+                if self.notice.as_ref().is_some_and(|notice| notice.until <= now) {
+                    self.notice = None;
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Makes the picture anew if it may have changed, and if it is time.
+    pub fn settle(&mut self, now: DateTime<Utc>) {
+        self.now = now;
+        let wait = match self.fleet.len() {
+            0..SMALL_FLEET => TimeDelta::zero(),
+            SMALL_FLEET..HUGE_FLEET => LARGE_FLEET_EVERY,
+            HUGE_FLEET.. => HUGE_FLEET_EVERY,
+        };
+        let due = match self.stale {
+            Stale::Fresh => false,
+            Stale::Soon => (now - self.picture.now).abs() >= wait,
+            Stale::Now => true,
+        };
+        if !due {
+            return;
+        }
+        match &self.moment {
+            Moment::Live => {
+                let picture = self.fleet.view(now, self.link.for_fleet());
+                if self.link.is_up() {
+                    self.history.compare(&self.picture, &picture);
+                }
+                self.picture = picture;
+            }
+            Moment::Past { at, fleet } => {
+                if self.stale == Stale::Now {
+                    self.picture = fleet.view(*at, Link::Steady);
+                }
+            }
+            Moment::Paused { .. } => {}
+        }
+        if matches!(self.moment, Moment::Live) || self.stale == Stale::Now {
+            self.table.rebuild(&self.picture, layout::rows(self));
+        }
+        self.stale = Stale::Fresh;
+    }
+
+    /// Whether [`State::settle`] has something left to do later.
+    pub fn is_stale(&self) -> bool {
+        self.stale != Stale::Fresh
+    }
+
+    /// The chosen service, in the picture that is shown.
+    pub fn chosen(&self) -> Option<&ServiceView> {
+        self.table.chosen().and_then(|id| self.picture.get(id))
+    }
+
+    /// What must be said above the picture; the gravest.
+    pub fn banner(&self) -> Option<Banner> {
+        match &self.moment {
+            Moment::Past { .. } => Some(Banner::Past),
+            _ if !self.link.is_up() => Some(Banner::NoLink),
+            Moment::Paused { waiting } => Some(Banner::Paused(*waiting)),
+            Moment::Live if self.picture.heartbeats_missing => Some(Banner::HeartbeatsMissing),
+            Moment::Live if self.replay_ended => Some(Banner::ReplayEnded),
+            Moment::Live if !self.gaps.is_empty() => Some(Banner::Gaps),
+            Moment::Live => None,
+        }
+    }
+
+    /// The line for a few seconds, if there is one.
+    pub fn notice(&self) -> Option<&Notice> {
+        self.notice.as_ref()
+    }
+
+    /// Whether a command does something here and now.
+    pub fn is_valid(&self, command: Command) -> bool {
+        use super::keymap::When;
+        match command.entry().when {
+            When::Always => true,
+            When::Chosen => self.table.chosen().is_some(),
+            When::Operate => {
+                !self.options.read_only
+                    && self.table.chosen().is_some()
+                    && matches!(self.moment, Moment::Live)
+            }
+            When::Logs => self.page == Page::Logs,
+        }
+    }
+
+    fn hear(&mut self, messages: Vec<Heard>) {
+        if let Moment::Paused { waiting } = &mut self.moment {
+            *waiting += messages.len() as u64;
+        }
+        for heard in messages {
+            match heard {
+                Heard::Message(message) => {
+                    self.history.note(&message.decoded, message.stamp.stored);
+                    self.tape.push(Arc::clone(&message), &self.fleet, self.now);
+                    fold(&mut self.fleet, &message);
+                }
+                Heard::Malformed { subject, error } => self.fleet.malformed(&subject, &error),
+            }
+        }
+        self.stale = self.stale.max(Stale::Soon);
+    }
+
+    fn mouse(&mut self, mouse: &Mouse) -> Vec<Action> {
+        if self.overlay.is_some() {
+            return match mouse {
+                Mouse::Click(Spot::Choice(choice)) => self.pick(*choice),
+                Mouse::Click(_) => {
+                    self.close_overlay();
+                    Vec::new()
+                }
+                Mouse::Wheel(_, by) => {
+                    self.overlay_step(*by as isize);
+                    Vec::new()
+                }
+            };
+        }
+        match mouse {
+            Mouse::Click(Spot::Row(row)) => {
+                let again = self.table.cursor == *row;
+                self.table.choose(*row, &self.picture, layout::rows(self));
+                if again {
+                    return self.command(Command::Open);
+                }
+                self.scrolled = 0;
+            }
+            Mouse::Click(Spot::Title(column)) => self.sort_by(*column),
+            Mouse::Click(Spot::Command(command)) => return self.command(*command),
+            Mouse::Click(Spot::Lower) if self.page == Page::Fleet => {
+                return self.command(Command::Events);
+            }
+            Mouse::Click(Spot::Detail | Spot::Lower | Spot::Choice(_) | Spot::Nothing) => {}
+            Mouse::Wheel(Spot::Detail | Spot::Lower, by) => self.scroll(*by as isize),
+            Mouse::Wheel(_, by) => self.go(*by as isize),
+        }
+        Vec::new()
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        self.pending = self.pending.saturating_sub(1);
+        let (request, took) = (&reply.request, tcs_core::fleet::words(reply.took));
+        let what = format!("{} {}", request.operation.as_str(), request.service);
+        match &reply.outcome {
+            Ok(text) => {
+                self.tell(format!("{what}: {text}, by {} in {took}", request.launcher), false);
+            }
+            Err(text) => self.tell(format!("{what}: {text} (asked {})", request.launcher), true),
+        }
+    }
+
+    /// Shows a line for a few seconds.
+    pub(super) fn tell(&mut self, text: impl Into<String>, bad: bool) {
+        let stay = TimeDelta::seconds(if bad { 15 } else { 6 });
+        self.notice = Some(Notice { text: text.into(), bad, until: self.now + stay });
+    }
+
+    /// What the `Y` key copies: the command line that shows the same.
+    pub fn command_line(&self) -> String {
+        let mut words = vec!["tcsctl".to_owned()];
+        words.extend(self.options.connection.iter().cloned());
+        let chosen = self.table.chosen().map(ToString::to_string);
+        match (self.page, chosen) {
+            (Page::Detail, Some(id)) => words.extend(["--detailed".to_owned(), id]),
+            (Page::Logs, Some(id)) => words.extend(["logs".to_owned(), id, "-f".to_owned()]),
+            (Page::Events, _) => words.extend(["events".to_owned(), "-f".to_owned()]),
+            (Page::Fleet | Page::Detail | Page::Logs, _) => {
+                if self.table.all {
+                    words.push("--all".to_owned());
+                }
+                let mut filter = self.table.filter.text().to_owned();
+                if self.table.faults {
+                    filter.push_str(" is:fault");
+                }
+                if !filter.is_empty() {
+                    words.push("list".to_owned());
+                    words.push(filter.trim().to_owned());
+                }
+            }
+        }
+        if let Moment::Past { at, .. } = &self.moment {
+            words.push("--at".to_owned());
+            words.push(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Folds one message into a fleet.
+pub(super) fn fold(fleet: &mut Fleet, message: &Observed) {
+    fleet.apply(&message.subject, message.decoded.clone(), message.stamp);
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The launcher of a service, or the launcher itself.
+pub(super) fn launcher_of(service: &ServiceView) -> Option<Arc<str>> {
+    if service.is_launcher { Some(Arc::clone(&service.id)) } else { service.parent.clone() }
+}

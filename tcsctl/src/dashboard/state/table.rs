@@ -1,0 +1,317 @@
+//! Which services are shown, in which order, and which is chosen.
+//!
+//! What is chosen is a service, not a row: whatever moves, the choice goes with it, and so does its
+//! place on the screen. Only as long as nobody has chosen anything, the first row is the one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tcs_core::fleet::{Filter, FleetView, ServiceView};
+
+use crate::dashboard::columns::Column;
+use crate::output::text;
+
+/// A row: a service of the picture, and where it stands in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Index into the picture's services.
+    pub service: usize,
+    /// Levels above it.
+    pub depth: usize,
+    /// Bit n: the ancestor at level n (or the row itself) has a next sibling.
+    pub more: u64,
+    /// Whether there is anything below it, shown or not.
+    pub parent: bool,
+    /// How many services below it are not shown because it is folded.
+    pub hidden: usize,
+    /// It stands here only because something below it is wanted.
+    pub context: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// What is shown.
+    pub rows: Vec<Row>,
+    /// The chosen row, if there is any.
+    pub cursor: usize,
+    /// First row on the screen.
+    pub offset: usize,
+    /// By what it is sorted.
+    pub sort: Column,
+    /// The other way round.
+    pub reverse: bool,
+    /// What a person typed to see less.
+    pub filter: Filter,
+    /// Only what is wrong.
+    pub faults: bool,
+    /// The stopped and the declared too.
+    pub all: bool,
+    /// Services left out because they are stopped.
+    pub left_out: usize,
+    /// Whether nothing but the filter keeps services out.
+    pub filtered_out: usize,
+    /// Cells of the longest name, with its place in the tree, and of the longest host name.
+    pub longest: (u16, u16),
+    folded: BTreeSet<Arc<str>>,
+    chosen: Option<Arc<str>>,
+    moved: bool,
+}
+
+impl Table {
+    pub(super) fn new(filter: Filter, all: bool) -> Self {
+        Self {
+            rows: Vec::new(),
+            cursor: 0,
+            offset: 0,
+            sort: Column::Verdict,
+            reverse: false,
+            filter,
+            faults: false,
+            all,
+            left_out: 0,
+            filtered_out: 0,
+            longest: (0, 0),
+            folded: BTreeSet::new(),
+            chosen: None,
+            moved: false,
+        }
+    }
+
+    /// The name of the chosen service.
+    pub fn chosen(&self) -> Option<&Arc<str>> {
+        self.chosen.as_ref()
+    }
+
+    /// Makes the rows anew for this picture.
+    pub(super) fn rebuild(&mut self, picture: &FleetView, height: usize) {
+        let services = &picture.services;
+        let mut wanted = vec![Want::No; services.len()];
+        self.left_out = 0;
+        self.filtered_out = 0;
+        let narrowed = !self.filter.is_empty();
+        for (service, want) in services.iter().zip(&mut wanted) {
+            if narrowed && !self.filter.matches(service) {
+                self.filtered_out += usize::from(service.in_default);
+                continue;
+            }
+            if self.faults && !service.verdict.is_fault() {
+                self.filtered_out += usize::from(service.in_default);
+            } else if service.in_default || narrowed || (self.all && service.in_all) {
+                *want = Want::Itself;
+            } else if service.in_all {
+                self.left_out += 1;
+            }
+        }
+        if self.sort.in_tree() {
+            context(picture, &mut wanted);
+            self.rows = self.tree(picture, &wanted);
+        } else {
+            let mut shown: Vec<usize> =
+                (0..services.len()).filter(|i| wanted[*i] == Want::Itself).collect();
+            shown.sort_by(|a, b| self.compare(&services[*a], &services[*b]));
+            self.rows = shown
+                .into_iter()
+                .map(|service| Row {
+                    service,
+                    depth: 0,
+                    more: 0,
+                    parent: false,
+                    hidden: 0,
+                    context: false,
+                })
+                .collect();
+        }
+        self.longest = self.rows.iter().fold((0, 0), |(name, host), row| {
+            let service = &services[row.service];
+            let wide = |text: &str| text::width(text).min(500) as u16;
+            let prefix = if self.sort.in_tree() { prefix_width(row) } else { 0 };
+            let name = name.max(wide(&service.id) + prefix);
+            (name, host.max(service.short_host().map_or(0, wide)))
+        });
+        self.find_chosen(picture, height);
+    }
+
+    fn compare(&self, a: &ServiceView, b: &ServiceView) -> std::cmp::Ordering {
+        let order = self.sort.order(a, b);
+        if self.reverse { order.reverse() } else { order }
+    }
+
+    /// The rows in their tree. Not recursive: the network decides how deep it is.
+    fn tree(&self, picture: &FleetView, wanted: &[Want]) -> Vec<Row> {
+        let services = &picture.services;
+        let sorted = |ids: &[usize]| {
+            let mut ids: Vec<usize> =
+                ids.iter().copied().filter(|i| wanted[*i] != Want::No).collect();
+            ids.sort_by(|a, b| self.compare(&services[*a], &services[*b]));
+            ids
+        };
+        let mut rows = Vec::new();
+        let mut open: Vec<(std::vec::IntoIter<usize>, u64)> =
+            vec![(sorted(&picture.roots).into_iter(), 0)];
+        while let Some((level, above)) = open.last_mut() {
+            let Some(service) = level.next() else {
+                open.pop();
+                continue;
+            };
+            let more_here = level.len() > 0;
+            let above = *above;
+            let depth = open.len() - 1;
+            let bit = 1 << depth.min(63);
+            let more = if more_here { above | bit } else { above };
+            let below = sorted(&services[service].children);
+            let folded = self.folded.contains(&services[service].id);
+            rows.push(Row {
+                service,
+                depth,
+                more,
+                parent: !below.is_empty(),
+                hidden: if folded { count_below(picture, wanted, service) } else { 0 },
+                context: wanted[service] == Want::Context,
+            });
+            if !folded && !below.is_empty() {
+                open.push((below.into_iter(), more));
+            }
+        }
+        rows
+    }
+
+    fn find_chosen(&mut self, picture: &FleetView, height: usize) {
+        let line = self.cursor.saturating_sub(self.offset);
+        let found = self.chosen.as_ref().filter(|_| self.moved).and_then(|chosen| {
+            let at = picture.position(chosen)?;
+            self.rows.iter().position(|row| row.service == at)
+        });
+        self.cursor = match found {
+            Some(at) => at,
+            // it is not shown any more: whatever is where it was
+            None if self.moved => self.cursor.min(self.rows.len().saturating_sub(1)),
+            None => 0,
+        };
+        self.chosen = self.at(self.cursor, picture);
+        self.offset = self.cursor.saturating_sub(line);
+        self.scroll(height);
+    }
+
+    fn at(&self, row: usize, picture: &FleetView) -> Option<Arc<str>> {
+        self.rows.get(row).map(|row| Arc::clone(&picture.services[row.service].id))
+    }
+
+    /// Keeps the chosen row on the screen, and the screen full.
+    pub(super) fn scroll(&mut self, height: usize) {
+        let height = height.max(1);
+        let margin = usize::from(height > 6);
+        self.offset = self.offset.min((self.cursor).saturating_sub(margin));
+        self.offset = self.offset.max((self.cursor + margin + 1).saturating_sub(height));
+        self.offset = self.offset.min(self.rows.len().saturating_sub(height));
+    }
+
+    /// Chooses the row `by` further on.
+    pub(super) fn step(&mut self, by: isize, picture: &FleetView, height: usize) {
+        let last = self.rows.len().saturating_sub(1);
+        let to = self.cursor.saturating_add_signed(by).min(last);
+        self.choose(to, picture, height);
+    }
+
+    /// Chooses a row.
+    pub(super) fn choose(&mut self, row: usize, picture: &FleetView, height: usize) {
+        self.moved = true;
+        self.cursor = row.min(self.rows.len().saturating_sub(1));
+        self.chosen = self.at(self.cursor, picture);
+        self.scroll(height);
+    }
+
+    /// The next row after the chosen one that is wrong by itself, going round.
+    pub(super) fn next_fault(&self, picture: &FleetView) -> Option<usize> {
+        let n = self.rows.len();
+        (1..=n).map(|step| (self.cursor + step) % n).find(|row| {
+            let row = &self.rows[*row];
+            !row.context && picture.services[row.service].verdict.is_fault()
+        })
+    }
+
+    /// Hides what is below the chosen one; where there is nothing, goes to what is above it.
+    pub(super) fn fold(&mut self, picture: &FleetView, height: usize) {
+        let Some(row) = self.rows.get(self.cursor) else { return };
+        let id = &picture.services[row.service].id;
+        if row.parent && !self.folded.contains(id) {
+            self.folded.insert(Arc::clone(id));
+            self.moved = true;
+            self.rebuild(picture, height);
+        } else if row.depth > 0 {
+            let depth = row.depth;
+            let above = self.rows[..self.cursor].iter().rposition(|row| row.depth < depth);
+            self.choose(above.unwrap_or(0), picture, height);
+        }
+    }
+
+    /// Shows what is below the chosen one; where it is shown, goes there.
+    pub(super) fn unfold(&mut self, picture: &FleetView, height: usize) {
+        let Some(row) = self.rows.get(self.cursor) else { return };
+        if row.parent {
+            let id = Arc::clone(&picture.services[row.service].id);
+            self.moved = true;
+            if self.folded.remove(&id) {
+                self.rebuild(picture, height);
+            } else {
+                self.step(1, picture, height);
+            }
+        }
+    }
+
+    /// Folds all under which nothing is wrong; where that is so already, unfolds all.
+    pub(super) fn fold_all(&mut self, picture: &FleetView, height: usize) {
+        let well: BTreeSet<Arc<str>> = picture
+            .services
+            .iter()
+            .filter(|s| !s.children.is_empty() && s.worst_below.is_none_or(|v| !v.is_fault()))
+            .map(|s| Arc::clone(&s.id))
+            .collect();
+        self.folded = if well.is_subset(&self.folded) { BTreeSet::new() } else { well };
+        self.moved = true;
+        self.rebuild(picture, height);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    No,
+    Context,
+    Itself,
+}
+
+/// Cells of what stands before a name in the tree.
+pub fn prefix_width(row: &Row) -> u16 {
+    let mark = if row.depth == 0 || row.parent { 2 } else { 1 };
+    (row.depth.min(MAX_INDENT) * 2 + mark) as u16
+}
+
+/// Deeper levels are not moved further to the right.
+pub const MAX_INDENT: usize = 12;
+
+/// Ancestors of what is wanted are shown as well, so that it has its place.
+fn context(picture: &FleetView, wanted: &mut [Want]) {
+    // roots downwards, then upwards in the opposite order: each parent after all its children
+    let mut order = picture.roots.clone();
+    let mut at = 0;
+    while at < order.len() {
+        order.extend_from_slice(&picture.services[order[at]].children);
+        at += 1;
+    }
+    for i in order.into_iter().rev() {
+        let below = picture.services[i].children.iter().any(|child| wanted[*child] != Want::No);
+        if wanted[i] == Want::No && below {
+            wanted[i] = Want::Context;
+        }
+    }
+}
+
+fn count_below(picture: &FleetView, wanted: &[Want], service: usize) -> usize {
+    let mut count = 0;
+    let mut open = picture.services[service].children.clone();
+    while let Some(i) = open.pop() {
+        count += usize::from(wanted[i] == Want::Itself);
+        open.extend_from_slice(&picture.services[i].children);
+    }
+    count
+}

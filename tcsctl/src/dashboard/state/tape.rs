@@ -1,0 +1,210 @@
+//! The messages of the last hour, so that the picture of any moment in it can be made again
+//! (`truth.md` 11).
+//!
+//! They lie in chunks, each with the fleet as it was before its first message. The picture at T
+//! starts from the last chunk whose fleet holds nothing newer than T, and folds in whatever was
+//! stored up to T. Because the fold takes messages in any order, the past that is read later may be
+//! put at the end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::Fleet;
+use tcs_core::observer::Observed;
+
+use crate::dashboard::event::{Heard, PastRead};
+
+/// How far back it reaches.
+pub const SPAN: TimeDelta = TimeDelta::hours(1);
+/// About how much it may occupy, in bytes.
+pub const BUDGET: usize = 64 * 1024 * 1024;
+/// Messages in a chunk.
+const CHUNK: usize = 2048;
+/// What a decoded message occupies beside its text, about.
+const OVERHEAD: usize = 600;
+
+#[derive(Debug, Clone, Default)]
+struct Chunk {
+    before: Fleet,
+    messages: Vec<Arc<Observed>>,
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
+    bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub struct Tape {
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+    dropped_until: Option<DateTime<Utc>>,
+}
+
+impl Chunk {
+    /// Returns about how many bytes it occupies.
+    fn push(&mut self, message: Arc<Observed>) -> usize {
+        let at = message.stamp.stored;
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        let bytes = message.bytes + OVERHEAD;
+        self.bytes += bytes;
+        self.messages.push(message);
+        bytes
+    }
+}
+
+impl Tape {
+    /// Keeps a message that the fleet is about to take; `fleet` is as it was before it.
+    pub(super) fn push(&mut self, message: Arc<Observed>, fleet: &Fleet, now: DateTime<Utc>) {
+        if self.chunks.back().is_none_or(|chunk| chunk.messages.len() >= CHUNK) {
+            self.chunks.push_back(Chunk { before: fleet.clone(), ..Chunk::default() });
+            self.prune(now);
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            self.bytes += chunk.push(message);
+        }
+    }
+
+    /// Puts what the streams hold of the past before all that was heard.
+    pub(super) fn root(&mut self, read: PastRead) {
+        let mut chunk = Chunk { before: read.before, ..Chunk::default() };
+        let mut after = chunk.before.clone();
+        for heard in read.messages {
+            if let Heard::Message(message) = heard {
+                super::fold(&mut after, &message);
+                self.bytes += chunk.push(message);
+            }
+        }
+        // what began with nothing now begins with this
+        if let Some(first) = self.chunks.front_mut() {
+            first.before = after;
+        }
+        self.chunks.push_front(chunk);
+        self.dropped_until = Some(read.since);
+    }
+
+    fn prune(&mut self, now: DateTime<Utc>) {
+        while self.chunks.len() > 1 {
+            let old = self.chunks[0].last.is_some_and(|last| last < now - SPAN);
+            if !old && self.bytes <= BUDGET {
+                return;
+            }
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.bytes -= chunk.bytes;
+                self.dropped_until = self.dropped_until.max(chunk.last);
+            }
+        }
+    }
+
+    /// The earliest moment whose picture is whole as far as this console has listened; `None` while
+    /// nothing has come.
+    pub fn reaches(&self) -> Option<DateTime<Utc>> {
+        let first = self.chunks.iter().filter_map(|chunk| chunk.first).min();
+        self.dropped_until.or(first)
+    }
+
+    /// The fleet as it was then.
+    pub fn at(&self, then: DateTime<Utc>) -> Fleet {
+        let start = self
+            .chunks
+            .iter()
+            .rposition(|chunk| chunk.before.newest().is_none_or(|newest| newest <= then))
+            .unwrap_or(0);
+        let mut fleet = self.chunks.get(start).map(|c| c.before.clone()).unwrap_or_default();
+        for chunk in self.chunks.iter().skip(start) {
+            if chunk.first.is_some_and(|first| first > then) {
+                continue;
+            }
+            for message in chunk.messages.iter().filter(|message| message.stamp.stored <= then) {
+                super::fold(&mut fleet, message);
+            }
+        }
+        fleet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::tests::fixture;
+    use tcs_core::fleet::Link;
+
+    fn picture(fleet: &Fleet, then: DateTime<Utc>) -> Vec<String> {
+        let view = fleet.view(then, Link::Steady);
+        view.services.iter().map(|s| format!("{} {}", s.id, s.verdict)).collect()
+    }
+
+    fn expected(messages: &[Arc<Observed>], then: DateTime<Utc>) -> Vec<String> {
+        let mut fleet = Fleet::new();
+        for message in messages.iter().filter(|message| message.stamp.stored <= then) {
+            super::super::fold(&mut fleet, message);
+        }
+        picture(&fleet, then)
+    }
+
+    #[test]
+    fn the_past_is_the_fold_of_what_was_stored_until_then() {
+        let messages = fixture::recording("process-launcher");
+        let now = messages.last().unwrap().stamp.stored;
+        let mut tape = Tape::default();
+        let mut fleet = Fleet::new();
+        // out of order, and many times over, to fill several chunks
+        for _ in 0..60 {
+            for message in messages.iter().rev() {
+                tape.push(Arc::clone(message), &fleet, now);
+                super::super::fold(&mut fleet, message);
+            }
+        }
+        assert!(tape.chunks.len() > 1);
+        for message in &messages {
+            let then = message.stamp.stored;
+            assert_eq!(picture(&tape.at(then), then), expected(&messages, then));
+        }
+    }
+
+    #[test]
+    fn what_was_read_later_comes_before_what_was_heard() {
+        let messages = fixture::recording("process-launcher");
+        let now = messages.last().unwrap().stamp.stored;
+        let (old, new) = messages.split_at(messages.len() / 2);
+        let mut tape = Tape::default();
+        let mut fleet = Fleet::new();
+        for message in new {
+            tape.push(Arc::clone(message), &fleet, now);
+            super::super::fold(&mut fleet, message);
+        }
+        let since = old[4].stamp.stored;
+        let mut before = Fleet::new();
+        old[..5].iter().for_each(|message| super::super::fold(&mut before, message));
+        let messages_since = old[5..].iter().map(|m| Heard::Message(Arc::clone(m))).collect();
+        tape.root(PastRead { since, before, messages: messages_since, problems: Vec::new() });
+        assert_eq!(tape.reaches(), Some(since));
+        for message in &messages[4..] {
+            let then = message.stamp.stored;
+            assert_eq!(picture(&tape.at(then), then), expected(&messages, then));
+        }
+    }
+
+    #[test]
+    fn it_stays_inside_its_bounds() {
+        let messages = fixture::recording("process-launcher");
+        let fleet = Fleet::new();
+        let mut tape = Tape::default();
+        let start = messages[0].stamp.stored;
+        let mut message = Observed::clone(&messages[0]);
+        message.bytes = 10_000;
+        for n in 0..20_000 {
+            message.stamp.stored = start + TimeDelta::milliseconds(n);
+            tape.push(Arc::new(message.clone()), &fleet, message.stamp.stored);
+        }
+        assert!(tape.bytes <= BUDGET + CHUNK * 11_000, "{}", tape.bytes);
+        assert!(tape.reaches().unwrap() > start);
+        message.stamp.stored += SPAN + SPAN;
+        let later = message.stamp.stored;
+        for _ in 0..=CHUNK {
+            tape.push(Arc::new(message.clone()), &fleet, later);
+        }
+        assert!(tape.chunks.len() <= 2);
+    }
+}

@@ -1,0 +1,3 @@
+//! Screens, as text and as styled runs.
+
+pub(crate) mod fixture;

@@ -1,0 +1,91 @@
+//! Draws the state. Nothing here changes anything, and nothing here knows a colour: what a thing
+//! is ([`Role`]) becomes a style in the theme.
+
+mod banner;
+mod confirm;
+mod detail;
+mod events;
+pub mod footer;
+mod header;
+pub mod help;
+mod logs;
+mod menu;
+mod palette;
+mod pen;
+mod table;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::glyphs::Glyphs;
+use super::layout::{self, LEAST};
+use super::state::overlay::Overlay;
+use super::state::{Page, State};
+use super::theme::{Role, Theme};
+use pen::Pen;
+
+/// Draws all of it. `buffer` must have the state's size.
+pub fn draw(state: &State, buffer: &mut Buffer) {
+    let theme = Theme { name: state.theme, colour: state.options.colour };
+    buffer.set_style(buffer.area, theme.ground());
+    let mut pen = Pen {
+        buffer,
+        theme,
+        glyphs: Glyphs::new(state.options.ascii),
+        local: state.options.local_times,
+    };
+    let (width, height) = state.size;
+    if width < LEAST.0 || height < LEAST.1 {
+        let text = format!("{width}x{height} is too small: {}x{} at least", LEAST.0, LEAST.1);
+        pen.put(0, 0, width, &text, Role::Text);
+        pen.put(0, 1, width, "(q quits)", Role::Dim);
+        return;
+    }
+    let panes = layout::panes(state);
+    header::draw(&mut pen, state, panes.header);
+    if let Some(area) = panes.banner {
+        banner::draw(&mut pen, state, area);
+    }
+    match state.page {
+        Page::Logs => logs::draw(&mut pen, state, panes.page),
+        Page::Events => events::draw_page(&mut pen, state, panes.page),
+        Page::Detail if panes.detail.is_none() => detail::draw(&mut pen, state, panes.page, true),
+        Page::Fleet | Page::Detail => {
+            table::draw(&mut pen, state, panes.titles, panes.rows);
+            if let Some((line, area)) = panes.detail {
+                pen.column(line, Role::Border);
+                detail::draw(&mut pen, state, area, state.page == Page::Detail);
+            }
+            if let Some((rule, area)) = panes.lower {
+                pen.rule(rule, "events", Role::Border);
+                if let Some((line, _)) = panes.detail {
+                    let tee = pen.glyphs.tees[1];
+                    pen.put(line.x, rule.y, 1, tee, Role::Border);
+                }
+                events::draw_newest(&mut pen, state, area);
+            }
+        }
+    }
+    notice(&mut pen, state, panes.footer);
+    footer::draw(&mut pen, state, panes.footer);
+    match &state.overlay {
+        Some(Overlay::Filter { .. }) | None => {}
+        Some(Overlay::Palette { line, choice }) => palette::draw(&mut pen, state, line, *choice),
+        Some(Overlay::Menu { choice }) => menu::draw(&mut pen, state, *choice),
+        Some(Overlay::Confirm { request, touched }) => {
+            confirm::draw(&mut pen, state, request, touched);
+        }
+        Some(Overlay::Help { scrolled }) => help::draw(&mut pen, state, *scrolled),
+    }
+}
+
+/// The line for a few seconds, above the keys.
+fn notice(pen: &mut Pen<'_>, state: &State, footer: Rect) {
+    let Some(notice) = state.notice() else { return };
+    let area = Rect::new(0, footer.y.saturating_sub(1), footer.width, 1);
+    pen.clear(area);
+    let role = if notice.bad { Role::Warn } else { Role::Accent };
+    let mark = if notice.bad { "! " } else { "> " };
+    let used = pen.put(1, area.y, 2, mark, role);
+    pen.put(1 + used, area.y, area.width.saturating_sub(2 + used), &notice.text, role);
+}

@@ -1,0 +1,106 @@
+//! The bar under the header: whatever keeps the picture from being the present, whole and true.
+
+use chrono::TimeDelta;
+use ratatui::layout::Rect;
+use std::fmt::Write as _;
+use tcs_core::fleet::words;
+
+use super::pen::Pen;
+use crate::dashboard::columns::ago;
+use crate::dashboard::event::LinkFacts;
+use crate::dashboard::state::{Banner, Past, State};
+use crate::dashboard::theme::Role;
+use crate::output::text;
+
+/// Draws it.
+pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    let Some(banner) = state.banner() else { return };
+    let role = match banner {
+        Banner::NoLink | Banner::HeartbeatsMissing => Role::Alarm,
+        Banner::Past | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
+        Banner::Gaps => Role::Warn,
+    };
+    pen.wash(area, role);
+    let blank = " ".repeat(usize::from(area.width));
+    pen.put(area.x, area.y, area.width, &blank, role);
+    let text = words_of(pen, banner, state);
+    let room = area.width.saturating_sub(2);
+    if banner == Banner::Past {
+        let hint = "[ ] step  Esc live";
+        let left = pen.put(1, area.y, room, &text, role) + 3;
+        let right = hint.len() as u16 + 1;
+        if left + right + 10 < area.width {
+            pen.put_right(1, area.y, room, hint, role);
+            scrub(pen, state, Rect::new(left, area.y, area.width - left - right - 3, 1), role);
+        }
+        return;
+    }
+    pen.put(1, area.y, room, &text, role);
+}
+
+fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
+    match banner {
+        Banner::NoLink => no_link(state),
+        Banner::Past => {
+            let (at, now) = (pen.time(state.picture.now), pen.time(state.now));
+            let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+            let loading =
+                if state.past == Past::Reading { ", reading the streams ..." } else { "" };
+            format!("THE PAST  {}{}, {}{loading}", at.format(form), pen.zone(), ago(now - at))
+        }
+        Banner::Paused(waiting) => {
+            let since = words(whole(state.now - state.picture.now));
+            let s = if waiting == 1 { "" } else { "s" };
+            format!("PAUSED for {since}, {waiting} message{s} waiting, Space goes on")
+        }
+        Banner::HeartbeatsMissing => {
+            "ALL HEARTBEATS ARE MISSING at once: look at the broker's streams first".to_owned()
+        }
+        Banner::ReplayEnded => "THE RECORDING HAS ENDED  [ steps back, q quits".to_owned(),
+        Banner::Gaps => format!("incomplete: {}", state.gaps.join("; ")),
+    }
+}
+
+fn no_link(state: &State) -> String {
+    let (word, since, attempts, why) = match &state.link {
+        LinkFacts::Connecting { since, attempts, why } => {
+            ("NOT CONNECTED YET", since, attempts, why)
+        }
+        LinkFacts::Down { since, attempts, why } => ("DISCONNECTED", since, attempts, why),
+        LinkFacts::Up { .. } | LinkFacts::Recording { .. } => return String::new(),
+    };
+    let mut text = format!("{word} {}", words(whole(state.now - *since)));
+    if let Some(newest) = state.picture.newest {
+        let _ = write!(text, ", data {} old", words(whole(state.now - newest)));
+    }
+    let _ = write!(text, ", trying every 0.5 s, attempt {}", attempts + 1);
+    if let Some(why) = why {
+        let _ = write!(text, ": {why}");
+    }
+    text
+}
+
+fn whole(span: TimeDelta) -> TimeDelta {
+    TimeDelta::seconds(span.num_seconds().max(0))
+}
+
+/// A line from the earliest moment held to now, with the moment shown on it.
+fn scrub(pen: &mut Pen<'_>, state: &State, area: Rect, role: Role) {
+    let Some(first) = state.reach() else { return };
+    let span = (state.now - first).num_milliseconds().max(1);
+    let at = (state.picture.now - first).num_milliseconds().clamp(0, span);
+    let ends = [first, state.now].map(|time| pen.time(time).format("%H:%M").to_string());
+    let mut x = area.x;
+    let wide = text::width(&ends[0]) as u16 + 1;
+    if area.width < 2 * wide + 8 {
+        return;
+    }
+    x += pen.put(x, area.y, wide, &ends[0], role) + 1;
+    let track = area.width - 2 * wide;
+    for step in 0..track {
+        pen.put(x + step, area.y, 1, pen.glyphs.rule, role);
+    }
+    let thumb = (at * i64::from(track - 1) / span) as u16;
+    pen.put(x + thumb, area.y, 1, pen.glyphs.thumb, role);
+    pen.put(x + track + 1, area.y, wide, &ends[1], role);
+}

@@ -1,0 +1,53 @@
+//! What happened, newest last: a few lines below the table, or a page.
+
+use ratatui::layout::Rect;
+
+use super::pen::Pen;
+use crate::dashboard::state::State;
+use crate::dashboard::state::history::Entry;
+use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::text;
+
+/// The newest, as many as there is room for.
+pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    list(pen, state, area, 0);
+}
+
+/// All of them, scrolled.
+pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    let all = state.history.until(state.picture.now).len();
+    let title = match state.scrolled {
+        0 => format!("events: {all}, newest last"),
+        n => format!("events: {all}, {n} newer below"),
+    };
+    pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
+    let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+    list(pen, state, below, state.scrolled);
+}
+
+fn list(pen: &mut Pen<'_>, state: &State, area: Rect, scrolled: usize) {
+    let now = state.picture.now;
+    let all = state.history.until(now);
+    if all.is_empty() {
+        pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
+        return;
+    }
+    let end = all.len().saturating_sub(scrolled);
+    let from = end.saturating_sub(usize::from(area.height));
+    let name = usize::from(area.width / 3).clamp(12, 40);
+    for (i, entry) in all[from..end].iter().enumerate() {
+        let y = area.y + i as u16;
+        let mut x = area.x + 1;
+        x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
+        let id = text::cut_middle(&text::shown(&entry.id), name, pen.glyphs.ellipsis);
+        pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
+        x += name as u16 + 2;
+        let room = area.right().saturating_sub(x + 1);
+        pen.put(x, y, room, &entry.words(pen.glyphs.arrow), role(entry));
+    }
+}
+
+/// What an entry looks like: loud only where something is wrong.
+pub(super) fn role(entry: &Entry) -> Role {
+    of_verdict(entry.weight())
+}

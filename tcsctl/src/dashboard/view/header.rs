@@ -1,0 +1,159 @@
+//! The first lines: where we look, how the link stands, how many of each verdict.
+
+use ratatui::layout::Rect;
+use tcs_core::fleet::Verdict;
+
+use super::pen::Pen;
+use crate::dashboard::columns::Column;
+use crate::dashboard::event::LinkFacts;
+use crate::dashboard::state::{Moment, State};
+use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::{symbols, text};
+
+/// Draws it.
+pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    if area.height == 1 {
+        let room = clock(pen, state, area.y, area.width, true);
+        counts(pen, state, area.y, room);
+        return;
+    }
+    let room = clock(pen, state, area.y, area.width, false);
+    place(pen, state, area.y, room);
+    let room = narrowed(pen, state, area.y + 1, area.width);
+    counts(pen, state, area.y + 1, room);
+}
+
+/// Where, and the link. Facts for which there is no room are left out whole.
+fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
+    let dot = pen.glyphs.dot;
+    let mut parts: Vec<(String, Role)> = vec![(state.options.site.clone(), Role::Strong)];
+    match &state.link {
+        LinkFacts::Up { server, rtt_us, jetstream, .. } => {
+            let rtt = rtt_us.map_or_else(String::new, |us| {
+                if us < 1000 { " <1 ms".to_owned() } else { format!(" {} ms", us / 1000) }
+            });
+            parts.push((format!("link ok{rtt}"), Role::Good));
+            match jetstream {
+                Some(true) => parts.push(("JetStream ok".to_owned(), Role::Good)),
+                Some(false) => parts.push(("no JetStream".to_owned(), Role::Warn)),
+                None => {}
+            }
+            let bare = server.trim_start_matches("nats://");
+            if !state.options.site.contains(bare) {
+                parts.push((server.clone(), Role::Dim));
+            }
+        }
+        LinkFacts::Connecting { .. } => parts.push(("not connected".to_owned(), Role::Bad)),
+        LinkFacts::Down { .. } => parts.push(("link down".to_owned(), Role::Bad)),
+        LinkFacts::Recording { file } => parts.push((format!("recording {file}"), Role::Dim)),
+    }
+    if state.options.read_only {
+        parts.push(("read-only".to_owned(), Role::Accent));
+    }
+    let malformed = state.fleet.tally().malformed;
+    if malformed > 0 {
+        parts.push((format!("{malformed} malformed"), Role::Warn));
+    }
+    let mut x = 1;
+    for (i, (text, role)) in parts.into_iter().enumerate() {
+        let wide = text::width(&text::shown(&text)) as u16;
+        if i > 0 {
+            if x + 3 + wide > room {
+                continue;
+            }
+            x += pen.put(x, y, 3, &format!(" {dot} "), Role::Dim);
+        }
+        x += pen.put(x, y, room.saturating_sub(x), &text, role);
+    }
+}
+
+/// At the right: the time, and which moment is shown. Returns what is left for others.
+fn clock(pen: &mut Pen<'_>, state: &State, y: u16, width: u16, small: bool) -> u16 {
+    let time = pen.time(state.now);
+    let time = if small {
+        time.format("%H:%M").to_string()
+    } else {
+        format!("{}{}", time.format("%H:%M:%S"), pen.zone())
+    };
+    let (word, role) = match (&state.moment, &state.link) {
+        (Moment::Past { .. }, _) => ("past".to_owned(), Role::Past),
+        (Moment::Paused { .. }, _) => ("paused".to_owned(), Role::Past),
+        (Moment::Live, LinkFacts::Recording { .. }) => ("replay".to_owned(), Role::Past),
+        (Moment::Live, LinkFacts::Up { .. }) => ("live".to_owned(), Role::Good),
+        (Moment::Live, LinkFacts::Down { .. } | LinkFacts::Connecting { .. }) => {
+            ("no link".to_owned(), Role::Bad)
+        }
+    };
+    let total = (time.len() + word.len() + 4) as u16;
+    let x = width.saturating_sub(total);
+    let used = pen.put(x + 1, y, total, &time, Role::Text);
+    pen.put(x + 1 + used + 1, y, total, &format!(" {word} "), role);
+    x
+}
+
+/// How many of each verdict, worst first; without words where there is no room for them.
+fn counts(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
+    let counts = state.picture.counts;
+    if counts.total() == 0 {
+        let text =
+            if state.link.is_up() { "no services heard of yet" } else { "nothing heard yet" };
+        pen.put(1, y, room.saturating_sub(1), text, Role::Dim);
+        return;
+    }
+    // words for all; else for what is wrong; else for none
+    let text = |verdict: Verdict, n: usize, words: bool| {
+        let symbol = symbols::symbol(verdict);
+        if words { format!("{symbol} {n} {verdict}") } else { format!("{symbol} {n}") }
+    };
+    let wide = |words: fn(Verdict) -> bool| -> usize {
+        counts.present().map(|(v, n)| text::width(&text(v, n, words(v))) + 3).sum()
+    };
+    let choices: [fn(Verdict) -> bool; 3] = [|_| true, Verdict::is_fault, |_| false];
+    let words =
+        choices.into_iter().find(|words| wide(*words) <= usize::from(room)).unwrap_or(|_| false);
+    let mut x = 1;
+    for (verdict, n) in counts.present() {
+        let text = text(verdict, n, words(verdict));
+        let wide = text::width(&text) as u16;
+        if x + wide > room {
+            break;
+        }
+        x += pen.put(x, y, wide, &text, of_verdict(verdict)) + 3;
+    }
+}
+
+/// What keeps services from being shown, at the right. Returns what is left for the counts.
+fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
+    let table = &state.table;
+    let mut parts: Vec<(String, Role)> = Vec::new();
+    if !table.filter.is_empty() {
+        parts.push((format!("/{}", table.filter.text()), Role::Accent));
+    }
+    if table.faults {
+        parts.push(("faults only".to_owned(), Role::Accent));
+    }
+    if table.filtered_out > 0 {
+        parts.push((format!("{} not shown", table.filtered_out), Role::Dim));
+    }
+    if table.all {
+        parts.push(("all".to_owned(), Role::Accent));
+    } else if table.left_out > 0 && table.filter.is_empty() {
+        parts.push((format!("{} stopped hidden", table.left_out), Role::Dim));
+    }
+    if table.sort != Column::Verdict || table.reverse {
+        parts.push((format!("by {}", table.sort.title().to_lowercase()), Role::Accent));
+    }
+    let wide: usize =
+        parts.iter().map(|(text, _)| text::width(&text::shown(text)) + 3).sum::<usize>();
+    let wide = (wide as u16).min(width / 2);
+    let left = width.saturating_sub(wide);
+    let mut x = left;
+    for (i, (text, role)) in parts.iter().enumerate() {
+        if i > 0 {
+            let dot = format!(" {} ", pen.glyphs.dot);
+            x += pen.put(x, y, width.saturating_sub(x), &dot, Role::Dim);
+        }
+        x += pen.put(x, y, width.saturating_sub(x + 1), text, *role);
+    }
+    left.saturating_sub(1)
+}

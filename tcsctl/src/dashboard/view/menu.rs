@@ -1,0 +1,31 @@
+//! What can be done with the chosen service.
+
+use ratatui::layout::Rect;
+
+use super::pen::Pen;
+use crate::dashboard::layout;
+use crate::dashboard::state::State;
+use crate::dashboard::state::overlay::MENU;
+use crate::dashboard::theme::Role;
+
+/// Draws it over the page.
+pub(super) fn draw(pen: &mut Pen<'_>, state: &State, choice: usize) {
+    let Some(area) = layout::list_dialog(state) else { return };
+    let title = state.table.chosen().map(ToString::to_string).unwrap_or_default();
+    let inside = pen.frame(area, &title, Role::Border);
+    for (i, command) in MENU.iter().enumerate() {
+        let y = inside.y + i as u16;
+        if y >= inside.bottom() {
+            break;
+        }
+        let entry = command.entry();
+        let role = if state.is_valid(*command) { Role::Text } else { Role::Dim };
+        pen.put(inside.x, y, 13, entry.name, role);
+        pen.put(inside.x + 14, y, inside.width.saturating_sub(17), entry.doc, Role::Dim);
+        let key = state.options.keymap.shown(*command);
+        pen.put_right(inside.x, y, inside.width, &key, Role::Key);
+        if i == choice {
+            pen.wash(Rect::new(inside.x - 1, y, inside.width + 2, 1), Role::Selected);
+        }
+    }
+}

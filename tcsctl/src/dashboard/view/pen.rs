@@ -1,0 +1,187 @@
+//! Writes text into the buffer. The only way from a text to the screen: whatever it holds, nothing
+//! in it acts on the terminal, and nothing reaches beyond its room.
+
+use chrono::{DateTime, Local, NaiveDateTime, Utc};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthChar;
+
+use crate::dashboard::glyphs::Glyphs;
+use crate::dashboard::theme::{Role, Theme};
+use crate::output::text;
+
+/// A buffer, and how things look in it.
+pub(super) struct Pen<'a> {
+    /// Where it is written.
+    pub(super) buffer: &'a mut Buffer,
+    /// How roles look.
+    pub(super) theme: Theme,
+    /// The signs.
+    pub(super) glyphs: Glyphs,
+    /// Times by this machine's zone; else UTC.
+    pub(super) local: bool,
+}
+
+/// Marks that sit on one character; more are left out.
+const MOST_MARKS: usize = 4;
+
+impl Pen<'_> {
+    /// A time as people read it here.
+    pub(super) fn time(&self, at: DateTime<Utc>) -> NaiveDateTime {
+        if self.local { at.with_timezone(&Local).naive_local() } else { at.naive_utc() }
+    }
+
+    /// What stands behind a time; nothing for the machine's own zone.
+    pub(super) fn zone(&self) -> &'static str {
+        if self.local { "" } else { " UTC" }
+    }
+
+    /// `02:13:05`, or `22 02:13` of another day: eight cells.
+    pub(super) fn clock(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+        let (at, now) = (self.time(at), self.time(now));
+        at.format(if at.date() == now.date() { "%H:%M:%S" } else { "%d %H:%M" }).to_string()
+    }
+
+    /// Writes `text` from `x` on into at most `room` cells; what is cut ends in an ellipsis. Returns
+    /// the cells used.
+    pub(super) fn put(&mut self, x: u16, y: u16, room: u16, text: &str, role: Role) -> u16 {
+        let area = self.buffer.area;
+        if y >= area.bottom() || x >= area.right() || room == 0 {
+            return 0;
+        }
+        let room = usize::from(room.min(area.right() - x));
+        // four times the room holds any sane text; a megabyte is not looked at
+        let text = head_bytes(text, room * 16 + 64);
+        let shown = text::shown(text);
+        let wide = text::width(&shown);
+        let (kept, ellipsis) = if wide > room {
+            (text::head(&shown, room - 1), self.glyphs.ellipsis)
+        } else {
+            (&*shown, "")
+        };
+        let style = self.theme.style(role);
+        let mut at = x;
+        let mut marks = 0;
+        let mut last = None;
+        let ascii;
+        let kept = if self.glyphs.ascii {
+            ascii = text::ascii(kept);
+            &*ascii
+        } else {
+            kept
+        };
+        for c in kept.chars().chain(ellipsis.chars()) {
+            match c.width().unwrap_or(0) {
+                0 => {
+                    marks += 1;
+                    if let Some(last) = last.filter(|_| marks <= MOST_MARKS) {
+                        let cell = &mut self.buffer[(last, y)];
+                        let symbol = format!("{}{c}", cell.symbol());
+                        cell.set_symbol(&symbol);
+                    }
+                }
+                wide => {
+                    marks = 0;
+                    self.buffer[(at, y)].set_char(c).set_style(style);
+                    for hidden in 1..wide as u16 {
+                        self.buffer[(at + hidden, y)].set_char(' ').set_style(style);
+                    }
+                    last = Some(at);
+                    at += wide as u16;
+                }
+            }
+        }
+        at - x
+    }
+
+    /// [`Pen::put`] at the right end of the room.
+    pub(super) fn put_right(&mut self, x: u16, y: u16, room: u16, text: &str, role: Role) -> u16 {
+        let wide = text::width(&text::shown(head_bytes(text, 4096))).min(usize::from(room)) as u16;
+        self.put(x + room - wide, y, wide, text, role)
+    }
+
+    /// Writes texts one after the other; returns the cells used.
+    pub(super) fn line(&mut self, x: u16, y: u16, room: u16, parts: &[(String, Role)]) -> u16 {
+        let mut used = 0;
+        for (text, role) in parts {
+            used += self.put(x + used, y, room.saturating_sub(used), text, *role);
+        }
+        used
+    }
+
+    /// Lays a style over an area.
+    pub(super) fn wash(&mut self, area: Rect, role: Role) {
+        let style = self.theme.style(role);
+        self.buffer.set_style(area, style);
+    }
+
+    /// Empties an area.
+    pub(super) fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        let ground = self.theme.ground();
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut self.buffer[(x, y)];
+                cell.reset();
+                cell.set_style(ground);
+            }
+        }
+    }
+
+    /// A horizontal line with a title in it.
+    pub(super) fn rule(&mut self, area: Rect, title: &str, role: Role) {
+        for x in area.left()..area.right() {
+            self.put(x, area.y, 1, self.glyphs.rule, role);
+        }
+        if !title.is_empty() {
+            let title = format!(" {title} ");
+            self.put(area.x + 1, area.y, area.width.saturating_sub(2), &title, Role::Title);
+        }
+    }
+
+    /// A vertical line.
+    pub(super) fn column(&mut self, area: Rect, role: Role) {
+        for y in area.top()..area.bottom() {
+            self.put(area.x, y, 1, self.glyphs.bar, role);
+        }
+    }
+
+    /// An empty frame with a title; returns what is inside.
+    pub(super) fn frame(&mut self, area: Rect, title: &str, role: Role) -> Rect {
+        self.clear(area);
+        let [top_left, top_right, bottom_left, bottom_right] = self.glyphs.corners;
+        let (right, bottom) = (area.right().saturating_sub(1), area.bottom().saturating_sub(1));
+        for x in area.left()..area.right() {
+            self.put(x, area.y, 1, self.glyphs.rule, role);
+            self.put(x, bottom, 1, self.glyphs.rule, role);
+        }
+        for y in area.top()..area.bottom() {
+            self.put(area.x, y, 1, self.glyphs.bar, role);
+            self.put(right, y, 1, self.glyphs.bar, role);
+        }
+        self.put(area.x, area.y, 1, top_left, role);
+        self.put(right, area.y, 1, top_right, role);
+        self.put(area.x, bottom, 1, bottom_left, role);
+        self.put(right, bottom, 1, bottom_right, role);
+        let title = format!(" {title} ");
+        self.put(area.x + 2, area.y, area.width.saturating_sub(4), &title, Role::Strong);
+        Rect::new(
+            area.x + 2,
+            area.y + 1,
+            area.width.saturating_sub(4),
+            area.height.saturating_sub(2),
+        )
+    }
+}
+
+/// The beginning of a text, at most so many bytes.
+fn head_bytes(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let mut end = most;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,208 @@
+//! The services, a row each.
+
+use ratatui::layout::Rect;
+use tcs_core::fleet::{Reason, ServiceView, Verdict};
+
+use super::pen::Pen;
+use crate::dashboard::columns::Column;
+use crate::dashboard::state::table::{MAX_INDENT, Row};
+use crate::dashboard::state::{Page, State};
+use crate::dashboard::theme::{Role, of_verdict};
+use crate::dashboard::{layout, rhythm};
+use crate::output::{symbols, text};
+
+/// Draws titles and rows.
+pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
+    let columns = layout::columns(rows.width, state.table.longest);
+    for (column, x, wide) in &columns {
+        let sorted = *column == state.table.sort;
+        let role = if sorted { Role::Strong } else { Role::Title };
+        let mut title = column.title().to_owned();
+        if sorted && usize::from(*wide) > title.len() + 1 {
+            title.push(' ');
+            title.push_str(pen.glyphs.sorted[usize::from(state.table.reverse)]);
+        }
+        if column.right() {
+            pen.put_right(*x, titles.y, *wide, &title, role);
+        } else {
+            pen.put(*x, titles.y, *wide, &title, role);
+        }
+    }
+    let shown = state.table.rows.iter().enumerate().skip(state.table.offset);
+    for (line, (i, row)) in shown.take(usize::from(rows.height)).enumerate() {
+        let y = rows.y + line as u16;
+        let service = &state.picture.services[row.service];
+        for (column, x, wide) in &columns {
+            cell(pen, state, (row, service), *column, Rect::new(*x, y, *wide, 1));
+        }
+        if i == state.table.cursor {
+            let focus = matches!(state.page, Page::Fleet);
+            let area = Rect::new(rows.x, y, rows.width, 1);
+            pen.wash(area, if focus { Role::Selected } else { Role::SelectedDim });
+        }
+    }
+    if state.table.rows.is_empty() {
+        empty(pen, state, rows);
+    }
+}
+
+fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Column, area: Rect) {
+    let (row, service) = row;
+    let now = state.picture.now;
+    let quiet = row.context || is_consequence(service);
+    let verdict = service.verdict;
+    let loud = verdict.is_fault() && !quiet;
+    let role = match column {
+        Column::Verdict => of_verdict(verdict),
+        Column::Service if loud => Role::Strong,
+        Column::Message if loud => of_verdict(verdict),
+        Column::Service | Column::Message if row.context || verdict == Verdict::Stopped => {
+            Role::Dim
+        }
+        Column::Message if quiet => Role::Dim,
+        Column::Service | Column::Message => Role::Text,
+        Column::Restarts => Role::Moving,
+        Column::Heard if matches!(verdict, Verdict::Lost | Verdict::Late) => of_verdict(verdict),
+        Column::Heard | Column::Host | Column::Uptime | Column::Beats => Role::Dim,
+    };
+    match column {
+        Column::Verdict => {
+            let text = format!("{} {}", symbols::symbol(verdict), column.text(service, now));
+            pen.put(area.x, area.y, area.width, &text, role);
+        }
+        Column::Service => name(pen, state, row, service, area, role),
+        Column::Beats => strip(pen, state, service, area),
+        Column::Message => {
+            let text = message(row, service);
+            pen.put(area.x, area.y, area.width, &text, role);
+        }
+        Column::Host | Column::Heard | Column::Restarts | Column::Uptime => {
+            let text = column.text(service, now);
+            if column.right() {
+                pen.put_right(area.x, area.y, area.width, &text, role);
+            } else {
+                pen.put(area.x, area.y, area.width, &text, role);
+            }
+        }
+    }
+}
+
+/// It is down because of what stands above it, where the cause is told.
+fn is_consequence(service: &ServiceView) -> bool {
+    service.verdict == Verdict::Lost
+        && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
+}
+
+fn message(row: &Row, service: &ServiceView) -> String {
+    if is_consequence(service) {
+        return "with its launcher".to_owned();
+    }
+    if row.hidden > 0 {
+        let worst = service.worst_below.filter(|worst| worst.is_fault());
+        let below = match worst {
+            Some(worst) => format!("{} below, worst {worst}", row.hidden),
+            None => format!("{} below", row.hidden),
+        };
+        let own = service.headline();
+        return if own.is_empty() { below } else { format!("{below}; {own}") };
+    }
+    service.headline()
+}
+
+fn name(
+    pen: &mut Pen<'_>,
+    state: &State,
+    row: &Row,
+    service: &ServiceView,
+    area: Rect,
+    role: Role,
+) {
+    let mut x = area.x;
+    if state.table.sort.in_tree() {
+        let [fork, last, pass] = pen.glyphs.tree;
+        let branch = pen.glyphs.rule;
+        let depth = row.depth.min(MAX_INDENT);
+        for level in 1..=depth {
+            let more = row.more >> level.min(63) & 1 == 1;
+            let (sign, foot) = match (level == depth, more) {
+                (true, true) => (fork, branch),
+                (true, false) => (last, branch),
+                (false, true) => (pass, " "),
+                (false, false) => (" ", " "),
+            };
+            x += pen.put(x, area.y, 1, sign, Role::Border);
+            x += pen.put(x, area.y, 1, foot, Role::Border);
+        }
+        match (row.parent, row.depth) {
+            (true, _) => {
+                let sign = pen.glyphs.fold[usize::from(row.hidden == 0)];
+                pen.put(x, area.y, 1, sign, Role::Text);
+                x += 2;
+            }
+            (false, 0) => x += 2,
+            (false, _) => x += 1,
+        }
+    }
+    let room = area.right().saturating_sub(x);
+    let cut = short_name(service, usize::from(room), pen.glyphs.ellipsis);
+    pen.put(x, area.y, room, &cut, role);
+}
+
+/// The name in so many cells. What is the same in all launchers' names goes first, so that what
+/// tells them apart stays.
+fn short_name(service: &ServiceView, room: usize, ellipsis: &str) -> String {
+    let id = text::shown(&service.id);
+    let mut name = &*id;
+    if service.is_launcher {
+        while text::width(name) > room
+            && let Some(rest) = name.strip_prefix("launcher.")
+        {
+            name = rest;
+        }
+        if text::width(name) > room {
+            name = name.strip_suffix("-launcher").unwrap_or(name);
+        }
+    }
+    text::cut_middle(name, room, ellipsis)
+}
+
+fn strip(pen: &mut Pen<'_>, state: &State, service: &ServiceView, area: Rect) {
+    if !service.phase.is_up() {
+        return;
+    }
+    let marks = rhythm::read(service, state.picture.now).marks;
+    let from = marks.len().saturating_sub(usize::from(area.width));
+    for (i, came) in marks[from..].iter().enumerate() {
+        let sign = pen.glyphs.beat[usize::from(!came)];
+        let role = if *came { Role::Good } else { Role::Bad };
+        pen.put(area.x + i as u16, area.y, 1, sign, role);
+    }
+}
+
+fn empty(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    let table = &state.table;
+    let known = state.picture.services.len();
+    let lines: Vec<String> = if known == 0 && state.link.is_up() {
+        vec!["Nothing has been heard of any service yet.".to_owned()]
+    } else if known == 0 {
+        vec!["Not connected, and nothing heard before.".to_owned()]
+    } else if !table.filter.is_empty() || table.faults {
+        let what = if table.faults { "Nothing is wrong" } else { "No service matches" };
+        let with = if table.faults && !table.filter.is_empty() {
+            format!(" with /{}", table.filter.text())
+        } else if table.faults {
+            String::new()
+        } else {
+            format!(" /{}", table.filter.text())
+        };
+        vec![format!("{what}{with}."), format!("{known} known; Esc shows them.")]
+    } else {
+        vec!["Nothing runs.".to_owned(), format!("{known} known; A shows them.")]
+    };
+    for (i, line) in lines.iter().enumerate() {
+        let y = area.y + 1 + i as u16;
+        if y < area.bottom() {
+            pen.put(area.x + 3, y, area.width.saturating_sub(4), line, Role::Dim);
+        }
+    }
+}
