@@ -16,6 +16,7 @@ use tcs_core::fleet::Verdict;
 pub use connection::ConnectionArgs;
 
 use crate::commands::completions;
+use crate::dashboard::theme::ThemeName;
 use crate::exit;
 use crate::output::{Color, Times};
 use moment::{Moment, moment, span};
@@ -60,6 +61,7 @@ Examples:
   tcsctl guider -d             all that is known of services with `guider` in their name
   tcsctl --all --json          everything, for scripts
   tcsctl --at 02:13            the picture at 02:13 UTC
+  tcsctl watch                 the full-screen dashboard
   tcsctl events -f             what happens, as it happens
   tcsctl check && echo fine    for monitoring
   tcsctl demo                  try it without a fleet
@@ -94,6 +96,17 @@ Examples:
   tcsctl events guider -f      and go on with what happens
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
+    /// The full-screen dashboard
+    #[command(after_help = "\
+Examples:
+  tcsctl watch                 what is wrong stands first; ? shows the keys
+  tcsctl watch guider          only some, or any other filter
+  tcsctl watch --replay night.jsonl --speed 60
+  tcsctl watch --plain         a line for each change: for screen readers and simple terminals
+  tcsctl watch --json          the picture as one JSON line, then one for each change
+
+It goes on trying while the broker is away, and never ends by itself but with its terminal.")]
+    Watch(WatchArgs),
     /// One line and an exit code, for monitoring
     #[command(after_help = format!("{}\n\n{}", "\
 Examples:
@@ -190,6 +203,45 @@ pub struct EventsArgs {
     /// One JSON object a line (schema tcsctl.event.v1)
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Only these services: part of a name, or any other filter
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub service: Option<String>,
+    /// With the stopped and the declared
+    #[arg(long, short)]
+    pub all: bool,
+    /// No full screen: a line for each change
+    #[arg(long)]
+    pub plain: bool,
+    /// No full screen: JSON lines, the picture first, then each change
+    #[arg(long, conflicts_with = "plain")]
+    pub json: bool,
+    /// Play a recording, without a broker
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub replay: Option<PathBuf>,
+    /// That many times as fast as it was
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "replay")]
+    pub speed: f64,
+    /// Services cannot be started, stopped or restarted from it
+    #[arg(long)]
+    pub read_only: bool,
+    /// Its colours: terminal, night, contrast or colour-blind
+    #[arg(long, value_name = "NAME", value_parser = theme)]
+    pub theme: Option<ThemeName>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+fn theme(name: &str) -> Result<ThemeName, String> {
+    ThemeName::find(name).ok_or_else(|| {
+        let names: Vec<_> = ThemeName::ALL.iter().map(|theme| theme.as_str()).collect();
+        format!("write one of {}", names.join(", "))
+    })
 }
 
 /// Of `check`.
@@ -355,6 +407,7 @@ impl Command {
         match self {
             Self::List(_) => "list",
             Self::Events(_) => "events",
+            Self::Watch(_) => "watch",
             Self::Check(_) => "check",
             Self::Wait(_) => "wait",
             Self::Record(_) => "record",

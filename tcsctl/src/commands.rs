@@ -12,6 +12,7 @@ mod record;
 mod replay;
 mod session;
 mod wait;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         None => Session::block_on(list::run(session, &cli.list)),
         Some(Command::List(args)) => Session::block_on(list::run(session, &args)),
         Some(Command::Events(args)) => Session::block_on(events::run(session, &args)),
+        Some(Command::Watch(args)) => Session::block_on(watch::run(session, &args)),
         Some(Command::Check(args)) => Session::block_on(check::run(session, &args)),
         Some(Command::Wait(args)) => Session::block_on(wait::run(session, &args)),
         Some(Command::Record(args)) => Session::block_on(record::run(session, &args)),

@@ -4,6 +4,7 @@
 //! form; a [`Screen`] then renders them for what it writes to: colour or not, ASCII or not. Text
 //! goes into a line in one way only, and comes out of it harmless ([`text`]).
 
+pub mod changes;
 pub mod check;
 pub mod detailed;
 pub mod events;

@@ -61,6 +61,36 @@ pub struct ConnectionArgs {
     pub core: bool,
 }
 
+impl ConnectionArgs {
+    /// As they are typed again, for a command line that connects to the same; without secrets.
+    pub fn words(&self) -> Vec<String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let given = [
+            ("--server", self.server.clone().filter(|url| !url.contains('@'))),
+            ("--host", self.host.clone()),
+            ("--port", self.port.map(|port| port.to_string())),
+            ("--prefix", self.prefix.clone()),
+            ("--config", path(&self.config)),
+            ("--context", self.context.clone()),
+            ("--user", self.user.clone()),
+            ("--creds", path(&self.creds)),
+            ("--nkey", path(&self.nkey)),
+            ("--tlsca", path(&self.tlsca)),
+            ("--tlscert", path(&self.tlscert)),
+            ("--tlskey", path(&self.tlskey)),
+        ];
+        let mut words: Vec<String> = given
+            .into_iter()
+            .filter_map(|(option, value)| Some([option.to_owned(), value?]))
+            .flatten()
+            .collect();
+        if self.core {
+            words.push("--core".to_owned());
+        }
+        words
+    }
+}
+
 impl std::fmt::Debug for ConnectionArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // no secrets

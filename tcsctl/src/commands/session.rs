@@ -63,7 +63,7 @@ pub(crate) struct Session {
     pub(crate) screen: Screen,
     settings: Option<Settings>,
     verbose: bool,
-    local_times: bool,
+    pub(crate) local_times: bool,
 }
 
 impl Session {

@@ -59,6 +59,16 @@ impl Screen {
         }
     }
 
+    /// Whether standard output is to be coloured.
+    pub fn has_color(&self) -> bool {
+        self.out_color
+    }
+
+    /// Whether only ASCII is to be shown.
+    pub fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+
     /// Prints lines.
     pub fn print<'a>(&self, lines: impl IntoIterator<Item = &'a Line>) -> io::Result<()> {
         let mut text = String::new();
