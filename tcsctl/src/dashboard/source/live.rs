@@ -29,9 +29,13 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
     let mut told = (None, None);
     let mut began = false;
     loop {
-        let batch = tokio::time::timeout(LOOK, following.next()).await.unwrap_or_default();
+        let batch = match tokio::time::timeout(LOOK, following.next()).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err(_) => Vec::new(),
+        };
         if feed.is_closed() {
-            break;
+            return;
         }
         let mut heard = Vec::with_capacity(batch.len());
         for observation in batch {
