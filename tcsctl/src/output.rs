@@ -8,6 +8,7 @@ pub mod changes;
 pub mod check;
 pub mod detailed;
 pub mod events;
+mod harmless;
 pub mod json;
 pub mod legend;
 pub mod list;

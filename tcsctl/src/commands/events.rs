@@ -20,9 +20,10 @@ const KINDS: [Kind; 2] = [Kind::Registry, Kind::Status];
 
 pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
     let since = session.past(args.since)?;
+    let until = clock::monotonic() + session.timeout();
     let observer = picture::observe(session).await?;
     let mut printer = Printer::new(session, args);
-    let reading = tokio::time::timeout(session.timeout(), observer.since(since, &KINDS));
+    let reading = tokio::time::timeout_at(until.into(), observer.since(since, &KINDS));
     let past = reading.await.map_err(|_| {
         Ended::new(
             Exit::NoContact,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::session::{Ended, Session};
 use crate::cli::ManArgs;
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 
 pub(super) fn run(session: &Session, args: &ManArgs) -> Result<ExitCode, Ended> {
     let mut command = super::command_line();
@@ -17,15 +17,6 @@ pub(super) fn run(session: &Session, args: &ManArgs) -> Result<ExitCode, Ended> 
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    let mut page = String::from_utf8_lossy(&page).into_owned();
-    if args.command.is_none() {
-        page.push_str(&exit_codes());
-    }
-    session.screen.write(&page)?;
+    session.screen.write(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done.into())
-}
-
-/// The section that clap does not know of.
-fn exit_codes() -> String {
-    format!(".SH \"EXIT STATUS\"\n.nf\n{}\n.fi\n", exit::HELP.replace('-', "\\-"))
 }

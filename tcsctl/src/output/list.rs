@@ -1,5 +1,6 @@
 //! The list: one line a service, in a tree, with columns that line up.
 
+use chrono::TimeDelta;
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, words};
 
 use super::source::Source;
@@ -8,6 +9,8 @@ use super::table::{Column, lay_out};
 use super::{Look, symbols, text};
 use crate::selection::{Row, Selection};
 
+/// Hosts with a wrong clock that are named.
+const SKEWED: usize = 5;
 /// Deeper levels are drawn at this one's indentation.
 const MAX_INDENT: usize = 12;
 
@@ -29,7 +32,7 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         line.push(symbols::tone(service.verdict), symbols::symbol(service.verdict));
         line.push(Tone::Plain, " ");
         let left = room.saturating_sub(line.width());
-        let id = text::cut_middle(&text::shown(&service.id), left, "…");
+        let id = short_name(&text::shown(&service.id), left);
         line.push(if service.verdict.is_fault() { Tone::Strong } else { Tone::Plain }, &id);
         line
     };
@@ -58,7 +61,53 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
             ]
         })
         .collect();
-    lay_out(rows, &COLUMNS, look.width, "…", name)
+    let mut lines = above(view, look);
+    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name));
+    lines.extend(below(view, look));
+    lines
+}
+
+/// What concerns everything is said once, at the top.
+fn above(view: &FleetView, look: &Look) -> Vec<Line> {
+    if !view.heartbeats_missing {
+        return Vec::new();
+    }
+    let text = "⚠ all heartbeats are missing at once: is it the fleet, or the way to the broker?";
+    vec![fit(Line::new().with(Tone::Bad, text), look), Line::new()]
+}
+
+/// Hosts whose clocks are wrong: told from one second on.
+fn below(view: &FleetView, look: &Look) -> Vec<Line> {
+    view.hosts
+        .iter()
+        .filter_map(|(host, known)| {
+            let skew = known.skew.filter(|skew| skew.abs() >= TimeDelta::seconds(1))?;
+            let way = if skew < TimeDelta::zero() { "ahead" } else { "behind" };
+            let text = format!("clock of {host} is {} {way}", words(skew.abs()));
+            Some(fit(Line::new().with(Tone::Warn, &text), look))
+        })
+        .take(SKEWED)
+        .collect()
+}
+
+fn fit(line: Line, look: &Look) -> Line {
+    match look.width {
+        Some(width) => line.cut(width, "…"),
+        None => line,
+    }
+}
+
+/// A name in at most `room` cells. What tells launchers apart stands behind `launcher.` (once, or
+/// twice), so that goes first; of all others both ends are kept.
+fn short_name(id: &str, room: usize) -> String {
+    if text::width(id) <= room {
+        return id.to_owned();
+    }
+    let told = id.trim_start_matches("launcher.");
+    if told.len() < id.len() {
+        return format!("…{}", text::cut_middle(told, room.saturating_sub(1), "…"));
+    }
+    text::cut_middle(id, room, "…")
 }
 
 /// `├─ ` and the like before each row.
@@ -178,12 +227,13 @@ pub fn footer(
             (", ", Line::new().with(Tone::Dim, &left_out)),
             ("   ", Line::new().with(Tone::Dim, &source.line(view, look))),
         ],
-        look.width,
+        look,
     )
 }
 
 /// Puts parts, each behind its separator, on as few lines as have room for them.
-fn flow<const N: usize>(parts: [(&str, Line); N], width: Option<usize>) -> Vec<Line> {
+fn flow<const N: usize>(parts: [(&str, Line); N], look: &Look) -> Vec<Line> {
+    let width = look.width;
     let mut lines: Vec<Line> = Vec::new();
     for (separator, part) in parts {
         match lines.last_mut() {
@@ -193,10 +243,7 @@ fn flow<const N: usize>(parts: [(&str, Line); N], width: Option<usize>) -> Vec<L
             {
                 line.push(Tone::Dim, separator).extend(part);
             }
-            _ => lines.push(match width {
-                Some(width) => part.cut(width, "…"),
-                None => part,
-            }),
+            _ => lines.push(fit(part, look)),
         }
     }
     lines

@@ -1,12 +1,12 @@
 //! Where lines go: standard output and standard error, each rendered for what it is.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::ValueEnum;
 
 use super::span::{Line, Tone};
 use super::time::Times;
-use super::{Look, text};
+use super::{Look, harmless, text};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -81,12 +81,10 @@ impl Screen {
 
     /// Prints a JSON value, on many lines or on one, in which nothing acts on a terminal.
     pub fn print_json(&self, value: &impl serde::Serialize, pretty: bool) -> io::Result<()> {
-        let json = if pretty {
-            serde_json::to_string_pretty(value)?
-        } else {
-            serde_json::to_string(value)?
-        };
-        self.write(&format!("{}\n", text::harmless_json(&json)))
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        harmless::write_json(&mut out, value, pretty)?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 
     /// Prints our own text as it is: a manual page, a completion script.
