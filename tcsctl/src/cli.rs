@@ -2,24 +2,20 @@
 //! `tcsctl`, `tcsctl guider` and `tcsctl --all` are the list; connection and output options are
 //! taken before and after any subcommand.
 
+mod args;
 mod connection;
 pub mod moment;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
-use clap_complete::engine::ArgValueCompleter;
-use tcs_core::fleet::Verdict;
+use clap::{Parser, Subcommand};
 
+pub use args::{
+    CheckArgs, CompletionsArgs, DemoArgs, EventsArgs, Goal, ListArgs, ManArgs, OutputArgs,
+    RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
+};
 pub use connection::ConnectionArgs;
 
-use crate::commands::completions;
-use crate::dashboard::theme::ThemeName;
 use crate::exit;
-use crate::output::{Color, Times};
-use moment::{Moment, moment, span};
 
 /// The terminal's own sixteen colours.
 const STYLES: Styles = Styles::styled()
@@ -165,242 +161,6 @@ Examples:
     Man(ManArgs),
 }
 
-/// Of the list.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct ListArgs {
-    /// Only services whose name holds this (any case); it looks through everything
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
-    pub service: Option<String>,
-    /// With the stopped and the declared
-    #[arg(long, short)]
-    pub all: bool,
-    /// Many lines a service, with all that is known
-    #[arg(long, short)]
-    pub detailed: bool,
-    /// A JSON document (schema tcsctl.fleet.v1)
-    #[arg(long)]
-    pub json: bool,
-    /// What the symbols and colours mean
-    #[arg(long)]
-    pub legend: bool,
-    /// The picture at a past time: 02:13, an age (2h), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub at: Option<Moment>,
-}
-
-/// Of `events`.
-#[derive(Debug, Args)]
-pub struct EventsArgs {
-    /// Only services whose name holds this
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
-    pub service: Option<String>,
-    /// From when on: an age (1h), 02:13, or RFC 3339
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = moment)]
-    pub since: Moment,
-    /// Go on with what happens
-    #[arg(long, short)]
-    pub follow: bool,
-    /// One JSON object a line (schema tcsctl.event.v1)
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Of `watch`.
-#[derive(Debug, Args)]
-pub struct WatchArgs {
-    /// Only these services: part of a name, or any other filter
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
-    pub service: Option<String>,
-    /// With the stopped and the declared
-    #[arg(long, short)]
-    pub all: bool,
-    /// No full screen: a line for each change
-    #[arg(long)]
-    pub plain: bool,
-    /// No full screen: JSON lines, the picture first, then each change
-    #[arg(long, conflicts_with = "plain")]
-    pub json: bool,
-    /// Play a recording, without a broker
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub replay: Option<PathBuf>,
-    /// That many times as fast as it was
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "replay")]
-    pub speed: f64,
-    /// Services cannot be started, stopped or restarted from it
-    #[arg(long)]
-    pub read_only: bool,
-    /// Its colours: terminal, night, contrast or colour-blind
-    #[arg(long, value_name = "NAME", value_parser = theme)]
-    pub theme: Option<ThemeName>,
-    /// Leave the mouse to the terminal
-    #[arg(long)]
-    pub no_mouse: bool,
-}
-
-fn theme(name: &str) -> Result<ThemeName, String> {
-    ThemeName::find(name).ok_or_else(|| {
-        let names: Vec<_> = ThemeName::ALL.iter().map(|theme| theme.as_str()).collect();
-        format!("write one of {}", names.join(", "))
-    })
-}
-
-/// Of `check`.
-#[derive(Debug, Args)]
-pub struct CheckArgs {
-    /// Only this service, or those whose name holds this
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
-    pub service: Option<String>,
-    /// At a past time: 02:13, an age (2h), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub at: Option<Moment>,
-}
-
-/// What `wait` waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goal {
-    /// This verdict.
-    Verdict(Verdict),
-    /// Running, whatever it says.
-    Up,
-    /// Not running: stopped, failed, or nothing known of it.
-    Gone,
-}
-
-impl Goal {
-    fn parse(word: &str) -> Result<Self, String> {
-        match word {
-            "up" => Ok(Self::Up),
-            "gone" => Ok(Self::Gone),
-            _ => Verdict::ALL
-                .into_iter()
-                .find(|verdict| verdict.as_str() == word)
-                .map(Self::Verdict)
-                .ok_or_else(|| {
-                    let words: Vec<_> = Verdict::ALL.iter().map(|v| v.as_str()).collect();
-                    format!("write up, gone or a verdict: {}", words.join(", "))
-                }),
-        }
-    }
-}
-
-impl std::fmt::Display for Goal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Verdict(verdict) => verdict.fmt(f),
-            Self::Up => f.pad("up"),
-            Self::Gone => f.pad("gone"),
-        }
-    }
-}
-
-/// Of `wait`.
-#[derive(Debug, Args)]
-pub struct WaitArgs {
-    /// The service's whole name
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
-    pub service: String,
-    /// Until it is so: `up`, `gone`, or a verdict (ok, late, lost, failed, stopped, ...)
-    #[arg(long = "for", value_name = "WHAT", value_parser = Goal::parse, default_value = "ok")]
-    pub goal: Goal,
-}
-
-/// Of `record`.
-#[derive(Debug, Args)]
-pub struct RecordArgs {
-    /// Where to; `-` is standard output
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// How long; else until Ctrl-C
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
-    pub span: Option<Duration>,
-}
-
-/// Of `replay`.
-#[derive(Debug, Args)]
-pub struct ReplayArgs {
-    /// A recording; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// That many times as fast as it was
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
-    /// All at once
-    #[arg(long, conflicts_with = "speed")]
-    pub instant: bool,
-    /// Leave the times in the messages as they were
-    #[arg(long)]
-    pub as_is: bool,
-    /// Make the streams that are missing
-    #[arg(long)]
-    pub create_streams: bool,
-    /// The subject prefix in the recording
-    #[arg(long, value_name = "PREFIX", default_value = "svc")]
-    pub from_prefix: String,
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|speed: &f64| speed.is_finite() && *speed > 0.0)
-        .ok_or_else(|| "write a number over 0, as 10 or 0.5".to_owned())
-}
-
-/// Of `demo`.
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Leave the broker running until Ctrl-C
-    #[arg(long)]
-    pub keep: bool,
-}
-
-/// Of `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
-    pub shell: String,
-}
-
-/// Of `man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Of which command; else of tcsctl itself
-    pub command: Option<String>,
-}
-
-/// How to print.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Print help
-    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = "Options")]
-    help: Option<bool>,
-    /// Say on standard error where settings came from and how the reading went
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-    /// When to colour
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
-    pub color: Color,
-    /// ASCII signs only (chosen by itself where the locale is not UTF-8)
-    #[arg(long, global = true)]
-    pub ascii: bool,
-    /// How to write times
-    #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
-    pub time: Times,
-    /// As the Python tool had it: the same as --color never
-    #[arg(long, global = true, hide = true)]
-    pub no_color: bool,
-    /// Of the Python tools; without effect
-    #[arg(long, global = true, hide = true)]
-    no_banner: bool,
-    /// Of the Python launchers; without effect
-    #[arg(long, short, global = true, hide = true, value_name = "KIND")]
-    launcher: Option<String>,
-    /// Of the Python launchers; without effect
-    #[arg(long, global = true, hide = true, value_name = "SECONDS", action = ArgAction::Set)]
-    terminate_delay: Option<String>,
-}
-
 impl Command {
     /// As it is typed.
     pub const fn name(&self) -> &'static str {
@@ -445,24 +205,6 @@ impl Cli {
             }
         }
         Ok(())
-    }
-}
-
-impl ListArgs {
-    /// The first argument that was given, as typed.
-    fn given(&self) -> String {
-        if let Some(service) = &self.service {
-            return format!("`{service}`");
-        }
-        let flags = [
-            (self.all, "--all"),
-            (self.detailed, "--detailed"),
-            (self.json, "--json"),
-            (self.legend, "--legend"),
-            (self.at.is_some(), "--at"),
-        ];
-        let flag = flags.iter().find(|(given, _)| *given).map_or("an option", |(_, name)| name);
-        format!("`{flag}`")
     }
 }
 

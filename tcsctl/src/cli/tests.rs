@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use clap::CommandFactory as _;
+use tcs_core::fleet::Verdict;
 
 use super::*;
 
