@@ -18,7 +18,6 @@ pub mod log;
 mod main;
 mod outcome;
 mod registry;
-mod settings;
 
 pub use clock::Clock;
 pub use context::ServiceContext;
@@ -28,7 +27,6 @@ pub use lifecycle::Limits;
 pub use main::{main, main_of};
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
 pub use registry::{Registration, Registry, RegistryError, Service};
-pub use settings::Settings;
 
 #[doc(hidden)]
 pub use {

@@ -35,9 +35,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::rpc::{Call, Reply};
 use crate::clock;
+use crate::config::{Config, Environment};
 use crate::id::{ServiceId, Variant};
 use crate::monitor::{Recorded, Reporter};
-use crate::service::{Clock, HostOptions, Outcome, Registry, Service, Settings, run};
+use crate::service::{Clock, HostOptions, Outcome, Registry, Service, run};
 use crate::wire::{Meta, Status};
 
 /// How long a test waits before it gives up; generous, because test machines are busy.
@@ -94,9 +95,19 @@ impl Rig {
         let options = HostOptions { clock: clock.clone(), ..HostOptions::new(reporter.clone()) };
         let stop = CancellationToken::new();
         let id = ServiceId::new(&service_type, &variant);
-        let (token, settings) = (stop.clone(), Settings::from_values(settings));
-        let life = runtime
-            .spawn(async move { run(registration, &variant, &settings, options, token).await });
+        // JSON is YAML too: the settings take the way of all settings
+        let mut file = serde_json::json!({ "services": [{}] });
+        if let Value::Object(fields) = settings {
+            file["services"][0] = fields.into();
+        }
+        file["services"][0]["type"] = service_type.as_str().into();
+        file["services"][0]["variant"] = variant.as_str().into();
+        let environment = Environment::default();
+        let config = Config::parse("settings", file.to_string().as_bytes(), &environment);
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        let settings = config.settings_for(&service_type, &variant);
+        let token = stop.clone();
+        let life = runtime.spawn(async move { run(registration, &settings, options, token).await });
         Self { runtime, reporter, clock, stop, life: Some(life), id }
     }
 

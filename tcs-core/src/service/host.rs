@@ -17,9 +17,8 @@ use super::kinds::{Made, Running};
 use super::lifecycle::{Effect, Event, LifeCycle, Limits, Phase};
 use super::outcome::{Failure, Outcome};
 use super::registry::Registration;
-use super::settings::Settings;
+use crate::config::ServiceSettings;
 use crate::guard::{catch, guarded};
-use crate::id::{ServiceId, Variant};
 use crate::monitor::{Monitor, Reporter};
 
 /// How far a service is.
@@ -70,22 +69,29 @@ impl HostOptions {
     }
 }
 
-/// Runs a service until it has ended, by itself or because `stop` is cancelled. Dropping the
+/// Runs the service that the settings are of until it has ended, by itself or because `stop` is cancelled. Dropping the
 /// future ends the service at its next `.await`.
 pub async fn run(
     registration: &'static Registration,
-    variant: &Variant,
-    settings: &Settings,
+    settings: &ServiceSettings,
     options: HostOptions,
     stop: CancellationToken,
 ) -> Outcome {
-    let service_type = match registration.service_type() {
-        Ok(service_type) => service_type,
-        Err(error) => return Outcome::StartFailed(Failure::from(&anyhow::Error::from(error))),
-    };
-    let id = ServiceId::new(&service_type, variant);
-    let span = tracing::info_span!("service", id = %id, level = settings.log_level());
-    Host::new(registration, id, settings, options, span.clone()).live(stop).instrument(span).await
+    let log_level = log_level(settings);
+    let span = tracing::info_span!("service", id = %settings.id(), level = log_level);
+    Host::new(registration, settings, log_level, options, span.clone())
+        .live(stop)
+        .instrument(span)
+        .await
+}
+
+/// The field that every service has, whatever its own type of settings.
+fn log_level(settings: &ServiceSettings) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Base {
+        log_level: Option<String>,
+    }
+    settings.deserialize::<Base>().ok().and_then(|(base, _)| base.log_level)
 }
 
 /// The service's code under way: ended with the host.
@@ -102,7 +108,7 @@ impl Drop for Work {
 
 struct Host {
     registration: &'static Registration,
-    settings: Settings,
+    settings: ServiceSettings,
     monitor: Monitor,
     ctx: ServiceContext,
     limits: Limits,
@@ -123,11 +129,12 @@ impl Drop for Host {
 impl Host {
     fn new(
         registration: &'static Registration,
-        id: ServiceId,
-        settings: &Settings,
+        settings: &ServiceSettings,
+        log_level: Option<String>,
         options: HostOptions,
         span: tracing::Span,
     ) -> Self {
+        let id = settings.id();
         let mut builder = Monitor::of(&id.clone().into())
             .heartbeat(options.heartbeat)
             .healthcheck(options.healthcheck, options.healthcheck_limit)
@@ -138,7 +145,7 @@ impl Host {
         let monitor = builder.start(&options.reporter);
         let ctx = ServiceContext::new(Parts {
             id,
-            log_level: settings.log_level(),
+            log_level,
             monitor: monitor.clone(),
             stop: CancellationToken::new(),
             clock: options.clock,

@@ -1,7 +1,7 @@
 //! A service that runs by itself, with the arguments of the Python fleet:
 //! `my_service [CONFIG] [VARIANT] [--runner-id ID] [--parent-name NAME] [--no-banner]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,9 +11,10 @@ use super::host::{HostOptions, run};
 use super::log;
 use super::outcome::Outcome;
 use super::registry::{Registration, Service};
-use super::settings::Settings;
+use crate::bus::Outside;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
-use crate::id::Variant;
+use crate::config::{Config, DEFAULT_PATH, Environment, ServiceSettings};
+use crate::id::{ServiceType, Variant};
 use crate::monitor::Reporter;
 
 /// The variant when none is given, as in Python.
@@ -125,7 +126,7 @@ fn say(text: &str) {
 fn start(registration: &'static Registration, args: Args) -> anyhow::Result<ExitCode> {
     let variant: Variant = args.variant.as_deref().unwrap_or(DEFAULT_VARIANT).parse()?;
     let service_type = registration.service_type()?;
-    let (settings, nats) = settings(&args)?;
+    let (settings, nats) = settings(&args, &service_type, &variant)?;
     if !args.no_banner {
         say(&format!(
             "{service_type}.{variant} ({} service, tcs {}), NATS {} under `{}`",
@@ -143,8 +144,7 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = Signals::new()?;
-        let mut life =
-            std::pin::pin!(run(registration, &variant, &settings, options, stop.clone()));
+        let mut life = std::pin::pin!(run(registration, &settings, options, stop.clone()));
         anyhow::Ok(tokio::select! {
             outcome = &mut life => code(&outcome),
             () = signals.next() => {
@@ -171,10 +171,31 @@ fn code(outcome: &Outcome) -> ExitCode {
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn settings(args: &Args) -> anyhow::Result<(Settings, NatsSettings)> {
-    let nats = NatsSettings::from_process(&NatsSection::default(), None)?;
-    let _ = &args.config;
-    Ok((Settings::default(), nats))
+/// The file's settings for this service, and how it reaches the broker. A file that is named must
+/// exist; the usual one may be missing.
+fn settings(
+    args: &Args,
+    service_type: &ServiceType,
+    variant: &Variant,
+) -> anyhow::Result<(ServiceSettings, NatsSettings)> {
+    let (environment, problems) =
+        Environment::new(std::env::vars_os()).with_dotenv(&std::env::current_dir()?);
+    for problem in problems {
+        tracing::warn!("{}", problem.message);
+    }
+    let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    let config = Config::load(path, args.config.is_some(), &environment)?;
+    if !config.warnings.is_empty() {
+        tracing::warn!("{}", config.warnings);
+    }
+    let env = |name: &str| environment.get(name).map(str::to_owned);
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let nats = NatsSettings::resolve(
+        &NatsSection::default(),
+        config.nats.as_ref().map(|section| (path, section)),
+        Outside { env: &env, read: &read },
+    )?;
+    Ok((config.settings_for(service_type, variant), nats))
 }
 
 struct Signals {

@@ -4,11 +4,11 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::kinds::{Kind, Made};
-use super::outcome::Failure;
-use super::settings::Settings;
+use super::outcome::{Cause, Failure};
+use crate::config::{ConfigErrors, Report, ServiceSettings};
 use crate::id::{IdError, ServiceType};
 
 /// One service type of this program.
@@ -19,7 +19,8 @@ pub struct Registration {
     file: &'static str,
     line: u32,
     kind: &'static str,
-    make: fn(&Settings) -> Result<Made, Failure>,
+    check: fn(&ServiceSettings) -> Result<Report, ConfigErrors>,
+    make: fn(&ServiceSettings) -> Result<Made, ConfigErrors>,
 }
 
 impl Registration {
@@ -29,7 +30,7 @@ impl Registration {
         file: &'static str,
         line: u32,
     ) -> Self {
-        Self { name, file, line, kind: S::WORD, make: make::<M, S> }
+        Self { name, file, line, kind: S::WORD, check: check::<M, S>, make: make::<M, S> }
     }
 
     /// The type, as given or as the file is named: `services/examples/minimal.rs` is
@@ -56,25 +57,52 @@ impl Registration {
         format!("{}:{}", self.file, self.line)
     }
 
+    /// Whether settings fit it: for [`KnownType`](crate::config::KnownType).
+    pub fn check(&self) -> fn(&ServiceSettings) -> Result<Report, ConfigErrors> {
+        self.check
+    }
+
     /// Makes the service from its settings.
-    pub(crate) fn make(&self, settings: &Settings) -> Result<Made, Failure> {
-        (self.make)(settings)
+    pub(crate) fn make(&self, settings: &ServiceSettings) -> Result<Made, Failure> {
+        (self.make)(settings).map_err(|errors| Failure {
+            text: errors.to_string(),
+            exit_code: 1,
+            cause: Cause::Error,
+        })
     }
 }
 
-fn make<M, S: Kind<M>>(settings: &Settings) -> Result<Made, Failure> {
-    Ok(S::make(settings.read::<S::Config>()?))
+fn read<T: DeserializeOwned + 'static>(
+    settings: &ServiceSettings,
+) -> Result<(T, Report), ConfigErrors> {
+    if TypeId::of::<T>() == TypeId::of::<()>() {
+        // no settings: it takes any, and looks at none
+        let (_, report) = settings.deserialize::<IgnoredAny>()?;
+        let unit =
+            T::deserialize(serde::de::value::UnitDeserializer::<serde::de::value::Error>::new());
+        if let Ok(unit) = unit {
+            return Ok((unit, report));
+        }
+    }
+    settings.deserialize()
+}
+
+fn check<M, S: Kind<M>>(settings: &ServiceSettings) -> Result<Report, ConfigErrors> {
+    Ok(read::<S::Config>(settings)?.1)
+}
+
+fn make<M, S: Kind<M>>(settings: &ServiceSettings) -> Result<Made, ConfigErrors> {
+    let (config, warnings) = read::<S::Config>(settings)?;
+    if !warnings.is_empty() {
+        tracing::warn!("{warnings}");
+    }
+    Ok(S::make(config))
 }
 
 /// A type that is registered; [`service!`](crate::service!) implements it.
 pub trait Service: 'static {
     /// How it was registered.
     fn registration() -> &'static Registration;
-}
-
-/// `()` as a service's settings takes any, and looks at none.
-pub(super) fn is_unit<T: DeserializeOwned + 'static>() -> bool {
-    TypeId::of::<T>() == TypeId::of::<()>()
 }
 
 fn type_of_file(file: &str) -> String {
