@@ -270,6 +270,14 @@ impl Monitor {
         self.owner.shared.close();
     }
 
+    /// The same, and waits until its last word is in the outbox, `limit` at most: what is posted
+    /// afterwards comes after it.
+    pub async fn finish(&self, limit: Duration) {
+        self.close();
+        let mut ended = self.shared().ended.subscribe();
+        tokio::time::timeout(limit, ended.wait_for(|ended| *ended)).await.ok();
+    }
+
     /// What speaks for it.
     pub fn reporter(&self) -> &Reporter {
         &self.owner.reporter

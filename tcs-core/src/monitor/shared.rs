@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::callbacks::{Check, Metrics, Verdict};
 use super::core::{Core, Draft, Effect, Moment, NodeId};
@@ -57,6 +57,8 @@ pub(super) struct Shared {
     pub(super) lag: Option<Lag>,
     pub(super) wake: Notify,
     pub(super) closed: AtomicBool,
+    /// Whether the last word is on its way.
+    pub(super) ended: watch::Sender<bool>,
     pub(super) beating: AtomicBool,
     pub(super) counts: Tally,
     inner: Mutex<Inner>,
@@ -80,6 +82,7 @@ impl Shared {
             lag,
             wake: Notify::new(),
             closed: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
             beating: AtomicBool::new(false),
             counts: Tally::default(),
             inner: Mutex::new(Inner {

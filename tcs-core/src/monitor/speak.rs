@@ -35,7 +35,7 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
         Outlet::Broker { publisher, .. } => Some(publisher.bus().link()),
         Outlet::Recorder { .. } => None,
     };
-    let mut was_away = false;
+    let mut connected = link.as_ref().and_then(|link| since(&link.borrow()));
     let mut sequence = 0;
     loop {
         let due = shared.due();
@@ -43,11 +43,16 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
             biased;
             () = shared.wake.notified() => {}
             () = at(due) => shared.tick(),
-            back = back_again(link.as_mut(), &mut was_away) => if back {
-                shared.repeat();
-                beat.reset_immediately();
+            change = change_of(link.as_mut(), &mut connected) => match change {
+                Change::First => beat.reset_immediately(),
+                Change::Again => {
+                    shared.repeat();
+                    beat.reset_immediately();
+                }
+                Change::Other => {}
             },
-            _ = beat.tick() => {
+            // before there ever was a broker there is nobody to miss a beat
+            _ = beat.tick(), if connected.is_some() || link.is_none() => {
                 sequence += 1;
                 self::beat(&shared, &outlet, sequence).await;
             }
@@ -58,6 +63,7 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
         if shared.closed.load(Ordering::Acquire) {
             shared.flush();
             send(&shared, &outlet).await;
+            shared.ended.send_replace(true);
             return;
         }
     }
@@ -76,21 +82,40 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// The next change of the link; whether it is there again after having been away.
-async fn back_again(
+/// Since when the link is up, if it is.
+fn since(link: &LinkState) -> Option<Instant> {
+    match link {
+        LinkState::Connected { since, .. } => Some(*since),
+        LinkState::Connecting { .. } | LinkState::Disconnected { .. } => None,
+    }
+}
+
+enum Change {
+    /// The first connection.
+    First,
+    /// There again after having been away.
+    Again,
+    Other,
+}
+
+/// The next change of the link. An outage may be over before anybody looks: then the connection
+/// is another one.
+async fn change_of(
     link: Option<&mut tokio::sync::watch::Receiver<LinkState>>,
-    was_away: &mut bool,
-) -> bool {
+    connected: &mut Option<Instant>,
+) -> Change {
     let Some(link) = link else { return std::future::pending().await };
     if link.changed().await.is_err() {
         return std::future::pending().await;
     }
-    match &*link.borrow_and_update() {
-        LinkState::Disconnected { .. } => *was_away = true,
-        LinkState::Connected { .. } => return std::mem::take(was_away),
-        LinkState::Connecting { .. } => {}
-    }
-    false
+    let now = since(&link.borrow_and_update());
+    let change = match (now, *connected) {
+        (Some(_), None) => Change::First,
+        (Some(now), Some(before)) if now != before => Change::Again,
+        (Some(_) | None, _) => Change::Other,
+    };
+    *connected = now.or(*connected);
+    change
 }
 
 async fn sample(shared: &Shared) -> Vec<(NodeId, Map<String, Value>)> {

@@ -94,6 +94,9 @@ fn log_level(settings: &ServiceSettings) -> Option<String> {
     settings.deserialize::<Base>().ok().and_then(|(base, _)| base.log_level)
 }
 
+/// How long the last status may take to the outbox: metrics are read for it.
+const LAST_WORD: Duration = Duration::from_secs(3);
+
 /// The service's code under way: ended with the host.
 struct Work {
     phase: Phase,
@@ -171,6 +174,7 @@ impl Host {
         loop {
             for effect in effects {
                 if let Some(outcome) = self.act(effect) {
+                    self.monitor.finish(LAST_WORD).await;
                     return outcome;
                 }
             }

@@ -1,0 +1,108 @@
+//! The broker goes and comes: nothing that matters is lost, and the order is kept.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tcs_core::monitor::Monitor;
+use tcs_core::wire::Status;
+
+use super::nats::{LIMIT, wait_for};
+use super::{Held, Site};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_and_restarted() {
+    let mut site = Site::start().await;
+    let reporter = site.reporter();
+    let link = reporter.bus().unwrap().clone();
+    let monitor =
+        Monitor::builder("steady.a").unwrap().heartbeat(Duration::from_millis(50)).start(&reporter);
+    let mut seq = 0;
+    let mut act = |n: usize| {
+        for _ in 0..n {
+            seq += 1;
+            let event = json!({"service_id": "x.a", "event": "start", "event_seq": seq});
+            reporter.post("svc.registry.start.x.a".to_owned(), &event);
+            let status = if seq % 2 == 0 { Status::Ok } else { Status::Warning };
+            monitor.set_status(status, format!("change {seq}"));
+        }
+    };
+    act(5);
+    site.wait_until("heartbeat", "steady.a", |beats| beats.len() > 2).await;
+    site.server.kill();
+    act(5);
+    wait_for("the loss is noticed", || !link.is_connected()).await;
+    act(5);
+    site.server.run().await;
+    act(5);
+    assert!(reporter.settled(LIMIT).await);
+    site.client = async_nats::connect(site.server.url()).await.unwrap();
+
+    let events = site.wait_until("registry", "start.x.a", |held| held.len() >= 20).await;
+    let numbers: Vec<u64> =
+        events.iter().map(|one| one.data["event_seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "none lost, none twice, in order");
+    let ids: std::collections::HashSet<_> = events.iter().map(|one| &one.msg_id).collect();
+    assert_eq!(ids.len(), 20);
+    assert!(events.iter().all(|one| one.subject == "svc.registry.start.x.a"));
+    assert!(events.iter().all(|one| one.msg_id.ends_with(one.meta["id"].as_str().unwrap())));
+
+    // the current state is said again, in a message of its own
+    let again = |said: &[Held]| {
+        let last = said.iter().filter(|one| one.text("message") == "change 20").count();
+        last >= 2
+    };
+    let said = site.wait_until("status", "steady.a", again).await;
+    let changes: Vec<u64> = said
+        .iter()
+        .map(|one| one.text("message").trim_start_matches("change ").parse().unwrap())
+        .collect();
+    assert!(changes.is_sorted(), "{changes:?}");
+    let stands_for = |one: &Held| one.data["details"]["coalesced"].as_u64().unwrap_or(1);
+    let mut seen = std::collections::BTreeSet::new();
+    let distinct = said.iter().filter(|one| seen.insert(one.text("message").to_owned()));
+    assert_eq!(distinct.map(stands_for).sum::<u64>(), 20, "every change is accounted for");
+    // their times are their own, not those of the sending
+    let times: Vec<String> = said.iter().map(|one| one.data["timestamp"].to_string()).collect();
+    assert!(times.len() > 1 && times[0] != *times.last().unwrap());
+    // heartbeats go on, and those of the outage were dropped
+    let before = site.held("heartbeat", "steady.a").await.len();
+    let beats = site.wait_until("heartbeat", "steady.a", |beats| beats.len() > before + 2).await;
+    let numbers: Vec<u64> = beats.iter().map(|b| b.data["sequence"].as_u64().unwrap()).collect();
+    assert!(numbers.is_sorted());
+    assert_eq!(reporter.counts().dropped, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_there_at_first() {
+    let mut site = Site::start().await;
+    site.server.stop();
+    let reporter = site.reporter();
+    let monitor = Monitor::builder("early.a").unwrap().start(&reporter);
+    monitor.set_status(Status::Ok, "alone");
+    wait_for("it is in the outbox", || reporter.counts().waiting == 1).await;
+    assert!(!reporter.settled(Duration::from_millis(50)).await);
+    site.server.run().await;
+    assert!(reporter.settled(LIMIT).await);
+    site.client = async_nats::connect(site.server.url()).await.unwrap();
+    let heard = |said: &[Held]| said.iter().any(|one| one.text("message") == "alone");
+    site.wait_until("status", "early.a", heard).await;
+    site.wait_until("heartbeat", "early.a", |beats| !beats.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_word_is_sent_before_the_program_ends() {
+    let site = Site::start().await;
+    let reporter = site.reporter();
+    let bus = reporter.bus().unwrap().clone();
+    wait_for("the connection", || bus.is_connected()).await;
+    drop(bus);
+    let monitor = Monitor::builder("brief.a").unwrap().start(&reporter);
+    monitor.set_status(Status::Ok, "here");
+    tokio::task::spawn_blocking(move || {
+        drop(monitor);
+        drop(reporter);
+    })
+    .await
+    .unwrap();
+    assert_eq!(site.said("brief.a").await, ["ok here", "shutdown Ended"]);
+}
