@@ -3,12 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "service/interop.rs"]
+mod interop;
 #[path = "service/misbehaving.rs"]
 mod misbehaving;
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "service/outage.rs"]
 mod outage;
+#[path = "support/python.rs"]
+mod python;
 #[path = "service/resilient.rs"]
 mod resilient;
 #[path = "service/rpc.rs"]

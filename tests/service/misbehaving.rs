@@ -1,5 +1,6 @@
 //! Services that do what they should not: the heart beats on, memory and rates are bounded.
 
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,29 @@ use super::{Held, Site, live};
 /// Blocks its thread until the test lets it go.
 struct Blocker;
 
-static BLOCKED: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// Shut while a test wants a service blocked.
+struct Gate {
+    shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    const fn new() -> Self {
+        Self { shut: Mutex::new(true), opened: Condvar::new() }
+    }
+
+    fn pass(&self) {
+        let shut = self.shut.lock().unwrap();
+        drop(self.opened.wait_while(shut, |shut| *shut).unwrap());
+    }
+
+    fn open(&self) {
+        *self.shut.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+}
+
+static BLOCKED: Gate = Gate::new();
 
 impl BlockingService for Blocker {
     type Config = ();
@@ -21,7 +44,7 @@ impl BlockingService for Blocker {
         Self
     }
     async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-        drop(BLOCKED.lock()); // no `.await`: the thread stands still
+        BLOCKED.pass(); // no `.await`: the thread stands still
         ctx.stopped().await;
         Ok(())
     }
@@ -37,7 +60,6 @@ async fn a_blocked_service_beats_and_says_how_late_it_is() {
     let site = Site::start().await;
     let reporter = site.reporter();
     let stop = CancellationToken::new();
-    let gate = BLOCKED.lock().unwrap();
     let (token, speaker) = (stop.clone(), reporter.clone());
     let life = tokio::spawn(async move { live::<Blocker>(&speaker, "", token, |_| {}).await });
     let late = |beats: &[Held]| beats.iter().filter(|beat| lag(beat) > 0.5).count() >= 5;
@@ -46,7 +68,7 @@ async fn a_blocked_service_beats_and_says_how_late_it_is() {
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     assert_eq!(beats[0].data["interval_seconds"], 0.1);
     assert!(beats[0].data["next_heartbeat_expected"].is_array());
-    drop(gate);
+    BLOCKED.open();
     // free again: it says so, and stops as asked
     let free = |beats: &[Held]| lag(beats.last().unwrap()) < 0.2;
     site.wait_until("heartbeat", "blocker.t", free).await;
@@ -55,7 +77,7 @@ async fn a_blocked_service_beats_and_says_how_late_it_is() {
 }
 
 struct Stuck;
-static STUCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+static STUCK: Gate = Gate::new();
 
 impl BlockingService for Stuck {
     type Config = ();
@@ -63,7 +85,7 @@ impl BlockingService for Stuck {
         Self
     }
     async fn run(&self, _: &ServiceContext) -> anyhow::Result<()> {
-        drop(STUCK.lock());
+        STUCK.pass();
         Ok(())
     }
 }
@@ -74,7 +96,6 @@ async fn one_that_never_gives_its_thread_back_is_told_and_not_waited_for() {
     let site = Site::start().await;
     let reporter = site.reporter();
     let stop = CancellationToken::new();
-    let gate = STUCK.lock().unwrap();
     let (token, speaker) = (stop.clone(), reporter.clone());
     let life = tokio::spawn(async move {
         live::<Stuck>(&speaker, "", token, |o| o.limits.stop = Duration::from_millis(200)).await
@@ -86,7 +107,7 @@ async fn one_that_never_gives_its_thread_back_is_told_and_not_waited_for() {
     assert!(matches!(outcome, Outcome::StopFailed(f) if f.cause == Cause::Stuck));
     let said = site.said("stuck.t").await;
     assert!(said.last().unwrap().contains("blocks its thread"), "{said:?}");
-    drop(gate);
+    STUCK.open();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

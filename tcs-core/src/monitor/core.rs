@@ -2,7 +2,8 @@
 //! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
 //!
 //! The root is the monitored object; the nodes below it are its submonitors. A message is due
-//! when the root's own status changes, or the aggregate of all of them does.
+//! when the root's own status changes, or the aggregate of all of them does, once the root itself
+//! has spoken.
 
 use std::time::{Duration, Instant};
 
@@ -281,9 +282,13 @@ impl Core {
         self.after(before, now)
     }
 
-    /// What a listener is told of: the root's own status and the aggregate.
+    /// What a listener is told of: the root's own status and the aggregate; nothing before the
+    /// root itself has spoken.
     fn heard(&self) -> (Status, Status) {
-        (self.nodes[0].said.status, self.nodes[0].aggregate)
+        match self.nodes[0].said.status {
+            Status::Unknown => (Status::Unknown, Status::Unknown),
+            own => (own, self.nodes[0].aggregate),
+        }
     }
 
     fn aggregate_up(&mut self, from: NodeId) {
