@@ -189,5 +189,5 @@ async fn serverish_reads_and_asks_ours() {
     assert_eq!(statuses.last().unwrap()["status"], "warning", "by the question");
     assert!(told["heartbeat"].as_array().unwrap().iter().all(|beat| beat["status"].is_string()));
     assert_eq!(told["health"]["checks"]["camera"], "warning");
-    assert_eq!(told["error"], json!([null, "error", "no film"]));
+    assert_eq!(told["error"], json!([{}, "error", "no film"]));
 }
