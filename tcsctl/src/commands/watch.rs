@@ -70,15 +70,15 @@ async fn source(session: &Session, args: &WatchArgs) -> Result<Source, Ended> {
     }
     let settings = session.settings()?;
     let bus = Bus::open(&settings, client_name(), session.timeout()).await?;
-    Ok(Source::Live(Observer::new(bus).with_core(session.connection.core)))
+    Ok(Source::live(Observer::new(bus).with_core(session.connection.core)))
 }
 
 /// A name for where we look.
 fn site(session: &Session, source: &Source) -> String {
     match source {
         Source::Recording(_) => "tcs".to_owned(),
-        Source::Live(observer) => {
-            let server = || observer.bus().settings().shown_servers();
+        Source::Live(live) => {
+            let server = || live.observer().bus().settings().shown_servers();
             let name = session.connection.context.clone().unwrap_or_else(server);
             name.trim_start_matches("nats://").to_owned()
         }

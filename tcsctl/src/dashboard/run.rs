@@ -144,7 +144,11 @@ impl Dashboard {
         let event = match input {
             Input::Key(key) => Event::Key(key),
             Input::Paste(text) => Event::Paste(text),
-            Input::Resize(columns, rows) => Event::Resize(columns, rows),
+            Input::Resize(columns, rows) => {
+                // also where the size is the old one again: who knows what happened in between
+                self.screen.forget();
+                Event::Resize(columns, rows)
+            }
             Input::Click(x, y) => Event::Mouse(Mouse::Click(layout::hit(&self.state, x, y))),
             Input::Wheel(x, y, by) => {
                 Event::Mouse(Mouse::Wheel(layout::hit(&self.state, x, y), by))

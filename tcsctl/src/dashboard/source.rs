@@ -1,14 +1,17 @@
 //! Where messages come from, and where wishes go: a live site, or a recording.
 
 pub mod live;
+mod logs;
 pub mod replay;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tcs_core::bus::BrokerClock;
 use tcs_core::observer::Observer;
 use tokio::sync::mpsc::Sender;
+use tokio::task::AbortHandle;
 
 use super::event::{Action, Event, LinkFacts, LogNews, Reply};
 use crate::recording::LineError;
@@ -23,11 +26,18 @@ pub enum Feed {
     Clock(BrokerClock),
 }
 
+/// A site, and the log that is followed on it.
+#[derive(Debug)]
+pub struct Live {
+    observer: Observer,
+    log: Mutex<Option<AbortHandle>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub enum Source {
     /// A site, over NATS.
-    Live(Observer),
+    Live(Live),
     /// A file.
     Recording(Recording),
 }
@@ -79,12 +89,17 @@ impl Clock {
 }
 
 impl Source {
+    /// A site over this observer.
+    pub fn live(observer: Observer) -> Self {
+        Self::Live(Live { observer, log: Mutex::new(None) })
+    }
+
     /// Starts it; returns its clock, and the link to begin with.
     pub fn start(&self, feed: &Sender<Feed>) -> (Clock, LinkFacts) {
         match self {
-            Self::Live(observer) => {
+            Self::Live(live) => {
                 let clock = BrokerClock::local();
-                tokio::spawn(live::follow(observer.clone(), feed.clone()));
+                tokio::spawn(live::follow(live.observer.clone(), feed.clone()));
                 (
                     Clock::Broker(clock),
                     LinkFacts::Connecting { since: clock.now(), attempts: 0, why: None },
@@ -101,9 +116,7 @@ impl Source {
     /// Does what the state wants of the network. The answer comes as an event.
     pub fn perform(&self, action: Action, feed: &Sender<Feed>) {
         match self {
-            Self::Live(observer) => {
-                tokio::spawn(live::perform(observer.clone(), action, feed.clone()));
-            }
+            Self::Live(live) => live.perform(action, feed),
             Self::Recording(_) => {
                 const WHY: &str = "a recording is played: nobody answers";
                 let event = match action {
@@ -126,6 +139,42 @@ impl Source {
                 let feed = feed.clone();
                 tokio::spawn(async move { feed.send(Feed::Event(event)).await });
             }
+        }
+    }
+}
+
+impl Live {
+    /// Where it looks.
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    fn perform(&self, action: Action, feed: &Sender<Feed>) {
+        let (observer, feed) = (self.observer.clone(), feed.clone());
+        match action {
+            Action::LoadHistory(since) => {
+                tokio::spawn(live::load(observer, since, feed));
+            }
+            Action::Request(request) => {
+                tokio::spawn(live::ask(observer, request, feed));
+            }
+            Action::FetchLogs { service, launcher } => {
+                let task = tokio::spawn(logs::follow(observer, service, launcher, feed));
+                self.replace_log(Some(task.abort_handle()));
+            }
+            Action::DropLogs => self.replace_log(None),
+            Action::Quit
+            | Action::Suspend
+            | Action::Redraw
+            | Action::Copy(_)
+            | Action::Mouse(_) => {}
+        }
+    }
+
+    fn replace_log(&self, next: Option<AbortHandle>) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = std::mem::replace(&mut *log, next) {
+            before.abort();
         }
     }
 }

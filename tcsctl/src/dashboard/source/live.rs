@@ -1,16 +1,17 @@
 //! A site over NATS: the observer's observations as the dashboard's events.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::LinkState;
+use tcs_core::bus::rpc::RequestError;
+use tcs_core::clock;
 use tcs_core::observer::{Observation, Observer, Patience, Picture, Problem};
 use tcs_core::wire::Kind;
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
-use crate::dashboard::event::{Action, Event, Heard, LinkFacts, LogNews, PastRead, Reply};
+use crate::dashboard::event::{Event, Heard, LinkFacts, PastRead, Reply, Request};
 
 /// How often the round trip is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -18,6 +19,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const BEATS: TimeDelta = TimeDelta::minutes(3);
 /// And what happened.
 const HAPPENED: TimeDelta = TimeDelta::hours(1);
+/// How long an operation may take: a launcher answers when it is done, and a stop may need its
+/// grace.
+const OPERATION: Duration = Duration::from_mins(1);
 /// How long the past may take to be read.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -151,34 +155,38 @@ fn messages(observations: Vec<Observation>) -> Vec<Heard> {
         .collect()
 }
 
-/// Does one wish.
-pub(super) async fn perform(observer: Observer, action: Action, feed: Sender<Feed>) {
-    let event = match action {
-        Action::LoadHistory(since) => Event::Past(read_past(&observer, since).await),
-        Action::Request(request) => Event::Reply(Reply {
-            request,
-            outcome: Err("no launcher answers".to_owned()),
-            took: TimeDelta::zero(),
-        }),
-        Action::FetchLogs { service, launcher } => {
-            let why = no_logs(launcher.as_ref());
-            Event::Logs(LogNews { service, outcome: Err(why), whole: true })
-        }
-        Action::DropLogs
-        | Action::Quit
-        | Action::Suspend
-        | Action::Redraw
-        | Action::Copy(_)
-        | Action::Mouse(_) => return,
-    };
+/// Reads what the streams hold of the past.
+pub(super) async fn load(observer: Observer, since: DateTime<Utc>, feed: Sender<Feed>) {
+    let event = Event::Past(read_past(&observer, since).await);
     feed.send(Feed::Event(event)).await.ok();
 }
 
-fn no_logs(launcher: Option<&Arc<str>>) -> String {
-    match launcher {
-        Some(launcher) => format!("no log: {launcher} does not answer"),
-        None => "no log: it has no launcher that would hold it".to_owned(),
+/// Asks a launcher to operate a service.
+pub(super) async fn ask(observer: Observer, request: Request, feed: Sender<Feed>) {
+    let began = clock::monotonic();
+    let command = format!("{}.{}", request.operation.as_str(), request.service);
+    let none = serde_json::Map::new();
+    let reply = observer.bus().request(&request.launcher, &command, &none, OPERATION).await;
+    let outcome = match reply {
+        Ok(data) => Ok(result(&data)),
+        Err(RequestError::NotReachable { .. }) => Err("no launcher answers".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let took = clock::monotonic().saturating_duration_since(began);
+    let took = TimeDelta::from_std(took).unwrap_or_default();
+    feed.send(Feed::Event(Event::Reply(Reply { request, outcome, took }))).await.ok();
+}
+
+/// `restarted, pid 4711`; an aim that was so already is said to be.
+fn result(data: &serde_json::Map<String, serde_json::Value>) -> String {
+    let mut text = data.get("result").and_then(|v| v.as_str()).unwrap_or("done").to_owned();
+    if let Some(pid) = data.get("pid").and_then(serde_json::Value::as_u64) {
+        text = format!("{text}, pid {pid}");
     }
+    if data.get("changed") == Some(&serde_json::Value::Bool(false)) {
+        text = format!("{text} already");
+    }
+    text
 }
 
 async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead, String> {

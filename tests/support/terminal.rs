@@ -1,0 +1,222 @@
+//! A terminal of its own for a program under test: a pty, and an emulator that reads it.
+//!
+//! Included with `#[path = "support/terminal.rs"] mod terminal;` by tests of the package `tcsctl`.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tcs_core::clock;
+
+/// The time after which a test gives up: generous, because the machine may be busy.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a program wrote: as it came, and as a screen.
+struct Seen {
+    parser: vt100::Parser,
+    bytes: Vec<u8>,
+    /// Nobody is to read any more, so that the terminal can be closed.
+    closed: bool,
+}
+
+/// A program in its terminal.
+pub struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn std::io::Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Terminal {
+    /// Starts `program` with these arguments and variables, at this size.
+    pub fn start(program: &str, args: &[&str], vars: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let pty = native_pty_system().openpty(pty_size(size)).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env_clear();
+        let home = std::env::temp_dir().join("no-home");
+        for (name, value) in [
+            ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
+            ("HOME", home.to_str().unwrap()),
+            ("LANG", "C.UTF-8"),
+            ("TERM", "xterm-256color"),
+        ] {
+            command.env(name, value);
+        }
+        for (name, value) in vars {
+            command.env(name, value);
+        }
+        command.cwd(std::env::temp_dir());
+        let child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
+        let seen = Arc::new(Mutex::new(Seen { parser, bytes: Vec::new(), closed: false }));
+        let mut output = pty.master.try_clone_reader().unwrap();
+        let reader = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(n @ 1..) = output.read(&mut buffer) {
+                let mut seen = reader.lock().unwrap();
+                if seen.closed {
+                    return;
+                }
+                seen.parser.process(&buffer[..n]);
+                seen.bytes.extend_from_slice(&buffer[..n]);
+            }
+        });
+        let keys = pty.master.take_writer().unwrap();
+        Self { master: Some(pty.master), keys: Some(keys), child, seen }
+    }
+
+    /// The screen's text.
+    pub fn text(&self) -> String {
+        self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Something of the screen.
+    pub fn screen<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
+        look(self.seen.lock().unwrap().parser.screen())
+    }
+
+    /// All that was written so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().bytes.clone()
+    }
+
+    /// Types.
+    pub fn keys(&mut self, keys: &str) {
+        let writer = self.keys.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+
+    /// Makes it another size.
+    pub fn resize(&mut self, size: (u16, u16)) {
+        self.seen.lock().unwrap().parser.screen_mut().set_size(cells(size.1), cells(size.0));
+        self.master.as_ref().unwrap().resize(pty_size(size)).unwrap();
+    }
+
+    /// Waits until the screen's text is as wanted; shows it if it never is.
+    pub fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let start = clock::monotonic();
+        loop {
+            let text = self.text();
+            if is_so(&text) {
+                return text;
+            }
+            assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain: {what}\n{text}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for a text on the screen.
+    pub fn see(&self, wanted: &str) -> String {
+        self.wait(wanted, |text| text.contains(wanted))
+    }
+
+    /// Waits until a text is no longer on the screen.
+    pub fn see_no(&self, unwanted: &str) -> String {
+        self.wait(&format!("no {unwanted}"), |text| !text.contains(unwanted))
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// A signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// The state letter of the process, as `ps` has it.
+    pub fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.rsplit(')').next().unwrap().trim().chars().next().unwrap()
+    }
+
+    /// Seconds of processor time used so far.
+    pub fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        ticks / 100.0
+    }
+
+    /// Closes the terminal, as a lost SSH connection does. The reader lets go of it with the next
+    /// thing that is written.
+    pub fn hang_up(&mut self) {
+        self.seen.lock().unwrap().closed = true;
+        self.keys = None;
+        self.master = None;
+    }
+
+    /// Waits for the program's end; its exit code.
+    pub fn end(&mut self) -> u32 {
+        let start = clock::monotonic();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(start.elapsed() < LIMIT, "it goes on:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Asserts that everything that was taken has been given back.
+    pub fn assert_given_back(&self) {
+        let start = clock::monotonic();
+        let taken = || {
+            self.screen(|screen| {
+                [
+                    (screen.alternate_screen(), "alternate screen"),
+                    (screen.hide_cursor(), "hidden cursor"),
+                    (screen.bracketed_paste(), "bracketed paste"),
+                    (screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None, "mouse"),
+                ]
+                .into_iter()
+                .filter(|(taken, _)| *taken)
+                .map(|(_, what)| what)
+                .collect::<Vec<_>>()
+            })
+        };
+        while !taken().is_empty() {
+            assert!(start.elapsed() < LIMIT, "not given back: {:?}", taken());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let termios = self.master.as_ref().and_then(|master| master.get_termios());
+        if let Some(termios) = termios {
+            use nix::sys::termios::LocalFlags;
+            // in numbers, because the pty library has its own version of this crate
+            let cooked = (LocalFlags::ICANON | LocalFlags::ECHO).bits();
+            assert_eq!(termios.local_flags.bits() & cooked, cooked, "raw mode");
+        }
+        let leaves = count(&self.bytes(), b"\x1b[?1049l");
+        assert_eq!(leaves, count(&self.bytes(), b"\x1b[?1049h"), "given back once each");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// How often `needle` stands in `bytes`.
+pub fn count(bytes: &[u8], needle: &[u8]) -> usize {
+    bytes.windows(needle.len()).filter(|window| *window == needle).count()
+}
+
+fn pty_size((cols, rows): (u16, u16)) -> PtySize {
+    PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
+}
+
+fn cells(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).unwrap()
+}

@@ -1,0 +1,273 @@
+//! The dashboard in a real terminal, against real brokers.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/tcsctl.rs"]
+mod tcsctl;
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use nats::{Server, server};
+use tcs_core::clock;
+use tcsctl::{at, recording};
+use terminal::{LIMIT, Terminal, count};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
+
+async fn filled() -> Server {
+    let server = Server::start(&server()).await;
+    let args = ["replay", "--instant", "--create-streams", &recording("process-launcher")];
+    at(&server.url(), &args).expect(0);
+    server
+}
+
+fn watch(server: &Server, size: (u16, u16)) -> Terminal {
+    Terminal::start(PROGRAM, &["watch", "--server", &server.url()], &[], size)
+}
+
+fn replay(name: &str, more: &[&str], vars: &[(&str, &str)]) -> Terminal {
+    let file = recording(name);
+    let args: Vec<&str> =
+        ["watch", "--replay", &file, "--speed", "100"].iter().chain(more).copied().collect();
+    Terminal::start(PROGRAM, &args, vars, (80, 24))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_shows_what_is_wrong_and_answers_keys() {
+    let server = filled().await;
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("× failed");
+    terminal.see("link ok");
+    terminal.see("JetStream ok");
+    terminal.see("2 stopped hidden");
+    // two keys from what is wrong to its log
+    terminal.keys("n");
+    terminal.keys("L");
+    terminal.see("log of ");
+    terminal.see("no launcher answers");
+    terminal.keys("\x1b");
+    terminal.see_no("log of ");
+    // a filter, as it is typed
+    terminal.keys("/hello");
+    terminal.wait("only one is left", |text| {
+        text.contains("hello_world.main") && !text.contains("nonblocking.tutorial  ")
+    });
+    terminal.keys("\r");
+    terminal.see("/hello");
+    // its detail, with the evidence
+    terminal.keys("j\r");
+    let detail = terminal.see("Why");
+    assert!(detail.contains("SIGKILL") || detail.contains("exit code -9"), "{detail}");
+    terminal.keys("\x1b");
+    terminal.see("VERDICT");
+    terminal.keys("?");
+    terminal.see("any other key closes it");
+    terminal.keys("?");
+    terminal.see_no("any other key closes it");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_given_back();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mouse_chooses_opens_and_sorts() {
+    let server = filled().await;
+    let mut terminal = watch(&server, (100, 30));
+    let text = terminal.see("hello_world.main");
+    let row = text.lines().position(|line| line.contains("hello_world.main")).unwrap() + 1;
+    let click =
+        |column: usize, row: usize| format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m");
+    terminal.keys(&click(30, row));
+    let reversed =
+        |screen: &vt100::Screen| screen.cell(row as u16 - 1, 30).is_some_and(vt100::Cell::inverse);
+    terminal.wait("the row is chosen", |_| terminal.screen(reversed));
+    terminal.keys(&click(30, row));
+    terminal.see("Heartbeat");
+    terminal.keys("\x1b");
+    terminal.see("SERVICE");
+    let titles = terminal.text().lines().position(|line| line.contains("SERVICE")).unwrap() + 1;
+    terminal.keys(&click(20, titles));
+    terminal.see("by service");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_resizes_leaves_a_whole_screen() {
+    let server = filled().await;
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("× failed");
+    for i in 0..60_u16 {
+        terminal.resize((20 + i * 37 % 180, 5 + i * 13 % 60));
+        terminal.keys(["j", "\r", "e", "\x1b", "k"][usize::from(i) % 5]);
+    }
+    terminal.resize((10, 3));
+    terminal.resize((80, 24));
+    terminal.keys("\x1b\x1b\x1b");
+    let text = terminal
+        .wait("the table is back", |text| text.contains("VERDICT") && text.lines().count() == 24);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_given_back();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_goes_and_comes_is_told_and_waited_for() {
+    let mut server = filled().await;
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("live");
+    server.stop();
+    terminal.see("DISCONNECTED");
+    let text = terminal.see("× failed");
+    assert!(text.contains("no link"), "{text}");
+    // every key works meanwhile
+    terminal.keys("/hello");
+    terminal.wait("filtered", |text| !text.contains("nonblocking.tutorial  "));
+    terminal.keys("\x1b");
+    server.run().await;
+    terminal.see_no("DISCONNECTED");
+    terminal.see("live");
+    terminal.see("× failed");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_not_there_yet_is_waited_for() {
+    let mut server = filled().await;
+    server.stop();
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("NOT CONNECTED YET");
+    terminal.keys("?");
+    terminal.see("any other key closes it");
+    terminal.keys("?");
+    server.run().await;
+    terminal.see("× failed");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn every_signal_gives_the_terminal_back() {
+    for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
+        let mut terminal = replay("process-launcher", &[], &[]);
+        terminal.see("replay");
+        terminal.signal(signal);
+        assert_eq!(terminal.end(), code, "{signal}");
+        terminal.assert_given_back();
+    }
+}
+
+#[test]
+fn it_stops_and_goes_on_as_a_shell_wants_it() {
+    for how in ["\x1a", ""] {
+        let mut terminal = replay("process-launcher", &[], &[]);
+        terminal.see("replay");
+        if how.is_empty() {
+            terminal.signal("TSTP");
+        } else {
+            terminal.keys(how);
+        }
+        terminal.wait("it is stopped", |_| terminal.state() == 'T');
+        terminal.assert_given_back();
+        terminal.signal("CONT");
+        terminal.wait("it is back", |text| {
+            text.contains("VERDICT") && terminal.screen(vt100::Screen::alternate_screen)
+        });
+        terminal.keys("q");
+        assert_eq!(terminal.end(), 0);
+        terminal.assert_given_back();
+    }
+}
+
+#[test]
+fn it_ends_with_its_terminal_and_burns_nothing() {
+    for ignored in [false, true] {
+        let file = recording("process-launcher");
+        let line = format!("exec {PROGRAM} watch --replay {file}");
+        let line = if ignored { format!("trap '' HUP; {line}") } else { line };
+        let mut terminal = Terminal::start("/bin/sh", &["-c", &line], &[], (80, 24));
+        terminal.see("VERDICT");
+        let before = terminal.cpu();
+        let start = clock::monotonic();
+        terminal.hang_up();
+        let proc = format!("/proc/{}/stat", terminal.pid());
+        let mut last = before;
+        let gone = || std::fs::read_to_string(&proc).map_or(true, |stat| stat.contains(") Z "));
+        while !gone() {
+            assert!(start.elapsed() < LIMIT, "it goes on");
+            last = terminal.cpu();
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        terminal.end();
+        assert!(last - before < 1.0, "{} s of processor time", last - before);
+    }
+}
+
+#[test]
+fn without_colours_the_choice_and_what_is_wrong_are_seen() {
+    let terminal = replay("process-launcher", &[], &[("NO_COLOR", "1")]);
+    let text = terminal.see("× failed");
+    let bad = text.lines().position(|line| line.contains("× failed")).unwrap() as u16;
+    let column = text.lines().nth(usize::from(bad)).unwrap().find('×').unwrap() as u16;
+    terminal.screen(|screen| {
+        let cell = screen.cell(bad, column).unwrap();
+        assert!(cell.bold() && cell.underline());
+        let chosen: Vec<u16> =
+            (0..24).filter(|row| screen.cell(*row, 40).unwrap().inverse()).collect();
+        assert!(!chosen.is_empty(), "{text}");
+        let plain = |cell: &vt100::Cell| {
+            cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default
+        };
+        for row in 0..24 {
+            for column in 0..80 {
+                assert!(plain(screen.cell(row, column).unwrap()), "colour at {row} {column}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_terminal_without_utf8_gets_ascii() {
+    let terminal = replay("process-launcher", &[], &[("LANG", "C")]);
+    terminal.see("x failed");
+    assert!(terminal.bytes().is_ascii());
+}
+
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let terminal = replay("process-launcher", &[], &[]);
+    terminal.see("THE RECORDING HAS ENDED");
+    // the end of a recording stands still, its clock too
+    let before = std::cell::Cell::new(0);
+    terminal.wait("two seconds without a byte", |_| {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let now = terminal.bytes().len();
+        before.replace(now) == now
+    });
+    let bytes = terminal.bytes();
+    assert_eq!(count(&bytes, b"\x1b[?2026h"), count(&bytes, b"\x1b[?2026l"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twins_tell_the_same_in_lines() {
+    let file = recording("process-launcher");
+    let plain = tcsctl::run(&["watch", "--replay", &file, "--speed", "200", "--plain"]).expect(0);
+    assert!(plain.out.contains("hello_world.main"), "{plain:#?}");
+    assert!(plain.out.contains("failed"), "{plain:#?}");
+    assert!(!plain.out.contains('\x1b'), "{plain:#?}");
+    let json = tcsctl::run(&["watch", "--replay", &file, "--speed", "200", "--json"]).expect(0);
+    let lines: Vec<serde_json::Value> =
+        json.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["kind"] == "snapshot"), "{json:#?}");
+    let last = lines.iter().rfind(|line| line["id"] == "hello_world.main").unwrap();
+    assert_eq!(last["service"]["verdict"], "failed", "{json:#?}");
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do() {
+    let file = recording("process-launcher");
+    let output = tcsctl::run(&["watch", "--replay", &file]).expect(2);
+    assert!(output.err.contains("needs a terminal"), "{output:#?}");
+    assert!(output.err.contains("hint: --plain"), "{output:#?}");
+}
