@@ -33,7 +33,6 @@ const STYLES: Styles = Styles::styled()
              Without a command it lists the running services and whatever is broken.",
     after_help = after_help(),
     styles = STYLES,
-    disable_help_subcommand = true,
     disable_help_flag = true,
 )]
 pub struct Cli {

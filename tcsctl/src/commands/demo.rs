@@ -27,6 +27,8 @@ const RECORDINGS: [&str; 6] = [
 ];
 
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<ExitCode, Ended> {
+    let ended = interrupted();
+    tokio::pin!(ended);
     let broker = Broker::start().await?;
     let shown = async {
         let session = session.at(settings(&broker)?);
@@ -46,12 +48,15 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<ExitCode, 
         Ok::<_, Ended>(code)
     };
     let code = tokio::select! {
-        code = shown => code?,
-        () = interrupted() => Exit::Done.into(),
+        code = shown => {
+            let code = code?;
+            if args.keep {
+                ended.await;
+            }
+            code
+        }
+        () = &mut ended => Exit::Done.into(),
     };
-    if args.keep {
-        interrupted().await;
-    }
     broker.stop().await;
     Ok(code)
 }

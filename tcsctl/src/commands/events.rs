@@ -19,6 +19,17 @@ use crate::timeline::{Happening, Timeline};
 const KINDS: [Kind; 2] = [Kind::Registry, Kind::Status];
 
 pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
+    if !args.follow {
+        return tell_all(session, args).await;
+    }
+    let ended = interrupted();
+    tokio::select! {
+        result = tell_all(session, args) => result,
+        () = ended => Ok(Exit::Done.into()),
+    }
+}
+
+async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
     let since = session.past(args.since)?;
     let until = clock::monotonic() + session.timeout();
     let observer = picture::observe(session).await?;
@@ -41,10 +52,7 @@ pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode
     }
     let exit = tell(session, &past.problems);
     if args.follow && exit == Exit::Done {
-        tokio::select! {
-            result = follow(&observer, &mut printer) => result?,
-            () = interrupted() => {}
-        }
+        follow(&observer, &mut printer).await?;
     } else if news.is_empty() && exit == Exit::Done && !args.json {
         session.screen.tell(Word::Note, "nothing happened since then");
     }

@@ -28,6 +28,7 @@ pub(super) async fn run(session: &Session, args: &RecordArgs) -> Result<ExitCode
     } else {
         Box::new(BufWriter::new(File::create(&args.file).map_err(failed)?))
     };
+    let ended = interrupted();
     let bus = session.connect().await?;
     let mut recorder =
         Recorder { bus: &bus, session, readings: BTreeMap::new(), begun: false, written: 0 };
@@ -40,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &RecordArgs) -> Result<ExitCode
     let result = tokio::select! {
         result = recorder.record(&mut *file, session.connection.core) => result,
         () = until => Ok(()),
-        () = interrupted() => Ok(()),
+        () = ended => Ok(()),
     };
     match result.and_then(|()| file.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {

@@ -48,9 +48,10 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     }
     let speed = if args.instant { None } else { Some(args.speed) };
     let play = Play { speed, as_is: args.as_is };
+    let ended = interrupted();
     let played = tokio::select! {
         played = publish(&bus, &entries, &from, play) => played?,
-        () = interrupted() => return Err(Ended::new(Exit::No, "interrupted")),
+        () = ended => return Err(Ended::new(Exit::No, "interrupted")),
     };
     let Played { stored, unstored, skipped } = played;
     session.screen.tell(

@@ -52,7 +52,14 @@ impl From<ConnectError> for Ended {
 
 impl From<ResolveError> for Ended {
     fn from(error: ResolveError) -> Self {
-        Self::new(Exit::Usage, error.to_string())
+        let text = match &error {
+            ResolveError::Config(errors) if errors.report.problems.len() == 1 => {
+                errors.to_string().replacen(": error: ", ": ", 1)
+            }
+            ResolveError::Config(errors) => format!("the configuration cannot be used\n{errors}"),
+            ResolveError::Settings(error) => error.to_string(),
+        };
+        Self::new(Exit::Usage, text)
     }
 }
 
@@ -147,18 +154,22 @@ pub(crate) fn client_name() -> &'static str {
     concat!("tcsctl ", env!("CARGO_PKG_VERSION"))
 }
 
-/// Waits for Ctrl-C, or to be told to end otherwise.
-pub(crate) async fn interrupted() {
+/// From now on Ctrl-C, and being told to end otherwise, end this future and not the process.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
+    let listen = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [int, term, hup] = listen.map(signal);
+    let wait = async |signal: std::io::Result<tokio::signal::unix::Signal>| match signal {
         Ok(mut signal) => {
             signal.recv().await;
         }
         Err(_) => std::future::pending().await,
     };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
+    async move {
+        tokio::select! {
+            () = wait(int) => {}
+            () = wait(term) => {}
+            () = wait(hup) => {}
+        }
     }
 }

@@ -124,28 +124,26 @@ pub enum Word {
     Note,
 }
 
-/// `message` may hold more lines, of which those that begin with `hint: ` are hints.
+/// `message` may hold more lines: those that begin with `hint: ` are hints, all others stand below
+/// the first as they are.
 fn telling(word: Word, message: &str) -> Vec<Line> {
-    let mut word = word;
+    let label = |word| match word {
+        Word::Error => ("error: ", Tone::Bad),
+        Word::Warning => ("warning: ", Tone::Warn),
+        Word::Hint => ("hint: ", Tone::Moving),
+        Word::Note => ("", Tone::Dim),
+    };
+    let body = if word == Word::Note { Tone::Dim } else { Tone::Plain };
     message
         .lines()
         .enumerate()
         .map(|(i, text)| {
-            let (this, text) = match text.strip_prefix("hint: ") {
-                Some(text) => (Word::Hint, text),
-                None => (word, text),
+            let (label, text) = match text.strip_prefix("hint: ") {
+                Some(text) => (label(Word::Hint), text),
+                None if i == 0 => (label(word), text),
+                None => (("", Tone::Plain), text),
             };
-            if i == 0 {
-                word = this;
-            }
-            let (label, tone) = match this {
-                Word::Error => ("error: ", Tone::Bad),
-                Word::Warning => ("warning: ", Tone::Warn),
-                Word::Hint => ("hint: ", Tone::Moving),
-                Word::Note => ("", Tone::Dim),
-            };
-            let body = if this == Word::Note { Tone::Dim } else { Tone::Plain };
-            Line::new().with(tone, label).with(body, text)
+            Line::new().with(label.1, label.0).with(body, text)
         })
         .collect()
 }
