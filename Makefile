@@ -34,7 +34,7 @@ fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	    cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 screenshots: ## draw the pictures of the README anew
-	$(CARGO) run --release --quiet -p tcsctl --example screenshots
+	TCS_SCREENSHOTS=write $(CARGO) test --quiet -p tcsctl --lib screenshots
 
 install: ## tcsctl and tcsd into ~/.cargo/bin
 	$(CARGO) install --locked --path tcsctl

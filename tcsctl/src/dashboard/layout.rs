@@ -142,9 +142,9 @@ pub fn dialog(state: &State, width: u16, height: u16) -> Rect {
 pub fn list_dialog(state: &State) -> Option<Rect> {
     match state.overlay.as_ref()? {
         Overlay::Palette { line, .. } => {
-            Some(dialog(state, 64, found(line.text()).len().clamp(1, 12) as u16 + 4))
+            Some(dialog(state, 76, found(line.text()).len().clamp(1, 12) as u16 + 4))
         }
-        Overlay::Menu { .. } => Some(dialog(state, 52, MENU.len() as u16 + 2)),
+        Overlay::Menu { .. } => Some(dialog(state, 62, MENU.len() as u16 + 2)),
         Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Help { .. } => None,
     }
 }

@@ -47,8 +47,8 @@ pub enum What {
     },
     /// Its heart fell silent, or beats again.
     Heart {
-        /// What was so before, and for how long.
-        from: (Verdict, Option<TimeDelta>),
+        /// What was so before, and for how long, where that is known.
+        from: Option<(Verdict, TimeDelta)>,
         /// What is so.
         to: Verdict,
     },
@@ -72,10 +72,10 @@ impl Entry {
                 }
                 text
             }
-            What::Heart { from: (from, lasted), to } => match lasted {
-                Some(lasted) => format!("{from} {arrow} {to} after {}", words(*lasted)),
-                None => format!("{from} {arrow} {to}"),
-            },
+            What::Heart { from: Some((from, lasted)), to } => {
+                format!("{from} {arrow} {to} after {}", words(*lasted))
+            }
+            What::Heart { from: None, to } => format!("{to}: its heart is not heard"),
         }
     }
 
@@ -148,13 +148,21 @@ impl History {
             while old.peek().is_some_and(|old| old.id < new.id) {
                 old.next();
             }
-            let Some(old) = old.peek().filter(|old| old.id == new.id) else { continue };
+            let Some(old) = old.peek().filter(|old| old.id == new.id) else {
+                // silent already when we came
+                if let Some(at) = new.since.filter(|_| silent(new.verdict)) {
+                    let what = What::Heart { from: None, to: new.verdict };
+                    self.insert(Entry { at, id: Arc::clone(&new.id), what });
+                }
+                continue;
+            };
             if old.verdict == new.verdict || !(silent(old.verdict) || silent(new.verdict)) {
                 continue;
             }
             let at = new.since.map_or(after.now, |since| since.clamp(before.now, after.now));
             let lasted = old.since.map(|since| (at - since).max(TimeDelta::zero()));
-            let what = What::Heart { from: (old.verdict, lasted), to: new.verdict };
+            let from = lasted.map(|lasted| (old.verdict, lasted));
+            let what = What::Heart { from, to: new.verdict };
             self.insert(Entry { at, id: Arc::clone(&new.id), what });
         }
     }

@@ -40,7 +40,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
     };
     let width = usize::from(area.width.saturating_sub(2));
     let lines = lines(pen, state, service, width);
-    let height = usize::from(area.height);
+    let mut height = usize::from(area.height);
+    // what does not fit is counted on a line of its own
+    if lines.len() > height {
+        height -= 1;
+    }
     let from = state.scrolled.min(lines.len().saturating_sub(height));
     for (i, parts) in lines.iter().skip(from).take(height).enumerate() {
         pen.line(area.x + 1, area.y + i as u16, area.width.saturating_sub(2), parts);
@@ -48,11 +52,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
     if lines.len() > height {
         let more = lines.len() - from - height;
         let hint = match (more, focus) {
-            (0, _) => String::new(),
-            (more, true) => format!(" {more} more, j k "),
-            (more, false) => format!(" {more} more, Enter "),
+            (0, _) => "k goes back up".to_owned(),
+            (more, true) => format!("{more} more lines: j"),
+            (more, false) => format!("{more} more lines: Enter"),
         };
-        pen.put_right(area.x, area.bottom() - 1, area.width, &hint, Role::Dim);
+        pen.put(area.x + 1, area.bottom() - 1, area.width, &hint, Role::Dim);
     }
 }
 

@@ -83,7 +83,10 @@ pub fn places(state: &State) -> Vec<(u16, u16, Command)> {
     let mut out = Vec::new();
     for command in first.into_iter().chain(wanted.filter(|command| !last.contains(command))) {
         let wide = cells(command);
-        if !state.is_valid(command) || state.options.keymap.keys(command).is_empty() {
+        let there = command == Command::Open && state.page == Page::Detail
+            || command == Command::Logs && state.page == Page::Logs
+            || command == Command::Events && state.page == Page::Events;
+        if there || !state.is_valid(command) || state.options.keymap.keys(command).is_empty() {
             continue;
         }
         if x + wide + 2 + kept > width {

@@ -1,7 +1,7 @@
 //! The first lines: where we look, how the link stands, how many of each verdict.
 
 use ratatui::layout::Rect;
-use tcs_core::fleet::Verdict;
+use tcs_core::fleet::Counts;
 
 use super::pen::Pen;
 use crate::dashboard::columns::Column;
@@ -100,26 +100,55 @@ fn counts(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
         pen.put(1, y, room.saturating_sub(1), text, Role::Dim);
         return;
     }
-    // words for all; else for what is wrong; else for none
-    let text = |verdict: Verdict, n: usize, words: bool| {
-        let symbol = symbols::symbol(verdict);
-        if words { format!("{symbol} {n} {verdict}") } else { format!("{symbol} {n}") }
-    };
-    let wide = |words: fn(Verdict) -> bool| -> usize {
-        counts.present().map(|(v, n)| text::width(&text(v, n, words(v))) + 3).sum()
-    };
-    let choices: [fn(Verdict) -> bool; 3] = [|_| true, Verdict::is_fault, |_| false];
-    let words =
-        choices.into_iter().find(|words| wide(*words) <= usize::from(room)).unwrap_or(|_| false);
+    let room = usize::from(room);
+    let mut facts: Vec<(String, Role)> = [Words::All, Words::Faults, Words::None]
+        .into_iter()
+        .map(|words| told(&counts, words))
+        .find(|facts| wide(facts) <= room)
+        .unwrap_or_else(|| told(&counts, Words::None));
     let mut x = 1;
-    for (verdict, n) in counts.present() {
-        let text = text(verdict, n, words(verdict));
-        let wide = text::width(&text) as u16;
-        if x + wide > room {
-            break;
-        }
-        x += pen.put(x, y, wide, &text, of_verdict(verdict)) + 3;
+    while wide(&facts) > room && facts.len() > 1 {
+        facts.pop();
     }
+    for (text, role) in facts {
+        x += pen.put(x, y, (room as u16).saturating_sub(x), &text, role) + GAP;
+    }
+}
+
+const GAP: u16 = 3;
+
+/// Which counts have their verdict's word.
+#[derive(Clone, Copy, PartialEq)]
+enum Words {
+    All,
+    Faults,
+    None,
+}
+
+/// The counts, worst first. Without words, verdicts of one symbol are one count.
+fn told(counts: &Counts, words: Words) -> Vec<(String, Role)> {
+    let mut out: Vec<(String, Role)> = Vec::new();
+    let mut sums: Vec<(&str, usize, usize)> = Vec::new();
+    for (verdict, n) in counts.present() {
+        let symbol = symbols::symbol(verdict);
+        let role = of_verdict(verdict);
+        if words == Words::All || words == Words::Faults && verdict.is_fault() {
+            out.push((format!("{symbol} {n} {verdict}"), role));
+            continue;
+        }
+        if let Some((_, sum, at)) = sums.iter_mut().find(|sum| sum.0 == symbol) {
+            *sum += n;
+            out[*at].0 = format!("{symbol} {sum}");
+        } else {
+            sums.push((symbol, n, out.len()));
+            out.push((format!("{symbol} {n}"), role));
+        }
+    }
+    out
+}
+
+fn wide(facts: &[(String, Role)]) -> usize {
+    facts.iter().map(|(text, _)| text::width(text) + usize::from(GAP)).sum()
 }
 
 /// What keeps services from being shown, at the right. Returns what is left for the counts.
@@ -143,9 +172,15 @@ fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
     if table.sort != Column::Verdict || table.reverse {
         parts.push((format!("by {}", table.sort.title().to_lowercase()), Role::Accent));
     }
-    let wide: usize =
-        parts.iter().map(|(text, _)| text::width(&text::shown(text)) + 3).sum::<usize>();
-    let wide = (wide as u16).min(width / 2);
+    let cells = |parts: &[(String, Role)]| -> usize {
+        parts.iter().map(|(text, _)| text::width(&text::shown(text)) + 3).sum()
+    };
+    // what is wrong, in words, comes first
+    let needed = wide(&told(&state.picture.counts, Words::Faults));
+    if cells(&parts) + needed > usize::from(width) {
+        parts.retain(|(_, role)| *role != Role::Dim);
+    }
+    let wide = (cells(&parts) as u16).min(width / 2);
     let left = width.saturating_sub(wide);
     let mut x = left;
     for (i, (text, role)) in parts.iter().enumerate() {

@@ -1,0 +1,255 @@
+//! (fleet, keys, what comes of it).
+
+use chrono::TimeDelta;
+
+use super::fixture::{Messages, night, observatory, state};
+use super::{buffer, press, text};
+use crate::dashboard::columns::Column;
+use crate::dashboard::event::{Action, Event, Heard, LogNews, Mouse, Operation, Reply, Spot};
+use crate::dashboard::layout;
+use crate::dashboard::state::{Moment, Page, State};
+use serde_json::json;
+
+fn fleet() -> State {
+    state(observatory(), (80, 24), night())
+}
+
+fn chosen(state: &State) -> &str {
+    state.table.chosen().map_or("", |id| id)
+}
+
+#[test]
+fn the_choice_stays_on_its_service_while_rows_move() {
+    let mut state = fleet();
+    press(&mut state, "/ g u i d e r . j Enter j");
+    assert_eq!(chosen(&state), "guider.jk15");
+    press(&mut state, "Esc");
+    assert_eq!(chosen(&state), "guider.jk15");
+    // something else fails, and is sorted to the top
+    let mut messages = Messages::default();
+    messages.send(
+        0.0,
+        "status.focuser.jk15",
+        json!({"name": "focuser.jk15", "status": "failed",
+        "message": "stuck"}),
+    );
+    let news = messages.take().into_iter().map(Heard::Message).collect();
+    state.update(Event::Heard(news), night() + TimeDelta::seconds(1));
+    state.settle(night() + TimeDelta::seconds(1));
+    assert_eq!(state.picture.get("focuser.jk15").unwrap().verdict.as_str(), "failed");
+    assert_eq!(chosen(&state), "guider.jk15");
+    let seen = state.table.offset..state.table.offset + layout::rows(&state);
+    assert!(seen.contains(&state.table.cursor), "and on the screen");
+    press(&mut state, "s s s S");
+    assert_eq!((chosen(&state), state.table.sort), ("guider.jk15", Column::Heard));
+    assert!(state.table.reverse);
+}
+
+#[test]
+fn until_somebody_chooses_the_worst_stands_first() {
+    let mut state = state(Vec::new(), (80, 24), night());
+    for message in observatory() {
+        state.update(Event::Heard(vec![Heard::Message(message)]), night());
+        state.settle(night());
+    }
+    assert_eq!(state.table.cursor, 0);
+    let order: Vec<_> = state
+        .table
+        .rows
+        .iter()
+        .filter(|row| row.depth == 0)
+        .map(|row| &state.picture.services[row.service])
+        .map(|service| service.worst_below.map_or(service.verdict, |w| w.min(service.verdict)))
+        .collect();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn two_keys_lead_from_what_is_wrong_to_its_log() {
+    let mut state = fleet();
+    let actions = press(&mut state, "n L");
+    let id = chosen(&state).to_owned();
+    assert!(state.picture.get(&id).unwrap().verdict.is_fault());
+    assert!(
+        matches!(&actions[..], [Action::FetchLogs { service, launcher: Some(_) }] if **service == *id)
+    );
+    let news = |text: &str| LogNews {
+        service: id.as_str().into(),
+        outcome: Err(text.to_owned()),
+        whole: true,
+    };
+    state.update(Event::Logs(news("no launcher answers")), night());
+    assert!(text(&buffer(&state)).contains("no launcher answers"));
+    assert_eq!(press(&mut state, "Esc"), [Action::DropLogs]);
+    assert_eq!(state.page, Page::Fleet);
+}
+
+#[test]
+fn next_fault_goes_round_and_passes_over_what_is_well() {
+    let mut state = fleet();
+    let faults = state
+        .table
+        .rows
+        .iter()
+        .filter(|row| state.picture.services[row.service].verdict.is_fault());
+    let count = faults.count();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..count {
+        press(&mut state, "n");
+        assert!(state.picture.get(chosen(&state)).unwrap().verdict.is_fault());
+        seen.insert(chosen(&state).to_owned());
+    }
+    assert_eq!(seen.len(), count);
+}
+
+#[test]
+fn an_action_asks_says_what_it_touches_and_tells_its_result() {
+    let mut state = fleet();
+    press(&mut state, "/ c a m e r a . j Enter j");
+    assert_eq!(press(&mut state, "x"), []);
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("it is busy: exposing 12 of 40"), "{shown}");
+    assert!(shown.contains("asks launcher.Kx1xDO.srv01-process-launcher"), "{shown}");
+    assert_eq!(press(&mut state, "n"), [], "any key but y leaves it");
+    let actions = press(&mut state, "x y");
+    let [Action::Request(request)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((request.operation, &*request.service), (Operation::Stop, "camera.jk15"));
+    let reply = Reply {
+        request: request.clone(),
+        outcome: Err("no launcher answers".to_owned()),
+        took: TimeDelta::milliseconds(20),
+    };
+    state.update(Event::Reply(reply), night());
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("! stop camera.jk15: no launcher answers"), "{shown}");
+}
+
+#[test]
+fn read_only_takes_the_actions_away() {
+    let mut state = fleet();
+    state.options.read_only = true;
+    assert_eq!(press(&mut state, "n r"), []);
+    assert!(state.overlay.is_none());
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("read-only: nothing is operated from here"), "{shown}");
+    assert!(!shown.lines().last().unwrap().contains("act"), "{shown}");
+}
+
+#[test]
+fn nothing_is_operated_from_the_past() {
+    let mut state = fleet();
+    press(&mut state, "n {");
+    assert!(matches!(state.moment, Moment::Past { .. }));
+    assert_eq!(press(&mut state, "r"), []);
+    assert!(state.overlay.is_none());
+    press(&mut state, "Esc Esc");
+    assert!(matches!(state.moment, Moment::Live));
+}
+
+#[test]
+fn the_past_is_what_was_so_then() {
+    let mut state = fleet();
+    let verdict = |state: &State| state.picture.get("dome_follower.main").unwrap().verdict;
+    assert_eq!(verdict(&state).as_str(), "degraded");
+    // 90 s back it had not complained yet
+    let actions = press(&mut state, "[ [ [ [ [ [ [ [ [");
+    assert!(matches!(actions[..], [Action::LoadHistory(_)]), "asked for once: {actions:?}");
+    assert_eq!(verdict(&state).as_str(), "ok");
+    assert!(text(&buffer(&state)).contains("THE PAST  02:11:37 UTC, 1m 30s ago"));
+    press(&mut state, "] ] ] ] ] ] ] ] ]");
+    assert!(matches!(state.moment, Moment::Live));
+    assert_eq!(verdict(&state).as_str(), "degraded");
+    press(&mut state, "{");
+    assert_eq!(state.picture.now, night() - TimeDelta::seconds(4), "to the crash");
+}
+
+#[test]
+fn held_it_goes_on_collecting_and_says_how_much_waits() {
+    let mut state = fleet();
+    press(&mut state, "Space");
+    let mut messages = Messages::default();
+    messages.send(0.0, "status.focuser.jk15", json!({"name": "focuser.jk15", "status": "error"}));
+    let news: Vec<_> = messages.take().into_iter().map(Heard::Message).collect();
+    let later = night() + TimeDelta::seconds(5);
+    state.update(Event::Heard(news), later);
+    state.settle(later);
+    let verdict = |state: &State| state.picture.get("focuser.jk15").unwrap().verdict.as_str();
+    assert_eq!(verdict(&state), "ok");
+    assert!(text(&buffer(&state)).contains("PAUSED for 5 s, 1 message waiting"));
+    press(&mut state, "Space");
+    assert_eq!(verdict(&state), "error");
+}
+
+#[test]
+fn what_y_copies_shows_the_same_again() {
+    let mut state = fleet();
+    state.options.connection = vec!["--context".to_owned(), "my site".to_owned()];
+    let copied = |state: &mut State, keys: &str| match press(state, keys).pop() {
+        Some(Action::Copy(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(copied(&mut state, "Y"), "tcsctl --context 'my site'");
+    assert_eq!(copied(&mut state, "A Y"), "tcsctl --context 'my site' --all");
+    assert_eq!(
+        copied(&mut state, "A ! / h o s t : s r v 0 1 Enter Y"),
+        "tcsctl --context 'my site' list 'host:srv01 is:fault'"
+    );
+    press(&mut state, "Esc n n Enter");
+    let id = chosen(&state).to_owned();
+    assert_eq!(copied(&mut state, "Y"), format!("tcsctl --context 'my site' --detailed {id}"));
+    assert!(copied(&mut state, "y").starts_with(&id));
+}
+
+#[test]
+fn folding_hides_what_is_below_and_says_how_much() {
+    let mut state = fleet();
+    let before = state.table.rows.len();
+    press(&mut state, "g h");
+    assert!(state.table.rows.len() < before);
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("below, worst"), "{shown}");
+    press(&mut state, "l");
+    assert_eq!(state.table.rows.len(), before);
+    press(&mut state, "l");
+    assert_eq!(state.table.cursor, 1, "unfolded, it goes in");
+    press(&mut state, "h");
+    assert_eq!(state.table.cursor, 0, "and out again");
+}
+
+#[test]
+fn clicks_do_what_stands_there() {
+    let mut state = fleet();
+    let footer = state.size.1 - 1;
+    let shown = text(&buffer(&state));
+    let column = shown.lines().last().unwrap().find("? help").unwrap() as u16;
+    let spot = layout::hit(&state, column, footer);
+    state.update(Event::Mouse(Mouse::Click(spot)), night());
+    assert!(text(&buffer(&state)).contains("any other key closes it"));
+    state.update(Event::Mouse(Mouse::Click(Spot::Nothing)), night());
+    assert!(state.overlay.is_none());
+    let panes = layout::panes(&state);
+    let spot = layout::hit(&state, 20, panes.rows.y + 2);
+    assert_eq!(spot, Spot::Row(2));
+    state.update(Event::Mouse(Mouse::Click(spot)), night());
+    assert_eq!(state.table.cursor, 2);
+    state.update(Event::Mouse(Mouse::Click(spot)), night());
+    assert_eq!(state.page, Page::Detail);
+}
+
+#[test]
+fn history_tells_changes_once_and_with_how_long_it_lasted() {
+    let mut state = fleet();
+    let again = observatory().into_iter().map(Heard::Message).collect();
+    let count = state.history.until(night()).len();
+    state.update(Event::Heard(again), night());
+    assert_eq!(state.history.until(night()).len(), count, "nothing twice");
+    let words: Vec<String> = state
+        .history
+        .until(night())
+        .iter()
+        .filter(|entry| &*entry.id == "dome_follower.main")
+        .map(|entry| entry.words("→"))
+        .collect();
+    let last = words.last().unwrap();
+    assert!(last.starts_with("ok → warning after 3h 8m: shutter slower"), "{last}");
+}
