@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "service/alone.rs"]
+mod alone;
 #[path = "service/interop.rs"]
 mod interop;
 #[path = "service/misbehaving.rs"]

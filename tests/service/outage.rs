@@ -106,3 +106,27 @@ async fn the_last_word_is_sent_before_the_program_ends() {
     .unwrap();
     assert_eq!(site.said("brief.a").await, ["ok here", "shutdown Ended"]);
 }
+
+/// Where no stream holds the subjects, and somebody merely listens, nothing waits for acks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_streams_what_is_said_goes_out_plainly() {
+    let server = super::nats::Server::start(&super::nats::server()).await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let site = Site { server, client };
+    let mut heard = site.client.subscribe("svc.status.>").await.unwrap();
+    site.client.flush().await.unwrap();
+    let reporter = site.reporter();
+    let monitor = Monitor::builder("plain.a").unwrap().start(&reporter);
+    for n in 1..=5 {
+        let status = if n % 2 == 0 { Status::Ok } else { Status::Warning };
+        monitor.set_status(status, format!("{n}"));
+    }
+    for n in 1..=5 {
+        let next = futures_util::StreamExt::next(&mut heard);
+        let message = super::nats::within_limit("a message", next).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+        assert_eq!(body["data"]["message"], n.to_string(), "once, and in order");
+    }
+    assert!(reporter.settled(LIMIT).await);
+    assert_eq!(reporter.counts().sent, 5);
+}
