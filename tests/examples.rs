@@ -1,7 +1,5 @@
 //! The tutorial's services do what the tutorial says of them.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use std::path::Path;
 use std::time::Duration;
 
