@@ -85,7 +85,7 @@ async fn main() {
 
     let (before, begin) = (cpu(), clock::monotonic());
     tokio::time::sleep(WATCHED).await;
-    let share = (cpu() - before).as_secs_f64() / begin.elapsed().as_secs_f64();
+    let share = cpu().saturating_sub(before).as_secs_f64() / begin.elapsed().as_secs_f64();
     println!("CPU at a beat every 10 s: {:.1} % of a core", share * 100.0);
 
     let begin = clock::monotonic();
