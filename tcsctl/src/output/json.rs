@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict};
 use tcs_core::wire::{Component, Limit, Status};
@@ -24,7 +24,22 @@ pub struct Document<'a> {
     source: &'a Source,
     counts: Counts,
     hosts: BTreeMap<&'a str, Host>,
-    services: Vec<Service<'a>>,
+    services: Services<'a>,
+}
+
+/// Made one by one as they are written: of a large fleet they would be many megabytes.
+#[derive(Debug)]
+struct Services<'a> {
+    view: &'a FleetView,
+    selection: &'a Selection,
+}
+
+impl Serialize for Services<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let services = &self.view.services;
+        let rows = self.selection.rows.iter();
+        serializer.collect_seq(rows.map(|row| Service::new(self.view, &services[row.service])))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +114,7 @@ struct Part<'a> {
 
 impl<'a> Document<'a> {
     /// Of what was selected from `view`.
-    pub fn new(view: &'a FleetView, selection: &Selection, source: &'a Source) -> Self {
+    pub fn new(view: &'a FleetView, selection: &'a Selection, source: &'a Source) -> Self {
         let counts = selection.counts(view);
         Self {
             schema: "tcsctl.fleet.v1",
@@ -125,11 +140,7 @@ impl<'a> Document<'a> {
                     (&**name, host)
                 })
                 .collect(),
-            services: selection
-                .rows
-                .iter()
-                .map(|row| Service::new(view, &view.services[row.service]))
-                .collect(),
+            services: Services { view, selection },
         }
     }
 }

@@ -156,7 +156,8 @@ fn json_keeps_to_its_schema() {
     for site in [night(), hostile(), Site::default()] {
         let view = site.view();
         let source = source();
-        let document = json::Document::new(&view, &Selection::new(&view, &all()), &source);
+        let selection = Selection::new(&view, &all());
+        let document = json::Document::new(&view, &selection, &source);
         let value = serde_json::to_value(&document).unwrap();
         let errors: Vec<_> =
             validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
@@ -201,7 +202,8 @@ fn json_of_a_night() {
     let view = night().view();
     let wanted = Wanted { all: false, filter: Filter::parse("guider").unwrap() };
     let source = source();
-    let document = json::Document::new(&view, &Selection::new(&view, &wanted), &source);
+    let selection = Selection::new(&view, &wanted);
+    let document = json::Document::new(&view, &selection, &source);
     insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
 }
 
