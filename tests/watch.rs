@@ -8,6 +8,7 @@ mod tcsctl;
 #[path = "support/terminal.rs"]
 mod terminal;
 
+use ::tcsctl::dashboard::terminal::Screen;
 use nats::{Server, server};
 use tcs_core::clock;
 use tcsctl::{at, recording};
@@ -202,6 +203,53 @@ fn it_ends_with_its_terminal_and_burns_nothing() {
         terminal.end();
         assert!(last - before < 1.0, "{} s of processor time", last - before);
     }
+}
+
+/// Not a test by itself: the program of the next one.
+#[test]
+#[ignore = "run in a terminal by the next test"]
+fn a_program_that_panics() {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let tell = std::sync::Arc::clone(&told);
+    let _screen = Screen::open(true, move |text| *tell.lock().unwrap() = text).unwrap();
+    let other = std::thread::spawn(|| panic!("beside the screen"));
+    assert!(other.join().is_err());
+    assert!(told.lock().unwrap().contains("beside the screen"));
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_speaks() {
+    let this = std::env::current_exe().unwrap();
+    let args = ["--exact", "a_program_that_panics", "--ignored", "--nocapture"];
+    let mut terminal = Terminal::start(this.to_str().unwrap(), &args, &[], (100, 30));
+    assert_ne!(terminal.end(), 0);
+    terminal.assert_given_back();
+    terminal.see("on purpose");
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    let place = |needle: &str| bytes.find(needle).unwrap_or_else(|| panic!("{needle}: {bytes}"));
+    assert!(place("\x1b[?1049l") < place("on purpose"));
+    assert!(!bytes.contains("beside the screen"), "{bytes}");
+}
+
+#[test]
+fn keys_and_theme_come_from_a_file_with_its_faults_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    std::fs::create_dir_all(folder.path().join("tcsctl")).unwrap();
+    let write =
+        |text: &str| std::fs::write(folder.path().join("tcsctl/console.yaml"), text).unwrap();
+    write("theme: night\nkeys:\n  quit: Q\n");
+    let mut terminal = replay("process-launcher", &[], &[("XDG_CONFIG_HOME", home)]);
+    terminal.see("Q quit");
+    let ground = terminal.screen(|screen| screen.cell(5, 60).unwrap().bgcolor());
+    assert_eq!(ground, vt100::Color::Idx(16));
+    terminal.keys("qQ");
+    assert_eq!(terminal.end(), 0);
+    write("keys:\n  pause: q\n");
+    let mut terminal = replay("process-launcher", &[], &[("XDG_CONFIG_HOME", home)]);
+    assert_eq!(terminal.end(), 2);
+    terminal.see("key `q` is given to both `pause` and `quit`");
 }
 
 #[test]

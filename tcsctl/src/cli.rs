@@ -10,8 +10,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 pub use args::{
-    CheckArgs, CompletionsArgs, DemoArgs, EventsArgs, Goal, ListArgs, ManArgs, OutputArgs,
-    RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
+    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EventsArgs, Goal, ListArgs,
+    ManArgs, OutputArgs, RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -145,6 +145,11 @@ Examples:
 
 It needs a nats-server program: TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder.")]
     Demo(DemoArgs),
+    /// The dashboard's keys and theme, as they count
+    #[command(after_help = "\
+Examples:
+  tcsctl config show           all of it, in the form of the file ~/.config/tcsctl/console.yaml")]
+    Config(ConfigArgs),
     /// Print a shell's completion script; service names are completed from the broker
     #[command(after_help = "\
 Examples:
@@ -172,6 +177,7 @@ impl Command {
             Self::Record(_) => "record",
             Self::Replay(_) => "replay",
             Self::Demo(_) => "demo",
+            Self::Config(_) => "config",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }

@@ -3,6 +3,7 @@
 
 mod check;
 pub mod completions;
+mod config;
 mod demo;
 mod events;
 mod list;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Record(args)) => Session::block_on(record::run(session, &args)),
         Some(Command::Replay(args)) => Session::block_on(replay::run(session, &args)),
         Some(Command::Demo(args)) => Session::block_on(demo::run(session, &args)),
+        Some(Command::Config(args)) => config::run(session, &args),
         Some(Command::Completions(args)) => completions::run(session, &args),
         Some(Command::Man(args)) => man::run(session, &args),
     }

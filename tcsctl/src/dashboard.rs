@@ -13,6 +13,7 @@
 //! updates, and draws once, at most 20 times a second.
 
 pub mod columns;
+pub mod config;
 pub mod event;
 pub mod glyphs;
 pub mod key;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueHint};
+use clap::{ArgAction, Args, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use tcs_core::fleet::Verdict;
 
@@ -198,6 +198,21 @@ pub struct DemoArgs {
     /// Leave the broker running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+}
+
+/// Of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print all of it, with what each command does
+    Show,
 }
 
 /// Of `completions`.

@@ -24,6 +24,7 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode,
     if args.plain || args.json {
         return twin::run(session, args, source, &filter).await;
     }
+    let config = super::config::read()?;
     let options = Options {
         site: site(session, &source),
         connection: session.connection.words(),
@@ -32,10 +33,10 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode,
         read_only: args.read_only,
         ascii: session.screen.is_ascii(),
         colour: session.screen.has_color(),
-        theme: args.theme.unwrap_or_default(),
-        mouse: !args.no_mouse,
+        theme: args.theme.unwrap_or(config.theme),
+        mouse: config.mouse && !args.no_mouse,
+        keymap: config.keymap,
         local_times: session.local_times,
-        ..Options::default()
     };
     match run::run(options, source).await? {
         run::Ended::Quit => Ok(Exit::Done.into()),

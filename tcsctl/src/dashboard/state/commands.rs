@@ -15,6 +15,12 @@ use chrono::TimeDelta;
 
 impl State {
     pub(super) fn key(&mut self, key: Key) -> Vec<Action> {
+        // Esc and a quick key after it come as one over a slow link
+        if key.alt && self.options.keymap.command(key).is_none() {
+            let mut actions = self.key(Key::plain(Code::Esc));
+            actions.extend(self.key(Key { alt: false, ..key }));
+            return actions;
+        }
         if self.overlay.is_some() {
             return self.overlay_key(key);
         }

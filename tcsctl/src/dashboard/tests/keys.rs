@@ -217,6 +217,14 @@ fn folding_hides_what_is_below_and_says_how_much() {
 }
 
 #[test]
+fn esc_and_a_key_that_come_together_are_both() {
+    let mut state = fleet();
+    press(&mut state, "n Enter");
+    assert_eq!(press(&mut state, "alt-q"), [Action::Quit]);
+    assert_eq!(state.page, Page::Fleet);
+}
+
+#[test]
 fn clicks_do_what_stands_there() {
     let mut state = fleet();
     let footer = state.size.1 - 1;
