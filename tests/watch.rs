@@ -148,6 +148,56 @@ async fn a_broker_that_is_not_there_yet_is_waited_for() {
     assert_eq!(terminal.end(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_is_asked_and_its_answer_shown() {
+    use tcs_core::bus::Bus;
+    use tcs_core::bus::rpc::{Announcement, Command, Responders};
+    use tcs_core::bus::settings::{NatsSection, Settings};
+
+    let server = filled().await;
+    let listed = at(&server.url(), &["--json", "--all"]).expect(0).json();
+    let services = listed["services"].as_array().unwrap();
+    let service = services.iter().find(|s| s["id"] == "hello_world.main").unwrap();
+    let launcher = service["parent"].as_str().unwrap().to_owned();
+
+    let section = NatsSection {
+        url: Some(tcs_core::bus::Secret::new(server.url())),
+        ..NatsSection::default()
+    };
+    let settings = Settings::from_process(&section, None).unwrap();
+    let bus = Bus::connect(&settings, "a launcher", LIMIT).await.unwrap();
+    let data = |value: serde_json::Value| value.as_object().cloned().unwrap();
+    let restart = Command::new("restart.hello_world.main", move |_| async move {
+        Ok(data(serde_json::json!({"result": "restarted", "pid": 4711})))
+    });
+    let logs = Command::new("logs.hello_world.main", move |_| async move {
+        Ok(data(serde_json::json!({"lines": [
+            {"message": "slewing \u{1b}[31mnow", "level": 20, "timestamp": [2026, 11, 23, 2, 13, 5]},
+            {"message": "no stars", "level": 40, "timestamp": [2026, 11, 23, 2, 13, 6]}]})))
+    });
+    let announcement = Announcement {
+        name: launcher,
+        description: "a launcher".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
+    let responders = Responders::new(bus);
+    let _serving = responders.serve(announcement, [restart, logs]).await.unwrap();
+
+    let mut terminal = watch(&server, (100, 30));
+    terminal.see("× failed");
+    terminal.keys("/hello_world\r");
+    terminal.see("/hello_world");
+    terminal.keys("jr");
+    terminal.see("restart?");
+    terminal.keys("y");
+    terminal.see("restart hello_world.main: restarted, pid 4711, by ");
+    terminal.keys("L");
+    terminal.see("02:13:06  no stars");
+    terminal.see("slewing \\u{1b}[31mnow");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
 #[test]
 fn every_signal_gives_the_terminal_back() {
     for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {

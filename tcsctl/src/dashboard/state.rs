@@ -9,7 +9,9 @@ mod act;
 mod commands;
 pub mod history;
 pub mod logs;
+mod mouse;
 pub mod overlay;
+mod share;
 pub mod table;
 pub mod tape;
 mod travel;
@@ -20,7 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
 use tcs_core::observer::Observed;
 
-use super::event::{Action, Event, Heard, LinkFacts, Mouse, Reply, Spot};
+use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
 use super::layout;
 use super::theme::ThemeName;
@@ -354,41 +356,6 @@ impl State {
         self.stale = self.stale.max(Stale::Soon);
     }
 
-    fn mouse(&mut self, mouse: &Mouse) -> Vec<Action> {
-        if self.overlay.is_some() {
-            return match mouse {
-                Mouse::Click(Spot::Choice(choice)) => self.pick(*choice),
-                Mouse::Click(_) => {
-                    self.close_overlay();
-                    Vec::new()
-                }
-                Mouse::Wheel(_, by) => {
-                    self.overlay_step(*by as isize);
-                    Vec::new()
-                }
-            };
-        }
-        match mouse {
-            Mouse::Click(Spot::Row(row)) => {
-                let again = self.table.cursor == *row;
-                self.table.choose(*row, &self.picture, layout::rows(self));
-                if again {
-                    return self.command(Command::Open);
-                }
-                self.scrolled = 0;
-            }
-            Mouse::Click(Spot::Title(column)) => self.sort_by(*column),
-            Mouse::Click(Spot::Command(command)) => return self.command(*command),
-            Mouse::Click(Spot::Lower) if self.page == Page::Fleet => {
-                return self.command(Command::Events);
-            }
-            Mouse::Click(Spot::Detail | Spot::Lower | Spot::Choice(_) | Spot::Nothing) => {}
-            Mouse::Wheel(Spot::Detail | Spot::Lower, by) => self.scroll(*by as isize),
-            Mouse::Wheel(_, by) => self.go(*by as isize),
-        }
-        Vec::new()
-    }
-
     fn reply(&mut self, reply: &Reply) {
         self.pending = self.pending.saturating_sub(1);
         let (request, took) = (&reply.request, tcs_core::fleet::words(reply.took));
@@ -406,51 +373,11 @@ impl State {
         let stay = TimeDelta::seconds(if bad { 15 } else { 6 });
         self.notice = Some(Notice { text: text.into(), bad, until: self.now + stay });
     }
-
-    /// What the `Y` key copies: the command line that shows the same.
-    pub fn command_line(&self) -> String {
-        let mut words = vec!["tcsctl".to_owned()];
-        words.extend(self.options.connection.iter().cloned());
-        let chosen = self.table.chosen().map(ToString::to_string);
-        match (self.page, chosen) {
-            (Page::Detail, Some(id)) => words.extend(["--detailed".to_owned(), id]),
-            (Page::Logs, Some(id)) => words.extend(["logs".to_owned(), id, "-f".to_owned()]),
-            (Page::Events, _) => words.extend(["events".to_owned(), "-f".to_owned()]),
-            (Page::Fleet | Page::Detail | Page::Logs, _) => {
-                if self.table.all {
-                    words.push("--all".to_owned());
-                }
-                let mut filter = self.table.filter.text().to_owned();
-                if self.table.faults {
-                    filter.push_str(" is:fault");
-                }
-                if !filter.is_empty() {
-                    words.push("list".to_owned());
-                    words.push(filter.trim().to_owned());
-                }
-            }
-        }
-        if let Moment::Past { at, .. } = &self.moment {
-            words.push("--at".to_owned());
-            words.push(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
-        }
-        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Folds one message into a fleet.
 pub(super) fn fold(fleet: &mut Fleet, message: &Observed) {
     fleet.apply(&message.subject, message.decoded.clone(), message.stamp);
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// The launcher of a service, or the launcher itself.

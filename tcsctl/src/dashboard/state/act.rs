@@ -1,6 +1,5 @@
 //! Operating services: the question before, the request, and copying.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tcs_core::fleet::{Phase, ServiceView, words};
@@ -73,25 +72,5 @@ impl State {
         let text = format!("{} {} ...", request.operation.as_str(), request.service);
         self.tell(text, false);
         vec![Action::Request(request)]
-    }
-
-    /// What is known of the chosen service, in one line for a mail or a ticket.
-    pub(super) fn copy(&mut self) -> Vec<Action> {
-        let Some(service) = self.chosen() else { return Vec::new() };
-        let mut text = format!("{} {}", service.id, service.verdict);
-        if let Some(host) = service.short_host() {
-            let _ = write!(text, " @{host}");
-        }
-        if let Some(since) = service.since {
-            let _ = write!(text, " since {}", since.format("%Y-%m-%d %H:%M:%S UTC"));
-        }
-        let headline = service.headline();
-        if !headline.is_empty() {
-            text.push_str(": ");
-            text.push_str(&headline);
-        }
-        let text = crate::output::text::shown(&text).into_owned();
-        self.tell(format!("copied: {text}"), false);
-        vec![Action::Copy(text)]
     }
 }

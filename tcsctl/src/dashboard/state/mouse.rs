@@ -1,0 +1,43 @@
+//! What clicks and the wheel do.
+
+use super::{Page, State};
+use crate::dashboard::event::{Action, Mouse, Spot};
+use crate::dashboard::keymap::Command;
+use crate::dashboard::layout;
+
+impl State {
+    pub(super) fn mouse(&mut self, mouse: &Mouse) -> Vec<Action> {
+        if self.overlay.is_some() {
+            return match mouse {
+                Mouse::Click(Spot::Choice(choice)) => self.pick(*choice),
+                Mouse::Click(_) => {
+                    self.close_overlay();
+                    Vec::new()
+                }
+                Mouse::Wheel(_, by) => {
+                    self.overlay_step(*by as isize);
+                    Vec::new()
+                }
+            };
+        }
+        match mouse {
+            Mouse::Click(Spot::Row(row)) => {
+                let again = self.table.cursor == *row;
+                self.table.choose(*row, &self.picture, layout::rows(self));
+                if again {
+                    return self.command(Command::Open);
+                }
+                self.scrolled = 0;
+            }
+            Mouse::Click(Spot::Title(column)) => self.sort_by(*column),
+            Mouse::Click(Spot::Command(command)) => return self.command(*command),
+            Mouse::Click(Spot::Lower) if self.page == Page::Fleet => {
+                return self.command(Command::Events);
+            }
+            Mouse::Click(Spot::Detail | Spot::Lower | Spot::Choice(_) | Spot::Nothing) => {}
+            Mouse::Wheel(Spot::Detail | Spot::Lower, by) => self.scroll(*by as isize),
+            Mouse::Wheel(_, by) => self.go(*by as isize),
+        }
+        Vec::new()
+    }
+}
