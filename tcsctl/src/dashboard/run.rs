@@ -115,6 +115,7 @@ impl Dashboard {
                 }
                 _ = tick.tick() => {
                     changed = true;
+                    self.measure()?;
                     self.update(Event::Tick)?
                 }
             };
@@ -122,6 +123,17 @@ impl Dashboard {
                 return Ok(ended);
             }
         }
+    }
+
+    /// Asks the terminal for its size: in a storm of resizes the last notice may be lost, or tell
+    /// an older size.
+    fn measure(&mut self) -> io::Result<()> {
+        let (columns, rows) = Screen::size()?;
+        if (columns, rows) != self.state.size && !self.stopped {
+            self.screen.forget();
+            self.update(Event::Resize(columns, rows))?;
+        }
+        Ok(())
     }
 
     /// Takes an input and all that wait behind it.
