@@ -101,13 +101,21 @@ impl Terminal {
 
     /// Waits until the screen's text is as wanted; shows it if it never is.
     pub fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        self.wait_at_most(LIMIT, is_so)
+            .unwrap_or_else(|| panic!("waited {LIMIT:?} in vain: {what}\n{}", self.text()))
+    }
+
+    /// Waits until the screen's text is as wanted, or no longer.
+    pub fn wait_at_most(&self, limit: Duration, is_so: impl Fn(&str) -> bool) -> Option<String> {
         let start = clock::monotonic();
         loop {
             let text = self.text();
             if is_so(&text) {
-                return text;
+                return Some(text);
             }
-            assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain: {what}\n{text}");
+            if start.elapsed() > limit {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
