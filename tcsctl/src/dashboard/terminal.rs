@@ -68,6 +68,8 @@ impl Screen {
 
     /// Takes the terminal, again after [`Screen::release`].
     pub fn take(&mut self) -> io::Result<()> {
+        // a shell that continues us has set its own modes, of which the library knows nothing
+        raw::disable_raw_mode()?;
         raw::enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         let mut out = ENTER.to_vec();

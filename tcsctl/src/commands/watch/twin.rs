@@ -12,6 +12,7 @@ use crate::dashboard::event::{Event, LinkFacts};
 use crate::dashboard::source::{Feed, Source};
 use crate::dashboard::state::{Options, State};
 use crate::exit::Exit;
+use crate::output::Word;
 use crate::output::changes::{self, Change};
 
 /// Between two looks.
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let (feed, mut feeds) = mpsc::channel(64);
     let (mut clock, link) = source.start(&feed);
     let mut state = State::new(Options::default(), link, (0, 0), clock.now());
-    let mut twin = Twin { session, args, filter, before: None, link: None };
+    let mut twin = Twin { session, args, filter, before: None, link: None, gaps: Vec::new() };
     let mut looks = tokio::time::interval(LOOK);
     let ended = interrupted();
     tokio::pin!(ended);
@@ -52,7 +53,10 @@ pub(super) async fn run(
                 state.settle(clock.now());
                 let quiet = tcs_core::clock::monotonic().saturating_duration_since(last) >= QUIET;
                 let recording = matches!(state.link, LinkFacts::Recording { .. });
-                if twin.before.is_some() || quiet || recording {
+                // the first picture waits for a link, and until what is held has come
+                let whole = recording || quiet && state.link.is_up();
+                twin.tell_link(&state)?;
+                if twin.before.is_some() || whole {
                     twin.look(&state)?;
                 }
                 if finished {
@@ -70,18 +74,31 @@ struct Twin<'a> {
     filter: &'a Filter,
     before: Option<FleetView>,
     link: Option<bool>,
+    gaps: Vec<String>,
 }
 
 impl Twin<'_> {
-    /// Prints what is otherwise than at the last look.
-    fn look(&mut self, state: &State) -> Result<(), Ended> {
-        let screen = &self.session.screen;
+    /// Prints that the link is there, or not, and says what could not be read, where that is news.
+    fn tell_link(&mut self, state: &State) -> Result<(), Ended> {
         let up = state.link.is_up();
-        if self.link != Some(up) {
+        let trying = matches!(state.link, LinkFacts::Connecting { attempts: 0, .. });
+        if self.link != Some(up) && !trying {
             self.link = Some(up);
             let change = Change::Link { up, now: state.now };
             self.print(&state.picture, &change)?;
         }
+        if self.gaps != state.gaps {
+            self.gaps.clone_from(&state.gaps);
+            for gap in &self.gaps {
+                self.session.screen.tell(Word::Warning, gap);
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what is otherwise than at the last look.
+    fn look(&mut self, state: &State) -> Result<(), Ended> {
+        let screen = &self.session.screen;
         let after = &state.picture;
         let wanted = |service: &tcs_core::fleet::ServiceView| {
             self.filter.matches(service)
