@@ -115,7 +115,6 @@ impl Dashboard {
                 }
                 _ = tick.tick() => {
                     changed = true;
-                    self.measure()?;
                     self.update(Event::Tick)?
                 }
             };
@@ -123,17 +122,6 @@ impl Dashboard {
                 return Ok(ended);
             }
         }
-    }
-
-    /// Asks the terminal for its size: in a storm of resizes the last notice may be lost, or tell
-    /// an older size.
-    fn measure(&mut self) -> io::Result<()> {
-        let (columns, rows) = Screen::size()?;
-        if (columns, rows) != self.state.size && !self.stopped {
-            self.screen.forget();
-            self.update(Event::Resize(columns, rows))?;
-        }
-        Ok(())
     }
 
     /// Takes an input and all that wait behind it.
@@ -156,9 +144,10 @@ impl Dashboard {
         let event = match input {
             Input::Key(key) => Event::Key(key),
             Input::Paste(text) => Event::Paste(text),
-            Input::Resize(columns, rows) => {
+            Input::Resize => {
                 // also where the size is the old one again: who knows what happened in between
                 self.screen.forget();
+                let (columns, rows) = Screen::size()?;
                 Event::Resize(columns, rows)
             }
             Input::Click(x, y) => Event::Mouse(Mouse::Click(layout::hit(&self.state, x, y))),

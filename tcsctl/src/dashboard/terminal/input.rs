@@ -24,8 +24,8 @@ pub enum Input {
     Click(u16, u16),
     /// The wheel, at this column and row, down is positive.
     Wheel(u16, u16, i32),
-    /// Another size.
-    Resize(u16, u16),
+    /// Perhaps another size: the terminal itself tells which.
+    Resize,
     /// The terminal is gone.
     Gone,
     /// Told to end, by this signal.
@@ -46,6 +46,8 @@ pub fn listen(inputs: &Sender<Input>) -> io::Result<()> {
     for number in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
         on_signal(inputs, number, Input::End(number))?;
     }
+    // not by crossterm's own event: it loses a notice that comes together with a key
+    on_signal(inputs, Signal::SIGWINCH, Input::Resize)?;
     on_signal(inputs, Signal::SIGTSTP, Input::Stop)?;
     on_signal(inputs, Signal::SIGCONT, Input::Continue)
 }
@@ -113,13 +115,12 @@ fn translate(event: raw::Event) -> Option<Input> {
             Some(Input::Key(Key { code, ctrl, alt }))
         }
         raw::Event::Paste(text) => Some(Input::Paste(text)),
-        raw::Event::Resize(columns, rows) => Some(Input::Resize(columns, rows)),
         raw::Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => Some(Input::Click(mouse.column, mouse.row)),
             MouseEventKind::ScrollUp => Some(Input::Wheel(mouse.column, mouse.row, -3)),
             MouseEventKind::ScrollDown => Some(Input::Wheel(mouse.column, mouse.row, 3)),
             _ => None,
         },
-        raw::Event::FocusGained | raw::Event::FocusLost => None,
+        raw::Event::Resize(..) | raw::Event::FocusGained | raw::Event::FocusLost => None,
     }
 }
