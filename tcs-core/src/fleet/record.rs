@@ -248,6 +248,10 @@ impl Record {
             by_launcher: message.reported_by.as_deref() == Some("launcher"),
             metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
         };
+        if self.beats.is_empty() {
+            // a list of the fleet hears one of each service
+            self.beats.reserve_exact(1);
+        }
         self.beats.insert(place, beat);
         if self.beats.len() > MAX_BEATS {
             self.beats.remove(0);
