@@ -35,7 +35,7 @@
 //!
 //! Rooms, inside out: [`wire`] and [`id`] say what travels, [`fleet`] is the pure model of what is
 //! so, [`bus`] is the NATS edge, and [`observer`] joins the two. [`config`] reads files;
-//! [`service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
+//! [`mod@service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
 
 pub mod bus;
 pub mod clock;

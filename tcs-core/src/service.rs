@@ -4,7 +4,7 @@
 //! [`OneShotService`]; [`PermanentService`]) and registers itself with
 //! [`service!`](crate::service!). A host ([`run`]) takes it through its life (the private
 //! `lifecycle` says what follows what), tells its status on the way, and returns its [`Outcome`].
-//! [`main`] is a host for one service that runs by itself; a launcher runs many.
+//! [`main()`] is a host for one service that runs by itself; a launcher runs many.
 //!
 //! In order: settings are read and the service is made (`new`), it is started, runs, is stopped.
 //! Its code runs as tasks of the caller's runtime; its monitor speaks from the reporter's thread.

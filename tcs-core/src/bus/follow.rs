@@ -1,5 +1,5 @@
 //! Reading what a site keeps, and going on with what comes: for each kind of message a task that
-//! looks for its streams, for each stream a [reader](super::reader).
+//! looks for its streams, for each stream a [`super::reader`].
 //!
 //! Streams may be missing and appear later, or vanish: each kind looks again after a reconnect and
 //! every 10 s. Where no stream holds a subject nothing is subscribed to, unless that was asked for

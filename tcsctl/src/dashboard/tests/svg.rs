@@ -74,21 +74,6 @@ fn run(out: &mut String, buffer: &Buffer, y: u16, cells: std::ops::Range<u16>, l
             CELL.1
         );
     }
-    let (mut places, mut text) = (String::new(), String::new());
-    for x in cells {
-        let symbol = buffer[(x, y)].symbol();
-        if symbol.trim().is_empty() {
-            continue;
-        }
-        // one place for each character: combining ones stand where theirs does
-        for _ in symbol.chars() {
-            let _ = write!(places, "{:.1} ", left(x));
-        }
-        text.push_str(symbol);
-    }
-    if text.is_empty() {
-        return;
-    }
     let mut more = String::new();
     for (one, attribute) in [
         (Modifier::BOLD, " font-weight=\"bold\""),
@@ -99,14 +84,29 @@ fn run(out: &mut String, buffer: &Buffer, y: u16, cells: std::ops::Range<u16>, l
             more.push_str(attribute);
         }
     }
-    let _ = writeln!(
-        out,
-        "<text y=\"{:.1}\" x=\"{}\" fill=\"{}\"{more}>{}</text>",
-        top + 13.5,
-        places.trim_end(),
-        look.fg,
-        escaped(&text)
-    );
+    // word by word: some viewers take only the first place of a text
+    let (mut places, mut text) = (String::new(), String::new());
+    for x in cells.start..=cells.end {
+        let symbol = if x < cells.end { buffer[(x, y)].symbol() } else { " " };
+        if !symbol.trim().is_empty() {
+            // one place for each character: combining ones stand where theirs does
+            for _ in symbol.chars() {
+                let _ = write!(places, "{:.1} ", left(x));
+            }
+            text.push_str(symbol);
+        } else if !text.is_empty() {
+            let _ = writeln!(
+                out,
+                "<text y=\"{:.1}\" x=\"{}\" fill=\"{}\"{more}>{}</text>",
+                top + 13.5,
+                places.trim_end(),
+                look.fg,
+                escaped(&text)
+            );
+            places.clear();
+            text.clear();
+        }
+    }
 }
 
 fn colour(colour: Color) -> Option<String> {
