@@ -19,6 +19,7 @@ pub mod glyphs;
 pub mod key;
 pub mod keymap;
 pub mod layout;
+mod pace;
 pub mod rhythm;
 pub mod run;
 pub mod source;

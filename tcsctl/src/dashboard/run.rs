@@ -1,7 +1,7 @@
 //! The loop: wait for one thing, take all that waits, update, draw once.
 //!
-//! At most 20 frames a second; none where nothing that is seen has changed. Without events there is
-//! nothing but a clock that ticks once a second. Nothing here waits for the network.
+//! At most 20 frames a second (see `pace`); none where nothing that is seen has changed. Without
+//! events there is nothing but a clock that ticks once a second. Nothing here waits for the network.
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -12,13 +12,12 @@ use tokio::sync::mpsc;
 
 use super::event::{Action, Event, Mouse};
 use super::layout;
+use super::pace::{Pace, Wanted};
 use super::source::{Clock, Feed, Source};
 use super::state::{Options, State};
 use super::terminal::Screen;
 use super::terminal::input::{self, Input};
 
-/// Between two frames.
-const FRAME: Duration = Duration::from_millis(50);
 /// Batches taken before a frame, however many more wait.
 const MOST_BATCHES: usize = 64;
 
@@ -87,22 +86,25 @@ impl Dashboard {
     ) -> io::Result<Ended> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut next_frame = clock::monotonic();
-        let mut changed = true;
+        let mut pace = Pace::default();
+        let mut wanted = Some(Wanted::News);
         loop {
+            let now = clock::monotonic();
+            let next_frame = wanted.map_or(now, |wanted| pace.next(wanted, now));
             let ended = tokio::select! {
                 biased;
                 Some(input) = inputs.recv() => {
-                    changed = true;
+                    wanted = Some(Wanted::Key);
                     self.drain(input, &mut inputs)?
                 }
-                () = tokio::time::sleep_until(next_frame.into()), if changed => {
-                    changed = self.draw()?;
-                    next_frame = clock::monotonic() + FRAME;
+                () = tokio::time::sleep_until(next_frame.into()), if wanted.is_some() => {
+                    let again = self.draw()?;
+                    wanted = again.then_some(Wanted::News);
+                    pace.drawn(clock::monotonic());
                     None
                 }
                 Some(first) = feeds.recv() => {
-                    changed = true;
+                    wanted = wanted.max(Some(Wanted::News));
                     let mut next = Some(first);
                     let mut taken = 0;
                     let mut ended = None;
@@ -114,7 +116,7 @@ impl Dashboard {
                     ended
                 }
                 _ = tick.tick() => {
-                    changed = true;
+                    wanted = wanted.max(Some(Wanted::News));
                     self.update(Event::Tick)?
                 }
             };
