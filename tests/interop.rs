@@ -16,6 +16,7 @@ use nats::Server;
 use serde_json::{Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::wire::{
     Component, Crashed, Declared, Details, Envelope, Event, HeartbeatMessage, Limit, Meta,
     RegistryMessage, Status, StatusMessage, Stop, Timestamp,
@@ -168,6 +169,56 @@ async fn a_python_publisher_is_never_slowed_by_our_listening() {
             println!("streams {streams}: the slowest publish took {slowest} s");
             assert!(slowest < 5.0, "streams {streams}: a publish took {slowest} s");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_monitor_and_a_python_one_are_listed_alike() {
+    nats::on_each_server(|binary| async move {
+        let server = with_streams(&binary).await;
+        let mut python = Monitored::start(&server);
+        let url = NatsSection { url: Some(server.url().as_str().into()), ..NatsSection::default() };
+        let settings = Settings::from_process(&url, None).unwrap();
+        let reporter = Reporter::open(settings, "test").unwrap();
+        let rust = Monitor::builder("guider.rust")
+            .unwrap()
+            .parent("launcher.site-a")
+            .heartbeat(Duration::from_secs(1))
+            .start(&reporter);
+        rust.submonitor("camera").set_status(Status::Ok, "Exposing");
+        rust.add_metrics(|| json!({"rms": 0.45, "seeing": null}).as_object().unwrap().clone());
+        rust.set_status(Status::Ok, "Guiding");
+        for (word, status) in [("warning", Status::Warning), ("busy", Status::Busy)] {
+            python.say(&format!("status {word} Clouds"));
+            rust.set_status(status, "Clouds");
+        }
+
+        let listed = || -> Vec<Value> {
+            let output = tcsctl(&server, &["--json", "guider"]);
+            let picture: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let shown =
+                ["verdict", "status", "message", "liveness", "phase", "parent", "metrics", "pid"];
+            let services = picture["services"].as_array().unwrap().iter().map(|service| {
+                let mut like: Value =
+                    shown.iter().map(|key| ((*key).to_owned(), service[*key].clone())).collect();
+                like["pid"] = json!(service["pid"].is_u64());
+                like["host"] = service["host"].clone();
+                let camera = &service["components"][0];
+                like["camera"] = json!([camera["name"], camera["status"], camera["message"]]);
+                like
+            });
+            services.collect()
+        };
+        nats::wait_for("both say busy", || {
+            let both = listed();
+            both.len() == 2 && both.iter().all(|service| service["status"] == "busy")
+        })
+        .await;
+        let both = listed();
+        assert_eq!(both[0], both[1]);
+        assert_eq!(both[0]["camera"], json!(["camera", "ok", "Exposing"]));
+        rust.close();
     })
     .await;
 }
