@@ -1,1 +1,159 @@
-//! To come.
+//! The command line: `tcsd`, `tcsd check`, and our own program started for one Rust service.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tcs_core::config::{self, DEFAULT_PATH, Environment, How, KnownType, Mode};
+use tcs_core::service::{Registry, log, main_of};
+
+use crate::{daemon, runner};
+
+/// First argument when this program is to be one Rust service; its type follows, then the
+/// arguments that every service of the fleet takes.
+pub(crate) const SERVICE: &str = "__service";
+
+/// Exit code of wrong arguments.
+const USAGE: u8 = 2;
+
+/// Supervises observatory services.
+#[derive(Debug, Parser)]
+#[command(name = "tcsd", version)]
+pub struct Args {
+    /// The configuration file; one that is named must exist.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where Rust services run: as tasks of tcsd, or each in a process of its own.
+    #[arg(long, short, value_enum, default_value_t = Launcher::Process)]
+    launcher: Launcher,
+    /// Without the first line about what is run.
+    #[arg(long)]
+    no_banner: bool,
+    /// Accepted as by the Python launchers: log lines are never coloured.
+    #[arg(long)]
+    no_color: bool,
+    /// Seconds to wait for what an earlier launcher has left, before it is killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    terminate_delay: f64,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the configuration, and print what would run and how.
+    Check,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Launcher {
+    /// Tasks of one process.
+    #[value(alias = "asyncio")]
+    Async,
+    /// Processes.
+    Process,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    if (0.0..=3600.0).contains(&value) { Ok(value) } else { Err("expected 0 to 3600".to_owned()) }
+}
+
+/// `tcsd`, for `main`. Exit codes: 0, all that was wanted ran; 1, a wanted service had failed, or
+/// the launcher could not do its work; 2, wrong arguments.
+pub fn main() -> ExitCode {
+    if let Some(code) = runner::helper_main() {
+        return code;
+    }
+    let mut given = std::env::args().skip(1);
+    if given.next().as_deref() == Some(SERVICE) {
+        return one_service(given);
+    }
+    let args = Args::parse();
+    let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    log::init();
+    match args.command {
+        Some(Command::Check) => check(path, args.config.is_some()),
+        None => daemon::main(&daemon::Options {
+            config: path.to_owned(),
+            explicit: args.config.is_some(),
+            mode: match args.launcher {
+                Launcher::Async => Mode::Async,
+                Launcher::Process => Mode::Process,
+            },
+            banner: !args.no_banner,
+            leftovers: std::time::Duration::from_secs_f64(args.terminate_delay),
+        }),
+    }
+}
+
+fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
+    let name = given.next().unwrap_or_default();
+    let found = Registry::of_this_program().and_then(|registry| registry.find(&name));
+    match found {
+        Ok(registration) => main_of(registration, given),
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn check(path: &Path, explicit: bool) -> ExitCode {
+    let registry = match Registry::of_this_program() {
+        Ok(registry) => registry,
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let types: Vec<KnownType<'_>> = daemon::known_types(&registry);
+    let environment = Environment::new(std::env::vars_os());
+    let here = std::env::current_dir().unwrap_or_default();
+    let (environment, problems) = environment.with_dotenv(&here);
+    for problem in problems {
+        say(&problem.message);
+    }
+    let check = config::check(path, explicit, &environment, &types);
+    for planned in &check.plan {
+        let how = match &planned.how {
+            How::Rust(None) => "Rust".to_owned(),
+            How::Rust(Some(Mode::Async)) => "Rust, as a task".to_owned(),
+            How::Rust(Some(Mode::Process)) => "Rust, as a process".to_owned(),
+            How::Python { interpreter, module } => {
+                format!("Python, {} -m {module}", interpreter.display())
+            }
+            How::Program(exec) => format!("program, {}", exec.join(" ")),
+        };
+        let when = planned.restart.when.as_str();
+        let enabled = if planned.enabled { "" } else { ", not started by itself" };
+        let line = format!("{}: {how}; restart {when}{enabled}", planned.id);
+        println!("{}", line.replace(char::is_control, "\u{fffd}"));
+    }
+    if !check.report.is_empty() {
+        say(&check.report.to_string());
+    }
+    if check.report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[expect(clippy::print_stderr, reason = "a program's own words to whoever started it")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_of_the_fleets_units_are_taken() {
+        Args::command().debug_assert();
+        let line = "tcsd --config a.yaml -l asyncio --no-banner --no-color --terminate-delay 5";
+        let args = Args::try_parse_from(line.split(' ')).unwrap();
+        assert!(matches!(args.launcher, Launcher::Async) && args.no_banner && args.no_color);
+        assert!(Args::try_parse_from(["tcsd", "--terminate-delay", "nan"]).is_err());
+    }
+}

@@ -1,8 +1,18 @@
 //! `tcsd` supervises observatory services.
+//!
+//! A crate of services makes its own launcher in three lines:
+//!
+//! ```ignore
+//! use my_services as _;
+//! fn main() -> std::process::ExitCode { tcs_launcher::main() }
+//! ```
 
 pub mod cli;
 pub mod control;
+pub mod daemon;
 pub mod reload;
 pub mod runner;
 pub mod services;
 pub mod supervisor;
+
+pub use cli::main;

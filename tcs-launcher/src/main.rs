@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tcs_launcher::runner::helper_main().unwrap_or(ExitCode::SUCCESS)
+    tcs_launcher::main()
 }

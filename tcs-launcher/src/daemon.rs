@@ -1,0 +1,609 @@
+//! The launcher at work: one loop owns the supervisor, and joins it to the runners, the broker,
+//! signals and callers. Nothing in it waits for the broker.
+
+mod home;
+mod plan;
+mod voice;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tcs_core::bus::publish::{hostname, random_id};
+use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::bus::streams::Made;
+use tcs_core::bus::{Bus, LinkState, Outside};
+use tcs_core::clock;
+use tcs_core::config::{Config, Environment, How, Mode};
+use tcs_core::id::LauncherId;
+use tcs_core::monitor::{Monitor, Reporter};
+use tcs_core::service::{HostOptions, Progress, Registry, run};
+use tcs_core::wire::{Event as Wire, Stop};
+use tcs_core::wire::{Status, Timestamp};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::control::{self, Ask};
+use crate::reload;
+use crate::runner::group::Process;
+use crate::runner::output::{Line, Output};
+use crate::runner::{Handle, ProcessRunner, Tell, Told, What, task};
+use crate::supervisor::{
+    Answer, Effect, Event, Exit, Lifecycle, Report, Run, ServiceId, Supervisor, Ticket,
+};
+use home::Home;
+pub use plan::known_types;
+use plan::{Plan, Site};
+use voice::{BEAT, Voice};
+
+/// Services that may be starting at the same time.
+const PLACES: usize = 16;
+
+/// How long the last words may take to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Reports and requests that may wait for the loop.
+const BACKLOG: usize = 1024;
+
+/// What a launcher is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file, as given.
+    pub config: PathBuf,
+    /// It was asked for by name: it must exist.
+    pub explicit: bool,
+    /// Where Rust services run that do not say.
+    pub mode: Mode,
+    /// Say first what is run.
+    pub banner: bool,
+    /// From asking what an earlier launcher left to end, to its kill.
+    pub leftovers: Duration,
+}
+
+/// Runs a launcher to its end.
+pub fn main(options: &Options) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.context("starting the runtime").and_then(|runtime| {
+        let result = runtime.block_on(launch(options));
+        // a task that blocks its thread does not keep the launcher from ending
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all that was wanted ran.
+async fn launch(options: &Options) -> anyhow::Result<bool> {
+    let here = std::env::current_dir().context("finding the working directory")?;
+    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
+    for problem in problems {
+        tracing::warn!("{}", problem.message);
+    }
+    let registry = Registry::of_this_program()?;
+    let config = Config::load(&options.config, options.explicit, &environment)?;
+    if !config.warnings.is_empty() {
+        tracing::warn!("{}", config.warnings);
+    }
+    let env = |name: &str| environment.get(name).map(str::to_owned);
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let nats = Settings::resolve(
+        &NatsSection::default(),
+        config.nats.as_ref().map(|section| (options.config.as_path(), section)),
+        Outside { env: &env, read: &read },
+    )?;
+    let names_broker = config.nats.as_ref().is_some_and(|it| it.host.is_some());
+    let kind = match options.mode {
+        Mode::Async => "async",
+        Mode::Process => "process",
+    };
+    let (given, cwd) = (options.config.display().to_string(), here.display().to_string());
+    let id = LauncherId::derive(&given, &cwd, &hostname(), kind)?;
+    let name = id.object_name();
+    let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
+
+    let launcher_run = random_id();
+    let home = Home::open(&absolute, &launcher_run, options).await?;
+    let servers = nats.shown_servers();
+    let reporter = Reporter::open(nats, name.as_str())?;
+    if options.banner {
+        let count = config.services.len();
+        tracing::info!("tcsd {id}: {count} services of {given}, NATS {servers}");
+    }
+    let monitor = Monitor::of(&name).about("launcher", env!("CARGO_PKG_VERSION")).start(&reporter);
+    let (asks, asked) = mpsc::channel(BACKLOG);
+    control::serve(&monitor, name.as_str(), &asks);
+    let (tell, told) = mpsc::channel(BACKLOG);
+    let voice = Voice::new(reporter, id.to_string(), name.to_string(), launcher_run);
+    let mut daemon = Daemon {
+        options,
+        environment,
+        registry,
+        config: absolute,
+        nats: if names_broker { None } else { address(&servers) },
+        origin: clock::monotonic(),
+        supervisor: Supervisor::new(PLACES),
+        plans: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+        handles: BTreeMap::new(),
+        replies: HashMap::new(),
+        next_ticket: 0,
+        runner: Arc::clone(&home.runner),
+        tell,
+        voice,
+    };
+    daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
+    monitor.set_status(Status::Startup, "Starting services");
+    let well = daemon.live(&config, &monitor, told, asked).await?;
+    // no beat comes after the launcher's own stop
+    monitor.finish(LAST_WORDS).await;
+    daemon.voice.own(Wire::Stop(Stop {
+        reason: Some("terminated".to_owned()),
+        exit_code: Some(i32::from(!well)),
+        uptime_seconds: Some(daemon.now().as_secs_f64()),
+    }));
+    let reporter = daemon.voice.reporter.clone();
+    drop(daemon);
+    home.close().await;
+    if reporter.bus().is_some_and(Bus::is_connected) {
+        reporter.settled(LAST_WORDS).await;
+    }
+    // its end waits for its thread, which a worker of the runtime may do only so
+    let _ = tokio::task::spawn_blocking(move || drop((monitor, reporter))).await;
+    Ok(well)
+}
+
+/// Host and port of the first of the servers, for children that know no more than these.
+fn address(servers: &str) -> Option<(String, String)> {
+    let first = servers.split(", ").next()?;
+    let (_, address) = first.split_once("://")?;
+    let (host, port) = address.trim_end_matches('/').rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned()))
+}
+
+struct Daemon<'a> {
+    options: &'a Options,
+    environment: Environment,
+    registry: Registry,
+    /// Absolute.
+    config: PathBuf,
+    nats: Option<(String, String)>,
+    origin: Instant,
+    supervisor: Supervisor,
+    plans: BTreeMap<ServiceId, Plan>,
+    outputs: BTreeMap<ServiceId, Arc<Output>>,
+    handles: BTreeMap<ServiceId, (Run, Handle)>,
+    replies: HashMap<Ticket, oneshot::Sender<Answer>>,
+    next_ticket: u64,
+    runner: Arc<ProcessRunner>,
+    tell: Tell,
+    voice: Voice,
+}
+
+impl Daemon<'_> {
+    async fn live(
+        &mut self,
+        config: &Config,
+        monitor: &Monitor,
+        mut told: mpsc::Receiver<Told>,
+        mut asked: mpsc::Receiver<Ask>,
+    ) -> anyhow::Result<bool> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let (links, mut linked) = mpsc::channel(1);
+        if let Some(bus) = self.voice.reporter.bus().cloned() {
+            tokio::spawn(keep_link(bus, links));
+        }
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut done = self.apply(config, None);
+        monitor.set_status(Status::Ok, "Supervising");
+        let mut stopping = false;
+        while done.is_none() {
+            let stop = async {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            };
+            done = tokio::select! {
+                biased;
+                () = stop => {
+                    if !stopping {
+                        tracing::info!("stopping all services; a second signal forces it");
+                        monitor.set_status(Status::Shutdown, "Stopping services");
+                        self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+                    }
+                    stopping = true;
+                    self.handle(Event::Shutdown)
+                }
+                Some(it) = told.recv() => self.told(it),
+                Some(ask) = asked.recv() => self.asked(ask),
+                Some(lost) = linked.recv() => {
+                    self.linked(lost);
+                    None
+                }
+                _ = hang_up.recv() => {
+                    self.reload(None).err().inspect(|error| tracing::error!("not reloaded: {error}"));
+                    None
+                }
+                _ = beat.tick() => {
+                    self.beat();
+                    None
+                }
+                () = until(self.origin, self.supervisor.deadline()) => self.handle(Event::Tick),
+            };
+        }
+        Ok(done.unwrap_or_default())
+    }
+
+    fn now(&self) -> Duration {
+        clock::monotonic().saturating_duration_since(self.origin)
+    }
+
+    /// `Some` once all has ended: whether well.
+    fn handle(&mut self, event: Event) -> Option<bool> {
+        let now = self.now();
+        let mut done = None;
+        for effect in self.supervisor.handle(event, now) {
+            done = self.act(effect).or(done);
+        }
+        done
+    }
+
+    fn act(&mut self, effect: Effect) -> Option<bool> {
+        match effect {
+            Effect::Spawn { id, run } => self.spawn(id, run),
+            Effect::Stop { id, run } => {
+                if let Some((_, handle)) = self.handles.get(&id).filter(|it| it.0 == run) {
+                    handle.stop();
+                }
+            }
+            Effect::Kill { id, run } => {
+                if let Some((_, handle)) = self.handles.get(&id).filter(|it| it.0 == run) {
+                    handle.kill();
+                }
+            }
+            Effect::Publish { id, event, requested_by } => {
+                self.publish(&id, &event, requested_by.as_deref());
+            }
+            Effect::Reply { ticket, answer } => {
+                if let Some(back) = self.replies.remove(&ticket) {
+                    let _ = back.send(answer); // a caller may have gone
+                }
+            }
+            Effect::Forget { id } => {
+                self.plans.remove(&id);
+                self.outputs.remove(&id);
+                self.voice.forget(&id);
+            }
+            Effect::Done { well } => return Some(well),
+        }
+        None
+    }
+
+    fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
+        let Some(plan) = self.plans.get(id) else { return };
+        log(id, event);
+        self.voice.say(plan, event, requested_by);
+        if matches!(plan.how, How::Program(_)) {
+            let pid = self.supervisor.service(id).and_then(|it| it.pid);
+            match event {
+                Lifecycle::Start { pid } => {
+                    self.voice.status(id, Status::Startup, Some("Started".to_owned()), *pid);
+                }
+                Lifecycle::Ready { .. } => {
+                    self.voice.status(id, Status::Ok, Some("Running".to_owned()), pid);
+                    self.voice.beat(id, Duration::ZERO);
+                }
+                Lifecycle::Declared
+                | Lifecycle::Stopping { .. }
+                | Lifecycle::Stop { .. }
+                | Lifecycle::Crashed { .. }
+                | Lifecycle::Restarting { .. }
+                | Lifecycle::Failed { .. } => {}
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: ServiceId, run: Run) {
+        let Some(plan) = self.plans.get(&id).cloned() else { return };
+        let tell = self.tell.clone();
+        let launch = self.site().launch(&plan);
+        let handle = if let Some(launch) = launch {
+            let output = self.outputs.entry(id.clone()).or_insert_with(|| {
+                let output = Arc::new(Output::default());
+                tokio::spawn(relay(id.clone(), output.follow()));
+                output
+            });
+            self.runner.start(id.clone(), run, launch, Arc::clone(output), tell)
+        } else {
+            self.start_task(&plan, run, tell)
+        };
+        self.handles.insert(id, (run, handle));
+    }
+
+    fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {
+        let id = plan.entry.id.clone();
+        let registration = self.registry.find(plan.entry.service_type.as_str());
+        let mut options = HostOptions::new(self.voice.reporter.clone());
+        options.parent = Some(self.voice.name.clone());
+        let (progress, mut seen) = watch::channel(Progress::Starting);
+        options.progress = Some(progress);
+        let (service, ready) = (id.clone(), tell.clone());
+        tokio::spawn(async move {
+            let up = |it: &Progress| matches!(it, Progress::Running(_));
+            if seen.wait_for(up).await.is_ok() {
+                let what = What::Report(Report::Ready);
+                let _ = ready.send(Told { id: service, run: run_number, what }).await;
+            }
+        });
+        let settings = plan.entry.settings.clone();
+        task::start(id, run_number, tell, move |stop: CancellationToken| async move {
+            match registration {
+                Ok(registration) => {
+                    let outcome = run(registration, &settings, options, stop).await;
+                    let error = outcome.failure().map(ToString::to_string);
+                    Exit { code: outcome.exit_code(), error }
+                }
+                Err(error) => Exit { code: 1, error: Some(error.to_string()) },
+            }
+        })
+    }
+
+    fn told(&mut self, told: Told) -> Option<bool> {
+        let Told { id, run, what } = told;
+        match what {
+            What::Report(report) => {
+                if matches!(report, Report::Cleared | Report::NotSpawned { .. })
+                    && self.handles.get(&id).is_some_and(|it| it.0 == run)
+                {
+                    self.handles.remove(&id);
+                }
+                self.handle(Event::Report { id, run, report })
+            }
+            What::Status(text) => {
+                if self.plans.get(&id).is_some_and(|plan| matches!(plan.how, How::Program(_))) {
+                    let pid = self.supervisor.service(&id).and_then(|it| it.pid);
+                    self.voice.status(&id, Status::Ok, Some(text), pid);
+                }
+                None
+            }
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) -> Option<bool> {
+        match ask {
+            Ask::Service(operation, id, command, back) => {
+                let ticket = self.ticket(back);
+                self.handle(Event::Request { ticket, operation, id, command })
+            }
+            Ask::Reload(operation, back) => {
+                let (answered, answer) = oneshot::channel();
+                let ticket = self.ticket(answered);
+                match self.reload(Some((ticket, operation))) {
+                    Ok(()) => {
+                        tokio::spawn(async move {
+                            if let Ok(answer) = answer.await {
+                                let _ = back.send(Ok(answer));
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        self.replies.remove(&ticket);
+                        let _ = back.send(Err(error));
+                    }
+                }
+                None
+            }
+            Ask::List(back) => {
+                let _ = back.send(self.supervisor.services().map(|it| self.listed(&it)).collect());
+                None
+            }
+            Ask::Logs(id, count, back) => {
+                let _ = back.send(self.logs(&id, count));
+                None
+            }
+        }
+    }
+
+    fn ticket(&mut self, back: oneshot::Sender<Answer>) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.replies.insert(ticket, back);
+        ticket
+    }
+
+    fn listed(&self, it: &crate::supervisor::Snapshot<'_>) -> Value {
+        let phase = format!("{:?}", it.phase).to_lowercase();
+        let uptime = it.since.map(|since| self.now().saturating_sub(since).as_secs_f64());
+        json!({
+            "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
+            "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
+            "enabled": it.spec.enabled, "restart_policy": it.spec.restart.when.as_str(),
+        })
+    }
+
+    fn logs(&self, id: &ServiceId, count: usize) -> Result<Value, String> {
+        if !self.plans.contains_key(id) {
+            return Err(format!("no such service here: {id}"));
+        }
+        let (lines, gone) = match self.outputs.get(id) {
+            Some(output) => output.last(count),
+            None => (Vec::new(), 0),
+        };
+        let line = |line: &Arc<Line>| {
+            json!({
+                "timestamp": Timestamp::new(line.time), "stream": line.stream.as_str(),
+                "level": line.level.0, "logger": line.logger, "message": line.text,
+            })
+        };
+        let lines: Vec<Value> = lines.iter().map(line).collect();
+        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone }))
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site {
+            registry: &self.registry,
+            environment: &self.environment,
+            mode: self.options.mode,
+            config: &self.config,
+            launcher: (&self.voice.launcher_id, &self.voice.name),
+            nats: self.nats.clone(),
+        }
+    }
+
+    /// Reads the file again; one with errors changes nothing.
+    fn reload(
+        &mut self,
+        request: Option<(Ticket, crate::supervisor::Operation)>,
+    ) -> Result<(), String> {
+        let config = Config::load(&self.config, self.options.explicit, &self.environment)
+            .map_err(|errors| errors.to_string())?;
+        if !config.warnings.is_empty() {
+            tracing::warn!("{}", config.warnings);
+        }
+        self.apply(&config, request);
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        config: &Config,
+        request: Option<(Ticket, crate::supervisor::Operation)>,
+    ) -> Option<bool> {
+        let plans = self.site().plan(config);
+        let now: Vec<_> = plans.iter().map(|plan| plan.planned.clone()).collect();
+        let old = self.plans.iter().map(|(id, plan)| (id.clone(), plan.planned.clone())).collect();
+        let diff = reload::diff(&old, &now);
+        let (added, removed) = (diff.added.len(), diff.removed.len());
+        let (anew, updated) = (diff.restarted.len(), diff.updated.len());
+        tracing::info!(
+            "configuration: {added} added, {anew} changed, {updated} adjusted, {removed} removed"
+        );
+        // what is removed is kept until the supervisor forgets it
+        for plan in plans {
+            self.plans.insert(plan.entry.id.clone(), plan);
+        }
+        self.handle(Event::Apply { diff, request })
+    }
+
+    fn linked(&mut self, lost: bool) {
+        let first = self.voice.is_held();
+        self.voice.open(lost && !first);
+        if !first {
+            for plan in self.plans.values() {
+                self.voice.say(plan, &Lifecycle::Declared, None);
+            }
+        }
+    }
+
+    /// For programs that do not speak; one that is stopped, or a zombie, does not live.
+    fn beat(&mut self) {
+        let now = self.now();
+        for service in self.supervisor.services() {
+            let id = &service.spec.id;
+            let is_program =
+                self.plans.get(id).is_some_and(|plan| matches!(plan.how, How::Program(_)));
+            let alive =
+                service.pid.and_then(|pid| Process::of(pid.cast_signed())).is_some_and(|process| {
+                    !process.is_zombie() && !matches!(process.state, b'T' | b't')
+                });
+            if is_program && alive {
+                let since = service.since.unwrap_or(now);
+                self.voice.beat(id, now.saturating_sub(since));
+            }
+        }
+    }
+}
+
+async fn until(origin: Instant, deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until((origin + deadline).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// After each connection: makes missing streams, and tells whether some were missing.
+async fn keep_link(bus: Bus, links: mpsc::Sender<bool>) {
+    let mut link = bus.link();
+    let mut told = false;
+    loop {
+        if link.wait_for(LinkState::is_connected).await.is_err() {
+            return;
+        }
+        let mut lost = false;
+        for (kind, made) in bus.create_missing_streams().await {
+            match made {
+                Made::Created(name) => {
+                    lost = true;
+                    tracing::info!("made the stream {name}");
+                }
+                Made::Failed(error) if !told => {
+                    tracing::warn!("no stream for {}: {error}", kind.token());
+                }
+                Made::Found(_) | Made::Failed(_) => {}
+            }
+        }
+        told = true;
+        if links.send(lost).await.is_err()
+            || link.wait_for(|state| !state.is_connected()).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// A child's output, to the launcher's own log.
+async fn relay(id: ServiceId, mut lines: tokio::sync::broadcast::Receiver<Arc<Line>>) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match lines.recv().await {
+            Ok(line) => {
+                let text = line.text.replace(char::is_control, "\u{fffd}");
+                match line.level.0 {
+                    40.. => tracing::error!("{id}: {text}"),
+                    30.. => tracing::warn!("{id}: {text}"),
+                    20.. => tracing::info!("{id}: {text}"),
+                    _ => tracing::debug!("{id}: {text}"),
+                }
+            }
+            Err(RecvError::Lagged(missed)) => tracing::warn!("{id}: {missed} lines not shown"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn log(id: &ServiceId, event: &Lifecycle) {
+    match event {
+        Lifecycle::Declared => tracing::debug!("{id} is declared"),
+        Lifecycle::Start { pid: Some(pid) } => tracing::info!("{id} started, pid {pid}"),
+        Lifecycle::Start { pid: None } => tracing::info!("{id} started"),
+        Lifecycle::Ready { took } => tracing::info!("{id} ready after {:.1} s", took.as_secs_f64()),
+        Lifecycle::Stopping { reason } => tracing::info!("{id} is stopped: {}", reason.as_str()),
+        Lifecycle::Stop { reason, code, .. } => {
+            let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
+            tracing::info!("{id} stopped: {}{code}", reason.as_str());
+        }
+        Lifecycle::Crashed { code, error, restart, .. } => {
+            let code = code.map(|code| format!(" code {code}")).unwrap_or_default();
+            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let next = restart.map_or_else(
+                || "not started again".to_owned(),
+                |(_, wait)| format!("started again in {:.1} s", wait.as_secs_f64()),
+            );
+            tracing::error!("{id} crashed{code}{why}; {next}");
+        }
+        Lifecycle::Restarting { attempt, .. } => tracing::info!("{id} is restarted ({attempt})"),
+        Lifecycle::Failed { reason, .. } => tracing::error!("{id} failed: {}", reason.as_str()),
+    }
+}

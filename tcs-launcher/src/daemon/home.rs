@@ -1,0 +1,121 @@
+//! What a launcher has on its machine: lock and journal, sockets, the guard.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tcs_core::bus::publish::hostname;
+use tcs_core::config::Mode;
+use tcs_core::id::LauncherId;
+
+use super::Options;
+use crate::runner::guard::Guard;
+use crate::runner::journal::{EarlierEnd, Journal};
+use crate::runner::spawner::Spawner;
+use crate::runner::{Marks, ProcessRunner};
+
+/// How long the tasks of runs that have ended may still hold the runner.
+const LET_GO: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(super) struct Home {
+    pub(super) runner: Arc<ProcessRunner>,
+    guard: Guard,
+    sockets: PathBuf,
+}
+
+impl Home {
+    /// Takes the lock of this configuration, whatever the mode, and ends what an earlier launcher
+    /// has left.
+    pub(super) async fn open(
+        config: &Path,
+        launcher_run: &str,
+        options: &Options,
+    ) -> anyhow::Result<Self> {
+        let dir = directory()?;
+        let config = config.display().to_string();
+        let name = LauncherId::derive(&config, "", &hostname(), "any")?;
+        let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
+            .context("a configuration is run by one launcher at a time")?;
+        if let Some(earlier) = earlier {
+            let _ = fs::remove_dir_all(sockets(&dir, &earlier.launcher_run));
+            match earlier.end {
+                EarlierEnd::InOrder => {}
+                EarlierEnd::WithoutAWord => {
+                    let count = earlier.services.len();
+                    tracing::warn!(
+                        "the launcher before ended without a word; {count} services ran"
+                    );
+                }
+                EarlierEnd::WithTheMachine => {
+                    tracing::warn!("the launcher before ended with the machine");
+                }
+            }
+            let grace = options.leftovers;
+            let ended = tokio::task::spawn_blocking(move || earlier.end_leftovers(grace)).await?;
+            if !ended.is_empty() {
+                tracing::warn!("ended {} processes that it had left", ended.len());
+            }
+        }
+        let sockets = sockets(&dir, launcher_run);
+        fs::create_dir_all(&sockets).with_context(|| format!("making {}", sockets.display()))?;
+        // tasks may start processes of their own, whose exit status is theirs to take
+        let adopt = options.mode == Mode::Process;
+        let spawner = Spawner::new("/proc/self/exe", adopt).context("starting the spawner")?;
+        let marks = Marks::new(launcher_run);
+        let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
+        let guard = guard.context("starting the guard process")?;
+        let runner = ProcessRunner {
+            spawner,
+            marks,
+            journal: Arc::new(journal),
+            sockets: sockets.clone(),
+            census: crate::runner::group::Census::default(),
+        };
+        Ok(Self { runner: Arc::new(runner), guard, sockets })
+    }
+
+    /// The launcher's end, in order.
+    pub(super) async fn close(self) {
+        self.runner.end().await;
+        self.guard.dismiss().await;
+        let journal = Arc::clone(&self.runner.journal);
+        drop(self.runner);
+        let alone = async {
+            while Arc::strong_count(&journal) > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(LET_GO, alone).await;
+        if let Some(journal) = Arc::into_inner(journal) {
+            journal.close();
+        }
+        let _ = fs::remove_dir_all(self.sockets);
+    }
+}
+
+/// Short: the path of a socket has 108 bytes.
+fn sockets(dir: &Path, launcher_run: &str) -> PathBuf {
+    dir.join(launcher_run.get(..8).unwrap_or(launcher_run))
+}
+
+/// `$RUNTIME_DIRECTORY` (systemd), `$XDG_RUNTIME_DIR/tcs`, or one of our own in `/tmp`.
+fn directory() -> anyhow::Result<PathBuf> {
+    let variable =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let uid = nix::unistd::geteuid();
+    let dir = variable("RUNTIME_DIRECTORY")
+        .or_else(|| variable("XDG_RUNTIME_DIR").map(|dir| dir.join("tcs")))
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("tcs-{uid}")));
+    // children of another user open their sockets in it
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(&dir);
+    made.with_context(|| format!("making {}", dir.display()))?;
+    let about = fs::symlink_metadata(&dir).with_context(|| format!("reading {}", dir.display()))?;
+    if !about.is_dir() || about.uid() != uid.as_raw() {
+        bail!("{} is not a directory of ours\nhint: set RUNTIME_DIRECTORY", dir.display());
+    }
+    Ok(dir)
+}

@@ -1,0 +1,181 @@
+//! From the configuration to what the supervisor and the runners take.
+
+use std::path::{Path, PathBuf};
+
+use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
+use tcs_core::service::Registry;
+
+use crate::cli::SERVICE;
+use crate::reload::Planned;
+use crate::runner::Launch;
+use crate::supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
+
+/// Imports a module and runs the `main` of the service it registers, which works for modules
+/// without a `__main__` part too; without the framework, the module as a program
+/// (python-compat.md 1).
+const PYTHON: &str = "\
+import importlib, runpy, sys
+name, kind = sys.argv[1:3]
+del sys.argv[1:3]
+try:
+    from ocabox_tcs.base_service import get_service_class
+except ImportError:
+    runpy.run_module(name, run_name='__main__', alter_sys=True)
+else:
+    module = importlib.import_module(name)
+    own = [c for c in vars(module).values() if isinstance(c, type)
+           and c.__module__ == name and callable(getattr(c, 'main', None))]
+    (own[0] if len(own) == 1 else get_service_class(kind)).main()
+";
+
+/// A service, and all that is needed to run it.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) planned: Planned,
+    pub(super) how: How,
+    pub(super) entry: Entry,
+}
+
+/// What a plan is made from.
+pub(super) struct Site<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) environment: &'a Environment,
+    /// Where Rust services run that do not say.
+    pub(super) mode: Mode,
+    /// Absolute.
+    pub(super) config: &'a Path,
+    /// The launcher's id, and its monitored name.
+    pub(super) launcher: (&'a str, &'a str),
+    /// `NATS_HOST` and `NATS_PORT`, where the file names none.
+    pub(super) nats: Option<(String, String)>,
+}
+
+/// The Rust service types of this program.
+pub fn known_types(registry: &Registry) -> Vec<KnownType<'_>> {
+    let all = registry.iter();
+    all.map(|(name, it)| KnownType { name: name.as_str(), settings: it.check() }).collect()
+}
+
+impl Site<'_> {
+    pub(super) fn plan(&self, config: &Config) -> Vec<Plan> {
+        let types = known_types(self.registry);
+        let plan = |entry: &Entry| {
+            let how = match How::of(entry, &types, self.environment) {
+                How::Rust(mode) => How::Rust(Some(mode.unwrap_or(self.mode))),
+                how @ (How::Python { .. } | How::Program(_)) => how,
+            };
+            let planned = Planned { spec: self.spec(entry, &how), fixed: fixed(entry, &how) };
+            Plan { planned, how, entry: entry.clone() }
+        };
+        config.services.iter().map(plan).collect()
+    }
+
+    fn spec(&self, entry: &Entry, how: &How) -> Spec {
+        let launch = &entry.launch;
+        let is_task = *how == How::Rust(Some(Mode::Async));
+        let permanent = match how {
+            How::Rust(_) => self
+                .registry
+                .find(entry.service_type.as_str())
+                .is_ok_and(|registration| !registration.is_one_shot()),
+            How::Python { .. } | How::Program(_) => false,
+        };
+        Spec {
+            id: entry.id.clone(),
+            enabled: launch.enabled,
+            kind: if permanent { Kind::Permanent } else { Kind::MayEnd },
+            restart: Restart {
+                when: match entry.restart.when {
+                    RestartWhen::No => When::No,
+                    RestartWhen::Always => When::Always,
+                    RestartWhen::OnFailure => When::OnFailure,
+                    RestartWhen::OnAbnormal => When::OnAbnormal,
+                },
+                delay: entry.restart.delay,
+                limit: entry.restart.limit,
+                window: entry.restart.window,
+                backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
+            },
+            // a task's host tells when it is up
+            readiness: if is_task || launch.ready.is_some() {
+                Readiness::Reported
+            } else {
+                Readiness::AtOnce
+            },
+            stop_timeout: launch.stop_timeout,
+            after: launch.after.clone(),
+            level: launch.level,
+        }
+    }
+
+    /// How to start its process; `None` for a task.
+    pub(super) fn launch(&self, plan: &Plan) -> Option<Launch> {
+        let entry = &plan.entry;
+        let fleet = || -> [String; 7] {
+            [
+                self.config.display().to_string(),
+                entry.variant.to_string(),
+                "--runner-id".to_owned(),
+                format!("{}.{}", self.launcher.0, entry.service_type),
+                "--parent-name".to_owned(),
+                self.launcher.1.to_owned(),
+                "--no-banner".to_owned(),
+            ]
+        };
+        let added = self.environment.added();
+        let mut env: std::collections::BTreeMap<String, String> =
+            added.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if let Some((host, port)) = &self.nats {
+            env.insert("NATS_HOST".to_owned(), host.clone());
+            env.insert("NATS_PORT".to_owned(), port.clone());
+        }
+        let (program, args) = match &plan.how {
+            How::Rust(Some(Mode::Async)) => return None,
+            How::Rust(Some(Mode::Process) | None) => {
+                let args = [SERVICE.to_owned(), entry.service_type.to_string()];
+                (PathBuf::from("/proc/self/exe"), args.into_iter().chain(fleet()).collect())
+            }
+            How::Python { interpreter, module } => {
+                env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
+                let interpreter = match interpreter.components().count() {
+                    0 | 1 => interpreter.clone(),
+                    _ => std::path::absolute(interpreter).unwrap_or_else(|_| interpreter.clone()),
+                };
+                let kind = entry.service_type.to_string();
+                let first = ["-c".to_owned(), PYTHON.to_owned(), module.clone(), kind];
+                (interpreter, first.into_iter().chain(fleet()).collect())
+            }
+            How::Program(exec) => {
+                let program = exec.first().cloned().unwrap_or_default();
+                (program.into(), exec.iter().skip(1).cloned().collect())
+            }
+        };
+        let own = &entry.launch;
+        env.extend(own.env.clone());
+        Some(Launch {
+            program,
+            args,
+            cwd: own.cwd.clone(),
+            env,
+            user: own.user.clone(),
+            limits: own.limits,
+            stop_signal: own.stop_signal,
+            ready: own.ready.clone(),
+        })
+    }
+}
+
+/// All of an entry that a running service cannot change, as text.
+fn fixed(entry: &Entry, how: &How) -> String {
+    let launch = &entry.launch;
+    let ready = launch.ready.as_ref().map(|ready| match ready {
+        Ready::Log(pattern) => format!("log {pattern}"),
+        Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat => format!("{ready:?}"),
+    });
+    let settings = entry.settings.deserialize::<serde_json::Value>();
+    let settings = settings.map(|(settings, _)| settings.to_string()).unwrap_or_default();
+    let Entry { id, .. } = entry;
+    let (cwd, env, user) = (&launch.cwd, &launch.env, &launch.user);
+    let (signal, limits) = (launch.stop_signal, &launch.limits);
+    format!("{id} {how:?} {cwd:?} {env:?} {user:?} {signal} {limits:?} {ready:?} {settings}")
+}

@@ -1,0 +1,266 @@
+//! What the launcher says on the wire: registry events, and the status of who cannot speak.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tcs_core::bus::publish::hostname;
+use tcs_core::clock;
+use tcs_core::config::How;
+use tcs_core::monitor::Reporter;
+use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
+use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
+
+use super::plan::Plan;
+use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
+
+/// Time between two heartbeats for a program that does not speak.
+pub(super) const BEAT: Duration = Duration::from_secs(10);
+
+/// Events that wait for the first connection, at most.
+const HELD: usize = 10_000;
+
+/// Speaks for the launcher.
+pub(super) struct Voice {
+    pub(super) reporter: Reporter,
+    pub(super) launcher_id: String,
+    /// The monitored name.
+    pub(super) name: String,
+    pub(super) launcher_run: String,
+    seq: u64,
+    /// Until streams are there, what would be lost.
+    held: Option<Vec<(String, serde_json::Value)>>,
+    /// The last word of each life, to be said again to a broker that lost its streams.
+    last: BTreeMap<String, RegistryMessage>,
+}
+
+impl Voice {
+    pub(super) fn new(reporter: Reporter, id: String, name: String, run: String) -> Self {
+        let (held, last) = (Some(Vec::new()), BTreeMap::new());
+        Self { reporter, launcher_id: id, name, launcher_run: run, seq: 0, held, last }
+    }
+
+    /// The streams are there, or cannot be made: says what was held, or, to a broker that had
+    /// lost its streams, the present state.
+    pub(super) fn open(&mut self, lost: bool) {
+        for (subject, data) in self.held.take().unwrap_or_default() {
+            self.reporter.post(subject, &data);
+        }
+        if lost {
+            for message in self.last.clone().into_values() {
+                self.post(message);
+            }
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Of the launcher itself.
+    pub(super) fn own(&mut self, event: Event) {
+        let message = RegistryMessage {
+            service_id: self.name.clone(),
+            timestamp: Some(clock::wall().into()),
+            parent: None,
+            runner_id: Some(self.launcher_id.clone()),
+            launcher_run: Some(self.launcher_run.clone()),
+            event_seq: None,
+            requested_by: None,
+            event,
+        };
+        self.last.insert(message.service_id.clone(), message.clone());
+        self.post(message);
+    }
+
+    /// Of a service, and the status of one that is dead.
+    pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
+        let id = &plan.planned.spec.id;
+        let wire = wire(plan, event);
+        let message = RegistryMessage {
+            service_id: id.to_string(),
+            timestamp: Some(clock::wall().into()),
+            parent: Some(self.name.clone()),
+            runner_id: Some(format!("{}.{}", self.launcher_id, plan.entry.service_type)),
+            launcher_run: Some(self.launcher_run.clone()),
+            event_seq: None,
+            requested_by: requested_by.map(str::to_owned),
+            event: wire,
+        };
+        match &message.event {
+            Event::Declared(_) | Event::Other(_) => {}
+            Event::Start { .. }
+            | Event::Ready { .. }
+            | Event::Stopping { .. }
+            | Event::Stop(_)
+            | Event::Crashed(_)
+            | Event::Restarting { .. }
+            | Event::Failed { .. } => {
+                self.last.insert(message.service_id.clone(), message.clone());
+            }
+        }
+        self.post(message);
+        if let Some((status, text)) = obituary(event) {
+            self.status(id, status, Some(text), None);
+        }
+    }
+
+    /// A status in the launcher's words.
+    pub(super) fn status(
+        &mut self,
+        id: &ServiceId,
+        status: Status,
+        message: Option<String>,
+        pid: Option<u32>,
+    ) {
+        let details = Details { reported_by: Some("launcher".to_owned()), ..Details::default() };
+        let message = StatusMessage {
+            name: id.to_string(),
+            status,
+            timestamp: Some(clock::wall().into()),
+            message,
+            details,
+            parent: Some(self.name.clone()),
+            pid,
+            hostname: Some(hostname()),
+            ..StatusMessage::default()
+        };
+        self.send(self.reporter.subjects().status(&message.name), &message);
+    }
+
+    /// A heartbeat for a program that does not speak; dropped while there is no broker.
+    pub(super) fn beat(&self, id: &ServiceId, uptime: Duration) {
+        let message = HeartbeatMessage {
+            service_id: id.to_string(),
+            timestamp: Some(clock::wall().into()),
+            status: Some(Status::Ok),
+            uptime_seconds: Some(uptime.as_secs_f64()),
+            interval_seconds: Some(BEAT.as_secs_f64()),
+            reported_by: Some("launcher".to_owned()),
+            ..HeartbeatMessage::default()
+        };
+        if self.reporter.bus().is_some_and(tcs_core::bus::Bus::is_connected) {
+            self.reporter.post(self.reporter.subjects().heartbeat(&message.service_id), &message);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &ServiceId) {
+        self.last.remove(id.as_str());
+    }
+
+    fn post(&mut self, mut message: RegistryMessage) {
+        self.seq += 1;
+        message.event_seq = Some(self.seq);
+        let subject = self.reporter.subjects().registry(message.event.name(), &message.service_id);
+        self.send(subject, &message);
+    }
+
+    fn send(&mut self, subject: String, data: &impl serde::Serialize) {
+        match &mut self.held {
+            None => self.reporter.post(subject, data),
+            Some(held) => {
+                if held.len() == HELD {
+                    tracing::warn!("an event had to be given up: no broker for too long");
+                    held.remove(0);
+                }
+                held.push((subject, serde_json::to_value(data).unwrap_or_default()));
+            }
+        }
+    }
+}
+
+fn limit(limit: Option<u32>) -> Limit {
+    limit.map_or(Limit::Unlimited, Limit::Times)
+}
+
+fn wire(plan: &Plan, event: &Lifecycle) -> Event {
+    let Spec { restart, enabled, .. } = &plan.planned.spec;
+    let policy = Some(restart.when.as_str().to_owned());
+    match event {
+        Lifecycle::Declared => {
+            let (kind, module) = match &plan.how {
+                How::Rust(_) => ("rust", None),
+                How::Python { module, .. } => ("python", Some(module.clone())),
+                How::Program(exec) => ("program", exec.first().cloned()),
+            };
+            Event::Declared(Declared {
+                restart_policy: policy,
+                restart_max: Some(limit(restart.limit.map(std::num::NonZeroU32::get))),
+                restart_window: Some(restart.window.as_secs_f64()),
+                others: Vec::new(),
+                declared: Some(Declaration {
+                    module,
+                    kind: Some(kind.to_owned()),
+                    enabled: Some(*enabled),
+                }),
+            })
+        }
+        Lifecycle::Start { pid } => {
+            let pid = Some(pid.unwrap_or_else(std::process::id));
+            Event::Start { hostname: Some(hostname()), pid }
+        }
+        Lifecycle::Ready { took } => {
+            Event::Ready { startup_duration_seconds: Some(took.as_secs_f64()) }
+        }
+        Lifecycle::Stopping { reason } => {
+            Event::Stopping { reason: Some(reason.as_str().to_owned()) }
+        }
+        Lifecycle::Stop { reason, code, uptime } => Event::Stop(Stop {
+            reason: Some(reason.as_str().to_owned()),
+            exit_code: *code,
+            uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
+        }),
+        Lifecycle::Crashed { code, error, restart, limit: max, uptime } => {
+            Event::Crashed(Crashed {
+                exit_code: *code,
+                restart_policy: policy,
+                will_restart: restart.is_some(),
+                signal: code.and_then(signal).map(str::to_owned),
+                error: error.clone(),
+                restart_attempt: restart.map(|(attempt, _)| attempt),
+                max_restarts: Some(limit(*max)),
+                restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
+                uptime_seconds: Some(uptime.as_secs_f64()),
+            })
+        }
+        Lifecycle::Restarting { attempt, limit: max } => {
+            Event::Restarting { restart_attempt: Some(*attempt), max_restarts: Some(limit(*max)) }
+        }
+        Lifecycle::Failed { reason, restarts } => Event::Failed {
+            reason: Some(reason.as_str().to_owned()),
+            restart_count: Some(*restarts),
+        },
+    }
+}
+
+fn signal(code: i32) -> Option<&'static str> {
+    Signal::try_from(code.checked_neg()?).ok().map(Signal::as_str)
+}
+
+/// The status of the dead.
+fn obituary(event: &Lifecycle) -> Option<(Status, String)> {
+    match event {
+        Lifecycle::Crashed { code, error, restart, .. } => {
+            let how = match (code, code.and_then(signal)) {
+                (_, Some(signal)) => format!("Crashed: {signal}"),
+                (Some(code), None) => format!("Crashed: code {code}"),
+                (None, None) => "Not started".to_owned(),
+            };
+            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let status = if restart.is_some() { Status::Error } else { Status::Failed };
+            Some((status, format!("{how}{why}")))
+        }
+        Lifecycle::Failed { reason: FailReason::LimitReached, restarts } => {
+            Some((Status::Failed, format!("Given up after {restarts} restarts")))
+        }
+        Lifecycle::Failed { reason: FailReason::NotStarted(error), .. } => {
+            Some((Status::Failed, format!("Not started: {error}")))
+        }
+        Lifecycle::Declared
+        | Lifecycle::Start { .. }
+        | Lifecycle::Ready { .. }
+        | Lifecycle::Stopping { .. }
+        | Lifecycle::Stop { .. }
+        | Lifecycle::Restarting { .. } => None,
+    }
+}
