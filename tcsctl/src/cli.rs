@@ -10,8 +10,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 pub use args::{
-    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EventsArgs, Goal, ListArgs,
-    ManArgs, OutputArgs, RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
+    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EventsArgs, Goal, HealthArgs,
+    ListArgs, ManArgs, OutputArgs, RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -118,6 +118,21 @@ Examples:
 
 It ends with 0 when it is so, with 1 after --timeout (60 s here, unless given).")]
     Wait(WaitArgs),
+    /// Ask a service itself how it is: its status and each of its checks
+    #[command(after_help = "\
+Examples:
+  tcsctl health guider.jk15
+  tcsctl health guider         all running ones with `guider` in their name
+  tcsctl health guider.jk15 --json | jq .data.checks
+
+It ends with 0 when all have answered, whatever they say of themselves; for that there is `check`.")]
+    Health(HealthArgs),
+    /// Ask a service itself for its figures
+    #[command(after_help = "\
+Examples:
+  tcsctl stats guider.jk15
+  tcsctl stats guider.jk15 --json | jq .data.stats")]
+    Stats(HealthArgs),
     /// Record the fleet's messages into a file
     #[command(after_help = "\
 Examples:
@@ -174,6 +189,8 @@ impl Command {
             Self::Watch(_) => "watch",
             Self::Check(_) => "check",
             Self::Wait(_) => "wait",
+            Self::Health(_) => "health",
+            Self::Stats(_) => "stats",
             Self::Record(_) => "record",
             Self::Replay(_) => "replay",
             Self::Demo(_) => "demo",

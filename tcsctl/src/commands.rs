@@ -6,12 +6,15 @@ pub mod completions;
 mod config;
 mod demo;
 mod events;
+mod health;
 mod list;
 mod man;
 mod picture;
 mod record;
+mod remote;
 mod replay;
 mod session;
+mod stats;
 mod wait;
 mod watch;
 
@@ -60,6 +63,8 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Watch(args)) => Session::block_on(watch::run(session, &args)),
         Some(Command::Check(args)) => Session::block_on(check::run(session, &args)),
         Some(Command::Wait(args)) => Session::block_on(wait::run(session, &args)),
+        Some(Command::Health(args)) => Session::block_on(health::run(session, &args)),
+        Some(Command::Stats(args)) => Session::block_on(stats::run(session, &args)),
         Some(Command::Record(args)) => Session::block_on(record::run(session, &args)),
         Some(Command::Replay(args)) => Session::block_on(replay::run(session, &args)),
         Some(Command::Demo(args)) => Session::block_on(demo::run(session, &args)),

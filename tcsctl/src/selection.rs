@@ -1,7 +1,7 @@
 //! Which services of a picture are shown (`truth.md` 9), and in what tree. Pure.
 
 use tcs_core::fleet::filter::Filter;
-use tcs_core::fleet::{Counts, FleetView};
+use tcs_core::fleet::{Counts, FleetView, ServiceView};
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +64,21 @@ impl Selection {
         }
         counts
     }
+}
+
+/// The nearest launcher above it.
+pub fn launcher<'a>(view: &'a FleetView, service: &'a ServiceView) -> Option<&'a str> {
+    let mut above = service.parent.as_deref();
+    // a cycle in what the network says must not hold us
+    for _ in 0..64 {
+        let name = above?;
+        match view.get(name) {
+            Some(parent) if !parent.is_launcher => above = parent.parent.as_deref(),
+            Some(_) => return Some(name),
+            None => return service.managed.then_some(name),
+        }
+    }
+    None
 }
 
 /// Walks the whole tree with a stack of its own: depth is whatever the network says.

@@ -151,6 +151,17 @@ pub struct WaitArgs {
     pub goal: Goal,
 }
 
+/// Of `health` and `stats`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// A service's whole name; or a filter, for all running ones that match
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub service: String,
+    /// One JSON object a line (schema tcsctl.reply.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {

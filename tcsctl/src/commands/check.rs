@@ -14,7 +14,7 @@ use crate::selection::{Selection, Wanted};
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode, Ended> {
     let filter = super::list::parse(args.service.as_deref())?;
     let want = picture::Want { filter: filter.clone(), intervals: true, at: args.at };
-    let Picture { view, source } = picture::take(session, &want).await?;
+    let Picture { view, source, .. } = picture::take(session, &want).await?;
     let services = chosen(&view, &filter);
     let result = judge(&services, &source, !filter.is_empty());
     session.screen.print([&output::line(result, &view, &services, &source)])?;

@@ -21,7 +21,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
     }
     let filter = parse(args.service.as_deref())?;
     let want = picture::Want { filter: filter.clone(), intervals: args.detailed, at: args.at };
-    let Picture { view, source } = picture::take(session, &want).await?;
+    let Picture { view, source, .. } = picture::take(session, &want).await?;
     let selection = Selection::new(&view, &Wanted { all: args.all, filter: filter.clone() });
     if args.json {
         screen.print_json(&Document::new(&view, &selection, &source), true)?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tcs_core::bus::{ClockQuality, LinkState, Reading};
+use tcs_core::bus::{Bus, ClockQuality, LinkState, Reading};
 use tcs_core::clock;
 use tcs_core::fleet::{Filter, FleetView};
 use tcs_core::observer::{self, Observer, Patience, Problem};
@@ -32,6 +32,8 @@ pub(super) struct Want {
 
 /// The fleet, and where it comes from.
 pub(super) struct Picture {
+    /// The connection it was read over.
+    pub(super) bus: Bus,
     pub(super) view: FleetView,
     pub(super) source: Source,
 }
@@ -82,7 +84,7 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     for (kind, streams) in &source.streams {
         session.note(&format!("{kind}: {}", streams.join(", ")));
     }
-    Ok(Picture { view, source })
+    Ok(Picture { bus: observer.bus().clone(), view, source })
 }
 
 fn millis(span: Duration) -> f64 {

@@ -10,7 +10,7 @@ use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict};
 use tcs_core::wire::{Component, Limit, Status};
 
 use super::source::Source;
-use crate::selection::Selection;
+use crate::selection::{Selection, launcher};
 
 /// The JSON Schema of [`Document`].
 pub const SCHEMA: &str = include_str!("../../schema/fleet.v1.json");
@@ -223,21 +223,6 @@ pub(super) fn metrics(service: &ServiceView) -> Map<String, Value> {
         metrics.extend(light.clone());
     }
     metrics
-}
-
-/// The nearest launcher above it.
-fn launcher<'a>(view: &'a FleetView, service: &'a ServiceView) -> Option<&'a str> {
-    let mut above = service.parent.as_deref();
-    // a cycle in what the network says must not hold us
-    for _ in 0..64 {
-        let name = above?;
-        match view.get(name) {
-            Some(parent) if !parent.is_launcher => above = parent.parent.as_deref(),
-            Some(_) => return Some(name),
-            None => return service.managed.then_some(name),
-        }
-    }
-    None
 }
 
 fn to_seconds(span: TimeDelta) -> f64 {

@@ -1,5 +1,7 @@
 //! Where lines go: standard output and standard error, each rendered for what it is.
 
+mod dialog;
+
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::ValueEnum;

@@ -1,0 +1,204 @@
+//! What the commands that ask share: whom a name means, the question, and what became of it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tcs_core::bus::Bus;
+use tcs_core::bus::rpc::RequestError;
+use tcs_core::clock;
+use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict, words};
+use tcs_core::id::check_name;
+
+use super::list::parse;
+use super::picture::{self, Picture};
+use super::session::{Ended, Session};
+use crate::exit::Exit;
+use crate::output::Source;
+use crate::output::reply::{self, Failure, Object, Reply};
+
+/// Questions under way at once; a launcher works on as many.
+const AT_ONCE: usize = 16;
+/// How often it is told how long it has been waited.
+const TELL: Duration = Duration::from_millis(500);
+
+/// The fleet as it is, and the connection to ask over.
+pub(super) struct Remote<'a> {
+    pub(super) session: &'a Session,
+    pub(super) bus: Bus,
+    pub(super) view: FleetView,
+    source: Source,
+}
+
+/// One question.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    /// What it is about.
+    pub(super) id: String,
+    /// As the shell knows it: `stop`.
+    pub(super) command: &'static str,
+    /// Who is asked; or why nobody is.
+    pub(super) whom: Result<String, Failure>,
+    /// The end of the subject: `stop.guider.jk15`.
+    pub(super) call: String,
+    /// Parameters.
+    pub(super) data: Value,
+    /// Whether it changes something.
+    pub(super) acts: bool,
+}
+
+impl<'a> Remote<'a> {
+    /// Connects, and reads the picture of now.
+    pub(super) async fn new(session: &'a Session) -> Result<Self, Ended> {
+        let Picture { bus, view, source } =
+            picture::take(session, &picture::Want::default()).await?;
+        Ok(Self { session, bus, view, source })
+    }
+
+    /// That nothing is so named; of a picture that was not read, that is not known.
+    pub(super) fn nothing(&self, typed: &str) -> Ended {
+        if !self.source.answered {
+            self.source.warn(&self.session.screen);
+            return Ended::new(Exit::NoContact, format!("`{typed}`: the fleet could not be read"));
+        }
+        Ended::new(Exit::No, format!("no service matches `{typed}`\nhint: tcsctl --all lists them"))
+    }
+
+    /// Asks services themselves: the one of this name, or all running ones that match. A whole name
+    /// is asked for also where no stream tells of it.
+    pub(super) async fn ask_services(
+        &self,
+        typed: &str,
+        command: &'static str,
+        json: bool,
+    ) -> Result<ExitCode, Ended> {
+        let ids = if self.view.get(typed).is_some() {
+            vec![typed.to_owned()]
+        } else {
+            let filter = parse(Some(typed))?;
+            let up = |service: &&ServiceView| service.phase.is_up() && filter.matches(service);
+            self.view.services.iter().filter(up).map(|service| service.id.to_string()).collect()
+        };
+        let ids = match ids {
+            none if none.is_empty() => {
+                if self.source.answered || check_name("service", typed).is_err() {
+                    return Err(self.nothing(typed));
+                }
+                vec![typed.to_owned()]
+            }
+            ids => ids,
+        };
+        let question = |id: String| Question {
+            whom: Ok(id.clone()),
+            id,
+            command,
+            call: command.to_owned(),
+            data: json!({}),
+            acts: false,
+        };
+        let questions = ids.into_iter().map(question).collect();
+        self.ask_all(questions, self.session.timeout(), json).await
+    }
+
+    /// Asks them all, and prints each answer as it comes, in their order.
+    pub(super) async fn ask_all(
+        &self,
+        questions: Vec<Question>,
+        limit: Duration,
+        json: bool,
+    ) -> Result<ExitCode, Ended> {
+        let screen = &self.session.screen;
+        let names = reply::name_width(questions.iter().map(|one| one.id.as_str()));
+        let all = questions.len();
+        let mut left = questions.clone().into_iter();
+        let mut waiting = left.next();
+        let mut replies = stream::iter(questions)
+            .map(|question| self.ask(question, limit))
+            .buffered(AT_ONCE)
+            .boxed();
+        let start = clock::monotonic();
+        let mut tell = tokio::time::interval_at((start + TELL).into(), TELL);
+        let mut exit = Exit::Done;
+        let mut done = 0;
+        loop {
+            tokio::select! {
+                reply = replies.next() => {
+                    screen.progress(None);
+                    let Some(reply) = reply else { return Ok(exit.into()) };
+                    exit = exit.max(reply.exit());
+                    if json {
+                        screen.print_json(&Object::new(&reply), false)?;
+                    } else {
+                        screen.print(&reply::lines(&reply, names))?;
+                    }
+                    waiting = left.next();
+                    done += 1;
+                }
+                _ = tell.tick() => if let Some(Question { id, command, whom: Ok(whom), .. }) = &waiting {
+                    let since = span(clock::monotonic() - start);
+                    let count =
+                        if all > 1 { format!(" ({} of {all})", done + 1) } else { String::new() };
+                    let text = format!("{command} {id}{count}: waiting for {whom}, {since}");
+                    screen.progress(Some(&text));
+                },
+            }
+        }
+    }
+
+    /// Asks once.
+    pub(super) async fn ask(&self, question: Question, limit: Duration) -> Reply {
+        let Question { id, command, whom, call, data, acts } = question;
+        let whom = match whom {
+            Ok(whom) => whom,
+            Err(failure) => {
+                let (asked, took) = (None, Duration::ZERO);
+                return Reply { id, command, asked, took, outcome: Err(failure) };
+            }
+        };
+        let start = clock::monotonic();
+        let outcome = self.bus.request(&whom, &call, &data, limit).await;
+        let took = clock::monotonic().saturating_duration_since(start);
+        let outcome = outcome.map_err(|error| self.failure(&whom, error, acts));
+        Reply { id, command, asked: Some(whom), took, outcome }
+    }
+
+    /// In words, with what is known of who was asked.
+    pub(super) fn failure(&self, whom: &str, error: RequestError, acts: bool) -> Failure {
+        let perhaps = if acts { "; what was asked for may happen all the same" } else { "" };
+        match error {
+            RequestError::NotReachable { .. } => self.unreachable(whom),
+            RequestError::TimedOut { after, .. } => {
+                Failure::TimedOut(format!("{whom} did not answer in {}{perhaps}", span(after)))
+            }
+            RequestError::Refused(why) => Failure::Refused(why),
+            RequestError::Disconnected => {
+                Failure::NotReachable(format!("the connection was lost{perhaps}"))
+            }
+            error @ (RequestError::Denied(_) | RequestError::Unreadable { .. }) => {
+                Failure::NotReachable(error.to_string())
+            }
+        }
+    }
+
+    /// Nobody listens there. What beats without telling its interval is the Python framework's,
+    /// which answers nobody (`wire.md`, "RPC").
+    fn unreachable(&self, whom: &str) -> Failure {
+        let Some(service) = self.view.get(whom) else {
+            return Failure::NotReachable(format!(
+                "{whom} is not reachable: nothing is known of it"
+            ));
+        };
+        let alive = service.phase.is_up() && service.verdict != Verdict::Lost;
+        if alive && service.interval_source != IntervalSource::Said {
+            return Failure::NoRemoteControl(whom.to_owned());
+        }
+        Failure::NotReachable(format!("{whom} is not reachable: it is {}", service.verdict))
+    }
+}
+
+/// `1.2 s`
+pub(super) fn span(span: Duration) -> String {
+    words(TimeDelta::from_std(span).unwrap_or_default())
+}

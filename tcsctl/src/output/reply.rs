@@ -1,0 +1,218 @@
+//! What came back when a service or a launcher was asked: a line each, more for what it holds.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tcs_core::fleet::words;
+use tcs_core::wire::Status;
+
+use super::span::{Line, Tone};
+use super::{symbols, text, time};
+use crate::exit::Exit;
+
+/// Why there is no answer that could be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It lives, and is of a kind that answers nobody.
+    #[error("{0} has no remote control")]
+    NoRemoteControl(String),
+    /// Nobody answers, or no longer.
+    #[error("{0}")]
+    NotReachable(String),
+    /// There, and silent.
+    #[error("{0}")]
+    TimedOut(String),
+    /// It said no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// For scripts.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRemoteControl(_) => "no_remote_control",
+            Self::NotReachable(_) => "not_reachable",
+            Self::TimedOut(_) => "timed_out",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// What the shell is told.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::NoRemoteControl(_) | Self::Refused(_) => Exit::No,
+            Self::NotReachable(_) | Self::TimedOut(_) => Exit::NoContact,
+        }
+    }
+}
+
+/// One question, and what became of it.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The service (or launcher) it is about.
+    pub id: String,
+    /// What was asked for.
+    pub command: &'static str,
+    /// Who was asked: the service itself, or its launcher. `None`: nobody could be.
+    pub asked: Option<String>,
+    /// From question to answer.
+    pub took: Duration,
+    /// The answer.
+    pub outcome: Result<Map<String, Value>, Failure>,
+}
+
+impl Reply {
+    /// What the shell is told. A reload that some services did not follow has failed.
+    pub fn exit(&self) -> Exit {
+        match &self.outcome {
+            Ok(data) if touched(data).any(|one| one.get("error").is_some()) => Exit::No,
+            Ok(_) => Exit::Done,
+            Err(failure) => failure.exit(),
+        }
+    }
+}
+
+/// As JSON: `tcsctl.reply.v1`.
+#[derive(Debug, Serialize)]
+pub struct Object<'a> {
+    schema: &'static str,
+    id: &'a str,
+    command: &'static str,
+    asked: Option<&'a str>,
+    #[serde(rename = "took_s", serialize_with = "time::seconds")]
+    took: Duration,
+    ok: bool,
+    data: Option<&'a Map<String, Value>>,
+    error: Option<Trouble>,
+}
+
+#[derive(Debug, Serialize)]
+struct Trouble {
+    code: &'static str,
+    message: String,
+}
+
+impl<'a> Object<'a> {
+    /// Of one reply.
+    pub fn new(reply: &'a Reply) -> Self {
+        let trouble =
+            |failure: &Failure| Trouble { code: failure.code(), message: failure.to_string() };
+        Self {
+            schema: "tcsctl.reply.v1",
+            id: &reply.id,
+            command: reply.command,
+            asked: reply.asked.as_deref(),
+            took: reply.took,
+            ok: reply.exit() == Exit::Done,
+            data: reply.outcome.as_ref().ok(),
+            error: reply.outcome.as_ref().err().map(trouble),
+        }
+    }
+}
+
+/// A line that says what came of it, by whom and how long it took; below it what the answer holds.
+/// `names`: cells for the name.
+pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
+    let mut head = Line::new().with(Tone::Plain, &reply.id);
+    head.pad_to(names).push(Tone::Plain, "  ");
+    let mut below = Vec::new();
+    match &reply.outcome {
+        Err(failure) => {
+            head.push(Tone::Bad, &failure.to_string());
+        }
+        Ok(data) => {
+            let (tone, word) = word(data);
+            head.push(tone, &word);
+            if let Some(pid) = data.get("pid").and_then(Value::as_u64) {
+                head.push(Tone::Plain, &format!(", pid {pid}"));
+            }
+            match data.get("exit_code").and_then(Value::as_i64) {
+                Some(0) | None => {}
+                Some(code) => {
+                    head.push(Tone::Plain, &format!(", exit code {code}"));
+                }
+            }
+            for one in touched(data) {
+                below.push(touched_one(one));
+            }
+            for field in ["checks", "stats"] {
+                if let Some(Value::Object(inner)) = data.get(field) {
+                    figures(inner, "", &mut below);
+                }
+            }
+        }
+    }
+    if let Some(asked) = &reply.asked {
+        let took = words(TimeDelta::from_std(reply.took).unwrap_or_default());
+        let by = if *asked == reply.id { "itself" } else { asked };
+        let did = if reply.outcome.is_ok() { "answered by" } else { "asked" };
+        head.push(Tone::Dim, &format!("  ({did} {by}, {took})"));
+    }
+    let mut lines = vec![head];
+    lines.append(&mut below);
+    lines
+}
+
+/// Cells for the names.
+pub fn name_width<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
+    names.into_iter().map(|name| text::width(&text::shown(name))).max().unwrap_or(0)
+}
+
+/// An aim that was so already is said to be.
+fn word(data: &Map<String, Value>) -> (Tone, String) {
+    let text = |field| data.get(field).and_then(Value::as_str);
+    if let Some(status) = text("status") {
+        let tone = status.parse::<Status>().map_or(Tone::Plain, symbols::status_tone);
+        return (tone, status.to_owned());
+    }
+    if let Some(seconds) = data.get("uptime_seconds").and_then(Value::as_f64) {
+        let up = TimeDelta::milliseconds((seconds * 1000.0) as i64);
+        return (Tone::Plain, format!("up {}", words(up)));
+    }
+    let unchanged = data.get("changed") == Some(&Value::Bool(false));
+    match text("result") {
+        Some(result) if unchanged => (Tone::Plain, format!("{result} already")),
+        Some(result) => (Tone::Good, result.to_owned()),
+        None if unchanged => (Tone::Plain, "nothing has changed".to_owned()),
+        None => (Tone::Good, "done".to_owned()),
+    }
+}
+
+/// The services that a reload touched.
+fn touched(data: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    let services = data.get("services").and_then(Value::as_array);
+    services.into_iter().flatten().filter_map(Value::as_object)
+}
+
+fn touched_one(one: &Map<String, Value>) -> Line {
+    let text = |field| one.get(field).and_then(Value::as_str);
+    let line = Line::new().with(Tone::Plain, &format!("  {}  ", text("service_id").unwrap_or("?")));
+    match text("error") {
+        Some(error) => line.with(Tone::Bad, error),
+        None => line.with(Tone::Good, text("result").unwrap_or("touched")),
+    }
+}
+
+/// Figures within figures by their path: `outbox.waiting`.
+fn figures(map: &Map<String, Value>, above: &str, lines: &mut Vec<Line>) {
+    for (name, value) in map {
+        let path = format!("{above}{name}");
+        match value {
+            Value::Object(inner) => figures(inner, &format!("{path}."), lines),
+            Value::String(word) => {
+                let tone = word.parse::<Status>().map_or(Tone::Plain, symbols::status_tone);
+                lines.push(figure(&path).with(tone, word));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+                lines.push(figure(&path).with(Tone::Plain, &value.to_string()));
+            }
+        }
+    }
+}
+
+fn figure(path: &str) -> Line {
+    Line::new().with(Tone::Dim, &format!("  {path}: "))
+}
