@@ -5,11 +5,12 @@
 //! service it keeps the newest message of each kind and the last heartbeats. A snapshot, a live feed
 //! and a recording are the same fold over different messages. [`Fleet::view`] derives what people
 //! see at one moment, in this order: each service by itself (`life`), what launchers and hosts add
-//! (`relations`), the verdict with its evidence (`assess`), the tree and what is listed (`tree`).
+//! (`relations`), the verdict with its evidence (`assess`, `crashes`), the tree and what is listed (`tree`).
 //!
 //! Times are the broker's (`truth.md` 2). No clock is read here: `now` is an argument.
 
 mod assess;
+mod crashes;
 pub mod filter;
 mod life;
 mod liveness;

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::crashes::{attempt, crash_reason};
 use super::life::{self, Life};
 use super::liveness::{self, PATIENCE};
-use super::record::Record;
-use super::relations::{ENDING, Standing, remembered};
+use super::relations::{ENDING, Standing};
 use super::verdict::{Liveness, Phase, Reason, Silence, Verdict};
 use super::view::{Attempt, HostView, Link};
-use crate::wire::{Crashed, Event, Limit, Status};
+use crate::wire::{Event, Status};
 
 /// From when on a host's wrong clock is part of the evidence.
 const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
-/// Python counts restarts inside this window when it declares none.
-const DEFAULT_WINDOW: TimeDelta = TimeDelta::seconds(60);
 
 /// What surrounds one service.
 #[derive(Debug)]
@@ -357,101 +355,6 @@ fn end_reasons(life: &Life<'_>, result: &mut Assessment, now: DateTime<Utc>) {
 
 fn is_shutdown(reason: &Reason) -> bool {
     matches!(reason, Reason::LauncherShutdown { .. })
-}
-
-/// Adds the last crash to the evidence.
-fn crash_reason(record: &Record, now: DateTime<Utc>, reasons: &mut Vec<Reason>) {
-    if let Some(kept) = record.crashed()
-        && let Event::Crashed(crash) = &kept.message.event
-    {
-        reasons.push(Reason::Crashed {
-            how: crash.how(),
-            ago: now - kept.stamp.stored,
-            restart_at: crash.restart_at.map(crate::wire::Timestamp::time),
-        });
-    }
-}
-
-impl Crashed {
-    /// How it crashed, in a few words: the signal's name, the error, or the exit code.
-    pub fn how(&self) -> String {
-        let signal = self.signal.clone().or_else(|| {
-            let number = self.exit_code.filter(|code| *code < 0)?.checked_neg()?;
-            Some(signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned))
-        });
-        match (signal, &self.error, self.exit_code) {
-            (Some(signal), _, _) => signal,
-            (None, Some(error), _) => error.clone(),
-            (None, None, Some(code)) => format!("exit code {code}"),
-            (None, None, None) => "for an unknown reason".to_owned(),
-        }
-    }
-}
-
-/// Linux signal numbers, the ones that end processes.
-fn signal_name(number: i32) -> Option<&'static str> {
-    Some(match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        10 => "SIGUSR1",
-        11 => "SIGSEGV",
-        12 => "SIGUSR2",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        _ => return None,
-    })
-}
-
-/// Which attempt a restart is, of how many. Python does not say it in `crashed`: then it is one
-/// more than the last `restarting` of the window.
-fn attempt(record: &Record) -> Option<Attempt> {
-    let crashed = record.crashed()?;
-    let Event::Crashed(crash) = &crashed.message.event else { return None };
-    let again = record.restarting().and_then(|kept| match kept.message.event {
-        Event::Restarting { restart_attempt, max_restarts } => {
-            Some((kept, restart_attempt, max_restarts))
-        }
-        _ => None,
-    });
-    let number = match again {
-        Some((kept, Some(number), _)) if kept.stamp.is_newer(&crashed.stamp) => number,
-        Some((kept, Some(number), _))
-            if crashed.stamp.stored - kept.stamp.stored < DEFAULT_WINDOW =>
-        {
-            crash.restart_attempt.unwrap_or(number + 1)
-        }
-        _ => crash.restart_attempt.unwrap_or(1),
-    };
-    let declared = || record.declaration().and_then(|declared| declared.restart_max);
-    let limit = crash.max_restarts.or(again.and_then(|(_, _, limit)| limit)).or_else(declared);
-    let limit = limit.map(|limit| match limit {
-        Limit::Times(0) | Limit::Unlimited => Limit::Unlimited,
-        Limit::Times(times) => Limit::Times(times),
-    });
-    Some(Attempt { number, limit })
-}
-
-/// How often it was restarted, as long as the last crash is remembered.
-pub(super) fn restarts(record: &Record, now: DateTime<Utc>) -> u32 {
-    let Some(crashed) = record.crashed() else { return 0 };
-    if now - crashed.stamp.stored > remembered(record) {
-        return 0;
-    }
-    match record.restarting().map(|kept| &kept.message.event) {
-        Some(Event::Restarting { restart_attempt, .. }) => restart_attempt.unwrap_or(1),
-        _ => 0,
-    }
 }
 
 /// The host that the service said it is on: its words', or its start's.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::assess::{self, Around, Assessment};
+use super::crashes;
 use super::life::Life;
 use super::liveness;
 use super::record::Record;
@@ -143,7 +144,7 @@ fn service(
         last_heartbeat: life.sign,
         interval: life.interval,
         interval_source: life.interval_source,
-        restarts: if up { assess::restarts(record, now) } else { 0 },
+        restarts: if up { crashes::restarts(record, now) } else { 0 },
         attempt,
         last_heard,
         declared,
