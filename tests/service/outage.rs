@@ -131,3 +131,23 @@ async fn without_streams_what_is_said_goes_out_plainly() {
     assert!(reporter.settled(LIMIT).await);
     assert_eq!(reporter.counts().sent, 5);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_that_came_before_the_streams_is_said_again_once_they_are_there() {
+    let site = Site::start().await;
+    let streams = async_nats::jetstream::new(site.client.clone());
+    for kind in ["registry", "status", "heartbeat"] {
+        streams.delete_stream(format!("svc_{kind}")).await.unwrap();
+    }
+    let reporter = site.reporter();
+    let monitor =
+        Monitor::builder("early.a").unwrap().heartbeat(Duration::from_millis(50)).start(&reporter);
+    monitor.set_status(Status::Busy, "before the streams");
+    assert!(reporter.settled(LIMIT).await);
+    wait_for("it is sent", || reporter.counts().sent > 0).await;
+
+    let bus = reporter.bus().unwrap();
+    bus.create_missing_streams().await;
+    let said = site.wait_until("status", "early.a", |said| !said.is_empty()).await;
+    assert_eq!((said[0].text("status"), said[0].text("message")), ("busy", "before the streams"));
+}

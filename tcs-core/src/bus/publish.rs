@@ -1,7 +1,7 @@
 //! Publishing: a message is composed once, with its identity and its own time, and may then be
 //! sent as often as it takes. JetStream drops what it has seen already, by `Nats-Msg-Id`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -178,12 +178,14 @@ pub struct Publisher {
     /// Subjects that no stream holds, and since when that is known. Where somebody merely
     /// listens to such a subject, waiting for an ack would take its whole time-out each time.
     plain: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Subjects whose last message no stream took.
+    unstored: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Publisher {
     /// Over this connection.
     pub fn new(bus: Bus) -> Self {
-        Self { bus, plain: Arc::default() }
+        Self { bus, plain: Arc::default(), unstored: Arc::default() }
     }
 
     /// The connection.
@@ -194,6 +196,27 @@ impl Publisher {
     /// Sends one message, and waits until a stream has it; where no stream holds the subject,
     /// until it is on its way.
     pub async fn send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
+        let sent = self.try_send(parcel).await?;
+        let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
+        match sent {
+            Sent::Stored { .. } => unstored.remove(&parcel.subject),
+            Sent::Unstored => unstored.insert(parcel.subject.clone()),
+        };
+        Ok(sent)
+    }
+
+    /// Whether the last message on this subject went to no stream. Then the next one asks for one
+    /// anew: for somebody who has seen that streams are there now, and says it again.
+    pub fn take_unstored(&self, subject: &str) -> bool {
+        let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = unstored.remove(subject);
+        if was {
+            self.plain.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+        }
+        was
+    }
+
+    async fn try_send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
         let headers = || {
             let mut headers = HeaderMap::new();
             headers.insert("Nats-Msg-Id", parcel.msg_id.as_str());

@@ -365,7 +365,7 @@ impl fmt::Display for Reason {
             Self::NoStartEvent => f.write_str("no start event; it speaks for itself"),
             Self::NoStopEvent => f.write_str("no stop event; it said itself that it ends"),
             Self::EndedAfterFailed => f.write_str("ended after it had said that it failed"),
-            Self::NoStatus => f.write_str("its heart beats, and no status is held"),
+            Self::NoStatus => f.write_str("no status is held of this run"),
             Self::NotDeclared => f.write_str("no longer declared by its launcher"),
             Self::Skew { host, by } if *by < TimeDelta::zero() => {
                 write!(f, "clock of {host} is {} ahead", words(-*by))

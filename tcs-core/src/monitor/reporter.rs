@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::outbox::{Class, Counts, Outbox};
-use crate::bus::publish::{Parcel, Publisher};
+use crate::bus::publish::{Parcel, Publisher, Sent};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
@@ -251,6 +251,17 @@ impl Reporter {
     }
 }
 
+/// What became of a beat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// It is on its way.
+    Sent,
+    /// A stream has it, and none had the last status: there were no streams then.
+    StatusMissing,
+    /// There is no broker.
+    Dropped,
+}
+
 impl Outlet {
     pub(super) fn subjects(&self) -> &Subjects {
         match self {
@@ -291,21 +302,28 @@ impl Outlet {
     }
 
     /// Sends a beat, or drops it: an old one is of no use to anybody.
-    pub(super) async fn beat(&self, message: &HeartbeatMessage) -> bool {
+    pub(super) async fn beat(&self, message: &HeartbeatMessage) -> Beat {
         let subject = self.subjects().heartbeat(&message.service_id);
         match self {
             Self::Broker { publisher, .. } => {
                 if !publisher.bus().is_connected() {
-                    return false;
+                    return Beat::Dropped;
                 }
-                match Parcel::new(subject, message) {
-                    Ok(parcel) => publisher.send(&parcel).await.is_ok(),
-                    Err(_) => false,
+                let Ok(parcel) = Parcel::new(subject, message) else { return Beat::Dropped };
+                match publisher.send(&parcel).await {
+                    Ok(Sent::Stored { .. })
+                        if publisher
+                            .take_unstored(&self.subjects().status(&message.service_id)) =>
+                    {
+                        Beat::StatusMissing
+                    }
+                    Ok(_) => Beat::Sent,
+                    Err(_) => Beat::Dropped,
                 }
             }
             Self::Recorder { .. } => {
                 self.post(Class::Event, subject, message);
-                true
+                Beat::Sent
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::callbacks::{check_all, sample_all};
 use super::core::NodeId;
-use super::reporter::Outlet;
+use super::reporter::{Beat, Outlet};
 use super::shared::{Shared, moment};
 use crate::bus::LinkState;
 use crate::clock;
@@ -171,9 +171,16 @@ async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
     };
     let (shared, outlet) = (Arc::clone(shared), outlet.clone());
     tokio::spawn(async move {
-        let arrived = outlet.beat(&message).await;
         let counts = &shared.counts;
-        let counter = if arrived { &counts.beats } else { &counts.beats_missed };
+        let counter = match outlet.beat(&message).await {
+            Beat::Sent => &counts.beats,
+            Beat::StatusMissing => {
+                shared.repeat();
+                shared.wake.notify_one();
+                &counts.beats
+            }
+            Beat::Dropped => &counts.beats_missed,
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         shared.beating.store(false, Ordering::Release);
     });
