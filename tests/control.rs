@@ -6,10 +6,14 @@ mod nats;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use nats::{LIMIT, Server, server};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
 use tcs_core::monitor::{Monitor, Reporter};
@@ -91,4 +95,142 @@ async fn without_streams_a_whole_name_is_asked_all_the_same() {
     at(&server.url(), &["health", "guider.jk15"]).expect(0);
     let output = at(&server.url(), &["health", "guider.jk16"]).expect(3);
     assert!(output.out.contains("nothing is known of it"), "{output:#?}");
+}
+
+/// What a fake launcher was asked: what follows `v1.`, and the data.
+type Asked = std::sync::Arc<std::sync::Mutex<Vec<(String, Value)>>>;
+
+/// Answers in the place of the recorded fleet's launcher of `hello_world.main`.
+async fn launcher(server: &Server) -> (String, Asked, Bus, Serving) {
+    at(&server.url(), &["replay", "--instant", &recording("process-launcher")]).expect(0);
+    let listed = at(&server.url(), &["--json", "--all"]).expect(0).json();
+    let services = listed["services"].as_array().unwrap();
+    let service = services.iter().find(|s| s["id"] == "hello_world.main").unwrap();
+    let name = service["parent"].as_str().unwrap().to_owned();
+    let bus = Bus::connect(&settings(server), "a launcher", LIMIT).await.unwrap();
+    let asked = Asked::default();
+    let answer = |command: &'static str, reply: fn(&str) -> Result<Value, String>| {
+        let asked = std::sync::Arc::clone(&asked);
+        Command::new(command, move |call| {
+            let what = format!("{command}{}", call.rest);
+            asked.lock().unwrap().push((what, Value::Object(call.data)));
+            assert!(call.meta.sender.starts_with("tcsctl:"), "{}", call.meta.sender);
+            let reply = reply(&call.rest).map(|reply| reply.as_object().cloned().unwrap());
+            async move { reply }
+        })
+        .acting()
+    };
+    let commands = [
+        answer("restart.>", |_| Ok(json!({"result": "restarted", "pid": 4711, "changed": true}))),
+        answer("start.>", |id| match id {
+            "hello_world.main" => Ok(json!({"result": "started", "pid": 4711, "changed": false})),
+            _ => Err("it is disabled".to_owned()),
+        }),
+        answer("stop.>", |_| Ok(json!({"result": "stopped", "exit_code": 0, "changed": true}))),
+        answer("logs.>", |_| {
+            Ok(json!({"lines": [
+                {"message": "slewing \u{1b}[31mnow", "level": 20,
+                 "timestamp": [2026, 11, 22, 2, 13, 5]},
+                {"message": "no stars", "level": 40, "timestamp": [2026, 11, 22, 2, 13, 6]}]}))
+        }),
+        answer("reload", |_| {
+            Ok(json!({"changed": true, "services": [
+                {"service_id": "a.b", "result": "started"},
+                {"service_id": "c.d", "error": "no such program"}]}))
+        }),
+    ];
+    let announcement = Announcement {
+        name: name.clone(),
+        description: "a launcher".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
+    let serving = Responders::new(bus.clone()).serve(announcement, commands).await.unwrap();
+    (name, asked, bus, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_starts_stops_restarts_and_reloads() {
+    let server = site().await;
+    let (name, asked, _bus, _serving) = launcher(&server).await;
+    let url = server.url();
+
+    let output = at(&url, &["restart", "hello_world.main"]).expect(0);
+    let start = format!("hello_world.main  restarted, pid 4711  (answered by {name}, ");
+    assert!(output.out.starts_with(&start), "{output:#?}");
+    let output = at(&url, &["start", "hello_world.main"]).expect(0);
+    assert!(output.out.contains("started already, pid 4711"), "{output:#?}");
+    let output = at(&url, &["start", "hello_world.main", "examples.basic.tutorial"]).expect(1);
+    assert_eq!(output.out.lines().count(), 2, "{output:#?}");
+    assert!(output.out.contains("it is disabled"), "{output:#?}");
+
+    asked.lock().unwrap().clear();
+    let stop = ["stop", "hello_world.main", "--when-idle", "--max-wait", "10m", "--json"];
+    let reply = at(&url, &stop).expect(0).json();
+    assert_eq!((&reply["asked"], &reply["data"]["result"]), (&json!(name), &json!("stopped")));
+    let one =
+        ("stop.>hello_world.main".to_owned(), json!({"when_idle": true, "max_wait_s": 600.0}));
+    assert_eq!(*asked.lock().unwrap(), [one]);
+
+    // a filter that matches more than one is not acted upon unless somebody agrees
+    asked.lock().unwrap().clear();
+    let output = at(&url, &["stop", "/main|tutorial/"]).expect(2);
+    assert!(output.err.contains("hint: --yes"), "{output:#?}");
+    assert!(asked.lock().unwrap().is_empty(), "nothing was asked for");
+    let output = at(&url, &["stop", "/main|tutorial/", "--yes"]).expect(0);
+    assert!(output.out.lines().count() > 1, "{output:#?}");
+    assert_eq!(asked.lock().unwrap().len(), output.out.lines().count());
+    at(&url, &["stop", "nobody"]).expect(1);
+    at(&url, &["stop", &name]).expect(1);
+
+    let output = at(&url, &["reload", &name]).expect(1);
+    assert!(output.out.contains("\n  a.b  started\n  c.d  no such program"), "{output:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_is_gone_is_not_reachable() {
+    let server = site().await;
+    at(&server.url(), &["replay", "--instant", &recording("process-launcher")]).expect(0);
+    let output = at(&server.url(), &["start", "hello_world.main"]).expect(3);
+    assert!(output.out.contains("is not reachable: it is stopped"), "{output:#?}");
+    at(&server.url(), &["replay", "--instant", &recording("inprocess-launcher")]).expect(0);
+    let output = at(&server.url(), &["restart", "examples.minimal.tutorial"]).expect(1);
+    assert!(output.out.contains("has no remote control"), "{output:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_and_followed() {
+    let server = site().await;
+    let (_name, asked, bus, _serving) = launcher(&server).await;
+    let output = at(&server.url(), &["logs", "hello_world.main", "-n", "7"]).expect(0);
+    assert_eq!(
+        output.out,
+        "2026-11-22 02:13:05  INFO      slewing \\u{1b}[31mnow\n\
+         2026-11-22 02:13:06  ERROR     no stars\n"
+    );
+    assert_eq!(asked.lock().unwrap().last().unwrap().1, json!({"lines": 7}));
+
+    let args = ["logs", "hello_world", "-f", "--json", "--server", &server.url()];
+    let mut following = tcsctl::command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["level"], "INFO");
+    assert_eq!(next()["message"], "no stars");
+    assert_eq!(asked.lock().unwrap().last().unwrap().1["follow_s"], 30);
+    // it listens a moment later at the latest
+    let publisher = tokio::spawn(async move {
+        let publisher = Publisher::new(bus.clone());
+        loop {
+            let subject = bus.subjects().journal("hello_world.main");
+            let line = json!({"conversation_id": "", "level": 30, "message": "clouds",
+                              "timestamp": [2026, 11, 22, 2, 13, 7], "op": "publish"});
+            publisher.send(&Parcel::new(subject, &line).unwrap()).await.ok();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let line = tokio::task::block_in_place(&mut next);
+    assert_eq!((&line["level"], &line["message"]), (&json!("WARNING"), &json!("clouds")));
+    publisher.abort();
+    let pid = following.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(following.wait().unwrap().code(), Some(0));
 }

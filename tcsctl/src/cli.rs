@@ -10,8 +10,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 pub use args::{
-    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EventsArgs, Goal, HealthArgs,
-    ListArgs, ManArgs, OutputArgs, RecordArgs, ReplayArgs, WaitArgs, WatchArgs,
+    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs, Goal,
+    HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs, RecordArgs,
+    ReloadArgs, ReplayArgs, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -133,6 +134,44 @@ Examples:
   tcsctl stats guider.jk15
   tcsctl stats guider.jk15 --json | jq .data.stats")]
     Stats(HealthArgs),
+    /// Start services, by their launchers
+    #[command(after_help = "\
+Examples:
+  tcsctl start guider.jk15 dome_follower.main
+  tcsctl start host:srv01 --yes
+
+It ends when all run, or with an error; --timeout says how long it may take [default: 60s].")]
+    Start(OperateArgs),
+    /// Stop services, by their launchers
+    #[command(after_help = "\
+Examples:
+  tcsctl stop guider.jk15
+  tcsctl stop guider.jk15 --when-idle --max-wait 10m
+  tcsctl stop guider --yes     all with `guider` in their name; without --yes it asks first
+
+It ends when all have ended; --timeout says how long it may take [default: 60s].")]
+    Stop(EndArgs),
+    /// Stop services and start them again, by their launchers
+    #[command(after_help = "\
+Examples:
+  tcsctl restart guider.jk15
+  tcsctl restart guider.jk15 --when-idle
+
+It ends when all run again; --timeout says how long it may take [default: 60s].")]
+    Restart(EndArgs),
+    /// Have launchers read their configuration again
+    #[command(after_help = "\
+Examples:
+  tcsctl reload                the launcher, where there is one; of several it asks first
+  tcsctl reload host:srv01")]
+    Reload(ReloadArgs),
+    /// What a service has written
+    #[command(after_help = "\
+Examples:
+  tcsctl logs guider.jk15      its last 100 lines, as its launcher holds them
+  tcsctl logs guider.jk15 -n 1000
+  tcsctl logs guider.jk15 -f   and go on with what it writes")]
+    Logs(LogsArgs),
     /// Record the fleet's messages into a file
     #[command(after_help = "\
 Examples:
@@ -191,6 +230,11 @@ impl Command {
             Self::Wait(_) => "wait",
             Self::Health(_) => "health",
             Self::Stats(_) => "stats",
+            Self::Start(_) => "start",
+            Self::Stop(_) => "stop",
+            Self::Restart(_) => "restart",
+            Self::Reload(_) => "reload",
+            Self::Logs(_) => "logs",
             Self::Record(_) => "record",
             Self::Replay(_) => "replay",
             Self::Demo(_) => "demo",

@@ -8,13 +8,19 @@ mod demo;
 mod events;
 mod health;
 mod list;
+mod logs;
 mod man;
+mod operate;
 mod picture;
 mod record;
+mod reload;
 mod remote;
 mod replay;
+mod restart;
 mod session;
+mod start;
 mod stats;
+mod stop;
 mod wait;
 mod watch;
 
@@ -65,6 +71,11 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Wait(args)) => Session::block_on(wait::run(session, &args)),
         Some(Command::Health(args)) => Session::block_on(health::run(session, &args)),
         Some(Command::Stats(args)) => Session::block_on(stats::run(session, &args)),
+        Some(Command::Start(args)) => Session::block_on(start::run(session, &args)),
+        Some(Command::Stop(args)) => Session::block_on(stop::run(session, &args)),
+        Some(Command::Restart(args)) => Session::block_on(restart::run(session, &args)),
+        Some(Command::Reload(args)) => Session::block_on(reload::run(session, &args)),
+        Some(Command::Logs(args)) => Session::block_on(logs::run(session, &args)),
         Some(Command::Record(args)) => Session::block_on(record::run(session, &args)),
         Some(Command::Replay(args)) => Session::block_on(replay::run(session, &args)),
         Some(Command::Demo(args)) => Session::block_on(demo::run(session, &args)),

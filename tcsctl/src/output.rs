@@ -12,6 +12,7 @@ mod harmless;
 pub mod json;
 pub mod legend;
 pub mod list;
+pub mod logs;
 pub mod reply;
 mod screen;
 mod source;

@@ -162,6 +162,73 @@ pub struct HealthArgs {
     pub json: bool,
 }
 
+/// Of `start`, and in part of `stop` and `restart`.
+#[derive(Debug, Args)]
+pub struct OperateArgs {
+    /// Whole names; or filters, which ask first where more than one service matches
+    #[arg(value_name = "SERVICE", required = true, add = ArgValueCompleter::new(completions::services))]
+    pub services: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// One JSON object a line (schema tcsctl.reply.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether a service is left to finish first.
+#[derive(Debug, Args)]
+pub struct PatienceArgs {
+    /// Leave a service that is busy to finish first
+    #[arg(long)]
+    pub when_idle: bool,
+    /// But no longer than this
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "when_idle")]
+    pub max_wait: Option<Duration>,
+}
+
+/// Of `stop` and `restart`.
+#[derive(Debug, Args)]
+pub struct EndArgs {
+    /// Which.
+    #[command(flatten)]
+    pub operate: OperateArgs,
+    /// When.
+    #[command(flatten)]
+    pub patience: PatienceArgs,
+}
+
+/// Of `reload`.
+#[derive(Debug, Args)]
+pub struct ReloadArgs {
+    /// A launcher's whole name, or a filter; else all that live
+    #[arg(value_name = "LAUNCHER", add = ArgValueCompleter::new(completions::services))]
+    pub launcher: Option<String>,
+    /// Do not ask, though there are several
+    #[arg(long, short)]
+    pub yes: bool,
+    /// One JSON object a line (schema tcsctl.reply.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// A service's whole name, or a filter that only one matches
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub service: String,
+    /// How many of the last lines
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
+    pub lines: u32,
+    /// Go on with what it writes
+    #[arg(long, short)]
+    pub follow: bool,
+    /// One JSON object a line (schema tcsctl.log.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {

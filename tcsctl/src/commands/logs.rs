@@ -1,0 +1,158 @@
+//! `tcsctl logs`: what a service has written, as its launcher holds it, and as it comes.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tcs_core::clock;
+use tcs_core::fleet::ServiceView;
+use tcs_core::observer::{Following, Observer};
+use tcs_core::wire::Kind;
+
+use super::list::parse;
+use super::operate::whom;
+use super::remote::{Question, Remote};
+use super::session::{Ended, Session, interrupted};
+use crate::cli::LogsArgs;
+use crate::exit::Exit;
+use crate::output::Word;
+use crate::output::logs::{LogLine, Object, line};
+use crate::output::reply::Failure;
+
+/// For how long a launcher sends live lines unless asked again, in seconds.
+const LEASE: u64 = 30;
+/// When it is asked again.
+const RENEW: Duration = Duration::from_secs(LEASE / 3);
+
+pub(super) async fn run(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
+    let ended = interrupted();
+    tokio::select! {
+        result = read(session, args) => result,
+        () = ended => Ok(Exit::Done.into()),
+    }
+}
+
+async fn read(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
+    let remote = Remote::new(session).await?;
+    let service = chosen(&remote, &args.service)?;
+    let whom = whom(&remote, service).map_err(|failure| failed(&failure))?;
+    let log = Log { remote: &remote, args, id: service.id.to_string(), whom };
+    if !args.follow {
+        for line in log.held(args.lines, 0).await.map_err(|failure| failed(&failure))? {
+            log.print(&line)?;
+        }
+        return Ok(Exit::Done.into());
+    }
+    log.follow().await
+}
+
+fn failed(failure: &Failure) -> Ended {
+    Ended::new(failure.exit(), failure.to_string())
+}
+
+/// The one service that is meant.
+fn chosen<'a>(remote: &'a Remote<'_>, typed: &str) -> Result<&'a ServiceView, Ended> {
+    if let Some(service) = remote.view.get(typed) {
+        return Ok(service);
+    }
+    let filter = parse(Some(typed))?;
+    let matches = |service: &&ServiceView| !service.is_launcher && filter.matches(service);
+    let found: Vec<_> = remote.view.services.iter().filter(matches).collect();
+    match found[..] {
+        [] => Err(remote.nothing(typed)),
+        [service] => Ok(service),
+        _ => {
+            let names: Vec<_> = found.iter().map(|service| &*service.id).collect();
+            let message = format!("`{typed}` is more than one: {}", names.join(", "));
+            Err(Ended::new(Exit::Usage, message))
+        }
+    }
+}
+
+/// The log of one service.
+struct Log<'a> {
+    remote: &'a Remote<'a>,
+    args: &'a LogsArgs,
+    id: String,
+    whom: String,
+}
+
+impl Log<'_> {
+    /// The last lines that its launcher holds; `lease`: for how many seconds it sends live ones.
+    async fn held(&self, lines: u32, lease: u64) -> Result<Vec<LogLine>, Failure> {
+        let mut data = json!({ "lines": lines });
+        if lease > 0 {
+            data["follow_s"] = json!(lease);
+        }
+        let question = Question {
+            id: self.id.clone(),
+            command: "logs",
+            whom: Ok(self.whom.clone()),
+            call: format!("logs.{}", self.id),
+            data,
+            acts: false,
+        };
+        let reply = self.remote.ask(question, self.remote.session.timeout()).await;
+        let data = reply.outcome?;
+        let lines = data.get("lines").and_then(Value::as_array);
+        Ok(lines.into_iter().flatten().filter_map(LogLine::held).collect())
+    }
+
+    fn print(&self, log: &LogLine) -> Result<(), Ended> {
+        let screen = &self.remote.session.screen;
+        if self.args.json {
+            screen.print_json(&Object::new(&self.id, log), false)?;
+        } else {
+            screen.print([&line(log, clock::wall(), &screen.look)])?;
+        }
+        Ok(())
+    }
+
+    /// Goes on for ever. The journal is listened to only while a launcher answers: without one
+    /// nobody writes there, but a Python program, which a mere listener slows down.
+    async fn follow(&self) -> Result<ExitCode, Ended> {
+        let screen = &self.remote.session.screen;
+        // journals may be in no stream
+        let observer = Observer::new(self.remote.bus.clone()).with_core(true);
+        let subject = self.remote.bus.subjects().journal(&self.id);
+        self.held(0, LEASE).await.map_err(|failure| failed(&failure))?;
+        let mut live: Option<Following> = Some(observer.follow(&[Kind::Journal]));
+        let held = self.held(self.args.lines, LEASE).await.map_err(|failure| failed(&failure))?;
+        for line in &held {
+            self.print(line)?;
+        }
+        // what was sent while it answered is in the answer too
+        let mut told: HashSet<LogLine> = held.into_iter().collect();
+        let mut renew = tokio::time::interval_at((clock::monotonic() + RENEW).into(), RENEW);
+        loop {
+            let batch = async {
+                match &mut live {
+                    Some(live) => live.next().await.unwrap_or_default(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                batch = batch => {
+                    for line in batch.iter().filter_map(|one| LogLine::live(one, &subject)) {
+                        if !told.remove(&line) {
+                            self.print(&line)?;
+                        }
+                    }
+                }
+                _ = renew.tick() => match (self.held(0, LEASE).await, live.is_some()) {
+                    (Ok(_), true) => told.clear(),
+                    (Ok(_), false) => {
+                        screen.tell(Word::Warning, &format!("{} answers again", self.whom));
+                        live = Some(observer.follow(&[Kind::Journal]));
+                    }
+                    (Err(failure), true) => {
+                        screen.tell(Word::Warning, &format!("{failure}; asking again"));
+                        live = None;
+                    }
+                    (Err(_), false) => {}
+                },
+            }
+        }
+    }
+}

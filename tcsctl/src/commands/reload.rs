@@ -1,0 +1,48 @@
+//! `tcsctl reload`: launchers are asked to read their configuration again.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use tcs_core::fleet::{Filter, ServiceView, Verdict};
+
+use super::list::parse;
+use super::operate::{PATIENCE, agree};
+use super::remote::{Question, Remote};
+use super::session::{Ended, Session};
+use crate::cli::ReloadArgs;
+
+pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode, Ended> {
+    let remote = Remote::new(session).await?;
+    let typed = args.launcher.as_deref().unwrap_or_default();
+    let ids = match remote.view.get(typed) {
+        Some(named) => vec![named.id.to_string()],
+        None => matching(&remote, &parse(Some(typed))?),
+    };
+    if ids.is_empty() {
+        return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
+    }
+    if ids.len() > 1 && !args.yes {
+        agree(session, "reload", &ids)?;
+    }
+    let question = |id: String| Question {
+        whom: Ok(id.clone()),
+        id,
+        command: "reload",
+        call: "reload".to_owned(),
+        data: json!({}),
+        acts: true,
+    };
+    let limit = session.connection.timeout.unwrap_or(PATIENCE);
+    remote.ask_all(ids.into_iter().map(question).collect(), limit, args.json).await
+}
+
+/// Launchers that live.
+fn matching(remote: &Remote<'_>, filter: &Filter) -> Vec<String> {
+    let lives = |service: &&ServiceView| {
+        service.is_launcher
+            && service.phase.is_up()
+            && service.verdict != Verdict::Lost
+            && filter.matches(service)
+    };
+    remote.view.services.iter().filter(lives).map(|service| service.id.to_string()).collect()
+}
