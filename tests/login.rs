@@ -8,7 +8,9 @@ mod nats;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
 use nats::{Server, on_each_server};
+use nkeys::KeyPair as NKeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, ConnectError, Failure};
@@ -60,6 +62,58 @@ async fn by_nkey_out_of_a_file() {
         let nkey = Some(file.to_str().unwrap().into());
         connect(&NatsSection { nkey, ..at(&server.url()) }).await.unwrap();
         assert_eq!(failure(&at(&server.url())).await, Failure::Login);
+    })
+    .await;
+}
+
+/// A token as `nsc` writes it: claims about `subject`, signed by `issuer`.
+fn token(issuer: &NKeyPair, subject: &str, kind: &str, more: &str) -> String {
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    let header = encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
+    let claims = format!(
+        r#"{{"jti":"{kind}","iat":1700000000,"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
+        issuer.public_key()
+    );
+    let signed = format!("{header}.{}", encode(claims.as_bytes()));
+    format!("{signed}.{}", encode(&issuer.sign(signed.as_bytes()).unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_credentials_and_by_jwt_with_its_seed() {
+    let unlimited = r#""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#;
+    let (operator, account, user) =
+        (NKeyPair::new_operator(), NKeyPair::new_account(), NKeyPair::new_user());
+    let operator_jwt = token(&operator, &operator.public_key(), "operator", "");
+    let account_jwt = token(&operator, &account.public_key(), "account", unlimited);
+    let user_jwt = token(
+        &account,
+        &user.public_key(),
+        "user",
+        r#""pub":{},"sub":{},"subs":-1,"data":-1,"payload":-1,"#,
+    );
+    let config = format!(
+        "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n",
+        account.public_key()
+    );
+    on_each_server(async |binary| {
+        let server = Server::start_with(&binary, &config).await;
+        let seed = user.seed().unwrap();
+        let file = server.dir().join("user.creds");
+        std::fs::write(
+            &file,
+            format!(
+                "-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n\
+                 -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+            ),
+        )
+        .unwrap();
+        let creds = Some(file.to_str().unwrap().into());
+        connect(&NatsSection { creds, ..at(&server.url()) }).await.unwrap();
+        let (jwt, own) = (Some(user_jwt.as_str().into()), Some(seed.as_str().into()));
+        connect(&NatsSection { jwt, seed: own, ..at(&server.url()) }).await.unwrap();
+        let (jwt, other) = (Some(user_jwt.as_str().into()), Some(SEED.into()));
+        let wrong = NatsSection { jwt, seed: other, ..at(&server.url()) };
+        assert_eq!(failure(&wrong).await, Failure::Login);
     })
     .await;
 }
