@@ -183,7 +183,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Nobody listens there. What beats without telling its interval is the Python framework's,
-    /// which answers nobody (`wire.md`, "RPC").
+    /// which answers nobody (`wire.md`, "RPC"); nor does a program that a launcher speaks for.
     fn unreachable(&self, whom: &str) -> Failure {
         let Some(service) = self.view.get(whom) else {
             return Failure::NotReachable(format!(
@@ -191,7 +191,8 @@ impl<'a> Remote<'a> {
             ));
         };
         let alive = service.phase.is_up() && service.verdict != Verdict::Lost;
-        if alive && service.interval_source != IntervalSource::Said {
+        let spoken_for = service.record.status().is_some_and(|kept| kept.message.by_launcher());
+        if alive && (spoken_for || service.interval_source != IntervalSource::Said) {
             return Failure::NoRemoteControl(whom.to_owned());
         }
         Failure::NotReachable(format!("{whom} is not reachable: it is {}", service.verdict))

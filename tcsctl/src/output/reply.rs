@@ -146,7 +146,10 @@ pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
         }
     }
     if let Some(asked) = &reply.asked {
-        let took = words(TimeDelta::from_std(reply.took).unwrap_or_default());
+        let took = match TimeDelta::from_std(reply.took).unwrap_or_default() {
+            short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
+            long => words(long),
+        };
         let by = if *asked == reply.id { "itself" } else { asked };
         let did = if reply.outcome.is_ok() { "answered by" } else { "asked" };
         head.push(Tone::Dim, &format!("  ({did} {by}, {took})"));
