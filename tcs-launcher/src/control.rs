@@ -27,7 +27,16 @@ pub enum Ask {
     /// What is there.
     List(oneshot::Sender<Vec<Value>>),
     /// The last lines of one service.
-    Logs(ServiceId, usize, oneshot::Sender<Result<Value, String>>),
+    Logs {
+        /// Whose.
+        id: ServiceId,
+        /// How many at most.
+        count: usize,
+        /// For how long the asker reads along.
+        follow: Option<Duration>,
+        /// For the lines.
+        back: oneshot::Sender<Result<Value, String>>,
+    },
 }
 
 /// Lines in an answer, when it is not said how many, and at most.
@@ -68,8 +77,10 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
         async move {
             let id = id(&call)?;
             let lines = call.data.get("lines").and_then(Value::as_u64).unwrap_or(LINES.0);
-            let lines = lines.min(LINES.1) as usize;
-            let found = ask(&to, |back| Ask::Logs(id, lines, back)).await??;
+            let count = lines.min(LINES.1) as usize;
+            let follow = call.data.get("follow_s").and_then(Value::as_f64);
+            let follow = follow.and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let found = ask(&to, |back| Ask::Logs { id, count, follow, back }).await??;
             Ok(reply(&launcher, found))
         }
     }));

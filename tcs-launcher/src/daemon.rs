@@ -3,6 +3,7 @@
 
 mod home;
 mod plan;
+mod readers;
 mod voice;
 
 use std::collections::{BTreeMap, HashMap};
@@ -39,6 +40,7 @@ use crate::supervisor::{
 use home::Home;
 pub use plan::known_types;
 use plan::{Plan, Site};
+use readers::{Journal, Readers};
 use voice::{BEAT, Voice};
 
 /// Services that may be starting at the same time.
@@ -136,6 +138,7 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         supervisor: Supervisor::new(PLACES),
         plans: BTreeMap::new(),
         outputs: BTreeMap::new(),
+        readers: Arc::default(),
         handles: BTreeMap::new(),
         replies: HashMap::new(),
         next_ticket: 0,
@@ -183,6 +186,8 @@ struct Daemon<'a> {
     supervisor: Supervisor,
     plans: BTreeMap<ServiceId, Plan>,
     outputs: BTreeMap<ServiceId, Arc<Output>>,
+    /// Who reads along just now.
+    readers: Arc<Readers>,
     handles: BTreeMap<ServiceId, (Run, Handle)>,
     replies: HashMap<Ticket, oneshot::Sender<Answer>>,
     next_ticket: u64,
@@ -322,7 +327,10 @@ impl Daemon<'_> {
         let handle = if let Some(launch) = launch {
             let output = self.outputs.entry(id.clone()).or_insert_with(|| {
                 let output = Arc::new(Output::default());
-                tokio::spawn(relay(id.clone(), output.follow()));
+                let publisher = self.voice.reporter.publisher().cloned();
+                let journal = publisher.map(|it| Journal::new(id.clone(), it));
+                let readers = Arc::clone(&self.readers);
+                tokio::spawn(relay(id.clone(), output.follow(), readers, journal));
                 output
             });
             self.runner.start(id.clone(), run, launch, Arc::clone(output), tell)
@@ -409,8 +417,12 @@ impl Daemon<'_> {
                 let _ = back.send(self.supervisor.services().map(|it| self.listed(&it)).collect());
                 None
             }
-            Ask::Logs(id, count, back) => {
-                let _ = back.send(self.logs(&id, count));
+            Ask::Logs { id, count, follow, back } => {
+                let lines = self.logs(&id, count);
+                if let (Ok(_), Some(lease)) = (&lines, follow) {
+                    self.readers.renew(&id, lease, clock::monotonic());
+                }
+                let _ = back.send(lines);
                 None
             }
         }
@@ -563,12 +575,22 @@ async fn keep_link(bus: Bus, links: mpsc::Sender<bool>) {
     }
 }
 
-/// A child's output, to the launcher's own log.
-async fn relay(id: ServiceId, mut lines: tokio::sync::broadcast::Receiver<Arc<Line>>) {
+/// A child's output, to the launcher's own log, and to those who read along.
+async fn relay(
+    id: ServiceId,
+    mut lines: tokio::sync::broadcast::Receiver<Arc<Line>>,
+    readers: Arc<Readers>,
+    journal: Option<Journal>,
+) {
     use tokio::sync::broadcast::error::RecvError;
     loop {
         match lines.recv().await {
             Ok(line) => {
+                if let Some(journal) = &journal
+                    && readers.has(&id, clock::monotonic())
+                {
+                    journal.send(&line).await;
+                }
                 let text = line.text.replace(char::is_control, "\u{fffd}");
                 match line.level.0 {
                     40.. => tracing::error!("{id}: {text}"),

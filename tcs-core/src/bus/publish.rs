@@ -101,6 +101,12 @@ impl Parcel {
         &self.subject
     }
 
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", self.msg_id.as_str());
+        headers
+    }
+
     /// The whole message as it travels.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -216,27 +222,27 @@ impl Publisher {
         was
     }
 
+    /// Sends one message to whoever listens just now, and waits for nothing: for lines that are
+    /// worth nothing later. Nothing is queued while there is no broker.
+    pub async fn send_plain(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
+        let lost = || unsure(parcel, ApiError::Disconnected);
+        if !self.bus.is_connected() {
+            return Err(lost());
+        }
+        let (subject, body) = (parcel.subject.clone(), parcel.body.clone());
+        let sent = self.bus.client().publish_with_headers(subject, parcel.headers(), body).await;
+        sent.map(|()| Sent::Unstored).map_err(|_| lost())
+    }
+
     async fn try_send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
-        let headers = || {
-            let mut headers = HeaderMap::new();
-            headers.insert("Nats-Msg-Id", parcel.msg_id.as_str());
-            headers
-        };
         let limit = self.bus.client().server_info().max_payload;
         if limit > 0 && parcel.body.len() > limit {
             return Err(too_large(parcel));
         }
         if self.is_plain(&parcel.subject) {
-            let (subject, body) = (parcel.subject.clone(), parcel.body.clone());
-            if !self.bus.is_connected() {
-                return Err(unsure(parcel, ApiError::Disconnected));
-            }
-            let sent = self.bus.client().publish_with_headers(subject, headers(), body).await;
-            return sent
-                .map(|()| Sent::Unstored)
-                .map_err(|_| unsure(parcel, ApiError::Disconnected));
+            return self.send_plain(parcel).await;
         }
-        let request = Request::new().headers(headers()).payload(parcel.body.clone());
+        let request = Request::new().headers(parcel.headers()).payload(parcel.body.clone());
         match self.bus.ask(&parcel.subject, request).await {
             Ok(reply) => acknowledged(parcel, &reply.payload),
             // the server says at once that nobody is there: no stream, and no listener either
