@@ -2,9 +2,14 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod home;
+mod link;
+mod log;
 mod plan;
 mod readers;
+mod requests;
+mod runs;
 mod voice;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,35 +18,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use chrono::{DateTime, Utc};
 use tcs_core::bus::publish::{hostname, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::streams::Made;
-use tcs_core::bus::{Bus, LinkState, Outside};
+use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, How, Mode};
+use tcs_core::config::{Config, Environment, How, Mode, Ready};
 use tcs_core::id::LauncherId;
 use tcs_core::monitor::{Monitor, Reporter};
-use tcs_core::service::{HostOptions, Progress, Registry, run};
+use tcs_core::service::Registry;
+use tcs_core::wire::Status;
 use tcs_core::wire::{Event as Wire, Stop};
-use tcs_core::wire::{Status, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::control::{self, Ask};
 use crate::reload;
 use crate::runner::group::Process;
-use crate::runner::output::{Line, Output};
-use crate::runner::{Handle, ProcessRunner, Tell, Told, What, task};
+use crate::runner::output::Output;
+use crate::runner::{Handle, ProcessRunner, Tell, Told, What};
 use crate::supervisor::{
-    Answer, Effect, Event, Exit, Lifecycle, Report, Run, ServiceId, Supervisor, Ticket,
+    Answer, Effect, Event, Lifecycle, Report, Run, ServiceId, Supervisor, Ticket,
 };
 use home::Home;
 pub use plan::known_types;
 use plan::{Plan, Site};
-use readers::{Journal, Readers};
+use readers::Readers;
 use voice::{BEAT, Voice};
+use words::Heard;
 
 /// Services that may be starting at the same time.
 const PLACES: usize = 16;
@@ -175,6 +179,16 @@ fn address(servers: &str) -> Option<(String, String)> {
     Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned()))
 }
 
+/// A run that is under way.
+struct Spawned {
+    run: Run,
+    handle: Handle,
+    /// By this host's clock: what was sent before is of an earlier run.
+    at: DateTime<Utc>,
+    /// It speaks for itself.
+    speaks: bool,
+}
+
 struct Daemon<'a> {
     options: &'a Options,
     environment: Environment,
@@ -188,7 +202,7 @@ struct Daemon<'a> {
     outputs: BTreeMap<ServiceId, Arc<Output>>,
     /// Who reads along just now.
     readers: Arc<Readers>,
-    handles: BTreeMap<ServiceId, (Run, Handle)>,
+    handles: BTreeMap<ServiceId, Spawned>,
     replies: HashMap<Ticket, oneshot::Sender<Answer>>,
     next_ticket: u64,
     runner: Arc<ProcessRunner>,
@@ -208,8 +222,10 @@ impl Daemon<'_> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let (links, mut linked) = mpsc::channel(1);
+        let (heard, mut words) = mpsc::channel(BACKLOG);
         if let Some(bus) = self.voice.reporter.bus().cloned() {
-            tokio::spawn(keep_link(bus, links));
+            tokio::spawn(link::keep(bus.clone(), links));
+            tokio::spawn(words::listen(bus, heard));
         }
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -231,6 +247,8 @@ impl Daemon<'_> {
                     stopping = true;
                     self.handle(Event::Shutdown)
                 }
+                // before an exit is judged: what it said counts
+                Some(it) = words.recv() => self.heard(it),
                 Some(it) = told.recv() => self.told(it),
                 Some(ask) = asked.recv() => self.asked(ask),
                 Some(lost) = linked.recv() => {
@@ -269,13 +287,13 @@ impl Daemon<'_> {
         match effect {
             Effect::Spawn { id, run } => self.spawn(id, run),
             Effect::Stop { id, run } => {
-                if let Some((_, handle)) = self.handles.get(&id).filter(|it| it.0 == run) {
-                    handle.stop();
+                if let Some(spawned) = self.handles.get(&id).filter(|it| it.run == run) {
+                    spawned.handle.stop();
                 }
             }
             Effect::Kill { id, run } => {
-                if let Some((_, handle)) = self.handles.get(&id).filter(|it| it.0 == run) {
-                    handle.kill();
+                if let Some(spawned) = self.handles.get(&id).filter(|it| it.run == run) {
+                    spawned.handle.kill();
                 }
             }
             Effect::Publish { id, event, requested_by } => {
@@ -298,7 +316,7 @@ impl Daemon<'_> {
 
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
         let Some(plan) = self.plans.get(id) else { return };
-        log(id, event);
+        log::event(id, event);
         self.voice.say(plan, event, requested_by);
         if matches!(plan.how, How::Program(_)) {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
@@ -320,52 +338,15 @@ impl Daemon<'_> {
         }
     }
 
-    fn spawn(&mut self, id: ServiceId, run: Run) {
-        let Some(plan) = self.plans.get(&id).cloned() else { return };
-        let tell = self.tell.clone();
-        let launch = self.site().launch(&plan);
-        let handle = if let Some(launch) = launch {
-            let output = self.outputs.entry(id.clone()).or_insert_with(|| {
-                let output = Arc::new(Output::default());
-                let publisher = self.voice.reporter.publisher().cloned();
-                let journal = publisher.map(|it| Journal::new(id.clone(), it));
-                let readers = Arc::clone(&self.readers);
-                tokio::spawn(relay(id.clone(), output.follow(), readers, journal));
-                output
-            });
-            self.runner.start(id.clone(), run, launch, Arc::clone(output), tell)
-        } else {
-            self.start_task(&plan, run, tell)
-        };
-        self.handles.insert(id, (run, handle));
-    }
-
-    fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {
-        let id = plan.entry.id.clone();
-        let registration = self.registry.find(plan.entry.service_type.as_str());
-        let mut options = HostOptions::new(self.voice.reporter.clone());
-        options.parent = Some(self.voice.name.clone());
-        let (progress, mut seen) = watch::channel(Progress::Starting);
-        options.progress = Some(progress);
-        let (service, ready) = (id.clone(), tell.clone());
-        tokio::spawn(async move {
-            let up = |it: &Progress| matches!(it, Progress::Running(_));
-            if seen.wait_for(up).await.is_ok() {
-                let what = What::Report(Report::Ready);
-                let _ = ready.send(Told { id: service, run: run_number, what }).await;
-            }
-        });
-        let settings = plan.entry.settings.clone();
-        task::start(id, run_number, tell, move |stop: CancellationToken| async move {
-            match registration {
-                Ok(registration) => {
-                    let outcome = run(registration, &settings, options, stop).await;
-                    let error = outcome.failure().map(ToString::to_string);
-                    Exit { code: outcome.exit_code(), error }
-                }
-                Err(error) => Exit { code: 1, error: Some(error.to_string()) },
-            }
-        })
+    /// A service's own word, of its present run.
+    fn heard(&mut self, heard: Heard) -> Option<bool> {
+        let Heard { id, sent, what } = heard;
+        let ready = self.plans.get(&id)?.entry.launch.ready.as_ref();
+        let by_beat = matches!(ready, Some(Ready::Heartbeat));
+        let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
+        spawned.speaks = true;
+        let run = spawned.run;
+        self.handle(Event::Report { id, run, report: what.report(by_beat)? })
     }
 
     fn told(&mut self, told: Told) -> Option<bool> {
@@ -373,7 +354,7 @@ impl Daemon<'_> {
         match what {
             What::Report(report) => {
                 if matches!(report, Report::Cleared | Report::NotSpawned { .. })
-                    && self.handles.get(&id).is_some_and(|it| it.0 == run)
+                    && self.handles.get(&id).is_some_and(|it| it.run == run)
                 {
                     self.handles.remove(&id);
                 }
@@ -387,80 +368,6 @@ impl Daemon<'_> {
                 None
             }
         }
-    }
-
-    fn asked(&mut self, ask: Ask) -> Option<bool> {
-        match ask {
-            Ask::Service(operation, id, command, back) => {
-                let ticket = self.ticket(back);
-                self.handle(Event::Request { ticket, operation, id, command })
-            }
-            Ask::Reload(operation, back) => {
-                let (answered, answer) = oneshot::channel();
-                let ticket = self.ticket(answered);
-                match self.reload(Some((ticket, operation))) {
-                    Ok(()) => {
-                        tokio::spawn(async move {
-                            if let Ok(answer) = answer.await {
-                                let _ = back.send(Ok(answer));
-                            }
-                        });
-                    }
-                    Err(error) => {
-                        self.replies.remove(&ticket);
-                        let _ = back.send(Err(error));
-                    }
-                }
-                None
-            }
-            Ask::List(back) => {
-                let _ = back.send(self.supervisor.services().map(|it| self.listed(&it)).collect());
-                None
-            }
-            Ask::Logs { id, count, follow, back } => {
-                let lines = self.logs(&id, count);
-                if let (Ok(_), Some(lease)) = (&lines, follow) {
-                    self.readers.renew(&id, lease, clock::monotonic());
-                }
-                let _ = back.send(lines);
-                None
-            }
-        }
-    }
-
-    fn ticket(&mut self, back: oneshot::Sender<Answer>) -> Ticket {
-        self.next_ticket += 1;
-        let ticket = Ticket(self.next_ticket);
-        self.replies.insert(ticket, back);
-        ticket
-    }
-
-    fn listed(&self, it: &crate::supervisor::Snapshot<'_>) -> Value {
-        let phase = format!("{:?}", it.phase).to_lowercase();
-        let uptime = it.since.map(|since| self.now().saturating_sub(since).as_secs_f64());
-        json!({
-            "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
-            "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
-            "enabled": it.spec.enabled, "restart_policy": it.spec.restart.when.as_str(),
-        })
-    }
-
-    fn logs(&self, id: &ServiceId, count: usize) -> Result<Value, String> {
-        if !self.plans.contains_key(id) {
-            return Err(format!("no such service here: {id}"));
-        }
-        let (lines, gone) = match self.outputs.get(id) {
-            Some(output) => output.last(count),
-            None => (Vec::new(), 0),
-        };
-        let line = |line: &Arc<Line>| {
-            json!({
-                "timestamp": Timestamp::new(line.time), "stream": line.stream.as_str(),
-                "level": line.level.0, "logger": line.logger, "message": line.text,
-            })
-        };
-        let lines: Vec<Value> = lines.iter().map(line).collect();
-        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone }))
     }
 
     fn site(&self) -> Site<'_> {
@@ -519,20 +426,25 @@ impl Daemon<'_> {
         }
     }
 
-    /// For programs that do not speak; one that is stopped, or a zombie, does not live.
+    /// For processes that do not speak; one that is stopped, or a zombie, does not live.
     fn beat(&mut self) {
         let now = self.now();
         for service in self.supervisor.services() {
             let id = &service.spec.id;
-            let is_program =
-                self.plans.get(id).is_some_and(|plan| matches!(plan.how, How::Program(_)));
+            let since = now.saturating_sub(service.since.unwrap_or(now));
+            let is_silent = self.handles.get(id).is_some_and(|it| !it.speaks)
+                && self.plans.get(id).is_some_and(|plan| match plan.how {
+                    How::Program(_) => true,
+                    // it will speak once it has started
+                    How::Python { .. } => since > BEAT,
+                    How::Rust(_) => false,
+                });
             let alive =
                 service.pid.and_then(|pid| Process::of(pid.cast_signed())).is_some_and(|process| {
                     !process.is_zombie() && !matches!(process.state, b'T' | b't')
                 });
-            if is_program && alive {
-                let since = service.since.unwrap_or(now);
-                self.voice.beat(id, now.saturating_sub(since));
+            if is_silent && alive {
+                self.voice.beat(id, since);
             }
         }
     }
@@ -542,90 +454,5 @@ async fn until(origin: Instant, deadline: Option<Duration>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until((origin + deadline).into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// After each connection: makes missing streams, and tells whether some were missing.
-async fn keep_link(bus: Bus, links: mpsc::Sender<bool>) {
-    let mut link = bus.link();
-    let mut told = false;
-    loop {
-        if link.wait_for(LinkState::is_connected).await.is_err() {
-            return;
-        }
-        let mut lost = false;
-        for (kind, made) in bus.create_missing_streams().await {
-            match made {
-                Made::Created(name) => {
-                    lost = true;
-                    tracing::info!("made the stream {name}");
-                }
-                Made::Failed(error) if !told => {
-                    tracing::warn!("no stream for {}: {error}", kind.token());
-                }
-                Made::Found(_) | Made::Failed(_) => {}
-            }
-        }
-        told = true;
-        if links.send(lost).await.is_err()
-            || link.wait_for(|state| !state.is_connected()).await.is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// A child's output, to the launcher's own log, and to those who read along.
-async fn relay(
-    id: ServiceId,
-    mut lines: tokio::sync::broadcast::Receiver<Arc<Line>>,
-    readers: Arc<Readers>,
-    journal: Option<Journal>,
-) {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match lines.recv().await {
-            Ok(line) => {
-                if let Some(journal) = &journal
-                    && readers.has(&id, clock::monotonic())
-                {
-                    journal.send(&line).await;
-                }
-                let text = line.text.replace(char::is_control, "\u{fffd}");
-                match line.level.0 {
-                    40.. => tracing::error!("{id}: {text}"),
-                    30.. => tracing::warn!("{id}: {text}"),
-                    20.. => tracing::info!("{id}: {text}"),
-                    _ => tracing::debug!("{id}: {text}"),
-                }
-            }
-            Err(RecvError::Lagged(missed)) => tracing::warn!("{id}: {missed} lines not shown"),
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-fn log(id: &ServiceId, event: &Lifecycle) {
-    match event {
-        Lifecycle::Declared => tracing::debug!("{id} is declared"),
-        Lifecycle::Start { pid: Some(pid) } => tracing::info!("{id} started, pid {pid}"),
-        Lifecycle::Start { pid: None } => tracing::info!("{id} started"),
-        Lifecycle::Ready { took } => tracing::info!("{id} ready after {:.1} s", took.as_secs_f64()),
-        Lifecycle::Stopping { reason } => tracing::info!("{id} is stopped: {}", reason.as_str()),
-        Lifecycle::Stop { reason, code, .. } => {
-            let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
-            tracing::info!("{id} stopped: {}{code}", reason.as_str());
-        }
-        Lifecycle::Crashed { code, error, restart, .. } => {
-            let code = code.map(|code| format!(" code {code}")).unwrap_or_default();
-            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-            let next = restart.map_or_else(
-                || "not started again".to_owned(),
-                |(_, wait)| format!("started again in {:.1} s", wait.as_secs_f64()),
-            );
-            tracing::error!("{id} crashed{code}{why}; {next}");
-        }
-        Lifecycle::Restarting { attempt, .. } => tracing::info!("{id} is restarted ({attempt})"),
-        Lifecycle::Failed { reason, .. } => tracing::error!("{id} failed: {}", reason.as_str()),
     }
 }

@@ -50,22 +50,6 @@ pub(super) struct Site<'a> {
     pub(super) nats: Option<(String, String)>,
 }
 
-/// Whether a process says when it is ready. Heartbeats are not listened to (yet): a service that is
-/// to be ready by them counts as ready at once, which is said.
-fn waits_for_ready(entry: &Entry) -> bool {
-    match &entry.launch.ready {
-        Some(Ready::Heartbeat) => {
-            tracing::warn!(
-                "{}: `ready: heartbeat` is not watched yet; taken as ready at once",
-                entry.id
-            );
-            false
-        }
-        Some(Ready::Notify | Ready::Log(_) | Ready::Tcp { .. }) => true,
-        None => false,
-    }
-}
-
 /// The Rust service types of this program.
 pub fn known_types(registry: &Registry) -> Vec<KnownType<'_>> {
     let all = registry.iter();
@@ -113,7 +97,7 @@ impl Site<'_> {
                 backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
             },
             // a task's host tells when it is up
-            readiness: if is_task || waits_for_ready(entry) {
+            readiness: if is_task || launch.ready.is_some() {
                 Readiness::Reported
             } else {
                 Readiness::AtOnce

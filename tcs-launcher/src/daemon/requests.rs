@@ -1,0 +1,89 @@
+//! What callers ask for: to the supervisor, or answered out of what is known.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tcs_core::clock;
+use tcs_core::wire::Timestamp;
+use tokio::sync::oneshot;
+
+use super::Daemon;
+use crate::control::Ask;
+use crate::runner::output::Line;
+use crate::supervisor::{Answer, Event, ServiceId, Ticket};
+
+impl Daemon<'_> {
+    pub(super) fn asked(&mut self, ask: Ask) -> Option<bool> {
+        match ask {
+            Ask::Service(operation, id, command, back) => {
+                let ticket = self.ticket(back);
+                self.handle(Event::Request { ticket, operation, id, command })
+            }
+            Ask::Reload(operation, back) => {
+                let (answered, answer) = oneshot::channel();
+                let ticket = self.ticket(answered);
+                match self.reload(Some((ticket, operation))) {
+                    Ok(()) => {
+                        tokio::spawn(async move {
+                            if let Ok(answer) = answer.await {
+                                let _ = back.send(Ok(answer));
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        self.replies.remove(&ticket);
+                        let _ = back.send(Err(error));
+                    }
+                }
+                None
+            }
+            Ask::List(back) => {
+                let _ = back.send(self.supervisor.services().map(|it| self.listed(&it)).collect());
+                None
+            }
+            Ask::Logs { id, count, follow, back } => {
+                let lines = self.logs(&id, count);
+                if let (Ok(_), Some(lease)) = (&lines, follow) {
+                    self.readers.renew(&id, lease, clock::monotonic());
+                }
+                let _ = back.send(lines);
+                None
+            }
+        }
+    }
+
+    fn ticket(&mut self, back: oneshot::Sender<Answer>) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.replies.insert(ticket, back);
+        ticket
+    }
+
+    fn listed(&self, it: &crate::supervisor::Snapshot<'_>) -> Value {
+        let phase = format!("{:?}", it.phase).to_lowercase();
+        let uptime = it.since.map(|since| self.now().saturating_sub(since).as_secs_f64());
+        json!({
+            "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
+            "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
+            "enabled": it.spec.enabled, "restart_policy": it.spec.restart.when.as_str(),
+        })
+    }
+
+    fn logs(&self, id: &ServiceId, count: usize) -> Result<Value, String> {
+        if !self.plans.contains_key(id) {
+            return Err(format!("no such service here: {id}"));
+        }
+        let (lines, gone) = match self.outputs.get(id) {
+            Some(output) => output.last(count),
+            None => (Vec::new(), 0),
+        };
+        let line = |line: &Arc<Line>| {
+            json!({
+                "timestamp": Timestamp::new(line.time), "stream": line.stream.as_str(),
+                "level": line.level.0, "logger": line.logger, "message": line.text,
+            })
+        };
+        let lines: Vec<Value> = lines.iter().map(line).collect();
+        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone }))
+    }
+}

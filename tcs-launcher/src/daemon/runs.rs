@@ -1,0 +1,66 @@
+//! Starts what the supervisor wants started, as a process or as a task.
+
+use std::sync::Arc;
+
+use tcs_core::clock;
+use tcs_core::service::{HostOptions, Progress, run};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::plan::Plan;
+use super::readers::Journal;
+use super::{Daemon, Spawned, log};
+use crate::runner::output::Output;
+use crate::runner::{Handle, Tell, Told, What, task};
+use crate::supervisor::{Exit, Report, Run, ServiceId};
+
+impl Daemon<'_> {
+    pub(super) fn spawn(&mut self, id: ServiceId, run: Run) {
+        let Some(plan) = self.plans.get(&id).cloned() else { return };
+        let tell = self.tell.clone();
+        let at = clock::wall();
+        let launch = self.site().launch(&plan);
+        let handle = if let Some(launch) = launch {
+            let output = self.outputs.entry(id.clone()).or_insert_with(|| {
+                let output = Arc::new(Output::default());
+                let publisher = self.voice.reporter.publisher().cloned();
+                let journal = publisher.map(|it| Journal::new(id.clone(), it));
+                let readers = Arc::clone(&self.readers);
+                tokio::spawn(log::relay(id.clone(), output.follow(), readers, journal));
+                output
+            });
+            self.runner.start(id.clone(), run, launch, Arc::clone(output), tell)
+        } else {
+            self.start_task(&plan, run, tell)
+        };
+        self.handles.insert(id, Spawned { run, handle, at, speaks: false });
+    }
+
+    fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {
+        let id = plan.entry.id.clone();
+        let registration = self.registry.find(plan.entry.service_type.as_str());
+        let mut options = HostOptions::new(self.voice.reporter.clone());
+        options.parent = Some(self.voice.name.clone());
+        let (progress, mut seen) = watch::channel(Progress::Starting);
+        options.progress = Some(progress);
+        let (service, ready) = (id.clone(), tell.clone());
+        tokio::spawn(async move {
+            let up = |it: &Progress| matches!(it, Progress::Running(_));
+            if seen.wait_for(up).await.is_ok() {
+                let what = What::Report(Report::Ready);
+                let _ = ready.send(Told { id: service, run: run_number, what }).await;
+            }
+        });
+        let settings = plan.entry.settings.clone();
+        task::start(id, run_number, tell, move |stop: CancellationToken| async move {
+            match registration {
+                Ok(registration) => {
+                    let outcome = run(registration, &settings, options, stop).await;
+                    let error = outcome.failure().map(ToString::to_string);
+                    Exit { code: outcome.exit_code(), error }
+                }
+                Err(error) => Exit { code: 1, error: Some(error.to_string()) },
+            }
+        })
+    }
+}

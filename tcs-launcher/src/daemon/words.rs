@@ -1,0 +1,125 @@
+//! What the children say of themselves, out of the streams: a Python service that fails to start
+//! says so and exits with 0 (`python-compat.md` 3), one that is busy may be left to finish, and one
+//! that speaks needs nobody to beat for it.
+
+use chrono::{DateTime, Utc};
+use tcs_core::bus::publish::hostname;
+use tcs_core::bus::{Bus, Item};
+use tcs_core::wire::{Kind, Message, Status, decode};
+use tokio::sync::mpsc;
+
+use crate::supervisor::{Report, ServiceId, Word};
+
+/// Messages taken at once.
+const BATCH: usize = 256;
+
+/// One word of somebody, not of a launcher about somebody.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Heard {
+    pub(super) id: ServiceId,
+    /// When it was sent, by the sender's clock: our own, for our children.
+    pub(super) sent: DateTime<Utc>,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum What {
+    Status(Status, Option<String>),
+    Beat,
+}
+
+impl What {
+    /// What it is to the supervisor; `None` for a beat where nobody waits for one.
+    pub(super) fn report(self, ready_by_beat: bool) -> Option<Report> {
+        match self {
+            Self::Status(status, message) => {
+                let word = match status {
+                    Status::Failed | Status::Error => Word::Failed,
+                    Status::Busy => Word::Busy,
+                    Status::Unknown
+                    | Status::Ok
+                    | Status::Idle
+                    | Status::Shutdown
+                    | Status::Startup
+                    | Status::Degraded
+                    | Status::Warning => Word::Other,
+                };
+                Some(Report::Said { word, message })
+            }
+            Self::Beat => ready_by_beat.then_some(Report::Ready),
+        }
+    }
+}
+
+/// Hands on what is said on this host, as long as somebody takes it. Without streams nothing is
+/// heard: a plain listener would slow Python publishers down.
+pub(super) async fn listen(bus: Bus, words: mpsc::Sender<Heard>) {
+    let follow = bus.follow(&[Kind::Status, Kind::Heartbeat], false);
+    let here = hostname();
+    loop {
+        for item in follow.next(BATCH).await {
+            let Item::Message(raw) = item else { continue };
+            let Some(subject) = bus.subjects().parse(raw.subject()) else { continue };
+            let Ok(decoded) = decode(subject, raw.payload()) else { continue };
+            let sent = decoded.meta.ts;
+            if let Some(heard) =
+                hear(decoded.message, sent.map(tcs_core::wire::Timestamp::time), &here)
+                && words.send(heard).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn hear(message: Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<Heard> {
+    match message {
+        Message::Status(status) => {
+            if status.by_launcher() || status.hostname.as_deref().is_some_and(|at| at != here) {
+                return None;
+            }
+            let sent = sent.or(status.timestamp.map(tcs_core::wire::Timestamp::time))?;
+            let id = status.name.parse().ok()?;
+            Some(Heard { id, sent, what: What::Status(status.status, status.message) })
+        }
+        Message::Heartbeat(beat) if beat.reported_by.is_none() => {
+            let sent = sent.or(beat.timestamp.map(tcs_core::wire::Timestamp::time))?;
+            Some(Heard { id: beat.service_id.parse().ok()?, sent, what: What::Beat })
+        }
+        Message::Heartbeat(_) | Message::Registry(_) | Message::Journal(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tcs_core::wire::Subjects;
+
+    use super::*;
+
+    fn heard(subject: &str, data: &serde_json::Value) -> Option<What> {
+        let body = json!({"data": data, "meta": {"ts": [2026, 11, 23, 1, 2, 3, 4]}}).to_string();
+        let subjects = Subjects::default();
+        let decoded = decode(subjects.parse(subject).unwrap(), body.as_bytes()).unwrap();
+        hear(decoded.message, decoded.meta.ts.map(tcs_core::wire::Timestamp::time), "here")
+            .map(|it| it.what)
+    }
+
+    #[test]
+    fn only_own_words_of_this_host_count() {
+        let status = |more: serde_json::Value| {
+            let mut data = json!({"name": "a.b", "status": "failed", "hostname": "here"});
+            for (key, value) in more.as_object().unwrap() {
+                data[key] = value.clone();
+            }
+            heard("svc.status.a.b", &data)
+        };
+        assert_eq!(status(json!({})), Some(What::Status(Status::Failed, None)));
+        assert_eq!(status(json!({"hostname": "there"})), None);
+        assert_eq!(status(json!({"details": {"reported_by": "launcher"}})), None);
+        let beat = json!({"service_id": "a.b"});
+        assert_eq!(heard("svc.heartbeat.a.b", &beat), Some(What::Beat));
+        let launchers = json!({"service_id": "a.b", "reported_by": "launcher"});
+        assert_eq!(heard("svc.heartbeat.a.b", &launchers), None);
+    }
+}
