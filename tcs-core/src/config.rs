@@ -63,6 +63,8 @@ pub struct Config {
     pub nats: Option<NatsSection>,
     /// The services, in the file's order; no two of one id.
     pub services: Vec<Entry>,
+    /// `launch` at the top of the file: for what has no entry, the launcher itself too.
+    pub launch: Launch,
     /// What looks wrong and does not keep anything from running.
     pub warnings: Report,
     shared: Mapping,
@@ -151,6 +153,7 @@ impl Config {
         Self {
             nats: None,
             services: Vec::new(),
+            launch: Launch::default(),
             warnings: Report::empty(name),
             shared: Mapping::default(),
             nats_node: None,
@@ -199,7 +202,7 @@ impl Config {
         config.nats = top.get("nats").and_then(|node| nats::read(node, problems));
         config.nats_node = top.get("nats").cloned();
         config.shared = top.without(&NOT_SETTINGS);
-        config.services = services::Reader {
+        (config.launch, config.services) = services::Reader {
             source,
             environment: &config.environment,
             nats: config.nats_node.as_ref(),

@@ -1,6 +1,7 @@
 //! The launcher at work: one loop owns the supervisor, and joins it to the runners, the broker,
 //! signals and callers. Nothing in it waits for the broker.
 
+mod beats;
 mod home;
 mod link;
 mod log;
@@ -34,7 +35,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::control::{self, Ask};
 use crate::reload;
-use crate::runner::group::Process;
 use crate::runner::output::Output;
 use crate::runner::{Handle, ProcessRunner, Tell, Told, What};
 use crate::supervisor::{
@@ -44,7 +44,7 @@ use home::Home;
 pub use plan::known_types;
 use plan::{Plan, Site};
 use readers::Readers;
-use voice::{BEAT, Voice};
+use voice::Voice;
 use words::Heard;
 
 /// Services that may be starting at the same time.
@@ -127,7 +127,10 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         let count = config.services.len();
         tracing::info!("tcsd {id}: {count} services of {given}, NATS {servers}");
     }
-    let monitor = Monitor::of(&name).about("launcher", env!("CARGO_PKG_VERSION")).start(&reporter);
+    let monitor = Monitor::of(&name)
+        .about("launcher", env!("CARGO_PKG_VERSION"))
+        .heartbeat(config.launch.heartbeat)
+        .start(&reporter);
     let (asks, asked) = mpsc::channel(BACKLOG);
     control::serve(&monitor, name.as_str(), &asks);
     let (tell, told) = mpsc::channel(BACKLOG);
@@ -185,8 +188,8 @@ struct Spawned {
     handle: Handle,
     /// By this host's clock: what was sent before is of an earlier run.
     at: DateTime<Utc>,
-    /// It speaks for itself.
-    speaks: bool,
+    /// When the launcher beats for it next; `None`: it speaks for itself.
+    beat_at: Option<Duration>,
 }
 
 struct Daemon<'a> {
@@ -227,8 +230,6 @@ impl Daemon<'_> {
             tokio::spawn(link::keep(bus.clone(), links));
             tokio::spawn(words::listen(bus, heard));
         }
-        let mut beat = tokio::time::interval(BEAT);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut done = self.apply(config, None);
         monitor.set_status(Status::Ok, "Supervising");
         let mut stopping = false;
@@ -259,7 +260,7 @@ impl Daemon<'_> {
                     self.reload(None).err().inspect(|error| tracing::error!("not reloaded: {error}"));
                     None
                 }
-                _ = beat.tick() => {
+                () = until(self.origin, self.next_beat()) => {
                     self.beat();
                     None
                 }
@@ -326,7 +327,7 @@ impl Daemon<'_> {
                 }
                 Lifecycle::Ready { .. } => {
                     self.voice.status(id, Status::Ok, Some("Running".to_owned()), pid);
-                    self.voice.beat(id, Duration::ZERO);
+                    self.voice.beat(id, Duration::ZERO, plan.entry.launch.heartbeat);
                 }
                 Lifecycle::Declared
                 | Lifecycle::Stopping { .. }
@@ -344,7 +345,7 @@ impl Daemon<'_> {
         let ready = self.plans.get(&id)?.entry.launch.ready.as_ref();
         let by_beat = matches!(ready, Some(Ready::Heartbeat));
         let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
-        spawned.speaks = true;
+        spawned.beat_at = None;
         let run = spawned.run;
         self.handle(Event::Report { id, run, report: what.report(by_beat)? })
     }
@@ -422,29 +423,6 @@ impl Daemon<'_> {
         if !first {
             for plan in self.plans.values() {
                 self.voice.say(plan, &Lifecycle::Declared, None);
-            }
-        }
-    }
-
-    /// For processes that do not speak; one that is stopped, or a zombie, does not live.
-    fn beat(&mut self) {
-        let now = self.now();
-        for service in self.supervisor.services() {
-            let id = &service.spec.id;
-            let since = now.saturating_sub(service.since.unwrap_or(now));
-            let is_silent = self.handles.get(id).is_some_and(|it| !it.speaks)
-                && self.plans.get(id).is_some_and(|plan| match plan.how {
-                    How::Program(_) => true,
-                    // it will speak once it has started
-                    How::Python { .. } => since > BEAT,
-                    How::Rust(_) => false,
-                });
-            let alive =
-                service.pid.and_then(|pid| Process::of(pid.cast_signed())).is_some_and(|process| {
-                    !process.is_zombie() && !matches!(process.state, b'T' | b't')
-                });
-            if is_silent && alive {
-                self.voice.beat(id, since);
             }
         }
     }

@@ -14,7 +14,7 @@ use super::section::Section;
 use super::value::{Mapping, Node, Value};
 use crate::id::ServiceId;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "exec",
     "cwd",
     "env",
@@ -24,6 +24,7 @@ const KEYS: [&str; 16] = [
     "after",
     "level",
     "ready",
+    "heartbeat",
     "stop_signal",
     "stop_timeout",
     "mode",
@@ -54,6 +55,9 @@ pub struct Launch {
     pub level: i64,
     /// What says that it is up; `None`: as the kind of service has it.
     pub ready: Option<Ready>,
+    /// Time between two heartbeats of what speaks by our framework, or has the launcher speak for
+    /// it; 10 s. Python services have their own.
+    pub heartbeat: Duration,
     /// What asks it to stop; SIGTERM.
     pub stop_signal: Signal,
     /// From the stop signal to SIGKILL; 10 s.
@@ -143,6 +147,7 @@ impl Default for Launch {
             after: Vec::new(),
             level: 0,
             ready: None,
+            heartbeat: Duration::from_secs(10),
             stop_signal: Signal::SIGTERM,
             stop_timeout: Duration::from_secs(10),
             mode: None,
@@ -188,6 +193,7 @@ pub(super) fn read(map: &Mapping, problems: &mut Problems) -> Launch {
         after,
         level: level(&mut section).unwrap_or(default.level),
         ready: section.node("ready").and_then(|node| ready(node, section.problems)),
+        heartbeat: heartbeat(&mut section).unwrap_or(default.heartbeat),
         stop_signal: stop_signal(&mut section).unwrap_or(default.stop_signal),
         stop_timeout: section.seconds("stop_timeout").unwrap_or(default.stop_timeout),
         mode: section.choice(
@@ -336,6 +342,18 @@ fn tcp(address: &str, at: Place, problems: &mut Problems) -> Option<Ready> {
         problems.push(problem.hint("for example `localhost:8080`"));
     }
     parts
+}
+
+/// As far as the rules of liveness go (`truth.md` 5).
+fn heartbeat(section: &mut Section<'_, '_>) -> Option<Duration> {
+    let node = section.node("heartbeat")?;
+    let seconds = section.number("heartbeat", 0.1, "a number of seconds")?;
+    if seconds > 3600.0 {
+        let message = format!("a heartbeat every {seconds} s would say nothing");
+        section.problems.push(Problem::error(node.at, message).hint("3600 at most"));
+        return None;
+    }
+    Some(Duration::from_secs_f64(seconds))
 }
 
 fn stop_signal(section: &mut Section<'_, '_>) -> Option<Signal> {

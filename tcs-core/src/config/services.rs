@@ -92,12 +92,10 @@ struct Raw<'a> {
 static NOTHING: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::default);
 
 impl Reader<'_> {
-    pub(super) fn read(mut self, top: &Mapping) -> Vec<Entry> {
+    pub(super) fn read(mut self, top: &Mapping) -> (Launch, Vec<Entry>) {
         let registry = self.registry(top);
         let defaults = self.mapping("launch", top);
-        if let Some(defaults) = defaults {
-            launch::read(defaults, self.problems);
-        }
+        let launch = defaults.map(|map| launch::read(map, self.problems)).unwrap_or_default();
         let raws = match top.get("services").map(|node| (node, &node.value)) {
             None => {
                 let message = "no `services` in the file: nothing is run";
@@ -128,7 +126,7 @@ impl Reader<'_> {
             entries.push(entry);
         }
         self.check_order(&entries);
-        entries
+        (launch, entries)
     }
 
     /// The mapping under a key at the top; anything else there is an error.

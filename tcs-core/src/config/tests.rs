@@ -200,6 +200,7 @@ fn what_is_ours_lies_in_launch() {
     let env: Vec<_> = dome.launch.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("EMPTY", ""), ("LC_ALL", "C"), ("TZ", "America/Santiago")]);
     assert_eq!(dome.launch.stop_timeout, Duration::from_secs(20), "from the top");
+    assert_eq!(config.launch.stop_timeout, Duration::from_secs(20));
     assert_eq!(dome.launch.stop_signal.as_str(), "SIGINT");
     assert!(
         matches!(&dome.launch.ready, Some(Ready::Tcp { host, port: 7000 }) if host == "localhost"),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -126,7 +127,7 @@ fn say(text: &str) {
 fn start(registration: &'static Registration, args: Args) -> anyhow::Result<ExitCode> {
     let variant: Variant = args.variant.as_deref().unwrap_or(DEFAULT_VARIANT).parse()?;
     let service_type = registration.service_type()?;
-    let (settings, nats) = settings(&args, &service_type, &variant)?;
+    let (settings, heartbeat, nats) = settings(&args, &service_type, &variant)?;
     if !args.no_banner {
         say(&format!(
             "{service_type}.{variant} ({} service, tcs {}), NATS {} under `{}`",
@@ -139,6 +140,7 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let reporter = Reporter::open(nats, &format!("{service_type}.{variant}"))?;
     let mut options = HostOptions::new(reporter.clone());
     options.parent = args.parent;
+    options.heartbeat = heartbeat;
     // several threads, so that a service that blocks one can still be told to stop
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
@@ -171,13 +173,13 @@ fn code(outcome: &Outcome) -> ExitCode {
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// The file's settings for this service, and how it reaches the broker. A file that is named must
+/// The file's settings for this service, the time between its heartbeats, and how it reaches the broker. A file that is named must
 /// exist; the usual one may be missing.
 fn settings(
     args: &Args,
     service_type: &ServiceType,
     variant: &Variant,
-) -> anyhow::Result<(ServiceSettings, NatsSettings)> {
+) -> anyhow::Result<(ServiceSettings, Duration, NatsSettings)> {
     let (environment, problems) =
         Environment::new(std::env::vars_os()).with_dotenv(&std::env::current_dir()?);
     for problem in problems {
@@ -195,7 +197,8 @@ fn settings(
         config.nats.as_ref().map(|section| (path, section)),
         Outside { env: &env, read: &read },
     )?;
-    Ok((config.settings_for(service_type, variant), nats))
+    let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
+    Ok((config.settings_for(service_type, variant), launch.heartbeat, nats))
 }
 
 struct Signals {

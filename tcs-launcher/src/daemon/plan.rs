@@ -176,6 +176,8 @@ fn fixed(entry: &Entry, how: &How) -> String {
     let settings = settings.map(|(settings, _)| settings.to_string()).unwrap_or_default();
     let Entry { id, .. } = entry;
     let (cwd, env, user) = (&launch.cwd, &launch.env, &launch.user);
-    let (signal, limits) = (launch.stop_signal, &launch.limits);
-    format!("{id} {how:?} {cwd:?} {env:?} {user:?} {signal} {limits:?} {ready:?} {settings}")
+    let (signal, limits, beat) = (launch.stop_signal, &launch.limits, launch.heartbeat);
+    format!(
+        "{id} {how:?} {cwd:?} {env:?} {user:?} {signal} {limits:?} {ready:?} {beat:?} {settings}"
+    )
 }

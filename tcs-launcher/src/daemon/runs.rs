@@ -19,6 +19,7 @@ impl Daemon<'_> {
         let Some(plan) = self.plans.get(&id).cloned() else { return };
         let tell = self.tell.clone();
         let at = clock::wall();
+        let beat_at = self.first_beat(&plan);
         let launch = self.site().launch(&plan);
         let handle = if let Some(launch) = launch {
             let output = self.outputs.entry(id.clone()).or_insert_with(|| {
@@ -33,7 +34,7 @@ impl Daemon<'_> {
         } else {
             self.start_task(&plan, run, tell)
         };
-        self.handles.insert(id, Spawned { run, handle, at, speaks: false });
+        self.handles.insert(id, Spawned { run, handle, at, beat_at });
     }
 
     fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {
@@ -41,6 +42,7 @@ impl Daemon<'_> {
         let registration = self.registry.find(plan.entry.service_type.as_str());
         let mut options = HostOptions::new(self.voice.reporter.clone());
         options.parent = Some(self.voice.name.clone());
+        options.heartbeat = plan.entry.launch.heartbeat;
         let (progress, mut seen) = watch::channel(Progress::Starting);
         options.progress = Some(progress);
         let (service, ready) = (id.clone(), tell.clone());

@@ -14,9 +14,6 @@ use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp
 use super::plan::Plan;
 use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
-/// Time between two heartbeats for a program that does not speak.
-pub(super) const BEAT: Duration = Duration::from_secs(10);
-
 /// Events that wait for the first connection, at most.
 const HELD: usize = 10_000;
 
@@ -129,13 +126,13 @@ impl Voice {
     }
 
     /// A heartbeat for a program that does not speak; dropped while there is no broker.
-    pub(super) fn beat(&self, id: &ServiceId, uptime: Duration) {
+    pub(super) fn beat(&self, id: &ServiceId, uptime: Duration, interval: Duration) {
         let message = HeartbeatMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
             status: Some(Status::Ok),
             uptime_seconds: Some(uptime.as_secs_f64()),
-            interval_seconds: Some(BEAT.as_secs_f64()),
+            interval_seconds: Some(interval.as_secs_f64()),
             reported_by: Some("launcher".to_owned()),
             ..HeartbeatMessage::default()
         };
