@@ -134,6 +134,7 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
     let (asks, asked) = mpsc::channel(BACKLOG);
     control::serve(&monitor, name.as_str(), &asks);
     let (tell, told) = mpsc::channel(BACKLOG);
+    let (last, lasts) = mpsc::channel(BACKLOG);
     let voice = Voice::new(reporter, id.to_string(), name.to_string(), launcher_run);
     let mut daemon = Daemon {
         options,
@@ -151,11 +152,13 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         next_ticket: 0,
         runner: Arc::clone(&home.runner),
         tell,
+        ended: BTreeMap::new(),
+        last,
         voice,
     };
     daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
     monitor.set_status(Status::Startup, "Starting services");
-    let well = daemon.live(&config, &monitor, told, asked).await?;
+    let well = daemon.live(&config, &monitor, told, lasts, asked).await?;
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;
     daemon.voice.own(Wire::Stop(Stop {
@@ -210,6 +213,9 @@ struct Daemon<'a> {
     next_ticket: u64,
     runner: Arc<ProcessRunner>,
     tell: Tell,
+    /// Reports that wait for the service's last word.
+    ended: BTreeMap<ServiceId, Vec<Told>>,
+    last: mpsc::Sender<(ServiceId, Option<Heard>)>,
     voice: Voice,
 }
 
@@ -219,6 +225,7 @@ impl Daemon<'_> {
         config: &Config,
         monitor: &Monitor,
         mut told: mpsc::Receiver<Told>,
+        mut lasts: mpsc::Receiver<(ServiceId, Option<Heard>)>,
         mut asked: mpsc::Receiver<Ask>,
     ) -> anyhow::Result<bool> {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -250,6 +257,7 @@ impl Daemon<'_> {
                 }
                 // before an exit is judged: what it said counts
                 Some(it) = words.recv() => self.heard(it),
+                Some((id, word)) = lasts.recv() => self.last_word(&id, word),
                 Some(it) = told.recv() => self.told(it),
                 Some(ask) = asked.recv() => self.asked(ask),
                 Some(lost) = linked.recv() => {
@@ -351,6 +359,40 @@ impl Daemon<'_> {
     }
 
     fn told(&mut self, told: Told) -> Option<bool> {
+        if let Some(waiting) = self.ended.get_mut(&told.id) {
+            waiting.push(told);
+            return None;
+        }
+        if self.may_have_failed(&told)
+            && let Some(bus) = self.voice.reporter.bus().filter(|bus| bus.is_connected()).cloned()
+        {
+            let (id, back) = (told.id.clone(), self.last.clone());
+            self.ended.insert(id.clone(), vec![told]);
+            tokio::spawn(async move {
+                let word = words::last(bus, id.clone()).await;
+                let _ = back.send((id, word)).await; // the launcher may have ended
+            });
+            return None;
+        }
+        self.report(told)
+    }
+
+    /// A Python service that fails to start says so and exits with 0: its last word may still be
+    /// on its way to us.
+    fn may_have_failed(&self, told: &Told) -> bool {
+        matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == 0)
+            && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
+    }
+
+    fn last_word(&mut self, id: &ServiceId, word: Option<Heard>) -> Option<bool> {
+        let mut done = word.and_then(|word| self.heard(word));
+        for told in self.ended.remove(id).unwrap_or_default() {
+            done = self.report(told).or(done);
+        }
+        done
+    }
+
+    fn report(&mut self, told: Told) -> Option<bool> {
         let Told { id, run, what } = told;
         match what {
             What::Report(report) => {

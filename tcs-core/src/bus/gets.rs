@@ -31,6 +31,18 @@ struct GotMessage {
 const NO_MESSAGE: u64 = 10037;
 
 impl Bus {
+    /// The newest message of one subject that a stream holds; `None`: none does.
+    pub async fn last_word(
+        &self,
+        kind: Kind,
+        subject: &str,
+    ) -> Result<Option<RawMessage>, ApiError> {
+        let Some(stream) = self.streams_of(subject).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        self.newest(&self.stream(&stream).await?, kind, subject).await
+    }
+
     /// The newest message of `subject`; `None`: there is none any more.
     pub(super) async fn newest(
         &self,

@@ -2,9 +2,11 @@
 //! says so and exits with 0 (`python-compat.md` 3), one that is busy may be left to finish, and one
 //! that speaks needs nobody to beat for it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use tcs_core::bus::publish::hostname;
-use tcs_core::bus::{Bus, Item};
+use tcs_core::bus::{Bus, Item, RawMessage};
 use tcs_core::wire::{Kind, Message, Status, decode};
 use tokio::sync::mpsc;
 
@@ -12,6 +14,9 @@ use crate::supervisor::{Report, ServiceId, Word};
 
 /// Messages taken at once.
 const BATCH: usize = 256;
+
+/// How long an end waits for what was said before it.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// One word of somebody, not of a launcher about somebody.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,17 +64,27 @@ pub(super) async fn listen(bus: Bus, words: mpsc::Sender<Heard>) {
     loop {
         for item in follow.next(BATCH).await {
             let Item::Message(raw) = item else { continue };
-            let Some(subject) = bus.subjects().parse(raw.subject()) else { continue };
-            let Ok(decoded) = decode(subject, raw.payload()) else { continue };
-            let sent = decoded.meta.ts;
-            if let Some(heard) =
-                hear(decoded.message, sent.map(tcs_core::wire::Timestamp::time), &here)
+            if let Some(heard) = read(&bus, &raw, &here)
                 && words.send(heard).await.is_err()
             {
                 return;
             }
         }
     }
+}
+
+/// The last status of a service that has ended; `None` too where nobody answers in time.
+pub(super) async fn last(bus: Bus, id: ServiceId) -> Option<Heard> {
+    let subject = bus.subjects().status(id.as_str());
+    let asked = bus.last_word(Kind::Status, &subject);
+    let raw = tokio::time::timeout(LAST_WORD, asked).await.ok()?.ok()??;
+    read(&bus, &raw, &hostname())
+}
+
+fn read(bus: &Bus, raw: &RawMessage, here: &str) -> Option<Heard> {
+    let subject = bus.subjects().parse(raw.subject())?;
+    let decoded = decode(subject, raw.payload()).ok()?;
+    hear(decoded.message, decoded.meta.ts.map(tcs_core::wire::Timestamp::time), here)
 }
 
 fn hear(message: Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<Heard> {
