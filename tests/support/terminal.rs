@@ -156,6 +156,13 @@ impl Terminal {
         ticks / 100.0
     }
 
+    /// The most memory that it occupied so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Closes the terminal, as a lost SSH connection does. The reader lets go of it with the next
     /// thing that is written.
     pub fn hang_up(&mut self) {

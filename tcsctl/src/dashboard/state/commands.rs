@@ -18,6 +18,8 @@ impl State {
         // Esc and a quick key after it come as one over a slow link
         if key.alt && self.options.keymap.command(key).is_none() {
             let mut actions = self.key(Key::plain(Code::Esc));
+            // the second is for what the first one has shown
+            self.settle(self.now);
             actions.extend(self.key(Key { alt: false, ..key }));
             return actions;
         }

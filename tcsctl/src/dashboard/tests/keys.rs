@@ -222,6 +222,10 @@ fn esc_and_a_key_that_come_together_are_both() {
     press(&mut state, "n Enter");
     assert_eq!(press(&mut state, "alt-q"), [Action::Quit]);
     assert_eq!(state.page, Page::Fleet);
+    // the second one finds what the first one made
+    let last = state.table.rows.len() - 1;
+    press(&mut state, "/ g u i d e r Enter alt-G");
+    assert_eq!(state.table.cursor, last);
 }
 
 #[test]
