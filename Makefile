@@ -6,7 +6,7 @@ CARGO ?= cargo
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: ## a private broker with the recorded fleet, and its picture
+demo: ## a private broker and launcher with sample services, and their picture
 	@.ci/tools broker
 	@$(CARGO) build --release --quiet --workspace
 	@target/release/tcsctl demo

@@ -178,15 +178,21 @@ fn manual_pages() {
 
 #[test]
 fn demo_shows_a_fleet_without_one() {
-    let start = tcs_core::clock::monotonic();
     let mut command = tcsctl::command(&["demo"]);
     // settings of this machine do not reach the private broker
     command.env("NATS_URL", "nats://127.0.0.1:1").env("NATS_USER", "nobody");
     command.env("TCS_NATS_SERVER", server().path);
     let output = tcsctl::finish(command).expect(0);
-    assert!(output.out.contains("● examples.minimal.tutorial"), "{output:#?}");
-    assert!(output.out.contains("× hello_world.main"), "{output:#?}");
-    assert!(start.elapsed() < nats::LIMIT);
+    let line = |name: &str| {
+        let line = output.out.lines().find(|line| line.contains(name));
+        line.unwrap_or_else(|| panic!("no {name}: {output:#?}")).to_owned()
+    };
+    assert!(line("launcher.").starts_with("● "), "{output:#?}");
+    assert!(line("examples.minimal.tutorial").contains("ok (♥)"), "{output:#?}");
+    assert!(line("examples.crashing.camera").contains("⟳"), "{output:#?}");
+    assert!(line("examples.hanging.dome").contains("its loop is "), "{output:#?}");
+    assert!(line("examples.importing.catalogues").contains("completed"), "{output:#?}");
+    assert!(line("archive.main").contains("Running"), "{output:#?}");
 
     let mut command = tcsctl::command(&["demo"]);
     command.env("TCS_NATS_SERVER", "/no/such/nats-server");
@@ -195,17 +201,21 @@ fn demo_shows_a_fleet_without_one() {
 }
 
 #[test]
-fn demo_keeps_its_broker_until_it_is_told_to_end() {
+fn demo_keeps_it_all_until_it_is_told_to_end() {
     let mut command = tcsctl::command(&["demo", "--keep"]);
     command.env("TCS_NATS_SERVER", server().path);
     let mut demo = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(demo.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let mut said = BufReader::new(demo.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = said.find(|line| line.contains("nats://")).unwrap();
     let url = line.split_whitespace().last().unwrap().to_owned();
-    at(&url, &["--all"]).expect(0);
+    let fleet = at(&url, &["--all", "--json"]).expect(0).json();
+    let pids: Vec<_> = fleet["services"].as_array().unwrap().iter().map(|it| &it["pid"]).collect();
+    let lives = |pid: &serde_json::Value| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    assert!(pids.iter().filter(|pid| lives(pid)).count() > 8, "{pids:?}");
     let pid = demo.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(demo.wait().unwrap().code(), Some(0));
+    assert!(!pids.into_iter().any(lives), "services are left behind");
     let output = at(&url, &[]).expect(3);
     assert!(output.err.contains("connection refused"), "the broker is left behind: {output:#?}");
 }

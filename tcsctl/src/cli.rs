@@ -191,13 +191,16 @@ Examples:
 
 Times in the messages are shifted so that they happen now; --as-is leaves them.")]
     Replay(ReplayArgs),
-    /// Show all of this without a fleet: a private broker with recorded messages
+    /// Show all of this without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\
 Examples:
-  tcsctl demo                  start a broker, replay recordings, list them, and stop it
+  tcsctl demo                  start it, list the services, and stop it
+  tcsctl demo --watch          see it in the dashboard; `q` stops it
   tcsctl demo --keep           leave it running, to try other commands on it
 
-It needs a nats-server program: TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder.")]
+Two of the services do not do well, to see how that looks. It needs a nats-server program
+(TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder) and tcsd, beside tcsctl or in PATH.
+Where a Python with serverish is found, one service is a Python one.")]
     Demo(DemoArgs),
     /// The dashboard's keys and theme, as they count
     #[command(after_help = "\

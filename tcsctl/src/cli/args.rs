@@ -53,7 +53,7 @@ pub struct EventsArgs {
 }
 
 /// Of `watch`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct WatchArgs {
     /// Only these services: part of a name, or any other filter
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
@@ -273,9 +273,12 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave the broker running until Ctrl-C
+    /// Leave all of it running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// Show it in the dashboard
+    #[arg(long, conflicts_with = "keep")]
+    pub watch: bool,
 }
 
 /// Of `config`.

@@ -1,64 +1,104 @@
-//! `tcsctl demo`: a private broker, filled with recorded messages of a real fleet.
+//! `tcsctl demo`: a private broker, and a launcher with sample services, some of which do not do
+//! well.
 
 mod broker;
+mod launcher;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::{Outside, Secret};
-use tcs_core::wire::Subjects;
+use tcs_core::bus::{Bus, Outside, Secret};
+use tcs_core::clock;
+use tcs_core::fleet::{FleetView, Phase, Verdict};
+use tcs_core::observer::{Observer, Patience};
 
-use super::replay::{self, Play};
-use super::session::{Ended, Session, interrupted};
-use crate::cli::{DemoArgs, ListArgs};
+use super::session::{Ended, Session, client_name, interrupted};
+use crate::cli::{DemoArgs, ListArgs, WatchArgs};
 use crate::exit::Exit;
 use crate::output::Word;
 use broker::Broker;
+use launcher::Launcher;
 
-/// What is played, in this order: what has ended first, what goes on running last.
-const RECORDINGS: [&str; 6] = [
-    include_str!("../../../tests/fixtures/wire/standalone-sigterm.jsonl"),
-    include_str!("../../../tests/fixtures/wire/asyncio-sigterm.jsonl"),
-    include_str!("../../../tests/fixtures/wire/process-failed-start-and-graceful-stop.jsonl"),
-    include_str!("../../../tests/fixtures/wire/process-launcher.jsonl"),
-    include_str!("../../../tests/fixtures/wire/monitor-and-rpc.jsonl"),
-    include_str!("../../../tests/fixtures/wire/inprocess-launcher.jsonl"),
-];
+/// Until all is up, and what is to go wrong has.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often to look whether it is.
+const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<ExitCode, Ended> {
     let ended = interrupted();
     tokio::pin!(ended);
     let broker = Broker::start().await?;
-    let shown = async {
-        let session = session.at(settings(&broker)?);
-        fill(&session).await?;
-        let list = ListArgs { all: true, ..ListArgs::default() };
-        let code = super::list::run(&session, &list).await?;
-        let text = if args.keep {
-            format!(
-                "the broker runs until Ctrl-C; in another terminal: tcsctl --all --server {}",
-                broker.url()
-            )
-        } else {
-            "recorded messages of a real fleet; the broker is gone now, --keep leaves it running"
-                .to_owned()
-        };
-        session.screen.tell(Word::Hint, &text);
-        Ok::<_, Ended>(code)
-    };
+    let mut launcher = Launcher::start(broker.url()).await?;
+    let session = session.at(settings(&broker)?);
+    let shown = show(&session, args, &mut launcher, broker.url());
     let code = tokio::select! {
-        code = shown => {
-            let code = code?;
-            if args.keep {
+        code = shown => match code {
+            Ok(_) if args.keep => {
                 ended.await;
+                Ok(Exit::Done.into())
             }
-            code
-        }
-        () = &mut ended => Exit::Done.into(),
+            code => code,
+        },
+        () = &mut ended => Ok(Exit::Done.into()),
     };
+    launcher.stop().await;
     broker.stop().await;
+    code
+}
+
+async fn show(
+    session: &Session,
+    args: &DemoArgs,
+    launcher: &mut Launcher,
+    url: &str,
+) -> Result<ExitCode, Ended> {
+    if args.watch {
+        let watch = WatchArgs { all: true, speed: 1.0, ..WatchArgs::default() };
+        return super::watch::run(session, &watch).await;
+    }
+    session.screen.tell(Word::Note, "starting a broker and a launcher with sample services ...");
+    settle(session, launcher).await?;
+    let list = ListArgs { all: true, ..ListArgs::default() };
+    let code = super::list::run(session, &list).await?;
+    let text = if args.keep {
+        format!("it runs until Ctrl-C; in another terminal: tcsctl watch --server {url}")
+    } else {
+        "all of it is stopped now; --watch shows it in the dashboard, --keep leaves it running"
+            .to_owned()
+    };
+    session.screen.tell(Word::Hint, &text);
     Ok(code)
+}
+
+/// Waits until there is something to see.
+async fn settle(session: &Session, launcher: &mut Launcher) -> Result<(), Ended> {
+    let bus = Bus::connect(&session.settings()?, client_name(), session.timeout()).await?;
+    let observer = Observer::new(bus);
+    let start = clock::monotonic();
+    while start.elapsed() < PATIENCE {
+        launcher.check()?;
+        let picture = observer.snapshot(Patience::default()).await;
+        if is_worth_seeing(&picture.view(clock::monotonic())) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// All have begun, one has crashed, one is late.
+fn is_worth_seeing(view: &FleetView) -> bool {
+    let has = |verdict| view.services.iter().any(|service| service.verdict == verdict);
+    let begun = |phase| !matches!(phase, Phase::Declared | Phase::Starting);
+    has(Verdict::Late)
+        && has(Verdict::Restarting)
+        && view
+            .services
+            .iter()
+            .all(|service| begun(service.phase) || service.verdict == Verdict::Restarting)
 }
 
 /// The private broker, with nothing of this machine's own settings.
@@ -68,17 +108,4 @@ fn settings(broker: &Broker) -> Result<Settings, Ended> {
     let read = |path: &Path| std::fs::read_to_string(path);
     Settings::resolve(&flags, None, Outside { env: &|_| None, read: &read })
         .map_err(|error| Ended::new(Exit::NoContact, error.to_string()))
-}
-
-/// Makes the streams, and publishes all recordings.
-async fn fill(session: &Session) -> Result<(), Ended> {
-    let bus = session.connect().await?;
-    replay::create_streams(&bus).await?;
-    let play = Play { speed: None, as_is: false };
-    for text in RECORDINGS {
-        let entries = replay::parse(text)
-            .map_err(|error| Ended::new(Exit::No, format!("a built-in recording: {error}")))?;
-        replay::publish(&bus, &entries, &Subjects::default(), play).await?;
-    }
-    Ok(())
 }

@@ -20,22 +20,22 @@ use crate::recording::{self, Entry};
 
 /// How a recording is played.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Play {
+struct Play {
     /// That many times as fast as it was; `None`: all at once.
-    pub(super) speed: Option<f64>,
+    speed: Option<f64>,
     /// Whether times in the messages stay as they were.
-    pub(super) as_is: bool,
+    as_is: bool,
 }
 
 /// What became of a recording.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Played {
+struct Played {
     /// Messages that a stream has now.
-    pub(super) stored: usize,
+    stored: usize,
     /// Messages that went out, and no stream holds their subjects.
-    pub(super) unstored: usize,
+    unstored: usize,
     /// Lines that are not of the fleet: requests, other subjects.
-    pub(super) skipped: usize,
+    skipped: usize,
 }
 
 pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode, Ended> {
@@ -85,13 +85,13 @@ fn read(path: &Path) -> Result<Vec<Entry>, Ended> {
 }
 
 /// All entries of a recording's text.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, recording::LineError> {
+fn parse(text: &str) -> Result<Vec<Entry>, recording::LineError> {
     let lines = text.lines().enumerate();
     lines.filter_map(|(i, line)| Entry::parse(i + 1, line).transpose()).collect()
 }
 
 /// Makes the streams that are missing.
-pub(super) async fn create_streams(bus: &Bus) -> Result<(), Ended> {
+async fn create_streams(bus: &Bus) -> Result<(), Ended> {
     for (kind, made) in bus.create_missing_streams().await {
         if let Made::Failed(error) = made {
             return Err(Ended::new(
@@ -105,7 +105,7 @@ pub(super) async fn create_streams(bus: &Bus) -> Result<(), Ended> {
 
 /// Publishes in the order of the recording: the ack of each message is awaited before the next is
 /// sent, because streams are written independently of each other.
-pub(super) async fn publish(
+async fn publish(
     bus: &Bus,
     entries: &[Entry],
     from: &Subjects,
