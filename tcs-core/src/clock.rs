@@ -3,7 +3,7 @@
 //! Everything pure (`wire`, `fleet`, the supervisor, the dashboard's state) takes `now` as an
 //! argument; the edges get it here. Lints forbid the clocks' own functions elsewhere.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -18,4 +18,11 @@ pub fn wall() -> DateTime<Utc> {
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// The same clock as a number that means something to other programs of this machine
+/// (`CLOCK_MONOTONIC`; it stands still while the machine is suspended).
+pub fn since_boot() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }

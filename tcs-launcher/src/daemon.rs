@@ -9,6 +9,8 @@ mod plan;
 mod readers;
 mod requests;
 mod runs;
+mod signals;
+mod systemd;
 mod voice;
 mod words;
 
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use tcs_core::bus::publish::{hostname, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Outside};
@@ -30,7 +33,6 @@ use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::service::Registry;
 use tcs_core::wire::Status;
 use tcs_core::wire::{Event as Wire, Stop};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::{self, Ask};
@@ -44,6 +46,8 @@ use home::Home;
 pub use plan::known_types;
 use plan::{Plan, Site};
 use readers::Readers;
+use signals::{Signals, Wish};
+use systemd::Systemd;
 use voice::Voice;
 use words::Heard;
 
@@ -85,6 +89,7 @@ pub fn main(options: &Options) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             tracing::error!("{error:#}");
+            Systemd::from_environment().gives_up(&error);
             ExitCode::FAILURE
         }
     }
@@ -92,6 +97,7 @@ pub fn main(options: &Options) -> ExitCode {
 
 /// Whether all that was wanted ran.
 async fn launch(options: &Options) -> anyhow::Result<bool> {
+    let signals = Signals::catch().context("catching signals")?;
     let here = std::env::current_dir().context("finding the working directory")?;
     let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
     for problem in problems {
@@ -155,10 +161,12 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         ended: BTreeMap::new(),
         last,
         voice,
+        systemd: Systemd::from_environment(),
     };
     daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
     monitor.set_status(Status::Startup, "Starting services");
-    let well = daemon.live(&config, &monitor, told, lasts, asked).await?;
+    let well = daemon.live(&config, &monitor, signals, told, lasts, asked).await;
+    daemon.systemd.last(well);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;
     daemon.voice.own(Wire::Stop(Stop {
@@ -217,6 +225,7 @@ struct Daemon<'a> {
     ended: BTreeMap<ServiceId, Vec<Told>>,
     last: mpsc::Sender<(ServiceId, Option<Heard>)>,
     voice: Voice,
+    systemd: Systemd,
 }
 
 impl Daemon<'_> {
@@ -224,13 +233,11 @@ impl Daemon<'_> {
         &mut self,
         config: &Config,
         monitor: &Monitor,
+        mut signals: Signals,
         mut told: mpsc::Receiver<Told>,
         mut lasts: mpsc::Receiver<(ServiceId, Option<Heard>)>,
         mut asked: mpsc::Receiver<Ask>,
-    ) -> anyhow::Result<bool> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    ) -> bool {
         let (links, mut linked) = mpsc::channel(1);
         let (heard, mut words) = mpsc::channel(BACKLOG);
         if let Some(bus) = self.voice.reporter.bus().cloned() {
@@ -241,20 +248,19 @@ impl Daemon<'_> {
         monitor.set_status(Status::Ok, "Supervising");
         let mut stopping = false;
         while done.is_none() {
-            let stop = async {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            };
+            // out of this loop and nowhere else: one that stands still is not fed
+            self.systemd.look(&self.supervisor, self.now());
             done = tokio::select! {
                 biased;
-                () = stop => {
-                    if !stopping {
-                        tracing::info!("stopping all services; a second signal forces it");
-                        monitor.set_status(Status::Shutdown, "Stopping services");
-                        self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+                wish = signals.next() => match wish {
+                    Wish::Stop(signal) => {
+                        self.stop(signal, std::mem::replace(&mut stopping, true), monitor)
                     }
-                    stopping = true;
-                    self.handle(Event::Shutdown)
-                }
+                    Wish::Reload => {
+                        self.reload(None).ok();
+                        None
+                    }
+                },
                 // before an exit is judged: what it said counts
                 Some(it) = words.recv() => self.heard(it),
                 Some((id, word)) = lasts.recv() => self.last_word(&id, word),
@@ -264,18 +270,27 @@ impl Daemon<'_> {
                     self.linked(lost);
                     None
                 }
-                _ = hang_up.recv() => {
-                    self.reload(None).err().inspect(|error| tracing::error!("not reloaded: {error}"));
-                    None
-                }
                 () = until(self.origin, self.next_beat()) => {
                     self.beat();
                     None
                 }
                 () = until(self.origin, self.supervisor.deadline()) => self.handle(Event::Tick),
+                () = until(self.origin, self.systemd.due()) => None,
             };
         }
-        Ok(done.unwrap_or_default())
+        done.unwrap_or_default()
+    }
+
+    fn stop(&mut self, signal: Signal, again: bool, monitor: &Monitor) -> Option<bool> {
+        if again {
+            tracing::warn!("{signal} again: what has not stopped yet is killed");
+        } else {
+            tracing::info!("{signal}: stopping all services; a second signal kills them");
+            monitor.set_status(Status::Shutdown, "Stopping services");
+            self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+            self.systemd.stopping();
+        }
+        self.handle(Event::Shutdown)
     }
 
     fn now(&self) -> Duration {
@@ -429,13 +444,21 @@ impl Daemon<'_> {
         &mut self,
         request: Option<(Ticket, crate::supervisor::Operation)>,
     ) -> Result<(), String> {
+        self.systemd.reloading();
         let config = Config::load(&self.config, self.options.explicit, &self.environment)
-            .map_err(|errors| errors.to_string())?;
-        if !config.warnings.is_empty() {
-            tracing::warn!("{}", config.warnings);
+            .map_err(|errors| errors.to_string())
+            .inspect(|config| {
+                if !config.warnings.is_empty() {
+                    tracing::warn!("{}", config.warnings);
+                }
+                self.apply(config, request);
+            });
+        let refused = config.err();
+        if let Some(error) = &refused {
+            tracing::error!("not reloaded: {error}");
         }
-        self.apply(&config, request);
-        Ok(())
+        self.systemd.reloaded(&self.supervisor, refused.as_deref());
+        refused.map_or(Ok(()), Err)
     }
 
     fn apply(

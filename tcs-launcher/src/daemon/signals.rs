@@ -1,0 +1,64 @@
+//! What signals ask for.
+
+use std::os::fd::AsFd as _;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+/// The signals that a launcher answers to; those that come before it can are kept.
+#[derive(Debug)]
+pub(super) struct Signals {
+    terminate: Stream,
+    interrupt: Stream,
+    hang_up: Stream,
+}
+
+/// What somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it stops, and by which signal.
+    Stop(Signal),
+    /// That it reads its configuration again.
+    Reload,
+}
+
+impl Signals {
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Wish {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Wish::Stop(Signal::SIGTERM),
+            _ = self.interrupt.recv() => Wish::Stop(Signal::SIGINT),
+            // a daemon has no terminal: then it is somebody's wish for a reload
+            _ = self.hang_up.recv() => if terminal_is_gone() {
+                Wish::Stop(Signal::SIGHUP)
+            } else {
+                Wish::Reload
+            },
+        }
+    }
+}
+
+/// Whether our standard input was a terminal that has been closed, as a lost SSH connection does.
+fn terminal_is_gone() -> bool {
+    let stdin = std::io::stdin();
+    let mut look = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    let is_known = poll(&mut look, PollTimeout::ZERO).is_ok();
+    let hung_up = look[0].revents().is_some_and(|it| it.contains(PollFlags::POLLHUP));
+    // a pipe hangs up, too, and tells nothing by it
+    is_known && hung_up && nix::sys::stat::fstat(stdin.as_fd()).is_ok_and(|it| is_character(&it))
+}
+
+fn is_character(stat: &nix::sys::stat::FileStat) -> bool {
+    use nix::sys::stat::SFlag;
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR
+}
