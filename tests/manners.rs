@@ -1,10 +1,13 @@
 //! `tcsd` as a daemon: its words to a service manager, signals, exit codes.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
+use std::io::Write as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -45,7 +48,7 @@ impl Drop for Tcsd {
 
 impl Tcsd {
     /// `set` may add to the command; `$DEAF` in the services is a program that hears no signal,
-    /// and writes the file `deaf` as soon as that is so.
+    /// and says so (`Tcsd::deaf`).
     fn start(services: &str, set: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(dir.path(), services);
@@ -69,13 +72,30 @@ impl Tcsd {
         nix::sys::signal::kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
+    fn started(&self, id: &str) -> Pid {
+        let line = format!("{id} started, pid ");
+        let pid = wait_for(&line, || {
+            let log = self.read("log");
+            log.split_once(&line)?.1.lines().next()?.parse().ok()
+        });
+        Pid::from_raw(pid)
+    }
+
+    /// The pid of a service that hears no signal, once that is so.
+    fn deaf(&self, id: &str) -> Pid {
+        let pid = self.started(id);
+        wait_for(id, || Some(self.read(&format!("deaf.{pid}"))).filter(|it| !it.is_empty()));
+        pid
+    }
+
     fn end(&mut self) -> Option<i32> {
         wait_for("its end", || self.child.try_wait().unwrap()).code()
     }
 }
 
 fn write_config(dir: &Path, services: &str) {
-    let deaf = "[sh, -c, 'trap \"\" TERM INT HUP; echo deaf > deaf; while :; do sleep 1000; done']";
+    let deaf =
+        "[sh, -c, 'trap \"\" TERM INT HUP; echo deaf > deaf.$$; while :; do sleep 1000; done']";
     let services = services.replace("$DEAF", deaf);
     std::fs::write(dir.join("services.yaml"), format!("{ALONE}services:\n{services}")).unwrap();
 }
@@ -120,7 +140,7 @@ fn a_service_manager_is_told() {
     });
     manager.hears("READY=1");
     manager.hears("STATUS=2 running");
-    wait_for("deafness", || (!tcsd.read("deaf").is_empty()).then_some(()));
+    tcsd.deaf("slow.a");
     // not once only
     for _ in 0..3 {
         manager.hears("WATCHDOG=1");
@@ -181,4 +201,180 @@ fn a_manager_that_is_not_there_keeps_nobody_from_working() {
     tcsd.logged("a.b started");
     tcsd.signal(Signal::SIGTERM);
     assert_eq!(tcsd.end(), Some(0));
+}
+
+fn is_there(pid: Pid) -> bool {
+    nix::sys::signal::kill(pid, None).is_ok()
+}
+
+#[test]
+fn a_second_signal_kills_what_does_not_stop() {
+    let services = "  - {type: slow, variant: a, launch: {stop_timeout: 3600, exec: $DEAF}}\n";
+    for (first, second) in [(Signal::SIGTERM, Signal::SIGTERM), (Signal::SIGINT, Signal::SIGTERM)] {
+        let mut tcsd = Tcsd::start(services, |_| {});
+        let pid = tcsd.deaf("slow.a");
+        tcsd.signal(first);
+        tcsd.logged("slow.a is stopped: shutdown");
+        assert!(is_there(pid));
+        tcsd.signal(second);
+        assert_eq!(tcsd.end(), Some(1), "something was killed");
+        assert!(!is_there(pid));
+        tcsd.logged("slow.a stopped: force_killed, code -9");
+    }
+}
+
+#[test]
+fn the_terminate_delay_is_the_grace_of_entries_that_name_none() {
+    let services = "
+  - {type: short, variant: a, launch: {exec: $DEAF}}
+  - {type: long, variant: a, launch: {stop_timeout: 3600, exec: $DEAF}}
+";
+    let mut tcsd = Tcsd::start(services, |command| {
+        command.args(["--terminate-delay", "0.3"]);
+    });
+    let (_, long) = (tcsd.deaf("short.a"), tcsd.deaf("long.a"));
+    tcsd.signal(Signal::SIGTERM);
+    tcsd.logged("short.a stopped: force_killed, code -9");
+    assert!(is_there(long));
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(1));
+}
+
+#[test]
+fn the_exit_code_says_whether_all_that_was_wanted_ran() {
+    let cases = [
+        ("[sleep, '1000']", "no", "x.a ready", 0),
+        ("['true']", "no", "x.a stopped: completed", 0),
+        ("['false']", "no", "x.a crashed", 1),
+        // it is being tried again and again
+        ("['false']", "always", "x.a crashed", 1),
+        ("[/nowhere/program]", "no", "x.a failed", 1),
+    ];
+    for (exec, restart, seen, code) in cases {
+        let services = format!(
+            "  - {{type: x, variant: a, restart: {restart}, restart_sec: 3600, launch: {{exec: {exec}}}}}\n"
+        );
+        let mut tcsd = Tcsd::start(&services, |_| {});
+        tcsd.logged(seen);
+        tcsd.signal(Signal::SIGINT);
+        assert_eq!(tcsd.end(), Some(code), "{exec}, {restart}");
+    }
+}
+
+/// A launcher in a terminal; its log is what stands on it.
+struct Terminal {
+    master: Option<Box<dyn portable_pty::MasterPty + Send>>,
+    tcsd: Box<dyn portable_pty::Child + Send + Sync>,
+    shown: Arc<Mutex<String>>,
+    closed: Arc<AtomicBool>,
+    dir: tempfile::TempDir,
+}
+
+impl Terminal {
+    fn start(services: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write_config(dir.path(), services);
+        let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default());
+        let pair = pair.unwrap();
+        let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_tcsd"));
+        command.args(["--config", "services.yaml"]);
+        command.cwd(dir.path());
+        command.env("RUNTIME_DIRECTORY", dir.path().join("run"));
+        let tcsd = pair.slave.spawn_command(command).unwrap();
+        let (shown, closed) = (Arc::<Mutex<String>>::default(), Arc::<AtomicBool>::default());
+        let (to, is_closed) = (Arc::clone(&shown), Arc::clone(&closed));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = std::io::Read::read(&mut output, &mut buffer) {
+                to.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+                if is_closed.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        Self { master: Some(pair.master), tcsd, shown, closed, dir }
+    }
+
+    fn shows(&self, text: &str) {
+        wait_for(text, || self.shown.lock().unwrap().contains(text).then_some(()));
+    }
+
+    fn end(&mut self) -> u32 {
+        wait_for("its end", || self.tcsd.try_wait().unwrap()).exit_code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.tcsd.kill();
+        let _ = self.tcsd.wait();
+        if std::thread::panicking() {
+            eprintln!("--- on the terminal\n{}", self.shown.lock().unwrap());
+        }
+    }
+}
+
+/// It writes what it hears to the file `heard`.
+const LISTENER: &str = "
+  - type: x
+    variant: a
+    launch:
+      exec:
+        - sh
+        - -c
+        - |
+          trap 'echo INT >> heard' INT
+          trap 'echo TERM >> heard; exit 0' TERM
+          trap 'echo HUP >> heard' HUP
+          echo listening > heard
+          while :; do sleep 0.05; done
+";
+
+#[test]
+fn ctrl_c_in_a_terminal_is_for_the_launcher_alone() {
+    let mut terminal = Terminal::start(LISTENER);
+    let heard = terminal.dir.path().join("heard");
+    let heard = || std::fs::read_to_string(&heard).unwrap_or_default();
+    wait_for("the listener", || heard().contains("listening").then_some(()));
+    let mut keys = terminal.master.as_ref().unwrap().take_writer().unwrap();
+    keys.write_all(b"\x03").unwrap();
+    terminal.shows("SIGINT: stopping all services");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(heard(), "listening\nTERM\n", "asked once, by the launcher");
+}
+
+#[test]
+fn a_terminal_that_hangs_up_asks_for_a_stop() {
+    let mut terminal = Terminal::start(LISTENER);
+    let heard = terminal.dir.path().join("heard");
+    let heard = || std::fs::read_to_string(&heard).unwrap_or_default();
+    wait_for("the listener", || heard().contains("listening").then_some(()));
+    let pid = Pid::from_raw(terminal.tcsd.process_id().unwrap().cast_signed());
+    // as long as the terminal is there, the signal is a wish for a reload
+    nix::sys::signal::kill(pid, Signal::SIGHUP).unwrap();
+    terminal.shows("configuration: 0 added");
+    // the reader lets go of it with the next thing that is written
+    terminal.master = None;
+    terminal.closed.store(true, Ordering::Relaxed);
+    nix::sys::signal::kill(pid, Signal::SIGHUP).unwrap();
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(heard(), "listening\nTERM\n", "asked once, by the launcher");
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_take_the_launcher_with_it() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut tcsd = Tcsd::start(LISTENER, |command| {
+        command.stderr(writer.try_clone().unwrap()).stdout(writer);
+    });
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
+    assert!(line.contains("tcsd"), "{line}");
+    wait_for("the listener", || tcsd.read("heard").contains("listening").then_some(()));
+    // this is logged, too
+    tcsd.signal(Signal::SIGHUP);
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+    assert_eq!(tcsd.read("heard"), "listening\nTERM\n");
 }

@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use check::{Check, How, KnownType, Planned, check, interpreter};
 pub use environment::Environment;
-pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready};
+pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, STOP_TIMEOUT};
 pub use nearest::nearest;
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};

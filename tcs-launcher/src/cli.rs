@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tcs_core::config::{self, DEFAULT_PATH, Environment, How, KnownType, Mode};
+use tcs_core::config::{self, DEFAULT_PATH, Environment, How, KnownType, Mode, STOP_TIMEOUT};
 use tcs_core::service::{Registry, log, main_of};
 
 use crate::{daemon, runner};
@@ -17,6 +17,12 @@ pub(crate) const SERVICE: &str = "__service";
 const USAGE: u8 = 2;
 
 /// Supervises observatory services.
+///
+/// SIGTERM and SIGINT (Ctrl-C) stop them in reverse order; a second one kills what has not stopped
+/// yet. SIGHUP reads the configuration again and touches only what has changed.
+///
+/// Exit code: 0, all that was wanted ran to the end; 1, a wanted service had failed, or something
+/// had to be killed by a second signal, or tcsd could not do its work; 2, wrong arguments.
 #[derive(Debug, Parser)]
 #[command(name = "tcsd", version)]
 pub struct Args {
@@ -32,8 +38,11 @@ pub struct Args {
     /// Accepted as by the Python launchers: log lines are never coloured.
     #[arg(long)]
     no_color: bool,
-    /// Seconds to wait for what an earlier launcher has left, before it is killed.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    /// Seconds from asking a service to stop to killing it, where the file has no
+    /// `launch.stop_timeout` for it; also for what an earlier launcher has left.
+    ///
+    /// As of the Python launchers; their default was 1 or 5 seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = STOP_TIMEOUT.as_secs_f64(), value_parser = seconds)]
     terminate_delay: f64,
     #[command(subcommand)]
     command: Option<Command>,
@@ -59,8 +68,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=3600.0).contains(&value) { Ok(value) } else { Err("expected 0 to 3600".to_owned()) }
 }
 
-/// `tcsd`, for `main`. Exit codes: 0, all that was wanted ran; 1, a wanted service had failed, or
-/// the launcher could not do its work; 2, wrong arguments.
+/// `tcsd`, for `main`; [`Args`] has the exit codes.
 pub fn main() -> ExitCode {
     if let Some(code) = runner::helper_main() {
         return code;
@@ -82,7 +90,7 @@ pub fn main() -> ExitCode {
                 Launcher::Process => Mode::Process,
             },
             banner: !args.no_banner,
-            leftovers: std::time::Duration::from_secs_f64(args.terminate_delay),
+            grace: std::time::Duration::from_secs_f64(args.terminate_delay),
         }),
     }
 }

@@ -71,8 +71,9 @@ pub struct Options {
     pub mode: Mode,
     /// Say first what is run.
     pub banner: bool,
-    /// From asking what an earlier launcher left to end, to its kill.
-    pub leftovers: Duration,
+    /// From asking something to stop to its kill, for services whose entry does not say, and for
+    /// what an earlier launcher has left.
+    pub grace: Duration,
 }
 
 /// Runs a launcher to its end.
@@ -433,6 +434,7 @@ impl Daemon<'_> {
             registry: &self.registry,
             environment: &self.environment,
             mode: self.options.mode,
+            grace: self.options.grace,
             config: &self.config,
             launcher: (&self.voice.launcher_id, &self.voice.name),
             nats: self.nats.clone(),

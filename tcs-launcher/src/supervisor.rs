@@ -53,7 +53,7 @@ pub const KILL_AGAIN: Duration = Duration::from_secs(5);
 enum Ending {
     /// Not yet.
     No,
-    /// Under way; `well` if no wanted service had failed when it began.
+    /// Under way; `well` if no wanted service had failed when it began, and nothing was forced.
     Going { well: bool },
     /// All has ended.
     Done,
@@ -343,6 +343,8 @@ impl Supervisor {
                 }
             }
             Ending::Going { .. } => {
+                // what is killed in the middle of its work has not done it
+                self.ending = Ending::Going { well: false };
                 for service in self.services.values_mut() {
                     service.force(out);
                 }

@@ -14,6 +14,9 @@ use super::section::Section;
 use super::value::{Mapping, Node, Value};
 use crate::id::ServiceId;
 
+/// From the stop signal to SIGKILL, where nobody says otherwise.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
 const KEYS: [&str; 17] = [
     "exec",
     "cwd",
@@ -60,8 +63,8 @@ pub struct Launch {
     pub heartbeat: Duration,
     /// What asks it to stop; SIGTERM.
     pub stop_signal: Signal,
-    /// From the stop signal to SIGKILL; 10 s.
-    pub stop_timeout: Duration,
+    /// From the stop signal to SIGKILL; `None`: as the launcher was told, else [`STOP_TIMEOUT`].
+    pub stop_timeout: Option<Duration>,
     /// Where a Rust service runs; `None`: as the launcher was told.
     pub mode: Option<Mode>,
     /// Restart delays that grow.
@@ -149,7 +152,7 @@ impl Default for Launch {
             ready: None,
             heartbeat: Duration::from_secs(10),
             stop_signal: Signal::SIGTERM,
-            stop_timeout: Duration::from_secs(10),
+            stop_timeout: None,
             mode: None,
             backoff: None,
             log: None,
@@ -195,7 +198,7 @@ pub(super) fn read(map: &Mapping, problems: &mut Problems) -> Launch {
         ready: section.node("ready").and_then(|node| ready(node, section.problems)),
         heartbeat: heartbeat(&mut section).unwrap_or(default.heartbeat),
         stop_signal: stop_signal(&mut section).unwrap_or(default.stop_signal),
-        stop_timeout: section.seconds("stop_timeout").unwrap_or(default.stop_timeout),
+        stop_timeout: section.seconds("stop_timeout"),
         mode: section.choice(
             "mode",
             &[("async", Mode::Async), ("asyncio", Mode::Async), ("process", Mode::Process)],

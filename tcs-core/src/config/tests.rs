@@ -199,8 +199,8 @@ fn what_is_ours_lies_in_launch() {
     assert_eq!(exec, ["/usr/local/bin/dome-server", "--port", "7000"]);
     let env: Vec<_> = dome.launch.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("EMPTY", ""), ("LC_ALL", "C"), ("TZ", "America/Santiago")]);
-    assert_eq!(dome.launch.stop_timeout, Duration::from_secs(20), "from the top");
-    assert_eq!(config.launch.stop_timeout, Duration::from_secs(20));
+    assert_eq!(dome.launch.stop_timeout, Some(Duration::from_secs(20)), "from the top");
+    assert_eq!(config.launch.stop_timeout, Some(Duration::from_secs(20)));
     assert_eq!(dome.launch.stop_signal.as_str(), "SIGINT");
     assert!(
         matches!(&dome.launch.ready, Some(Ready::Tcp { host, port: 7000 }) if host == "localhost"),
@@ -212,7 +212,7 @@ fn what_is_ours_lies_in_launch() {
     assert_eq!(dome.launch.level, -1);
     assert_eq!(guider.launch.after, ["dome_server.main".parse().unwrap()]);
     assert!(dome.launch.enabled && !guider.launch.enabled);
-    assert_eq!(guider.launch.stop_timeout, Duration::from_millis(1500));
+    assert_eq!(guider.launch.stop_timeout, Some(Duration::from_millis(1500)));
     assert!(matches!(guider.launch.ready, Some(Ready::Heartbeat)));
     assert_eq!(guider.launch.mode, Some(Mode::Process));
     assert_eq!(settings(guider), json!({}), "nothing of it reaches the service");

@@ -54,7 +54,7 @@ impl Home {
                     tracing::warn!("the launcher before ended with the machine");
                 }
             }
-            let grace = options.leftovers;
+            let grace = options.grace;
             let ended = tokio::task::spawn_blocking(move || earlier.end_leftovers(grace)).await?;
             if !ended.is_empty() {
                 tracing::warn!("ended {} processes that it had left", ended.len());

@@ -1,6 +1,7 @@
 //! From the configuration to what the supervisor and the runners take.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
 use tcs_core::service::Registry;
@@ -42,6 +43,8 @@ pub(super) struct Site<'a> {
     pub(super) environment: &'a Environment,
     /// Where Rust services run that do not say.
     pub(super) mode: Mode,
+    /// From the stop signal to SIGKILL, for entries that do not say.
+    pub(super) grace: Duration,
     /// Absolute.
     pub(super) config: &'a Path,
     /// The launcher's id, and its monitored name.
@@ -102,7 +105,7 @@ impl Site<'_> {
             } else {
                 Readiness::AtOnce
             },
-            stop_timeout: launch.stop_timeout,
+            stop_timeout: launch.stop_timeout.unwrap_or(self.grace),
             after: launch.after.clone(),
             level: launch.level,
         }

@@ -161,7 +161,7 @@ fn a_second_shutdown_forces() {
     world.up("c");
     world.report("c", Report::Ready);
     world.on(Event::Shutdown);
-    let lines = world.on(Event::Shutdown);
+    let mut lines = world.on(Event::Shutdown);
     assert!(
         lines.contains(&"kill a1".to_owned()) && lines.contains(&"kill c1".to_owned()),
         "{lines:?}"
@@ -171,4 +171,8 @@ fn a_second_shutdown_forces() {
         ["b start", "b stopping: shutdown", "stop b1", "kill b1"],
         "it was being started, and is killed as soon as it is there"
     );
+    for id in ["a", "b", "c"] {
+        lines = world.ends(id, -9);
+    }
+    assert_eq!(lines.last().unwrap(), "done false", "{lines:?}");
 }
