@@ -16,6 +16,7 @@ mod kinds;
 mod lifecycle;
 pub mod log;
 mod main;
+mod notify;
 mod outcome;
 mod registry;
 
@@ -25,6 +26,7 @@ pub use host::{HostOptions, Progress, run};
 pub use kinds::{BlockingService, OneShotService, PermanentService};
 pub use lifecycle::Limits;
 pub use main::{main, main_of};
+pub use notify::notify;
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
 pub use registry::{Registration, Registry, RegistryError, Service};
 

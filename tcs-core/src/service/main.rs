@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::host::{HostOptions, run};
-use super::log;
+use super::host::{HostOptions, Progress, run};
+use super::{log, notify};
 use super::outcome::Outcome;
 use super::registry::{Registration, Service};
 use crate::bus::Outside;
@@ -141,11 +142,14 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let mut options = HostOptions::new(reporter.clone());
     options.parent = args.parent;
     options.heartbeat = heartbeat;
+    let (progress, seen) = watch::channel(Progress::Starting);
+    options.progress = Some(progress);
     // several threads, so that a service that blocks one can still be told to stop
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = Signals::new()?;
+        tokio::spawn(notify::relay(seen));
         let mut life = std::pin::pin!(run(registration, &settings, options, stop.clone()));
         anyhow::Ok(tokio::select! {
             outcome = &mut life => code(&outcome),
@@ -173,8 +177,8 @@ fn code(outcome: &Outcome) -> ExitCode {
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// The file's settings for this service, the time between its heartbeats, and how it reaches the broker. A file that is named must
-/// exist; the usual one may be missing.
+/// The file's settings for this service, the time between its heartbeats, and how it reaches the
+/// broker. A file that is named must exist; the usual one may be missing.
 fn settings(
     args: &Args,
     service_type: &ServiceType,

@@ -75,7 +75,6 @@ impl Site<'_> {
 
     fn spec(&self, entry: &Entry, how: &How) -> Spec {
         let launch = &entry.launch;
-        let is_task = *how == How::Rust(Some(Mode::Async));
         let permanent = match how {
             How::Rust(_) => self
                 .registry
@@ -99,8 +98,8 @@ impl Site<'_> {
                 window: entry.restart.window,
                 backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
             },
-            // a task's host tells when it is up
-            readiness: if is_task || launch.ready.is_some() {
+            // a Rust service's host tells when it is up
+            readiness: if matches!(how, How::Rust(_)) || launch.ready.is_some() {
                 Readiness::Reported
             } else {
                 Readiness::AtOnce
@@ -155,6 +154,7 @@ impl Site<'_> {
         };
         let own = &entry.launch;
         env.extend(own.env.clone());
+        let said = matches!(plan.how, How::Rust(_)).then_some(Ready::Notify);
         Some(Launch {
             program,
             args,
@@ -163,7 +163,7 @@ impl Site<'_> {
             user: own.user.clone(),
             limits: own.limits,
             stop_signal: own.stop_signal,
-            ready: own.ready.clone(),
+            ready: own.ready.clone().or(said),
         })
     }
 }
