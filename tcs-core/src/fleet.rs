@@ -159,6 +159,24 @@ impl Fleet {
         }
     }
 
+    /// The services that `launcher` declares at present, each with the other live launchers that
+    /// declare it too (`truth.md` 7).
+    pub fn rivals(
+        &self,
+        launcher: &str,
+        now: DateTime<Utc>,
+        link: Link,
+    ) -> BTreeMap<Arc<str>, Vec<String>> {
+        let launchers = relations::Launchers::read(self.records.values().map(|r| &**r));
+        let is_live = |name: &str| {
+            self.records.get(name).is_some_and(|record| {
+                relations::is_live(&Life::read(record, launchers.sign(name), now, link))
+            })
+        };
+        let records = self.records.iter().map(|(name, record)| (name, &**record));
+        launchers.rivals(launcher, records, is_live)
+    }
+
     /// What is so at `now` (the broker's clock).
     pub fn view(&self, now: DateTime<Utc>, link: Link) -> FleetView {
         let launchers = relations::Launchers::read(self.records.values().map(|r| &**r));

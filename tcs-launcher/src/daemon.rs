@@ -8,6 +8,7 @@ mod log;
 mod plan;
 mod readers;
 mod requests;
+mod rivals;
 mod runs;
 mod signals;
 mod systemd;
@@ -33,7 +34,7 @@ use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::service::Registry;
 use tcs_core::wire::Status;
 use tcs_core::wire::{Event as Wire, Stop};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::{self, Ask};
 use crate::reload;
@@ -241,9 +242,10 @@ impl Daemon<'_> {
     ) -> bool {
         let (links, mut linked) = mpsc::channel(1);
         let (heard, mut words) = mpsc::channel(BACKLOG);
+        let (found, mut shared) = watch::channel(rivals::Shared::new());
         if let Some(bus) = self.voice.reporter.bus().cloned() {
             tokio::spawn(link::keep(bus.clone(), links));
-            tokio::spawn(words::listen(bus, heard));
+            tokio::spawn(words::listen(bus, self.voice.name.clone(), heard, found));
         }
         let mut done = self.apply(config, None);
         monitor.set_status(Status::Ok, "Supervising");
@@ -269,6 +271,10 @@ impl Daemon<'_> {
                 Some(ask) = asked.recv() => self.asked(ask),
                 Some(lost) = linked.recv() => {
                     self.linked(lost);
+                    None
+                }
+                Ok(()) = shared.changed() => {
+                    self.shared(shared.borrow_and_update().clone());
                     None
                 }
                 () = until(self.origin, self.next_beat()) => {
@@ -482,6 +488,27 @@ impl Daemon<'_> {
             self.plans.insert(plan.entry.id.clone(), plan);
         }
         self.handle(Event::Apply { diff, request })
+    }
+
+    /// Other launchers declare these services too: says so wherever that is news.
+    fn shared(&mut self, shared: rivals::Shared) {
+        let before = std::mem::replace(&mut self.voice.others, shared);
+        for (id, plan) in &self.plans {
+            let (old, new) = (before.get(id.as_str()), self.voice.others.get(id.as_str()));
+            if old == new {
+                continue;
+            }
+            match new {
+                Some(others) => {
+                    tracing::warn!(
+                        "{id} is declared by another launcher too: {}",
+                        others.join(", ")
+                    );
+                }
+                None => tracing::info!("{id} is declared by no other launcher any more"),
+            }
+            self.voice.say(plan, &Lifecycle::Declared, None);
+        }
     }
 
     fn linked(&mut self, lost: bool) {

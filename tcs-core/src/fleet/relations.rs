@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::life::{Life, says_shutdown};
 use super::liveness;
 use super::record::Record;
-use super::stamp::SLACK;
+use super::stamp::{Kept, SLACK};
 use super::verdict::{Liveness, Phase};
 use super::view::HostView;
-use crate::wire::Event;
+use crate::wire::{Event, RegistryMessage};
 
 /// A launcher's `declared` that is this much older than its newest is of an earlier configuration.
 const BATCH: TimeDelta = TimeDelta::seconds(60);
@@ -24,15 +24,15 @@ const SKEW_MESSAGES: usize = 20;
 /// What launchers have sent, by their monitored name.
 #[derive(Debug, Default)]
 pub(super) struct Launchers<'a> {
-    sent: HashMap<&'a str, Sent>,
+    sent: HashMap<&'a str, Sent<'a>>,
 }
 
 #[derive(Debug, Default)]
-struct Sent {
+struct Sent<'a> {
     /// The newest event: a sign of the launcher's life.
     newest: Option<DateTime<Utc>>,
     /// The newest `declared`.
-    declared: Option<DateTime<Utc>>,
+    declared: Option<&'a Kept<RegistryMessage>>,
 }
 
 impl<'a> Launchers<'a> {
@@ -41,10 +41,11 @@ impl<'a> Launchers<'a> {
         for kept in records.flat_map(Record::registry) {
             let Some(parent) = kept.message.parent.as_deref() else { continue };
             let sent = launchers.sent.entry(parent).or_default();
-            let stored = Some(kept.stamp.stored);
-            sent.newest = sent.newest.max(stored);
-            if matches!(kept.message.event, Event::Declared(_)) {
-                sent.declared = sent.declared.max(stored);
+            sent.newest = sent.newest.max(Some(kept.stamp.stored));
+            if matches!(kept.message.event, Event::Declared(_))
+                && sent.declared.is_none_or(|held| kept.stamp.stored > held.stamp.stored)
+            {
+                sent.declared = Some(kept);
             }
         }
         launchers
@@ -64,11 +65,7 @@ impl<'a> Launchers<'a> {
     pub(super) fn declaring<'r>(&self, record: &'r Record) -> Vec<&'r str> {
         let mut launchers: Vec<&str> = Vec::new();
         for kept in record.declared() {
-            let Some(parent) = kept.message.parent.as_deref() else { continue };
-            let newest = self.sent.get(parent).and_then(|sent| sent.declared);
-            if newest.is_some_and(|newest| newest - kept.stamp.stored > BATCH) {
-                continue;
-            }
+            let Some(parent) = self.declarer(kept) else { continue };
             let others = match &kept.message.event {
                 Event::Declared(declared) => declared.others.as_slice(),
                 _ => &[],
@@ -80,6 +77,40 @@ impl<'a> Launchers<'a> {
             }
         }
         launchers
+    }
+
+    /// Who sent a `declared`, if it is of that launcher's newest batch: of its newest run, where
+    /// that is said, and not much older than the newest.
+    pub(super) fn declarer<'r>(&self, kept: &'r Kept<RegistryMessage>) -> Option<&'r str> {
+        let parent = kept.message.parent.as_deref()?;
+        let newest = self.sent.get(parent)?.declared?;
+        let another_run = match (&newest.message.launcher_run, &kept.message.launcher_run) {
+            (Some(newest), Some(held)) => newest != held,
+            (None | Some(_), None) | (None, Some(_)) => false,
+        };
+        let is_old = another_run || newest.stamp.stored - kept.stamp.stored > BATCH;
+        (!is_old).then_some(parent)
+    }
+
+    /// The services that `launcher` declares at present, each with the other live launchers that
+    /// do. By their own words alone: what is named in `others` may be our own echo.
+    pub(super) fn rivals<'r>(
+        &self,
+        launcher: &str,
+        records: impl Iterator<Item = (&'r Arc<str>, &'r Record)>,
+        is_live: impl Fn(&str) -> bool,
+    ) -> BTreeMap<Arc<str>, Vec<String>> {
+        let mut rivals = BTreeMap::new();
+        for (name, record) in records.filter(|(_, record)| record.declared().len() > 1) {
+            let all = record.declared().iter().filter_map(|kept| self.declarer(kept));
+            let (own, mut others): (Vec<&str>, Vec<&str>) = all.partition(|it| *it == launcher);
+            others.retain(|name| is_live(name));
+            if !own.is_empty() && !others.is_empty() {
+                others.sort_unstable();
+                rivals.insert(Arc::clone(name), others.into_iter().map(str::to_owned).collect());
+            }
+        }
+        rivals
     }
 }
 

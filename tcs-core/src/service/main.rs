@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{HostOptions, Progress, run};
-use super::{log, notify};
 use super::outcome::Outcome;
 use super::registry::{Registration, Service};
+use super::{log, notify};
 use crate::bus::Outside;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
 use crate::config::{Config, DEFAULT_PATH, Environment, ServiceSettings};

@@ -12,6 +12,7 @@ use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessa
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
 
 use super::plan::Plan;
+use super::rivals::Shared;
 use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
 /// Events that wait for the first connection, at most.
@@ -29,12 +30,15 @@ pub(super) struct Voice {
     held: Option<Vec<(String, serde_json::Value)>>,
     /// The last word of each life, to be said again to a broker that lost its streams.
     last: BTreeMap<String, RegistryMessage>,
+    /// Other launchers that declare our services, by service.
+    pub(super) others: Shared,
 }
 
 impl Voice {
     pub(super) fn new(reporter: Reporter, id: String, name: String, run: String) -> Self {
         let (held, last) = (Some(Vec::new()), BTreeMap::new());
-        Self { reporter, launcher_id: id, name, launcher_run: run, seq: 0, held, last }
+        let others = Shared::new();
+        Self { reporter, launcher_id: id, name, launcher_run: run, seq: 0, held, last, others }
     }
 
     /// The streams are there, or cannot be made: says what was held, or, to a broker that had
@@ -73,7 +77,7 @@ impl Voice {
     /// Of a service, and the status of one that is dead.
     pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
         let id = &plan.planned.spec.id;
-        let wire = wire(plan, event);
+        let wire = wire(plan, event, self.others.get(id.as_str()));
         let message = RegistryMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
@@ -170,7 +174,7 @@ fn limit(limit: Option<u32>) -> Limit {
     limit.map_or(Limit::Unlimited, Limit::Times)
 }
 
-fn wire(plan: &Plan, event: &Lifecycle) -> Event {
+fn wire(plan: &Plan, event: &Lifecycle, others: Option<&Vec<String>>) -> Event {
     let Spec { restart, enabled, .. } = &plan.planned.spec;
     let policy = Some(restart.when.as_str().to_owned());
     match event {
@@ -184,7 +188,7 @@ fn wire(plan: &Plan, event: &Lifecycle) -> Event {
                 restart_policy: policy,
                 restart_max: Some(limit(restart.limit.map(std::num::NonZeroU32::get))),
                 restart_window: Some(restart.window.as_secs_f64()),
-                others: Vec::new(),
+                others: others.cloned().unwrap_or_default(),
                 declared: Some(Declaration {
                     module,
                     kind: Some(kind.to_owned()),

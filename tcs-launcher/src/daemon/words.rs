@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tcs_core::bus::publish::hostname;
-use tcs_core::bus::{Bus, Item, RawMessage};
-use tcs_core::wire::{Kind, Message, Status, decode};
-use tokio::sync::mpsc;
+use tcs_core::bus::{Bus, RawMessage};
+use tcs_core::observer::{Observation, Observer};
+use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
+use tokio::sync::{mpsc, watch};
 
+use super::rivals::{Rivals, Shared};
 use crate::supervisor::{Report, ServiceId, Word};
-
-/// Messages taken at once.
-const BATCH: usize = 256;
 
 /// How long an end waits for what was said before it.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -56,18 +55,43 @@ impl What {
     }
 }
 
-/// Hands on what is said on this host, as long as somebody takes it. Without streams nothing is
-/// heard: a plain listener would slow Python publishers down.
-pub(super) async fn listen(bus: Bus, words: mpsc::Sender<Heard>) {
-    let follow = bus.follow(&[Kind::Status, Kind::Heartbeat], false);
+/// How often it is looked whether another launcher has come or gone.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Hands on what is said on this host, and which other launchers declare the services of `own`, as
+/// long as somebody takes it. Without streams nothing is heard: a plain listener would slow Python
+/// publishers down.
+pub(super) async fn listen(
+    bus: Bus,
+    own: String,
+    words: mpsc::Sender<Heard>,
+    shared: watch::Sender<Shared>,
+) {
+    let observer = Observer::new(bus);
+    let mut rivals = Rivals::new(&observer, own);
+    let mut following = observer.follow(&Kind::FLEET);
     let here = hostname();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        for item in follow.next(BATCH).await {
-            let Item::Message(raw) = item else { continue };
-            if let Some(heard) = read(&bus, &raw, &here)
-                && words.send(heard).await.is_err()
-            {
-                return;
+        tokio::select! {
+            batch = following.next() => {
+                let Some(batch) = batch else { return };
+                for observation in batch {
+                    if let Observation::Message(observed) = &observation {
+                        let sent = observed.decoded.meta.ts.map(Timestamp::time);
+                        if let Some(heard) = hear(&observed.decoded.message, sent, &here)
+                            && words.send(heard).await.is_err()
+                        {
+                            return;
+                        }
+                    }
+                    rivals.hear(observation);
+                }
+            }
+            _ = look.tick() => {
+                let found = rivals.found();
+                shared.send_if_modified(|held| std::mem::replace(held, found) != *held);
             }
         }
     }
@@ -84,21 +108,21 @@ pub(super) async fn last(bus: Bus, id: ServiceId) -> Option<Heard> {
 fn read(bus: &Bus, raw: &RawMessage, here: &str) -> Option<Heard> {
     let subject = bus.subjects().parse(raw.subject())?;
     let decoded = decode(subject, raw.payload()).ok()?;
-    hear(decoded.message, decoded.meta.ts.map(tcs_core::wire::Timestamp::time), here)
+    hear(&decoded.message, decoded.meta.ts.map(Timestamp::time), here)
 }
 
-fn hear(message: Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<Heard> {
+fn hear(message: &Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<Heard> {
     match message {
         Message::Status(status) => {
             if status.by_launcher() || status.hostname.as_deref().is_some_and(|at| at != here) {
                 return None;
             }
-            let sent = sent.or(status.timestamp.map(tcs_core::wire::Timestamp::time))?;
+            let sent = sent.or(status.timestamp.map(Timestamp::time))?;
             let id = status.name.parse().ok()?;
-            Some(Heard { id, sent, what: What::Status(status.status, status.message) })
+            Some(Heard { id, sent, what: What::Status(status.status, status.message.clone()) })
         }
         Message::Heartbeat(beat) if beat.reported_by.is_none() => {
-            let sent = sent.or(beat.timestamp.map(tcs_core::wire::Timestamp::time))?;
+            let sent = sent.or(beat.timestamp.map(Timestamp::time))?;
             Some(Heard { id: beat.service_id.parse().ok()?, sent, what: What::Beat })
         }
         Message::Heartbeat(_) | Message::Registry(_) | Message::Journal(_) => None,
@@ -116,8 +140,7 @@ mod tests {
         let body = json!({"data": data, "meta": {"ts": [2026, 11, 23, 1, 2, 3, 4]}}).to_string();
         let subjects = Subjects::default();
         let decoded = decode(subjects.parse(subject).unwrap(), body.as_bytes()).unwrap();
-        hear(decoded.message, decoded.meta.ts.map(tcs_core::wire::Timestamp::time), "here")
-            .map(|it| it.what)
+        hear(&decoded.message, decoded.meta.ts.map(Timestamp::time), "here").map(|it| it.what)
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::support::{
-    LAUNCHER, Line, at, beat, beats, crashed, event, launcher, picture, picture_with, say, see,
-    status,
+    LAUNCHER, Line, at, beat, beats, crashed, event, fold, launcher, picture, picture_with, say,
+    see, status,
 };
 use crate::fleet::{Link, Reason, Verdict};
 
@@ -115,6 +115,40 @@ fn two_live_launchers_that_declare_one_service_conflict_at_both() {
         .collect();
     lines.push(run(event("declared", "a.x", 4.0).with(&json!({"others": [other]}))));
     assert_eq!(say(&see(&lines, "a.x", 10.0)), "degraded running [conflict]");
+}
+
+#[test]
+fn a_launcher_learns_who_declares_its_services_too() {
+    let other = "launcher.M.srv02-process-launcher";
+    let mut lines = fleet_until(1000.0);
+    lines.push(status(other, "ok", 3.0).with(&json!({"hostname": "srv02", "pid": 5})));
+    lines.extend(beats(other, 3.0, 600.0));
+    lines.push(event("declared", "a.x", 4.0).with(&json!({"parent": other})));
+    // its own word comes back, and is no proof
+    lines.push(event("declared", "a.x", 5.0).with(&json!({"others": [other]})));
+    // a service of the other's alone is no concern of ours
+    lines.push(event("declared", "b.x", 4.0).with(&json!({"parent": other})));
+    let rivals = |launcher: &str, lines: &[Line], now: f64| {
+        let fleet = fold(lines.iter().filter(|line| line.stored <= now));
+        let rivals = fleet.rivals(launcher, at(now), Link::Steady);
+        rivals.iter().map(|(id, others)| format!("{id}: {}", others.join(" "))).collect::<Vec<_>>()
+    };
+    assert_eq!(rivals(LAUNCHER, &lines, 10.0), [format!("a.x: {other}")]);
+    assert_eq!(rivals(other, &lines, 10.0), [format!("a.x: {LAUNCHER}")]);
+    assert!(rivals(LAUNCHER, &lines, 900.0).is_empty(), "the other is lost");
+    lines.push(event("declared", "b.x", 65.0).with(&json!({"parent": other})));
+    assert!(rivals(LAUNCHER, &lines, 66.0).is_empty(), "the other declares it no longer");
+}
+
+#[test]
+fn a_launcher_that_runs_anew_declares_only_what_its_new_run_declares() {
+    let mut lines = fleet_until(300.0);
+    let run = |line: Line, run: &str| line.with(&json!({"launcher_run": run}));
+    lines.push(run(event("declared", "a.x", 10.0), "one"));
+    lines.push(run(event("declared", "a.y", 10.0), "one"));
+    lines.push(run(event("declared", "a.y", 20.0), "two"));
+    let view = picture(&lines, 21.0);
+    assert!(!view.get("a.x").unwrap().declared && view.get("a.y").unwrap().declared);
 }
 
 #[test]
