@@ -1,19 +1,16 @@
 //! `tcsd` as an operator has it: a configuration, a broker, and what is then so.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tcs_core::bus::Bus;
-use tcs_core::bus::rpc::RequestError;
-use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::fleet::Verdict;
+use tcsd::Site;
 
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "support/python.rs"]
 mod python;
+#[path = "support/tcsd.rs"]
+mod tcsd;
 
 const CONFIG: &str = "
 services:
@@ -25,77 +22,8 @@ services:
   - {type: hello_world, variant: a}
 ";
 
-/// Killed, not asked, should the test fail.
-struct Tcsd(Child);
-
-impl Drop for Tcsd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A broker and a launcher on it.
-struct Site {
-    tcsd: Tcsd,
-    bus: Bus,
-    launcher: tcs_core::id::ObjectName,
-    _server: nats::Server,
-    _dir: tempfile::TempDir,
-}
-
-impl Site {
-    async fn start(mode: &str, text: &str) -> Self {
-        let server = nats::Server::start(&nats::server()).await;
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("services.yaml");
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
-        command.arg("--config").arg(&config).args(["--launcher", mode]).stderr(Stdio::null());
-        command.env("NATS_URL", server.url()).env("RUNTIME_DIRECTORY", dir.path());
-        let tcsd = Tcsd(command.current_dir(dir.path()).spawn().unwrap());
-
-        let section = NatsSection { port: Some(server.port()), ..NatsSection::default() };
-        let settings = Settings::from_process(&section, None).unwrap();
-        let bus = Bus::open(&settings, "test", Duration::from_secs(5)).await.unwrap();
-        let cwd = dir.path().display().to_string();
-        let host = tcs_core::bus::publish::hostname();
-        let given = config.display().to_string();
-        let id = tcs_core::id::LauncherId::derive(&given, &cwd, &host, mode).unwrap();
-        Self { tcsd, bus, launcher: id.object_name(), _server: server, _dir: dir }
-    }
-
-    async fn ask(&self, command: &str) -> Result<serde_json::Map<String, Value>, RequestError> {
-        let limit = Duration::from_secs(20);
-        self.bus.request(self.launcher.as_str(), command, &json!({}), limit).await
-    }
-
-    /// Asks until the answer is as wanted.
-    async fn answer(&self, command: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let start = tcs_core::clock::monotonic();
-        loop {
-            let answer = self.ask(command).await.map(Value::Object);
-            match answer {
-                Ok(answer) if is_so(&answer) => return answer,
-                other => assert!(start.elapsed() < nats::LIMIT, "in vain: {command}: {other:#?}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// The launcher's word on one service, once it is as wanted.
-    async fn until(&self, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let one = |list: &Value| {
-            let all = list["services"].as_array()?;
-            all.iter().find(|it| it["service_id"] == id).cloned()
-        };
-        let list = self.answer("list", |list| one(list).is_some_and(|it| is_so(&it))).await;
-        one(&list).unwrap()
-    }
-}
-
 async fn crash_test(mode: &str) {
-    let site = Site::start(mode, CONFIG).await;
+    let mut site = Site::start(mode, CONFIG).await;
     let expected = [
         ("left.a", "failed"),
         ("failure.a", "failed"),
@@ -121,10 +49,7 @@ async fn crash_test(mode: &str) {
     assert!(started["pid"].is_u64() && started["pid"] != restarted["pid"]);
     assert!(site.ask("start.nobody.a").await.unwrap_err().to_string().contains("no such service"));
 
-    let mut tcsd = site.tcsd;
-    let pid = nix::unistd::Pid::from_raw(tcsd.0.id().cast_signed());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let status = tokio::task::spawn_blocking(move || tcsd.0.wait().unwrap()).await.unwrap();
+    let status = site.tcsd.stop().await;
     assert_eq!(status.code(), Some(1), "wanted services had failed");
 }
 
@@ -164,9 +89,7 @@ launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
     assert_eq!((&failing["restarts"], &failing["last_exit_code"]), (&json!(1), &json!(0)));
 
     let first = site.until("field.steady", |it| it["status"] == "running").await;
-    let pid = i32::try_from(first["pid"].as_i64().unwrap()).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
+    tcsd::signal("KILL", u32::try_from(first["pid"].as_u64().unwrap()).unwrap());
     let again = |it: &Value| it["status"] == "running" && it["pid"] != first["pid"];
     let second = site.until("field.steady", again).await;
     assert_eq!(second["restarts"], 1);
@@ -174,10 +97,9 @@ launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
     site.answer("logs.field.steady", at_work).await;
 
     // and this is the picture
-    let observer = tcs_core::observer::Observer::new(site.bus.clone());
     let verdict = async |id: &str| {
         let patience = tcs_core::observer::Patience::default();
-        let picture = observer.snapshot(patience).await;
+        let picture = site.observer.snapshot(patience).await;
         let view = picture.view(tcs_core::clock::monotonic());
         view.get(id).map(|service| service.verdict)
     };

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -23,34 +23,13 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+#[path = "support/programs.rs"]
+mod programs;
+
+use programs::badchild;
+
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_mins(1);
-
-/// The program that misbehaves. It is an example of the package, so that nobody is shipped it; and
-/// `cargo test --test runner` builds no examples.
-fn badchild() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let path = own.ancestors().nth(2).unwrap().join("examples/tcs-badchild");
-        if std::env::var_os("NEXTEST").is_none() && path.ancestors().any(|it| it.ends_with("debug"))
-        {
-            let mut build = Command::new(env!("CARGO"));
-            // what cargo has set for this test would make it build dependencies anew
-            for (name, _) in std::env::vars_os() {
-                let name = name.to_string_lossy();
-                if name.starts_with("CARGO_")
-                    && !matches!(&*name, "CARGO_HOME" | "CARGO_TARGET_DIR")
-                {
-                    build.env_remove(&*name);
-                }
-            }
-            build.args(["build", "-q", "-p", "tcs-launcher", "--example", "tcs-badchild"]);
-            assert!(build.status().unwrap().success());
-        }
-        path
-    })
-}
 
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let begin = monotonic();
@@ -108,7 +87,7 @@ impl Lab {
 
     fn launch(script: &[&str]) -> Launch {
         Launch {
-            program: badchild().to_owned(),
+            program: badchild(),
             args: script.iter().map(ToString::to_string).collect(),
             cwd: None,
             env: BTreeMap::new(),

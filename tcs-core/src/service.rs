@@ -26,7 +26,7 @@ pub use host::{HostOptions, Progress, run};
 pub use kinds::{BlockingService, OneShotService, PermanentService};
 pub use lifecycle::Limits;
 pub use main::{main, main_of};
-pub use notify::notify;
+pub use notify::{ERROR, notify};
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
 pub use registry::{Registration, Registry, RegistryError, Service};
 

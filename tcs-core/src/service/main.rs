@@ -174,6 +174,10 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
 const FORCED: u8 = 128 + 15;
 
 fn code(outcome: &Outcome) -> ExitCode {
+    if let Some(failure) = outcome.failure() {
+        // the exit code says it too, if not why
+        notify::notify(&format!("{}={failure}", notify::ERROR)).ok();
+    }
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

@@ -10,6 +10,10 @@ use tokio::sync::watch;
 
 use super::host::Progress;
 
+/// Name of the word by which a service that has failed says why: so its launcher knows it without
+/// a broker, and before its process has ended.
+pub const ERROR: &str = "X_TCS_ERROR";
+
 /// Sends `words` (`READY=1`) to `$NOTIFY_SOCKET`; without one it does nothing. Never blocks: a
 /// manager that does not listen is not waited for.
 ///

@@ -33,6 +33,8 @@ pub enum Word {
     Stopping,
     /// `STATUS=`
     Status(String),
+    /// `X_TCS_ERROR=`: why it is about to exit, from a service of our own framework
+    Error(String),
     /// `WATCHDOG=1`, `WATCHDOG=trigger`, `WATCHDOG_USEC=`
     Watchdog(Watchdog),
 }
@@ -80,6 +82,15 @@ impl Socket {
         }
     }
 
+    /// What has come already, after the end of the run: then nobody else can have written it.
+    pub fn rest(&self) -> Vec<Word> {
+        let mut rest = Vec::new();
+        while let Ok((text, _)) = self.receive_now() {
+            rest.extend(words(&text));
+        }
+        rest
+    }
+
     fn receive_now(&self) -> io::Result<(String, Option<i32>)> {
         let mut buffer = [0; MAX_MESSAGE];
         let mut control = nix::cmsg_space!(UnixCredentials);
@@ -112,6 +123,7 @@ fn word(line: &str) -> Option<Word> {
         ("READY", "1") => Some(Word::Ready),
         ("STOPPING", "1") => Some(Word::Stopping),
         ("STATUS", text) => Some(Word::Status(text.to_owned())),
+        (tcs_core::service::ERROR, text) => Some(Word::Error(text.to_owned())),
         ("WATCHDOG", "1") => Some(Word::Watchdog(Watchdog::Alive)),
         ("WATCHDOG", "trigger") => Some(Word::Watchdog(Watchdog::Trigger)),
         ("WATCHDOG_USEC", micros) => {

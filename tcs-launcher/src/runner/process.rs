@@ -200,7 +200,7 @@ impl ProcessRunner {
         if let Some(stderr) = child.stderr.take() {
             readers.push(tokio::spawn(output::read(stderr, Stream::Stderr, output, watch.clone())));
         }
-        Ok(Running { child, pid, socket, readers, watch, killed: false })
+        Ok(Running { child, pid, socket, readers, watch, killed: false, error: None })
     }
 }
 
@@ -245,6 +245,8 @@ struct Running {
     readers: Vec<JoinHandle<()>>,
     watch: Option<Watch>,
     killed: bool,
+    /// Why it failed, as it said itself.
+    error: Option<String>,
 }
 
 impl Running {
@@ -257,7 +259,12 @@ impl Running {
     ) {
         let entry = runner.journal.started(&teller.id, self.pid);
         teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
-        let exit = self.until_exit(teller, launch, &mut orders).await;
+        let mut exit = self.until_exit(teller, launch, &mut orders).await;
+        let notifies = matches!(launch.ready, Some(Ready::Notify));
+        for word in self.socket.rest() {
+            self.hear(word, notifies, teller).await;
+        }
+        exit.error = exit.error.or(self.error.take());
         runner.spawner.forget(self.pid);
         teller.report(Report::Exited(exit)).await;
         self.until_clear(runner, teller, launch, &mut orders).await;
@@ -288,7 +295,7 @@ impl Running {
                 words = self.socket.receive(self.pid), if hears => match words {
                     Ok(words) => for word in words {
                         let ready = matches!(launch.ready, Some(Ready::Notify));
-                        hear(word, ready, teller).await;
+                        self.hear(word, ready, teller).await;
                     },
                     Err(error) => {
                         hears = false;
@@ -296,6 +303,17 @@ impl Running {
                     }
                 },
             }
+        }
+    }
+
+    async fn hear(&mut self, word: Word, ready: bool, teller: &Teller) {
+        match word {
+            Word::Ready if ready => teller.report(Report::Ready).await,
+            Word::Ready => {}
+            Word::Stopping => teller.say(What::Status("stopping".into())).await,
+            Word::Status(text) => teller.say(What::Status(text)).await,
+            Word::Error(error) => self.error = Some(error),
+            Word::Watchdog(watchdog) => teller.report(Report::Watchdog(watchdog)).await,
         }
     }
 
@@ -354,16 +372,6 @@ impl Running {
                 () = sleep(pause) => pause = (pause * 2).min(Duration::from_millis(500)),
             }
         }
-    }
-}
-
-async fn hear(word: Word, ready: bool, teller: &Teller) {
-    match word {
-        Word::Ready if ready => teller.report(Report::Ready).await,
-        Word::Ready => {}
-        Word::Stopping => teller.say(What::Status("stopping".into())).await,
-        Word::Status(text) => teller.say(What::Status(text)).await,
-        Word::Watchdog(watchdog) => teller.report(Report::Watchdog(watchdog)).await,
     }
 }
 

@@ -1,0 +1,39 @@
+//! That what `tcsd` says and the observer shows is so: the scenarios of `truth.md` and the rows of
+//! "What it must survive" (`framework-and-launcher.md`), each with a real broker, a real launcher
+//! and real children. Each prints what was seen and how long it took (`--nocapture`); times are
+//! judged only where a busy machine cannot break them.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/programs.rs"]
+mod programs;
+#[path = "support/python.rs"]
+mod python;
+#[path = "support/tcsd.rs"]
+mod tcsd;
+
+#[path = "scenarios/lives.rs"]
+mod lives;
+
+use std::time::Duration;
+
+use tcsd::{Site, because};
+
+/// A launch mapping with a short heartbeat for all: the top of each configuration.
+const BEATS: &str = "launch: {heartbeat: 0.3}\n";
+
+/// From what happened to its being seen: printed, and judged by what a busy machine can do.
+fn soon(what: &str, took: Duration) {
+    println!("{what}: {:.3} s (wanted: 1 s)", took.as_secs_f64());
+    assert!(took < Duration::from_secs(10), "{what}: {took:?}");
+}
+
+/// `exec` of the misbehaving program, as YAML.
+fn bad(script: &[&str]) -> String {
+    let program = programs::badchild();
+    let words = script.iter().map(|word| format!("{word:?}"));
+    let words: Vec<_> =
+        [format!("{:?}", program.display().to_string())].into_iter().chain(words).collect();
+    format!("[{}]", words.join(", "))
+}
