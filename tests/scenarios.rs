@@ -2,7 +2,7 @@
 //! "What it must survive" (`framework-and-launcher.md`), each with a real broker, a real launcher
 //! and real children. Each prints what was seen and how long it took (`--nocapture`); times are
 //! judged only where a busy machine cannot break them.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 #[path = "support/nats.rs"]
 mod nats;

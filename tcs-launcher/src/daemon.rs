@@ -490,27 +490,6 @@ impl Daemon<'_> {
         self.handle(Event::Apply { diff, request })
     }
 
-    /// Other launchers declare these services too: says so wherever that is news.
-    fn shared(&mut self, shared: rivals::Shared) {
-        let before = std::mem::replace(&mut self.voice.others, shared);
-        for (id, plan) in &self.plans {
-            let (old, new) = (before.get(id.as_str()), self.voice.others.get(id.as_str()));
-            if old == new {
-                continue;
-            }
-            match new {
-                Some(others) => {
-                    tracing::warn!(
-                        "{id} is declared by another launcher too: {}",
-                        others.join(", ")
-                    );
-                }
-                None => tracing::info!("{id} is declared by no other launcher any more"),
-            }
-            self.voice.say(plan, &Lifecycle::Declared, None);
-        }
-    }
-
     fn linked(&mut self, lost: bool) {
         let first = self.voice.is_held();
         self.voice.open(lost && !first);

@@ -8,6 +8,9 @@ use tcs_core::clock;
 use tcs_core::observer::{Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Event, Message};
 
+use super::Daemon;
+use crate::supervisor::Lifecycle;
+
 /// Services, each with the monitored names of the other live launchers that declare it.
 pub(super) type Shared = BTreeMap<Arc<str>, Vec<String>>;
 
@@ -32,6 +35,26 @@ impl Rivals {
     pub(super) fn found(&self) -> Shared {
         let now = self.picture.clock.at(clock::monotonic());
         self.picture.fleet.rivals(&self.own, now, self.picture.fleet_link())
+    }
+}
+
+impl Daemon<'_> {
+    /// Other launchers declare these services too: says so wherever that is news.
+    pub(super) fn shared(&mut self, shared: Shared) {
+        let before = std::mem::replace(&mut self.voice.others, shared);
+        for (id, plan) in &self.plans {
+            let (old, new) = (before.get(id.as_str()), self.voice.others.get(id.as_str()));
+            if old == new {
+                continue;
+            }
+            if let Some(others) = new {
+                let others = others.join(", ");
+                tracing::warn!("{id} is declared by another launcher too: {others}");
+            } else {
+                tracing::info!("{id} is declared by no other launcher any more");
+            }
+            self.voice.say(plan, &Lifecycle::Declared, None);
+        }
     }
 }
 
