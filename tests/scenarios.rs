@@ -13,6 +13,8 @@ mod python;
 #[path = "support/tcsd.rs"]
 mod tcsd;
 
+#[path = "scenarios/hearts.rs"]
+mod hearts;
 #[path = "scenarios/lives.rs"]
 mod lives;
 

@@ -16,7 +16,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{getuid, setsid};
+use tcs_core::bus::Bus;
+use tcs_core::bus::publish::{Parcel, Publisher, hostname};
+use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::Limits;
+use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
 use tcs_launcher::runner::group::Census;
 use tcs_launcher::runner::guard::Guard;
 use tcs_launcher::runner::journal::Journal;
@@ -99,9 +103,45 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
             let mut command = myself(&["session", "grandchild", &next()]);
             command.env_clear().spawn().expect("spawn").wait().expect("wait");
         }
+        // says that it is well, and its heart beats a few times: name, count, milliseconds
+        "beats" => {
+            let (name, count, pause) = (next(), next(), next());
+            beats(&name, count.parse().expect("count"), pause.parse().expect("milliseconds"));
+        }
         other => panic!("what is {other}?"),
     }
     None
+}
+
+fn beats(name: &str, count: u32, pause: u64) {
+    let pause = Duration::from_millis(pause);
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime.block_on(async {
+        let settings = Settings::from_process(&NatsSection::default(), None).expect("settings");
+        let bus = Bus::connect(&settings, name, Duration::from_secs(20)).await.expect("a broker");
+        let publisher = Publisher::new(bus.clone());
+        let status = StatusMessage {
+            name: name.to_owned(),
+            status: Status::Ok,
+            message: Some("at work".to_owned()),
+            pid: Some(std::process::id()),
+            hostname: Some(hostname()),
+            ..StatusMessage::default()
+        };
+        let status = Parcel::new(bus.subjects().status(name), &status).expect("a status");
+        publisher.send(&status).await.expect("sent");
+        for _ in 0..count {
+            let beat = HeartbeatMessage {
+                service_id: name.to_owned(),
+                status: Some(Status::Ok),
+                interval_seconds: Some(pause.as_secs_f64()),
+                ..HeartbeatMessage::default()
+            };
+            let beat = Parcel::new(bus.subjects().heartbeat(name), &beat).expect("a beat");
+            publisher.send(&beat).await.expect("sent");
+            sleep(pause);
+        }
+    });
 }
 
 fn myself(args: &[&str]) -> Command {

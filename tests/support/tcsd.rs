@@ -289,6 +289,7 @@ impl Watch {
         holds: impl Fn(&FleetView) -> bool,
     ) -> Duration {
         let begin = clock::monotonic();
+        self.catch_up().await;
         loop {
             let view = self.view();
             assert!(holds(&view), "on the way to {what}:\n{}", told(&view));
@@ -302,6 +303,14 @@ impl Watch {
             if let Ok(batch) = next.await {
                 self.picture.extend(batch.expect("it follows"));
             }
+        }
+    }
+
+    /// Takes in what has come while nobody looked.
+    async fn catch_up(&mut self) {
+        let pause = Duration::from_millis(40);
+        while let Ok(batch) = tokio::time::timeout(pause, self.following.next()).await {
+            self.picture.extend(batch.expect("it follows"));
         }
     }
 
