@@ -120,6 +120,10 @@ impl Timeline {
     }
 
     fn status(&mut self, message: StatusMessage, at: DateTime<Utc>) -> Option<Happening> {
+        // a launcher that speaks for the service repeats what its event has told already
+        if message.by_launcher() {
+            return None;
+        }
         // how Python's controller ends (`truth.md` 4)
         let ended =
             message.status == Status::Ok && message.message.as_deref() == Some("Service stopped");
@@ -170,6 +174,21 @@ mod tests {
                 lasted: Some(TimeDelta::seconds(60)),
             }
         );
+    }
+
+    #[test]
+    fn what_a_launcher_says_for_a_service_is_told_by_its_event_alone() {
+        let mut timeline = Timeline::default();
+        assert!(timeline.push(says(Status::Ok), at(0)).is_some());
+        let mut spoken = StatusMessage {
+            name: "a.b".into(),
+            status: Status::Failed,
+            ..StatusMessage::default()
+        };
+        spoken.details.reported_by = Some("launcher".to_owned());
+        assert_eq!(timeline.push(Message::Status(spoken), at(10)), None);
+        // and the service's own word before it still holds
+        assert_eq!(timeline.push(says(Status::Ok), at(20)), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::event::Spot;
 use super::keymap::{Group, TABLE};
 use super::state::overlay::{MENU, Overlay, found};
 use super::state::{Page, State};
-use super::view::footer;
+use super::view::{self, footer};
 
 /// Smaller terminals get a request to be made larger.
 pub const LEAST: (u16, u16) = (40, 10);
@@ -90,9 +90,16 @@ pub fn page_rows(state: &State) -> usize {
     usize::from(panes(state).page.height.saturating_sub(1))
 }
 
+/// How far the detail can be scrolled: until its last line is seen.
+pub fn detail_reach(state: &State) -> usize {
+    let panes = panes(state);
+    let area = panes.detail.map_or(panes.page, |(_, area)| area);
+    view::detail::reach(view::detail::length(state, area), area)
+}
+
 /// Lines of the help page.
 pub fn help_lines() -> usize {
-    TABLE.len() + Group::ALL.len() * 2 + super::view::help::LEGEND
+    TABLE.len() + Group::ALL.len() * 2 + view::help::LEGEND
 }
 
 /// Which columns there is room for, with place and width.

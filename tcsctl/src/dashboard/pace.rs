@@ -1,18 +1,19 @@
-//! When the next frame may be drawn: never more than 20 in any second, and a key's at once where
-//! that leaves room. News of the fleet are drawn ten times a second, so that it mostly does.
+//! When the next frame may be drawn: never more than 20 in any second, and a key's at once.
+//!
+//! A bucket of five frames that fills at 15 a second: so there are never more than 20 in a second,
+//! somebody who types finds every key drawn at once, and a key that is held down goes on evenly.
+//! News of the fleet leave some of it for keys, and are drawn at most ten times a second.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Frames in any second.
-const MOST: usize = 20;
-/// With fewer than this in the last second, a key's frame need not wait.
-const EASY: usize = 10;
-/// Between two frames otherwise.
-const GAP: Duration = Duration::from_millis(50);
+/// Frames that may follow each other at once.
+const BURST: f64 = 5.0;
+/// Frames a second after that.
+const RATE: f64 = 15.0;
+/// What news leave for keys.
+const RESERVE: f64 = 2.0;
 /// Between two frames that only news ask for.
 const NEWS_GAP: Duration = Duration::from_millis(100);
-const SECOND: Duration = Duration::from_secs(1);
 
 /// What a frame is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,35 +24,41 @@ pub(super) enum Wanted {
     Key,
 }
 
-/// The frames of the last second.
-#[derive(Debug, Default)]
+/// See the module.
+#[derive(Debug)]
 pub(super) struct Pace {
-    frames: VecDeque<Instant>,
+    /// Frames in the bucket at `last`.
+    left: f64,
+    last: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { left: BURST, last: None }
+    }
 }
 
 impl Pace {
-    /// A frame was drawn.
-    pub(super) fn drawn(&mut self, now: Instant) {
-        if self.frames.len() == MOST {
-            self.frames.pop_front();
-        }
-        self.frames.push_back(now);
+    /// A frame was made; `written`: it differed from what was shown.
+    pub(super) fn drawn(&mut self, now: Instant, written: bool) {
+        self.left = self.left_at(now) - f64::from(u8::from(written));
+        self.last = Some(now);
     }
 
     /// The earliest time for the next frame; it may have passed.
     pub(super) fn next(&self, wanted: Wanted, now: Instant) -> Instant {
-        let Some(last) = self.frames.back() else { return now };
-        let recent = self.frames.iter().filter(|at| now.duration_since(**at) < SECOND).count();
-        let gap = match wanted {
-            Wanted::News => NEWS_GAP,
-            Wanted::Key if recent < EASY => Duration::ZERO,
-            Wanted::Key => GAP,
+        let Some(last) = self.last else { return now };
+        let (needed, gap) = match wanted {
+            Wanted::Key => (1.0, Duration::ZERO),
+            Wanted::News => (1.0 + RESERVE, NEWS_GAP),
         };
-        let room = match self.frames.front() {
-            Some(first) if self.frames.len() == MOST => *first + SECOND,
-            _ => now,
-        };
-        (*last + gap).max(room)
+        let missing = (needed - self.left_at(now)).max(0.0);
+        (last + gap).max(now + Duration::from_secs_f64(missing / RATE))
+    }
+
+    fn left_at(&self, now: Instant) -> f64 {
+        let passed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        (self.left + passed.as_secs_f64() * RATE).min(BURST)
     }
 }
 
@@ -60,41 +67,54 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Draws as often as it may for `millis`, a frame being wanted at each of them.
-    fn frames(wanted: Wanted, millis: u64) -> Vec<u64> {
+    /// The milliseconds at which frames are drawn, when news come without end and keys every
+    /// `key` ms; with how long each key waited for its frame.
+    fn frames(key: Option<u64>, millis: u64) -> (Vec<u64>, Vec<u64>) {
         let origin = Instant::now();
         let mut pace = Pace::default();
-        let mut drawn = Vec::new();
+        let (mut drawn, mut waited) = (Vec::new(), Vec::new());
+        let mut pressed = None;
         for ms in 0..millis {
             let now = origin + Duration::from_millis(ms);
+            if key.is_some_and(|key| ms % key == key / 2) {
+                pressed = pressed.or(Some(ms));
+            }
+            let wanted = if pressed.is_some() { Wanted::Key } else { Wanted::News };
             if pace.next(wanted, now) <= now {
-                pace.drawn(now);
+                pace.drawn(now, true);
                 drawn.push(ms);
+                waited.extend(pressed.take().map(|pressed| ms - pressed));
             }
         }
-        drawn
+        (drawn, waited)
     }
 
     #[test]
     fn never_more_than_20_in_any_second() {
-        for wanted in [Wanted::Key, Wanted::News] {
-            let drawn = frames(wanted, 5000);
-            for window in drawn.windows(MOST + 1) {
-                assert!(window[MOST] - window[0] >= 1000, "{wanted:?}: {window:?}");
+        for key in [None, Some(3), Some(33), Some(130), Some(501)] {
+            let (drawn, _) = frames(key, 5000);
+            for window in drawn.windows(21) {
+                assert!(window[20] - window[0] >= 1000, "{key:?}: {window:?}");
             }
         }
-        assert_eq!(frames(Wanted::News, 1000).len(), 10);
     }
 
     #[test]
-    fn a_key_among_news_is_drawn_at_once() {
-        let origin = Instant::now();
+    fn who_types_never_waits_and_a_key_held_down_goes_on_evenly() {
+        let (drawn, waited) = frames(Some(130), 10_000);
+        assert_eq!(waited.iter().max(), Some(&0), "{waited:?}");
+        assert!(drawn.len() > 100, "and news are drawn between them");
+        let (drawn, _) = frames(Some(33), 10_000);
+        let longest = drawn.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(longest <= Some(70), "{longest:?}");
+    }
+
+    #[test]
+    fn news_are_drawn_ten_times_a_second_and_what_is_not_written_costs_nothing() {
+        assert_eq!(frames(None, 1000).0.len(), 10);
+        let now = Instant::now();
         let mut pace = Pace::default();
-        for i in 0..9 {
-            pace.drawn(origin + NEWS_GAP * i);
-        }
-        let now = origin + NEWS_GAP * 8 + Duration::from_millis(1);
+        (0..100).for_each(|_| pace.drawn(now, false));
         assert!(pace.next(Wanted::Key, now) <= now);
-        assert_eq!(pace.next(Wanted::News, now), origin + NEWS_GAP * 9);
     }
 }

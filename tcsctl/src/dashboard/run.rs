@@ -98,9 +98,10 @@ impl Dashboard {
                     self.drain(input, &mut inputs)?
                 }
                 () = tokio::time::sleep_until(next_frame.into()), if wanted.is_some() => {
-                    let again = self.draw()?;
-                    wanted = again.then_some(Wanted::News);
-                    pace.drawn(clock::monotonic());
+                    let written = self.draw()?;
+                    let later = self.state.is_stale() && !self.stopped;
+                    wanted = later.then_some(Wanted::News);
+                    pace.drawn(clock::monotonic(), written);
                     None
                 }
                 Some(first) = feeds.recv() => {
@@ -209,13 +210,12 @@ impl Dashboard {
         raise(Signal::SIGSTOP).map_err(io::Error::from)
     }
 
-    /// Draws; whether there is something left to draw later.
+    /// Draws; whether anything differed from what was shown.
     fn draw(&mut self) -> io::Result<bool> {
         if self.stopped {
             return Ok(false);
         }
         self.state.settle(self.clock.now());
-        self.screen.draw(&self.state)?;
-        Ok(self.state.is_stale())
+        Ok(self.screen.draw(&self.state)? > 0)
     }
 }

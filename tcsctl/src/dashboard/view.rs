@@ -3,7 +3,7 @@
 
 mod banner;
 mod confirm;
-mod detail;
+pub mod detail;
 mod events;
 pub mod footer;
 mod header;
@@ -17,23 +17,16 @@ mod table;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::glyphs::Glyphs;
 use super::layout::{self, LEAST};
 use super::state::overlay::Overlay;
 use super::state::{Page, State};
-use super::theme::{Role, Theme};
+use super::theme::Role;
 use pen::Pen;
 
 /// Draws all of it. `buffer` must have the state's size.
 pub fn draw(state: &State, buffer: &mut Buffer) {
-    let theme = Theme { name: state.theme, colour: state.options.colour };
-    buffer.set_style(buffer.area, theme.ground());
-    let mut pen = Pen {
-        buffer,
-        theme,
-        glyphs: Glyphs::new(state.options.ascii),
-        local: state.options.local_times,
-    };
+    let mut pen = Pen::new(state, buffer);
+    pen.buffer.set_style(pen.buffer.area, pen.theme.ground());
     let (width, height) = state.size;
     if width < LEAST.0 || height < LEAST.1 {
         let text = format!("{width}x{height} is too small: {}x{} at least", LEAST.0, LEAST.1);

@@ -155,13 +155,14 @@ impl State {
     }
 
     pub(super) fn scroll(&mut self, by: isize) {
+        let page = self.page_rows();
         let most = match self.page {
-            Page::Fleet | Page::Detail => 4096,
-            Page::Logs => self.logs.lines.len(),
-            Page::Events => self.history.until(self.picture.now).len(),
+            Page::Fleet | Page::Detail => layout::detail_reach(self),
+            Page::Logs => self.logs.lines.len().saturating_sub(page),
+            Page::Events => self.history.until(self.picture.now).len().saturating_sub(page),
         };
-        let least_seen = most.saturating_sub(self.page_rows());
-        self.scrolled = self.scrolled.saturating_add_signed(by).min(least_seen);
+        // what is shown may have become shorter since
+        self.scrolled = self.scrolled.min(most).saturating_add_signed(by).min(most);
     }
 
     fn page_rows(&self) -> usize {

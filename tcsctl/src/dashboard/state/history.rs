@@ -118,6 +118,8 @@ impl History {
                 let Some(weight) = weight(&message.event) else { return };
                 What::Life { text: output::event(&message.event), weight }
             }
+            // repeats what the launcher's event has told
+            Message::Status(message) if message.by_launcher() => return,
             Message::Status(message) => {
                 let before = self.said.get(name).copied();
                 // what is older than what is known is history that was read later

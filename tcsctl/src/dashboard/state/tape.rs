@@ -18,11 +18,16 @@ use crate::dashboard::event::{Heard, PastRead};
 /// How far back it reaches.
 pub const SPAN: TimeDelta = TimeDelta::hours(1);
 /// About how much it may occupy, in bytes.
-pub const BUDGET: usize = 64 * 1024 * 1024;
-/// Messages in a chunk.
-const CHUNK: usize = 2048;
+pub const BUDGET: usize = 128 * 1024 * 1024;
+/// Messages in a chunk at most, so that a moment is made again in some 20 ms.
+const CHUNK: usize = 16 * 1024;
+/// What a chunk may occupy.
+const CHUNK_BUDGET: usize = BUDGET / 8;
 /// What a decoded message occupies beside its text, about.
-const OVERHEAD: usize = 600;
+const OVERHEAD: usize = 1200;
+/// What a service's record occupies. A chunk holds its fleet as it was before, so of each service
+/// that a message changes there is one more from then on.
+const RECORD: usize = 3500;
 
 #[derive(Debug, Clone, Default)]
 struct Chunk {
@@ -44,20 +49,25 @@ pub struct Tape {
 impl Chunk {
     /// Returns about how many bytes it occupies.
     fn push(&mut self, message: Arc<Observed>) -> usize {
+        let record = if self.messages.len() < self.before.len() { RECORD } else { 0 };
         let at = message.stamp.stored;
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
-        let bytes = message.bytes + OVERHEAD;
+        let bytes = message.bytes + OVERHEAD + record;
         self.bytes += bytes;
         self.messages.push(message);
         bytes
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() >= CHUNK || self.bytes >= CHUNK_BUDGET
     }
 }
 
 impl Tape {
     /// Keeps a message that the fleet is about to take; `fleet` is as it was before it.
     pub(super) fn push(&mut self, message: Arc<Observed>, fleet: &Fleet, now: DateTime<Utc>) {
-        if self.chunks.back().is_none_or(|chunk| chunk.messages.len() >= CHUNK) {
+        if self.chunks.back().is_none_or(Chunk::is_full) {
             self.chunks.push_back(Chunk { before: fleet.clone(), ..Chunk::default() });
             self.prune(now);
         }
@@ -150,7 +160,7 @@ mod tests {
         let mut tape = Tape::default();
         let mut fleet = Fleet::new();
         // out of order, and many times over, to fill several chunks
-        for _ in 0..60 {
+        for _ in 0..CHUNK * 5 / 2 / messages.len() {
             for message in messages.iter().rev() {
                 tape.push(Arc::clone(message), &fleet, now);
                 super::super::fold(&mut fleet, message);
@@ -198,10 +208,12 @@ mod tests {
             message.stamp.stored = start + TimeDelta::milliseconds(n);
             tape.push(Arc::new(message.clone()), &fleet, message.stamp.stored);
         }
-        assert!(tape.bytes <= BUDGET + CHUNK * 11_000, "{}", tape.bytes);
+        assert!(tape.bytes <= BUDGET + CHUNK_BUDGET + 20_000, "{}", tape.bytes);
+        assert!(tape.chunks.len() > 4, "and far back all the same");
         assert!(tape.reaches().unwrap() > start);
         message.stamp.stored += SPAN + SPAN;
         let later = message.stamp.stored;
+        message.bytes = 10;
         for _ in 0..=CHUNK {
             tape.push(Arc::new(message.clone()), &fleet, later);
         }

@@ -265,3 +265,51 @@ fn history_tells_changes_once_and_with_how_long_it_lasted() {
     let last = words.last().unwrap();
     assert!(last.starts_with("ok → warning after 3h 8m: shutter slower"), "{last}");
 }
+
+#[test]
+fn what_a_launcher_says_for_a_service_is_its_event_and_not_the_services_word() {
+    let mut state = fleet();
+    let count = |state: &State| state.history.until(night()).len();
+    let before = count(&state);
+    let said = |by: &str| {
+        let mut messages = Messages::default();
+        messages.send(
+            1.0,
+            "status.focuser.jk15",
+            json!({"name": "focuser.jk15", "status": "failed", "details": {"reported_by": by}}),
+        );
+        messages.take().into_iter().map(Heard::Message).collect()
+    };
+    state.update(Event::Heard(said("launcher")), night());
+    assert_eq!(count(&state), before);
+    state.update(Event::Heard(said("itself")), night());
+    assert_eq!(count(&state), before + 1);
+}
+
+#[test]
+fn the_detail_is_scrolled_to_its_end_and_no_further() {
+    for size in [(80, 24), (160, 20)] {
+        let mut state = state(observatory(), size, night());
+        press(&mut state, "n Enter");
+        let mut seen = text(&buffer(&state));
+        let mut steps = 0;
+        loop {
+            press(&mut state, "j");
+            let now = text(&buffer(&state));
+            if now == seen {
+                break;
+            }
+            steps += 1;
+            seen = now;
+        }
+        assert!(steps > 0, "{size:?}: there is something to scroll");
+        assert!(seen.contains("k goes back up"), "{seen}");
+        press(&mut state, "G j j j PgDn G");
+        assert_eq!(text(&buffer(&state)), seen);
+        // one key up shows at once
+        press(&mut state, "k");
+        assert_ne!(text(&buffer(&state)), seen, "{size:?}");
+        press(&mut state, &"k ".repeat(steps - 1));
+        assert_eq!(state.scrolled, 0);
+    }
+}

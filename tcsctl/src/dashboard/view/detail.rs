@@ -1,6 +1,7 @@
 //! All that is known of the chosen service, what matters most first.
 
 use chrono::{DateTime, Utc};
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -38,19 +39,15 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
         );
         return;
     };
-    let width = usize::from(area.width.saturating_sub(2));
-    let lines = lines(pen, state, service, width);
-    let mut height = usize::from(area.height);
-    // what does not fit is counted on a line of its own
-    if lines.len() > height {
-        height -= 1;
-    }
-    let from = state.scrolled.min(lines.len().saturating_sub(height));
+    let lines = lines(pen, state, service, area);
+    let reach = reach(lines.len(), area);
+    let height = usize::from(area.height).saturating_sub(usize::from(reach > 0));
+    let from = state.scrolled.min(reach);
     for (i, parts) in lines.iter().skip(from).take(height).enumerate() {
         pen.line(area.x + 1, area.y + i as u16, area.width.saturating_sub(2), parts);
     }
-    if lines.len() > height {
-        let more = lines.len() - from - height;
+    if reach > 0 {
+        let more = reach - from;
         let hint = match (more, focus) {
             (0, _) => "k goes back up".to_owned(),
             (more, true) => format!("{more} more lines: j"),
@@ -60,7 +57,22 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
     }
 }
 
-fn lines(pen: &Pen<'_>, state: &State, service: &ServiceView, width: usize) -> Vec<Parts> {
+/// How many lines there are of the chosen service, for this area.
+pub fn length(state: &State, area: Rect) -> usize {
+    let mut nothing = Buffer::empty(Rect::ZERO);
+    let pen = Pen::new(state, &mut nothing);
+    state.chosen().map_or(0, |service| lines(&pen, state, service, area).len())
+}
+
+/// How far so many lines can be scrolled in this area: what does not fit is counted on a line of
+/// its own.
+pub fn reach(lines: usize, area: Rect) -> usize {
+    let height = usize::from(area.height);
+    if lines > height { lines + 1 - height } else { 0 }
+}
+
+fn lines(pen: &Pen<'_>, state: &State, service: &ServiceView, area: Rect) -> Vec<Parts> {
+    let width = usize::from(area.width.saturating_sub(2));
     let now = state.picture.now;
     let mut out: Vec<Parts> = Vec::new();
     title(&mut out, service, now, width);

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthChar;
 
 use crate::dashboard::glyphs::Glyphs;
+use crate::dashboard::state::State;
 use crate::dashboard::theme::{Role, Theme};
 use crate::output::text;
 
@@ -25,7 +26,17 @@ pub(super) struct Pen<'a> {
 /// Marks that sit on one character; more are left out.
 const MOST_MARKS: usize = 4;
 
-impl Pen<'_> {
+impl<'a> Pen<'a> {
+    /// As the state wants things to look.
+    pub(super) fn new(state: &State, buffer: &'a mut Buffer) -> Self {
+        Self {
+            buffer,
+            theme: Theme { name: state.theme, colour: state.options.colour },
+            glyphs: Glyphs::new(state.options.ascii),
+            local: state.options.local_times,
+        }
+    }
+
     /// A time as people read it here.
     pub(super) fn time(&self, at: DateTime<Utc>) -> NaiveDateTime {
         if self.local { at.with_timezone(&Local).naive_local() } else { at.naive_utc() }
