@@ -99,6 +99,11 @@ async fn events_of_the_past_and_as_they_happen() {
         );
         assert!(texts.iter().any(|text| text.contains("restarting (1/2)")), "{texts:#?}");
 
+        let objects = at(&server.url(), &["events", "--json"]).expect(0).objects();
+        let kinds: std::collections::BTreeSet<_> =
+            objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["lifecycle", "status"]);
+
         let mut following =
             tcsctl::command(&["events", "guider", "-f", "--json", "--server", &server.url()]);
         let mut following = following.stdout(Stdio::piped()).spawn().unwrap();
@@ -108,7 +113,7 @@ async fn events_of_the_past_and_as_they_happen() {
         while seen.last().is_none_or(|last| last != "shutdown") {
             let line = lines.next().unwrap().unwrap();
             let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-            assert_eq!(event["schema"], "tcsctl.event.v1");
+            tcsctl::schema::assert_documented(&event);
             assert_eq!(event["id"], "guider.jk15");
             seen.push(event["status"].as_str().unwrap().to_owned());
         }

@@ -212,7 +212,11 @@ async fn a_log_is_read_and_followed() {
     let args = ["logs", "hello_world", "-f", "--json", "--server", &server.url()];
     let mut following = tcsctl::command(&args).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
-    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let mut next = || -> Value {
+        let line = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        tcsctl::schema::assert_documented(&line);
+        line
+    };
     assert_eq!(next()["level"], "INFO");
     assert_eq!(next()["message"], "no stars");
     assert_eq!(asked.lock().unwrap().last().unwrap().1["follow_s"], 30);

@@ -363,8 +363,7 @@ async fn the_twins_tell_the_same_in_lines() {
     assert!(plain.out.contains("failed"), "{plain:#?}");
     assert!(!plain.out.contains('\x1b'), "{plain:#?}");
     let json = tcsctl::run(&["watch", "--replay", &file, "--speed", "200", "--json"]).expect(0);
-    let lines: Vec<serde_json::Value> =
-        json.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = json.objects();
     assert!(lines.iter().any(|line| line["kind"] == "snapshot"), "{json:#?}");
     let last = lines.iter().rfind(|line| line["id"] == "hello_world.main").unwrap();
     assert_eq!(last["service"]["verdict"], "failed", "{json:#?}");

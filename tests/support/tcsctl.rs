@@ -4,6 +4,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "schema.rs"]
+pub mod schema;
+
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -20,9 +23,22 @@ pub struct Output {
 }
 
 impl Output {
-    /// The JSON document on standard output.
+    /// The JSON document on standard output, as its schema has it.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+        let document = serde_json::from_str(&self.out);
+        let document = document.unwrap_or_else(|error| panic!("{error}: {self:#?}"));
+        schema::assert_documented(&document);
+        document
+    }
+
+    /// The JSON objects on standard output, a line each, all as their schema has them.
+    pub fn objects(&self) -> Vec<Value> {
+        let parse = |line: &str| -> Value {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+        };
+        let objects: Vec<Value> = self.out.lines().map(parse).collect();
+        objects.iter().for_each(schema::assert_documented);
+        objects
     }
 
     /// Asserts the exit code.

@@ -68,11 +68,11 @@ mod tests {
     use super::*;
 
     /// The milliseconds at which frames are drawn, when news come without end and keys every
-    /// `key` ms; with how long each key waited for its frame.
+    /// `key` ms; with how long each key delays for its frame.
     fn frames(key: Option<u64>, millis: u64) -> (Vec<u64>, Vec<u64>) {
         let origin = Instant::now();
         let mut pace = Pace::default();
-        let (mut drawn, mut waited) = (Vec::new(), Vec::new());
+        let (mut drawn, mut delays) = (Vec::new(), Vec::new());
         let mut pressed = None;
         for ms in 0..millis {
             let now = origin + Duration::from_millis(ms);
@@ -83,10 +83,10 @@ mod tests {
             if pace.next(wanted, now) <= now {
                 pace.drawn(now, true);
                 drawn.push(ms);
-                waited.extend(pressed.take().map(|pressed| ms - pressed));
+                delays.extend(pressed.take().map(|pressed| ms - pressed));
             }
         }
-        (drawn, waited)
+        (drawn, delays)
     }
 
     #[test]
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn who_types_never_waits_and_a_key_held_down_goes_on_evenly() {
-        let (drawn, waited) = frames(Some(130), 10_000);
-        assert_eq!(waited.iter().max(), Some(&0), "{waited:?}");
+        let (drawn, delays) = frames(Some(130), 10_000);
+        assert_eq!(delays.iter().max(), Some(&0), "{delays:?}");
         assert!(drawn.len() > 100, "and news are drawn between them");
         let (drawn, _) = frames(Some(33), 10_000);
         let longest = drawn.windows(2).map(|pair| pair[1] - pair[0]).max();

@@ -12,9 +12,6 @@ use tcs_core::wire::{Component, Limit, Status};
 use super::source::Source;
 use crate::selection::{Selection, launcher};
 
-/// The JSON Schema of [`Document`].
-pub const SCHEMA: &str = include_str!("../../schema/fleet.v1.json");
-
 /// The whole document.
 #[derive(Debug, Serialize)]
 pub struct Document<'a> {

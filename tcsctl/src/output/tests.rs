@@ -1,5 +1,7 @@
 //! Golden files of what is printed, with colours as marked runs: `<bad|× tic_bridge.zb08>`.
 
+#[path = "../../../tests/support/schema.rs"]
+mod schema;
 mod site;
 
 use std::time::Duration;
@@ -151,49 +153,29 @@ fn what_the_network_says_is_data() {
 
 #[test]
 fn json_keeps_to_its_schema() {
-    let schema: serde_json::Value = serde_json::from_str(json::SCHEMA).unwrap();
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     for site in [night(), hostile(), Site::default()] {
         let view = site.view();
         let source = source();
         let selection = Selection::new(&view, &all());
         let document = json::Document::new(&view, &selection, &source);
         let value = serde_json::to_value(&document).unwrap();
-        let errors: Vec<_> =
-            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
-        assert_eq!(errors, Vec::<String>::new());
-        // a field that the schema does not know is not documented
-        known(&schema, &schema, &value, "");
+        schema::assert_documented(&value);
     }
 }
 
-/// Every key of `value` is one of its schema's.
-fn known(
-    root: &serde_json::Value,
-    schema: &serde_json::Value,
-    value: &serde_json::Value,
-    at: &str,
-) {
-    let schema = match schema["$ref"].as_str() {
-        Some(path) => root.pointer(path.trim_start_matches('#')).unwrap(),
-        None => schema,
-    };
-    match value {
-        serde_json::Value::Object(map) => {
-            let Some(properties) = schema["properties"].as_object() else { return };
-            for (key, value) in map {
-                let part = properties
-                    .get(key)
-                    .unwrap_or_else(|| panic!("{at}/{key} is not in the schema"));
-                known(root, part, value, &format!("{at}/{key}"));
-            }
+#[test]
+fn changes_keep_to_their_schema() {
+    let before = Site::default().view();
+    for view in [night().view(), hostile().view()] {
+        let snapshot = serde_json::to_value(changes::snapshot(&view, |_| true)).unwrap();
+        schema::assert_documented(&snapshot);
+        let all = changes::between(&before, &view, |_| true);
+        assert!(all.len() > 3);
+        for change in all.iter().chain(&changes::between(&view, &before, |_| true)) {
+            schema::assert_documented(&changes::object(&view, change));
         }
-        serde_json::Value::Array(list) => {
-            for value in list {
-                known(root, &schema["items"], value, &format!("{at}[]"));
-            }
-        }
-        _ => {}
+        let link = changes::Change::Link { up: false, now: view.now };
+        schema::assert_documented(&changes::object(&view, &link));
     }
 }
 

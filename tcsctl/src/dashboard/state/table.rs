@@ -49,7 +49,7 @@ pub struct Table {
     pub all: bool,
     /// Services left out because they are stopped.
     pub left_out: usize,
-    /// Whether nothing but the filter keeps services out.
+    /// Services that only the filter keeps out.
     pub filtered_out: usize,
     /// Cells of the longest name, with its place in the tree, and of the longest host name.
     pub longest: (u16, u16),
@@ -105,6 +105,11 @@ impl Table {
         }
         if self.sort.in_tree() {
             context(picture, &mut wanted);
+            let shown_all_the_same = services
+                .iter()
+                .zip(&wanted)
+                .filter(|(service, want)| **want == Want::Context && service.in_default);
+            self.filtered_out -= shown_all_the_same.count();
             self.rows = self.tree(picture, &wanted);
         } else {
             let mut shown: Vec<usize> =

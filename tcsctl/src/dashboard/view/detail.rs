@@ -152,7 +152,9 @@ fn launcher(service: &ServiceView) -> String {
 
 fn policy(service: &ServiceView) -> Option<String> {
     let mut text = service.restart_policy.clone()?;
-    if let Some(declared) = service.record.declaration() {
+    // limits of what is never done would only confuse
+    let declared = service.record.declaration().filter(|_| text != "no");
+    if let Some(declared) = declared {
         match declared.restart_max {
             Some(Limit::Times(times)) => {
                 let _ = write!(text, ", {times} times");

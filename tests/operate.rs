@@ -1,0 +1,173 @@
+//! From the dashboard to the process and back: what an operator does at a site whose services a
+//! real `tcsd` runs.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nats::{Server, server};
+use terminal::Terminal;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
+
+const CONFIG: &str = "
+services:
+  - type: talker
+    variant: a
+    launch: {exec: [sh, -c, 'echo guiding; echo clouds, no stars >&2; exec sleep 1000']}
+  - type: broken
+    variant: a
+    launch: {exec: [sh, -c, 'echo opening the port; echo /dev/ttyUSB0 is not there >&2; exit 3']}
+";
+
+/// The launcher's binary beside ours.
+fn tcsd() -> PathBuf {
+    let path = Path::new(PROGRAM).with_file_name("tcsd");
+    assert!(path.exists(), "no {}: cargo build -p tcs-launcher --bin tcsd", path.display());
+    path
+}
+
+/// Killed, not asked, should the test fail.
+struct Tcsd(Child);
+
+impl Drop for Tcsd {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+struct Site {
+    server: Server,
+    _tcsd: Tcsd,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let server = Server::start(&server()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("services.yaml");
+        std::fs::write(&config, CONFIG).unwrap();
+        let mut command = Command::new(tcsd());
+        command
+            .arg("--config")
+            .arg(&config)
+            .env("NATS_URL", server.url())
+            .env("RUNTIME_DIRECTORY", folder.path())
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let tcsd = Tcsd(command.spawn().unwrap());
+        Self { server, _tcsd: tcsd, _folder: folder }
+    }
+
+    fn watch(&self, more: &[&str], size: (u16, u16)) -> Terminal {
+        let url = self.server.url();
+        let args: Vec<&str> = ["watch", "--server", &url].iter().chain(more).copied().collect();
+        Terminal::start(PROGRAM, &args, &[], size)
+    }
+}
+
+/// The first line of the screen on which all of these stand.
+fn line_of<'a>(text: &'a str, wanted: &[&str]) -> Option<&'a str> {
+    text.lines().find(|line| wanted.iter().all(|wanted| line.contains(wanted)))
+}
+
+/// The process id that a notice tells: `restarted, pid 4711, by ...`.
+fn pid(text: &str) -> u32 {
+    let after = text.split(", pid ").nth(1).unwrap_or_else(|| panic!("no pid: {text}"));
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+fn lives(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
+    let site = Site::start().await;
+    for size in [(80, 24), (160, 50)] {
+        let mut terminal = site.watch(&[], size);
+        let text = terminal.see("× failed");
+        assert!(line_of(&text, &["× failed", "broken.a"]).is_some(), "{text}");
+        terminal.keys("nL");
+        terminal.see("log of broken.a");
+        let text = terminal.see("/dev/ttyUSB0 is not there");
+        assert!(text.contains("opening the port"), "{text}");
+        terminal.keys("q");
+        assert_eq!(terminal.end(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
+    let site = Site::start().await;
+    let mut terminal = site.watch(&[], (130, 40));
+    terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
+    terminal.keys("/talker\r");
+    terminal.see_no("× failed");
+    terminal.keys("G");
+
+    // asked first, with what would be touched; any other key leaves it
+    terminal.keys("r");
+    let text = terminal.see("restart?");
+    assert!(text.contains("talker.a") && text.contains("asks launcher."), "{text}");
+    terminal.see("it has been up for");
+    terminal.keys("n");
+    terminal.see("nothing was done");
+    terminal.keys("ry");
+    let text = terminal.see("restart talker.a: restarted, pid ");
+    let line = line_of(&text, &["restart talker.a: restarted"]).unwrap();
+    assert!(line.contains(", by launcher.") && line.contains(" in "), "who, how long: {line}");
+    let second = pid(line);
+    assert!(lives(second));
+    // the picture follows: the chosen one's detail stands beside the table
+    terminal.see(&format!("pid {second}"));
+
+    terminal.keys("x");
+    terminal.see("stop?");
+    terminal.keys("y");
+    terminal.see("stop talker.a: stopped");
+    assert!(!lives(second), "the answer came after the deed");
+    terminal.wait("the row says so", |text| line_of(text, &["○ stopped", "talker.a"]).is_some());
+
+    // from the menu, as who does not know the key
+    terminal.keys("a");
+    terminal.see("start it; asks first");
+    terminal.keys("jj\r");
+    terminal.see("start?");
+    terminal.keys("y");
+    let text = terminal.see("start talker.a: started, pid ");
+    let third = pid(line_of(&text, &["start talker.a: started"]).unwrap());
+    assert!(lives(third) && third != second);
+    terminal.wait("the row says so", |text| line_of(text, &["● ok", "talker.a"]).is_some());
+
+    // and its log has all three lives
+    terminal.keys("L");
+    let text = terminal.wait("three lives", |text| text.matches("clouds, no stars").count() == 3);
+    assert_eq!(text.matches("guiding").count(), 3, "{text}");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_given_back();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_only_operates_nothing() {
+    let site = Site::start().await;
+    let mut terminal = site.watch(&["--read-only"], (100, 30));
+    terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
+    terminal.keys("/talker\rG");
+    terminal.see_no("× failed");
+    terminal.keys("x");
+    let text = terminal.see("read-only: nothing is operated from here");
+    assert!(!text.contains("stop?"), "{text}");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
