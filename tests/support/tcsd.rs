@@ -73,7 +73,7 @@ impl Tcsd {
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.dir().join("services.yaml"));
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
-        command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.dir());
+        command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.path(""));
         command
     }
 
@@ -309,7 +309,9 @@ impl Watch {
     /// Takes in what has come while nobody looked.
     async fn catch_up(&mut self) {
         let pause = Duration::from_millis(40);
-        while let Ok(batch) = tokio::time::timeout(pause, self.following.next()).await {
+        for _ in 0..20 {
+            let next = tokio::time::timeout(pause, self.following.next()).await;
+            let Ok(batch) = next else { return };
             self.picture.extend(batch.expect("it follows"));
         }
     }

@@ -1,0 +1,212 @@
+//! Scenarios 8, 9, 10 and 16: launchers that die, come back, and meet; and what is left behind.
+
+use std::path::Path;
+
+use tcs_core::clock;
+use tcs_core::fleet::{Phase, ServiceView, Verdict};
+use tcs_core::wire::Event;
+
+use super::{BEATS, Site, bad, because, marked, nats, soon, tcsd};
+
+/// One of each kind, all with `word` in their environment.
+fn services(word: &str) -> String {
+    let exec = bad(&["forever"]);
+    let family = bad(&["grandchild", "near", "escape", "far", "forever"]);
+    format!(
+        "launch: {{heartbeat: 0.3, env: {{SCENE: {word}}}}}
+services:
+  - {{type: hello_world, variant: a, restart: always}}
+  - {{type: silent, variant: a, restart: always, launch: {{exec: {exec}}}}}
+  - {{type: family, variant: a, restart: always, launch: {{exec: {family}}}}}
+"
+    )
+}
+
+const IDS: [&str; 3] = ["family.a", "hello_world.a", "silent.a"];
+
+/// Row 8, and 9 after it; "SIGKILL of tcsd" of what it must survive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_is_killed_is_lost_with_its_children_and_comes_back() {
+    let word = "a-launcher-that-is-killed";
+    let mut site = Site::start("process", &services(word)).await;
+    let launcher = site.tcsd.name.to_string();
+    let mut watch = site.watch();
+    for id in IDS {
+        watch.sees("ok", id, |it| it.verdict == Verdict::Ok).await;
+        site.pid(id).await;
+    }
+    nats::wait_for("the whole family", || marked(word).len() >= 5).await;
+
+    site.tcsd.kill().await;
+    let killed = clock::monotonic();
+    // the guard too
+    let folder = site.tcsd.path("");
+    nats::wait_for("nothing to be left", || marked(&folder).is_empty()).await;
+    println!("nothing is left {:.2} s after SIGKILL (wanted: 2 s)", killed.elapsed().as_secs_f64());
+    watch.sees("lost", &launcher, |it| it.verdict == Verdict::Lost).await;
+    for id in IDS {
+        let lost = |it: &ServiceView| it.verdict == Verdict::Lost && because(it, "launcher_lost");
+        watch.sees("lost with it", id, lost).await;
+    }
+    println!("8: all lost {:.2} s after (12 intervals: 3.6 s)", killed.elapsed().as_secs_f64());
+    watch
+        .sees("one cause, told at the launcher", &launcher, |it| {
+            it.reasons[0].to_string() == "launcher lost: 3 services"
+        })
+        .await;
+
+    // row 9: the same launcher again
+    site.tcsd.run();
+    let started = clock::monotonic();
+    watch
+        .see("9: all run, none twice, nothing of before", |view| {
+            IDS.iter().chain([&launcher.as_str()]).all(|id| {
+                view.get(id).is_some_and(|it| it.verdict == Verdict::Ok && it.reasons.is_empty())
+            })
+        })
+        .await;
+    soon("9: from the start of tcsd to ok", started.elapsed());
+    let log = site.tcsd.log();
+    assert!(log.contains("the launcher before ended without a word; 3 services ran"), "{log}");
+    for id in IDS {
+        let starts = site.story(id).await.iter().filter(|name| *name == "start").count();
+        assert_eq!(starts, 2, "{id}");
+    }
+    nats::wait_for("the whole family", || marked(word).len() >= 5).await;
+    assert_eq!(marked(word).len(), 5, "two of one");
+
+    // and once more while that one lives: refused, and nothing happens to anybody
+    let mut second = site.tcsd.command().spawn().unwrap();
+    let status = tokio::task::spawn_blocking(move || second.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(1));
+    let held = format!("is held by another launcher (pid {})", site.tcsd.pid());
+    assert!(site.tcsd.log().contains(&held), "{}", site.tcsd.log());
+    assert_eq!(site.story("silent.a").await.len(), 6, "{:?}", site.story("silent.a").await);
+}
+
+/// SIGKILL at any moment of a start leaves nothing, and the next one starts each once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_killed_in_the_middle_of_its_start_leaves_nothing() {
+    let word = "killed-in-the-middle";
+    let mut site =
+        Site::prepared(Path::new(env!("CARGO_BIN_EXE_tcsd")), "process", &services(word)).await;
+    for n in 0..8 {
+        site.tcsd.run();
+        let most = std::time::Duration::from_millis(n * 25);
+        let begin = clock::monotonic();
+        // as soon as something is there, and a little later each time
+        nats::wait_for("its first child", || !marked(word).is_empty()).await;
+        while begin.elapsed() < most {
+            tokio::task::yield_now().await;
+        }
+        site.tcsd.kill().await;
+        let killed = clock::monotonic();
+        let folder = site.tcsd.path("");
+        nats::wait_for("nothing to be left", || marked(&folder).is_empty()).await;
+        println!("killed, and nothing left {:.2} s later", killed.elapsed().as_secs_f64());
+    }
+    site.tcsd.run();
+    for id in IDS {
+        site.pid(id).await;
+    }
+    nats::wait_for("the whole family", || marked(word).len() >= 5).await;
+    assert_eq!(marked(word).len(), 5);
+    assert!(site.tcsd.stop().await.success());
+    assert!(marked(&site.tcsd.path("")).is_empty(), "an end in order leaves nothing");
+}
+
+/// Row 10, and `declared.others`: both say it, and take it back when the other has gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_launchers_that_declare_one_service_say_so() {
+    let exec = bad(&["forever"]);
+    let config = |own: &str| {
+        format!(
+            "{BEATS}services:
+  - {{type: shared, variant: a, launch: {{exec: {exec}}}}}
+  - {{type: {own}, variant: a, launch: {{exec: {exec}}}}}
+"
+        )
+    };
+    let mut site = Site::start("process", &config("one")).await;
+    let first = site.tcsd.name.to_string();
+    let mut watch = site.watch();
+    watch.sees("ok", "shared.a", |it| it.verdict == Verdict::Ok).await;
+    let tcsd = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut other = tcsd::Tcsd::new(tcsd, &site.server.url(), "process", &config("two"));
+    let second = other.name.to_string();
+    other.run();
+    let started = clock::monotonic();
+    let conflict = |it: &ServiceView| it.verdict == Verdict::Degraded && because(it, "conflict");
+    for id in ["shared.a", &first, &second] {
+        watch.sees("conflict", id, conflict).await;
+    }
+    soon("10: from the second's start to the conflict, at both", started.elapsed());
+    let service = watch.service("shared.a");
+    assert!(service.headline().contains(&first) && service.headline().contains(&second));
+    for id in ["one.a", "two.a"] {
+        watch.sees("ok", id, |it| it.verdict == Verdict::Ok).await;
+    }
+
+    // each names the other in its own words
+    for (by, names) in [(&first, &second), (&second, &first)] {
+        nats::within_limit("they name each other", async {
+            while others(&site, by).await != Some(vec![names.clone()]) {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+    assert!(site.tcsd.log().contains(&format!("declared by another launcher too: {second}")));
+    assert!(other.log().contains(&format!("declared by another launcher too: {first}")));
+
+    // the first one ends: no conflict any more, and its word is taken back
+    assert!(site.tcsd.stop().await.success());
+    let ended = clock::monotonic();
+    let clear = |it: &ServiceView| !because(it, "conflict");
+    for id in ["shared.a", &second] {
+        watch.sees("no conflict", id, clear).await;
+    }
+    soon("10: from the first's end to no conflict", ended.elapsed());
+    nats::within_limit("it is taken back", async {
+        while others(&site, &second).await != Some(Vec::new()) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert!(other.log().contains("shared.a is declared by no other launcher any more"));
+    assert!(other.stop().await.success());
+}
+
+/// Whom a launcher names in its newest `declared` of the shared service.
+async fn others(site: &Site, by: &str) -> Option<Vec<String>> {
+    let events = site.events(Some("shared.a")).await;
+    events.into_iter().rev().find_map(|it| match it.event {
+        Event::Declared(declared) if it.parent.as_deref() == Some(by) => Some(declared.others),
+        _ => None,
+    })
+}
+
+/// Row 16.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_from_the_configuration_is_declared_no_longer() {
+    let exec = bad(&["forever"]);
+    let stays =
+        format!("{BEATS}services:\n  - {{type: stays, variant: a, launch: {{exec: {exec}}}}}\n");
+    let both = format!("{stays}  - {{type: goes, variant: a, launch: {{exec: {exec}}}}}\n");
+    let mut site = Site::start("process", &both).await;
+    let mut watch = site.watch();
+    for id in ["stays.a", "goes.a"] {
+        watch.sees("ok, declared", id, |it| it.verdict == Verdict::Ok && it.declared).await;
+    }
+    assert!(site.tcsd.stop().await.success());
+    site.tcsd.configure(&stays);
+    site.tcsd.run();
+    let started = clock::monotonic();
+    watch
+        .sees("no longer declared", "goes.a", |it| !it.declared && because(it, "not_declared"))
+        .await;
+    soon("16: from the start of tcsd to no longer declared", started.elapsed());
+    let it = watch.service("goes.a");
+    assert_eq!((it.verdict, it.phase, it.in_default), (Verdict::Stopped, Phase::Stopped, false));
+    watch.sees("ok, declared", "stays.a", |it| it.verdict == Verdict::Ok && it.declared).await;
+}
