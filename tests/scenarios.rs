@@ -13,12 +13,18 @@ mod python;
 #[path = "support/tcsd.rs"]
 mod tcsd;
 
+#[path = "scenarios/broker.rs"]
+mod broker;
+#[path = "scenarios/ends.rs"]
+mod ends;
 #[path = "scenarios/hearts.rs"]
 mod hearts;
 #[path = "scenarios/launchers.rs"]
 mod launchers;
 #[path = "scenarios/lives.rs"]
 mod lives;
+#[path = "scenarios/order.rs"]
+mod order;
 
 use std::time::Duration;
 

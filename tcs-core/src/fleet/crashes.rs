@@ -32,7 +32,9 @@ impl Crashed {
             Some(signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned))
         });
         match (signal, &self.error, self.exit_code) {
-            (Some(signal), _, _) => signal,
+            // why it was ended says more than with what
+            (Some(signal), Some(error), _) => format!("{error} ({signal})"),
+            (Some(signal), None, _) => signal,
             (None, Some(error), _) => error.clone(),
             (None, None, Some(code)) => format!("exit code {code}"),
             (None, None, None) => "for an unknown reason".to_owned(),

@@ -269,10 +269,13 @@ impl Running {
         teller.report(Report::Exited(exit)).await;
         self.until_clear(runner, teller, launch, &mut orders).await;
         runner.journal.ended(entry);
-        for reader in &mut self.readers {
-            if timeout(DRAIN, &mut *reader).await.is_err() {
-                reader.abort();
+        let drained = async {
+            for reader in &mut self.readers {
+                let _ = reader.await;
             }
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            self.readers.iter().for_each(JoinHandle::abort);
         }
         drop(self.socket);
         teller.report(Report::Cleared).await;
