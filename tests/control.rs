@@ -135,8 +135,11 @@ async fn launcher(server: &Server) -> (String, Asked, Bus, Serving) {
         }),
         answer("reload", |_| {
             Ok(json!({"changed": true, "services": [
-                {"service_id": "a.b", "result": "started"},
-                {"service_id": "c.d", "error": "no such program"}]}))
+                {"service_id": "a.b", "change": "added", "then": "starts", "result": "started"},
+                {"service_id": "c.d", "change": "changed", "fields": ["launch.exec", "gain\u{1b}[2J"],
+                 "then": "restarts", "error": "no such program"},
+                {"service_id": "e.f", "change": "removed", "then": "stops", "busy": true}],
+                "notes": ["`nats` has changed"], "unchanged": 7}))
         }),
     ];
     let announcement = Announcement {
@@ -183,7 +186,15 @@ async fn a_launcher_starts_stops_restarts_and_reloads() {
     at(&url, &["stop", &name]).expect(1);
 
     let output = at(&url, &["reload", &name]).expect(1);
-    assert!(output.out.contains("\n  a.b  started\n  c.d  no such program"), "{output:#?}");
+    let below = "
+  note: `nats` has changed
+  added    a.b  started
+  changed  c.d  no such program  (launch.exec, gain\\u{1b}[2J)
+  removed  e.f  stops, BUSY now
+";
+    assert!(output.out.ends_with(below), "{output:#?}");
+    at(&url, &["reload", &name, "--dry-run"]).expect(1);
+    assert_eq!(asked.lock().unwrap().last().unwrap().1, json!({"dry_run": true}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
-//! The command line: `tcsd`, `tcsd check`, and our own program started for one Rust service.
+//! The command line: `tcsd`, `tcsd check`, `tcsd plan`, and our own program started for one Rust service.
+
+mod check;
+mod plan;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tcs_core::config::{self, DEFAULT_PATH, Environment, How, KnownType, Mode, STOP_TIMEOUT};
+use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
 use tcs_core::service::{Registry, log, main_of};
 
 use crate::{daemon, runner};
@@ -52,6 +55,11 @@ pub struct Args {
 enum Command {
     /// Check the configuration, and print what would run and how.
     Check,
+    /// Tell what a reload of the running launcher would touch, without doing it.
+    ///
+    /// The launcher that runs this configuration on this host is asked over NATS. Where none
+    /// answers, it is told what a start would do. The exit code is 1 only if it cannot be told.
+    Plan,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -81,7 +89,8 @@ pub fn main() -> ExitCode {
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
     log::init();
     match args.command {
-        Some(Command::Check) => check(path, args.config.is_some()),
+        Some(Command::Check) => check::run(path, args.config.is_some()),
+        Some(Command::Plan) => plan::run(path, args.config.is_some()),
         None => daemon::main(&daemon::Options {
             config: path.to_owned(),
             explicit: args.config.is_some(),
@@ -108,41 +117,9 @@ fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
-fn check(path: &Path, explicit: bool) -> ExitCode {
-    let registry = match Registry::of_this_program() {
-        Ok(registry) => registry,
-        Err(error) => {
-            say(&error.to_string());
-            return ExitCode::FAILURE;
-        }
-    };
-    let types: Vec<KnownType<'_>> = daemon::known_types(&registry);
-    let environment = Environment::new(std::env::vars_os());
-    let here = std::env::current_dir().unwrap_or_default();
-    let (environment, problems) = environment.with_dotenv(&here);
-    for problem in problems {
-        say(&problem.message);
-    }
-    let check = config::check(path, explicit, &environment, &types);
-    for planned in &check.plan {
-        let how = match &planned.how {
-            How::Rust(None) => "Rust".to_owned(),
-            How::Rust(Some(Mode::Async)) => "Rust, as a task".to_owned(),
-            How::Rust(Some(Mode::Process)) => "Rust, as a process".to_owned(),
-            How::Python { interpreter, module } => {
-                format!("Python, {} -m {module}", interpreter.display())
-            }
-            How::Program(exec) => format!("program, {}", exec.join(" ")),
-        };
-        let when = planned.restart.when.as_str();
-        let enabled = if planned.enabled { "" } else { ", not started by itself" };
-        let line = format!("{}: {how}; restart {when}{enabled}", planned.id);
-        println!("{}", line.replace(char::is_control, "\u{fffd}"));
-    }
-    if !check.report.is_empty() {
-        say(&check.report.to_string());
-    }
-    if check.report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+fn print(text: &str) {
+    // a service may be called anything
+    println!("{}", text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"));
 }
 
 #[expect(clippy::print_stderr, reason = "a program's own words to whoever started it")]

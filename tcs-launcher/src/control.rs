@@ -1,5 +1,6 @@
 //! What a launcher answers to (`wire.md`, "RPC"): each reply comes after the effect.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tcs_core::monitor::Monitor;
 use tcs_core::wire::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::reload::Report;
 use crate::supervisor::{
     Answer, Command, Operation, Patience, Reached, Refusal, ServiceId, Success,
 };
@@ -23,9 +25,11 @@ pub enum Ask {
     /// Start, stop or restart one service.
     Service(Operation, ServiceId, Command, oneshot::Sender<Answer>),
     /// Read the configuration again.
-    Reload(Operation, oneshot::Sender<Result<Answer, String>>),
+    Reload(Operation, oneshot::Sender<Result<(Report, Answer), String>>),
+    /// What that would change.
+    Plan(oneshot::Sender<Result<Report, String>>),
     /// What is there.
-    List(oneshot::Sender<Vec<Value>>),
+    List(oneshot::Sender<Value>),
     /// The last lines of one service.
     Logs {
         /// Whose.
@@ -56,20 +60,23 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
     let reload = move |call: Call| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
-            let answer = ask(&to, |back| Ask::Reload(operation(&call), back)).await??;
-            let Answer::Reload(touched) = answer else { return Err("no such answer".to_owned()) };
-            let services: Vec<Value> = touched.into_iter().map(touched_one).collect();
-            Ok(reply(&launcher, json!({ "changed": !services.is_empty(), "services": services })))
+            if call.data.get("dry_run").and_then(Value::as_bool) == Some(true) {
+                let report = ask(&to, Ask::Plan).await??;
+                return Ok(reply(&launcher, reloaded(&report, Vec::new(), true)));
+            }
+            let (report, answer) = ask(&to, |back| Ask::Reload(operation(&call), back)).await??;
+            match answer {
+                Answer::Reload(touched) => Ok(reply(&launcher, reloaded(&report, touched, false))),
+                Answer::Service(Err(refusal)) => Err(refusal.to_string()),
+                Answer::Service(Ok(_)) => Err("no such answer".to_owned()),
+            }
         }
     };
     monitor.serve(Served::new("reload", reload).acting());
     let (launcher, to) = about(asks);
     monitor.serve(Served::new("list", move |_| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
-        async move {
-            let services = ask(&to, Ask::List).await?;
-            Ok(reply(&launcher, json!({ "services": services })))
-        }
+        async move { Ok(reply(&launcher, ask(&to, Ask::List).await?)) }
     }));
     let (launcher, to) = about(asks);
     monitor.serve(Served::new("logs.>", move |call: Call| {
@@ -144,8 +151,35 @@ fn describe(state: Reached, data: &mut Value) {
     }
 }
 
-fn touched_one((id, result): (ServiceId, Result<Success, Refusal>)) -> Value {
-    let mut data = json!({ "service_id": id.to_string() });
+/// What a reload changes, with what has become of each service where it was done.
+fn reloaded(
+    report: &Report,
+    touched: Vec<(ServiceId, Result<Success, Refusal>)>,
+    dry_run: bool,
+) -> Value {
+    let mut results: BTreeMap<String, _> =
+        touched.into_iter().map(|(id, result)| (id.to_string(), result)).collect();
+    let mut services = Vec::new();
+    for change in &report.services {
+        let mut data = json!(change);
+        if let Some(result) = results.remove(&change.service_id) {
+            became(result, &mut data);
+        }
+        services.push(data);
+    }
+    // the answer to a request that was repeated: the file is as it was by then
+    for (id, result) in results {
+        let mut data = json!({ "service_id": id });
+        became(result, &mut data);
+        services.push(data);
+    }
+    json!({
+        "changed": !services.is_empty(), "dry_run": dry_run, "services": services,
+        "unchanged": report.unchanged, "notes": report.notes,
+    })
+}
+
+fn became(result: Result<Success, Refusal>, data: &mut Value) {
     match result {
         Ok(Success { state, .. }) => {
             let word = match state {
@@ -155,11 +189,10 @@ fn touched_one((id, result): (ServiceId, Result<Success, Refusal>)) -> Value {
                 Reached::Updated => "updated",
             };
             data["result"] = json!(word);
-            describe(state, &mut data);
+            describe(state, data);
         }
         Err(refusal) => data["error"] = json!(refusal.to_string()),
     }
-    data
 }
 
 fn reply(launcher: &str, data: Value) -> Map<String, Value> {

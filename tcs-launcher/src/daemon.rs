@@ -7,6 +7,7 @@ mod link;
 mod log;
 mod plan;
 mod readers;
+mod reloads;
 mod requests;
 mod rivals;
 mod runs;
@@ -25,7 +26,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use tcs_core::bus::publish::{hostname, random_id};
-use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
 use tcs_core::config::{Config, Environment, How, Mode, Ready};
@@ -37,7 +38,6 @@ use tcs_core::wire::{Event as Wire, Stop};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::{self, Ask};
-use crate::reload;
 use crate::runner::output::Output;
 use crate::runner::{Handle, ProcessRunner, Tell, Told, What};
 use crate::supervisor::{
@@ -110,20 +110,14 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
     if !config.warnings.is_empty() {
         tracing::warn!("{}", config.warnings);
     }
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let nats = Settings::resolve(
-        &NatsSection::default(),
-        config.nats.as_ref().map(|section| (options.config.as_path(), section)),
-        Outside { env: &env, read: &read },
-    )?;
+    let nats = broker(&config, &options.config, &environment)?;
     let names_broker = config.nats.as_ref().is_some_and(|it| it.host.is_some());
+    let given = options.config.display().to_string();
     let kind = match options.mode {
         Mode::Async => "async",
         Mode::Process => "process",
     };
-    let (given, cwd) = (options.config.display().to_string(), here.display().to_string());
-    let id = LauncherId::derive(&given, &cwd, &hostname(), kind)?;
+    let id = LauncherId::derive(&given, &here.display().to_string(), &hostname(), kind)?;
     let name = id.object_name();
     let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
 
@@ -150,6 +144,7 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         registry,
         config: absolute,
         nats: if names_broker { None } else { address(&servers) },
+        given: reloads::Given::of(&config),
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
         plans: BTreeMap::new(),
@@ -187,6 +182,18 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
     Ok(well)
 }
 
+/// Which broker a configuration means.
+pub(crate) fn broker(
+    config: &Config,
+    path: &Path,
+    environment: &Environment,
+) -> Result<Settings, SettingsError> {
+    let env = |name: &str| environment.get(name).map(str::to_owned);
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let section = config.nats.as_ref().map(|section| (path, section));
+    Settings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+}
+
 /// Host and port of the first of the servers, for children that know no more than these.
 fn address(servers: &str) -> Option<(String, String)> {
     let first = servers.split(", ").next()?;
@@ -212,6 +219,8 @@ struct Daemon<'a> {
     /// Absolute.
     config: PathBuf,
     nats: Option<(String, String)>,
+    /// What the file said at start, and only a start can change.
+    given: reloads::Given,
     origin: Instant,
     supervisor: Supervisor,
     plans: BTreeMap<ServiceId, Plan>,
@@ -247,7 +256,7 @@ impl Daemon<'_> {
             tokio::spawn(link::keep(bus.clone(), links));
             tokio::spawn(words::listen(bus, self.voice.name.clone(), heard, found));
         }
-        let mut done = self.apply(config, None);
+        let mut done = self.begin(config);
         monitor.set_status(Status::Ok, "Supervising");
         let mut stopping = false;
         while done.is_none() {
@@ -260,7 +269,7 @@ impl Daemon<'_> {
                         self.stop(signal, std::mem::replace(&mut stopping, true), monitor)
                     }
                     Wish::Reload => {
-                        self.reload(None).ok();
+                        self.read_again(None).ok();
                         None
                     }
                 },
@@ -445,49 +454,6 @@ impl Daemon<'_> {
             launcher: (&self.voice.launcher_id, &self.voice.name),
             nats: self.nats.clone(),
         }
-    }
-
-    /// Reads the file again; one with errors changes nothing.
-    fn reload(
-        &mut self,
-        request: Option<(Ticket, crate::supervisor::Operation)>,
-    ) -> Result<(), String> {
-        self.systemd.reloading();
-        let config = Config::load(&self.config, self.options.explicit, &self.environment)
-            .map_err(|errors| errors.to_string())
-            .inspect(|config| {
-                if !config.warnings.is_empty() {
-                    tracing::warn!("{}", config.warnings);
-                }
-                self.apply(config, request);
-            });
-        let refused = config.err();
-        if let Some(error) = &refused {
-            tracing::error!("not reloaded: {error}");
-        }
-        self.systemd.reloaded(&self.supervisor, refused.as_deref());
-        refused.map_or(Ok(()), Err)
-    }
-
-    fn apply(
-        &mut self,
-        config: &Config,
-        request: Option<(Ticket, crate::supervisor::Operation)>,
-    ) -> Option<bool> {
-        let plans = self.site().plan(config);
-        let now: Vec<_> = plans.iter().map(|plan| plan.planned.clone()).collect();
-        let old = self.plans.iter().map(|(id, plan)| (id.clone(), plan.planned.clone())).collect();
-        let diff = reload::diff(&old, &now);
-        let (added, removed) = (diff.added.len(), diff.removed.len());
-        let (anew, updated) = (diff.restarted.len(), diff.updated.len());
-        tracing::info!(
-            "configuration: {added} added, {anew} changed, {updated} adjusted, {removed} removed"
-        );
-        // what is removed is kept until the supervisor forgets it
-        for plan in plans {
-            self.plans.insert(plan.entry.id.clone(), plan);
-        }
-        self.handle(Event::Apply { diff, request })
     }
 
     fn linked(&mut self, lost: bool) {

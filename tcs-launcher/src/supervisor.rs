@@ -60,7 +60,7 @@ enum Ending {
 }
 
 /// The supervisor of one launcher.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Supervisor {
     services: BTreeMap<ServiceId, Service>,
     operations: Operations,
@@ -89,6 +89,12 @@ pub struct Snapshot<'a> {
     pub last_code: Option<i32>,
     /// A stop is decided, and waits for it to be idle or for its turn.
     pub stop_pending: bool,
+    /// Another run is to follow the present one, because somebody asked.
+    pub comes_again: bool,
+    /// It says that it is busy.
+    pub busy: bool,
+    /// No longer configured: forgotten once nothing of it is left.
+    pub leaving: bool,
 }
 
 /// Where a service is, in one word.

@@ -163,7 +163,8 @@ It ends when all run again; --timeout says how long it may take [default: 60s]."
     #[command(after_help = "\
 Examples:
   tcsctl reload                the launcher, where there is one; of several it asks first
-  tcsctl reload host:srv01")]
+  tcsctl reload host:srv01
+  tcsctl reload --dry-run      what it would change")]
     Reload(ReloadArgs),
     /// What a service has written
     #[command(after_help = "\

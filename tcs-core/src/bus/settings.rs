@@ -27,7 +27,7 @@ use layers::{Found, Layers};
 ///
 /// `password`, `token`, `jwt` and `seed` hold the value or a URI (`file://`, `env://`, `data:`);
 /// `creds` and `nkey` name a file or are such a URI. In paths `~` and `$NAME` are expanded.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NatsSection {
     /// One address or a comma list; secret, because it may hold a password.
     pub url: Option<Secret>,

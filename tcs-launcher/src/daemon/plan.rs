@@ -1,5 +1,6 @@
 //! From the configuration to what the supervisor and the runners take.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl Site<'_> {
             ]
         };
         let added = self.environment.added();
-        let mut env: std::collections::BTreeMap<String, String> =
+        let mut env: BTreeMap<String, String> =
             added.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if let Some((host, port)) = &self.nats {
             env.insert("NATS_HOST".to_owned(), host.clone());
@@ -168,19 +169,32 @@ impl Site<'_> {
     }
 }
 
-/// All of an entry that a running service cannot change, as text.
-fn fixed(entry: &Entry, how: &How) -> String {
+/// All of an entry that a running service cannot change: text by the name that it has in the file.
+fn fixed(entry: &Entry, how: &How) -> BTreeMap<String, String> {
     let launch = &entry.launch;
     let ready = launch.ready.as_ref().map(|ready| match ready {
         Ready::Log(pattern) => format!("log {pattern}"),
         Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat => format!("{ready:?}"),
     });
-    let settings = entry.settings.deserialize::<serde_json::Value>();
-    let settings = settings.map(|(settings, _)| settings.to_string()).unwrap_or_default();
-    let Entry { id, .. } = entry;
-    let (cwd, env, user) = (&launch.cwd, &launch.env, &launch.user);
-    let (signal, limits, beat) = (launch.stop_signal, &launch.limits, launch.heartbeat);
-    format!(
-        "{id} {how:?} {cwd:?} {env:?} {user:?} {signal} {limits:?} {ready:?} {beat:?} {settings}"
-    )
+    let program = match how {
+        How::Rust(_) => "launch.mode",
+        How::Python { .. } => "module",
+        How::Program(_) => "launch.exec",
+    };
+    let own = [
+        (program, format!("{how:?}")),
+        ("launch.cwd", format!("{:?}", launch.cwd)),
+        ("launch.env", format!("{:?}", launch.env)),
+        ("launch.user", format!("{:?}", launch.user)),
+        ("launch.stop_signal", launch.stop_signal.to_string()),
+        ("launch.limits", format!("{:?}", launch.limits)),
+        ("launch.ready", format!("{ready:?}")),
+        ("launch.heartbeat", format!("{:?}", launch.heartbeat)),
+    ];
+    let mut fixed: BTreeMap<String, String> =
+        own.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    if let Ok((serde_json::Value::Object(settings), _)) = entry.settings.deserialize() {
+        fixed.extend(settings.into_iter().map(|(name, value)| (name, value.to_string())));
+    }
+    fixed
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
 use tcs_core::wire::Timestamp;
 use tokio::sync::oneshot;
@@ -19,14 +20,18 @@ impl Daemon<'_> {
                 let ticket = self.ticket(back);
                 self.handle(Event::Request { ticket, operation, id, command })
             }
+            Ask::Plan(back) => {
+                let _ = back.send(self.prepare().map(|prepared| prepared.report));
+                None
+            }
             Ask::Reload(operation, back) => {
                 let (answered, answer) = oneshot::channel();
                 let ticket = self.ticket(answered);
-                match self.reload(Some((ticket, operation))) {
-                    Ok(()) => {
+                match self.read_again(Some((ticket, operation))) {
+                    Ok(report) => {
                         tokio::spawn(async move {
                             if let Ok(answer) = answer.await {
-                                let _ = back.send(Ok(answer));
+                                let _ = back.send(Ok((report, answer)));
                             }
                         });
                     }
@@ -38,7 +43,12 @@ impl Daemon<'_> {
                 None
             }
             Ask::List(back) => {
-                let _ = back.send(self.supervisor.services().map(|it| self.listed(&it)).collect());
+                let services = self.supervisor.services().map(|it| self.listed(&it));
+                let _ = back.send(json!({
+                    "config": self.config.display().to_string(), "host": hostname(),
+                    "pid": std::process::id(),
+                    "services": services.collect::<Vec<_>>(),
+                }));
                 None
             }
             Ask::Logs { id, count, follow, back } => {
@@ -65,7 +75,7 @@ impl Daemon<'_> {
         json!({
             "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
             "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
-            "enabled": it.spec.enabled, "restart_policy": it.spec.restart.when.as_str(),
+            "enabled": it.spec.enabled, "busy": it.busy, "restart_policy": it.spec.restart.when.as_str(),
         })
     }
 

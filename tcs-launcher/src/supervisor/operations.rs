@@ -35,7 +35,7 @@ pub(super) enum Aim {
 }
 
 /// One service's part in an operation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) id: ServiceId,
     pub(super) aim: Aim,
@@ -49,7 +49,7 @@ impl Part {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     tickets: Vec<Ticket>,
     parts: Vec<Part>,
@@ -79,7 +79,7 @@ pub(super) enum Known {
 }
 
 /// All operations under way or lately finished.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Operations {
     pending: BTreeMap<Operation, Pending>,
     finished: BTreeMap<Operation, Answer>,

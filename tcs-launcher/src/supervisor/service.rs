@@ -212,6 +212,9 @@ impl Service {
             restart_at: self.deadlines.at(Timer::Restart),
             last_code: self.last.code,
             stop_pending: self.later.is_some(),
+            comes_again: self.again,
+            busy: live.is_some_and(|live| live.word == Word::Busy),
+            leaving: self.leaving,
         }
     }
 

@@ -207,6 +207,9 @@ pub struct ReloadArgs {
     /// Do not ask, though there are several
     #[arg(long, short)]
     pub yes: bool,
+    /// Only tell what it would change
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
     /// One JSON object a line (schema tcsctl.reply.v1)
     #[arg(long)]
     pub json: bool,

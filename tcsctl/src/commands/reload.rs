@@ -21,7 +21,7 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
     if ids.is_empty() {
         return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
     }
-    if ids.len() > 1 && !args.yes {
+    if ids.len() > 1 && !args.yes && !args.dry_run {
         agree(session, "reload", &ids)?;
     }
     let question = |id: String| Question {
@@ -29,8 +29,8 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
         id,
         command: "reload",
         call: "reload".to_owned(),
-        data: json!({}),
-        acts: true,
+        data: if args.dry_run { json!({ "dry_run": true }) } else { json!({}) },
+        acts: !args.dry_run,
     };
     let limit = session.connection.timeout.unwrap_or(PATIENCE);
     remote.ask_all(ids.into_iter().map(question).collect(), limit, args.json).await

@@ -135,6 +135,7 @@ pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
                     head.push(Tone::Plain, &format!(", exit code {code}"));
                 }
             }
+            below.extend(notes(data));
             for one in touched(data) {
                 below.push(touched_one(one));
             }
@@ -180,6 +181,9 @@ fn word(data: &Map<String, Value>) -> (Tone, String) {
         Some(result) if unchanged => (Tone::Plain, format!("{result} already")),
         Some(result) => (Tone::Good, result.to_owned()),
         None if unchanged => (Tone::Plain, "nothing has changed".to_owned()),
+        None if data.get("dry_run") == Some(&Value::Bool(true)) => {
+            (Tone::Plain, "would change".to_owned())
+        }
         None => (Tone::Good, "done".to_owned()),
     }
 }
@@ -192,11 +196,36 @@ fn touched(data: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value
 
 fn touched_one(one: &Map<String, Value>) -> Line {
     let text = |field| one.get(field).and_then(Value::as_str);
-    let line = Line::new().with(Tone::Plain, &format!("  {}  ", text("service_id").unwrap_or("?")));
-    match text("error") {
-        Some(error) => line.with(Tone::Bad, error),
-        None => line.with(Tone::Good, text("result").unwrap_or("touched")),
+    let mut line = Line::new().with(Tone::Plain, "  ");
+    if let Some(change) = text("change") {
+        line.push(Tone::Dim, &format!("{change:<7}  "));
     }
+    line.push(Tone::Plain, &format!("{}  ", text("service_id").unwrap_or("?")));
+    match (text("error"), text("result"), text("then")) {
+        (Some(error), ..) => line.push(Tone::Bad, error),
+        (None, Some(result), _) => line.push(Tone::Good, result),
+        (None, None, Some(then)) => {
+            let is_busy = one.get("busy") == Some(&Value::Bool(true));
+            let interrupts = is_busy && matches!(then, "restarts" | "stops");
+            let tone = if interrupts { Tone::Warn } else { Tone::Plain };
+            let busy = if interrupts { ", BUSY now" } else { "" };
+            line.push(tone, &format!("{}{busy}", then.replace('_', " ")))
+        }
+        (None, None, None) => line.push(Tone::Good, "touched"),
+    };
+    let fields = one.get("fields").and_then(Value::as_array);
+    let fields: Vec<&str> = fields.into_iter().flatten().filter_map(Value::as_str).collect();
+    if fields.is_empty() {
+        return line;
+    }
+    line.with(Tone::Dim, &format!("  ({})", fields.join(", ")))
+}
+
+/// What a reload cannot do.
+fn notes(data: &Map<String, Value>) -> impl Iterator<Item = Line> {
+    let notes = data.get("notes").and_then(Value::as_array);
+    let texts = notes.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|note| Line::new().with(Tone::Warn, &format!("  note: {note}")))
 }
 
 /// Figures within figures by their path: `outbox.waiting`.

@@ -1,0 +1,47 @@
+//! `tcsd check`: what would run and how, and every mistake, without running anything.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tcs_core::config::{self, Environment, How, KnownType, Mode};
+use tcs_core::service::Registry;
+
+use super::{print, say};
+use crate::daemon;
+
+pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
+    let registry = match Registry::of_this_program() {
+        Ok(registry) => registry,
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let types: Vec<KnownType<'_>> = daemon::known_types(&registry);
+    let environment = Environment::new(std::env::vars_os());
+    let here = std::env::current_dir().unwrap_or_default();
+    let (environment, problems) = environment.with_dotenv(&here);
+    for problem in problems {
+        say(&problem.message);
+    }
+    let check = config::check(path, explicit, &environment, &types);
+    for planned in &check.plan {
+        let how = match &planned.how {
+            How::Rust(None) => "Rust".to_owned(),
+            How::Rust(Some(Mode::Async)) => "Rust, as a task".to_owned(),
+            How::Rust(Some(Mode::Process)) => "Rust, as a process".to_owned(),
+            How::Python { interpreter, module } => {
+                format!("Python, {} -m {module}", interpreter.display())
+            }
+            How::Program(exec) => format!("program, {}", exec.join(" ")),
+        };
+        let when = planned.restart.when.as_str();
+        let enabled = if planned.enabled { "" } else { ", not started by itself" };
+        let line = format!("{}: {how}; restart {when}{enabled}", planned.id);
+        print(&line);
+    }
+    if !check.report.is_empty() {
+        say(&check.report.to_string());
+    }
+    if check.report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,153 @@
+//! The configuration, read at start and again; and what reading it again would do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tcs_core::bus::settings::NatsSection;
+use tcs_core::config::{Config, Environment};
+
+use super::Daemon;
+use super::plan::Plan;
+use crate::reload::{self, Change, Planned, Report, Then, Touched};
+use crate::supervisor::{Diff, Event, Operation, ServiceId, Ticket};
+
+/// What the file said at start, and only another start of tcsd can change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    nats: Option<NatsSection>,
+    heartbeat: Duration,
+}
+
+impl Given {
+    pub(super) fn of(config: &Config) -> Self {
+        Self { nats: config.nats.clone(), heartbeat: config.launch.heartbeat }
+    }
+
+    /// What a file that says `now` cannot change any more.
+    fn notes(&self, now: &Self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.nats != now.nats {
+            notes.push(
+                "`nats` has changed: tcsd itself stays on its broker until it is started again; \
+                 services that start from now on read the new section"
+                    .to_owned(),
+            );
+        }
+        if self.heartbeat != now.heartbeat {
+            let text = "`launch.heartbeat` of tcsd itself changes when it is started again";
+            notes.push(text.to_owned());
+        }
+        notes
+    }
+}
+
+/// A configuration that has been read, and what it changes.
+pub(super) struct Prepared {
+    environment: Environment,
+    warnings: Vec<String>,
+    plans: Vec<Plan>,
+    diff: Diff,
+    pub(super) report: Report,
+}
+
+impl Daemon<'_> {
+    /// The first configuration.
+    pub(super) fn begin(&mut self, config: &Config) -> Option<bool> {
+        let plans = self.site().plan(config);
+        let (diff, _) = reload::diff(&BTreeMap::new(), &planned(&plans));
+        self.apply(plans, diff, None)
+    }
+
+    /// Reads the file again, and touches what has changed; one with errors changes nothing. Who
+    /// asked gets the answer after the effects, and now what is to change.
+    pub(super) fn read_again(
+        &mut self,
+        request: Option<(Ticket, Operation)>,
+    ) -> Result<Report, String> {
+        self.systemd.reloading();
+        let result = self.prepare().map(|prepared| {
+            let report = prepared.report.clone();
+            self.reload(prepared, request);
+            report
+        });
+        if let Err(error) = &result {
+            tracing::error!("not reloaded, nothing is changed: {error}");
+        }
+        self.systemd.reloaded(&self.supervisor, result.as_ref().err().map(String::as_str));
+        result
+    }
+
+    fn reload(&mut self, prepared: Prepared, request: Option<(Ticket, Operation)>) {
+        let Prepared { environment, warnings, plans, diff, report } = prepared;
+        self.environment = environment;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!("the configuration is read again");
+        for line in report.to_string().lines() {
+            tracing::info!("{line}");
+        }
+        self.apply(plans, diff, request);
+    }
+
+    /// Reads the file, and says what it changes; nothing is changed by that. The error names file,
+    /// line and column.
+    pub(super) fn prepare(&self) -> Result<Prepared, String> {
+        let here = std::env::current_dir().map_err(|error| error.to_string())?;
+        let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
+        let config = Config::load(&self.config, self.options.explicit, &environment)
+            .map_err(|errors| errors.to_string())?;
+        let warnings: Vec<String> = problems.into_iter().map(|it| it.message).collect();
+        let of_the_file = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
+        let warnings = warnings.into_iter().chain(of_the_file).collect();
+        let mut notes = self.given.notes(&Given::of(&config));
+        if !environment.added().eq(self.environment.added()) {
+            let text = "`.env` has changed: a service gets it when it is started next";
+            notes.push(text.to_owned());
+        }
+        let plans = self.site().plan(&config);
+        // one that is on its way out is no longer there
+        let stays = |id: &ServiceId| self.supervisor.service(id).is_some_and(|it| !it.leaving);
+        let old = self.plans.iter().filter(|(id, _)| stays(id));
+        let old = old.map(|(id, plan)| (id.clone(), plan.planned.clone())).collect();
+        let (diff, touched) = reload::diff(&old, &planned(&plans));
+        let services = self.changes(&touched, &diff);
+        let unchanged = plans.len() - (services.len() - diff.removed.len());
+        let report = Report { services, unchanged, notes };
+        Ok(Prepared { environment, warnings, plans, diff, report })
+    }
+
+    /// What would become of each: as it becomes of a copy.
+    fn changes(&self, touched: &[Touched], diff: &Diff) -> Vec<Change> {
+        let mut after = self.supervisor.clone();
+        after.handle(Event::Apply { diff: diff.clone(), request: None }, self.now());
+        let change = |it: &Touched| {
+            let before = self.supervisor.service(&it.id);
+            Change {
+                service_id: it.id.to_string(),
+                change: it.what,
+                fields: it.fields.clone(),
+                then: Then::of(before.as_ref(), after.service(&it.id).as_ref()),
+                busy: before.is_some_and(|it| it.busy),
+            }
+        };
+        touched.iter().map(change).collect()
+    }
+
+    fn apply(
+        &mut self,
+        plans: Vec<Plan>,
+        diff: Diff,
+        request: Option<(Ticket, Operation)>,
+    ) -> Option<bool> {
+        // what is removed is kept until the supervisor forgets it
+        for plan in plans {
+            self.plans.insert(plan.entry.id.clone(), plan);
+        }
+        self.handle(Event::Apply { diff, request })
+    }
+}
+
+fn planned(plans: &[Plan]) -> Vec<Planned> {
+    plans.iter().map(|plan| plan.planned.clone()).collect()
+}
