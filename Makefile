@@ -33,8 +33,11 @@ fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
 	    cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
-screenshots: ## draw the pictures of the README anew
+screenshots: ## draw the pictures of the README anew; beside each SVG a PNG where rsvg-convert is
 	TCS_SCREENSHOTS=write $(CARGO) test --quiet -p tcsctl --lib screenshots
+	@if command -v rsvg-convert >/dev/null; then \
+	    for svg in screenshots/*.svg; do rsvg-convert --zoom 2 -o "$${svg%.svg}.png" "$$svg"; done; \
+	else echo "no rsvg-convert here: SVG only"; fi
 
 install: ## tcsctl and tcsd into ~/.cargo/bin
 	$(CARGO) install --locked --path tcsctl

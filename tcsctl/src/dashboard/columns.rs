@@ -71,7 +71,7 @@ impl Column {
     /// Its room.
     pub const fn width(self) -> Width {
         match self {
-            Self::Verdict => Width::Fixed(13),
+            Self::Verdict => Width::Fixed(14),
             Self::Service => Width::Content(16, 44),
             Self::Host => Width::Content(4, 12),
             Self::Heard => Width::Fixed(6),
@@ -90,8 +90,9 @@ impl Column {
             Self::Heard => 60,
             Self::Host => 84,
             Self::Restarts => 90,
-            Self::Beats => 100,
-            Self::Uptime => 110,
+            // what is wrong is read in the message: it comes before these
+            Self::Beats => 112,
+            Self::Uptime => 122,
         }
     }
 

@@ -64,7 +64,7 @@ pub fn panes(state: &State) -> Panes {
     });
     let bottom = lower.map_or(footer.y, |(rule, _)| rule.y);
     let body = bottom.saturating_sub(top);
-    let right = if is_wide(state) { (width * 3 / 8).clamp(46, 80) } else { 0 };
+    let right = if is_wide(state) { (width / 3).clamp(46, 80) } else { 0 };
     let left = width - right;
     let detail = (right > 0)
         .then(|| (Rect::new(left, top, 1, body), Rect::new(left + 1, top, right - 1, body)));

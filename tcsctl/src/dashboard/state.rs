@@ -358,7 +358,11 @@ impl State {
 
     fn reply(&mut self, reply: &Reply) {
         self.pending = self.pending.saturating_sub(1);
-        let (request, took) = (&reply.request, tcs_core::fleet::words(reply.took));
+        let request = &reply.request;
+        let took = match reply.took {
+            short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
+            long => tcs_core::fleet::words(long),
+        };
         let what = format!("{} {}", request.operation.as_str(), request.service);
         match &reply.outcome {
             Ok(text) => {

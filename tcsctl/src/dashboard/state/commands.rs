@@ -59,6 +59,9 @@ impl State {
             self.tell(why, true);
             return Vec::new();
         }
+        if matches!(command.entry().when, When::Chosen | When::Operate) {
+            self.table.pin();
+        }
         match command {
             Command::Up => self.go(-1),
             Command::Down => self.go(1),

@@ -79,6 +79,15 @@ impl Entry {
         }
     }
 
+    /// Whether it only tells that a service that is well works or rests.
+    pub fn is_routine(&self) -> bool {
+        let is_well = |status: Status| matches!(status, Status::Ok | Status::Idle | Status::Busy);
+        match &self.what {
+            What::Status { from: Some((from, _)), to, .. } => is_well(*from) && is_well(*to),
+            What::Status { from: None, .. } | What::Life { .. } | What::Heart { .. } => false,
+        }
+    }
+
     /// How grave: the verdict whose colour it has.
     pub fn weight(&self) -> Verdict {
         match &self.what {

@@ -1,7 +1,7 @@
 //! Which services are shown, in which order, and which is chosen.
 //!
 //! What is chosen is a service, not a row: whatever moves, the choice goes with it, and so does its
-//! place on the screen. Only as long as nobody has chosen anything, the first row is the one.
+//! place on the screen. Only as long as nobody has chosen anything, it is the first that is wrong.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -191,11 +191,22 @@ impl Table {
             Some(at) => at,
             // it is not shown any more: whatever is where it was
             None if self.moved => self.cursor.min(self.rows.len().saturating_sub(1)),
+            None if self.sort == Column::Verdict => self.first_fault(picture).unwrap_or(0),
             None => 0,
         };
         self.chosen = self.at(self.cursor, picture);
         self.offset = self.cursor.saturating_sub(line);
         self.scroll(height);
+    }
+
+    fn first_fault(&self, picture: &FleetView) -> Option<usize> {
+        let is_wrong = |row: &Row| !row.context && picture.services[row.service].verdict.is_fault();
+        self.rows.iter().position(is_wrong)
+    }
+
+    /// What is chosen stays so, though nobody chose it: somebody does something with it.
+    pub(super) fn pin(&mut self) {
+        self.moved = true;
     }
 
     fn at(&self, row: usize, picture: &FleetView) -> Option<Arc<str>> {

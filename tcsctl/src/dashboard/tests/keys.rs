@@ -46,13 +46,15 @@ fn the_choice_stays_on_its_service_while_rows_move() {
 }
 
 #[test]
-fn until_somebody_chooses_the_worst_stands_first() {
+fn until_somebody_chooses_it_is_the_first_that_is_wrong() {
     let mut state = state(Vec::new(), (80, 24), night());
     for message in observatory() {
         state.update(Event::Heard(vec![Heard::Message(message)]), night());
         state.settle(night());
     }
-    assert_eq!(state.table.cursor, 0);
+    assert!(state.chosen().unwrap().verdict.is_fault());
+    let before = &state.table.rows[..state.table.cursor];
+    assert!(before.iter().all(|row| !state.picture.services[row.service].verdict.is_fault()));
     let order: Vec<_> = state
         .table
         .rows
@@ -82,6 +84,49 @@ fn two_keys_lead_from_what_is_wrong_to_its_log() {
     assert!(text(&buffer(&state)).contains("no launcher answers"));
     assert_eq!(press(&mut state, "Esc"), [Action::DropLogs]);
     assert_eq!(state.page, Page::Fleet);
+}
+
+#[test]
+fn what_is_looked_at_stays_though_nobody_chose_it() {
+    for keys in ["L", "Enter", "a", "r"] {
+        let mut state = state(Vec::new(), (80, 24), night());
+        let (mut later, first): (Vec<_>, Vec<_>) =
+            observatory().into_iter().partition(|message| message.subject.contains("guider"));
+        let heard =
+            |messages: Vec<_>| Event::Heard(messages.into_iter().map(Heard::Message).collect());
+        state.update(heard(first), night());
+        state.settle(night());
+        let id = chosen(&state).to_owned();
+        press(&mut state, keys);
+        // something comes that is sorted before it
+        let mut messages = Messages::default();
+        for id in ["aaa.first", "launcher.aaa"] {
+            messages.send(0.0, &format!("status.{id}"), json!({"name": id, "status": "failed"}));
+        }
+        later.extend(messages.take());
+        state.update(heard(later), night());
+        state.settle(night());
+        assert_eq!(chosen(&state), id, "{keys}");
+    }
+}
+
+#[test]
+fn what_is_routine_stands_on_the_page_of_events_alone() {
+    let mut state = fleet();
+    let mut messages = Messages::default();
+    for (ago, status) in [(3.0, "busy"), (2.0, "idle"), (1.0, "error")] {
+        let data = json!({"name": "focuser.jk15", "status": status, "message": status});
+        messages.send(ago, "status.focuser.jk15", data);
+    }
+    let news = messages.take().into_iter().map(Heard::Message).collect();
+    state.update(Event::Heard(news), night());
+    state.settle(night());
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("idle → error after"), "{shown}");
+    assert!(!shown.contains("busy → idle after"), "{shown}");
+    press(&mut state, "e");
+    let shown = text(&buffer(&state));
+    assert!(shown.contains("busy → idle after"), "{shown}");
 }
 
 #[test]

@@ -18,14 +18,14 @@ fn shots() -> Vec<(&'static str, &'static str, State)> {
     let mut night_theme = shot((120, 34), "n n");
     night_theme.theme = ThemeName::Night;
     vec![
-        ("fleet", "the fleet, what is wrong first", shot((120, 34), "n")),
+        ("fleet", "the fleet, what is wrong first", shot((120, 34), "")),
         ("wide", "the fleet on a wide terminal", shot((160, 44), "n n n n n")),
         ("detail", "all about one service", shot((80, 30), "/ c a m e r a . j Enter j Enter")),
         ("past", "the past, plainly not the present", shot((120, 30), "n { { {")),
         ("confirm", "an action asks first", shot((80, 24), "/ c a m e r a . j Enter j r")),
         ("help", "all keys", shot((90, 50), "?")),
         ("night", "the night theme", night_theme),
-        ("small", "on 40 by 12 cells", shot((40, 12), "n")),
+        ("small", "on 40 by 12 cells", shot((40, 12), "")),
     ]
 }
 

@@ -8,34 +8,35 @@ use crate::dashboard::state::history::Entry;
 use crate::dashboard::theme::{Role, of_verdict};
 use crate::output::text;
 
-/// The newest, as many as there is room for.
+/// The newest, as many as there is room for. That somebody works or rests would push out what is
+/// worth a look, so it stands on the page alone.
 pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
-    list(pen, state, area, 0);
+    let all = state.history.until(state.picture.now).iter();
+    list(pen, state, area, all.rev().filter(|entry| !entry.is_routine()));
 }
 
 /// All of them, scrolled.
 pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
-    let all = state.history.until(state.picture.now).len();
+    let all = state.history.until(state.picture.now);
     let title = match state.scrolled {
-        0 => format!("events: {all}, newest last"),
-        n => format!("events: {all}, {n} newer below"),
+        0 => format!("events: {}, newest last", all.len()),
+        n => format!("events: {}, {n} newer below", all.len()),
     };
     pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
     let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
-    list(pen, state, below, state.scrolled);
+    list(pen, state, below, all.iter().rev().skip(state.scrolled));
 }
 
-fn list(pen: &mut Pen<'_>, state: &State, area: Rect, scrolled: usize) {
+/// As many as there is room for, of these, newest first.
+fn list<'a>(pen: &mut Pen<'_>, state: &State, area: Rect, newest: impl Iterator<Item = &'a Entry>) {
     let now = state.picture.now;
-    let all = state.history.until(now);
-    if all.is_empty() {
+    let mut shown: Vec<&Entry> = newest.take(usize::from(area.height)).collect();
+    shown.reverse();
+    if shown.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
-        return;
     }
-    let end = all.len().saturating_sub(scrolled);
-    let from = end.saturating_sub(usize::from(area.height));
     let name = usize::from(area.width / 3).clamp(12, 40);
-    for (i, entry) in all[from..end].iter().enumerate() {
+    for (i, entry) in shown.into_iter().enumerate() {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
         x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
