@@ -15,6 +15,10 @@ mod tcsd;
 
 #[path = "scenarios/broker.rs"]
 mod broker;
+#[path = "scenarios/callers.rs"]
+mod callers;
+#[path = "scenarios/crowd.rs"]
+mod crowd;
 #[path = "scenarios/ends.rs"]
 mod ends;
 #[path = "scenarios/hearts.rs"]

@@ -2,6 +2,7 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod beats;
+mod hearing;
 mod home;
 mod link;
 mod log;
@@ -29,7 +30,7 @@ use tcs_core::bus::publish::{hostname, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, How, Mode, Ready};
+use tcs_core::config::{Config, Environment, How, Mode};
 use tcs_core::id::LauncherId;
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::service::Registry;
@@ -39,10 +40,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::{self, Ask};
 use crate::runner::output::Output;
-use crate::runner::{Handle, ProcessRunner, Tell, Told, What};
-use crate::supervisor::{
-    Answer, Effect, Event, Lifecycle, Report, Run, ServiceId, Supervisor, Ticket,
-};
+use crate::runner::{Handle, ProcessRunner, Tell, Told};
+use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
+use hearing::Last;
 use home::Home;
 pub use plan::known_types;
 use plan::{Plan, Site};
@@ -50,7 +50,6 @@ use readers::Readers;
 use signals::{Signals, Wish};
 use systemd::Systemd;
 use voice::Voice;
-use words::Heard;
 
 /// Services that may be starting at the same time.
 const PLACES: usize = 16;
@@ -234,7 +233,7 @@ struct Daemon<'a> {
     tell: Tell,
     /// Reports that wait for the service's last word.
     ended: BTreeMap<ServiceId, Vec<Told>>,
-    last: mpsc::Sender<(ServiceId, Option<Heard>)>,
+    last: mpsc::Sender<Last>,
     voice: Voice,
     systemd: Systemd,
 }
@@ -246,7 +245,7 @@ impl Daemon<'_> {
         monitor: &Monitor,
         mut signals: Signals,
         mut told: mpsc::Receiver<Told>,
-        mut lasts: mpsc::Receiver<(ServiceId, Option<Heard>)>,
+        mut lasts: mpsc::Receiver<Last>,
         mut asked: mpsc::Receiver<Ask>,
     ) -> bool {
         let (links, mut linked) = mpsc::channel(1);
@@ -275,7 +274,7 @@ impl Daemon<'_> {
                 },
                 // before an exit is judged: what it said counts
                 Some(it) = words.recv() => self.heard(it),
-                Some((id, word)) = lasts.recv() => self.last_word(&id, word),
+                Some(last) = lasts.recv() => self.last_word(last),
                 Some(it) = told.recv() => self.told(it),
                 Some(ask) = asked.recv() => self.asked(ask),
                 Some(lost) = linked.recv() => {
@@ -374,72 +373,6 @@ impl Daemon<'_> {
                 | Lifecycle::Crashed { .. }
                 | Lifecycle::Restarting { .. }
                 | Lifecycle::Failed { .. } => {}
-            }
-        }
-    }
-
-    /// A service's own word, of its present run.
-    fn heard(&mut self, heard: Heard) -> Option<bool> {
-        let Heard { id, sent, what } = heard;
-        let ready = self.plans.get(&id)?.entry.launch.ready.as_ref();
-        let by_beat = matches!(ready, Some(Ready::Heartbeat));
-        let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
-        spawned.beat_at = None;
-        let run = spawned.run;
-        self.handle(Event::Report { id, run, report: what.report(by_beat)? })
-    }
-
-    fn told(&mut self, told: Told) -> Option<bool> {
-        if let Some(waiting) = self.ended.get_mut(&told.id) {
-            waiting.push(told);
-            return None;
-        }
-        if self.may_have_failed(&told)
-            && let Some(bus) = self.voice.reporter.bus().filter(|bus| bus.is_connected()).cloned()
-        {
-            let (id, back) = (told.id.clone(), self.last.clone());
-            self.ended.insert(id.clone(), vec![told]);
-            tokio::spawn(async move {
-                let word = words::last(bus, id.clone()).await;
-                let _ = back.send((id, word)).await; // the launcher may have ended
-            });
-            return None;
-        }
-        self.report(told)
-    }
-
-    /// A Python service that fails to start says so and exits with 0: its last word may still be
-    /// on its way to us.
-    fn may_have_failed(&self, told: &Told) -> bool {
-        matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == 0)
-            && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
-    }
-
-    fn last_word(&mut self, id: &ServiceId, word: Option<Heard>) -> Option<bool> {
-        let mut done = word.and_then(|word| self.heard(word));
-        for told in self.ended.remove(id).unwrap_or_default() {
-            done = self.report(told).or(done);
-        }
-        done
-    }
-
-    fn report(&mut self, told: Told) -> Option<bool> {
-        let Told { id, run, what } = told;
-        match what {
-            What::Report(report) => {
-                if matches!(report, Report::Cleared | Report::NotSpawned { .. })
-                    && self.handles.get(&id).is_some_and(|it| it.run == run)
-                {
-                    self.handles.remove(&id);
-                }
-                self.handle(Event::Report { id, run, report })
-            }
-            What::Status(text) => {
-                if self.plans.get(&id).is_some_and(|plan| matches!(plan.how, How::Program(_))) {
-                    let pid = self.supervisor.service(&id).and_then(|it| it.pid);
-                    self.voice.status(&id, Status::Ok, Some(text), pid);
-                }
-                None
             }
         }
     }

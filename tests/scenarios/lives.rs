@@ -1,10 +1,10 @@
 //! Scenarios 1 to 5: how services end, as processes and as tasks.
 
 use tcs_core::clock;
-use tcs_core::fleet::{Phase, Verdict};
+use tcs_core::fleet::{Phase, ServiceView, Verdict};
 use tcs_core::wire::{Event, Limit, Status};
 
-use super::{BEATS, Site, bad, because, programs, soon, tcsd};
+use super::{BEATS, Site, bad, because, programs, python, soon, tcsd};
 
 /// Rows 1 to 3, and "after the death of any child the launcher says the child's status too".
 #[tokio::test(flavor = "multi_thread")]
@@ -132,9 +132,7 @@ async fn in_mode(mode: &str) {
         ("bad.slow.fine", Verdict::Ok, ""),
     ];
     for (id, verdict, words) in expected {
-        let is_so = |it: &tcs_core::fleet::ServiceView| {
-            it.verdict == verdict && it.headline().contains(words)
-        };
+        let is_so = |it: &ServiceView| it.verdict == verdict && it.headline().contains(words);
         watch.sees(&format!("{verdict}: {words}"), id, is_so).await;
     }
     assert_eq!(watch.service("bad.job.good").phase, Phase::Completed);
@@ -161,4 +159,38 @@ async fn rust_services_end_as_they_end_in_processes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rust_services_end_as_they_end_as_tasks() {
     in_mode("async").await;
+}
+
+/// Row 4 for the Python services of the field: a failed start exits with 0 and is a crash; one whose
+/// loop has raised goes on, and is no crash but an error: that is what is so. Killed, it crashed.
+#[tokio::test(flavor = "multi_thread")]
+async fn python_services_end_as_they_end() {
+    let config = format!(
+        "services:
+  - {{type: field, variant: failing, restart: no, module: field_service, launch: {{env: {{TCS_TEST_FIELD: failing}}}}}}
+  - {{type: field, variant: raising, restart: no, module: field_service, launch: {{env: {{TCS_TEST_FIELD: raising}}}}}}
+  - {{type: field, variant: steady, restart: on-failure, restart_sec: 30, module: field_service, launch: {{ready: heartbeat}}}}
+launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
+",
+        python::interpreter(),
+        python::script("")
+    );
+    let mut site = Site::start("process", &config).await;
+    let mut watch = site.watch();
+    let failed =
+        |it: &ServiceView| it.verdict == Verdict::Failed && it.headline().contains("no dome");
+    watch.sees("failed: no dome", "field.failing", failed).await;
+    let errs =
+        |it: &ServiceView| it.verdict == Verdict::Error && it.headline().contains("no guide star");
+    watch.sees("error: no guide star", "field.raising", errs).await;
+    watch.sees("ok", "field.steady", |it| it.verdict == Verdict::Ok).await;
+    tcsd::signal("KILL", site.pid("field.steady").await);
+    let killed = clock::monotonic();
+    watch.sees("restarting", "field.steady", |it| it.verdict == Verdict::Restarting).await;
+    soon("1: from SIGKILL of a Python service to restarting", killed.elapsed());
+    // an end that was asked for is none of its own, whatever it had said
+    site.ask("stop.field.raising").await.unwrap();
+    watch.sees("stopped", "field.raising", |it| !it.phase.is_up()).await;
+    println!("{}", watch.service("field.raising").headline());
+    assert_eq!(site.tcsd.stop().await.code(), Some(1));
 }

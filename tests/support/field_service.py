@@ -3,6 +3,7 @@
 usage: CONFIG VARIANT --runner-id ID --parent-name NAME --no-banner
 
 `TCS_TEST_FIELD=failing`: says that its start failed, and exits with 0, as the field's do.
+`TCS_TEST_FIELD=raising`: its main loop has raised: it says so, and its heart goes on.
 Otherwise it runs until it is told to stop.
 """
 
@@ -27,6 +28,8 @@ async def main():
                 await asyncio.sleep(0.3)
                 return
             monitor.set_status(Status.OK, "Service running")
+            if os.environ.get("TCS_TEST_FIELD") == "raising":
+                monitor.set_status(Status.ERROR, "Runtime error: no guide star")
             print("[INFO ] svc|field: at work", file=sys.stderr, flush=True)
             stop = asyncio.Event()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -11,14 +11,20 @@ use tokio::sync::oneshot;
 use super::Daemon;
 use crate::control::Ask;
 use crate::runner::output::Line;
-use crate::supervisor::{Answer, Event, ServiceId, Ticket};
+use crate::supervisor::{Answer, Command, Event, Patience, ServiceId, Ticket};
 
 impl Daemon<'_> {
     pub(super) fn asked(&mut self, ask: Ask) -> Option<bool> {
         match ask {
             Ask::Service(operation, id, command, back) => {
                 let ticket = self.ticket(back);
-                self.handle(Event::Request { ticket, operation, id, command })
+                let waits = matches!(
+                    command,
+                    Command::Stop(Patience::WhenIdle(_)) | Command::Restart(Patience::WhenIdle(_))
+                );
+                let request = Event::Request { ticket, operation, id: id.clone(), command };
+                // whether it is at work, it may have said just now
+                if waits { self.after_last_word(&id, request) } else { self.handle(request) }
             }
             Ask::Plan(back) => {
                 let _ = back.send(self.prepare().map(|prepared| prepared.report));

@@ -1,0 +1,101 @@
+//! What comes in about the services: their own words by way of the broker, and what their runners
+//! tell.
+
+use tcs_core::bus::Bus;
+use tcs_core::config::{How, Ready};
+use tcs_core::wire::Status;
+
+use super::Daemon;
+use super::words::{self, Heard};
+use crate::runner::{Told, What};
+use crate::supervisor::{Event, Report, ServiceId};
+
+/// The last status of a service, which the broker was asked for, and what waits for it.
+#[derive(Debug)]
+pub(super) struct Last {
+    id: ServiceId,
+    word: Option<Heard>,
+    then: Option<Event>,
+}
+
+impl Daemon<'_> {
+    /// A service's own word, of its present run.
+    pub(super) fn heard(&mut self, heard: Heard) -> Option<bool> {
+        let Heard { id, sent, what } = heard;
+        let ready = self.plans.get(&id)?.entry.launch.ready.as_ref();
+        let by_beat = matches!(ready, Some(Ready::Heartbeat));
+        let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
+        spawned.beat_at = None;
+        let run = spawned.run;
+        self.handle(Event::Report { id, run, report: what.report(by_beat)? })
+    }
+
+    pub(super) fn told(&mut self, told: Told) -> Option<bool> {
+        if let Some(waiting) = self.ended.get_mut(&told.id) {
+            waiting.push(told);
+            return None;
+        }
+        if self.may_have_failed(&told)
+            && let Some(bus) = self.voice.reporter.bus().filter(|bus| bus.is_connected()).cloned()
+        {
+            let id = told.id.clone();
+            self.ended.insert(id.clone(), vec![told]);
+            self.ask_last_word(bus, id, None);
+            return None;
+        }
+        self.report(told)
+    }
+
+    /// A Python service that fails to start says so and exits with 0: its last word may still be
+    /// on its way to us.
+    fn may_have_failed(&self, told: &Told) -> bool {
+        matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == 0)
+            && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
+    }
+
+    pub(super) fn last_word(&mut self, last: Last) -> Option<bool> {
+        let Last { id, word, then } = last;
+        let mut done = word.and_then(|word| self.heard(word));
+        for told in self.ended.remove(&id).unwrap_or_default() {
+            done = self.report(told).or(done);
+        }
+        then.and_then(|event| self.handle(event)).or(done)
+    }
+
+    /// Does something once the last word of a service is known, where it can be.
+    pub(super) fn after_last_word(&mut self, id: &ServiceId, event: Event) -> Option<bool> {
+        let bus = self.voice.reporter.bus().filter(|bus| bus.is_connected());
+        let Some(bus) = bus.cloned() else { return self.handle(event) };
+        self.ask_last_word(bus, id.clone(), Some(event));
+        None
+    }
+
+    fn ask_last_word(&self, bus: Bus, id: ServiceId, then: Option<Event>) {
+        let back = self.last.clone();
+        tokio::spawn(async move {
+            let word = words::last(bus, id.clone()).await;
+            let _ = back.send(Last { id, word, then }).await; // the launcher may have ended
+        });
+    }
+
+    fn report(&mut self, told: Told) -> Option<bool> {
+        let Told { id, run, what } = told;
+        match what {
+            What::Report(report) => {
+                if matches!(report, Report::Cleared | Report::NotSpawned { .. })
+                    && self.handles.get(&id).is_some_and(|it| it.run == run)
+                {
+                    self.handles.remove(&id);
+                }
+                self.handle(Event::Report { id, run, report })
+            }
+            What::Status(text) => {
+                if self.plans.get(&id).is_some_and(|plan| matches!(plan.how, How::Program(_))) {
+                    let pid = self.supervisor.service(&id).and_then(|it| it.pid);
+                    self.voice.status(&id, Status::Ok, Some(text), pid);
+                }
+                None
+            }
+        }
+    }
+}
