@@ -565,3 +565,39 @@ removed  gone.a  stops
     assert!(planned.starts_with("added    stays.a  starts\n"), "{planned}");
     assert!(planned.contains("added    down.a  is not started\n"), "{planned}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_required_is_waited_for() {
+    let mut server = nats::Server::start(&nats::server()).await;
+    server.stop();
+    let file = format!(
+        "nats: {{host: 127.0.0.1, port: {}}}
+services: [{{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}]
+",
+        server.port()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
+    // nobody has to wait for its end
+    let mut in_vain = Tcsd::start(&file, |_| {});
+    in_vain.logged("waiting for the broker (the server cannot be reached), nothing runs yet");
+    in_vain.logged("hint: with `nats: {required: false}`");
+    in_vain.signal(Signal::SIGTERM);
+    assert_eq!(in_vain.end(), Some(1), "what was wanted has not run");
+    assert!(!in_vain.read("log").contains("x.a"));
+
+    let mut tcsd = Tcsd::start(&file, |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    manager.hears("STATUS=waiting for the broker");
+    manager.hears("EXTEND_TIMEOUT_USEC=");
+    assert!(!tcsd.read("log").contains("x.a"));
+    server.run().await;
+    manager.hears("READY=1");
+    tcsd.started("x.a");
+    // once is enough
+    server.kill();
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+}

@@ -98,7 +98,7 @@ pub fn main(options: &Options) -> ExitCode {
 
 /// Whether all that was wanted ran.
 async fn launch(options: &Options) -> anyhow::Result<bool> {
-    let signals = Signals::catch().context("catching signals")?;
+    let mut signals = Signals::catch().context("catching signals")?;
     let here = std::env::current_dir().context("finding the working directory")?;
     let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
     for problem in problems {
@@ -110,6 +110,7 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         tracing::warn!("{}", config.warnings);
     }
     let nats = broker(&config, &options.config, &environment)?;
+    let is_required = config.nats.as_ref().is_some_and(|it| it.required == Some(true));
     let names_broker = config.nats.as_ref().is_some_and(|it| it.host.is_some());
     let given = options.config.display().to_string();
     let kind = match options.mode {
@@ -161,7 +162,11 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
     };
     daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
     monitor.set_status(Status::Startup, "Starting services");
-    let well = daemon.live(&config, &monitor, signals, told, lasts, asked).await;
+    let may_begin = match daemon.voice.reporter.bus().cloned() {
+        Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
+        Some(_) | None => true,
+    };
+    let well = may_begin && daemon.live(&config, &monitor, signals, told, lasts, asked).await;
     daemon.systemd.last(well);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;

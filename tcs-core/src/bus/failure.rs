@@ -39,6 +39,9 @@ impl Failure {
             Self::Tls(last_part(text))
         } else if has("timed out") {
             Self::TimedOut
+        } else if text.ends_with("IO error") {
+            // the client library keeps the rest to itself when it tries again
+            Self::Other("the server cannot be reached".to_owned())
         } else {
             Self::Other(last_part(text))
         }

@@ -15,7 +15,7 @@ use tcs_core::clock;
 use crate::supervisor::{Phase, Supervisor};
 
 /// How often it is looked whether there is something to say.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// How much more time each look asks for, while starting or stopping goes on.
 const EXTENSION: Duration = Duration::from_secs(30);
@@ -109,6 +109,11 @@ impl Systemd {
             words.extend(self.new_status(supervisor));
         }
         self.say(&words);
+    }
+
+    /// It is not ready, and for a reason: as often as [`LOOK`] says.
+    pub(super) fn waits(&mut self, why: &str) {
+        self.say(&[format!("STATUS={}", why.replace(char::is_control, " ")), extension()]);
     }
 
     /// The configuration is read again; say with [`Systemd::reloaded`] when that is over.
