@@ -83,6 +83,7 @@ pub struct Server {
     binary: Binary,
     child: Option<Child>,
     dir: tempfile::TempDir,
+    environment: Vec<(String, String)>,
     port: u16,
     websocket_port: u16,
 }
@@ -105,8 +106,28 @@ impl Server {
     pub async fn start_in(dir: tempfile::TempDir, binary: &Binary, config: &str) -> Self {
         let config = config.replace("STORE", dir.path().join("store").to_str().unwrap());
         std::fs::write(dir.path().join("nats.conf"), config).unwrap();
-        let mut server =
-            Self { binary: binary.clone(), child: None, dir, port: 0, websocket_port: 0 };
+        Self::run_in(dir, binary, Vec::new()).await
+    }
+
+    /// The same with variables for the configuration.
+    pub async fn start_with_environment(
+        binary: &Binary,
+        config: &str,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config.replace("STORE", dir.path().join("store").to_str().unwrap());
+        std::fs::write(dir.path().join("nats.conf"), config).unwrap();
+        Self::run_in(dir, binary, environment).await
+    }
+
+    async fn run_in(
+        dir: tempfile::TempDir,
+        binary: &Binary,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let binary = binary.clone();
+        let mut server = Self { binary, child: None, dir, environment, port: 0, websocket_port: 0 };
         server.run().await;
         server
     }
@@ -118,6 +139,7 @@ impl Server {
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let child = Command::new(&self.binary.path)
+            .envs(self.environment.iter().cloned())
             .args(["-a", "127.0.0.1", "-p", &port])
             .arg("-c")
             .arg(dir.join("nats.conf"))
