@@ -163,6 +163,18 @@ impl Terminal {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// How often its threads have waited for something, and it came.
+    pub fn wakeups(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let wakeups = |task: std::fs::DirEntry| -> Option<u64> {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse().ok()
+        };
+        tasks.filter_map(|task| wakeups(task.ok()?)).sum()
+    }
+
     /// Closes the terminal, as a lost SSH connection does. The reader lets go of it with the next
     /// thing that is written.
     pub fn hang_up(&mut self) {
