@@ -306,6 +306,19 @@ impl Watch {
         }
     }
 
+    /// Waits until nothing keeps the picture from being the whole truth.
+    pub async fn complete(&mut self) {
+        let begin = clock::monotonic();
+        loop {
+            self.catch_up().await;
+            let problems = self.picture.problems("svc");
+            if problems.is_empty() {
+                return println!("complete after {:.2} s", begin.elapsed().as_secs_f64());
+            }
+            assert!(begin.elapsed() < LIMIT, "{problems:?}");
+        }
+    }
+
     /// Takes in what has come while nobody looked.
     async fn catch_up(&mut self) {
         let pause = Duration::from_millis(40);

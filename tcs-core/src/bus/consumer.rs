@@ -123,6 +123,8 @@ pub(super) struct Consumer {
     delivered: u64,
     /// Of the last request when pulling: what is still to come.
     outstanding: u64,
+    /// The server has said that it has nothing to deliver, and nothing has come since.
+    idle: bool,
     /// Messages waiting when it was made.
     pub(super) pending: u64,
     /// The server's clock, by its creation.
@@ -166,19 +168,27 @@ impl Consumer {
             heard: answer.received,
             delivered: 0,
             outstanding: 0,
+            idle: false,
             pending: answer.value.num_pending,
             sample: Sample::new(answer.value.created, answer.sent, answer.received),
         })
     }
 
+    /// Whether all that was there has been delivered, by the server's word.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
     /// Waits for messages, until `until` at the latest, and appends all that are there, in order.
+    /// Comes back without any when the server says for the first time that it has none.
     pub(super) async fn read(
         &mut self,
         batch: &mut Vec<Delivery>,
         until: Option<Instant>,
     ) -> Result<(), Fault> {
         let before = batch.len();
-        while batch.len() == before {
+        let was_idle = self.idle;
+        while batch.len() == before && self.idle == was_idle {
             self.ask_for_more().await;
             let silent = self.heard + SILENCE;
             let wake = until.map_or(silent, |until| until.min(silent));
@@ -214,6 +224,7 @@ impl Consumer {
             return Err(Fault::Gap);
         }
         self.delivered = place.consumer_seq;
+        self.idle = false;
         self.outstanding = self.outstanding.saturating_sub(1);
         batch.push(Delivery { message, place });
         Ok(())
@@ -236,13 +247,17 @@ impl Consumer {
             headers.and_then(|headers| headers.get(name)).map(|value| value.as_str().to_owned())
         };
         let stalled = header("Nats-Consumer-Stalled");
-        if let Some(reply) = message.reply.as_ref().map(ToString::to_string).or(stalled) {
+        let asks_back = message.reply.as_ref().map(ToString::to_string).or(stalled);
+        // it waits for us, and has more
+        let waits = asks_back.is_some();
+        if let Some(reply) = asks_back {
             self.bus.send(reply, None, Bytes::new()).await;
         }
         let last = header("Nats-Last-Consumer").and_then(|seq| seq.parse::<u64>().ok());
         if last.is_some_and(|last| last != self.delivered) {
             return Err(Fault::Gap);
         }
+        self.idle |= last.is_some() && !waits;
         Ok(())
     }
 

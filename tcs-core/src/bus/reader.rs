@@ -125,8 +125,8 @@ impl Reader {
         let Some(opened) = cancel.run_until_cancelled(self.open()).await else {
             return End::Cancelled;
         };
-        let mut consumer = match opened {
-            Ok(Some(consumer)) => consumer,
+        let (mut consumer, newest) = match opened {
+            Ok(Some(opened)) => opened,
             Ok(None) => return self.by_gets().await,
             Err(ApiError::Disconnected) => return End::LinkLost,
             Err(error) if error.is_transient() && self.was_complete => return End::Again,
@@ -134,9 +134,12 @@ impl Reader {
         };
         self.shared.sampled(consumer.sample);
         let mut batch: Vec<Delivery> = Vec::new();
-        let mut completion = Some(Completion::new(consumer.pending));
+        let mut completion = Some(Completion::new(consumer.pending, newest));
         loop {
-            if completion.as_ref().is_some_and(|c| c.is_complete(clock::monotonic())) {
+            if completion
+                .as_ref()
+                .is_some_and(|it| consumer.is_idle() || it.is_complete(clock::monotonic()))
+            {
                 completion = None;
                 self.was_complete = true;
                 self.tell(Progress::Complete(self.means.clone()));
@@ -168,14 +171,17 @@ impl Reader {
         }
     }
 
-    /// The stream's facts and a consumer on it; `None`: no consumer may be made.
-    async fn open(&mut self) -> Result<Option<Consumer>, ApiError> {
+    /// A consumer on the stream, and the stream's newest sequence before it, where that may be
+    /// asked; `None`: no consumer may be made.
+    async fn open(&mut self) -> Result<Option<(Consumer, Option<u64>)>, ApiError> {
         if matches!(self.means, Means::Gets(_)) {
             return Ok(None);
         }
+        let mut newest = None;
         let (facts, made) = if self.was_complete && self.kind != Kind::Heartbeat {
             let facts = self.facts().await?;
             self.remember(facts.as_ref());
+            newest = facts.as_ref().map(|facts| facts.last_seq);
             let missed = facts.map(|facts| facts.last_seq.saturating_sub(self.newest));
             // After a wiped store nothing is complete any more.
             let start = match missed {
@@ -197,9 +203,10 @@ impl Reader {
             (Ok(facts), made) => (facts, made),
         };
         self.remember(facts.as_ref());
+        let newest = newest.or(facts.map(|facts| facts.last_seq));
         self.tell(Progress::Reading);
         match made {
-            Ok(consumer) => Ok(Some(consumer)),
+            Ok(consumer) => Ok(Some((consumer, newest))),
             Err(ApiError::Denied(denial)) => {
                 self.means = Means::Gets(denial);
                 Ok(None)
@@ -258,7 +265,7 @@ impl Reader {
         self.shared.mailbox.push(batch.drain(..).filter_map(|Delivery { message, place }| {
             let subject = hasher.hash_one(message.subject.as_str());
             if let Some(completion) = completion.as_mut() {
-                completion.note(subject, place.pending, now);
+                completion.note(subject, place.stream_seq, place.pending, now);
             }
             *newest = (*newest).max(place.stream_seq);
             let known = guard.entry(subject).or_default();
