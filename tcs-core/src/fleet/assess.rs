@@ -156,7 +156,12 @@ fn up(
     if let Heart::Late(reason) = heart {
         if result.phase != Phase::Stopping {
             if let Some(sign) = life.sign {
-                result.since = Some(liveness::turns(sign, life.interval).0);
+                // its loop was well that long before the beat that says so
+                let well = match reason {
+                    Reason::LoopBlocked { lag } => sign - lag,
+                    _ => sign,
+                };
+                result.since = Some(liveness::turns(well, life.interval).0);
             }
             result.reasons.insert(0, reason);
             if life.after_outage {

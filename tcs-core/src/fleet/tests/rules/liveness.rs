@@ -93,6 +93,9 @@ fn a_blocked_loop_is_late_though_its_heart_beats() {
     };
     assert_eq!(said(lag(3.0), 51.0), "ok running []");
     assert_eq!(said(lag(3.1), 51.0), "late running [loop_blocked]");
+    // since its loop was three intervals late, not since the newest beat that says so
+    let view = see(&under_launcher(lag(20.0)), ID, 51.0);
+    assert_eq!(view.since, Some(at(33.0)));
 }
 
 #[test]
