@@ -22,6 +22,7 @@ mod table;
 pub mod text;
 mod time;
 
+pub use harmless::json_text;
 pub use screen::{Color, Screen, Word};
 pub use source::{Malformed, Mode, Source};
 pub use span::{Line, Tone};

@@ -36,6 +36,8 @@ pub enum Event {
     Reply(Reply),
     /// An answer to [`Action::FetchLogs`], or further lines.
     Logs(LogNews),
+    /// Where [`Action::Save`] has put it, or why nowhere.
+    Saved(Result<String, String>),
     /// Something inside went wrong that does not end the dashboard.
     Fault(String),
     /// A second has passed.
@@ -233,6 +235,8 @@ pub enum Action {
     Redraw,
     /// Put this text on the person's clipboard.
     Copy(String),
+    /// Write this JSON document into a file of its own.
+    Save(String),
     /// Ask a launcher for something.
     Request(Request),
     /// Read a service's log and follow it.

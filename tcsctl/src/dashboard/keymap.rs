@@ -44,6 +44,7 @@ pub enum Command {
     Theme,
     Mouse,
     Redraw,
+    Dump,
     Palette,
     Help,
     Suspend,
@@ -159,6 +160,7 @@ table! {
     Other Always  Theme        "theme"         ["t"]                 ""        "the next theme";
     Other Always  Mouse        "mouse"         ["m"]                 ""        "leave the mouse to the terminal, or take it";
     Other Always  Redraw       "redraw"        ["ctrl-l"]            ""        "draw everything anew";
+    Other Always  Dump         "dump"          []                    ""        "write the state into a file, for a report of a fault";
     Other Always  Palette      "palette"       [":" "ctrl-p"]        "command" "any command by its name";
     Other Always  Help         "help"          ["?" "F1"]            "help"    "this page";
     Other Always  Suspend      "suspend"       ["ctrl-z"]            ""        "back to the shell; fg returns";

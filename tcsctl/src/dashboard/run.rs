@@ -3,7 +3,7 @@
 //! At most 20 frames a second (see `pace`); none where nothing that is seen has changed. Without
 //! events there is nothing but a clock that ticks once a second. Nothing here waits for the network.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
@@ -193,6 +193,10 @@ impl Dashboard {
                 Action::Suspend => self.stop()?,
                 Action::Redraw => self.screen.forget(),
                 Action::Copy(text) => self.screen.copy(&text)?,
+                Action::Save(text) => {
+                    let saved = save(&text).map_err(|error| error.to_string());
+                    self.feed.try_send(Feed::Event(Event::Saved(saved))).ok();
+                }
                 Action::Mouse(on) => self.screen.set_mouse(on)?,
                 action @ (Action::Request(_)
                 | Action::FetchLogs { .. }
@@ -218,4 +222,16 @@ impl Dashboard {
         self.state.settle(self.clock.now());
         Ok(self.screen.draw(&self.state)? > 0)
     }
+}
+
+/// Writes a document into a new file that only this user can read; where it is.
+fn save(text: &str) -> io::Result<String> {
+    let (mut file, path) = tempfile::Builder::new()
+        .prefix("tcsctl-state-")
+        .suffix(".json")
+        .tempfile()?
+        .keep()
+        .map_err(|error| error.error)?;
+    file.write_all(text.as_bytes())?;
+    Ok(path.display().to_string())
 }

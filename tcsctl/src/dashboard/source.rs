@@ -134,6 +134,7 @@ impl Source {
                     | Action::Suspend
                     | Action::Redraw
                     | Action::Copy(_)
+                    | Action::Save(_)
                     | Action::Mouse(_) => return,
                 };
                 let feed = feed.clone();
@@ -167,6 +168,7 @@ impl Live {
             | Action::Suspend
             | Action::Redraw
             | Action::Copy(_)
+            | Action::Save(_)
             | Action::Mouse(_) => {}
         }
     }

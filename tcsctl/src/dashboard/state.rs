@@ -7,6 +7,7 @@
 
 mod act;
 mod commands;
+mod dump;
 pub mod history;
 pub mod logs;
 mod mouse;
@@ -248,6 +249,8 @@ impl State {
             Event::ReplayEnded => self.replay_ended = true,
             Event::Reply(reply) => self.reply(&reply),
             Event::Logs(news) => self.logs.take(news),
+            Event::Saved(Ok(path)) => self.tell(format!("written: {path}"), false),
+            Event::Saved(Err(why)) => self.tell(format!("not written: {why}"), true),
             Event::Fault(text) => self.tell(format!("internal fault: {text}"), true),
             Event::Tick => {
                 self.stale = self.stale.max(Stale::Soon);

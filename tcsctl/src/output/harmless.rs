@@ -23,6 +23,13 @@ pub(super) fn write_json(
     Ok(())
 }
 
+/// `value` as such a text, on many lines.
+pub fn json_text(value: &impl Serialize) -> io::Result<String> {
+    let mut text = Vec::new();
+    write_json(&mut text, value, true)?;
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
 struct Harmless<F>(F);
 
 macro_rules! as_it_is {

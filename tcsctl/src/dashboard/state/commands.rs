@@ -133,6 +133,10 @@ impl State {
                 self.tell(text, false);
                 return vec![Action::Mouse(self.mouse)];
             }
+            Command::Dump => match crate::output::json_text(self) {
+                Ok(text) => return vec![Action::Save(text)],
+                Err(error) => self.tell(format!("not written: {error}"), true),
+            },
             Command::Redraw => return vec![Action::Redraw],
             Command::Palette => {
                 self.overlay = Some(Overlay::Palette { line: Line::default(), choice: 0 });

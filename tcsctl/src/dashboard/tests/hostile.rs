@@ -8,6 +8,7 @@ use tcs_core::clock;
 
 use super::fixture::{Messages, night, state};
 use super::{buffer, press, text};
+use crate::dashboard::event::Action;
 use crate::output::text::is_hidden;
 
 #[test]
@@ -36,6 +37,7 @@ fn nothing_acts_on_the_terminal() {
     );
     messages.send(1.0, "heartbeat.a.b", json!({"service_id": "a.b", "status": "ok"}));
     let messages = messages.take();
+    let mut dumped = 0;
     for size in [(40, 10), (80, 24), (160, 50)] {
         for keys in
             ["", "j", "j j", "j Enter", "j L", "e", "a", "j x", "y", "j y", "/ e v", "?", "{"]
@@ -43,6 +45,11 @@ fn nothing_acts_on_the_terminal() {
             let mut state = state(messages.clone(), size, night());
             press(&mut state, "A");
             press(&mut state, keys);
+            let dump = press(&mut state.clone(), "ctrl-p d u m p Enter");
+            if let [Action::Save(dump)] = &dump[..] {
+                assert!(!dump.contains(|c| is_hidden(c) && c != '\n'), "{dump}");
+                dumped += 1;
+            }
             let buffer = buffer(&state);
             for cell in &buffer.content {
                 assert!(!cell.symbol().contains(is_hidden), "{keys}: {:?}", cell.symbol());
@@ -53,6 +60,7 @@ fn nothing_acts_on_the_terminal() {
             }
         }
     }
+    assert!(dumped > 20, "the state was written down in most of them: {dumped}");
 }
 
 #[test]

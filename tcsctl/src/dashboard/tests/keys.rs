@@ -358,3 +358,28 @@ fn the_detail_is_scrolled_to_its_end_and_no_further() {
         assert_eq!(state.scrolled, 0);
     }
 }
+
+#[test]
+fn the_state_is_written_down_for_a_report() {
+    let mut state = fleet();
+    press(&mut state, "/ g u i d e r Enter");
+    let actions = press(&mut state, ": d u m p Enter");
+    let [Action::Save(text)] = &actions[..] else { panic!("{actions:?}") };
+    let dump: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(dump["schema"], "tcsctl.state.v1");
+    assert_eq!(dump["table"]["filter"], "guider");
+    assert_eq!(dump["table"]["chosen"], chosen(&state));
+    assert_eq!(dump["size"], json!([80, 24]));
+    let services = dump["services"].as_array().unwrap();
+    assert_eq!(services.len(), state.picture.services.len());
+    assert!(services.iter().any(|s| s["id"] == "tic_bridge.zb08" && s["verdict"] == "restarting"));
+    assert!(!dump["events"].as_array().unwrap().is_empty());
+    state.update(Event::Saved(Ok("/tmp/x.json".to_owned())), night());
+    assert!(text_of(&state).contains("written: /tmp/x.json"));
+    state.update(Event::Saved(Err("disk full".to_owned())), night());
+    assert!(text_of(&state).contains("not written: disk full"));
+}
+
+fn text_of(state: &State) -> String {
+    text(&buffer(state))
+}
