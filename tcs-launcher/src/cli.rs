@@ -54,7 +54,15 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check the configuration, and print what would run and how.
-    Check,
+    ///
+    /// Python modules are imported by the interpreter that would run them, which runs what they do
+    /// at their top level. The exit code is 1 if there is a mistake, or a service that is to be
+    /// started cannot be.
+    Check {
+        /// Do not import Python modules.
+        #[arg(long)]
+        no_import: bool,
+    },
     /// Tell what a reload of the running launcher would touch, without doing it.
     ///
     /// The launcher that runs this configuration on this host is asked over NATS. Where none
@@ -89,7 +97,7 @@ pub fn main() -> ExitCode {
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
     log::init();
     match args.command {
-        Some(Command::Check) => check::run(path, args.config.is_some()),
+        Some(Command::Check { no_import }) => check::run(path, args.config.is_some(), !no_import),
         Some(Command::Plan) => plan::run(path, args.config.is_some()),
         None => daemon::main(&daemon::Options {
             config: path.to_owned(),

@@ -44,6 +44,7 @@ use crate::runner::{Handle, ProcessRunner, Tell, Told};
 use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
 use hearing::Last;
 use home::Home;
+pub(crate) use plan::absolute;
 pub use plan::known_types;
 use plan::{Plan, Site};
 use readers::Readers;

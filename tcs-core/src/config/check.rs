@@ -1,15 +1,16 @@
 //! What a configuration would run, and how, without running it: what `tcsd check` prints.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, User};
 
 use super::environment::Environment;
 use super::launch::{Launch, Mode};
 use super::nearest::nearest;
 use super::problem::{ConfigErrors, Problem, Report};
-use super::restart::RestartPolicy;
 use super::services::Entry;
 use super::{Config, ServiceSettings};
-use crate::id::ServiceId;
 
 /// A Rust service type of this binary.
 #[derive(Clone, Copy)]
@@ -32,14 +33,25 @@ pub struct Check {
 /// One service, and how it would run.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// Which.
-    pub id: ServiceId,
-    /// Whether it is started by itself.
-    pub enabled: bool,
-    /// When it is started again.
-    pub restart: RestartPolicy,
+    /// As the file has it.
+    pub entry: Entry,
     /// How.
     pub how: How,
+}
+
+impl Planned {
+    /// A problem that keeps it from being started: an error, unless nobody starts it by itself.
+    pub fn cannot_start(&self, why: impl Into<String>) -> Problem {
+        cannot_start(&self.entry, why)
+    }
+}
+
+fn cannot_start(entry: &Entry, why: impl Into<String>) -> Problem {
+    if entry.launch.enabled {
+        Problem::error(entry.at, why)
+    } else {
+        Problem::warning(entry.at, why)
+    }
 }
 
 /// Which program a service is.
@@ -122,8 +134,7 @@ pub fn check(
             });
         }
         problems.extend(advice(entry, &how, rust_types, environment));
-        let Entry { id, launch, restart, .. } = entry;
-        plan.push(Planned { id: id.clone(), enabled: launch.enabled, restart: *restart, how });
+        plan.push(Planned { entry: entry.clone(), how });
     }
     Check { report: Report::new(config.warnings.source, problems), plan }
 }
@@ -168,9 +179,31 @@ fn advice(
         }
     }
     if let Some(cwd) = entry.launch.cwd.as_deref().filter(|cwd| !cwd.is_dir()) {
-        found.push(warning(format!("no directory `{}` (`launch.cwd`)", cwd.display())));
+        let message = format!("no directory `{}` (`launch.cwd`)", cwd.display());
+        found.push(cannot_start(entry, message));
     }
+    found.extend(entry.launch.user.as_deref().and_then(|user| nobody(user, entry)));
     found
+}
+
+/// A user that does not exist, or that only root can become.
+fn nobody(name: &str, entry: &Entry) -> Option<Problem> {
+    let found = match name.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(name),
+    };
+    let ours = Uid::effective();
+    match found {
+        Ok(None) => Some(cannot_start(entry, format!("no user `{name}` (`launch.user`)"))),
+        Ok(Some(user)) if user.uid != ours && !ours.is_root() => {
+            let message = format!("only root can run it as `{name}` (`launch.user`)");
+            Some(Problem::warning(entry.at, message))
+        }
+        Ok(Some(_)) => None,
+        Err(error) => {
+            Some(Problem::warning(entry.at, format!("user `{name}` cannot be looked up: {error}")))
+        }
+    }
 }
 
 /// A program that is not there: as a path, relative to `from`, or by name in `PATH`.
@@ -183,11 +216,21 @@ fn missing(
 ) -> Option<Problem> {
     let path = entry.launch.env.get("PATH").map(String::as_str);
     let search = path.or_else(|| environment.get("PATH")).unwrap_or_default();
-    let is_there = if program.components().count() > 1 {
-        from.join(program).is_file()
+    let mut places: Vec<PathBuf> = if program.components().count() > 1 {
+        vec![from.join(program)]
     } else {
-        std::env::split_paths(search).any(|directory| directory.join(program).is_file())
+        std::env::split_paths(search).map(|directory| directory.join(program)).collect()
     };
-    let message = || format!("no {what} `{}`: the service cannot start", program.display());
-    (!is_there).then(|| Problem::warning(entry.at, message()))
+    places.retain(|path| path.is_file());
+    let can_run =
+        |path: &PathBuf| path.metadata().is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
+    let shown = program.display();
+    match places.first() {
+        None => Some(cannot_start(entry, format!("no {what} `{shown}`: it cannot start"))),
+        Some(_) if places.iter().any(can_run) => None,
+        Some(path) => {
+            let message = format!("{what} `{}` is not executable: it cannot start", path.display());
+            Some(cannot_start(entry, message).hint("chmod +x, or name its interpreter first"))
+        }
+    }
 }

@@ -75,7 +75,8 @@ impl Place {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It cannot be read as meant: nothing is run.
+    /// It cannot be read as meant: nothing is run. From [`check()`](super::check()) also: this
+    /// service cannot be started.
     Error,
     /// It is probably not what was meant.
     Warning,
@@ -104,15 +105,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn error(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+    /// A mistake that keeps something from running.
+    pub fn error(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, at: at.into(), message: message.into(), hint: None }
     }
 
-    pub(super) fn warning(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+    /// What is probably not meant.
+    pub fn warning(at: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(at, message) }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// With what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -174,6 +179,12 @@ impl Report {
             source: Arc::new(Source { name: name.to_owned(), text: String::new() }),
             problems: Vec::new(),
         }
+    }
+
+    /// With more of them.
+    #[must_use]
+    pub fn with(self, more: impl IntoIterator<Item = Problem>) -> Self {
+        Self::new(self.source, self.problems.into_iter().chain(more).collect())
     }
 
     /// Whether there is more than warnings.

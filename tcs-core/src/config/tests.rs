@@ -332,7 +332,7 @@ services:
             &How::Program(vec!["/no/dome".into(), "x".into()]),
         ]
     );
-    assert!(!found.plan[4].enabled);
+    assert!(!found.plan[4].entry.launch.enabled);
     let name = directory.path().display().to_string();
     insta::assert_snapshot!(found.report.to_string().replace(&name, "DIR"));
 }

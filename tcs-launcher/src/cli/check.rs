@@ -1,4 +1,6 @@
-//! `tcsd check`: what would run and how, and every mistake, without running anything.
+//! `tcsd check`: what would run and how, and every mistake, without running a service.
+
+mod imports;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +11,7 @@ use tcs_core::service::Registry;
 use super::{print, say};
 use crate::daemon;
 
-pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
+pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
     let registry = match Registry::of_this_program() {
         Ok(registry) => registry,
         Err(error) => {
@@ -35,13 +37,16 @@ pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
             }
             How::Program(exec) => format!("program, {}", exec.join(" ")),
         };
-        let when = planned.restart.when.as_str();
-        let enabled = if planned.enabled { "" } else { ", not started by itself" };
-        let line = format!("{}: {how}; restart {when}{enabled}", planned.id);
+        let entry = &planned.entry;
+        let when = entry.restart.when.as_str();
+        let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
+        let line = format!("{}: {how}; restart {when}{enabled}", entry.id);
         print(&line);
     }
-    if !check.report.is_empty() {
-        say(&check.report.to_string());
+    let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };
+    let report = check.report.with(found);
+    if !report.is_empty() {
+        say(&report.to_string());
     }
-    if check.report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -140,10 +140,7 @@ impl Site<'_> {
             }
             How::Python { interpreter, module } => {
                 env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
-                let interpreter = match interpreter.components().count() {
-                    0 | 1 => interpreter.clone(),
-                    _ => std::path::absolute(interpreter).unwrap_or_else(|_| interpreter.clone()),
-                };
+                let interpreter = absolute(interpreter);
                 let kind = entry.service_type.to_string();
                 let first = ["-c".to_owned(), PYTHON.to_owned(), module.clone(), kind];
                 (interpreter, first.into_iter().chain(fleet()).collect())
@@ -166,6 +163,14 @@ impl Site<'_> {
             stop_signal: own.stop_signal,
             ready: own.ready.clone().or(said),
         })
+    }
+}
+
+/// A relative path counts from the launcher's working directory; a name is looked for in `PATH`.
+pub(crate) fn absolute(program: &Path) -> PathBuf {
+    match program.components().count() {
+        0 | 1 => program.to_owned(),
+        _ => std::path::absolute(program).unwrap_or_else(|_| program.to_owned()),
     }
 }
 
