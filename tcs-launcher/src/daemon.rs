@@ -79,14 +79,7 @@ pub struct Options {
 
 /// Runs a launcher to its end.
 pub fn main(options: &Options) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.context("starting the runtime").and_then(|runtime| {
-        let result = runtime.block_on(launch(options));
-        // a task that blocks its thread does not keep the launcher from ending
-        runtime.shutdown_background();
-        result
-    });
-    match result {
+    match with_threads(options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -97,8 +90,22 @@ pub fn main(options: &Options) -> ExitCode {
     }
 }
 
+fn with_threads(options: &Options) -> anyhow::Result<bool> {
+    let threads = |name: &str| {
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        threads.enable_all().thread_name(name).build().context("starting threads")
+    };
+    // services that run as tasks have their own: one that blocks a thread blocks no supervision
+    let (own, services) = (threads("tcs-launcher")?, threads("tcs-service")?);
+    let result = own.block_on(launch(options, services.handle()));
+    // nor does it keep the launcher from ending
+    services.shutdown_background();
+    own.shutdown_background();
+    result
+}
+
 /// Whether all that was wanted ran.
-async fn launch(options: &Options) -> anyhow::Result<bool> {
+async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow::Result<bool> {
     let mut signals = Signals::catch().context("catching signals")?;
     let here = std::env::current_dir().context("finding the working directory")?;
     let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
@@ -155,6 +162,7 @@ async fn launch(options: &Options) -> anyhow::Result<bool> {
         replies: HashMap::new(),
         next_ticket: 0,
         runner: Arc::clone(&home.runner),
+        services: services.clone(),
         tell,
         ended: BTreeMap::new(),
         last,
@@ -236,6 +244,8 @@ struct Daemon<'a> {
     replies: HashMap<Ticket, oneshot::Sender<Answer>>,
     next_ticket: u64,
     runner: Arc<ProcessRunner>,
+    /// Threads for tasks.
+    services: tokio::runtime::Handle,
     tell: Tell,
     /// Reports that wait for the service's last word.
     ended: BTreeMap<ServiceId, Vec<Told>>,

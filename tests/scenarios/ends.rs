@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tcs_core::clock;
-use tcs_core::fleet::Verdict;
+use tcs_core::fleet::{ServiceView, Verdict};
 use tcs_core::wire::Event;
 
-use super::{BEATS, Site, bad, marked, nats};
+use super::{BEATS, Site, bad, because, marked, nats, programs};
 
 /// A child that ignores SIGTERM, with a family that does so too, in sessions of its own.
 #[tokio::test(flavor = "multi_thread")]
@@ -87,9 +87,8 @@ async fn what_cannot_be_started_fails_with_the_reason_and_once() {
         ("forbidden.a", "starting ./services.yaml: Permission denied"),
         ("nowhere.a", "changing to directory /no/such/dir: No such file or directory"),
     ] {
-        let is_so = |it: &tcs_core::fleet::ServiceView| {
-            it.verdict == Verdict::Failed && it.headline().contains(words)
-        };
+        let is_so =
+            |it: &ServiceView| it.verdict == Verdict::Failed && it.headline().contains(words);
         watch.sees(&format!("failed: {words}"), id, is_so).await;
         assert_eq!(site.story(id).await, ["declared", "failed"]);
         let refused = site.ask(&format!("start.{id}")).await.unwrap_err().to_string();
@@ -127,7 +126,7 @@ async fn a_launcher_that_was_frozen_does_nothing_because_of_it() {
     watch.sees("lost while it is frozen", &launcher, |it| it.verdict == Verdict::Lost).await;
     // a service with a heart of its own is seen to live on
     let it = watch.service("hello_world.a");
-    assert!(super::because(&it, "orphaned"), "{it:?}");
+    assert!(because(&it, "orphaned"), "{it:?}");
     nats::wait_for("5 s", || frozen.elapsed() > Duration::from_secs(5)).await;
     site.tcsd.signal("CONT");
     for id in ids.iter().chain([&launcher.as_str()]) {
@@ -171,4 +170,36 @@ async fn a_watchdog_that_is_not_served_is_a_crash() {
     println!("stopped during its backoff in {:.3} s", begin.elapsed().as_secs_f64());
     assert_eq!(stopped["changed"], json!(true));
     watch.sees("stopped", "hangs.a", |it| it.verdict == Verdict::Stopped).await;
+}
+
+/// Tasks that block all the threads they could run on: the launcher and what it has in processes go
+/// on, what cannot be ended is said, and the launcher's own end does not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_block_their_threads_do_not_block_the_launcher() {
+    let exec = bad(&["sleep", "2000", "exit", "3"]);
+    let mut config = format!(
+        "{BEATS}services:
+  - {{type: process, variant: a, restart: on-failure, restart_sec: 0.1, restart_max: 0, launch: {{exec: {exec}}}}}
+"
+    );
+    let threads = std::thread::available_parallelism().unwrap().get();
+    for n in 0..2 * threads {
+        let entry =
+            format!("  - {{type: bad.blocks, variant: v{n}, launch: {{stop_timeout: 0.3}}}}\n");
+        config.push_str(&entry);
+    }
+    let mut site = Site::of(&programs::badfleet(), "async", &config).await;
+    let mut watch = site.watch();
+    let blocked = |it: &ServiceView| it.verdict == Verdict::Late && because(it, "loop_blocked");
+    watch.sees("late, its loop is blocked", "bad.blocks.v0", blocked).await;
+    let begin = clock::monotonic();
+    site.until("process.a", |it| it["restarts"].as_u64() >= Some(2)).await;
+    println!("two restarts seen within {:.2} s", begin.elapsed().as_secs_f64());
+    let begin = clock::monotonic();
+    let refused = site.ask("stop.bad.blocks.v0").await.unwrap_err().to_string();
+    println!("after {:.2} s: {refused}", begin.elapsed().as_secs_f64());
+    site.tcsd.signal("TERM");
+    let begin = clock::monotonic();
+    assert_eq!(site.tcsd.end().await.code(), Some(1));
+    println!("tcsd has ended {:.2} s after SIGTERM", begin.elapsed().as_secs_f64());
 }

@@ -54,15 +54,21 @@ impl Daemon<'_> {
             }
         });
         let settings = plan.entry.settings.clone();
-        task::start(id, run_number, tell, move |stop: CancellationToken| async move {
-            match registration {
-                Ok(registration) => {
-                    let outcome = run(registration, &settings, options, stop).await;
-                    let error = outcome.failure().map(ToString::to_string);
-                    Exit { code: outcome.exit_code(), error }
+        task::start(
+            &self.services,
+            id,
+            run_number,
+            tell,
+            move |stop: CancellationToken| async move {
+                match registration {
+                    Ok(registration) => {
+                        let outcome = run(registration, &settings, options, stop).await;
+                        let error = outcome.failure().map(ToString::to_string);
+                        Exit { code: outcome.exit_code(), error }
+                    }
+                    Err(error) => Exit { code: 1, error: Some(error.to_string()) },
                 }
-                Err(error) => Exit { code: 1, error: Some(error.to_string()) },
-            }
-        })
+            },
+        )
     }
 }

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
+use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Handle, Order, Orders, Tell, Told, What};
@@ -14,12 +15,14 @@ use crate::supervisor::{Exit, Report, Run, ServiceId};
 /// The exit of a task that was aborted, as if it had been a process.
 const SIGKILL: i32 = 9;
 
-/// Starts what `service` makes as `run` of service `id`. To stop it its token is cancelled; to
+/// Starts what `service` makes as `run` of service `id`, on the threads of `services`: they are
+/// others than the launcher's, so that a task that blocks its thread blocks no supervision. To stop it its token is cancelled; to
 /// kill it, it is aborted, which it only notices where it awaits: a task that blocks its thread
 /// cannot be ended, and is never reported as cleared.
 ///
 /// That it is ready is for the service's host to say, over a clone of `tell`.
 pub fn start<F>(
+    services: &Runtime,
     id: ServiceId,
     run: Run,
     tell: Tell,
@@ -31,6 +34,7 @@ where
     keep_places_of_panics();
     let stop = CancellationToken::new();
     let work = service(stop.clone());
+    let services = services.clone();
     let (handle, orders) = Handle::new();
     tokio::spawn(async move {
         let say = async |report| {
@@ -38,18 +42,18 @@ where
             let _ = tell.send(Told { id: id.clone(), run, what: What::Report(report) }).await;
         };
         say(Report::Spawned { pid: None }).await;
-        let exit = live(work, stop, orders).await;
+        let exit = live(&services, work, stop, orders).await;
         say(Report::Exited(exit)).await;
         say(Report::Cleared).await;
     });
     handle
 }
 
-async fn live<F>(work: F, stop: CancellationToken, mut orders: Orders) -> Exit
+async fn live<F>(services: &Runtime, work: F, stop: CancellationToken, mut orders: Orders) -> Exit
 where
     F: Future<Output = Exit> + Send + 'static,
 {
-    let mut task = tokio::spawn(catching(work));
+    let mut task = services.spawn(catching(work));
     loop {
         tokio::select! {
             ended = &mut task => return ended.unwrap_or_else(|_| Exit::signal(SIGKILL)),
@@ -121,7 +125,7 @@ mod tests {
         F: Future<Output = Exit> + Send + 'static,
     {
         let (tell, mut told) = mpsc::channel(16);
-        let handle = start("a.x".parse().unwrap(), Run(1), tell, service);
+        let handle = start(&Runtime::current(), "a.x".parse().unwrap(), Run(1), tell, service);
         for order in orders {
             order(&handle);
         }
