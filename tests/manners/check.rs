@@ -1,0 +1,121 @@
+//! `tcsd check` tries what would run.
+
+use std::process::Command;
+
+use super::write_config;
+
+/// A stand-in for the framework of the Python fleet, which is not on a package index: as there,
+/// `@service` leaves the type on the class (ocabox-tcs 1.0, `base_service.py`).
+const FRAMEWORK: &str = "
+class BaseService:
+    @classmethod
+    def main(cls):
+        pass
+
+def service(type):
+    def register(cls):
+        cls._service_type = type
+        return cls
+    return register
+";
+
+#[test]
+fn a_check_tries_what_would_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("framework/ocabox_tcs/__init__.py", "");
+    write("framework/ocabox_tcs/base_service.py", FRAMEWORK);
+    let registers = |kind: &str| {
+        format!(
+            "from ocabox_tcs.base_service import BaseService, service
+print('noise')
+@service('{kind}')
+class It(BaseService):
+    pass
+"
+        )
+    };
+    write("good.py", &registers("good"));
+    write("other.py", &registers("renamed"));
+    write("nothing.py", "x = 1\n");
+    write("broken.py", "import no_such_library\n");
+    write("leaves.py", "import sys\nsys.exit(0)\n");
+    // it is a program: run at its top level, which only its launcher does
+    write("program.py", "open('was_run', 'w')\n");
+    write("typo.py", "def f(:\n");
+    write("plain", "#!/bin/sh\n");
+    let framework = dir.path().join("framework").display().to_string();
+    let entry = |kind: &str, module: &str| {
+        format!(
+            "  - {{type: {kind}, variant: a, module: {module}, launch: {{env: {{PYTHONPATH: '{framework}'}}}}}}\n"
+        )
+    };
+    let good = entry("good", "good");
+    let alone = "  - {type: program, variant: a, module: program}\n";
+    let check = |services: &str, args: &[&str]| {
+        write_config(dir.path(), services);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
+        command.args(["check", "--config", "services.yaml"]).args(args).current_dir(dir.path());
+        command.env_remove("VIRTUAL_ENV");
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+
+    let (code, out, told) = check(&format!("{good}{alone}"), &[]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    assert!(out.contains("good.a: Python, python3 -m good; restart no"), "{out}");
+    assert!(!dir.path().join("was_run").exists());
+
+    let (code, _, told) = check(&entry("other", "other"), &[]);
+    assert_eq!(code, Some(0));
+    assert!(
+        told.contains(
+            "services.yaml:3:5: warning: module `other` (by python3) registers `renamed`: "
+        ),
+        "{told}"
+    );
+    assert!(told.contains("hint: write `type: renamed`"), "{told}");
+
+    let bad = [
+        ("broken", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("absent", "ModuleNotFoundError: No module named 'absent'"),
+        ("nothing", "registers no service"),
+        ("leaves", "SystemExit: 0"),
+        ("typo", "SyntaxError: "),
+    ];
+    let services: String = bad.iter().map(|(module, _)| entry(module, module)).collect();
+    let (code, _, told) = check(&services, &[]);
+    assert_eq!(code, Some(1), "{told}");
+    for (line, (module, why)) in bad.iter().enumerate() {
+        let place = format!("services.yaml:{}:5: error: module `{module}` (by python3)", line + 3);
+        let found = told.lines().find(|line| line.starts_with(&place));
+        assert!(found.is_some_and(|line| line.contains(why)), "{module}: {told}");
+    }
+    let typo = "  - {type: typo, variant: a, module: typo}\n";
+    assert!(check(typo, &[]).2.contains("SyntaxError: "), "without the framework, too");
+    assert_eq!(check(&services, &["--no-import"]).0, Some(0));
+
+    let programs = "
+  - {type: a, variant: a, launch: {exec: [./plain]}}
+  - {type: b, variant: a, launch: {exec: [/nowhere/program]}}
+  - {type: c, variant: a, launch: {exec: [sh], cwd: /nowhere}}
+  - {type: d, variant: a, launch: {exec: [sh], user: no-such-user}}
+  - {type: e, variant: a, launch: {exec: [/nowhere/program], enabled: false}}
+";
+    let (code, _, told) = check(programs, &[]);
+    assert_eq!(code, Some(1));
+    for (line, what) in [
+        (4, "error: program `./plain` is not executable"),
+        (5, "error: no program `/nowhere/program`"),
+        (6, "error: no directory `/nowhere`"),
+        (7, "error: no user `no-such-user`"),
+        (8, "warning: no program `/nowhere/program`"),
+    ] {
+        assert!(told.contains(&format!("services.yaml:{line}:5: {what}")), "{told}");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a service manager is told, over a real socket.
+
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use nix::sys::signal::Signal;
+
+use super::{Tcsd, nats, wait_for, write_config};
+
+/// A service manager's end of the socket.
+struct Manager {
+    socket: UnixDatagram,
+    said: Vec<String>,
+}
+
+impl Manager {
+    fn new(socket: UnixDatagram) -> Self {
+        socket.set_nonblocking(true).unwrap();
+        Self { socket, said: Vec::new() }
+    }
+
+    /// Waits for a word that begins so; what was said before it is passed over.
+    fn hears(&mut self, word: &str) -> String {
+        wait_for(&format!("{word}, after {:?}", self.said), || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = self.socket.recv(&mut buffer) {
+                let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+                self.said.extend(text.lines().map(str::to_owned));
+            }
+            let at = self.said.iter().position(|it| it.starts_with(word))?;
+            self.said.drain(..=at).next_back()
+        })
+    }
+}
+
+#[test]
+fn a_service_manager_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
+    let services = "
+  - {type: child, variant: a, launch: {exec: [sh, -c, 'echo $NOTIFY_SOCKET,$WATCHDOG_USEC > seen; exec sleep 1000']}}
+  - {type: slow, variant: a, launch: {stop_timeout: 2, exec: $DEAF}}
+";
+    let mut tcsd = Tcsd::start(services, |command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "500000");
+    });
+    manager.hears("READY=1");
+    manager.hears("STATUS=2 running");
+    tcsd.deaf("slow.a");
+    // not once only
+    for _ in 0..3 {
+        manager.hears("WATCHDOG=1");
+    }
+    // a child gets a socket of its own, and no watchdog
+    let seen = wait_for("the child", || Some(tcsd.read("seen")).filter(|it| it.ends_with('\n')));
+    let (socket, watchdog) = seen.trim().split_once(',').unwrap();
+    assert!(socket.starts_with(tcsd.dir.path().to_str().unwrap()), "{seen}");
+    assert_eq!(watchdog, "");
+
+    let one = services.lines().skip(2).collect::<Vec<_>>().join("\n");
+    write_config(tcsd.dir.path(), &one);
+    tcsd.signal(Signal::SIGHUP);
+    manager.hears("RELOADING=1");
+    let at = manager.hears("MONOTONIC_USEC=");
+    let at: u128 = at.split_once('=').unwrap().1.parse().unwrap();
+    assert!(at > 0 && at <= tcs_core::clock::since_boot().as_micros());
+    manager.hears("READY=1");
+    manager.hears("STATUS=1 running");
+
+    write_config(tcsd.dir.path(), &format!("{one}\n  - {{type: slow, variant: a.b}}\n"));
+    tcsd.signal(Signal::SIGHUP);
+    manager.hears("RELOADING=1");
+    manager.hears("READY=1");
+    let status = manager.hears("STATUS=1 running; not reloaded: ");
+    assert!(status.contains("services.yaml:4:"), "where: {status}");
+
+    tcsd.signal(Signal::SIGTERM);
+    manager.hears("STOPPING=1");
+    // as long as it takes
+    manager.hears("STATUS=1 stopping");
+    manager.hears("EXTEND_TIMEOUT_USEC=");
+    manager.hears("STATUS=all services have ended");
+    assert_eq!(tcsd.end(), Some(0), "killed after its grace, as agreed");
+}
+
+#[test]
+fn a_service_manager_behind_an_abstract_socket_is_told_why_nothing_starts() {
+    let name = format!("tcs-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let mut manager = Manager::new(UnixDatagram::bind_addr(&address).unwrap());
+    let services = "  - {type: a, variant: b.c}\n";
+    let mut tcsd = Tcsd::start(services, |command| {
+        command.env("NOTIFY_SOCKET", format!("@{name}"));
+    });
+    let status = manager.hears("STATUS=");
+    assert!(status.contains("services.yaml:3:"), "where: {status}");
+    assert_eq!(tcsd.end(), Some(1));
+}
+
+#[test]
+fn a_manager_that_is_not_there_keeps_nobody_from_working() {
+    let mut tcsd =
+        Tcsd::start("  - {type: a, variant: b, launch: {exec: [sleep, '1000']}}\n", |command| {
+            command.env("NOTIFY_SOCKET", "/nowhere/notify");
+        });
+    tcsd.logged("the service manager is not told anything: NOTIFY_SOCKET=/nowhere/notify");
+    tcsd.logged("a.b started");
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_required_is_waited_for() {
+    let mut server = nats::Server::start(&nats::server()).await;
+    server.stop();
+    let file = format!(
+        "nats: {{host: 127.0.0.1, port: {}}}
+services: [{{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}]
+",
+        server.port()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
+    // nobody has to wait for its end
+    let mut in_vain = Tcsd::start(&file, |_| {});
+    in_vain.logged("waiting for the broker (the server cannot be reached), nothing runs yet");
+    in_vain.logged("hint: with `nats: {required: false}`");
+    in_vain.signal(Signal::SIGTERM);
+    assert_eq!(in_vain.end(), Some(1), "what was wanted has not run");
+    assert!(!in_vain.read("log").contains("x.a"));
+
+    let mut tcsd = Tcsd::start(&file, |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    manager.hears("STATUS=waiting for the broker");
+    manager.hears("EXTEND_TIMEOUT_USEC=");
+    assert!(!tcsd.read("log").contains("x.a"));
+    server.run().await;
+    manager.hears("READY=1");
+    tcsd.started("x.a");
+    // once is enough
+    server.kill();
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+}
