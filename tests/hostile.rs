@@ -300,15 +300,18 @@ async fn megabytes_do_not_fill_the_memory() {
             _ => json!({"name": long, "status": "ok"}),
         };
         site.send(&format!("status.{id}"), &data).await;
+        // a slow machine gets its time for each hundred
+        if i % 99 == 0 {
+            site.settle().await;
+            terminal.see(&id);
+        }
     }
-    site.settle().await;
-    terminal.see("long.s297");
     terminal.keys("G\rj\x1b");
     terminal.see("VERDICT");
     // 300 MB have come by; what is kept of each is some kilobytes
     let peak = terminal.peak_memory();
     println!("peak of memory: {} MB", peak / 1_000_000);
-    assert!(peak < 250_000_000, "{} MB", peak / 1_000_000);
+    assert!(peak < 200_000_000, "{} MB", peak / 1_000_000);
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);
     assert_eq!(foreign(&terminal.bytes()), [""; 0]);
