@@ -94,6 +94,15 @@ impl Tcsd {
         pid
     }
 
+    /// Sends a signal until it helps.
+    fn insist(&mut self, signal: Signal) -> Option<i32> {
+        let ended = wait_for("its end", || {
+            self.signal(signal);
+            self.child.try_wait().unwrap()
+        });
+        ended.code()
+    }
+
     fn end(&mut self) -> Option<i32> {
         wait_for("its end", || self.child.try_wait().unwrap()).code()
     }

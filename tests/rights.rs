@@ -4,6 +4,8 @@
 
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/python.rs"]
+mod python;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 
@@ -34,7 +36,7 @@ impl Drop for Tcsd {
 async fn server(binary: &Binary) -> Server {
     let config = CONFIG.replace("/var/lib/nats", "STORE");
     let passwords = USERS
-        .map(|user| (format!("TCS_{}_PASSWORD", user.to_uppercase()), format!("\"{user}'s\"")));
+        .map(|user| (format!("TCS_{}_PASSWORD", user.to_uppercase()), format!("\"pw-{user}\"")));
     Server::start_with_environment(binary, &config, passwords.into()).await
 }
 
@@ -42,7 +44,7 @@ fn section(server: &Server, user: &str) -> NatsSection {
     NatsSection {
         port: Some(server.port()),
         user: Some(user.to_owned()),
-        password: Some(format!("{user}'s").as_str().into()),
+        password: Some(format!("pw-{user}").as_str().into()),
         ..NatsSection::default()
     }
 }
@@ -53,14 +55,27 @@ async fn bus(server: &Server, user: &str) -> Bus {
 }
 
 fn ctl(server: &Server, user: &str, args: &[&str]) -> Output {
-    let password = format!("{user}'s");
+    let password = format!("pw-{user}");
     let login = ["--user", user, "--password", &password];
     at(&server.url(), &[args, &login].concat())
 }
 
-/// A launcher of one program, and a service that answers by itself.
+/// A launcher of one program and one Python service.
 async fn fleet(server: &Server, dir: &Path) -> Tcsd {
-    let text = "services: [{type: x, variant: a, launch: {exec: [sleep, '1000']}}]\n";
+    let text = format!(
+        "services:
+  - {{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}
+  - type: field
+    variant: a
+    module: field_service
+    launch:
+      python: '{}'
+      env: {{PYTHONPATH: '{}', NATS_HOST: 'launcher:pw-launcher@127.0.0.1', NATS_PORT: '{}'}}
+",
+        python::interpreter().display(),
+        python::script("").display(),
+        server.port()
+    );
     std::fs::write(dir.join("services.yaml"), text).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_tcsctl")).with_file_name("tcsd");
     assert!(program.exists(), "no {}: cargo build -p tcs-launcher --bin tcsd", program.display());
@@ -68,19 +83,25 @@ async fn fleet(server: &Server, dir: &Path) -> Tcsd {
     command.args(["--config", "services.yaml"]).current_dir(dir).stdin(Stdio::null());
     command.stderr(std::fs::File::create(dir.join("log")).unwrap());
     command.env("RUNTIME_DIRECTORY", dir).env("NATS_URL", server.url());
-    command.env("NATS_USER", "launcher").env("NATS_PASSWORD", "launcher's");
+    command.env("NATS_USER", "launcher").env("NATS_PASSWORD", "pw-launcher");
     let tcsd = Tcsd(command.spawn().unwrap());
     let start = tcs_core::clock::monotonic();
     loop {
         // only now: before the streams are there it would be refused
         let output = ctl(server, "operator", &["--json"]);
-        if output.code == Some(0) && output.out.contains("\"x.a\"") {
+        if output.code == Some(0) && ["x.a", "field.a"].iter().all(|id| is_ok(&output, id)) {
             return tcsd;
         }
         let log = std::fs::read_to_string(dir.join("log")).unwrap();
         assert!(start.elapsed() < LIMIT, "{output:#?}\n{log}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn is_ok(output: &Output, id: &str) -> bool {
+    let document = output.json();
+    let mut all = document["services"].as_array().unwrap().iter();
+    all.any(|it| it["id"] == id && it["verdict"] == "ok")
 }
 
 /// Words in a service's place are denied.
@@ -128,6 +149,13 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
             let launcher = all.iter().find(|it| it["is_launcher"] == true).unwrap();
             ctl(&["health", launcher["id"].as_str().unwrap()]).expect(0);
             assert_no_impostor(&server, user).await;
+            // the Python fleet's own client
+            let mut reader = Command::new(python::interpreter());
+            reader.arg(python::script("reader.py")).arg(server.port().to_string());
+            let output =
+                reader.args(["svc.status.>", &format!("{user}:pw-{user}")]).output().unwrap();
+            let read = String::from_utf8(output.stdout).unwrap();
+            assert!(read.contains("\"field.a\""), "{user}: {read}");
         }
 
         // what the viewer may not, is told at once and by name
@@ -157,8 +185,11 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
         assert!(!log.contains("no right"), "{log}");
         let log = server.log();
         let mut denied = log.lines().filter(|line| line.contains("Violation"));
-        let lesser = |line: &str| line.contains("viewer\"") || line.contains("operator\"");
-        assert!(denied.all(lesser), "{log}");
+        let meant = |line: &str| {
+            let lesser = line.contains("viewer\"") || line.contains("operator\"");
+            lesser && !line.contains("$JS")
+        };
+        assert!(denied.all(meant), "{log}");
         drop(tcsd);
 
         // nobody is anybody without a password

@@ -58,6 +58,9 @@ const PLACES: usize = 16;
 /// How long the last words may take to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Signals within this time are one: `timeout` and others send it to us and to our group, too.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
 /// Reports and requests that may wait for the loop.
 const BACKLOG: usize = 1024;
 
@@ -273,7 +276,7 @@ impl Daemon<'_> {
         }
         let mut done = self.begin(config);
         monitor.set_status(Status::Ok, "Supervising");
-        let mut stopping = false;
+        let mut stopping = None;
         while done.is_none() {
             // out of this loop and nowhere else: one that stands still is not fed
             self.systemd.look(&self.supervisor, self.now());
@@ -281,7 +284,9 @@ impl Daemon<'_> {
                 biased;
                 wish = signals.next() => match wish {
                     Wish::Stop(signal) => {
-                        self.stop(signal, std::mem::replace(&mut stopping, true), monitor)
+                        let after = stopping.map(|since| self.now().saturating_sub(since));
+                        stopping = stopping.or(Some(self.now()));
+                        self.stop(signal, after, monitor)
                     }
                     Wish::Reload => {
                         self.read_again(None).ok();
@@ -312,14 +317,17 @@ impl Daemon<'_> {
         done.unwrap_or_default()
     }
 
-    fn stop(&mut self, signal: Signal, again: bool, monitor: &Monitor) -> Option<bool> {
-        if again {
-            tracing::warn!("{signal} again: what has not stopped yet is killed");
-        } else {
-            tracing::info!("{signal}: stopping all services; a second signal kills them");
-            monitor.set_status(Status::Shutdown, "Stopping services");
-            self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
-            self.systemd.stopping();
+    /// A signal to stop; one that is not the first comes so long `after` it.
+    fn stop(&mut self, signal: Signal, after: Option<Duration>, monitor: &Monitor) -> Option<bool> {
+        match after {
+            None => {
+                tracing::info!("{signal}: stopping all services; a second signal kills them");
+                monitor.set_status(Status::Shutdown, "Stopping services");
+                self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+                self.systemd.stopping();
+            }
+            Some(after) if after < SAME_SIGNAL => return None,
+            Some(_) => tracing::warn!("{signal} again: what has not stopped yet is killed"),
         }
         self.handle(Event::Shutdown)
     }

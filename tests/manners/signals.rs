@@ -22,8 +22,9 @@ fn a_second_signal_kills_what_does_not_stop() {
         tcsd.signal(first);
         tcsd.logged("slow.a is stopped: shutdown");
         assert!(is_there(pid));
+        // within the same moment it is the same signal: `timeout` sends two
         tcsd.signal(second);
-        assert_eq!(tcsd.end(), Some(1), "something was killed");
+        assert_eq!(tcsd.insist(second), Some(1), "something was killed");
         assert!(!is_there(pid));
         tcsd.logged("slow.a stopped: force_killed, code -9");
     }
@@ -42,8 +43,7 @@ fn the_terminate_delay_is_the_grace_of_entries_that_name_none() {
     tcsd.signal(Signal::SIGTERM);
     tcsd.logged("short.a stopped: force_killed, code -9");
     assert!(is_there(long));
-    tcsd.signal(Signal::SIGTERM);
-    assert_eq!(tcsd.end(), Some(1));
+    assert_eq!(tcsd.insist(Signal::SIGTERM), Some(1));
 }
 
 #[test]
