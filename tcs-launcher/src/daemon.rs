@@ -173,7 +173,8 @@ async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow:
         systemd: Systemd::from_environment(),
     };
     daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
-    monitor.set_status(Status::Startup, "Starting services");
+    let starting = ["Starting services"].into_iter().chain(home.before.as_deref());
+    monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
     let may_begin = match daemon.voice.reporter.bus().cloned() {
         Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
         Some(_) | None => true,
@@ -417,8 +418,16 @@ impl Daemon<'_> {
         let first = self.voice.is_held();
         self.voice.open(lost && !first);
         if !first {
-            for plan in self.plans.values() {
-                self.voice.say(plan, &Lifecycle::Declared, None);
+            self.declare_all();
+        }
+    }
+
+    /// Says again what is configured: by that it shows what no longer is (`truth.md` 7).
+    fn declare_all(&mut self) {
+        let Self { plans, supervisor, voice, .. } = self;
+        for (id, plan) in plans {
+            if supervisor.service(id).is_some_and(|it| !it.leaving) {
+                voice.say(plan, &Lifecycle::Declared, None);
             }
         }
     }

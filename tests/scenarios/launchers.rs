@@ -67,7 +67,14 @@ async fn a_launcher_that_is_killed_is_lost_with_its_children_and_comes_back() {
         .await;
     soon("9: from the start of tcsd to ok", started.elapsed());
     let log = site.tcsd.log();
-    assert!(log.contains("the launcher before ended without a word; 3 services ran"), "{log}");
+    let said = "the launcher before ended without a word; 3 services ran";
+    assert!(log.contains(said), "{log}");
+    // to those who look from afar, too
+    let statuses = site.statuses(&launcher).await;
+    let has_said = |it: &tcs_core::wire::StatusMessage| {
+        it.message.as_ref().is_some_and(|message| message.ends_with(said))
+    };
+    assert!(statuses.iter().any(has_said), "{statuses:#?}");
     for id in IDS {
         let starts = site.story(id).await.iter().filter(|name| *name == "start").count();
         assert_eq!(starts, 2, "{id}");
@@ -209,4 +216,28 @@ async fn what_is_removed_from_the_configuration_is_declared_no_longer() {
     let it = watch.service("goes.a");
     assert_eq!((it.verdict, it.phase, it.in_default), (Verdict::Stopped, Phase::Stopped, false));
     watch.sees("ok, declared", "stays.a", |it| it.verdict == Verdict::Ok && it.declared).await;
+}
+
+/// The same by a reload: what stays is declared again, so that what went shows by its age.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_declares_what_stays() {
+    let exec = bad(&["forever"]);
+    let stays =
+        format!("{BEATS}services:\n  - {{type: stays, variant: a, launch: {{exec: {exec}}}}}\n");
+    let both = format!("{stays}  - {{type: goes, variant: a, launch: {{exec: {exec}}}}}\n");
+    let site = Site::start("process", &both).await;
+    let pid = site.pid("stays.a").await;
+    site.pid("goes.a").await;
+    site.tcsd.configure(&stays);
+    let answer = site.ask("reload").await.unwrap();
+    println!("{}", serde_json::Value::Object(answer));
+    let declared = |story: Vec<String>| story.iter().filter(|it| *it == "declared").count();
+    nats::within_limit("it is declared again", async {
+        while declared(site.story("stays.a").await) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(site.pid("stays.a").await, pid, "it is not touched");
+    assert_eq!(site.story("goes.a").await, ["declared", "start", "ready", "stopping", "stop"]);
 }

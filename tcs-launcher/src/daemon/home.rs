@@ -23,6 +23,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 /// See the module.
 pub(super) struct Home {
     pub(super) runner: Arc<ProcessRunner>,
+    /// How the launcher before ended, if not in order.
+    pub(super) before: Option<String>,
     guard: Guard,
     sockets: PathBuf,
 }
@@ -40,19 +42,21 @@ impl Home {
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
             .context("a configuration is run by one launcher at a time")?;
+        let mut before = None;
         if let Some(earlier) = earlier {
             let _ = fs::remove_dir_all(sockets(&dir, &earlier.launcher_run));
-            match earlier.end {
-                EarlierEnd::InOrder => {}
+            before = match earlier.end {
+                EarlierEnd::InOrder => None,
                 EarlierEnd::WithoutAWord => {
                     let count = earlier.services.len();
-                    tracing::warn!(
-                        "the launcher before ended without a word; {count} services ran"
-                    );
+                    Some(format!("the launcher before ended without a word; {count} services ran"))
                 }
                 EarlierEnd::WithTheMachine => {
-                    tracing::warn!("the launcher before ended with the machine");
+                    Some("the launcher before ended with the machine".to_owned())
                 }
+            };
+            if let Some(before) = &before {
+                tracing::warn!("{before}");
             }
             let grace = options.grace;
             let ended = tokio::task::spawn_blocking(move || earlier.end_leftovers(grace)).await?;
@@ -75,7 +79,7 @@ impl Home {
             sockets: sockets.clone(),
             census: crate::runner::group::Census::default(),
         };
-        Ok(Self { runner: Arc::new(runner), guard, sockets })
+        Ok(Self { runner: Arc::new(runner), before, guard, sockets })
     }
 
     /// The launcher's end, in order.

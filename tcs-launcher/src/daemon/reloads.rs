@@ -87,7 +87,11 @@ impl Daemon<'_> {
         for line in report.to_string().lines() {
             tracing::info!("{line}");
         }
+        let some_go = !diff.removed.is_empty();
         self.apply(plans, diff, request);
+        if some_go {
+            self.declare_all();
+        }
     }
 
     /// Reads the file, and says what it changes; nothing is changed by that. The error names file,

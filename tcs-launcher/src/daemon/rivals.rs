@@ -44,7 +44,7 @@ impl Daemon<'_> {
         let before = std::mem::replace(&mut self.voice.others, shared);
         for (id, plan) in &self.plans {
             let (old, new) = (before.get(id.as_str()), self.voice.others.get(id.as_str()));
-            if old == new {
+            if old == new || self.supervisor.service(id).is_none_or(|it| it.leaving) {
                 continue;
             }
             if let Some(others) = new {
