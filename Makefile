@@ -1,7 +1,7 @@
 # Two commands set all up on a fresh machine: `make demo` and `make test`.
 CARGO ?= cargo
 
-.PHONY: help demo test lint doc bench fuzz screenshots install tools
+.PHONY: help demo test lint doc bench soak fuzz screenshots install tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,9 @@ doc: ## the crates' documentation, in target/doc
 bench: tools ## criterion, and whole processes beside a bare reader of the same messages
 	$(CARGO) build --release --workspace --all-targets
 	$(CARGO) bench --workspace
+
+soak: tools ## an hour with fifty services that crash, flood and hang
+	TCS_SOAK_SECONDS=3600 $(CARGO) test --locked -p tcs-launcher --test soak -- --nocapture
 
 fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \

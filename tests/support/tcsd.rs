@@ -169,7 +169,11 @@ impl Site {
 
     /// The launcher is not started yet.
     pub async fn prepared(program: &Path, mode: &str, config: &str) -> Self {
-        let server = nats::Server::start(&nats::server()).await;
+        Self::at(nats::Server::start(&nats::server()).await, program, mode, config).await
+    }
+
+    /// The same at a broker of a given kind.
+    pub async fn at(server: nats::Server, program: &Path, mode: &str, config: &str) -> Self {
         let section = NatsSection { port: Some(server.port()), ..NatsSection::default() };
         let settings = Settings::from_process(&section, None).unwrap();
         let bus = Bus::open(&settings, "test", Duration::from_secs(5)).await.unwrap();
