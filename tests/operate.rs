@@ -151,8 +151,9 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
 
     // and its log has all three lives
     terminal.keys("L");
-    let text = terminal.wait("three lives", |text| text.matches("clouds, no stars").count() == 3);
-    assert_eq!(text.matches("guiding").count(), 3, "{text}");
+    terminal.wait("three lives", |text| {
+        text.matches("clouds, no stars").count() == 3 && text.matches("guiding").count() == 3
+    });
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);
     terminal.assert_given_back();
