@@ -5,6 +5,10 @@
 
 #[path = "service/alone.rs"]
 mod alone;
+#[path = "service/embedded.rs"]
+mod embedded;
+#[path = "support/examples.rs"]
+mod examples;
 #[path = "service/interop.rs"]
 mod interop;
 #[path = "service/misbehaving.rs"]
@@ -15,6 +19,8 @@ mod nats;
 mod outage;
 #[path = "support/python.rs"]
 mod python;
+#[path = "service/readme.rs"]
+mod readme;
 #[path = "service/resilient.rs"]
 mod resilient;
 #[path = "service/rpc.rs"]
@@ -25,7 +31,7 @@ mod table;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use nats::{LIMIT, Server};
+use nats::{Binary, LIMIT, Server, on_each_server};
 use serde_json::Value;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
@@ -55,11 +61,20 @@ impl Held {
     }
 }
 
+/// Runs a test at a new site on each version of the server, one after the other.
+async fn on_each_site(test: impl AsyncFn(Site)) {
+    on_each_server(async |binary| test(Site::start(&binary).await).await).await;
+}
+
 impl Site {
-    async fn start() -> Self {
-        let server = Server::start(&nats::server()).await;
+    async fn without_streams(binary: &Binary) -> Self {
+        let server = Server::start(binary).await;
         let client = async_nats::connect(server.url()).await.unwrap();
-        let site = Self { server, client };
+        Self { server, client }
+    }
+
+    async fn start(binary: &Binary) -> Self {
+        let site = Self::without_streams(binary).await;
         let bus = tcs_core::bus::Bus::connect(&site.settings(), "test", LIMIT).await.unwrap();
         bus.create_missing_streams().await;
         site

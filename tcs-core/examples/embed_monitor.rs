@@ -10,10 +10,10 @@ fn main() {
     let monitor = create_monitor("example.embedded");
     monitor.submonitor("camera").set_status(Status::Ok, "-15.2 C");
     monitor.set_status(Status::Ok, "observing");
-    for exposure in 1..=10 {
+    for exposure in 1..=5 {
         let _busy = monitor.track_task("exposure");
         monitor.submonitor("camera").set_status(Status::Busy, format!("exposure {exposure}"));
-        sleep(Duration::from_secs(2));
+        sleep(Duration::from_secs(1));
         monitor.submonitor("camera").set_status(Status::Ok, "read out");
     }
     monitor.set_status(Status::Shutdown, "the night is over");

@@ -1,33 +1,13 @@
 //! A service that runs by itself, as a process: arguments, log lines, signals, exit codes.
 
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 
+use super::examples::example;
 use super::nats::LIMIT;
-use super::{Held, Site};
-
-/// The example; a run of this test alone does not build it.
-fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let mut build = Command::new(env!("CARGO"));
-        // what cargo has set for this test would make it build dependencies anew
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_") && !matches!(&*name, "CARGO_HOME" | "CARGO_TARGET_DIR") {
-                build.env_remove(&*name);
-            }
-        }
-        build.args(["build", "-q", "-p", "tcs-core", "--example", "standalone"]);
-        assert!(build.status().unwrap().success());
-        let tests = std::env::current_exe().unwrap();
-        tests.ancestors().nth(2).unwrap().join("examples/standalone")
-    });
-    &PROGRAM
-}
+use super::{Held, Site, on_each_site};
 
 fn start(site: &Site, dir: &std::path::Path, arguments: &[&str]) -> Child {
-    Command::new(program())
+    Command::new(example("tcs-core", "standalone"))
         .args(arguments)
         .current_dir(dir)
         .env("NATS_URL", site.server.url())
@@ -48,42 +28,47 @@ fn told(child: Child) -> (Option<i32>, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_tells_its_life_and_ends_in_order() {
-    let site = Site::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    let arguments = ["jk15", "--runner-id", "l.standalone", "--parent-name", "launcher.l"];
-    let child = start(&site, dir.path(), &arguments);
-    let runs = |said: &[Held]| said.last().is_some_and(|one| one.text("status") == "ok");
-    let said = site.wait_until("status", "standalone.jk15", runs).await;
-    assert_eq!(said[0].text("parent"), "launcher.l");
-    assert_eq!(said[0].data["pid"], child.id());
-    site.wait_until("heartbeat", "standalone.jk15", |beats| !beats.is_empty()).await;
-    signal(&child, "TERM");
-    let (code, text) = tokio::task::spawn_blocking(move || told(child)).await.unwrap();
-    assert_eq!(code, Some(0), "{text}");
-    let said = site.said("standalone.jk15").await;
-    assert_eq!(said.last().unwrap(), "shutdown Service stopped", "{said:?}");
-    let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].starts_with("standalone.jk15 (blocking service, tcs "), "{text}");
-    assert!(lines.contains(&"[INFO ] svc|standalone.jk15: Service running"), "{text}");
+    on_each_site(async |site| {
+        let dir = tempfile::tempdir().unwrap();
+        let arguments = ["jk15", "--runner-id", "l.standalone", "--parent-name", "launcher.l"];
+        let child = start(&site, dir.path(), &arguments);
+        let runs = |said: &[Held]| said.last().is_some_and(|one| one.text("status") == "ok");
+        let said = site.wait_until("status", "standalone.jk15", runs).await;
+        assert_eq!(said[0].text("parent"), "launcher.l");
+        assert_eq!(said[0].data["pid"], child.id());
+        site.wait_until("heartbeat", "standalone.jk15", |beats| !beats.is_empty()).await;
+        signal(&child, "TERM");
+        let (code, text) = tokio::task::spawn_blocking(move || told(child)).await.unwrap();
+        assert_eq!(code, Some(0), "{text}");
+        let said = site.said("standalone.jk15").await;
+        assert_eq!(said.last().unwrap(), "shutdown Service stopped", "{said:?}");
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("standalone.jk15 (blocking service, tcs "), "{text}");
+        assert!(lines.contains(&"[INFO ] svc|standalone.jk15: Service running"), "{text}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_are_exit_codes() {
-    let site = Site::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("bad.yaml"), "services:\n- type: [\n").unwrap();
-    for (arguments, code, says) in [
-        (&["--colour"][..], 2, "unknown option --colour"),
-        (&["a.b"], 1, "variant `a.b` contains a dot"),
-        (&["missing.yaml"], 1, "missing.yaml"),
-        (&["bad.yaml"], 1, "bad.yaml:"),
-    ] {
-        let child = start(&site, dir.path(), arguments);
-        let (exit, text) = tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(|| told(child)))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(exit, Some(code), "{arguments:?}: {text}");
-        assert!(text.contains(says), "{arguments:?}: {text}");
-    }
+    on_each_site(async |site| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("bad.yaml"), "services:\n- type: [\n").unwrap();
+        for (arguments, code, says) in [
+            (&["--colour"][..], 2, "unknown option --colour"),
+            (&["a.b"], 1, "variant `a.b` contains a dot"),
+            (&["missing.yaml"], 1, "missing.yaml"),
+            (&["bad.yaml"], 1, "bad.yaml:"),
+        ] {
+            let child = start(&site, dir.path(), arguments);
+            let (exit, text) =
+                tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(|| told(child)))
+                    .await
+                    .unwrap()
+                    .unwrap();
+            assert_eq!(exit, Some(code), "{arguments:?}: {text}");
+            assert!(text.contains(says), "{arguments:?}: {text}");
+        }
+    })
+    .await;
 }

@@ -11,7 +11,7 @@ use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
 
 use super::nats::LIMIT;
-use super::{Held, Site, python};
+use super::{Held, Site, on_each_site, python};
 
 /// Runs a script with the broker's port, and gives what it printed.
 async fn python(script: &'static str, site: &Site) -> String {
@@ -109,32 +109,34 @@ fn integers(value: &Value) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn side_by_side_with_serverish_field_for_field() {
-    let site = Site::start().await;
-    tokio::join!(python(STORY, &site), ours(&site));
+    on_each_site(async |site| {
+        tokio::join!(python(STORY, &site), ours(&site));
 
-    let theirs = site.held("status", "story.python").await;
-    let ours = site.held("status", "story.rust").await;
-    // theirs is built when it is sent, ours at the change; so of theirs what is said twice counts once
-    let plainly = |held: &[Held]| held.iter().map(|one| plain(&one.data)).collect::<Vec<_>>();
-    let mut theirs_plain = plainly(&theirs);
-    theirs_plain.dedup();
-    assert_eq!(plainly(&ours), theirs_plain);
+        let theirs = site.held("status", "story.python").await;
+        let ours = site.held("status", "story.rust").await;
+        // theirs is built when it is sent, ours at the change; so of theirs what is said twice counts once
+        let plainly = |held: &[Held]| held.iter().map(|one| plain(&one.data)).collect::<Vec<_>>();
+        let mut theirs_plain = plainly(&theirs);
+        theirs_plain.dedup();
+        assert_eq!(plainly(&ours), theirs_plain);
 
-    // envelope: the same keys, and ours more
-    let keys = |meta: &Value| {
-        meta.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
-    };
-    assert!(keys(&ours[0].meta).is_superset(&keys(&theirs[0].meta)));
-    assert_eq!(ours[0].meta["ts"].as_array().unwrap().len(), 7);
-    assert_eq!(ours[0].meta["trace_level"], theirs[0].meta["trace_level"]);
-    assert_eq!(ours[0].msg_id.matches(':').count(), theirs[0].msg_id.matches(':').count());
+        // envelope: the same keys, and ours more
+        let keys = |meta: &Value| {
+            meta.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(keys(&ours[0].meta).is_superset(&keys(&theirs[0].meta)));
+        assert_eq!(ours[0].meta["ts"].as_array().unwrap().len(), 7);
+        assert_eq!(ours[0].meta["trace_level"], theirs[0].meta["trace_level"]);
+        assert_eq!(ours[0].msg_id.matches(':').count(), theirs[0].msg_id.matches(':').count());
 
-    let beat = |held: Vec<Held>| plain(&held.last().unwrap().data);
-    let theirs = beat(site.held("heartbeat", "story.python").await);
-    let ours = beat(site.held("heartbeat", "story.rust").await);
-    for (key, value) in theirs.as_object().unwrap() {
-        assert_eq!(ours[key], *value, "{key}");
-    }
+        let beat = |held: Vec<Held>| plain(&held.last().unwrap().data);
+        let theirs = beat(site.held("heartbeat", "story.python").await);
+        let ours = beat(site.held("heartbeat", "story.rust").await);
+        for (key, value) in theirs.as_object().unwrap() {
+            assert_eq!(ours[key], *value, "{key}");
+        }
+    })
+    .await;
 }
 
 /// Reads a whole stream, prints the data of each message; then asks ours, and answers it.
@@ -161,33 +163,37 @@ asyncio.run(main())
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serverish_reads_and_asks_ours() {
-    let site = Site::start().await;
-    let reporter = site.reporter();
-    let monitor = Monitor::builder("story.rust")
-        .unwrap()
-        .heartbeat(Duration::from_millis(100))
-        .start(&reporter);
-    monitor.submonitor("camera").set_status(Status::Degraded, "warm");
-    monitor.set_status(Status::Ok, "here");
-    monitor.add_health_check("camera", || Some(Status::Warning));
-    monitor.serve(tcs_core::bus::rpc::Command::new("broken", |_| async {
-        Err::<Map<String, Value>, _>("no film".to_owned())
-    }));
-    site.wait_until("heartbeat", "story.rust", |held| !held.is_empty()).await;
-    let bus = Bus::connect(&site.settings(), "test", LIMIT).await.unwrap();
-    let start = tcs_core::clock::monotonic();
-    while bus.request("story.rust", "broken", &json!({}), LIMIT).await
-        != Err(tcs_core::bus::rpc::RequestError::Refused("no film".to_owned()))
-    {
-        assert!(start.elapsed() < LIMIT, "it does not answer");
-    }
-    let told = python(READER, &site).await;
-    let told: BTreeMap<String, Value> = serde_json::from_str(&told).unwrap();
-    let statuses = told["status"].as_array().unwrap();
-    assert_eq!(statuses[0]["name"], "story.rust");
-    assert_eq!(statuses[0]["status"], "degraded");
-    assert_eq!(statuses.last().unwrap()["status"], "warning", "by the question");
-    assert!(told["heartbeat"].as_array().unwrap().iter().all(|beat| beat["status"].is_string()));
-    assert_eq!(told["health"]["checks"]["camera"], "warning");
-    assert_eq!(told["error"], json!([{}, "error", "no film"]));
+    on_each_site(async |site| {
+        let reporter = site.reporter();
+        let monitor = Monitor::builder("story.rust")
+            .unwrap()
+            .heartbeat(Duration::from_millis(100))
+            .start(&reporter);
+        monitor.submonitor("camera").set_status(Status::Degraded, "warm");
+        monitor.set_status(Status::Ok, "here");
+        monitor.add_health_check("camera", || Some(Status::Warning));
+        monitor.serve(tcs_core::bus::rpc::Command::new("broken", |_| async {
+            Err::<Map<String, Value>, _>("no film".to_owned())
+        }));
+        site.wait_until("heartbeat", "story.rust", |held| !held.is_empty()).await;
+        let bus = Bus::connect(&site.settings(), "test", LIMIT).await.unwrap();
+        let start = tcs_core::clock::monotonic();
+        while bus.request("story.rust", "broken", &json!({}), LIMIT).await
+            != Err(tcs_core::bus::rpc::RequestError::Refused("no film".to_owned()))
+        {
+            assert!(start.elapsed() < LIMIT, "it does not answer");
+        }
+        let told = python(READER, &site).await;
+        let told: BTreeMap<String, Value> = serde_json::from_str(&told).unwrap();
+        let statuses = told["status"].as_array().unwrap();
+        assert_eq!(statuses[0]["name"], "story.rust");
+        assert_eq!(statuses[0]["status"], "degraded");
+        assert_eq!(statuses.last().unwrap()["status"], "warning", "by the question");
+        assert!(
+            told["heartbeat"].as_array().unwrap().iter().all(|beat| beat["status"].is_string())
+        );
+        assert_eq!(told["health"]["checks"]["camera"], "warning");
+        assert_eq!(told["error"], json!([{}, "error", "no film"]));
+    })
+    .await;
 }

@@ -6,6 +6,7 @@ use tcs_core::prelude::*;
 use tcs_core::service::{Cause, Outcome};
 use tokio_util::sync::CancellationToken;
 
+use super::nats::on_each_server;
 use super::{Site, live};
 
 /// A service that fails where its settings say.
@@ -71,9 +72,22 @@ const RUNNING: &str = "ok Service running";
 const STOPPING: &str = "shutdown Stopping service";
 const STOPPED: &str = "shutdown Service stopped";
 
-/// Runs it, stops it once it runs, and compares what it said.
+/// Runs it on each server, stops it once it runs, and compares what it said.
 async fn row(fields: &str, stop: bool, said: &[&str]) -> Outcome {
-    let site = Site::start().await;
+    let outcomes = std::cell::RefCell::new(Vec::new());
+    on_each_server(async |binary| {
+        let site = Site::start(&binary).await;
+        let outcome = one_life(&site, fields, stop, said).await;
+        outcomes.borrow_mut().push(outcome);
+    })
+    .await;
+    let mut outcomes = outcomes.into_inner();
+    let outcome = outcomes.remove(0);
+    assert!(outcomes.iter().all(|other| *other == outcome), "{outcome:?}, then {outcomes:?}");
+    outcome
+}
+
+async fn one_life(site: &Site, fields: &str, stop: bool, said: &[&str]) -> Outcome {
     let reporter = site.reporter();
     let token = CancellationToken::new();
     let (progress, mut far) = tokio::sync::watch::channel(tcs_core::service::Progress::Starting);

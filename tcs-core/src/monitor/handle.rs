@@ -12,7 +12,7 @@ use super::core::{Effect, NodeId};
 use super::health::Opinion;
 use super::lag::{Lag, Watched};
 use super::remote::{self, Remote};
-use super::reporter::Reporter;
+use super::reporter::{Reporter, WeakReporter};
 use super::shared::{Shared, Times};
 use super::speak::speak;
 use crate::bus::publish::hostname;
@@ -320,22 +320,24 @@ impl Drop for TaskGuard {
 /// A monitor for any program, in one call: it connects in the background to the broker that the
 /// environment names (`NATS_URL`, `NATS_HOST`, the selected `nats` context, else
 /// `localhost:4222`). Without a broker it works and does nothing. Several monitors of one program
-/// share a connection.
+/// share a connection; it ends with the last of them, once its last words are sent (2 s at most).
 ///
 /// A name that NATS cannot carry is put right (`a b` is `a_b`), with a warning: monitoring never
 /// keeps a program from running. [`Monitor::builder`] refuses it instead.
 #[expect(clippy::missing_panics_doc, reason = "the name was put right")]
 pub fn create_monitor(name: &str) -> Monitor {
-    static SHARED: Mutex<Option<Reporter>> = Mutex::new(None);
+    static SHARED: Mutex<WeakReporter> = Mutex::new(WeakReporter::new());
     let fixed = fix(name);
     if fixed != name {
         tracing::warn!("`{}` is no name for NATS: monitored as `{fixed}`", name.escape_debug());
     }
-    let reporter = SHARED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_with(|| from_environment().unwrap_or_else(Reporter::silent))
-        .clone();
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let reporter = shared.upgrade().unwrap_or_else(|| {
+        let reporter = from_environment().unwrap_or_else(Reporter::silent);
+        *shared = reporter.downgrade();
+        reporter
+    });
+    drop(shared);
     #[expect(clippy::expect_used, reason = "the name was put right")]
     Monitor::builder(&fixed).expect("a name without what NATS refuses").start(&reporter)
 }

@@ -3,7 +3,7 @@
 //! beat.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +39,20 @@ struct Inner {
     tracker: TaskTracker,
     stop: CancellationToken,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// A reporter that this does not keep from ending. What a `static` holds is never dropped, and
+/// what waited for its turn would be lost with the program.
+pub(super) struct WeakReporter(Weak<Inner>);
+
+impl WeakReporter {
+    pub(super) const fn new() -> Self {
+        Self(Weak::new())
+    }
+
+    pub(super) fn upgrade(&self) -> Option<Reporter> {
+        self.0.upgrade().map(Reporter)
+    }
 }
 
 impl std::fmt::Debug for Reporter {
@@ -125,6 +139,10 @@ impl Reporter {
             Ok(Outlet::Recorder { subjects: Subjects::default(), recorded })
         });
         start.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(super) fn downgrade(&self) -> WeakReporter {
+        WeakReporter(Arc::downgrade(&self.0))
     }
 
     fn start<F, R>(connect: F) -> Result<Self, ConnectError>

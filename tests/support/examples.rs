@@ -1,0 +1,47 @@
+//! A package's example programs, for tests that run them: `cargo test --test NAME` builds none.
+//!
+//! Included with `#[path = "support/examples.rs"] mod examples;`.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// What cargo sets for a program that it runs. Handed on to another cargo it would make build
+/// scripts run anew, and all that comes after them. What a person has set (`CARGO_PROFILE_*`,
+/// `CARGO_BUILD_*`, ...) decides how things are built, and has to be the same.
+const SET_FOR_US: [&str; 5] =
+    ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+
+/// The example, built as this test is: for the same profile and target, in the same folder. That
+/// is a look at dates where all of the workspace was built before.
+pub fn example(package: &str, name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // TARGET/[TRIPLE/]PROFILE/deps/this-0123456789abcdef
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap();
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
+        let profile = folder.file_name().unwrap().to_str().unwrap();
+        let profile = if profile == "debug" { "dev" } else { profile };
+        let mut target = folder.parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", package, "--example", name]);
+        cargo.args(["--profile", profile]);
+        if !target.join("CACHEDIR.TAG").exists() {
+            cargo.arg("--target").arg(target.file_name().unwrap());
+            target = target.parent().unwrap();
+        }
+        cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        for (name, _) in std::env::vars_os() {
+            if SET_FOR_US.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+                cargo.env_remove(name);
+            }
+        }
+        assert!(cargo.status().unwrap().success(), "cannot build the example {name}");
+        built.insert(name.to_owned());
+    }
+    folder.join("examples").join(name)
+}
