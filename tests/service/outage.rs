@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tcs_core::bus::Bus;
+use tcs_core::bus::outbox::{Class, Outbox};
+use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, watch};
 
 use super::nats::{LIMIT, on_each_server, wait_for};
 use super::{Held, Site, on_each_site};
@@ -166,6 +173,106 @@ async fn a_status_that_came_before_the_streams_is_said_again_once_they_are_there
             (said[0].text("status"), said[0].text("message")),
             ("busy", "before the streams")
         );
+    })
+    .await;
+}
+
+/// Between a client and the broker: a link that can lose what the broker says, and break.
+struct Lossy {
+    port: u16,
+    /// Whether the broker's words are lost.
+    deaf: watch::Sender<bool>,
+    cut: broadcast::Sender<()>,
+}
+
+impl Lossy {
+    async fn start(broker: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (deaf, cut) = (watch::Sender::new(false), broadcast::Sender::new(1));
+        let (losing, cutting) = (deaf.clone(), cut.clone());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (losing, mut cut) = (losing.subscribe(), cutting.subscribe());
+                tokio::spawn(async move {
+                    let Ok(mut broker) = TcpStream::connect(("127.0.0.1", broker)).await else {
+                        return;
+                    };
+                    let (mut said, mut asks) = broker.split();
+                    let (mut from, mut to) = client.into_split();
+                    tokio::select! {
+                        _ = tokio::io::copy(&mut from, &mut asks) => {}
+                        () = async {
+                            let mut bytes = vec![0; 64 * 1024];
+                            while let Ok(n @ 1..) = said.read(&mut bytes).await {
+                                if !*losing.borrow() && to.write_all(&bytes[..n]).await.is_err() {
+                                    break;
+                                }
+                            }
+                        } => {}
+                        _ = cut.recv() => {}
+                    }
+                });
+            }
+        });
+        Self { port, deaf, cut }
+    }
+}
+
+/// JetStream forgets a message's id after the stream's duplicate window; what it has stored by
+/// then is not sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ack_lost_in_an_outage_longer_than_the_brokers_memory() {
+    on_each_server(async |binary| {
+        let site = Site::without_streams(&binary).await;
+        let streams = async_nats::jetstream::new(site.client.clone());
+        let config = async_nats::jetstream::stream::Config {
+            name: "svc_registry".to_owned(),
+            subjects: vec!["svc.registry.>".to_owned()],
+            duplicate_window: Duration::from_millis(200),
+            ..Default::default()
+        };
+        streams.create_stream(config).await.unwrap();
+        let link = Lossy::start(site.server.port()).await;
+        let url = format!("nats://127.0.0.1:{}", link.port);
+        let flags = NatsSection { url: Some(url.as_str().into()), ..NatsSection::default() };
+        let settings = Settings::from_process(&flags, None).unwrap();
+        let bus = Bus::connect(&settings, "test", LIMIT).await.unwrap();
+        let outbox = Outbox::default();
+        tokio::spawn(outbox.clone().drain(Publisher::new(bus.clone())));
+        let push = |seq: u32| {
+            let event = json!({"service_id": "x.a", "event": "start", "event_seq": seq});
+            let parcel = Parcel::new("svc.registry.start.x.a".to_owned(), &event).unwrap();
+            outbox.push(Class::Event, parcel);
+        };
+        push(1);
+        assert!(outbox.settled(LIMIT).await);
+        link.deaf.send_replace(true);
+        push(2);
+        push(3);
+        // the third may go with the second, or wait for its ack
+        site.wait_until("registry", "start.x.a", |held| held.len() >= 2).await;
+        // the broker forgets ids in their order: once this one counts as new again, those too
+        let probe = || async {
+            let mut headers = async_nats::HeaderMap::new();
+            headers.insert("Nats-Msg-Id", "probe");
+            let subject = "svc.registry.start.probe.a";
+            let ack = streams.publish_with_headers(subject, headers, "{}".into()).await.unwrap();
+            ack.await.unwrap().duplicate
+        };
+        assert!(!probe().await);
+        while probe().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(outbox.counts().sent, 1, "no ack has come");
+        link.deaf.send_replace(false);
+        link.cut.send(()).unwrap();
+        push(4);
+        assert!(outbox.settled(LIMIT).await);
+        let events = site.held("registry", "start.x.a").await;
+        let numbers: Vec<_> = events.iter().map(|one| one.data["event_seq"].clone()).collect();
+        assert_eq!(numbers, [1, 2, 3, 4], "none twice, none lost");
+        assert_eq!((outbox.counts().sent, outbox.counts().waiting), (4, 0));
     })
     .await;
 }

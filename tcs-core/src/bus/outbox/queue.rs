@@ -1,6 +1,7 @@
 //! A bounded, ordered queue of messages. Pure.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::bus::publish::Parcel;
 
@@ -18,11 +19,14 @@ pub enum Class {
     Status,
 }
 
-#[derive(Debug)]
-struct Item {
-    serial: u64,
+/// A message that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) serial: u64,
     class: Class,
-    parcel: Parcel,
+    pub(super) parcel: Parcel,
+    /// The connection over which it was last sent in vain, by when that was made.
+    pub(super) tried_on: Option<Instant>,
 }
 
 /// Numbers of an outbox.
@@ -68,7 +72,7 @@ impl Default for Queue {
 impl Queue {
     pub(super) fn push(&mut self, class: Class, parcel: Parcel) {
         self.bytes += parcel.body.len();
-        self.items.push_back(Item { serial: self.next, class, parcel });
+        self.items.push_back(Item { serial: self.next, class, parcel, tried_on: None });
         self.next += 1;
         while self.items.len() > 1
             && (self.items.len() > self.max_len || self.bytes > self.max_bytes)
@@ -99,8 +103,15 @@ impl Queue {
     }
 
     /// The `n` oldest, which stay in the queue until [`Queue::done`].
-    pub(super) fn oldest(&self, n: usize) -> Vec<(u64, Parcel)> {
-        self.items.iter().take(n).map(|item| (item.serial, item.parcel.clone())).collect()
+    pub(super) fn oldest(&self, n: usize) -> Vec<Item> {
+        self.items.iter().take(n).cloned().collect()
+    }
+
+    /// A message was sent over the connection made then, and no ack came.
+    pub(super) fn tried(&mut self, serial: u64, on: Instant) {
+        if let Some(item) = self.items.iter_mut().find(|item| item.serial == serial) {
+            item.tried_on = Some(on);
+        }
     }
 
     pub(super) fn done(&mut self, serial: u64) {
@@ -146,7 +157,9 @@ mod tests {
         queue
             .oldest(usize::MAX)
             .into_iter()
-            .map(|(_, parcel)| format!("{}{}", parcel.subject.clone(), read(parcel)["data"]["n"]))
+            .map(|item| {
+                format!("{}{}", item.parcel.subject.clone(), read(item.parcel)["data"]["n"])
+            })
             .collect()
     }
 
@@ -174,7 +187,7 @@ mod tests {
             queue.push(Class::Event, parcel("e", n));
         }
         assert!(queue.bytes <= 1000 && queue.counts().waiting > 2);
-        for (serial, _) in queue.oldest(100) {
+        for Item { serial, .. } in queue.oldest(100) {
             queue.done(serial);
             queue.done(serial); // twice does no harm
         }
