@@ -116,8 +116,8 @@ async fn a_launcher_killed_in_the_middle_of_its_start_leaves_nothing() {
     for id in IDS {
         site.pid(id).await;
     }
-    nats::wait_for("the whole family", || marked(word).len() >= 5).await;
-    assert_eq!(marked(word).len(), 5);
+    // more are there for a moment only: a process that is about to become another program
+    nats::wait_for("the whole family, each once", || marked(word).len() == 5).await;
     assert!(site.tcsd.stop().await.success());
     assert!(marked(&site.tcsd.path("")).is_empty(), "an end in order leaves nothing");
 }
