@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
-use tcs_core::service::{Registry, log, main_of};
+use tcs_core::service::{Registry, main_of};
 
-use crate::{daemon, runner};
+use crate::{daemon, log, runner};
 
 /// First argument when this program is to be one Rust service; its type follows, then the
 /// arguments that every service of the fleet takes.
@@ -41,6 +41,10 @@ pub struct Args {
     /// Accepted as by the Python launchers: log lines are never coloured.
     #[arg(long)]
     no_color: bool,
+    /// The log, and what processes write, as JSON: an object a line, with `time`, `level`, `logger`,
+    /// `service` and `text`.
+    #[arg(long)]
+    json_logs: bool,
     /// Seconds from asking a service to stop to killing it, where the file has no
     /// `launch.stop_timeout` for it; also for what an earlier launcher has left.
     ///
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
     }
     let args = Args::parse();
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
-    log::init();
+    let taps = log::init(args.json_logs);
     match args.command {
         Some(Command::Check { no_import }) => check::run(path, args.config.is_some(), !no_import),
         Some(Command::Plan) => plan::run(path, args.config.is_some()),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
                 Launcher::Process => Mode::Process,
             },
             banner: !args.no_banner,
+            taps,
             grace: std::time::Duration::from_secs_f64(args.terminate_delay),
         }),
     }

@@ -2,10 +2,12 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod beats;
+mod files;
 mod hearing;
 mod home;
 mod link;
 mod log;
+mod outputs;
 mod plan;
 mod readers;
 mod reloads;
@@ -39,15 +41,15 @@ use tcs_core::wire::{Event as Wire, Stop};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::{self, Ask};
-use crate::runner::output::Output;
+use crate::log::Taps;
 use crate::runner::{Handle, ProcessRunner, Tell, Told};
 use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
 use hearing::Last;
 use home::Home;
+use outputs::Outputs;
 pub(crate) use plan::absolute;
 pub use plan::known_types;
 use plan::{Plan, Site};
-use readers::Readers;
 use signals::{Signals, Wish};
 use systemd::Systemd;
 use voice::Voice;
@@ -78,6 +80,8 @@ pub struct Options {
     /// From asking something to stop to its kill, for services whose entry does not say, and for
     /// what an earlier launcher has left.
     pub grace: Duration,
+    /// How it gets at what tasks write.
+    pub taps: Taps,
 }
 
 /// Runs a launcher to its end.
@@ -148,6 +152,7 @@ async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow:
     control::serve(&monitor, name.as_str(), &asks);
     let (tell, told) = mpsc::channel(BACKLOG);
     let (last, lasts) = mpsc::channel(BACKLOG);
+    let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
     let voice = Voice::new(reporter, id.to_string(), name.to_string(), launcher_run);
     let mut daemon = Daemon {
         options,
@@ -159,8 +164,7 @@ async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow:
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
         plans: BTreeMap::new(),
-        outputs: BTreeMap::new(),
-        readers: Arc::default(),
+        outputs,
         handles: BTreeMap::new(),
         replies: HashMap::new(),
         next_ticket: 0,
@@ -189,6 +193,7 @@ async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow:
         uptime_seconds: Some(daemon.now().as_secs_f64()),
     }));
     let reporter = daemon.voice.reporter.clone();
+    daemon.outputs.close(LAST_WORDS).await;
     drop(daemon);
     home.close().await;
     if reporter.bus().is_some_and(Bus::is_connected) {
@@ -241,9 +246,7 @@ struct Daemon<'a> {
     origin: Instant,
     supervisor: Supervisor,
     plans: BTreeMap<ServiceId, Plan>,
-    outputs: BTreeMap<ServiceId, Arc<Output>>,
-    /// Who reads along just now.
-    readers: Arc<Readers>,
+    outputs: Outputs,
     handles: BTreeMap<ServiceId, Spawned>,
     replies: HashMap<Ticket, oneshot::Sender<Answer>>,
     next_ticket: u64,
@@ -370,7 +373,7 @@ impl Daemon<'_> {
             }
             Effect::Forget { id } => {
                 self.plans.remove(&id);
-                self.outputs.remove(&id);
+                self.outputs.forget(&id);
                 self.voice.forget(&id);
             }
             Effect::Done { well } => return Some(well),

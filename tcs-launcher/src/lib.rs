@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod control;
 pub mod daemon;
+pub mod log;
 pub mod reload;
 pub mod runner;
 pub mod services;

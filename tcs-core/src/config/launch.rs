@@ -69,7 +69,7 @@ pub struct Launch {
     pub mode: Option<Mode>,
     /// Restart delays that grow.
     pub backoff: Option<Backoff>,
-    /// Files for its output.
+    /// Where its output goes.
     pub log: Option<Log>,
     /// Resource limits.
     pub limits: Limits,
@@ -112,15 +112,17 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-/// Files for a service's output.
+/// Where a service's output goes, beside the launcher's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// Where they lie.
-    pub dir: PathBuf,
-    /// Bytes of one file; 10 MiB.
+    /// Where its files lie; `None`: it has none.
+    pub dir: Option<PathBuf>,
+    /// Bytes of one file; 10 MiB. A run begins a new one.
     pub max_size: u64,
-    /// Files that are kept; 5.
+    /// Files of the service that are kept, the one that is written too; 5.
     pub keep: u32,
+    /// Each line on the service's journal, whether somebody reads or not.
+    pub journal: bool,
 }
 
 /// Resource limits of a process (`setrlimit`); `None` leaves one as it is.
@@ -392,14 +394,22 @@ fn log(section: &mut Section<'_, '_>) -> Option<Log> {
     let node = section.node("log")?;
     let map = section.mapping("log")?;
     let mut inner = Section { name: "`log`", map, problems: section.problems };
-    inner.unknown_keys(&["dir", "max_size", "keep"], Severity::Error);
+    inner.unknown_keys(&["dir", "max_size", "keep", "journal"], Severity::Error);
     let keep = inner.whole("keep").map_or(5, |keep| u32::try_from(keep).unwrap_or(u32::MAX));
     let max_size = inner.size("max_size").unwrap_or(10 << 20);
-    let dir = inner.text("dir");
-    if dir.is_none() && inner.node("dir").is_none() {
-        inner.problems.push(Problem::error(node.at, "`log` needs a `dir`"));
+    let journal = inner.flag("journal").unwrap_or(false);
+    let dir = inner.text("dir").map(PathBuf::from);
+    if dir.is_none() && inner.node("dir").is_none() && inner.node("journal").is_none() {
+        let problem = Problem::error(node.at, "`log` names no place");
+        inner.problems.push(problem.hint("write `dir: FOLDER`, or `journal: true`"));
     }
-    Some(Log { dir: dir?.into(), max_size, keep })
+    for (key, value) in [("keep", u64::from(keep)), ("max_size", max_size)] {
+        if let Some(node) = inner.node(key).filter(|_| value == 0) {
+            let problem = Problem::error(node.at, format!("`{key}: 0` keeps nothing"));
+            inner.problems.push(problem.hint("leave `log` out, or write 1 or more"));
+        }
+    }
+    Some(Log { dir, max_size, keep, journal })
 }
 
 fn limits(section: &mut Section<'_, '_>) -> Limits {

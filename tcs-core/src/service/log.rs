@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sets up logging for a program that runs one service; a second call does nothing. The level is
@@ -81,6 +81,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Services {
     }
 }
 
+/// The service in whose span something is logged.
+pub fn service_of<'a, S>(mut spans: impl Iterator<Item = SpanRef<'a, S>>) -> Option<String>
+where
+    S: for<'s> LookupSpan<'s> + 'a,
+{
+    spans.find_map(|span| Some(span.extensions().get::<ServiceSpan>()?.id.clone()))
+}
+
 /// What is logged: by the service's own level, else by the program's.
 #[derive(Debug, Clone, Copy)]
 pub struct Levels {
@@ -137,12 +145,7 @@ where
             Level::INFO => "INFO",
             Level::DEBUG | Level::TRACE => "DEBUG",
         };
-        let service = ctx.event_scope().and_then(|mut scope| {
-            scope.find_map(|span| {
-                let extensions = span.extensions();
-                extensions.get::<ServiceSpan>().map(|service| format!("svc|{}", service.id))
-            })
-        });
+        let service = ctx.event_scope().and_then(service_of).map(|id| format!("svc|{id}"));
         let name = service.unwrap_or_else(|| event.metadata().target().replace("::", "."));
         write!(writer, "[{level:<5}] {name:<12}: ")?;
         let mut text = String::new();
@@ -152,7 +155,7 @@ where
 }
 
 /// Without control characters: what is logged may come from the network, and goes to terminals.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,42 +1,6 @@
-//! The launcher's own log: what becomes of its services, and what they write.
+//! What becomes of the services, in the launcher's own log.
 
-use std::sync::Arc;
-
-use tcs_core::clock;
-
-use super::readers::{Journal, Readers};
-use crate::runner::output::Line;
 use crate::supervisor::{Lifecycle, ServiceId};
-
-/// A child's output, to the launcher's own log, and to those who read along.
-pub(super) async fn relay(
-    id: ServiceId,
-    mut lines: tokio::sync::broadcast::Receiver<Arc<Line>>,
-    readers: Arc<Readers>,
-    journal: Option<Journal>,
-) {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match lines.recv().await {
-            Ok(line) => {
-                if let Some(journal) = &journal
-                    && readers.has(&id, clock::monotonic())
-                {
-                    journal.send(&line).await;
-                }
-                let text = line.text.replace(char::is_control, "\u{fffd}");
-                match line.level.0 {
-                    40.. => tracing::error!("{id}: {text}"),
-                    30.. => tracing::warn!("{id}: {text}"),
-                    20.. => tracing::info!("{id}: {text}"),
-                    _ => tracing::debug!("{id}: {text}"),
-                }
-            }
-            Err(RecvError::Lagged(missed)) => tracing::warn!("{id}: {missed} lines not shown"),
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
 
 /// What became of a service.
 pub(super) fn event(id: &ServiceId, event: &Lifecycle) {

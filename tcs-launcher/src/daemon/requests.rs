@@ -60,7 +60,7 @@ impl Daemon<'_> {
             Ask::Logs { id, count, follow, back } => {
                 let lines = self.logs(&id, count);
                 if let (Ok(_), Some(lease)) = (&lines, follow) {
-                    self.readers.renew(&id, lease, clock::monotonic());
+                    self.outputs.readers.renew(&id, lease, clock::monotonic());
                 }
                 let _ = back.send(lines);
                 None
@@ -89,7 +89,7 @@ impl Daemon<'_> {
         if !self.plans.contains_key(id) {
             return Err(format!("no such service here: {id}"));
         }
-        let (lines, gone) = match self.outputs.get(id) {
+        let (lines, gone) = match self.outputs.of(id) {
             Some(output) => output.last(count),
             None => (Vec::new(), 0),
         };

@@ -1,16 +1,12 @@
 //! Starts what the supervisor wants started, as a process or as a task.
 
-use std::sync::Arc;
-
 use tcs_core::clock;
 use tcs_core::service::{HostOptions, Progress, run};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use super::readers::Journal;
-use super::{Daemon, Spawned, log};
-use crate::runner::output::Output;
+use super::{Daemon, Spawned};
 use crate::runner::{Handle, Tell, Told, What, task};
 use crate::supervisor::{Exit, Report, Run, ServiceId};
 
@@ -21,17 +17,12 @@ impl Daemon<'_> {
         let at = clock::wall();
         let beat_at = self.first_beat(&plan);
         let launch = self.site().launch(&plan);
+        let log = plan.entry.launch.log.as_ref();
         let handle = if let Some(launch) = launch {
-            let output = self.outputs.entry(id.clone()).or_insert_with(|| {
-                let output = Arc::new(Output::default());
-                let publisher = self.voice.reporter.publisher().cloned();
-                let journal = publisher.map(|it| Journal::new(id.clone(), it));
-                let readers = Arc::clone(&self.readers);
-                tokio::spawn(log::relay(id.clone(), output.follow(), readers, journal));
-                output
-            });
-            self.runner.start(id.clone(), run, launch, Arc::clone(output), tell)
+            let output = self.outputs.begin(&id, run, log, false);
+            self.runner.start(id.clone(), run, launch, output, tell)
         } else {
+            self.outputs.begin(&id, run, log, true);
             self.start_task(&plan, run, tell)
         };
         self.handles.insert(id, Spawned { run, handle, at, beat_at });

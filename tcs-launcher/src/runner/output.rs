@@ -4,6 +4,8 @@
 //! the last ones and to whoever follows, and who does not keep up is told how much was missed.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -12,6 +14,8 @@ use tcs_core::clock;
 use tcs_core::wire::journal::Level;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Notify, broadcast};
+
+use crate::supervisor::Run;
 
 /// Bytes of a line that are kept; the rest of it is counted.
 pub const MAX_LINE: usize = 8192;
@@ -54,16 +58,17 @@ pub struct Line {
     /// The logger that the prefix names.
     pub logger: Option<String>,
     /// The text without prefix and line end. Not UTF-8: replaced. Control characters are still in
-    /// it: who prints it takes them out.
+    /// it: who prints it takes them out. Of what is too long, the end says how much is missing.
     pub text: String,
-    /// Bytes cut off.
-    pub cut: u64,
+    /// The service's run.
+    pub run: Run,
 }
 
 /// The output of one service, over all its runs.
 #[derive(Debug)]
 pub struct Output {
     ring: Mutex<Ring>,
+    run: AtomicU64,
     follow: broadcast::Sender<Arc<Line>>,
 }
 
@@ -77,7 +82,11 @@ struct Ring {
 
 impl Default for Output {
     fn default() -> Self {
-        Self { ring: Mutex::default(), follow: broadcast::Sender::new(BACKLOG) }
+        Self {
+            ring: Mutex::default(),
+            run: AtomicU64::new(0),
+            follow: broadcast::Sender::new(BACKLOG),
+        }
     }
 }
 
@@ -94,9 +103,14 @@ impl Output {
         self.follow.subscribe()
     }
 
-    /// Adds a line.
+    /// What comes from now on is of this run.
+    pub fn begin(&self, run: Run) {
+        self.run.store(run.0, Ordering::Relaxed);
+    }
+
+    /// Adds a line, to the present run.
     pub fn push(&self, line: Line) {
-        let line = Arc::new(line);
+        let line = Arc::new(Line { run: Run(self.run.load(Ordering::Relaxed)), ..line });
         {
             let mut ring = self.ring();
             ring.bytes += line.text.len();
@@ -211,7 +225,11 @@ fn parse(
         }
         None => (None, text),
     };
-    Line { time, stream, level: *level_before, logger, text: text.to_owned(), cut }
+    let mut text = text.to_owned();
+    if cut > 0 {
+        let _ = write!(text, " ... and {cut} bytes more");
+    }
+    Line { time, stream, level: *level_before, logger, text, run: Run(0) }
 }
 
 fn prefix(text: &str) -> Option<(Level, &str, &str)> {
@@ -259,9 +277,8 @@ mod tests {
         let mut text = vec![b'x'; 100_000];
         text.extend(b"\nnext\nlast, without an end");
         let seen = lines(&text).await;
-        assert_eq!(seen[0].text.len(), MAX_LINE);
-        assert_eq!(seen[0].cut, 100_000 - MAX_LINE as u64);
-        assert_eq!((seen[1].text.as_str(), seen[1].cut), ("next", 0));
+        assert_eq!(seen[0].text, format!("{} ... and 91808 bytes more", "x".repeat(MAX_LINE)));
+        assert_eq!(seen[1].text, "next");
         assert_eq!(seen[2].text, "last, without an end");
     }
 

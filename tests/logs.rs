@@ -1,0 +1,229 @@
+//! What services write: never lost without a word, never without bound, never in the way.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/programs.rs"]
+mod programs;
+#[path = "support/tcsd.rs"]
+mod tcsd;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tcs_core::bus::Item;
+use tcs_core::wire::Kind;
+use tcsd::Site;
+
+/// `exec` of the misbehaving program.
+fn bad(script: &str) -> String {
+    let program = programs::badchild().display().to_string();
+    let words = [program.as_str()].into_iter().chain(script.split(','));
+    let words: Vec<_> = words.map(|word| Value::from(word).to_string()).collect();
+    format!("[{}]", words.join(", "))
+}
+
+async fn prepared(mode: &str, config: &str) -> Site {
+    Site::prepared(Path::new(env!("CARGO_BIN_EXE_tcsd")), mode, config).await
+}
+
+/// The log files of a service, oldest first.
+fn files(dir: &Path, id: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut all: Vec<_> =
+        entries.filter(|path| name(path).starts_with(&format!("{id}."))).collect();
+    all.sort_unstable();
+    all
+}
+
+fn peak_megabytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// 300 MB in lines, in one line, and in no characters at all, on both outputs at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_blocks_nobody_and_fills_nothing() {
+    let floods =
+        [("lines", "stdout", "say"), ("line", "stderr", "complain"), ("binary", "stdout", "say")];
+    let mut config = "launch: {log: {dir: logs, max_size: 100K, keep: 3}}\nservices:\n".to_owned();
+    for (what, to, last) in floods {
+        let exec = bad(&format!("flood,{to},{what},100000000,{last},done,exit,0"));
+        let _ = writeln!(config, "  - {{type: {what}, variant: a, launch: {{exec: {exec}}}}}");
+    }
+    let site = Site::start("process", &config).await;
+    for (what, ..) in floods {
+        let id = format!("{what}.a");
+        site.until(&id, |it| it["status"] == "completed").await;
+        let logs = site.ask_with(&format!("logs.{id}"), json!({"lines": 1000})).await.unwrap();
+        let lines = logs["lines"].as_array().unwrap();
+        let long = lines.iter().map(|it| it["message"].as_str().unwrap().len()).max().unwrap();
+        // a byte that is no character takes three as the sign that says so
+        assert!(long <= 3 * 8192 + 40, "{id}: {long}");
+        let last = lines.last().unwrap()["message"].as_str().unwrap();
+        let end = if what == "line" { " bytes more" } else { "done" };
+        assert!(last.ends_with(end), "{id}: {last}");
+        assert!(what == "line" || logs["dropped"].as_u64().unwrap() > 0, "{id}: {logs:?}");
+        let bytes: u64 = files(&site.tcsd.dir().join("logs"), &id)
+            .iter()
+            .map(|it| it.metadata().unwrap().len())
+            .sum();
+        assert!(bytes <= 3 * 100 * 1024, "{id}: {bytes}");
+    }
+    let peak = peak_megabytes(site.tcsd.pid());
+    println!("peak of tcsd: {peak} MB");
+    assert!(peak < 200, "{peak} MB");
+    assert!(site.tcsd.log().contains("lines came too fast to be shown here"), "said");
+}
+
+/// A file a run; the last runs are there, whole, also of what ends with the launcher.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_has_a_file_and_the_last_are_kept() {
+    let crashes = bad("say,hello,complain,[ERROR] svc|crashes.a: lost,exit,1");
+    let config = format!(
+        "launch: {{log: {{dir: logs, keep: 2}}}}
+services:
+  - {{type: crashes, variant: a, restart: always, restart_max: 3, restart_sec: 0.05, launch: {{exec: {crashes}}}}}
+  - {{type: lives, variant: a, launch: {{exec: {}}}}}
+",
+        bad("say,alive,forever")
+    );
+    let mut site = Site::start("process", &config).await;
+    site.until("crashes.a", |it| it["status"] == "failed").await;
+    site.answer("logs.lives.a", |logs| logs.to_string().contains("alive")).await;
+    site.tcsd.stop().await;
+    let dir = site.tcsd.dir().join("logs");
+    let crashes = files(&dir, "crashes.a");
+    assert_eq!(crashes.len(), 2);
+    for file in crashes {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(" out [INFO ] hello\n"), "{text}");
+        assert!(text.contains(" err [ERROR] svc|crashes.a: lost\n"), "{text}");
+    }
+    let lives = files(&dir, "lives.a");
+    assert!(fs::read_to_string(&lives[0]).unwrap().contains("alive"));
+}
+
+/// The disk is full, and then is not: told once, counted, gone on with. Needs the right to mount.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_survived() {
+    let config = format!(
+        "launch: {{log: {{dir: small, max_size: 50K, keep: 10}}}}
+services:
+  - {{type: chatter, variant: a, restart: always, restart_max: 0, restart_sec: 0, launch: {{exec: {}}}}}
+",
+        bad("flood,stdout,lines,20000,sleep,100,exit,1")
+    );
+    let mut site = prepared("process", &config).await;
+    let small = site.tcsd.dir().join("small");
+    fs::create_dir(&small).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&small);
+    if !mount.output().is_ok_and(|output| output.status.success()) {
+        println!("NOT TESTED: no right to mount a small disk");
+        return;
+    }
+    fs::write(small.join("other"), vec![b'x'; 60_000]).unwrap();
+    site.tcsd.run();
+    let said = |site: &Site, what: &str| site.tcsd.log().matches(what).count();
+    nats::wait_for("the failure is told", || said(&site, "what it writes is not kept") > 0).await;
+    // the service goes on meanwhile
+    let before = site.until("chatter.a", |it| it["restarts"].as_u64() > Some(2)).await;
+    let more = before["restarts"].as_u64().unwrap() + 3;
+    site.until("chatter.a", |it| it["restarts"].as_u64() > Some(more)).await;
+    let failures = said(&site, "what it writes is not kept");
+    fs::remove_file(small.join("other")).unwrap();
+    nats::wait_for("it works again", || said(&site, "its log file works again") > 0).await;
+    println!("told {failures} times");
+    site.tcsd.stop().await;
+    let kept: String =
+        files(&small, "chatter.a").iter().map(|it| fs::read_to_string(it).unwrap()).collect();
+    assert!(kept.contains("lines are missing here"), "{}", &kept[..kept.len().min(2000)]);
+    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_logs_are_objects_and_nothing_else() {
+    let config = format!(
+        "services:
+  - {{type: odd, variant: a, launch: {{exec: {}}}}}
+  - {{type: hello_world, variant: a, interval: 0.05}}
+",
+        bad("flood,stderr,binary,20000,say,\u{1b}[2J\"quoted\",exit,3")
+    );
+    let site = prepared("async", &config).await;
+    let mut command = site.tcsd.command();
+    command.arg("--json-logs");
+    let mut tcsd = command.spawn().unwrap();
+    site.until("odd.a", |it| it["status"] == "failed").await;
+    site.answer("logs.hello_world.a", |logs| logs.to_string().contains("Hello, world!")).await;
+    tcsd::signal("TERM", tcsd.id());
+    assert_eq!(tcsd.wait().unwrap().code(), Some(1));
+    let log = site.tcsd.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |service: &str, text: &str| {
+        lines
+            .iter()
+            .any(|it| it["service"] == service && it["text"].as_str().unwrap().contains(text))
+    };
+    assert!(has("odd.a", "\u{1b}[2J\"quoted\"") && has("hello_world.a", "Hello, world!"), "{log}");
+    assert!(lines.iter().any(|it| it["level"] == "ERROR" && it["service"].is_null()), "{log}");
+    for line in &lines {
+        let time = line["time"].as_str().unwrap();
+        assert!(time.parse::<chrono::DateTime<chrono::Utc>>().is_ok(), "{line}");
+    }
+}
+
+/// What tasks of the launcher's own process log can be read like a process's output.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_have_logs_too() {
+    let config = "launch: {log: {dir: logs}}
+services:
+  - {type: hello_world, variant: a, interval: 0.05, message: first}
+  - {type: hello_world, variant: b, interval: 0.05, message: second}
+";
+    let mut site = Site::start("async", config).await;
+    let holds = |logs: &Value, text: &str| logs.to_string().contains(text);
+    site.answer("logs.hello_world.a", |it| holds(it, "first") && !holds(it, "second")).await;
+    site.answer("logs.hello_world.b", |it| holds(it, "second") && !holds(it, "first")).await;
+    site.tcsd.stop().await;
+    let file = &files(&site.tcsd.dir().join("logs"), "hello_world.b")[0];
+    assert!(fs::read_to_string(file).unwrap().contains("second"));
+    // once, not twice, in the launcher's own
+    assert!(site.tcsd.log().contains("[INFO ] svc|hello_world.a: first\n"), "{}", site.tcsd.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_has_all_lines_where_that_is_wanted() {
+    let config = format!(
+        "services:
+  - {{type: told, variant: a, launch: {{log: {{journal: true}}, exec: {0}}}}}
+  - {{type: quiet, variant: a, launch: {{exec: {0}}}}}
+",
+        bad("say,one,say,two,sleep,100,exit,1")
+    );
+    let mut site = prepared("process", &config).await;
+    let follow = site.bus.follow(&[Kind::Journal], true);
+    site.bus.flush().await;
+    site.tcsd.run();
+    site.until("quiet.a", |it| it["status"] == "failed").await;
+    // started again until the listener is there
+    let mut seen = Vec::new();
+    while seen.iter().filter(|it: &&String| it.contains("told.a")).count() < 2 {
+        site.ask("restart.told.a").await.unwrap();
+        site.ask("restart.quiet.a").await.unwrap();
+        let batch = tokio::time::timeout(std::time::Duration::from_millis(200), follow.next(64));
+        for item in batch.await.unwrap_or_default() {
+            if let Item::Message(raw) = item {
+                seen.push(format!("{} {}", raw.subject(), String::from_utf8_lossy(raw.payload())));
+            }
+        }
+    }
+    assert!(seen.iter().all(|it| it.starts_with("svc.journal.told.a ")), "{seen:?}");
+    assert!(seen.iter().any(|it| it.contains("one")), "{seen:?}");
+}
