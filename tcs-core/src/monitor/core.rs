@@ -2,8 +2,9 @@
 //! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
 //!
 //! The root is the monitored object; the nodes below it are its submonitors. A message is due
-//! when the root's own status changes, or the aggregate of all of them does, once the root itself
-//! has spoken.
+//! when the root's own status changes, not when its words or a node's do (`wire.md`, "Status"); and
+//! once the root itself has spoken, when trouble of a node makes the whole worse, or ends: that is
+//! always reported (the guide, "Status Aggregation").
 
 use std::time::{Duration, Instant};
 
@@ -164,11 +165,10 @@ impl Core {
     /// Sets a status and speaks of it even if only the words are new: for the life cycle.
     pub(crate) fn announce(&mut self, status: Status, message: &str, now: Moment) -> Effect {
         let said = Said { status, message: Some(message.to_owned()) };
-        let same = self.heard() == (status, self.nodes[0].aggregate)
-            && self.nodes[0].said.message != said.message;
+        let only_words = self.nodes[0].said.status == status && self.nodes[0].said != said;
         self.nodes[0].before_check = None;
         let effect = self.say(NodeId::ROOT, said, now);
-        if same { self.changed(now) } else { effect }
+        if only_words { self.changed(now) } else { effect }
     }
 
     /// `error`, `failed` and `degraded` end; `ok` follows, or `idle`/`busy` where tasks are tracked.
@@ -282,13 +282,12 @@ impl Core {
         self.after(before, now)
     }
 
-    /// What a listener is told of: the root's own status and the aggregate; nothing before the
-    /// root itself has spoken.
-    fn heard(&self) -> (Status, Status) {
-        match self.nodes[0].said.status {
-            Status::Unknown => (Status::Unknown, Status::Unknown),
-            own => (own, self.nodes[0].aggregate),
-        }
+    /// What a listener is told of at once: the root's own status, and what is wrong with the
+    /// whole; nothing before the root itself has spoken.
+    fn heard(&self) -> (Status, Option<Status>) {
+        let Node { said, aggregate, .. } = &self.nodes[0];
+        let told = said.status != Status::Unknown && *aggregate >= Status::Degraded;
+        (said.status, told.then_some(*aggregate))
     }
 
     fn aggregate_up(&mut self, from: NodeId) {
@@ -305,7 +304,7 @@ impl Core {
         }
     }
 
-    fn after(&mut self, before: (Status, Status), now: Moment) -> Effect {
+    fn after(&mut self, before: (Status, Option<Status>), now: Moment) -> Effect {
         if before == self.heard() { Effect::None } else { self.changed(now) }
     }
 

@@ -184,7 +184,8 @@ impl Monitor {
         self.shared().read(super::core::Core::aggregate)
     }
 
-    /// The part of that name; made at the first call. Parts may have parts.
+    /// The part of that name; made at the first call. Parts may have parts. Its trouble is told at
+    /// once, all else of it with the next message.
     #[must_use]
     pub fn submonitor(&self, name: &str) -> Self {
         let node = self.shared().child(self.node, name);

@@ -61,12 +61,15 @@ fn words_alone_are_sent_when_announced() {
 }
 
 #[test]
-fn the_aggregate_is_the_worst_at_any_depth_and_says_so_when_it_changes() {
+fn a_part_s_trouble_is_told_at_any_depth_and_its_work_is_not() {
     let mut rig = Rig::new();
     rig.set(NodeId::ROOT, Status::Ok);
     let camera = rig.core.child(NodeId::ROOT, "camera");
     let cooler = rig.core.child(camera, "cooler");
-    rig.set(camera, Status::Ok); // nothing new for a listener
+    for work in [Status::Ok, Status::Startup, Status::Busy, Status::Idle, Status::Shutdown] {
+        rig.set(camera, work); // of these a listener hears when the object itself says something
+    }
+    rig.set(camera, Status::Ok);
     rig.set(cooler, Status::Error);
     rig.set(cooler, Status::Degraded);
     rig.set(NodeId::ROOT, Status::Warning);
