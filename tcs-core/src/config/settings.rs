@@ -6,9 +6,11 @@
 //! found, and how unknown keys are told from known ones. A type that takes any key (a map,
 //! `#[serde(flatten)]`) gets all of them, without warnings.
 
+mod cures;
 mod error;
 mod fields;
 mod node;
+mod stand_in;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -21,6 +23,7 @@ use super::problem::{ConfigErrors, Place, Problem, Report, Source};
 use super::restart;
 use super::value::{Mapping, Node};
 use crate::id::{ServiceId, ServiceType, Variant};
+use cures::Cures;
 use error::Mistake;
 use fields::Top;
 
@@ -125,54 +128,44 @@ impl ServiceSettings {
         ServiceId::new(&self.service_type, &self.variant)
     }
 
-    /// Reads them as `T`. Warnings name keys that `T` does not know; errors are given all at
-    /// once, as far as serde lets one look: of a list, and of fields that are missing, the first.
+    /// Reads them as `T`. Warnings name keys that `T` does not know. Errors are given all at once:
+    /// what is wrong or missing in a field, in the items of a list, at any depth. What only comes
+    /// to light once those are right (a rule of the type itself about several fields) is not.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<(T, Report), ConfigErrors> {
+        let mut cures = Cures::default();
+        let mut warnings: Vec<Problem> = Vec::new();
         let mut mistakes: Vec<Mistake> = Vec::new();
-        let mut bad: Vec<String> = Vec::new();
         loop {
-            // serde ends at the first mistake. Fields that are known to be wrong are read last
-            // next time, so that the next mistake comes to light.
-            let attempt = self.attempt::<T>(&bad, false);
-            let mistake = match attempt.result {
-                Ok(value) => return Ok((value, self.report(attempt.warnings))),
+            let reading = Reading { cures: &cures, warnings: RefCell::default() };
+            let result = T::deserialize(Top { settings: self, reading: &reading });
+            for warning in reading.warnings.into_inner() {
+                // what is outside the file is told at the entry that it concerns
+                let warning = Problem { at: warning.at.or(self.at), ..warning };
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+            let mistake = match result {
+                Ok(value) if mistakes.is_empty() => return Ok((value, self.report(warnings))),
+                Ok(_) => break, // made of stand-ins
                 Err(mistake) => mistake,
             };
-            let is_new = !bad.contains(&mistake.path);
-            let has_path = !mistake.path.is_empty();
-            if is_new {
-                bad.push(mistake.path.clone());
+            let finding = cures.take(&mistake);
+            if finding.is_news {
                 mistakes.push(mistake);
             }
-            if is_new && has_path && mistakes.len() < MAX_MISTAKES {
-                continue;
-            }
-            // without the wrong ones, serde tells what is missing
-            let last = self.attempt::<T>(&bad, true);
-            if let Err(mistake) = last.result
-                && !bad.contains(&mistake.path)
-                && mistake.missing_path().is_some_and(|path| !bad.contains(&path))
-            {
-                mistakes.push(mistake);
-            }
-            let errors = mistakes.into_iter().map(|mistake| mistake.into_problem(self.at));
-            let problems = errors.chain(attempt.warnings).collect();
-            return Err(ConfigErrors::new(self.report(problems)));
-        }
-    }
-
-    fn attempt<T: DeserializeOwned>(&self, bad: &[String], omit: bool) -> Attempt<T> {
-        let reading = Reading { bad, omit, warnings: RefCell::default() };
-        let result = T::deserialize(Top { settings: self, reading: &reading });
-        let mut warnings: Vec<Problem> = Vec::new();
-        for warning in reading.warnings.into_inner() {
-            // what is outside the file is told at the entry that it concerns
-            let warning = Problem { at: warning.at.or(self.at), ..warning };
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
+            if !finding.goes_on || mistakes.len() == MAX_MISTAKES {
+                break;
             }
         }
-        Attempt { result, warnings }
+        // a type that refuses unknown keys makes an error of the warning
+        let refused = |at| {
+            let keys = mistakes.iter().filter(|mistake| mistake.is_key);
+            keys.filter_map(Mistake::place).any(|place| Some(place) == at)
+        };
+        warnings.retain(|warning| !refused(warning.at));
+        let errors = mistakes.into_iter().map(|mistake| mistake.into_problem(self.at));
+        Err(ConfigErrors::new(self.report(errors.chain(warnings).collect())))
     }
 
     fn report(&self, problems: Vec<Problem>) -> Report {
@@ -180,30 +173,13 @@ impl ServiceSettings {
     }
 }
 
-/// One pass of serde.
-struct Attempt<T> {
-    result: Result<T, Mistake>,
-    warnings: Vec<Problem>,
-}
-
-/// What one pass is told, and what it finds.
-struct Reading<'b> {
-    /// Paths that are known to be wrong.
-    bad: &'b [String],
-    /// Leave them out, instead of reading them last.
-    omit: bool,
+/// What one pass of serde is told, and what it finds.
+struct Reading<'c> {
+    cures: &'c Cures,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl Reading<'_> {
-    /// Whether something known to be wrong lies at or below this path.
-    fn is_bad(&self, path: &str) -> bool {
-        self.bad.iter().any(|bad| {
-            bad.strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        })
-    }
-
     fn warn(&self, problem: Problem) {
         self.warnings.borrow_mut().push(problem);
     }

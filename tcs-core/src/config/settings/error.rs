@@ -28,11 +28,20 @@ pub(super) struct Mistake {
     pub(super) path: String,
     /// A field below `path` that is not there.
     pub(super) missing: Option<&'static str>,
+    /// It is the key at `path` that is wrong, not its value.
+    pub(super) is_key: bool,
 }
 
 impl Mistake {
     pub(super) fn new(message: String) -> Self {
-        Self { message, hint: None, origin: None, path: String::new(), missing: None }
+        Self {
+            message,
+            hint: None,
+            origin: None,
+            path: String::new(),
+            missing: None,
+            is_key: false,
+        }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -47,6 +56,20 @@ impl Mistake {
             path.clone_into(&mut self.path);
         }
         self
+    }
+
+    /// The same for a key.
+    pub(super) fn at_key(mut self, origin: &Origin, path: &str) -> Self {
+        self.is_key |= self.origin.is_none();
+        self.at(origin, path)
+    }
+
+    /// Where it stands in the file.
+    pub(super) fn place(&self) -> Option<Place> {
+        match self.origin {
+            Some(Origin::File(place)) => Some(place),
+            Some(Origin::Environment(_) | Origin::CommandLine | Origin::Given) | None => None,
+        }
     }
 
     /// The path of a field that is not there.

@@ -6,8 +6,10 @@ use serde::Deserializer;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 
+use super::cures::Cure;
 use super::error::{Mistake, Origin};
 use super::node::ValueReader;
+use super::stand_in::StandIn;
 use super::{Reading, ServiceSettings};
 use crate::config::nearest::nearest;
 use crate::config::problem::{Place, Problem};
@@ -40,11 +42,13 @@ pub(super) struct Fields<'s> {
 }
 
 impl<'s> Fields<'s> {
-    fn new(mut fields: Vec<Field<'s>>, reading: &'s Reading<'s>) -> Self {
-        if reading.omit {
-            fields.retain(|field| !reading.bad.contains(&field.path));
-        }
-        fields.sort_by_key(|field| reading.is_bad(&field.path));
+    /// Of what lies below `path`.
+    fn new(mut fields: Vec<Field<'s>>, path: &str, reading: &'s Reading<'s>) -> Self {
+        fields.extend(reading.cures.missing_below(path).map(|name| Field {
+            path: joined(path, name),
+            ..field(name, Input::Text(""), Origin::Given)
+        }));
+        fields.retain(|field| reading.cures.at(&field.path) != Some(Cure::Omit));
         Self { rest: fields.into_iter(), next: None, reading }
     }
 
@@ -70,7 +74,7 @@ impl<'s> Fields<'s> {
                 warn_unknown(&key.text, key.at, known, reading);
             }
         }
-        Self::new(fields, reading)
+        Self::new(fields, path, reading)
     }
 
     /// For enums and other types that take one key, or any.
@@ -102,7 +106,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         let read = seed.deserialize(KeyReader(&field.key));
         read.map(Some).map_err(|mistake| {
             let origin = field.key_at.map_or_else(|| field.origin.clone(), Origin::File);
-            mistake.at(&origin, &field.path)
+            mistake.at_key(&origin, &field.path)
         })
     }
 
@@ -110,8 +114,11 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         let Some(Field { input, origin, path, .. }) = self.next.take() else {
             return Err(Mistake::new("a value without a key".to_owned()));
         };
-        seed.deserialize(ValueReader { input, path: &path, reading: self.reading })
-            .map_err(|mistake| mistake.at(&origin, &path))
+        match self.reading.cures.at(&path) {
+            Some(_) => seed.deserialize(StandIn),
+            None => seed.deserialize(ValueReader { input, path: &path, reading: self.reading }),
+        }
+        .map_err(|mistake| mistake.at(&origin, &path))
     }
 }
 
@@ -214,7 +221,7 @@ impl<'s> Top<'s> {
         if let Some(known) = known {
             self.add_base(known, &mut fields);
         }
-        Fields::new(fields, self.reading)
+        Fields::new(fields, "", self.reading)
     }
 
     /// `{SERVICE_TYPE}_{FIELD}`, below the file.

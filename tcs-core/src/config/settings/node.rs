@@ -5,8 +5,10 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, SeqAccess, Unexpected, Visitor};
 
 use super::Reading;
+use super::cures::Cure;
 use super::error::{Mistake, Origin};
 use super::fields::{Fields, Input};
+use super::stand_in::StandIn;
 use crate::config::numbers;
 use crate::config::value::{Node, Value};
 
@@ -279,16 +281,21 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Mistake> {
-        let Some(node) = self.rest.next() else { return Ok(None) };
-        let path = format!("{}[{}]", self.path, self.index);
-        self.index += 1;
-        seed.deserialize(ValueReader {
-            input: Input::Node(node),
-            path: &path,
-            reading: self.reading,
-        })
-        .map(Some)
-        .map_err(|mistake| mistake.at(&Origin::File(node.at), &path))
+        for node in self.rest.by_ref() {
+            let path = format!("{}[{}]", self.path, self.index);
+            self.index += 1;
+            let read = match self.reading.cures.at(&path) {
+                Some(Cure::Omit) => continue,
+                Some(Cure::StandIn) => seed.deserialize(StandIn),
+                None => seed.deserialize(ValueReader {
+                    input: Input::Node(node),
+                    path: &path,
+                    reading: self.reading,
+                }),
+            };
+            return read.map(Some).map_err(|mistake| mistake.at(&Origin::File(node.at), &path));
+        }
+        Ok(None)
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -108,6 +108,100 @@ fn a_missing_field_is_told_with_the_entry_s_place() {
 }
 
 #[test]
+fn every_mistake_in_lists_and_parts_is_told_at_once() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code)]
+    struct Dome {
+        name: String,
+        host: std::net::Ipv4Addr,
+        cameras: Vec<Eye>,
+        slots: std::collections::BTreeMap<String, std::net::Ipv4Addr>,
+        corner: (f64, f64),
+        park: Mode,
+        wind: Option<u16>,
+        shutter: Strict,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code)]
+    struct Eye {
+        name: String,
+        exposure: f64,
+        address: std::net::Ipv4Addr,
+        #[serde(default)]
+        modes: Vec<Mode>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    #[expect(dead_code)]
+    enum Mode {
+        Fast { rate: u32, bits: u8 },
+        Slow,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code)]
+    struct Strict {
+        seconds: std::num::NonZeroU8,
+    }
+    let text = "    name: [x]
+    host: nowhere
+    cameras:
+      - {name: north, exposure: long, address: 10.0.0.300}
+      - {nam: south, exposure: 1.0, address: 10.0.0.2, modes: [slow, fats, {fast: {rate: x}}]}
+      - 7
+      - {exposure: 2.0}
+    slots: {a: 10.0.0.1, b: here, c: there}
+    corner: [1.0, up]
+    park: {fast: {rate: -1, bits: 300}}
+    wind: strong
+    shutter: {second: 1, seconds: 0}
+";
+    let errors = guider(text, &[]).deserialize::<Dome>().unwrap_err();
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_rule_about_several_fields_is_told_when_they_are_right_and_not_of_stand_ins() {
+    #[derive(Debug, Deserialize)]
+    struct Raw {
+        low: f64,
+        high: f64,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "Raw")]
+    struct Range;
+    impl TryFrom<Raw> for Range {
+        type Error = String;
+        fn try_from(raw: Raw) -> Result<Self, String> {
+            if raw.low < raw.high { Ok(Self) } else { Err("low is not below high".to_owned()) }
+        }
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code)]
+    struct Site {
+        range: Range,
+        other: Range,
+    }
+    let told = |text: &str| {
+        let errors = guider(text, &[]).deserialize::<Site>().unwrap_err();
+        let problems = errors.report.problems.iter();
+        problems.map(|problem| problem.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("    range: {low: 2, high: 1}\n    other: {low: 2, high: 2}\n"),
+        ["`range`: low is not below high", "`other`: low is not below high"]
+    );
+    assert_eq!(
+        told("    range: {low: x}\n    other: {low: 2, high: 2}\n"),
+        [
+            "`range.high` is missing",
+            "`range.low`: expected a number, found the text \"x\"",
+            "`other`: low is not below high"
+        ]
+    );
+}
+
+#[test]
 fn a_type_may_ask_for_what_is_the_launcher_s() {
     #[derive(Deserialize)]
     struct Base {
