@@ -11,6 +11,8 @@ mod embedded;
 mod examples;
 #[path = "service/interop.rs"]
 mod interop;
+#[path = "service/journal.rs"]
+mod journal;
 #[path = "service/misbehaving.rs"]
 mod misbehaving;
 #[path = "support/nats.rs"]

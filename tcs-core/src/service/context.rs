@@ -225,7 +225,7 @@ impl ServiceContext {
         let subject = reporter.subjects().journal(self.0.id.as_str());
         let Some(publisher) = reporter.publisher().cloned() else { return };
         if let Ok(parcel) = Parcel::with_meta(subject, &line, meta) {
-            reporter.handle().spawn(async move { publisher.send(&parcel).await.ok() });
+            reporter.handle().spawn(async move { publisher.send_plain(&parcel).await.ok() });
         }
     }
 
