@@ -30,7 +30,7 @@ bench: tools ## criterion, and whole processes beside a bare reader of the same 
 	$(CARGO) bench --workspace
 
 soak: tools ## an hour with fifty services that crash, flood and hang
-	TCS_SOAK_SECONDS=3600 $(CARGO) test --locked -p tcs-launcher --test soak -- --nocapture
+	TCS_SOAK_SECONDS=3600 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
 
 fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
