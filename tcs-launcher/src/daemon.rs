@@ -428,6 +428,7 @@ impl Daemon<'_> {
     /// Says again what is configured: by that it shows what no longer is (`truth.md` 7).
     fn declare_all(&mut self) {
         let Self { plans, supervisor, voice, .. } = self;
+        voice.next_batch();
         for (id, plan) in plans {
             if supervisor.service(id).is_some_and(|it| !it.leaving) {
                 voice.say(plan, &Lifecycle::Declared, None);

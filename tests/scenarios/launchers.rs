@@ -218,26 +218,28 @@ async fn what_is_removed_from_the_configuration_is_declared_no_longer() {
     watch.sees("ok, declared", "stays.a", |it| it.verdict == Verdict::Ok && it.declared).await;
 }
 
-/// The same by a reload: what stays is declared again, so that what went shows by its age.
+/// The same by a reload; what stays is declared again and not touched.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_declares_what_stays() {
+async fn what_a_reload_removes_is_declared_no_longer() {
     let exec = bad(&["forever"]);
     let stays =
         format!("{BEATS}services:\n  - {{type: stays, variant: a, launch: {{exec: {exec}}}}}\n");
     let both = format!("{stays}  - {{type: goes, variant: a, launch: {{exec: {exec}}}}}\n");
     let site = Site::start("process", &both).await;
+    let mut watch = site.watch();
+    for id in ["stays.a", "goes.a"] {
+        watch.sees("ok, declared", id, |it| it.verdict == Verdict::Ok && it.declared).await;
+    }
     let pid = site.pid("stays.a").await;
-    site.pid("goes.a").await;
     site.tcsd.configure(&stays);
+    let asked = clock::monotonic();
     let answer = site.ask("reload").await.unwrap();
     println!("{}", serde_json::Value::Object(answer));
-    let declared = |story: Vec<String>| story.iter().filter(|it| *it == "declared").count();
-    nats::within_limit("it is declared again", async {
-        while declared(site.story("stays.a").await) < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let gone = |it: &ServiceView| !it.declared && it.verdict == Verdict::Stopped;
+    watch.sees("stopped, no longer declared", "goes.a", gone).await;
+    soon("16: from the asking for a reload to no longer declared", asked.elapsed());
+    watch.sees("ok, declared", "stays.a", |it| it.verdict == Verdict::Ok && it.declared).await;
     assert_eq!(site.pid("stays.a").await, pid, "it is not touched");
+    assert_eq!(site.story("stays.a").await, ["declared", "start", "ready", "declared"]);
     assert_eq!(site.story("goes.a").await, ["declared", "start", "ready", "stopping", "stop"]);
 }

@@ -79,16 +79,16 @@ impl<'a> Launchers<'a> {
         launchers
     }
 
-    /// Who sent a `declared`, if it is of that launcher's newest batch: of its newest run, where
-    /// that is said, and not much older than the newest.
+    /// Who sent a `declared`, if it is of that launcher's newest batch: of its newest run and of
+    /// the batch that the newest names, or, where that is not said, not much older than the newest.
     pub(super) fn declarer<'r>(&self, kept: &'r Kept<RegistryMessage>) -> Option<&'r str> {
         let parent = kept.message.parent.as_deref()?;
         let newest = self.sent.get(parent)?.declared?;
-        let another_run = match (&newest.message.launcher_run, &kept.message.launcher_run) {
-            (Some(newest), Some(held)) => newest != held,
-            (None | Some(_), None) | (None, Some(_)) => false,
+        let is_old = match (said_in(&newest.message), said_in(&kept.message)) {
+            (Some((newest, _)), Some((held, _))) if newest != held => true,
+            (Some((_, Some(newest))), Some((_, Some(held)))) => held < newest,
+            (None | Some(_), None | Some(_)) => newest.stamp.stored - kept.stamp.stored > BATCH,
         };
-        let is_old = another_run || newest.stamp.stored - kept.stamp.stored > BATCH;
         (!is_old).then_some(parent)
     }
 
@@ -112,6 +112,15 @@ impl<'a> Launchers<'a> {
         }
         rivals
     }
+}
+
+/// The launcher's run, and which batch of it.
+fn said_in(message: &RegistryMessage) -> Option<(&str, Option<u64>)> {
+    let batch = match &message.event {
+        Event::Declared(declared) => declared.declared.as_ref().and_then(|it| it.batch),
+        _ => None,
+    };
+    Some((message.launcher_run.as_deref()?, batch))
 }
 
 /// How a launcher stands towards its children.

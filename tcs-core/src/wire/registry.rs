@@ -96,7 +96,7 @@ pub struct Declared {
     pub declared: Option<Declaration>,
 }
 
-/// `declared: {module, kind, enabled}`.
+/// `declared: {module, kind, enabled, batch}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Declaration {
     /// Python module, or the program.
@@ -108,6 +108,10 @@ pub struct Declaration {
     /// False: listed, and not to be started by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Counts the times that this `launcher_run` has declared all that it has, from 1: what it
+    /// said in an earlier batch and not in this one, it declares no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
 }
 
 /// Of [`Event::Stop`].
@@ -243,6 +247,7 @@ struct RawDeclaration {
     module: Field<String>,
     kind: Field<String>,
     enabled: Field<bool>,
+    batch: Field<u64>,
 }
 take_struct!(RawDeclaration);
 
@@ -284,6 +289,7 @@ impl RawRegistry {
                     module: notes.text(raw.module, "declared.module"),
                     kind: notes.text(raw.kind, "declared.kind"),
                     enabled: notes.take(raw.enabled, "declared.enabled"),
+                    batch: notes.take(raw.batch, "declared.batch"),
                 }),
             }),
             "start" => Event::Start {

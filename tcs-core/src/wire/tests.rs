@@ -113,7 +113,7 @@ fn our_additions_go_both_ways() {
         json!({"event": "declared", "service_id": "a.b", "timestamp": [2026, 11, 23, 1, 2, 3, 4],
                "restart_policy": "on-failure", "restart_max": 5, "restart_window": 60.0,
                "others": ["launcher.x"],
-               "declared": {"module": "my.mod", "kind": "python", "enabled": false},
+               "declared": {"module": "my.mod", "kind": "python", "enabled": false, "batch": 3},
                "parent": "launcher.y", "runner_id": "y.a", "launcher_run": "k3", "event_seq": 7}),
         json!({"event": "ready", "service_id": "a.b", "startup_duration_seconds": 0.25}),
         json!({"event": "stopping", "service_id": "a.b", "reason": "requested",

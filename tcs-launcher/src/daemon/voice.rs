@@ -26,6 +26,8 @@ pub(super) struct Voice {
     pub(super) name: String,
     pub(super) launcher_run: String,
     seq: u64,
+    /// How often all services have been declared, the first time included.
+    batch: u64,
     /// Until streams are there, what would be lost.
     held: Option<Vec<(String, serde_json::Value)>>,
     /// The last word of each life, to be said again to a broker that lost its streams.
@@ -38,7 +40,17 @@ impl Voice {
     pub(super) fn new(reporter: Reporter, id: String, name: String, run: String) -> Self {
         let (held, last) = (Some(Vec::new()), BTreeMap::new());
         let others = Shared::new();
-        Self { reporter, launcher_id: id, name, launcher_run: run, seq: 0, held, last, others }
+        Self {
+            reporter,
+            launcher_id: id,
+            name,
+            launcher_run: run,
+            seq: 0,
+            batch: 1,
+            held,
+            last,
+            others,
+        }
     }
 
     /// The streams are there, or cannot be made: says what was held, or, to a broker that had
@@ -56,6 +68,11 @@ impl Voice {
 
     pub(super) fn is_held(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// All services are about to be declared again: what is not among them no longer is.
+    pub(super) fn next_batch(&mut self) {
+        self.batch += 1;
     }
 
     /// Of the launcher itself.
@@ -77,7 +94,7 @@ impl Voice {
     /// Of a service, and the status of one that is dead.
     pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
         let id = &plan.planned.spec.id;
-        let wire = wire(plan, event, self.others.get(id.as_str()));
+        let wire = wire(plan, event, self.batch, self.others.get(id.as_str()));
         let message = RegistryMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
@@ -174,7 +191,7 @@ fn limit(limit: Option<u32>) -> Limit {
     limit.map_or(Limit::Unlimited, Limit::Times)
 }
 
-fn wire(plan: &Plan, event: &Lifecycle, others: Option<&Vec<String>>) -> Event {
+fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>) -> Event {
     let Spec { restart, enabled, .. } = &plan.planned.spec;
     let policy = Some(restart.when.as_str().to_owned());
     match event {
@@ -193,6 +210,7 @@ fn wire(plan: &Plan, event: &Lifecycle, others: Option<&Vec<String>>) -> Event {
                     module,
                     kind: Some(kind.to_owned()),
                     enabled: Some(*enabled),
+                    batch: Some(batch),
                 }),
             })
         }

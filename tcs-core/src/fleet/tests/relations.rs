@@ -152,6 +152,32 @@ fn a_launcher_that_runs_anew_declares_only_what_its_new_run_declares() {
 }
 
 #[test]
+fn a_batch_says_what_one_run_declares() {
+    let declared = |id: &str, batch: u64, stored: f64| {
+        let fields = json!({"launcher_run": "one", "declared": {"batch": batch}});
+        event("declared", id, stored).with(&fields)
+    };
+    let is_declared = |lines: &[Line], id: &str, now: f64| {
+        let view = picture(lines, now);
+        view.get(id).unwrap().declared
+    };
+    let mut lines = fleet_until(300.0);
+    lines.extend(["a.x", "a.y", "a.z"].map(|id| declared(id, 1, 10.0)));
+    // one of them again, because another launcher has it too: the others are no less declared
+    lines.push(declared("a.y", 1, 200.0));
+    for id in ["a.x", "a.y", "a.z"] {
+        assert!(is_declared(&lines, id, 201.0), "{id}");
+    }
+    // a reload without a.x, a second later
+    lines.extend(["a.y", "a.z"].map(|id| declared(id, 2, 201.0)));
+    assert!(!is_declared(&lines, "a.x", 201.5));
+    assert!(is_declared(&lines, "a.y", 201.5) && is_declared(&lines, "a.z", 201.5));
+    // and one with it
+    lines.push(declared("a.x", 2, 202.0));
+    assert!(is_declared(&lines, "a.x", 202.5));
+}
+
+#[test]
 fn beats_of_two_senders_interleaving_are_a_double() {
     let senders = |pattern: &str| {
         let mut lines = fleet_until(100.0);
