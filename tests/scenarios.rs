@@ -17,6 +17,8 @@ mod tcsd;
 mod broker;
 #[path = "scenarios/callers.rs"]
 mod callers;
+#[path = "scenarios/clocks.rs"]
+mod clocks;
 #[path = "scenarios/crowd.rs"]
 mod crowd;
 #[path = "scenarios/ends.rs"]

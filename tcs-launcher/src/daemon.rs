@@ -423,6 +423,9 @@ impl Daemon<'_> {
         if !first {
             self.declare_all();
         }
+        if lost {
+            self.voice.reporter.say_again();
+        }
     }
 
     /// Says again what is configured: by that it shows what no longer is (`truth.md` 7).

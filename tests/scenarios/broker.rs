@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tcs_core::clock;
-use tcs_core::fleet::{FleetView, Link, Verdict};
+use tcs_core::fleet::{FleetView, Link, Liveness, Verdict};
 use tcs_core::wire::RegistryMessage;
 
 use super::{BEATS, Site, bad, nats, soon, tcsd};
@@ -162,6 +162,24 @@ async fn a_broker_that_comes_back_empty() {
     // what is held now is the present state, in the order of the numbers
     let numbers: Vec<_> = site.events(None).await.iter().map(|it| it.event_seq.unwrap()).collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}
+
+/// A broker that has never held anything. No second beat comes to put things right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_streams() {
+    let config = services().replace(BEATS, "launch: {heartbeat: 1000}\n");
+    let site = Site::start("process", &config).await;
+    let begin = clock::monotonic();
+    let mut watch = site.watch();
+    let launcher = site.tcsd.name.to_string();
+    watch
+        .sees("well, in its own words", &launcher, |it| {
+            it.verdict == Verdict::Ok
+                && it.message.as_deref() == Some("Supervising")
+                && it.liveness == Liveness::Live
+        })
+        .await;
+    soon("from the launcher's start to its being ok", begin.elapsed());
 }
 
 /// No broker when the launcher starts: everything runs, and is told once there is one.

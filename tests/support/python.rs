@@ -31,6 +31,17 @@ fn has_serverish(python: &Path) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+/// The library that, preloaded, tells a program another time of day.
+pub fn faketime() -> PathBuf {
+    let python = interpreter();
+    let find = "import libfaketime, pathlib; print(pathlib.Path(libfaketime.__file__).parent)";
+    let output = Command::new(python).args(["-c", find]).output().expect("Python runs");
+    let package = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let library = package.join("vendor/libfaketime/src/libfaketime.so.1");
+    assert!(library.is_file(), "no libfaketime in {}: run `make tools`", python.display());
+    library
+}
+
 /// A program of `tests/support`.
 pub fn script(name: &str) -> PathBuf {
     root().join("tests/support").join(name)

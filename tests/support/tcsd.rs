@@ -34,6 +34,8 @@ pub struct Tcsd {
     mode: String,
     url: String,
     child: Option<Child>,
+    /// Set for it, and so for all that it starts.
+    pub environment: Vec<(String, String)>,
     /// Its monitored name.
     pub name: ObjectName,
 }
@@ -48,7 +50,7 @@ impl Tcsd {
         let host = tcs_core::bus::publish::hostname();
         let name = LauncherId::derive(&given, &cwd, &host, mode).unwrap().object_name();
         let (program, mode, url) = (program.to_owned(), mode.to_owned(), url.to_owned());
-        Self { dir, program, mode, url, child: None, name }
+        Self { dir, program, mode, url, child: None, environment: Vec::new(), name }
     }
 
     /// Its folder: working directory, configuration, what it leaves.
@@ -74,6 +76,7 @@ impl Tcsd {
         command.arg("--config").arg(self.dir().join("services.yaml"));
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
         command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.path(""));
+        command.envs(self.environment.iter().cloned());
         command
     }
 

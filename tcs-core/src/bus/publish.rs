@@ -222,6 +222,12 @@ impl Publisher {
         was
     }
 
+    /// Asks anew, for each subject, whether a stream holds it.
+    pub fn forget_streams(&self) {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Sends one message to whoever listens just now, and waits for nothing: for lines that are
     /// worth nothing later. Nothing is queued while there is no broker.
     pub async fn send_plain(&self, parcel: &Parcel) -> Result<Sent, PublishError> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -76,8 +77,17 @@ impl Drop for Inner {
 /// Where messages go.
 #[derive(Clone)]
 pub(crate) enum Outlet {
-    Broker { publisher: Publisher, outbox: Outbox, responders: Responders },
-    Recorder { subjects: Subjects, recorded: Arc<Mutex<Record>> },
+    Broker {
+        publisher: Publisher,
+        outbox: Outbox,
+        responders: Responders,
+        /// Changes when all is to be said again.
+        again: watch::Sender<()>,
+    },
+    Recorder {
+        subjects: Subjects,
+        recorded: Arc<Mutex<Record>>,
+    },
 }
 
 /// A message that would have been sent.
@@ -116,7 +126,8 @@ impl Reporter {
             let publisher = Publisher::new(bus.clone());
             let outbox = Outbox::default();
             tokio::spawn(outbox.clone().drain(publisher.clone()));
-            Ok(Outlet::Broker { publisher, outbox, responders: Responders::new(bus) })
+            let (responders, again) = (Responders::new(bus), watch::Sender::new(()));
+            Ok(Outlet::Broker { publisher, outbox, responders, again })
         })
     }
 
@@ -211,6 +222,15 @@ impl Reporter {
     /// events. Never waits.
     pub fn post(&self, subject: String, data: &impl Serialize) {
         self.0.outlet.post(Class::Event, subject, data);
+    }
+
+    /// Has every monitor of this program beat and say its status now: streams have just been made,
+    /// and hold nothing of what was said before. (Otherwise they do so with their next beat.)
+    pub fn say_again(&self) {
+        if let Outlet::Broker { publisher, again, .. } = &self.0.outlet {
+            publisher.forget_streams();
+            again.send_replace(());
+        }
     }
 
     /// What waits, went, and was lost; all zero for a recorder.

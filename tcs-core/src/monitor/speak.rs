@@ -31,9 +31,11 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
     let mut check = ticks(shared.times.check);
     let mut repeat = ticks(REPEAT);
     repeat.tick().await; // the first tick is at once
-    let mut link = match &outlet {
-        Outlet::Broker { publisher, .. } => Some(publisher.bus().link()),
-        Outlet::Recorder { .. } => None,
+    let (mut link, mut again) = match &outlet {
+        Outlet::Broker { publisher, again, .. } => {
+            (Some(publisher.bus().link()), Some(again.subscribe()))
+        }
+        Outlet::Recorder { .. } => (None, None),
     };
     let mut connected = link.as_ref().and_then(|link| since(&link.borrow()));
     let mut sequence = 0;
@@ -51,6 +53,10 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
                 }
                 Change::Other => {}
             },
+            () = changed(again.as_mut()) => {
+                shared.repeat();
+                beat.reset_immediately();
+            }
             // before there ever was a broker there is nobody to miss a beat
             _ = beat.tick(), if connected.is_some() || link.is_none() => {
                 sequence += 1;
@@ -116,6 +122,16 @@ async fn change_of(
     };
     *connected = now.or(*connected);
     change
+}
+
+async fn changed(watched: Option<&mut tokio::sync::watch::Receiver<()>>) {
+    let changed = match watched {
+        Some(watched) => watched.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn sample(shared: &Shared) -> Vec<(NodeId, Map<String, Value>)> {
