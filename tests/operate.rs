@@ -4,13 +4,12 @@
 
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/site.rs"]
+mod site;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-use nats::{Server, server};
+use site::{Site, line_of, lives};
 use terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
@@ -25,58 +24,10 @@ services:
     launch: {exec: [sh, -c, 'echo opening the port; echo /dev/ttyUSB0 is not there >&2; exit 3']}
 ";
 
-/// The launcher's binary beside ours.
-fn tcsd() -> PathBuf {
-    let path = Path::new(PROGRAM).with_file_name("tcsd");
-    assert!(path.exists(), "no {}: cargo build -p tcs-launcher --bin tcsd", path.display());
-    path
-}
-
-/// Killed, not asked, should the test fail.
-struct Tcsd(Child);
-
-impl Drop for Tcsd {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-struct Site {
-    server: Server,
-    _tcsd: Tcsd,
-    _folder: tempfile::TempDir,
-}
-
-impl Site {
-    async fn start() -> Self {
-        let server = Server::start(&server()).await;
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("services.yaml");
-        std::fs::write(&config, CONFIG).unwrap();
-        let mut command = Command::new(tcsd());
-        command
-            .arg("--config")
-            .arg(&config)
-            .env("NATS_URL", server.url())
-            .env("RUNTIME_DIRECTORY", folder.path())
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let tcsd = Tcsd(command.spawn().unwrap());
-        Self { server, _tcsd: tcsd, _folder: folder }
-    }
-
-    fn watch(&self, more: &[&str], size: (u16, u16)) -> Terminal {
-        let url = self.server.url();
-        let args: Vec<&str> = ["watch", "--server", &url].iter().chain(more).copied().collect();
-        Terminal::start(PROGRAM, &args, &[], size)
-    }
-}
-
-/// The first line of the screen on which all of these stand.
-fn line_of<'a>(text: &'a str, wanted: &[&str]) -> Option<&'a str> {
-    text.lines().find(|line| wanted.iter().all(|wanted| line.contains(wanted)))
+fn watch(site: &Site, more: &[&str], cells: (u16, u16)) -> Terminal {
+    let url = site.server.url();
+    let args: Vec<&str> = ["watch", "--server", &url].iter().chain(more).copied().collect();
+    Terminal::start(PROGRAM, &args, &[], cells)
 }
 
 /// The process id that a notice tells: `restarted, pid 4711, by ...`.
@@ -86,15 +37,11 @@ fn pid(text: &str) -> u32 {
     digits.parse().unwrap()
 }
 
-fn lives(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
-    let site = Site::start().await;
+    let site = Site::start(CONFIG).await;
     for size in [(80, 24), (160, 50)] {
-        let mut terminal = site.watch(&[], size);
+        let mut terminal = watch(&site, &[], size);
         let text = terminal.see("× failed");
         assert!(line_of(&text, &["× failed", "broken.a"]).is_some(), "{text}");
         terminal.keys("nL");
@@ -108,8 +55,8 @@ async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
-    let site = Site::start().await;
-    let mut terminal = site.watch(&[], (130, 40));
+    let site = Site::start(CONFIG).await;
+    let mut terminal = watch(&site, &[], (130, 40));
     terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
     terminal.keys("/talker\r");
     terminal.see_no("× failed");
@@ -161,8 +108,8 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_only_operates_nothing() {
-    let site = Site::start().await;
-    let mut terminal = site.watch(&["--read-only"], (100, 30));
+    let site = Site::start(CONFIG).await;
+    let mut terminal = watch(&site, &["--read-only"], (100, 30));
     terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
     terminal.keys("/talker\rG");
     terminal.see_no("× failed");

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use crashes::how_ended;
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
 pub use record::{Beat, MAX_BEATS, MAX_PARENTS, Record};

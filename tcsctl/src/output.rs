@@ -21,6 +21,7 @@ pub mod symbols;
 mod table;
 pub mod text;
 mod time;
+pub mod touched;
 
 pub use harmless::json_text;
 pub use screen::{Color, Screen, Word};

@@ -27,18 +27,26 @@ pub(super) fn crash_reason(record: &Record, now: DateTime<Utc>, reasons: &mut Ve
 impl Crashed {
     /// How it crashed, in a few words: the signal's name, the error, or the exit code.
     pub fn how(&self) -> String {
-        let signal = self.signal.clone().or_else(|| {
-            let number = self.exit_code.filter(|code| *code < 0)?.checked_neg()?;
-            Some(signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned))
-        });
+        let by_signal = self.exit_code.filter(|code| *code < 0);
+        let signal = self.signal.clone().or_else(|| by_signal.map(how_ended));
         match (signal, &self.error, self.exit_code) {
             // why it was ended says more than with what
             (Some(signal), Some(error), _) => format!("{error} ({signal})"),
             (Some(signal), None, _) => signal,
             (None, Some(error), _) => error.clone(),
-            (None, None, Some(code)) => format!("exit code {code}"),
+            (None, None, Some(code)) => how_ended(code),
             (None, None, None) => "for an unknown reason".to_owned(),
         }
+    }
+}
+
+/// An exit code in words, where a negative one is a signal: `exit code 3`, `SIGTERM`.
+pub fn how_ended(code: i32) -> String {
+    match code.checked_neg().filter(|number| *number > 0) {
+        Some(number) => {
+            signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
+        }
+        None => format!("exit code {code}"),
     }
 }
 

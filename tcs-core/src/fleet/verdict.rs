@@ -4,6 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::crashes::how_ended;
+
 /// What the symbol and the colour say, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -386,7 +388,7 @@ impl fmt::Display for Reason {
                 write!(f, "{} {} ago", reason.replace('_', " "), words(*ago))?;
                 match exit_code {
                     Some(0) | None => Ok(()),
-                    Some(code) => write!(f, ", exit code {code}"),
+                    Some(code) => write!(f, ", {}", how_ended(*code)),
                 }
             }
         }

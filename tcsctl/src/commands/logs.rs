@@ -11,7 +11,7 @@ use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
 
 use super::list::parse;
-use super::operate::whom;
+use super::operate::{names, whom};
 use super::remote::{Question, Remote};
 use super::session::{Ended, Session, interrupted};
 use crate::cli::LogsArgs;
@@ -63,8 +63,8 @@ fn chosen<'a>(remote: &'a Remote<'_>, typed: &str) -> Result<&'a ServiceView, En
         [] => Err(remote.nothing(typed)),
         [service] => Ok(service),
         _ => {
-            let names: Vec<_> = found.iter().map(|service| &*service.id).collect();
-            let message = format!("`{typed}` is more than one: {}", names.join(", "));
+            let names = names(found.iter().map(|service| &service.id));
+            let message = format!("`{typed}` is {} services: name one\n{names}", found.len());
             Err(Ended::new(Exit::Usage, message))
         }
     }

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tcs_core::fleet::ServiceView;
+use tcs_core::wire::Status;
 
 use super::list::parse;
 use super::remote::{Question, Remote};
-use super::session::{Ended, Session};
+use super::session::{Ended, Session, interrupted};
 use crate::cli::{OperateArgs, PatienceArgs};
 use crate::exit::Exit;
 use crate::output::reply::Failure;
+use crate::output::text::shown;
+use crate::output::{Word, touched};
 use crate::selection::launcher;
 
 /// How long it may take when nobody says: a stop may need its grace.
@@ -44,7 +47,7 @@ pub(super) async fn operate(
             matching
         };
         if found.is_empty() {
-            return Err(remote.nothing(typed));
+            return Err(remote.nothing(typed).adding("nothing was done"));
         }
         for id in found {
             if !ids.contains(&id) {
@@ -52,8 +55,8 @@ pub(super) async fn operate(
             }
         }
     }
-    if unnamed > 0 && !args.yes {
-        agree(session, command, &ids)?;
+    if unnamed > 0 && !args.yes && !agree(&remote, command, &ids).await? {
+        return Ok(Exit::No.into());
     }
     let question = |id: String| Question {
         whom: remote.view.get(&id).ok_or_else(|| unheard(&id)).and_then(|s| whom(&remote, s)),
@@ -106,19 +109,43 @@ pub(super) fn whom(remote: &Remote<'_>, service: &ServiceView) -> Result<String,
         .ok_or_else(|| Failure::Refused("it has no launcher that could be asked".to_owned()))
 }
 
-/// More than was named is touched: only when somebody agrees.
-pub(super) fn agree(session: &Session, command: &str, ids: &[String]) -> Result<(), Ended> {
-    let names = ids.join(", ");
-    if !session.screen.can_ask() {
+/// More than was named is touched: only when somebody agrees, who sees what it is.
+pub(super) async fn agree(
+    remote: &Remote<'_>,
+    command: &str,
+    ids: &[String],
+) -> Result<bool, Ended> {
+    let screen = remote.session.screen;
+    let many = ids.len();
+    if !screen.can_ask() {
         let message = format!(
-            "{command} would touch {}: {names}\nhint: --yes agrees to it, for scripts",
-            ids.len()
+            "{command} would touch {many}, and there is nobody to ask; nothing was done\n{}\n\
+             hint: --yes agrees to it, for scripts",
+            names(ids)
         );
         return Err(Ended::new(Exit::Usage, message));
     }
-    if session.screen.agrees(&format!("{command} {}: {names}?", ids.len())) {
-        Ok(())
-    } else {
-        Err(Ended::new(Exit::No, "nothing was asked for"))
+    let services: Vec<&ServiceView> = ids.iter().filter_map(|id| remote.view.get(id)).collect();
+    screen.show(&touched::lines(&remote.view, &services, &screen.err_look()));
+    let busy = services.iter().filter(|one| one.status == Some(Status::Busy)).count();
+    let busy = if busy > 0 { format!(", {busy} of them busy") } else { String::new() };
+    let question = format!("{command} all {many}{busy}?");
+    let answer = tokio::task::spawn_blocking(move || screen.agrees(&question));
+    let agreed = tokio::select! {
+        agreed = answer => agreed.unwrap_or(false),
+        () = interrupted() => {
+            screen.leave();
+            false
+        }
+    };
+    if !agreed {
+        screen.tell(Word::Note, "nothing was done");
     }
+    Ok(agreed)
+}
+
+/// A line each, for a message.
+pub(super) fn names<'a>(ids: impl IntoIterator<Item = &'a (impl AsRef<str> + 'a)>) -> String {
+    let lines = ids.into_iter().map(|id| format!("  {}", shown(id.as_ref())));
+    lines.collect::<Vec<_>>().join("\n")
 }

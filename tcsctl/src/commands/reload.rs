@@ -10,6 +10,7 @@ use super::operate::{PATIENCE, agree};
 use super::remote::{Question, Remote};
 use super::session::{Ended, Session};
 use crate::cli::ReloadArgs;
+use crate::exit::Exit;
 
 pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode, Ended> {
     let remote = Remote::new(session).await?;
@@ -21,8 +22,8 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
     if ids.is_empty() {
         return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
     }
-    if ids.len() > 1 && !args.yes && !args.dry_run {
-        agree(session, "reload", &ids)?;
+    if ids.len() > 1 && !args.yes && !args.dry_run && !agree(&remote, "reload", &ids).await? {
+        return Ok(Exit::No.into());
     }
     let question = |id: String| Question {
         whom: Ok(id.clone()),

@@ -14,7 +14,7 @@ use tcs_core::id::check_name;
 
 use super::list::parse;
 use super::picture::{self, Picture};
-use super::session::{Ended, Session};
+use super::session::{Ended, Session, interrupted};
 use crate::exit::Exit;
 use crate::output::Source;
 use crate::output::reply::{self, Failure, Object, Reply};
@@ -23,6 +23,9 @@ use crate::output::reply::{self, Failure, Object, Reply};
 const AT_ONCE: usize = 16;
 /// How often it is told how long it has been waited.
 const TELL: Duration = Duration::from_millis(500);
+
+/// Of what changes something and was not answered.
+const PERHAPS: &str = "; what was asked for may happen all the same";
 
 /// The fleet as it is, and the connection to ask over.
 pub(super) struct Remote<'a> {
@@ -122,6 +125,8 @@ impl<'a> Remote<'a> {
         let mut tell = tokio::time::interval_at((start + TELL).into(), TELL);
         let mut exit = Exit::Done;
         let mut done = 0;
+        let ended = interrupted();
+        tokio::pin!(ended);
         loop {
             tokio::select! {
                 reply = replies.next() => {
@@ -131,18 +136,24 @@ impl<'a> Remote<'a> {
                     if json {
                         screen.print_json(&Object::new(&reply), false)?;
                     } else {
-                        screen.print(&reply::lines(&reply, names))?;
+                        screen.print(&reply::lines(&reply, names, screen.look.width))?;
                     }
                     waiting = left.next();
                     done += 1;
                 }
-                _ = tell.tick() => if let Some(Question { id, command, whom: Ok(whom), .. }) = &waiting {
+                _ = tell.tick() => if let Some(Question { whom: Ok(whom), .. }) = &waiting {
                     let since = span(clock::monotonic() - start);
-                    let count =
-                        if all > 1 { format!(" ({} of {all})", done + 1) } else { String::new() };
-                    let text = format!("{command} {id}{count}: waiting for {whom}, {since}");
-                    screen.progress(Some(&text));
+                    let what = what(waiting.as_ref(), done, all);
+                    screen.progress(Some(&format!("{what}: waiting {since} for {whom}")));
                 },
+                () = &mut ended => {
+                    screen.progress(None);
+                    let acts = waiting.as_ref().is_some_and(|question| question.acts);
+                    let perhaps = if acts { PERHAPS } else { "" };
+                    let what = what(waiting.as_ref(), done, all);
+                    let message = format!("{what}: not waited for any longer{perhaps}");
+                    return Err(Ended::new(Exit::NoContact, message));
+                }
             }
         }
     }
@@ -166,7 +177,7 @@ impl<'a> Remote<'a> {
 
     /// In words, with what is known of who was asked.
     pub(super) fn failure(&self, whom: &str, error: RequestError, acts: bool) -> Failure {
-        let perhaps = if acts { "; what was asked for may happen all the same" } else { "" };
+        let perhaps = if acts { PERHAPS } else { "" };
         match error {
             RequestError::NotReachable { .. } => self.unreachable(whom),
             RequestError::TimedOut { after, .. } => {
@@ -197,6 +208,12 @@ impl<'a> Remote<'a> {
         }
         Failure::NotReachable(format!("{whom} is not reachable: it is {}", service.verdict))
     }
+}
+
+/// `restart guider.jk15 (3 of 10)`
+fn what(question: Option<&Question>, done: usize, all: usize) -> String {
+    let asked = question.map_or_else(String::new, |one| format!("{} {}", one.command, one.id));
+    if all > 1 { format!("{asked} ({} of {all})", done + 1) } else { asked }
 }
 
 /// `1.2 s`

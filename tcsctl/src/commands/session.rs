@@ -32,6 +32,15 @@ impl Ended {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self::Failed { exit, message: message.into() }
     }
+
+    /// The same, with this said at the end of its first line.
+    pub(crate) fn adding(mut self, what: &str) -> Self {
+        if let Self::Failed { message, .. } = &mut self {
+            let end = message.find('\n').unwrap_or(message.len());
+            message.insert_str(end, &format!("; {what}"));
+        }
+        self
+    }
 }
 
 /// Only standard output is written to with a bare `?`.

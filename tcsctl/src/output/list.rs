@@ -99,7 +99,7 @@ fn fit(line: Line, look: &Look) -> Line {
 
 /// A name in at most `room` cells. What tells launchers apart stands behind `launcher.` (once, or
 /// twice), so that goes first; of all others both ends are kept.
-fn short_name(id: &str, room: usize) -> String {
+pub(super) fn short_name(id: &str, room: usize) -> String {
     if text::width(id) <= room {
         return id.to_owned();
     }
@@ -154,7 +154,7 @@ pub(super) fn state(service: &ServiceView) -> Line {
     line
 }
 
-fn uptime(service: &ServiceView, view: &FleetView) -> Line {
+pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     match service.uptime(view.now) {
         Some(up) => Line::new().with(Tone::Plain, &format!("up {}", words(up))),
         None => Line::new(),
@@ -162,7 +162,7 @@ fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 }
 
 /// What is wrong below it, then what is to be said of itself.
-fn headline(view: &FleetView, service: &ServiceView) -> Line {
+pub(super) fn headline(view: &FleetView, service: &ServiceView) -> Line {
     let mut line = Line::new();
     if let Some((verdict, count)) = worst_below(view, service) {
         line.push(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tcs_core::fleet::words;
+use tcs_core::fleet::{how_ended, words};
 use tcs_core::wire::Status;
 
 use super::span::{Line, Tone};
@@ -114,8 +114,8 @@ impl<'a> Object<'a> {
 }
 
 /// A line that says what came of it, by whom and how long it took; below it what the answer holds.
-/// `names`: cells for the name.
-pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
+/// `names`: cells for the name; `width`: the terminal's.
+pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
     let mut head = Line::new().with(Tone::Plain, &reply.id);
     head.pad_to(names).push(Tone::Plain, "  ");
     let mut below = Vec::new();
@@ -132,7 +132,8 @@ pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
             match data.get("exit_code").and_then(Value::as_i64) {
                 Some(0) | None => {}
                 Some(code) => {
-                    head.push(Tone::Plain, &format!(", exit code {code}"));
+                    let code = i32::try_from(code).unwrap_or(i32::MAX);
+                    head.push(Tone::Plain, &format!(", {}", how_ended(code)));
                 }
             }
             below.extend(notes(data));
@@ -153,7 +154,14 @@ pub fn lines(reply: &Reply, names: usize) -> Vec<Line> {
         };
         let by = if *asked == reply.id { "itself" } else { asked };
         let did = if reply.outcome.is_ok() { "answered by" } else { "asked" };
-        head.push(Tone::Dim, &format!("  ({did} {by}, {took})"));
+        // who was asked is in the list too; what came of it is nowhere else
+        let told = [format!("  ({did} {by}, {took})"), format!("  ({took})")];
+        let fits = |told: &&String| {
+            width.is_none_or(|width| head.width() + text::width(&text::shown(told)) <= width)
+        };
+        if let Some(told) = told.iter().find(fits) {
+            head.push(Tone::Dim, told);
+        }
     }
     let mut lines = vec![head];
     lines.append(&mut below);

@@ -1,0 +1,27 @@
+//! What a command would touch, a line a service: for who is to agree to it.
+
+use tcs_core::fleet::{FleetView, ServiceView};
+
+use super::list::{headline, short_name, state, uptime};
+use super::span::{Line, Tone};
+use super::table::{Column, lay_out};
+use super::{Look, text};
+
+const COLUMNS: [Column; 3] = [
+    Column { dispensable: 0 }, // name
+    Column { dispensable: 0 }, // verdict and heart
+    Column { dispensable: 1 }, // uptime
+];
+
+/// Each service with how it is now: what is busy and what is stopped is seen before it is agreed to.
+pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Line> {
+    let name = |i: usize, room: usize| {
+        let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2));
+        Line::new().with(Tone::Plain, "  ").with(Tone::Strong, &id)
+    };
+    let row = |(i, service): (usize, &&ServiceView)| {
+        vec![name(i, usize::MAX), state(service), uptime(service, view), headline(view, service)]
+    };
+    let rows = services.iter().enumerate().map(row).collect();
+    lay_out(rows, &COLUMNS, look.width, "…", name)
+}
