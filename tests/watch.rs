@@ -311,6 +311,47 @@ fn keys_and_theme_come_from_a_file_with_its_faults_told() {
 }
 
 #[test]
+fn its_state_is_written_into_a_file_for_a_report() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let dump = |vars: &[(&str, &str)], told: &str| {
+        let mut terminal = replay("process-launcher", &[], vars);
+        terminal.see("THE RECORDING HAS ENDED");
+        terminal.keys(":dump\r");
+        let text = terminal.see(told);
+        terminal.keys("q");
+        assert_eq!(terminal.end(), 0);
+        let line = text.lines().find(|line| line.contains(told)).unwrap();
+        line.split_once(told).unwrap().1.trim().to_owned()
+    };
+    let path = dump(&[("TMPDIR", home)], "written: ");
+    let files: Vec<_> = std::fs::read_dir(home).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(files, [std::path::PathBuf::from(path)], "that one, and nothing half done");
+    let mode = std::fs::metadata(&files[0]).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "what the fleet says is for this user to pass on");
+    let text = std::fs::read_to_string(&files[0]).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["schema"], "tcsctl.state.v1");
+    assert_eq!(document["size"], serde_json::json!([80, 24]));
+    let services = document["services"].as_array().unwrap();
+    let failed = services.iter().find(|service| service["id"] == "hello_world.main").unwrap();
+    assert_eq!(failed["verdict"], "failed");
+
+    // nowhere to write: a folder that is not there, and one that is a file
+    let missing = folder.path().join("missing");
+    for (place, why) in [(&missing, "entity not found"), (&files[0], "not a directory")] {
+        let place = place.to_str().unwrap();
+        let told = dump(&[("TMPDIR", place)], "not written: ");
+        // the reason first: where it is cut, it is the place that is known anyway
+        let all = format!("{why}: {place} (TMPDIR)");
+        assert!(told == all || all.starts_with(told.strip_suffix('…').unwrap()), "{told}");
+        assert!(told.starts_with(&format!("{why}: {home}")), "{told}");
+    }
+}
+
+#[test]
 fn without_colours_the_choice_and_what_is_wrong_are_seen() {
     let terminal = replay("process-launcher", &[], &[("NO_COLOR", "1")]);
     let text = terminal.see("× failed");

@@ -194,8 +194,7 @@ impl Dashboard {
                 Action::Redraw => self.screen.forget(),
                 Action::Copy(text) => self.screen.copy(&text)?,
                 Action::Save(text) => {
-                    let saved = save(&text).map_err(|error| error.to_string());
-                    self.feed.try_send(Feed::Event(Event::Saved(saved))).ok();
+                    self.update(Event::Saved(save(&text)))?;
                 }
                 Action::Mouse(on) => self.screen.set_mouse(on)?,
                 action @ (Action::Request(_)
@@ -224,14 +223,18 @@ impl Dashboard {
     }
 }
 
-/// Writes a document into a new file that only this user can read; where it is.
-fn save(text: &str) -> io::Result<String> {
-    let (mut file, path) = tempfile::Builder::new()
-        .prefix("tcsctl-state-")
-        .suffix(".json")
-        .tempfile()?
-        .keep()
-        .map_err(|error| error.error)?;
-    file.write_all(text.as_bytes())?;
-    Ok(path.display().to_string())
+/// Writes a document into a new file that only this user can read; where it is, or why nowhere.
+fn save(text: &str) -> Result<String, String> {
+    let folder = std::env::temp_dir();
+    let write = || {
+        let mut file = tempfile::Builder::new()
+            .prefix("tcsctl-state-")
+            .suffix(".json")
+            .tempfile_in(&folder)?;
+        file.write_all(text.as_bytes())?;
+        // only what is whole is left there
+        file.keep().map_err(|error| error.error)
+    };
+    let failed = |error: io::Error| format!("{}: {} (TMPDIR)", error.kind(), folder.display());
+    write().map(|(_, path)| path.display().to_string()).map_err(failed)
 }
