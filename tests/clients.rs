@@ -219,6 +219,11 @@ async fn of_several_each_has_its_line() {
     assert!(last.starts_with("quick.b  started already, pid "), "{left:#?}");
     let between = left[1..left.len() - 1].join("");
     assert!(between.contains("/no/such/program"), "the reason: {left:#?}");
+
+    let mut terminal = tcsctl(&site.server, &["gone"], (80, 24));
+    let left = self::left(&mut terminal, 0).join("\n");
+    let cause = line_of(&left, &["gone.a", "failed", "No such file"]);
+    assert!(cause.is_some(), "the cause is not what is cut: {left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,8 @@ async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
     for size in [(80, 24), (160, 50)] {
         let mut terminal = watch(&site, &[], size);
         let text = terminal.see("× failed");
-        assert!(line_of(&text, &["× failed", "broken.a"]).is_some(), "{text}");
+        // the cause is not what is cut, however narrow
+        assert!(line_of(&text, &["× failed", "broken.a", "exit code 3"]).is_some(), "{text}");
         terminal.keys("nL");
         terminal.see("log of broken.a");
         let text = terminal.see("/dev/ttyUSB0 is not there");

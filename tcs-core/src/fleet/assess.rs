@@ -7,13 +7,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::crashes::{attempt, crash_reason};
 use super::life::{self, Life};
 use super::liveness::{self, PATIENCE};
-use super::relations::{ENDING, Standing};
+use super::relations::{ENDING, Standing, window};
 use super::verdict::{Liveness, Phase, Reason, Silence, Verdict};
 use super::view::{Attempt, HostView, Link};
 use crate::wire::{Event, Status};
 
 /// From when on a host's wrong clock is part of the evidence.
 const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
+
+/// Why a launcher gives up after too many restarts, in its words.
+const LIMIT: &str = "restart_limit_reached";
 
 /// What surrounds one service.
 #[derive(Debug)]
@@ -340,6 +343,7 @@ fn end_reasons(life: &Life<'_>, result: &mut Assessment, now: DateTime<Utc>) {
         Event::Failed { reason, restart_count } => Reason::GivenUp {
             reason: reason.clone().unwrap_or_else(|| "failed".to_owned()),
             restarts: *restart_count,
+            window: reason.as_deref().filter(|it| *it == LIMIT).and(window(life.record)),
             ago,
         },
         Event::Start { .. }

@@ -279,8 +279,12 @@ pub(super) fn parents(of: &[Option<usize>]) -> Vec<Option<usize>> {
     parents
 }
 
-/// The declared window in which restarts are remembered, 5 minutes at least (`truth.md` 6).
+/// The declared window in which restarts are counted.
+pub(super) fn window(record: &Record) -> Option<TimeDelta> {
+    record.declaration().and_then(|declared| declared.restart_window).map(liveness::span)
+}
+
+/// The same as restarts are remembered: 5 minutes at least (`truth.md` 6).
 pub(super) fn remembered(record: &Record) -> TimeDelta {
-    let window = record.declaration().and_then(|declared| declared.restart_window);
-    window.map_or(TimeDelta::zero(), liveness::span).max(TimeDelta::minutes(5))
+    window(record).unwrap_or_default().max(TimeDelta::minutes(5))
 }

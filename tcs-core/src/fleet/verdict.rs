@@ -252,6 +252,8 @@ pub enum Reason {
         reason: String,
         /// Restarts tried.
         restarts: Option<u32>,
+        /// In this time, where the limit was declared for one.
+        window: Option<TimeDelta>,
         /// How long ago.
         ago: TimeDelta,
     },
@@ -348,15 +350,15 @@ impl fmt::Display for Reason {
             }
             Self::LauncherLost(launcher) => write!(f, "launcher lost: {launcher}"),
             Self::LauncherShutdown { launcher, ago } => {
-                write!(f, "{launcher} said {} ago that it ends", words(*ago))
+                write!(f, "its launcher said {} ago that it ends: {launcher}", words(*ago))
             }
             Self::TakesAlong(1) => f.write_str("launcher lost: 1 service"),
             Self::TakesAlong(n) => write!(f, "launcher lost: {n} services"),
-            Self::HostSilent(host) => write!(f, "host silent: nothing is heard from {host}"),
+            Self::HostSilent(host) => write!(f, "host silent: {host}"),
             Self::HeartbeatsMissing => f.write_str("all heartbeats are missing at once"),
-            Self::Orphaned(launcher) => write!(f, "alive, but its launcher is gone: {launcher}"),
+            Self::Orphaned(launcher) => write!(f, "its launcher is gone, it is alive: {launcher}"),
             Self::Unmanaged { ended_ago } => {
-                write!(f, "alive, but its launcher said {} ago that it ended", words(*ended_ago))
+                write!(f, "alive {} after its end, by its launcher's word", words(*ended_ago))
             }
             Self::Conflict(launchers) => {
                 write!(f, "declared by more than one live launcher: {}", launchers.join(", "))
@@ -380,9 +382,14 @@ impl fmt::Display for Reason {
             Self::Crashed { how, ago, restart_at: _ } => {
                 write!(f, "crashed {} ago: {how}", words(*ago))
             }
-            Self::GivenUp { reason, restarts, ago } => {
-                write!(f, "{} {} ago", reason.replace('_', " "), words(*ago))?;
-                restarts.map_or(Ok(()), |n| write!(f, " ({n} restarts)"))
+            Self::GivenUp { reason, restarts, window, ago } => {
+                f.write_str(&reason.replace('_', " "))?;
+                match (restarts, window) {
+                    (Some(0) | None, _) => {}
+                    (Some(n), Some(window)) => write!(f, " ({n} in {} s)", window.num_seconds())?,
+                    (Some(n), None) => write!(f, " ({n} restarts)")?,
+                }
+                write!(f, ", {} ago", words(*ago))
             }
             Self::Ended { reason, exit_code, ago } => {
                 write!(f, "{} {} ago", reason.replace('_', " "), words(*ago))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::{Beat, Record};
-use super::verdict::{Liveness, Phase, Reason, Verdict};
+use super::verdict::{Liveness, Phase, Reason, Verdict, words};
 use crate::wire::{Limit, Status};
 
 /// Whether we can hear at all (`truth.md` 8).
@@ -207,30 +207,71 @@ impl ServiceView {
 
     /// The one line that says most: why it is in trouble, or its own message.
     pub fn headline(&self) -> String {
-        let own = || self.message.clone().unwrap_or_default();
-        match self.verdict {
-            Verdict::Ok | Verdict::Unknown | Verdict::Starting | Verdict::Error => {
-                let own = own();
-                if own.is_empty() { self.first_reason() } else { own }
-            }
-            Verdict::Degraded => match self.reasons.first() {
-                Some(Reason::Reported { .. }) | None => own(),
-                Some(reason) => reason.to_string(),
-            },
-            Verdict::Failed => match self.reasons.first() {
-                Some(Reason::Reported { message: Some(message), .. }) => message.clone(),
-                _ => self.first_reason(),
-            },
-            Verdict::Lost
-            | Verdict::Restarting
-            | Verdict::Late
-            | Verdict::Stopping
-            | Verdict::Stopped => self.first_reason(),
+        match self.telling() {
+            Telling::Itself(message) => message.to_owned(),
+            Telling::Evidence(evidence) => in_full(evidence),
         }
     }
 
-    fn first_reason(&self) -> String {
-        self.reasons.first().map(Reason::to_string).unwrap_or_default()
+    /// The same with the cause first, for where the end may be cut: of `crashed 4 s ago: SIGSEGV`
+    /// the end is what matters most.
+    pub fn cause_first(&self) -> String {
+        match self.telling() {
+            Telling::Itself(message) => message.to_owned(),
+            Telling::Evidence(evidence) => match evidence {
+                [Reason::Crashed { how, ago, .. }, ..] => {
+                    format!("{how}, crashed {} ago", words(*ago))
+                }
+                [given_up @ Reason::GivenUp { .. }, Reason::Crashed { how, .. }, ..] => {
+                    format!("{how}, {given_up}")
+                }
+                _ => in_full(evidence),
+            },
+        }
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        let own = self.message.as_deref().unwrap_or_default();
+        match (self.verdict, &self.reasons[..]) {
+            (Verdict::Ok | Verdict::Unknown | Verdict::Starting | Verdict::Error, evidence) => {
+                if own.is_empty() {
+                    Telling::Evidence(evidence)
+                } else {
+                    Telling::Itself(own)
+                }
+            }
+            (Verdict::Degraded, [Reason::Reported { .. }, ..] | []) => Telling::Itself(own),
+            (Verdict::Failed, [Reason::Reported { message: Some(message), .. }, ..]) => {
+                Telling::Itself(message)
+            }
+            (
+                Verdict::Degraded
+                | Verdict::Failed
+                | Verdict::Lost
+                | Verdict::Restarting
+                | Verdict::Late
+                | Verdict::Stopping
+                | Verdict::Stopped,
+                evidence,
+            ) => Telling::Evidence(evidence),
+        }
+    }
+}
+
+/// Where the headline comes from.
+enum Telling<'a> {
+    Itself(&'a str),
+    Evidence(&'a [Reason]),
+}
+
+/// The first reason; why it was given up is told with how it crashed last.
+fn in_full(evidence: &[Reason]) -> String {
+    match evidence {
+        [given_up @ Reason::GivenUp { .. }, Reason::Crashed { how, .. }, ..] => {
+            format!("{given_up}: {how}")
+        }
+        [first, ..] => first.to_string(),
+        [] => String::new(),
     }
 }
 

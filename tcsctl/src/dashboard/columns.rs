@@ -123,7 +123,7 @@ impl Column {
                 n => format!("↻{n}"),
             },
             Self::Uptime => service.uptime(now).map(short).unwrap_or_default(),
-            Self::Message => service.headline(),
+            Self::Message => service.cause_first(),
             Self::Beats => String::new(),
         }
     }

@@ -57,12 +57,16 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
                     Tone::Dim,
                     &service.short_host().map_or_else(String::new, |host| format!("@{host}")),
                 ),
-                headline(view, service),
+                headline(view, service, &service.headline()),
             ]
         })
         .collect();
+    let brief = |i: usize| {
+        let service = &view.services[selection.rows[i].service];
+        headline(view, service, &service.cause_first())
+    };
     let mut lines = above(view, look);
-    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name));
+    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name, brief));
     lines.extend(below(view, look));
     lines
 }
@@ -162,7 +166,7 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 }
 
 /// What is wrong below it, then what is to be said of itself.
-pub(super) fn headline(view: &FleetView, service: &ServiceView) -> Line {
+pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Line {
     let mut line = Line::new();
     if let Some((verdict, count)) = worst_below(view, service) {
         line.push(
@@ -170,7 +174,6 @@ pub(super) fn headline(view: &FleetView, service: &ServiceView) -> Line {
             &format!("{} {count} {verdict} below", symbols::symbol(verdict)),
         );
     }
-    let own = service.headline();
     if !own.is_empty() {
         if !line.is_empty() {
             line.push(Tone::Dim, " · ");
@@ -179,7 +182,7 @@ pub(super) fn headline(view: &FleetView, service: &ServiceView) -> Line {
             Verdict::Stopped => Tone::Dim,
             _ => Tone::Plain,
         };
-        line.push(tone, &own);
+        line.push(tone, own);
     }
     line
 }

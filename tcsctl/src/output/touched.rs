@@ -20,8 +20,10 @@ pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Li
         Line::new().with(Tone::Plain, "  ").with(Tone::Strong, &id)
     };
     let row = |(i, service): (usize, &&ServiceView)| {
-        vec![name(i, usize::MAX), state(service), uptime(service, view), headline(view, service)]
+        let told = headline(view, service, &service.headline());
+        vec![name(i, usize::MAX), state(service), uptime(service, view), told]
     };
+    let brief = |i: usize| headline(view, services[i], &services[i].cause_first());
     let rows = services.iter().enumerate().map(row).collect();
-    lay_out(rows, &COLUMNS, look.width, "…", name)
+    lay_out(rows, &COLUMNS, look.width, "…", name, brief)
 }

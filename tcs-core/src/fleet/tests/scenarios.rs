@@ -33,7 +33,10 @@ fn row_1_to_3_killed() {
         event("failed", ID, 110.0)
             .with(&json!({"reason": "restart_limit_reached", "restart_count": 2})),
     );
-    assert_eq!(see(&lines, ID, 111.0).headline(), "restart limit reached 1 s ago (2 restarts)");
+    assert_eq!(
+        see(&lines, ID, 111.0).headline(),
+        "restart limit reached (2 restarts), 1 s ago: SIGKILL"
+    );
     assert_eq!(see(&lines, ID, 111.0).verdict, Verdict::Failed);
 
     let mut lines = well(99.0);

@@ -232,6 +232,13 @@ pub(crate) fn observatory() -> Vec<Arc<Observed>> {
     );
     m.send(
         254.0,
+        "registry.crashed.plate_solver.b",
+        json!({"event": "crashed",
+        "service_id": "plate_solver.b", "will_restart": false, "exit_code": 1,
+        "error": "no index files in /data/index", "parent": SRV02.0}),
+    );
+    m.send(
+        254.0,
         "registry.failed.plate_solver.b",
         json!({"event": "failed",
         "service_id": "plate_solver.b", "reason": "restart_limit_reached", "restart_count": 5,

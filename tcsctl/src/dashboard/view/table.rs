@@ -103,10 +103,10 @@ fn message(row: &Row, service: &ServiceView) -> String {
             Some(worst) => format!("{} below, worst {worst}", row.hidden),
             None => format!("{} below", row.hidden),
         };
-        let own = service.headline();
+        let own = service.cause_first();
         return if own.is_empty() { below } else { format!("{below}; {own}") };
     }
-    service.headline()
+    service.cause_first()
 }
 
 fn name(

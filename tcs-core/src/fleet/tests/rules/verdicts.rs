@@ -90,6 +90,38 @@ fn a_signal_is_named_and_an_error_is_quoted() {
 }
 
 #[test]
+fn where_there_is_little_room_the_cause_comes_first() {
+    let both = |lines: Vec<Line>, now: f64| {
+        let service = see(&under_launcher(lines), ID, now);
+        [service.headline(), service.cause_first()]
+    };
+    let crash = || crashed(ID, 10.0, true).with(&json!({"exit_code": -11}));
+    assert_eq!(
+        both(vec![start(1.0), crash()], 14.0),
+        ["crashed 4 s ago: SIGSEGV", "SIGSEGV, crashed 4 s ago"]
+    );
+    let declared =
+        |window: f64| event("declared", ID, 0.5).with(&json!({"restart_window": window}));
+    let failed = |reason: &str| {
+        event("failed", ID, 11.0).with(&json!({"reason": reason, "restart_count": 5}))
+    };
+    let limit = "restart_limit_reached";
+    assert_eq!(
+        both(vec![declared(60.0), start(1.0), crash(), failed(limit)], 14.0),
+        [
+            "restart limit reached (5 in 60 s), 3 s ago: SIGSEGV",
+            "SIGSEGV, restart limit reached (5 in 60 s), 3 s ago"
+        ]
+    );
+    // without a crash, and for another reason than too many in a time
+    let other = "no such program (5 restarts), 3 s ago";
+    assert_eq!(both(vec![declared(60.0), start(1.0), failed("no_such_program")], 14.0), [other; 2]);
+    // what it said itself stands as it is
+    let own = both(vec![start(1.0), status(ID, "ok", 2.0), beat(ID, 2.0)], 3.0);
+    assert_eq!(own[0], own[1]);
+}
+
+#[test]
 fn every_verdict_occurs_in_these_rules() {
     let lines = [
         ("failed", vec![start(1.0), crashed(ID, 2.0, false)], 3.0),
