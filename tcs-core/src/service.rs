@@ -12,6 +12,7 @@
 mod clock;
 mod context;
 mod host;
+pub mod journald;
 mod kinds;
 mod lifecycle;
 pub mod log;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tcs_core::clock;
+use tcs_core::service::journald::LogWriter;
 use tcs_core::service::log::{Levels, Services, lines, service_of};
 use tcs_core::wire::{Level, Timestamp};
 use tracing::{Event, Subscriber};
@@ -45,12 +46,12 @@ impl Taps {
 /// Sets up logging, once a process. The level is INFO, or `TCS_LOG`.
 pub fn init(json: bool) -> Taps {
     let taps = Taps::default();
-    let levels = Levels::from_environment();
+    let (levels, stderr) = (Levels::from_environment(), LogWriter::stderr());
     let (plain, objects) = if json {
-        let layer = format::layer().event_format(Json).with_writer(std::io::stderr);
+        let layer = format::layer().event_format(Json).with_writer(stderr);
         (None, Some(layer.with_filter(levels)))
     } else {
-        (Some(lines(std::io::stderr).with_filter(levels)), None)
+        (Some(lines(stderr).with_filter(levels)), None)
     };
     tracing_subscriber::registry()
         .with(Services)

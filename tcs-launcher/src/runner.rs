@@ -107,7 +107,7 @@ pub fn helper_main() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     let first = args.next()?;
     match first.to_str()? {
-        shim::NAME => Some(shim::main(args)),
+        shim::NAME => Some(shim::main()),
         guard::NAME => Some(guard::main(args)),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! What a service manager is told, over a real socket.
 
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use nix::sys::signal::Signal;
@@ -96,6 +97,38 @@ fn a_service_manager_behind_an_abstract_socket_is_told_why_nothing_starts() {
     let status = manager.hears("STATUS=");
     assert!(status.contains("services.yaml:3:"), "where: {status}");
     assert_eq!(tcsd.end(), Some(1));
+}
+
+/// A service of ours inherits the variable and not the socket, and one says itself how bad it is.
+#[test]
+fn the_journal_is_told_how_bad_a_line_is() {
+    let services = "
+  - {type: hello_world, variant: a}
+  - {type: loud, variant: a, launch: {exec: [sh, -c, 'echo \"[ERROR] x: lost\" >&2; exec sleep 1000']}}
+  - {type: missing, variant: a, launch: {exec: [/nowhere/program]}}
+";
+    // as good as the journal's socket
+    let journal = tempfile::NamedTempFile::new().unwrap();
+    let known = journal.as_file().metadata().unwrap();
+    let mut tcsd = Tcsd::start(services, |command| {
+        command.env("JOURNAL_STREAM", format!("{}:{}", known.dev(), known.ino()));
+        command.stderr(journal.reopen().unwrap());
+    });
+    let read = || std::fs::read_to_string(journal.path()).unwrap();
+    let wanted =
+        ["svc|loud.a  : x: lost", "svc|hello_world.a: Service running", "missing.a failed"];
+    wait_for("its lines", || wanted.iter().all(|it| read().contains(it)).then_some(()));
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(1));
+    for line in read().lines() {
+        let level = match line.get(..3) {
+            Some("<3>") => "[ERROR]",
+            Some("<4>") => "[WARNING]",
+            Some("<6>") => "[INFO ]",
+            _ => panic!("{line}"),
+        };
+        assert!(line[3..].starts_with(level), "once, and as it is: {line}");
+    }
 }
 
 #[test]

@@ -15,12 +15,14 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::journald::LogWriter;
+
 /// Sets up logging for a program that runs one service; a second call does nothing. The level is
 /// INFO, or `TCS_LOG` (`debug`, `info`, `warning`, `error`), or the service's own `log_level`.
 pub fn init() {
     tracing_subscriber::registry()
         .with(Services)
-        .with(lines(std::io::stderr).with_filter(Levels::from_environment()))
+        .with(lines(LogWriter::stderr()).with_filter(Levels::from_environment()))
         .try_init()
         .ok();
 }

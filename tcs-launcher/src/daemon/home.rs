@@ -14,7 +14,7 @@ use tcs_core::id::LauncherId;
 use super::Options;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
-use crate::runner::spawner::Spawner;
+use crate::runner::spawner::{OWN_PROGRAM, Spawner};
 use crate::runner::{Marks, ProcessRunner};
 
 /// How long the tasks of runs that have ended may still hold the runner.
@@ -68,7 +68,7 @@ impl Home {
         fs::create_dir_all(&sockets).with_context(|| format!("making {}", sockets.display()))?;
         // tasks may start processes of their own, whose exit status is theirs to take
         let adopt = options.mode == Mode::Process;
-        let spawner = Spawner::new("/proc/self/exe", adopt).context("starting the spawner")?;
+        let spawner = Spawner::new(OWN_PROGRAM, adopt).context("starting the spawner")?;
         let marks = Marks::new(launcher_run);
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
         let guard = guard.context("starting the guard process")?;

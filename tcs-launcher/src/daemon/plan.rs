@@ -10,6 +10,7 @@ use tcs_core::service::Registry;
 use crate::cli::SERVICE;
 use crate::reload::Planned;
 use crate::runner::Launch;
+use crate::runner::spawner::OWN_PROGRAM;
 use crate::supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
@@ -136,7 +137,7 @@ impl Site<'_> {
             How::Rust(Some(Mode::Async)) => return None,
             How::Rust(Some(Mode::Process) | None) => {
                 let args = [SERVICE.to_owned(), entry.service_type.to_string()];
-                (PathBuf::from("/proc/self/exe"), args.into_iter().chain(fleet()).collect())
+                (PathBuf::from(OWN_PROGRAM), args.into_iter().chain(fleet()).collect())
             }
             How::Python { interpreter, module } => {
                 env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -112,8 +112,8 @@ impl Guard {
 }
 
 async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<Child> {
-    let mut command = Command::new(spawner.program());
-    command.arg(NAME).arg(marks.launcher_run());
+    let mut command = spawner.helper(NAME);
+    command.arg(marks.launcher_run());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     spawner.spawn(command).await
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tcs_core::config::{Limits, Ready};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::Notify;
@@ -144,7 +144,7 @@ impl ProcessRunner {
         let (ours, theirs) =
             std::os::unix::net::UnixStream::pair().map_err(|error| starting(&error))?;
 
-        let mut command = Command::new(self.spawner.program());
+        let mut command = self.spawner.helper(shim::NAME);
         let what = Become {
             parent: std::process::id().cast_signed(),
             program: launch.program.clone(),
@@ -154,8 +154,7 @@ impl ProcessRunner {
             limits: shim::limits(&launch.limits),
             env: launch.env.clone(),
         };
-        let what = serde_json::to_string(&what).map_err(|error| starting(&error.into()))?;
-        command.arg(shim::NAME).arg(what);
+        let what = serde_json::to_vec(&what).map_err(|error| starting(&error.into()))?;
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
@@ -170,7 +169,7 @@ impl ProcessRunner {
         let mut child = self.spawner.spawn(command).await.map_err(|error| starting(&error))?;
         let pid = child.id().unwrap_or_default().cast_signed();
         // a start may hang, on a directory of a server that does not answer
-        let failure = failure(ours);
+        let failure = order(ours, &what);
         tokio::pin!(failure);
         let failure = loop {
             tokio::select! {
@@ -204,11 +203,16 @@ impl ProcessRunner {
     }
 }
 
-/// What the shim says; nothing once the program runs.
-async fn failure(channel: std::os::unix::net::UnixStream) -> Option<NotStarted> {
+/// Tells the shim what to become: not by its arguments, which everybody can read and which have a
+/// limit. Returns what it says; nothing once the program runs.
+async fn order(channel: std::os::unix::net::UnixStream, what: &[u8]) -> Option<NotStarted> {
     channel.set_nonblocking(true).ok()?;
+    let mut channel = UnixStream::from_std(channel).ok()?;
+    // one that is dead by now shows by its end
+    let _ = channel.write_all(what).await;
+    let _ = channel.shutdown().await;
     let mut text = Vec::new();
-    UnixStream::from_std(channel).ok()?.read_to_end(&mut text).await.ok()?;
+    channel.read_to_end(&mut text).await.ok()?;
     (!text.is_empty()).then(|| {
         serde_json::from_slice(&text).unwrap_or_else(|error| NotStarted {
             error: format!("reading the shim's answer: {error}"),

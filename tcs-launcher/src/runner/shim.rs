@@ -1,14 +1,14 @@
 //! `__exec`: between the launcher and a program.
 //!
 //! A library that may not be unsafe cannot do things between fork and exec; a program of its own
-//! can. This one gets an order as JSON, gives the process its session, limits, user and directory,
-//! ties its life to the launcher's, and becomes the program. What fails is told over the socket
-//! that it finds as its standard input, and that closes by itself when the program starts.
+//! can. This one reads an order, JSON, gives the process its session, limits, user and directory,
+//! ties its life to the launcher's, and becomes the program. The order comes and what fails is
+//! told over the socket that is its standard input, and that closes by itself when the program starts.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::CString;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
 use tcs_core::config::Limits;
+
+use super::spawner;
 
 /// First argument.
 pub const NAME: &str = "__exec";
@@ -104,20 +106,21 @@ impl NotStarted {
     }
 }
 
-pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let channel = io::stdin().as_fd().try_clone_to_owned();
-    let orders = args.next().and_then(|json| serde_json::from_str::<Become>(json.to_str()?).ok());
-    let (Ok(channel), Some(orders)) = (channel, orders) else { return ExitCode::from(NOT_STARTED) };
-    let failure = become_program(&orders);
-    tell(channel, &failure);
-    ExitCode::from(NOT_STARTED)
-}
-
-fn tell(channel: OwnedFd, failure: &NotStarted) {
-    if let Ok(text) = serde_json::to_vec(failure) {
-        // if nobody listens any more, nobody is to be told
-        let _ = UnixStream::from(channel).write_all(&text);
+pub(super) fn main() -> ExitCode {
+    if let Ok(channel) = io::stdin().as_fd().try_clone_to_owned() {
+        let mut channel = UnixStream::from(channel);
+        let mut orders = Vec::new();
+        let read = channel.read_to_end(&mut orders);
+        let failure = match read.and_then(|_| Ok(serde_json::from_slice(&orders)?)) {
+            Ok(orders) => become_program(&orders),
+            Err(error) => NotStarted::new("reading what to start", &error),
+        };
+        if let Ok(text) = serde_json::to_vec(&failure) {
+            // if nobody listens any more, nobody is to be told
+            let _ = channel.write_all(&text);
+        }
     }
+    ExitCode::from(NOT_STARTED)
 }
 
 fn become_program(orders: &Become) -> NotStarted {
@@ -135,7 +138,7 @@ fn prepare(orders: &Become) -> Result<Command, NotStarted> {
         result.map_err(|errno| NotStarted::new(doing, &errno.into()))
     };
     attempt("opening a session", setsid().map(drop))?;
-    let mut command = Command::new(&orders.program);
+    let mut command = spawner::to_run(&orders.program);
     for (&limit, &value) in &orders.limits {
         attempt(&format!("limiting {limit:?} to {value}"), setrlimit(limit.into(), value, value))?;
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -18,6 +19,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::group;
+
+/// This program itself, also where its file has been replaced meanwhile.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 type Job = (Command, oneshot::Sender<io::Result<Child>>);
 
@@ -33,7 +37,7 @@ pub struct Spawner {
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
 impl Spawner {
-    /// `program` is the one that can be the shim and the guard: our own, `/proc/self/exe`.
+    /// `program` is the one that can be the shim and the guard: our own.
     ///
     /// To be called inside the runtime. With `adopt` the process becomes the reaper of orphans
     /// among its descendants; then every process is to be started here and nowhere else.
@@ -73,9 +77,11 @@ impl Spawner {
         Ok(Arc::new(Self { jobs, ours, program: program.into() }))
     }
 
-    /// The program that can be the shim and the guard.
-    pub fn program(&self) -> &Path {
-        &self.program
+    /// To start the shim or the guard.
+    pub(crate) fn helper(&self, name: &str) -> Command {
+        let mut command = to_run(&self.program);
+        command.arg(name);
+        command
     }
 
     /// Starts it.
@@ -95,6 +101,17 @@ impl Spawner {
     pub(crate) fn forget(&self, pid: i32) {
         lock(&self.ours).remove(&pid);
     }
+}
+
+/// To start a program. In the lists of processes our own goes by the name by which we were started.
+pub(crate) fn to_run(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if program == Path::new(OWN_PROGRAM)
+        && let Some(name) = std::env::args_os().next()
+    {
+        command.arg0(name);
+    }
+    command
 }
 
 fn reap(ours: &Mutex<BTreeSet<i32>>) {
