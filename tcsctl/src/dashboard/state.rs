@@ -11,6 +11,7 @@ mod dump;
 pub mod history;
 pub mod logs;
 mod mouse;
+pub mod newest;
 pub mod overlay;
 mod share;
 pub mod table;

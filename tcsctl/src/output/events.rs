@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tcs_core::fleet::words;
+use tcs_core::fleet::{how_ended, words};
 use tcs_core::wire::{Event, Limit, Status};
 
 use super::span::{Line, Tone};
@@ -64,6 +64,12 @@ pub fn line(happening: &Happening, names: usize, now: DateTime<Utc>, look: &Look
     }
 }
 
+/// A crash in words.
+pub fn crashed(how: &str, will_restart: bool) -> String {
+    let not = if will_restart { "" } else { "not " };
+    format!("crashed: {how}, will {not}be restarted")
+}
+
 /// A life cycle event in words.
 pub fn event(event: &Event) -> String {
     match event {
@@ -89,19 +95,11 @@ pub fn event(event: &Event) -> String {
         Event::Stop(stop) => {
             let mut text = with("stopped", stop.reason.as_deref());
             if let Some(code) = stop.exit_code.filter(|code| *code != 0) {
-                let _ = write!(text, ", exit code {code}");
+                let _ = write!(text, ", {}", how_ended(code));
             }
             text
         }
-        Event::Crashed(crash) => {
-            let mut text = format!("crashed: {}", crash.how());
-            text.push_str(if crash.will_restart {
-                ", will be restarted"
-            } else {
-                ", will not be restarted"
-            });
-            text
-        }
+        Event::Crashed(crash) => crashed(&crash.how(), crash.will_restart),
         Event::Restarting { restart_attempt, max_restarts } => {
             let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
             match max_restarts {

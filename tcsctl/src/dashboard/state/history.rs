@@ -29,7 +29,19 @@ pub struct Entry {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// Its launcher said so.
+    /// It crashed, and is to be started again.
+    Crash {
+        /// The signal, the error, or the exit code.
+        how: String,
+    },
+    /// A step on its way up, after a crash or for the first time.
+    Return {
+        /// In words.
+        text: String,
+        /// How grave.
+        weight: Verdict,
+    },
+    /// Something else that its launcher said.
     Life {
         /// In words.
         text: String,
@@ -58,7 +70,8 @@ impl Entry {
     /// What it says, in words: `error → ok after 42 s: recovered`.
     pub fn words(&self, arrow: &str) -> String {
         match &self.what {
-            What::Life { text, .. } => text.clone(),
+            What::Crash { how } => output::crashed(how, true),
+            What::Return { text, .. } | What::Life { text, .. } => text.clone(),
             What::Status { from, to, message } => {
                 let mut text = match from {
                     Some((from, lasted)) if from != to => {
@@ -84,14 +97,19 @@ impl Entry {
         let is_well = |status: Status| matches!(status, Status::Ok | Status::Idle | Status::Busy);
         match &self.what {
             What::Status { from: Some((from, _)), to, .. } => is_well(*from) && is_well(*to),
-            What::Status { from: None, .. } | What::Life { .. } | What::Heart { .. } => false,
+            What::Status { from: None, .. }
+            | What::Crash { .. }
+            | What::Return { .. }
+            | What::Life { .. }
+            | What::Heart { .. } => false,
         }
     }
 
     /// How grave: the verdict whose colour it has.
     pub fn weight(&self) -> Verdict {
         match &self.what {
-            What::Life { weight, .. } => *weight,
+            What::Crash { .. } => Verdict::Restarting,
+            What::Return { weight, .. } | What::Life { weight, .. } => *weight,
             What::Heart { to, .. } => *to,
             What::Status { to, .. } => match to {
                 Status::Unknown | Status::Shutdown => Verdict::Stopped,
@@ -124,8 +142,8 @@ impl History {
         let Some(name) = decoded.message.name() else { return };
         let what = match &decoded.message {
             Message::Registry(message) => {
-                let Some(weight) = weight(&message.event) else { return };
-                What::Life { text: output::event(&message.event), weight }
+                let Some(what) = life(&message.event) else { return };
+                what
             }
             // repeats what the launcher's event has told
             Message::Status(message) if message.by_launcher() => return,
@@ -196,17 +214,19 @@ impl History {
     }
 }
 
-/// The verdict that an event brings about, for its colour; `None`: it tells of nothing.
-fn weight(event: &Registry) -> Option<Verdict> {
+/// What an event tells, with the verdict that it brings about, for its colour; `None`: nothing.
+fn life(event: &Registry) -> Option<What> {
+    let text = || output::event(event);
+    let life = |weight| What::Life { text: text(), weight };
     Some(match event {
         Registry::Declared(_) => return None,
-        Registry::Start { .. } => Verdict::Starting,
-        Registry::Ready { .. } => Verdict::Ok,
-        Registry::Stopping { .. } => Verdict::Stopping,
-        Registry::Stop(_) => Verdict::Stopped,
-        Registry::Crashed(crashed) if crashed.will_restart => Verdict::Restarting,
-        Registry::Crashed(_) | Registry::Failed { .. } => Verdict::Failed,
-        Registry::Restarting { .. } => Verdict::Restarting,
-        Registry::Other(_) => Verdict::Unknown,
+        Registry::Start { .. } => What::Return { text: text(), weight: Verdict::Starting },
+        Registry::Ready { .. } => What::Return { text: text(), weight: Verdict::Ok },
+        Registry::Restarting { .. } => What::Return { text: text(), weight: Verdict::Restarting },
+        Registry::Crashed(crash) if crash.will_restart => What::Crash { how: crash.how() },
+        Registry::Stopping { .. } => life(Verdict::Stopping),
+        Registry::Stop(_) => life(Verdict::Stopped),
+        Registry::Crashed(_) | Registry::Failed { .. } => life(Verdict::Failed),
+        Registry::Other(_) => life(Verdict::Unknown),
     })
 }

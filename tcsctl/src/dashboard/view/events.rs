@@ -5,14 +5,16 @@ use ratatui::layout::Rect;
 use super::pen::Pen;
 use crate::dashboard::state::State;
 use crate::dashboard::state::history::Entry;
+use crate::dashboard::state::newest::newest;
 use crate::dashboard::theme::{Role, of_verdict};
 use crate::output::text;
 
-/// The newest, as many as there is room for. That somebody works or rests would push out what is
-/// worth a look, so it stands on the page alone.
+/// The newest that are worth a look, as many as there is room for.
 pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
-    let all = state.history.until(state.picture.now).iter();
-    list(pen, state, area, all.rev().filter(|entry| !entry.is_routine()));
+    let all = state.history.until(state.picture.now);
+    let newest = newest(all, usize::from(area.height));
+    let lines = newest.iter().map(|told| (told.entry, told.words(pen.glyphs.arrow)));
+    list(pen, state, area, lines.collect());
 }
 
 /// All of them, scrolled.
@@ -24,19 +26,19 @@ pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
     };
     pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
     let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
-    list(pen, state, below, all.iter().rev().skip(state.scrolled));
+    let newest = all.iter().rev().skip(state.scrolled).take(usize::from(below.height));
+    let lines = newest.map(|entry| (entry, entry.words(pen.glyphs.arrow))).collect();
+    list(pen, state, below, lines);
 }
 
-/// As many as there is room for, of these, newest first.
-fn list<'a>(pen: &mut Pen<'_>, state: &State, area: Rect, newest: impl Iterator<Item = &'a Entry>) {
+/// These, newest first, in their words.
+fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<(&Entry, String)>) {
     let now = state.picture.now;
-    let mut shown: Vec<&Entry> = newest.take(usize::from(area.height)).collect();
-    shown.reverse();
     if shown.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
     }
     let name = usize::from(area.width / 3).clamp(12, 40);
-    for (i, entry) in shown.into_iter().enumerate() {
+    for (i, (entry, words)) in shown.into_iter().rev().enumerate() {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
         x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
@@ -44,7 +46,7 @@ fn list<'a>(pen: &mut Pen<'_>, state: &State, area: Rect, newest: impl Iterator<
         pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
         x += name as u16 + 2;
         let room = area.right().saturating_sub(x + 1);
-        pen.put(x, y, room, &entry.words(pen.glyphs.arrow), role(entry));
+        pen.put(x, y, room, &words, role(entry));
     }
 }
 
