@@ -176,7 +176,7 @@ async fn a_shell_completes_names_of_services() {
 #[test]
 fn manual_pages() {
     let page = run(&["man"]).expect(0).out;
-    assert!(page.contains(".TH tcsctl") && page.contains("Exit codes:"), "{page}");
+    assert!(page.contains(".TH tcsctl") && page.contains(".SH EXIT CODES"), "{page}");
     assert!(run(&["man", "wait"]).expect(0).out.contains("tcsctl\\-wait"));
     run(&["man", "nothing"]).expect(2);
 }

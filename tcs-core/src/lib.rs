@@ -43,6 +43,7 @@ pub mod config;
 pub mod fleet;
 mod guard;
 pub mod id;
+pub mod manual;
 pub mod monitor;
 pub mod observer;
 pub mod service;

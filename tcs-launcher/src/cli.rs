@@ -1,35 +1,30 @@
-//! The command line: `tcsd`, `tcsd check`, `tcsd plan`, and our own program started for one Rust service.
+//! The command line: `tcsd` and its commands, and our own program started for one Rust service.
 
 mod check;
 mod plan;
+mod teach;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
 use tcs_core::service::{Registry, main_of};
 
-use crate::{daemon, log, runner};
-
-/// First argument when this program is to be one Rust service; its type follows, then the
-/// arguments that every service of the fleet takes.
-pub(crate) const SERVICE: &str = "__service";
+use crate::runner::{self, SERVICE};
+use crate::{daemon, log};
 
 /// Exit code of wrong arguments.
 const USAGE: u8 = 2;
 
-/// Supervises observatory services.
-///
-/// SIGTERM and SIGINT (Ctrl-C) stop them in reverse order; a second one kills what has not stopped
-/// yet. SIGHUP reads the configuration again and touches only what has changed.
-///
-/// Exit code: 0, all that was wanted ran to the end; 1, a wanted service had failed, or something
-/// had to be killed by a second signal, or tcsd could not do its work; 2, wrong arguments.
+/// Supervise observatory services: start them in order, restart them by their policy, stop them
+/// together, and tell over NATS what becomes of them.
 #[derive(Debug, Parser)]
-#[command(name = "tcsd", version)]
+#[command(name = "tcsd", version, after_help = teach::HELP)]
 pub struct Args {
-    /// The configuration file; one that is named must exist.
+    /// The configuration file; one that is named must exist [default: config/services.yaml, if
+    /// there].
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where Rust services run: as tasks of tcsd, or each in a process of its own.
@@ -72,6 +67,13 @@ enum Command {
     /// The launcher that runs this configuration on this host is asked over NATS. Where none
     /// answers, it is told what a start would do. The exit code is 1 only if it cannot be told.
     Plan,
+    /// Print the manual page.
+    Man,
+    /// Print completions for a shell.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -88,7 +90,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=3600.0).contains(&value) { Ok(value) } else { Err("expected 0 to 3600".to_owned()) }
 }
 
-/// `tcsd`, for `main`; [`Args`] has the exit codes.
+/// `tcsd`, for `main`; [`teach::HELP`] has the exit codes.
 pub fn main() -> ExitCode {
     if let Some(code) = runner::helper_main() {
         return code;
@@ -103,6 +105,8 @@ pub fn main() -> ExitCode {
     match args.command {
         Some(Command::Check { no_import }) => check::run(path, args.config.is_some(), !no_import),
         Some(Command::Plan) => plan::run(path, args.config.is_some()),
+        Some(Command::Man) => teach::man(Args::command()),
+        Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
         None => daemon::main(&daemon::Options {
             config: path.to_owned(),
             explicit: args.config.is_some(),
@@ -142,8 +146,6 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

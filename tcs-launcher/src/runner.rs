@@ -101,6 +101,10 @@ impl Handle {
     }
 }
 
+/// First argument when this program is to be one Rust service; its type follows, then the
+/// arguments that every service of the fleet takes.
+pub(crate) const SERVICE: &str = "__service";
+
 /// To be called first in `main`: when this process was started as the shim or the guard it does
 /// that one thing, and returns how to exit.
 pub fn helper_main() -> Option<ExitCode> {

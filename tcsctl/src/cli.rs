@@ -67,9 +67,10 @@ or is:fault; ! before it turns it round; several in quotes must all hold. A serv
 command is listed by `tcsctl list NAME`.";
 
 const SETTINGS: &str = "\
-Settings come from flags, then the configuration file's `nats` section, then NATS_URL, NATS_HOST,
-NATS_PORT, NATS_CREDS..., then the selected `nats` context, then localhost:4222; --verbose says
-which won.";
+Settings:
+  come from flags, then the configuration file's `nats` section, then NATS_URL,
+  NATS_HOST, NATS_PORT, NATS_CREDS..., then the selected `nats` context, then
+  localhost:4222; --verbose says which won.";
 
 fn after_help() -> String {
     format!("{EXAMPLES}\n\n{}\n\n{SETTINGS}", exit::HELP)

@@ -20,6 +20,21 @@ def service(type):
 ";
 
 #[test]
+fn its_manual_and_completions_are_printed() {
+    let printed = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tcsd")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let page = printed(&["man"]);
+    for section in ["NAME", "OPTIONS", "EXAMPLES", "SIGNALS", "EXIT CODES", "ENVIRONMENT", "FILES"]
+    {
+        assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
+    }
+    assert!(printed(&["completions", "bash"]).contains("--terminate-delay"));
+}
+
+#[test]
 fn a_check_tries_what_would_run() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

@@ -7,10 +7,9 @@ use std::time::Duration;
 use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
 use tcs_core::service::Registry;
 
-use crate::cli::SERVICE;
 use crate::reload::Planned;
-use crate::runner::Launch;
 use crate::runner::spawner::OWN_PROGRAM;
+use crate::runner::{Launch, SERVICE};
 use crate::supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules

@@ -1,0 +1,47 @@
+//! The end of a `--help` text as sections of a manual page, for the programs of this workspace.
+
+use std::fmt::Write as _;
+
+/// Paragraphs of `help` that begin with a line `Name:` become sections of their own, in which
+/// indented lines stay as they are; all else is running text.
+pub fn sections(help: &str) -> String {
+    let mut page = String::new();
+    for paragraph in help.split("\n\n") {
+        let mut is_table = false;
+        for (n, line) in paragraph.lines().enumerate() {
+            let indented = line.strip_prefix("  ");
+            if indented.is_some() != is_table {
+                is_table = indented.is_some();
+                page.push_str(if is_table { ".nf\n" } else { ".fi\n.PP\n" });
+            }
+            match (n, line.strip_suffix(':')) {
+                (0, Some(name)) => writeln!(page, ".SH {}", escaped(&name.to_uppercase())),
+                (0, None) if !is_table => writeln!(page, ".PP\n{}", escaped(line)),
+                (_, _) => writeln!(page, "{}", escaped(indented.unwrap_or(line))),
+            }
+            .unwrap_or_default(); // a string takes all
+        }
+        if is_table {
+            page.push_str(".fi\n");
+        }
+    }
+    page
+}
+
+/// Nothing in it is a command to the formatter.
+fn escaped(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-");
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_stay_and_text_flows() {
+        let help = "Exit codes:\n  0  done\n    .x\nSee a-b.\n\nThe\n'end'";
+        let page = ".SH EXIT CODES\n.nf\n0  done\n  .x\n.fi\n.PP\nSee a\\-b.\n.PP\nThe\n\\&'end'\n";
+        assert_eq!(sections(help), page);
+    }
+}
