@@ -107,17 +107,20 @@ pub fn main() -> ExitCode {
         Some(Command::Plan) => plan::run(path, args.config.is_some()),
         Some(Command::Man) => teach::man(Args::command()),
         Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
-        None => daemon::main(&daemon::Options {
-            config: path.to_owned(),
-            explicit: args.config.is_some(),
-            mode: match args.launcher {
-                Launcher::Async => Mode::Async,
-                Launcher::Process => Mode::Process,
-            },
-            banner: !args.no_banner,
-            taps,
-            grace: std::time::Duration::from_secs_f64(args.terminate_delay),
-        }),
+        None => {
+            let options = daemon::Options {
+                config: path.to_owned(),
+                explicit: args.config.is_some(),
+                mode: match args.launcher {
+                    Launcher::Async => Mode::Async,
+                    Launcher::Process => Mode::Process,
+                },
+                banner: !args.no_banner,
+                taps,
+                grace: std::time::Duration::from_secs_f64(args.terminate_delay),
+            };
+            daemon::main(&options, runner::marked_run())
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
-use tcs_core::bus::publish::{hostname, random_id};
+use tcs_core::bus::publish::hostname;
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
@@ -84,9 +84,9 @@ pub struct Options {
     pub taps: Taps,
 }
 
-/// Runs a launcher to its end.
-pub fn main(options: &Options) -> ExitCode {
-    match with_threads(options) {
+/// Runs a launcher to its end. The environment is to carry its mark ([`runner::marked_run`]).
+pub fn main(options: &Options, launcher_run: String) -> ExitCode {
+    match with_threads(options, launcher_run) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -97,14 +97,14 @@ pub fn main(options: &Options) -> ExitCode {
     }
 }
 
-fn with_threads(options: &Options) -> anyhow::Result<bool> {
+fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool> {
     let threads = |name: &str| {
         let mut threads = tokio::runtime::Builder::new_multi_thread();
         threads.enable_all().thread_name(name).build().context("starting threads")
     };
     // services that run as tasks have their own: one that blocks a thread blocks no supervision
     let (own, services) = (threads("tcs-launcher")?, threads("tcs-service")?);
-    let result = own.block_on(launch(options, services.handle()));
+    let result = own.block_on(launch(options, launcher_run, services.handle()));
     // nor does it keep the launcher from ending
     services.shutdown_background();
     own.shutdown_background();
@@ -112,7 +112,11 @@ fn with_threads(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Whether all that was wanted ran.
-async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow::Result<bool> {
+async fn launch(
+    options: &Options,
+    launcher_run: String,
+    services: &tokio::runtime::Handle,
+) -> anyhow::Result<bool> {
     let mut signals = Signals::catch().context("catching signals")?;
     let here = std::env::current_dir().context("finding the working directory")?;
     let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
@@ -136,7 +140,6 @@ async fn launch(options: &Options, services: &tokio::runtime::Handle) -> anyhow:
     let name = id.object_name();
     let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
 
-    let launcher_run = random_id();
     let home = Home::open(&absolute, &launcher_run, options).await?;
     let servers = nats.shown_servers();
     let reporter = Reporter::open(nats, name.as_str())?;

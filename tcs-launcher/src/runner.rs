@@ -7,11 +7,16 @@
 //! **Nothing is left behind.** Each process starts through a shim, our own program run as
 //! `__exec`: it opens a session of its own, asks the kernel to be killed when the launcher dies,
 //! and only then becomes the program. All that descends from it carries marks in its environment
-//! ([`group`]); so it is found even after it has left its group and its parent. A guard, our own
+//! ([`group`]), and so does the launcher itself, for what its tasks start; so it is found even after
+//! it has left its group and its parent. A guard, our own
 //! program run as `__guard`, sees the launcher die and ends what carries its mark. A journal on
 //! disk lets the next launcher over the same configuration end what even that has missed.
 
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::ExitCode;
+
+use tcs_core::bus::publish::random_id;
 
 use crate::supervisor::{Report, Run, ServiceId};
 
@@ -99,6 +104,29 @@ impl Handle {
     pub fn kill(&self) {
         let _ = self.0.send(Order::Kill);
     }
+}
+
+/// Our own pid, in the environment that [`marked_run`] gives us.
+const MARKED: &str = "TCS_RUN_PID";
+
+/// The id of this launcher's run, which is in the environment from here on: what tasks start by
+/// themselves carries the mark too, and does not outlive us. To be called before there are threads,
+/// with nothing done yet: where the mark is missing the program starts again, as the same process.
+pub fn marked_run() -> String {
+    let own = std::process::id().to_string();
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable(MARKED) == Some(own.clone())
+        && let Some(run) = variable(group::LAUNCHER_MARK)
+    {
+        return run;
+    }
+    let run = random_id();
+    let mut again = spawner::to_run(Path::new(spawner::OWN_PROGRAM));
+    again.args(std::env::args_os().skip(1));
+    again.env(MARKED, own).env(group::LAUNCHER_MARK, &run);
+    let error = again.exec();
+    tracing::warn!("what tasks start by themselves is not marked as ours: {error}");
+    run
 }
 
 /// First argument when this program is to be one Rust service; its type follows, then the

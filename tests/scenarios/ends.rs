@@ -6,8 +6,9 @@ use serde_json::json;
 use tcs_core::clock;
 use tcs_core::fleet::{ServiceView, Verdict};
 use tcs_core::wire::Event;
+use tcs_launcher::runner::group::Process;
 
-use super::{BEATS, Site, bad, because, marked, nats, programs};
+use super::{BEATS, Site, bad, because, marked, nats, programs, soon};
 
 /// A child that ignores SIGTERM, with a family that does so too, in sessions of its own.
 #[tokio::test(flavor = "multi_thread")]
@@ -202,4 +203,35 @@ async fn tasks_that_block_their_threads_do_not_block_the_launcher() {
     let begin = clock::monotonic();
     assert_eq!(site.tcsd.end().await.code(), Some(1));
     println!("tcsd has ended {:.2} s after SIGTERM", begin.elapsed().as_secs_f64());
+}
+
+/// What a task starts by itself: how that ended is the task's to know, orphans are waited for, and
+/// nothing of it outlives a launcher that is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_starts_is_its_own_as_long_as_the_launcher_lives() {
+    let config = format!(
+        "{BEATS}services:\n  - {{type: bad.spawns, variant: a, launch: {{mode: async}}, after: 4}}\n"
+    );
+    for mode in ["async", "process"] {
+        let mut site = Site::prepared(&programs::badfleet(), mode, &config).await;
+        let word = format!("TCS_TEST_SPAWNS={mode}{}", std::process::id());
+        let (name, value) = word.split_once('=').unwrap();
+        site.tcsd.environment = vec![(name.to_owned(), value.to_owned())];
+        site.tcsd.run();
+        let mut watch = site.watch();
+        // how its own child ended is left to it
+        let told = |it: &ServiceView| it.message.as_deref() == Some("its own: exit status: 7");
+        watch.sees("its own child's end", "bad.spawns.a", told).await;
+        let orphan = std::fs::read_to_string(site.tcsd.dir().join("orphan")).unwrap();
+        let orphan = orphan.trim().parse().unwrap();
+        nats::wait_for("the orphan to be waited for", || Process::of(orphan).is_none()).await;
+
+        // the launcher, its guard, and the one that stays
+        let alive = marked(&word);
+        assert_eq!(alive.len(), 3, "{alive:?}");
+        site.tcsd.kill().await;
+        let killed = clock::monotonic();
+        nats::wait_for("nothing to be left", || marked(&word).is_empty()).await;
+        soon(&format!("{mode}: from SIGKILL of tcsd to nothing left"), killed.elapsed());
+    }
 }

@@ -97,6 +97,26 @@ impl BlockingService for Blocks {
 }
 tcs_core::service!(Blocks, "bad.blocks");
 
+/// Starts a process by itself, which ends at once, and whose end it looks for later. That leaves
+/// behind one that ends too, and one that stays.
+struct Spawns(Config);
+
+impl BlockingService for Spawns {
+    type Config = Config;
+    fn new(config: Config) -> Self {
+        Self(config)
+    }
+    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+        let script = "setsid sleep 0.1 & echo $! >orphan; setsid sleep 1000 & exit 7";
+        let mut own = std::process::Command::new("sh").args(["-c", script]).spawn()?;
+        ctx.sleep_secs(self.0.after).await;
+        ctx.monitor().set_status(Status::Idle, format!("its own: {}", own.wait()?));
+        while ctx.sleep_secs(60.0).await {}
+        Ok(())
+    }
+}
+tcs_core::service!(Spawns, "bad.spawns");
+
 /// Busy as long as a file is there.
 struct Busy(Config);
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tcs_core::bus::publish::hostname;
-use tcs_core::config::Mode;
 use tcs_core::id::LauncherId;
 
 use super::Options;
@@ -66,9 +65,7 @@ impl Home {
         }
         let sockets = sockets(&dir, launcher_run);
         fs::create_dir_all(&sockets).with_context(|| format!("making {}", sockets.display()))?;
-        // tasks may start processes of their own, whose exit status is theirs to take
-        let adopt = options.mode == Mode::Process;
-        let spawner = Spawner::new(OWN_PROGRAM, adopt).context("starting the spawner")?;
+        let spawner = Spawner::new(OWN_PROGRAM, true).context("starting the spawner")?;
         let marks = Marks::new(launcher_run);
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
         let guard = guard.context("starting the guard process")?;

@@ -207,22 +207,45 @@ impl Census {
     }
 }
 
-/// Reaps those children of ours that we did not start: orphans that came to us as subreaper.
-/// `is_ours` says of which the exit status is awaited elsewhere.
-pub(crate) fn reap_orphans(is_ours: impl Fn(i32) -> bool) {
-    for pid in children().into_iter().filter(|&pid| !is_ours(pid)) {
-        if Process::of(pid).is_some_and(|process| process.is_zombie()) {
+/// Children that came to us as subreaper: they are waited for, and by nobody else.
+///
+/// A task may start a process too, and its exit status is the task's. The kernel counts a child to
+/// the thread that started it, and an orphan to the first thread, which starts none; a thread that
+/// ends leaves its children to the first as well. So what is an orphan's was never seen with another
+/// thread, and has been a zombie at two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Orphans {
+    not_orphans: BTreeSet<i32>,
+    ended: BTreeSet<i32>,
+}
+
+impl Orphans {
+    /// Looks, and reaps those that had ended at the last look. `is_ours`: somebody waits for it.
+    pub(crate) fn look(&mut self, is_ours: impl Fn(i32) -> bool) {
+        let own = std::process::id().cast_signed();
+        let (first, others): (Vec<_>, Vec<_>) =
+            children().into_iter().partition(|(thread, _)| *thread == own);
+        self.not_orphans.retain(|pid| first.iter().any(|(_, child)| child == pid));
+        self.not_orphans.extend(others.into_iter().map(|(_, child)| child));
+        let is_orphan = |pid: &i32| !is_ours(*pid) && !self.not_orphans.contains(pid);
+        let orphans = first.into_iter().map(|(_, child)| child).filter(is_orphan);
+        let has_ended = |pid: &i32| Process::of(*pid).is_some_and(|process| process.is_zombie());
+        let ended: BTreeSet<i32> = orphans.filter(has_ended).collect();
+        for &pid in ended.intersection(&self.ended) {
             while waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) == Err(Errno::EINTR) {}
         }
+        self.ended = ended;
     }
 }
 
-/// Our children: those of all our threads.
-fn children() -> Vec<i32> {
+/// Our children, each with the thread that it is counted to.
+fn children() -> Vec<(i32, i32)> {
     let mut children = Vec::new();
     for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let Some(id) = thread.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };
         let Ok(list) = fs::read_to_string(thread.path().join("children")) else { continue };
-        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        let pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+        children.extend(pids.map(|pid| (id, pid)));
     }
     children
 }

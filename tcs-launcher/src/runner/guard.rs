@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::Mutex;
 
-use super::group::{Look, Marks};
+use super::group::{LAUNCHER_MARK, Look, Marks};
 use super::spawner::Spawner;
 
 /// First argument.
@@ -113,7 +113,8 @@ impl Guard {
 
 async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<Child> {
     let mut command = spawner.helper(NAME);
-    command.arg(marks.launcher_run());
+    // no mark on itself
+    command.arg(marks.launcher_run()).env_remove(LAUNCHER_MARK);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     spawner.spawn(command).await
 }

@@ -18,7 +18,7 @@ use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::group;
+use super::group::Orphans;
 
 /// This program itself, also where its file has been replaced meanwhile.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -40,7 +40,7 @@ impl Spawner {
     /// `program` is the one that can be the shim and the guard: our own.
     ///
     /// To be called inside the runtime. With `adopt` the process becomes the reaper of orphans
-    /// among its descendants; then every process is to be started here and nowhere else.
+    /// among its descendants; then its first thread is to start no process.
     pub fn new(program: impl Into<PathBuf>, adopt: bool) -> io::Result<Arc<Self>> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let ours = Arc::new(Mutex::new(BTreeSet::new()));
@@ -66,9 +66,12 @@ impl Spawner {
         if adopt {
             nix::sys::prctl::set_child_subreaper(true)?;
             let known = Arc::downgrade(&ours);
+            let mut orphans = Orphans::default();
             thread::Builder::new().name("tcs-reap".into()).spawn(move || {
                 while let Some(known) = known.upgrade() {
-                    reap(&known);
+                    let ours = lock(&known);
+                    orphans.look(|pid| ours.contains(&pid));
+                    drop(ours);
                     drop(known);
                     thread::sleep(REAP_EVERY);
                 }
@@ -112,11 +115,6 @@ pub(crate) fn to_run(program: &Path) -> Command {
         command.arg0(name);
     }
     command
-}
-
-fn reap(ours: &Mutex<BTreeSet<i32>>) {
-    let ours = lock(ours);
-    group::reap_orphans(|pid| ours.contains(&pid));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
