@@ -34,7 +34,7 @@ mod order;
 
 use std::time::Duration;
 
-use tcsd::{Site, because};
+use tcsd::{Site, because, marked};
 
 /// A launch mapping with a short heartbeat for all: the top of each configuration.
 const BEATS: &str = "launch: {heartbeat: 0.3}\n";
@@ -43,17 +43,6 @@ const BEATS: &str = "launch: {heartbeat: 0.3}\n";
 fn soon(what: &str, took: Duration) {
     println!("{what}: {:.3} s (wanted: 1 s)", took.as_secs_f64());
     assert!(took < Duration::from_secs(10), "{what}: {took:?}");
-}
-
-/// The processes, zombies apart, that carry this word in their environment.
-fn marked(word: &str) -> Vec<i32> {
-    let all = tcs_launcher::runner::group::Process::all().into_iter();
-    let alive = all.filter(|it| !it.is_zombie()).map(|it| it.pid);
-    let carries = |pid: &i32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.windows(word.len()).any(|window| window == word.as_bytes())
-    };
-    alive.filter(carries).collect()
 }
 
 /// `exec` of the misbehaving program, as YAML.

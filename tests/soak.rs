@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tcs_core::clock;
 use tcs_launcher::runner::group::Process;
-use tcsd::Site;
+use tcsd::{Site, marked};
 
 const SERVICES: usize = 50;
 
@@ -27,8 +27,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Fifty entries: eight kinds of trouble, and some that are well.
 fn config() -> String {
     let program = programs::badchild().display().to_string();
-    let mut text =
-        format!("launch: {{heartbeat: 1, stop_timeout: 0.5, env: {{{MARK}: 'yes'}}}}\nservices:\n");
+    let mut text = "launch: {heartbeat: 1, stop_timeout: 0.5}\nservices:\n".to_owned();
     for n in 0..SERVICES {
         // not all at the same moment
         let pause = 200 + 37 * n;
@@ -55,9 +54,6 @@ fn config() -> String {
     }
     text
 }
-
-/// In the environment of all that is started here.
-const MARK: &str = "TCS_TEST_SOAK";
 
 /// What the launcher holds at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -101,15 +97,6 @@ fn zombies(of: u32, before: &BTreeMap<(i32, u64), u32>) -> BTreeMap<(i32, u64), 
     keys.map(|key| (key, before.get(&key).map_or(1, |looks| looks + 1))).collect()
 }
 
-fn marked() -> Vec<i32> {
-    let all = Process::all().into_iter().filter(|it| !it.is_zombie()).map(|it| it.pid);
-    let carries = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|word| word == format!("{MARK}=yes").as_bytes())
-    };
-    all.filter(carries).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_grows_and_nothing_is_left() {
     let seconds = std::env::var("TCS_SOAK_SECONDS").map_or(20, |it| it.parse().unwrap());
@@ -147,8 +134,8 @@ async fn nothing_grows_and_nothing_is_left() {
         after.resident_kb <= before.resident_kb * 5 / 4 + 4096,
         "memory: {before:?}, {after:?}"
     );
-    assert!(!marked().is_empty(), "nothing is found by its mark");
+    assert!(!marked("").is_empty(), "nothing is found by its mark");
     site.tcsd.stop().await;
-    let left = marked();
+    let left = marked("");
     assert!(left.is_empty(), "left behind: {left:?}");
 }

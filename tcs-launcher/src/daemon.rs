@@ -5,6 +5,7 @@ mod beats;
 mod files;
 mod hearing;
 mod home;
+mod launch;
 mod link;
 mod log;
 mod outputs;
@@ -20,32 +21,26 @@ mod voice;
 mod words;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
-use tcs_core::bus::publish::hostname;
-use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
-use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, How, Mode};
-use tcs_core::id::LauncherId;
-use tcs_core::monitor::{Monitor, Reporter};
+use tcs_core::config::{Config, Environment, How};
+use tcs_core::monitor::Monitor;
 use tcs_core::service::Registry;
+use tcs_core::wire::Event as Wire;
 use tcs_core::wire::Status;
-use tcs_core::wire::{Event as Wire, Stop};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::control::{self, Ask};
-use crate::log::Taps;
+use crate::control::Ask;
 use crate::runner::{Handle, ProcessRunner, Tell, Told};
 use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
 use hearing::Last;
-use home::Home;
+pub(crate) use launch::broker;
+pub use launch::{Options, main};
 use outputs::Outputs;
 pub(crate) use plan::absolute;
 pub use plan::known_types;
@@ -54,178 +49,11 @@ use signals::{Signals, Wish};
 use systemd::Systemd;
 use voice::Voice;
 
-/// Services that may be starting at the same time.
-const PLACES: usize = 16;
-
-/// How long the last words may take to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// Signals within this time are one: `timeout` and others send it to us and to our group, too.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// Reports and requests that may wait for the loop.
 const BACKLOG: usize = 1024;
-
-/// What a launcher is started with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The configuration file, as given.
-    pub config: PathBuf,
-    /// It was asked for by name: it must exist.
-    pub explicit: bool,
-    /// Where Rust services run that do not say.
-    pub mode: Mode,
-    /// Say first what is run.
-    pub banner: bool,
-    /// From asking something to stop to its kill, for services whose entry does not say, and for
-    /// what an earlier launcher has left.
-    pub grace: Duration,
-    /// How it gets at what tasks write.
-    pub taps: Taps,
-}
-
-/// Runs a launcher to its end. The environment is to carry its mark ([`runner::marked_run`]).
-pub fn main(options: &Options, launcher_run: String) -> ExitCode {
-    match with_threads(options, launcher_run) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            Systemd::from_environment().gives_up(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool> {
-    let threads = |name: &str| {
-        let mut threads = tokio::runtime::Builder::new_multi_thread();
-        threads.enable_all().thread_name(name).build().context("starting threads")
-    };
-    // services that run as tasks have their own: one that blocks a thread blocks no supervision
-    let (own, services) = (threads("tcs-launcher")?, threads("tcs-service")?);
-    let result = own.block_on(launch(options, launcher_run, services.handle()));
-    // nor does it keep the launcher from ending
-    services.shutdown_background();
-    own.shutdown_background();
-    result
-}
-
-/// Whether all that was wanted ran.
-async fn launch(
-    options: &Options,
-    launcher_run: String,
-    services: &tokio::runtime::Handle,
-) -> anyhow::Result<bool> {
-    let mut signals = Signals::catch().context("catching signals")?;
-    let here = std::env::current_dir().context("finding the working directory")?;
-    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
-    for problem in problems {
-        tracing::warn!("{}", problem.message);
-    }
-    let registry = Registry::of_this_program()?;
-    let config = Config::load(&options.config, options.explicit, &environment)?;
-    if !config.warnings.is_empty() {
-        tracing::warn!("{}", config.warnings);
-    }
-    let nats = broker(&config, &options.config, &environment)?;
-    let is_required = config.nats.as_ref().is_some_and(|it| it.required == Some(true));
-    let names_broker = config.nats.as_ref().is_some_and(|it| it.host.is_some());
-    let given = options.config.display().to_string();
-    let kind = match options.mode {
-        Mode::Async => "async",
-        Mode::Process => "process",
-    };
-    let id = LauncherId::derive(&given, &here.display().to_string(), &hostname(), kind)?;
-    let name = id.object_name();
-    let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
-
-    let home = Home::open(&absolute, &launcher_run, options).await?;
-    let servers = nats.shown_servers();
-    let reporter = Reporter::open(nats, name.as_str())?;
-    if options.banner {
-        let count = config.services.len();
-        tracing::info!("tcsd {id}: {count} services of {given}, NATS {servers}");
-    }
-    let monitor = Monitor::of(&name)
-        .about("launcher", env!("CARGO_PKG_VERSION"))
-        .heartbeat(config.launch.heartbeat)
-        .start(&reporter);
-    let (asks, asked) = mpsc::channel(BACKLOG);
-    control::serve(&monitor, name.as_str(), &asks);
-    let (tell, told) = mpsc::channel(BACKLOG);
-    let (last, lasts) = mpsc::channel(BACKLOG);
-    let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
-    let voice = Voice::new(reporter, id.to_string(), name.to_string(), launcher_run);
-    let mut daemon = Daemon {
-        options,
-        environment,
-        registry,
-        config: absolute,
-        nats: if names_broker { None } else { address(&servers) },
-        given: reloads::Given::of(&config),
-        origin: clock::monotonic(),
-        supervisor: Supervisor::new(PLACES),
-        plans: BTreeMap::new(),
-        outputs,
-        handles: BTreeMap::new(),
-        replies: HashMap::new(),
-        next_ticket: 0,
-        runner: Arc::clone(&home.runner),
-        services: services.clone(),
-        tell,
-        ended: BTreeMap::new(),
-        last,
-        voice,
-        systemd: Systemd::from_environment(),
-    };
-    daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
-    let starting = ["Starting services"].into_iter().chain(home.before.as_deref());
-    monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
-    let may_begin = match daemon.voice.reporter.bus().cloned() {
-        Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
-        Some(_) | None => true,
-    };
-    let well = may_begin && daemon.live(&config, &monitor, signals, told, lasts, asked).await;
-    daemon.systemd.last(well);
-    // no beat comes after the launcher's own stop
-    monitor.finish(LAST_WORDS).await;
-    daemon.voice.own(Wire::Stop(Stop {
-        reason: Some("terminated".to_owned()),
-        exit_code: Some(i32::from(!well)),
-        uptime_seconds: Some(daemon.now().as_secs_f64()),
-    }));
-    let reporter = daemon.voice.reporter.clone();
-    daemon.outputs.close(LAST_WORDS).await;
-    drop(daemon);
-    home.close().await;
-    if reporter.bus().is_some_and(Bus::is_connected) {
-        reporter.settled(LAST_WORDS).await;
-    }
-    // its end waits for its thread, which a worker of the runtime may do only so
-    let _ = tokio::task::spawn_blocking(move || drop((monitor, reporter))).await;
-    Ok(well)
-}
-
-/// Which broker a configuration means.
-pub(crate) fn broker(
-    config: &Config,
-    path: &Path,
-    environment: &Environment,
-) -> Result<Settings, SettingsError> {
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let section = config.nats.as_ref().map(|section| (path, section));
-    Settings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
-}
-
-/// Host and port of the first of the servers, for children that know no more than these.
-fn address(servers: &str) -> Option<(String, String)> {
-    let first = servers.split(", ").next()?;
-    let (_, address) = first.split_once("://")?;
-    let (host, port) = address.trim_end_matches('/').rsplit_once(':')?;
-    Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned()))
-}
 
 /// A run that is under way.
 struct Spawned {

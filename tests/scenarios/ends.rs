@@ -214,9 +214,7 @@ async fn what_a_task_starts_is_its_own_as_long_as_the_launcher_lives() {
     );
     for mode in ["async", "process"] {
         let mut site = Site::prepared(&programs::badfleet(), mode, &config).await;
-        let word = format!("TCS_TEST_SPAWNS={mode}{}", std::process::id());
-        let (name, value) = word.split_once('=').unwrap();
-        site.tcsd.environment = vec![(name.to_owned(), value.to_owned())];
+        let word = site.tcsd.path("");
         site.tcsd.run();
         let mut watch = site.watch();
         // how its own child ended is left to it

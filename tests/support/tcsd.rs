@@ -24,6 +24,7 @@ use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::observer::{Following, Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Kind, Message, RegistryMessage, StatusMessage};
+use tcs_launcher::runner::group::Process;
 
 use super::nats::{self, LIMIT};
 
@@ -76,6 +77,7 @@ impl Tcsd {
         command.arg("--config").arg(self.dir().join("services.yaml"));
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
         command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.path(""));
+        command.env(MARK, std::process::id().to_string());
         command.envs(self.environment.iter().cloned());
         command
     }
@@ -140,6 +142,22 @@ impl Drop for Tcsd {
             eprintln!("--- log of tcsd {}\n{}", self.name, &log[from..]);
         }
     }
+}
+
+/// In the environment of every tcsd that is started here, and so of all that it starts.
+const MARK: &str = "TCS_TEST_PROCESS";
+
+/// The processes, zombies apart, that a tcsd of this test program has started, or one of those
+/// below it, and that carry this word in their environment.
+pub fn marked(word: &str) -> Vec<i32> {
+    let ours = format!("{MARK}={}\0", std::process::id());
+    let alive = Process::all().into_iter().filter(|it| !it.is_zombie()).map(|it| it.pid);
+    let carries = |pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environment = String::from_utf8_lossy(&environment);
+        environment.contains(&ours) && environment.contains(word)
+    };
+    alive.filter(carries).collect()
 }
 
 /// A signal by name, to a process.
