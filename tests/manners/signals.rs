@@ -20,13 +20,13 @@ fn a_second_signal_kills_what_does_not_stop() {
         let mut tcsd = Tcsd::start(services, |_| {});
         let pid = tcsd.deaf("slow.a");
         tcsd.signal(first);
-        tcsd.logged("slow.a is stopped: shutdown");
+        tcsd.logged("slow.a stopping: shutdown");
         assert!(is_there(pid));
         // within the same moment it is the same signal: `timeout` sends two
         tcsd.signal(second);
         assert_eq!(tcsd.insist(second), Some(1), "something was killed");
         assert!(!is_there(pid));
-        tcsd.logged("slow.a stopped: force_killed, code -9");
+        tcsd.logged("slow.a stopped: force_killed, SIGKILL");
     }
 }
 
@@ -41,7 +41,7 @@ fn the_terminate_delay_is_the_grace_of_entries_that_name_none() {
     });
     let (_, long) = (tcsd.deaf("short.a"), tcsd.deaf("long.a"));
     tcsd.signal(Signal::SIGTERM);
-    tcsd.logged("short.a stopped: force_killed, code -9");
+    tcsd.logged("short.a stopped: force_killed, SIGKILL");
     assert!(is_there(long));
     assert_eq!(tcsd.insist(Signal::SIGTERM), Some(1));
 }

@@ -71,7 +71,7 @@ async fn a_rust_service_is_ready_when_it_says_so_without_a_broker() {
     assert!(slow.unwrap() < after.unwrap(), "{log}");
     // and why it failed
     nats::wait_for("its crash", || {
-        site.tcsd.log().contains("bad.raises.a crashed code 1: no guide star")
+        site.tcsd.log().contains("bad.raises.a crashed: exit code 1: no guide star")
     })
     .await;
     assert_eq!(site.tcsd.stop().await.code(), Some(1));

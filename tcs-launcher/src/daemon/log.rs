@@ -1,5 +1,7 @@
 //! What becomes of the services, in the launcher's own log.
 
+use tcs_core::fleet::how_ended;
+
 use crate::supervisor::{Lifecycle, ServiceId};
 
 /// What became of a service.
@@ -9,21 +11,32 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
         Lifecycle::Start { pid: Some(pid) } => tracing::info!("{id} started, pid {pid}"),
         Lifecycle::Start { pid: None } => tracing::info!("{id} started"),
         Lifecycle::Ready { took } => tracing::info!("{id} ready after {:.1} s", took.as_secs_f64()),
-        Lifecycle::Stopping { reason } => tracing::info!("{id} is stopped: {}", reason.as_str()),
+        Lifecycle::Stopping { reason } => tracing::info!("{id} stopping: {}", reason.as_str()),
         Lifecycle::Stop { reason, code, .. } => {
-            let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
+            let code = code.map(|code| format!(", {}", how_ended(code))).unwrap_or_default();
             tracing::info!("{id} stopped: {}{code}", reason.as_str());
         }
-        Lifecycle::Crashed { code, error, restart, .. } => {
-            let code = code.map(|code| format!(" code {code}")).unwrap_or_default();
+        Lifecycle::Crashed { code, error, restart, limit, .. } => {
+            let how = code.map(|code| format!(": {}", how_ended(code))).unwrap_or_default();
             let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             let next = restart.map_or_else(
                 || "not started again".to_owned(),
-                |(_, wait)| format!("started again in {:.1} s", wait.as_secs_f64()),
+                |(attempt, wait)| {
+                    let which = which(attempt, *limit);
+                    format!("started again in {:.1} s ({which})", wait.as_secs_f64())
+                },
             );
-            tracing::error!("{id} crashed{code}{why}; {next}");
+            tracing::error!("{id} crashed{how}{why}; {next}");
         }
-        Lifecycle::Restarting { attempt, .. } => tracing::info!("{id} is restarted ({attempt})"),
+        Lifecycle::Restarting { attempt, limit } => {
+            tracing::info!("{id} restarting ({})", which(*attempt, *limit));
+        }
         Lifecycle::Failed { reason, .. } => tracing::error!("{id} failed: {}", reason.as_str()),
     }
+}
+
+/// `2/5`, `7/∞`
+fn which(attempt: u32, limit: Option<u32>) -> String {
+    let limit = limit.map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
+    format!("{attempt}/{limit}")
 }

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
 use tcs_core::config::How;
+use tcs_core::fleet::how_ended;
 use tcs_core::monitor::Reporter;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
@@ -260,11 +261,10 @@ fn signal(code: i32) -> Option<&'static str> {
 fn obituary(event: &Lifecycle) -> Option<(Status, String)> {
     match event {
         Lifecycle::Crashed { code, error, restart, .. } => {
-            let how = match (code, code.and_then(signal)) {
-                (_, Some(signal)) => format!("Crashed: {signal}"),
-                (Some(code), None) => format!("Crashed: code {code}"),
-                (None, None) => "Not started".to_owned(),
-            };
+            let how = code.map_or_else(
+                || "Not started".to_owned(),
+                |code| format!("Crashed: {}", how_ended(code)),
+            );
             let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             let status = if restart.is_some() { Status::Error } else { Status::Failed };
             Some((status, format!("{how}{why}")))
