@@ -229,3 +229,33 @@ pub(super) async fn check_now(shared: &Shared, limit: Duration) {
     let verdicts = check_all(shared.checks(), limit).await;
     shared.take_in(verdicts);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reporter::Reporter;
+    use super::super::shared::Times;
+    use super::*;
+    use crate::wire::{Status, StatusMessage};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_not_changed_is_said_again_before_a_stream_forgets_it() {
+        let template = StatusMessage { name: "guider.jk15".to_owned(), ..StatusMessage::default() };
+        let times = Times { heartbeat: Duration::from_hours(1), ..Times::default() };
+        let shared = Arc::new(Shared::new(template, times, None));
+        let reporter = Reporter::recorder();
+        tokio::spawn(speak(Arc::clone(&shared), reporter.outlet().clone()));
+        shared.change(|core, now| {
+            core.set_status(NodeId::ROOT, Status::Ok, Some("guiding".to_owned()), now)
+        });
+        let mut said = Vec::new();
+        for hours in [5, 2, 6, 6] {
+            tokio::time::sleep(Duration::from_hours(hours)).await;
+            let recorded = reporter.recorded();
+            let statuses: Vec<_> =
+                recorded.iter().filter(|it| it.subject == "svc.status.guider.jk15").collect();
+            assert!(statuses.iter().all(|it| it.data["message"] == "guiding"), "{statuses:?}");
+            said.push(statuses.len());
+        }
+        assert_eq!(said, [1, 2, 3, 4]);
+    }
+}
