@@ -13,6 +13,7 @@ mod tcsd;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tcs_core::clock;
@@ -23,6 +24,9 @@ const SERVICES: usize = 50;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Looks between two lines of what is held.
+const TOLD: usize = 600;
 
 /// Fifty entries: eight kinds of trouble, and some that are well.
 fn config() -> String {
@@ -100,7 +104,11 @@ fn zombies(of: u32, before: &BTreeMap<(i32, u64), u32>) -> BTreeMap<(i32, u64), 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_grows_and_nothing_is_left() {
     let seconds = std::env::var("TCS_SOAK_SECONDS").map_or(20, |it| it.parse().unwrap());
-    let mut site = Site::start("process", &config()).await;
+    let program = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::prepared(program, "process", &config()).await;
+    // ten megabytes a second
+    site.tcsd.keeps_log = false;
+    site.tcsd.run();
     let pid = site.tcsd.pid();
     site.answer("list", |list| list["services"].as_array().unwrap().len() == SERVICES).await;
 
@@ -113,6 +121,9 @@ async fn nothing_grows_and_nothing_is_left() {
         let kind = if n % 10 == 8 { "deaf" } else { "frozen" };
         site.ask(&format!("restart.{kind}.n{n}")).await.unwrap();
         looks.push(Held::by(pid));
+        if looks.len() % TOLD == 0 {
+            println!("{:.0} s: {:?}", begin.elapsed().as_secs_f64(), looks[looks.len() - 1]);
+        }
         unwaited = zombies(pid, &unwaited);
         assert!(unwaited.values().all(|looks| *looks < UNWAITED), "zombies: {unwaited:?}");
     }

@@ -11,7 +11,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Tcsd {
     mode: String,
     url: String,
     child: Option<Child>,
+    /// Whether what it writes is kept, in a file.
+    pub keeps_log: bool,
     /// Set for it, and so for all that it starts.
     pub environment: Vec<(String, String)>,
     /// Its monitored name.
@@ -51,7 +53,16 @@ impl Tcsd {
         let host = tcs_core::bus::publish::hostname();
         let name = LauncherId::derive(&given, &cwd, &host, mode).unwrap().object_name();
         let (program, mode, url) = (program.to_owned(), mode.to_owned(), url.to_owned());
-        Self { dir, program, mode, url, child: None, environment: Vec::new(), name }
+        Self {
+            dir,
+            program,
+            mode,
+            url,
+            child: None,
+            keeps_log: true,
+            environment: Vec::new(),
+            name,
+        }
     }
 
     /// Its folder: working directory, configuration, what it leaves.
@@ -71,8 +82,9 @@ impl Tcsd {
 
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let log = self.dir().join("tcsd.log");
-        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let file = self.dir().join("tcsd.log");
+        let file = || std::fs::File::options().create(true).append(true).open(file).unwrap();
+        let log = if self.keeps_log { file().into() } else { Stdio::null() };
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.dir().join("services.yaml"));
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
