@@ -12,10 +12,13 @@
 //! program run as `__guard`, sees the launcher die and ends what carries its mark. A journal on
 //! disk lets the next launcher over the same configuration end what even that has missed.
 
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::prctl;
 use tcs_core::bus::publish::random_id;
 
 use crate::supervisor::{Report, Run, ServiceId};
@@ -133,10 +136,21 @@ pub fn marked_run() -> String {
 /// arguments that every service of the fleet takes.
 pub(crate) const SERVICE: &str = "__service";
 
+/// In `pgrep`, `top` and the like a program goes by the name of the file that it was started from,
+/// which for ours is `exe` where it has started itself.
+fn take_name(started_as: &OsStr) {
+    let name = Path::new(started_as).file_name().unwrap_or(started_as);
+    if let Ok(name) = CString::new(name.as_bytes()) {
+        // a name is all that would be missing
+        let _ = prctl::set_name(&name);
+    }
+}
+
 /// To be called first in `main`: when this process was started as the shim or the guard it does
 /// that one thing, and returns how to exit.
 pub fn helper_main() -> Option<ExitCode> {
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    take_name(&args.next()?);
     let first = args.next()?;
     match first.to_str()? {
         shim::NAME => Some(shim::main()),

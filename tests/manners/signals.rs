@@ -13,6 +13,23 @@ fn is_there(pid: Pid) -> bool {
     nix::sys::signal::kill(pid, None).is_ok()
 }
 
+/// As `pgrep` and `ps` show them: by the name of the program, whatever it was started through.
+#[test]
+fn its_processes_go_by_its_name() {
+    let mut tcsd = Tcsd::start("  - {type: hello_world, variant: a}\n", |_| {});
+    let service = tcsd.started("hello_world.a");
+    tcsd.logged("svc|hello_world.a: Service running");
+    let read =
+        |pid: i32, name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+    for pid in [tcsd.child.id().cast_signed(), service.as_raw()] {
+        assert_eq!(read(pid, "comm"), "tcsd\n");
+        assert!(read(pid, "cmdline").starts_with(env!("CARGO_BIN_EXE_tcsd")));
+    }
+    assert!(read(service.as_raw(), "cmdline").contains("\0__service\0hello_world\0"));
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+}
+
 #[test]
 fn a_second_signal_kills_what_does_not_stop() {
     let services = "  - {type: slow, variant: a, launch: {stop_timeout: 3600, exec: $DEAF}}\n";
