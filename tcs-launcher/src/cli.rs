@@ -90,7 +90,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=3600.0).contains(&value) { Ok(value) } else { Err("expected 0 to 3600".to_owned()) }
 }
 
-/// `tcsd`, for `main`; [`teach::HELP`] has the exit codes.
+/// `tcsd`, for `main`; `tcsd --help` has the exit codes.
 pub fn main() -> ExitCode {
     if let Some(code) = runner::helper_main() {
         return code;

@@ -52,7 +52,7 @@ pub struct Options {
     pub taps: Taps,
 }
 
-/// Runs a launcher to its end. The environment is to carry its mark ([`runner::marked_run`]).
+/// Runs a launcher to its end. The environment is to carry its mark ([`marked_run`](crate::runner::marked_run)).
 pub fn main(options: &Options, launcher_run: String) -> ExitCode {
     match with_threads(options, launcher_run) {
         Ok(true) => ExitCode::SUCCESS,
