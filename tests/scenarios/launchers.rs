@@ -79,8 +79,8 @@ async fn a_launcher_that_is_killed_is_lost_with_its_children_and_comes_back() {
         let starts = site.story(id).await.iter().filter(|name| *name == "start").count();
         assert_eq!(starts, 2, "{id}");
     }
-    nats::wait_for("the whole family", || marked(word).len() >= 5).await;
-    assert_eq!(marked(word).len(), 5, "two of one");
+    // between a fork and what follows there is one more
+    nats::wait_for("the whole family, each once", || marked(word).len() == 5).await;
 
     // and once more while that one lives: refused, and nothing happens to anybody
     let mut second = site.tcsd.command().spawn().unwrap();
