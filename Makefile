@@ -16,7 +16,7 @@ tools: ## get the brokers and the Python client that the tests run against
 
 # what supervises and draws has one broker a test: it runs a second time, with a current one
 CURRENT := .tools/nats-current/bin/nats-server
-AGAIN := scenarios launcher manners logs control operate hostile watch
+AGAIN := scenarios launcher manners logs control operate clients hostile watch
 
 test: tools ## all tests, against real brokers
 	$(CARGO) build --locked --workspace --all-targets

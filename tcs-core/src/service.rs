@@ -12,7 +12,6 @@
 mod clock;
 mod context;
 mod host;
-pub mod journald;
 mod kinds;
 mod lifecycle;
 pub mod log;

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tcs_core::clock;
-use tcs_core::service::journald::LogWriter;
-use tcs_core::service::log::{Levels, Services, lines, service_of};
+use tcs_core::service::log::{Levels, LogWriter, Services, lines, service_of};
 use tcs_core::wire::{Level, Timestamp};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::Visit;

@@ -2,6 +2,8 @@
 //! level padded to 5, the name to 12 characters. What a service says stands under
 //! `svc|<service id>`. Lines without a prefix continue the one before.
 
+mod journald;
+
 use std::fmt;
 
 use tracing::field::{Field, Visit};
@@ -15,7 +17,7 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::journald::LogWriter;
+pub use journald::LogWriter;
 
 /// Sets up logging for a program that runs one service; a second call does nothing. The level is
 /// INFO, or `TCS_LOG` (`debug`, `info`, `warning`, `error`), or the service's own `log_level`.
