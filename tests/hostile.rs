@@ -222,6 +222,7 @@ async fn nothing_that_the_fleet_says_reaches_the_terminal_as_a_command() {
         }
     }
     terminal.resize((120, 40));
+    terminal.see("─ events ─");
     to_the_table(&mut terminal);
     // what is typed and pasted is shown as well, and goes back out in what `Y` copies
     terminal.keys("/\x1b[200~\u{9b}2J]0;OWNED\u{7}main.evil\x1b[201~");

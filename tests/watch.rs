@@ -121,6 +121,23 @@ async fn a_storm_of_resizes_leaves_a_whole_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_typed_while_the_size_changes_does_not_wait_for_the_next_one() {
+    let server = filled().await;
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("VERDICT");
+    for i in 0..60_u16 {
+        terminal.resize((80 + i % 7, 24 + i % 5));
+        terminal.keys("?");
+        terminal.see("any other key closes it");
+        terminal.resize((90, 30));
+        terminal.keys("?");
+        terminal.see_no("any other key closes it");
+    }
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_goes_and_comes_is_told_and_waited_for() {
     let mut server = filled().await;
     let mut terminal = watch(&server, (80, 24));
