@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chrono::DateTime;
 use serde_json::{Value, json};
 use tcs_core::bus::Item;
 use tcs_core::wire::Kind;
@@ -194,8 +195,13 @@ services:
     site.tcsd.stop().await;
     let file = &files(&site.tcsd.dir().join("logs"), "hello_world.b")[0];
     assert!(fs::read_to_string(file).unwrap().contains("second"));
-    // once, not twice, in the launcher's own
-    assert!(site.tcsd.log().contains("[INFO ] svc|hello_world.a: first\n"), "{}", site.tcsd.log());
+    // once, not twice, in the launcher's own, with the time
+    let log = site.tcsd.log();
+    for end in ["[INFO ] svc|hello_world.a: first", "[INFO ] tcsd: hello_world.a started"] {
+        let line = log.lines().find(|line| line.ends_with(end)).unwrap_or_else(|| panic!("{log}"));
+        let time = line.strip_suffix(end).unwrap().trim_end();
+        assert!(time.ends_with('Z') && DateTime::parse_from_rfc3339(time).is_ok(), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod teach;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
@@ -58,6 +59,9 @@ enum Command {
     /// at their top level. The exit code is 1 if there is a mistake, or a service that is to be
     /// started cannot be.
     Check {
+        /// The same as --config FILE.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
         /// Do not import Python modules.
         #[arg(long)]
         no_import: bool,
@@ -66,7 +70,11 @@ enum Command {
     ///
     /// The launcher that runs this configuration on this host is asked over NATS. Where none
     /// answers, it is told what a start would do. The exit code is 1 only if it cannot be told.
-    Plan,
+    Plan {
+        /// The same as --config FILE.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+    },
     /// Print the manual page.
     Man,
     /// Print completions for a shell.
@@ -74,6 +82,16 @@ enum Command {
         /// For which shell.
         shell: Shell,
     },
+}
+
+impl Command {
+    /// The configuration file, where it is an argument of the command.
+    fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Check { file, .. } | Self::Plan { file } => file.as_ref(),
+            Self::Man | Self::Completions { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -100,17 +118,25 @@ pub fn main() -> ExitCode {
         return one_service(given);
     }
     let args = Args::parse();
-    let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    let of_command = args.command.as_ref().and_then(Command::file);
+    if args.config.is_some() && of_command.is_some() {
+        // where --config stands before the command clap does not see it
+        let text = "the configuration is named twice";
+        Args::command().error(ErrorKind::ArgumentConflict, text).exit();
+    }
+    let named = args.config.as_ref().or(of_command);
+    let path = named.map_or(Path::new(DEFAULT_PATH), PathBuf::as_path);
+    let explicit = named.is_some();
     let taps = log::init(args.json_logs);
     match args.command {
-        Some(Command::Check { no_import }) => check::run(path, args.config.is_some(), !no_import),
-        Some(Command::Plan) => plan::run(path, args.config.is_some()),
+        Some(Command::Check { no_import, .. }) => check::run(path, explicit, !no_import),
+        Some(Command::Plan { .. }) => plan::run(path, explicit),
         Some(Command::Man) => teach::man(Args::command()),
         Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
         None => {
             let options = daemon::Options {
                 config: path.to_owned(),
-                explicit: args.config.is_some(),
+                explicit,
                 mode: match args.launcher {
                     Launcher::Async => Mode::Async,
                     Launcher::Process => Mode::Process,
@@ -158,5 +184,6 @@ mod tests {
         let args = Args::try_parse_from(line.split(' ')).unwrap();
         assert!(matches!(args.launcher, Launcher::Async) && args.no_banner && args.no_color);
         assert!(Args::try_parse_from(["tcsd", "--terminate-delay", "nan"]).is_err());
+        assert!(Args::try_parse_from(["tcsd", "check", "-c", "a.yaml", "b.yaml"]).is_err());
     }
 }

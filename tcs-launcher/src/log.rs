@@ -1,20 +1,19 @@
-//! The launcher's own log, on standard error: lines as the fleet's launchers write them, or JSON;
+//! The launcher's own log, on standard error: lines as services write them, with their time, or JSON;
 //! and a tap for what services that run as tasks of this process say.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use tcs_core::clock;
-use tcs_core::service::log::{Levels, LogWriter, Services, lines, service_of};
-use tcs_core::wire::{Level, Timestamp};
+use tcs_core::service::log::{Levels, LogWriter, Said, Services, clean};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::field::Visit;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, fmt as format};
 
@@ -50,7 +49,8 @@ pub fn init(json: bool) -> Taps {
         let layer = format::layer().event_format(Json).with_writer(stderr);
         (None, Some(layer.with_filter(levels)))
     } else {
-        (Some(lines(stderr).with_filter(levels)), None)
+        let layer = format::layer().event_format(Plain { has_time: !stderr.is_journal() });
+        (Some(layer.with_writer(stderr).with_filter(levels)), None)
     };
     tracing_subscriber::registry()
         .with(Services)
@@ -62,31 +62,46 @@ pub fn init(json: bool) -> Taps {
     taps
 }
 
-fn level(event: &Event<'_>) -> Level {
-    match *event.metadata().level() {
-        tracing::Level::ERROR => Level::ERROR,
-        tracing::Level::WARN => Level::WARNING,
-        tracing::Level::INFO => Level::INFO,
-        tracing::Level::DEBUG | tracing::Level::TRACE => Level::DEBUG,
+/// What is said; our own words are `tcsd`'s, whichever room they come from.
+fn said<'a, S>(event: &Event<'_>, scope: Option<Scope<'a, S>>) -> Said
+where
+    S: for<'s> LookupSpan<'s> + 'a,
+{
+    let mut said = Said::new(event, scope.into_iter().flatten());
+    if event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
+        "tcsd".clone_into(&mut said.logger);
     }
+    said
 }
 
-/// The message of an event.
-#[derive(Default)]
-struct Text(String);
+/// A moment as all our lines have it: `2026-11-23T02:13:04.071Z`.
+pub(crate) fn stamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
 
-impl Visit for Text {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
+/// `2026-11-23T02:13:04.071Z [INFO ] svc|guider.jk15: text`; without the time where the journal of
+/// systemd has its own.
+struct Plain {
+    has_time: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if self.has_time {
+            write!(writer, "{} ", stamp(clock::wall()))?;
         }
+        let said = said(event, ctx.event_scope());
+        writeln!(writer, "[{:<5}] {}: {}", said.level.name(), said.name(), clean(&said.text))
     }
-}
-
-fn text(event: &Event<'_>) -> String {
-    let mut text = Text::default();
-    event.record(&mut text);
-    text.0
 }
 
 /// One object a line: `time` (RFC 3339, UTC), `level`, `logger`, `service` (`null` where none
@@ -104,12 +119,13 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let Said { level, service, logger, text } = said(event, ctx.event_scope());
         let line = json!({
-            "time": Timestamp::new(clock::wall()).time(),
-            "level": level(event).name(),
-            "logger": event.metadata().target().replace("::", "."),
-            "service": ctx.event_scope().and_then(service_of),
-            "text": text(event),
+            "time": stamp(clock::wall()),
+            "level": level.name(),
+            "logger": logger,
+            "service": service,
+            "text": text,
         });
         writeln!(writer, "{line}")
     }
@@ -120,13 +136,13 @@ struct Tap(Taps);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tap {
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let service = ctx.event_scope(event).and_then(service_of);
-        let Some(output) = service.and_then(|id| self.0.of(&id)) else { return };
-        for text in text(event).lines() {
+        let said = said(event, ctx.event_scope(event));
+        let Some(output) = said.service.and_then(|id| self.0.of(&id)) else { return };
+        for text in said.text.lines() {
             output.push(Line {
                 time: clock::wall(),
                 stream: Stream::Stderr,
-                level: level(event),
+                level: said.level,
                 logger: None,
                 text: text.to_owned(),
                 run: Run(0),

@@ -74,7 +74,7 @@ class It(BaseService):
     let check = |services: &str, args: &[&str]| {
         write_config(dir.path(), services);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
-        command.args(["check", "--config", "services.yaml"]).args(args).current_dir(dir.path());
+        command.args(["check", "services.yaml"]).args(args).current_dir(dir.path());
         command.env_remove("VIRTUAL_ENV");
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

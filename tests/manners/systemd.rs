@@ -115,8 +115,7 @@ fn the_journal_is_told_how_bad_a_line_is() {
         command.stderr(journal.reopen().unwrap());
     });
     let read = || std::fs::read_to_string(journal.path()).unwrap();
-    let wanted =
-        ["svc|loud.a  : x: lost", "svc|hello_world.a: Service running", "missing.a failed"];
+    let wanted = ["svc|loud.a: x: lost", "svc|hello_world.a: Service running", "missing.a failed"];
     wait_for("its lines", || wanted.iter().all(|it| read().contains(it)).then_some(()));
     tcsd.signal(Signal::SIGTERM);
     assert_eq!(tcsd.end(), Some(1));

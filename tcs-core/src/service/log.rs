@@ -29,9 +29,7 @@ pub fn init() {
         .ok();
 }
 
-/// The lines alone, to any writer, for a program that sets up its logging itself; [`Services`]
-/// and [`Levels`] belong to it.
-pub fn lines<S, W>(writer: W) -> impl Layer<S>
+fn lines<S, W>(writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
@@ -85,14 +83,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Services {
     }
 }
 
-/// The service in whose span something is logged.
-pub fn service_of<'a, S>(mut spans: impl Iterator<Item = SpanRef<'a, S>>) -> Option<String>
-where
-    S: for<'s> LookupSpan<'s> + 'a,
-{
-    spans.find_map(|span| Some(span.extensions().get::<ServiceSpan>()?.id.clone()))
-}
-
 /// What is logged: by the service's own level, else by the program's.
 #[derive(Debug, Clone, Copy)]
 pub struct Levels {
@@ -130,6 +120,68 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Levels {
     }
 }
 
+/// The message, then the other fields: `cannot be written path=/tmp/x`.
+#[derive(Default)]
+struct Words {
+    message: String,
+    others: String,
+}
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.others.extend([" ", name, "=", &format!("{value:?}")]),
+        }
+    }
+}
+
+/// One thing that was logged.
+#[derive(Debug)]
+pub struct Said {
+    /// Its level.
+    pub level: crate::wire::Level,
+    /// The service in whose span it was said.
+    pub service: Option<String>,
+    /// The Rust module that said it, with dots.
+    pub logger: String,
+    /// The message and its fields, over several lines perhaps, as they came.
+    pub text: String,
+}
+
+impl Said {
+    /// What an event says, in the spans around it.
+    pub fn new<'a, S>(event: &Event<'_>, mut scope: impl Iterator<Item = SpanRef<'a, S>>) -> Self
+    where
+        S: for<'s> LookupSpan<'s> + 'a,
+    {
+        let level = match *event.metadata().level() {
+            Level::ERROR => crate::wire::Level::ERROR,
+            Level::WARN => crate::wire::Level::WARNING,
+            Level::INFO => crate::wire::Level::INFO,
+            Level::DEBUG | Level::TRACE => crate::wire::Level::DEBUG,
+        };
+        let service =
+            scope.find_map(|span| Some(span.extensions().get::<ServiceSpan>()?.id.clone()));
+        let mut words = Words::default();
+        event.record(&mut words);
+        let logger = event.metadata().target().replace("::", ".");
+        Self { level, service, logger, text: words.message + &words.others }
+    }
+
+    /// Who says it, as the fleet's loggers are called: `svc|guider.jk15`, or the module.
+    pub fn name(&self) -> String {
+        self.service.as_ref().map_or_else(|| self.logger.clone(), |id| format!("svc|{id}"))
+    }
+}
+
+/// As a line that a launcher reads, without control characters.
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:<5}] {:<12}: {}", self.level.name(), self.name(), clean(&self.text))
+    }
+}
+
 struct Line;
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -143,18 +195,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let level = match *event.metadata().level() {
-            Level::ERROR => "ERROR",
-            Level::WARN => "WARNING",
-            Level::INFO => "INFO",
-            Level::DEBUG | Level::TRACE => "DEBUG",
-        };
-        let service = ctx.event_scope().and_then(service_of).map(|id| format!("svc|{id}"));
-        let name = service.unwrap_or_else(|| event.metadata().target().replace("::", "."));
-        write!(writer, "[{level:<5}] {name:<12}: ")?;
-        let mut text = String::new();
-        ctx.field_format().format_fields(Writer::new(&mut text), event)?;
-        writeln!(writer, "{}", clean(&text))
+        writeln!(writer, "{}", Said::new(event, ctx.event_scope().into_iter().flatten()))
     }
 }
 
@@ -208,7 +249,7 @@ mod tests {
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(
             text,
-            "[DEBUG] svc|guider.jk15: star \\x1b[31mlost\nat HD 1\n\
+            "[DEBUG] svc|guider.jk15: star \\u{1b}[31mlost\nat HD 1\n\
              [WARNING] svc|guider.jk15: wind\n\
              [INFO ] ctx         : outside\n"
         );

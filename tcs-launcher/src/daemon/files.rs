@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use tcs_core::clock;
 use tcs_core::config::Log;
 use tcs_core::service::log::clean;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use crate::log::stamp;
 use crate::runner::output::{Line, Stream};
 use crate::supervisor::{Run, ServiceId};
 
@@ -215,10 +216,6 @@ impl Files {
         let stamp = name.strip_prefix(&self.name);
         stamp.is_some_and(|stamp| NaiveDateTime::parse_from_str(stamp, STAMP).is_ok())
     }
-}
-
-fn stamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// `2026-11-23T02:13:05.123Z err [INFO ] svc|guider.jk15: text`

@@ -21,6 +21,11 @@ impl LogWriter {
         let is = fstat(io::stderr()).map(|file| format!("{}:{}", file.st_dev, file.st_ino));
         Self { is_journal: is.is_ok_and(|is| is == named) }
     }
+
+    /// Whether that is systemd's journal, which knows when each line came.
+    pub fn is_journal(self) -> bool {
+        self.is_journal
+    }
 }
 
 impl MakeWriter<'_> for LogWriter {
