@@ -217,6 +217,29 @@ async fn what_happened_since_comes_in_order_and_the_feed_goes_on() {
     .await;
 }
 
+/// What a server counts as pending is then not to be relied on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_read_while_more_is_written() {
+    on_each_server(async |binary| {
+        let site = Site::new(Server::start(&binary).await).await;
+        let picture = site.observer.snapshot(PATIENCE).await;
+        site.status("a.x", "ok").await;
+        // writing ends, now earlier, now later, while the consumer is made
+        for round in 0..400 {
+            let since = picture.clock.now() - TimeDelta::milliseconds(50);
+            let past = site.observer.since(since, &[Kind::Status]);
+            let write = async {
+                for n in 0..=round % 16 {
+                    site.status("a.x", if n % 2 == 0 { "ok" } else { "busy" }).await;
+                }
+            };
+            let (past, ()) = tokio::join!(nats::within_limit("the past", past), write);
+            assert_eq!(past.problems, []);
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_streams_the_picture_says_so_and_core_listens_for_a_while() {
     on_each_server(async |binary| {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::api::ApiError;
 use super::connect::Bus;
 use super::consumer::{Consumer, Fault, Pace, Start};
-use super::message::RawMessage;
+use super::message::{RawMessage, Stored};
 use crate::wire::Kind;
 
 /// Faults (a lost link, a gap) after which a piece is not read on.
@@ -54,6 +54,20 @@ pub enum Extent {
     Cut,
 }
 
+/// The newest message of a piece when it was asked for: with it the piece ends. (By what a server
+/// counts as pending it might not: that is off by one where messages are stored while the
+/// consumer is made, seen with 2.9.10.)
+#[derive(Debug, Clone, Copy)]
+enum Newest {
+    None,
+    Known {
+        seq: u64,
+        at: DateTime<Utc>,
+    },
+    /// It may not be asked for.
+    Unknown,
+}
+
 impl Bus {
     /// Reads a piece in order, giving each message to `take`.
     pub async fn read_piece(
@@ -62,21 +76,37 @@ impl Bus {
         budget: &Budget,
         mut take: impl FnMut(RawMessage),
     ) -> Result<Extent, ApiError> {
-        let created = match self.stream(&piece.stream).await {
-            Ok(facts) => facts.created,
-            Err(ApiError::Denied(_)) => DateTime::UNIX_EPOCH,
+        let (created, newest) = match self.newest_of(piece).await {
+            Ok(found) => found,
+            Err(ApiError::Denied(_)) => (DateTime::UNIX_EPOCH, Newest::Unknown),
             Err(error) => return Err(error),
         };
+        let is_last = |seq: u64, pending: u64| match newest {
+            Newest::Known { seq: newest, .. } => seq >= newest,
+            Newest::None | Newest::Unknown => pending == 0,
+        };
+        let nothing_there = match newest {
+            Newest::None => true,
+            Newest::Known { at, .. } => piece.from.is_some_and(|from| from > at),
+            Newest::Unknown => false,
+        };
+        if nothing_there {
+            return Ok(Extent::Whole);
+        }
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
         let mut pace = Pace::Push;
         for _ in 0..TRIES {
             let mut consumer =
                 Consumer::create(self, &piece.stream, &piece.filter, start, pace).await?;
             let mut batch = Vec::new();
-            let mut end = (consumer.pending == 0).then_some(Extent::Whole);
+            let nothing_pending = matches!(newest, Newest::Unknown) && consumer.pending == 0;
+            let mut end = nothing_pending.then_some(Extent::Whole);
             let mut fault = None;
             while end.is_none() && fault.is_none() {
                 fault = consumer.read(&mut batch, None).await.err();
+                if batch.is_empty() && consumer.is_idle() {
+                    end = Some(Extent::Whole);
+                }
                 for delivery in batch.drain(..) {
                     let at = delivery.place;
                     if piece.until.is_some_and(|until| at.stored > until) {
@@ -89,7 +119,7 @@ impl Bus {
                     }
                     start = Start::Sequence(at.stream_seq + 1);
                     take(RawMessage::delivered(piece.kind, created, at, delivery.message));
-                    if at.pending == 0 {
+                    if is_last(at.stream_seq, at.pending) {
                         end = Some(Extent::Whole);
                         break;
                     }
@@ -105,5 +135,20 @@ impl Bus {
             }
         }
         Err(ApiError::TimedOut { subject: piece.filter.clone(), after: self.timeout() })
+    }
+
+    /// When the stream was made, and the newest message of the piece's subjects in it.
+    async fn newest_of(&self, piece: &Piece) -> Result<(DateTime<Utc>, Newest), ApiError> {
+        let facts = self.stream(&piece.stream).await?;
+        let newest = match self.newest(&facts, piece.kind, &piece.filter).await {
+            Ok(None) => Newest::None,
+            Ok(Some(message)) => match message.stored {
+                Stored::Stream { seq, at, .. } => Newest::Known { seq, at },
+                Stored::Core { .. } => Newest::Unknown,
+            },
+            Err(ApiError::Denied(_)) => Newest::Unknown,
+            Err(error) => return Err(error),
+        };
+        Ok((facts.created, newest))
     }
 }
