@@ -80,7 +80,7 @@ async fn who_does_not_answer_is_told_with_the_reason() {
     // a recorded Python fleet: in it some live, and none has remote control
     at(&server.url(), &["replay", "--instant", &recording("inprocess-launcher")]).expect(0);
     let output = at(&server.url(), &["health", "examples.minimal.tutorial"]).expect(1);
-    assert!(output.out.contains("examples.minimal.tutorial has no remote control"), "{output:#?}");
+    assert!(output.out.contains("examples.minimal.tutorial  has no remote control"), "{output:#?}");
     at(&server.url(), &["replay", "--instant", &recording("standalone-sigterm")]).expect(0);
     let output = at(&server.url(), &["stats", "perm.a2", "--json"]).expect(3).json();
     assert_eq!(output["error"]["code"], "not_reachable", "{output:#?}");

@@ -113,7 +113,7 @@ async fn launch(
     let reporter = Reporter::open(nats, name.as_str())?;
     if options.banner {
         let count = config.services.len();
-        tracing::info!("tcsd {id}: {count} services of {given}, NATS {servers}");
+        tracing::info!("launcher {id}: {count} services of {given}, NATS {servers}");
     }
     let monitor = Monitor::of(&name)
         .about("launcher", env!("CARGO_PKG_VERSION"))

@@ -12,6 +12,9 @@ use super::span::{Line, Tone};
 use super::{symbols, text, time};
 use crate::exit::Exit;
 
+/// Lines that are shown of a failure, beyond its first.
+const MOST_ROWS: usize = 20;
+
 /// Why there is no answer that could be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -121,7 +124,15 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
     let mut below = Vec::new();
     match &reply.outcome {
         Err(failure) => {
-            head.push(Tone::Bad, &failure.to_string());
+            let text = failure.to_string();
+            // the name stands before it
+            let own = text.strip_prefix(&reply.id).and_then(|rest| rest.strip_prefix(' '));
+            let mut rows = own.unwrap_or(&text).lines();
+            head.push(Tone::Bad, rows.next().unwrap_or_default());
+            // a mistake in a file has its place shown
+            let more =
+                rows.take(MOST_ROWS).map(|row| Line::new().with(Tone::Bad, &format!("  {row}")));
+            below.extend(more);
         }
         Ok(data) => {
             let (tone, word) = word(data);
@@ -255,4 +266,39 @@ fn figures(map: &Map<String, Value>, above: &str, lines: &mut Vec<Line>) {
 
 fn figure(path: &str) -> Line {
     Line::new().with(Tone::Dim, &format!("  {path}: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_nobody_twice_and_shows_the_place_of_a_mistake() {
+        let failed = |why: Failure| {
+            let reply = Reply {
+                id: "a.b".to_owned(),
+                command: "reload",
+                asked: Some("a.b".to_owned()),
+                took: Duration::from_millis(4),
+                outcome: Err(why),
+            };
+            lines(&reply, 3, Some(80)).iter().map(Line::plain).collect::<Vec<_>>()
+        };
+        let unreachable = Failure::NotReachable("a.b is not reachable: it is lost".to_owned());
+        assert_eq!(
+            failed(unreachable),
+            ["a.b  is not reachable: it is lost  (asked itself, 4 ms)"]
+        );
+        let mistake = "s.yaml:2:1: error: unknown key\n  2 | x\u{1b}[2J\n    | ^";
+        assert_eq!(
+            failed(Failure::Refused(mistake.to_owned())),
+            [
+                "a.b  s.yaml:2:1: error: unknown key  (asked itself, 4 ms)",
+                "    2 | x\\u{1b}[2J",
+                "      | ^"
+            ]
+        );
+        let endless = "no\n".repeat(1000);
+        assert!(failed(Failure::Refused(endless)).len() < 30);
+    }
 }
