@@ -33,7 +33,7 @@ doc: ## the crates' documentation, in target/doc
 	$(CARGO) doc --workspace --no-deps
 
 bench: tools ## criterion, and whole processes beside a bare reader of the same messages
-	$(CARGO) bench --workspace --benches
+	$(CARGO) bench --workspace
 
 soak: tools ## an hour with fifty services that crash, flood and hang
 	TCS_SOAK_SECONDS=3600 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
