@@ -1,5 +1,5 @@
-//! The launcher's own log, on standard error: lines as services write them, with their time, or JSON;
-//! and a tap for what services that run as tasks of this process say.
+//! The launcher's own log, on standard error: lines as services write them, with their time, or
+//! JSON; and a tap for what services that run as tasks of this process say.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use serde_json::json;
 use tcs_core::clock;
 use tcs_core::service::log::{Levels, LogWriter, Said, Services, clean};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, fmt as format};
 
 use crate::runner::output::{Line, Output, Stream};
 use crate::supervisor::{Run, ServiceId};
@@ -45,17 +45,12 @@ impl Taps {
 pub fn init(json: bool) -> Taps {
     let taps = Taps::default();
     let (levels, stderr) = (Levels::from_environment(), LogWriter::stderr());
-    let (plain, objects) = if json {
-        let layer = format::layer().event_format(Json).with_writer(stderr);
-        (None, Some(layer.with_filter(levels)))
-    } else {
-        let layer = format::layer().event_format(Plain { has_time: !stderr.is_journal() });
-        (Some(layer.with_writer(stderr).with_filter(levels)), None)
-    };
+    let format =
+        if json { Format::Json } else { Format::Lines { have_time: !stderr.is_journal() } };
+    let log = tracing_subscriber::fmt::layer().event_format(format).with_writer(stderr);
     tracing_subscriber::registry()
         .with(Services)
-        .with(plain)
-        .with(objects)
+        .with(log.with_filter(levels))
         .with(Tap(taps.clone()).with_filter(levels))
         .try_init()
         .ok();
@@ -79,13 +74,17 @@ pub(crate) fn stamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// `2026-11-23T02:13:04.071Z [INFO ] svc|guider.jk15: text`; without the time where the journal of
-/// systemd has its own.
-struct Plain {
-    has_time: bool,
+/// How the log is written.
+enum Format {
+    /// `2026-11-23T02:13:04.071Z [INFO ] svc|guider.jk15: text`; without the time where the journal
+    /// of systemd has its own.
+    Lines { have_time: bool },
+    /// One object a line: `time` (RFC 3339, UTC), `level`, `logger`, `service` (`null` where none
+    /// speaks), `text`.
+    Json,
 }
 
-impl<S, N> FormatEvent<S, N> for Plain
+impl<S, N> FormatEvent<S, N> for Format
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'w> FormatFields<'w> + 'static,
@@ -96,38 +95,27 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if self.has_time {
-            write!(writer, "{} ", stamp(clock::wall()))?;
+        let (time, said) = (stamp(clock::wall()), said(event, ctx.event_scope()));
+        let level = said.level.name();
+        match self {
+            Self::Lines { have_time } => {
+                if *have_time {
+                    write!(writer, "{time} ")?;
+                }
+                writeln!(writer, "[{level:<5}] {}: {}", said.name(), clean(&said.text))
+            }
+            Self::Json => {
+                let Said { service, logger, text, .. } = said;
+                let line = json!({
+                    "time": time,
+                    "level": level,
+                    "logger": logger,
+                    "service": service,
+                    "text": text,
+                });
+                writeln!(writer, "{line}")
+            }
         }
-        let said = said(event, ctx.event_scope());
-        writeln!(writer, "[{:<5}] {}: {}", said.level.name(), said.name(), clean(&said.text))
-    }
-}
-
-/// One object a line: `time` (RFC 3339, UTC), `level`, `logger`, `service` (`null` where none
-/// speaks), `text`.
-struct Json;
-
-impl<S, N> FormatEvent<S, N> for Json
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'w> FormatFields<'w> + 'static,
-{
-    fn format_event(
-        &self,
-        ctx: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let Said { level, service, logger, text } = said(event, ctx.event_scope());
-        let line = json!({
-            "time": stamp(clock::wall()),
-            "level": level.name(),
-            "logger": logger,
-            "service": service,
-            "text": text,
-        });
-        writeln!(writer, "{line}")
     }
 }
 

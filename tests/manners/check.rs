@@ -86,6 +86,9 @@ class It(BaseService):
     assert!(out.contains("good.a: Python, python3 -m good; restart no"), "{out}");
     assert!(!dir.path().join("was_run").exists());
 
+    let (code, _, told) = check(good.as_str(), &["--config", "other.yaml"]);
+    assert!(code == Some(2) && told.contains("the configuration is named twice"), "{told}");
+
     let (code, _, told) = check(&entry("other", "other"), &[]);
     assert_eq!(code, Some(0));
     assert!(

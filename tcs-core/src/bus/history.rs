@@ -81,16 +81,12 @@ impl Bus {
             Err(ApiError::Denied(_)) => (DateTime::UNIX_EPOCH, Newest::Unknown),
             Err(error) => return Err(error),
         };
-        let is_last = |seq: u64, pending: u64| match newest {
-            Newest::Known { seq: newest, .. } => seq >= newest,
-            Newest::None | Newest::Unknown => pending == 0,
+        let (newest_seq, is_empty) = match newest {
+            Newest::None => (None, true),
+            Newest::Known { seq, at } => (Some(seq), piece.from.is_some_and(|from| from > at)),
+            Newest::Unknown => (None, false),
         };
-        let nothing_there = match newest {
-            Newest::None => true,
-            Newest::Known { at, .. } => piece.from.is_some_and(|from| from > at),
-            Newest::Unknown => false,
-        };
-        if nothing_there {
+        if is_empty {
             return Ok(Extent::Whole);
         }
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
@@ -99,8 +95,8 @@ impl Bus {
             let mut consumer =
                 Consumer::create(self, &piece.stream, &piece.filter, start, pace).await?;
             let mut batch = Vec::new();
-            let nothing_pending = matches!(newest, Newest::Unknown) && consumer.pending == 0;
-            let mut end = nothing_pending.then_some(Extent::Whole);
+            let is_none = newest_seq.is_none() && consumer.pending == 0;
+            let mut end = is_none.then_some(Extent::Whole);
             let mut fault = None;
             while end.is_none() && fault.is_none() {
                 fault = consumer.read(&mut batch, None).await.err();
@@ -119,7 +115,7 @@ impl Bus {
                     }
                     start = Start::Sequence(at.stream_seq + 1);
                     take(RawMessage::delivered(piece.kind, created, at, delivery.message));
-                    if is_last(at.stream_seq, at.pending) {
+                    if newest_seq.map_or(at.pending == 0, |newest| at.stream_seq >= newest) {
                         end = Some(Extent::Whole);
                         break;
                     }
