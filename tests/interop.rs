@@ -276,7 +276,7 @@ async fn what_our_types_write_serverish_reads() {
             restart_max: Some(Limit::Times(5)),
             ..Declared::default()
         }),
-        Event::Start { hostname: Some("srv01".to_owned()), pid: Some(100) },
+        Event::Start { hostname: Some("srv01".to_owned()), pid: Some(100), recent_crashes: None },
         Event::Ready { startup_duration_seconds: Some(0.2) },
         Event::Crashed(Crashed {
             exit_code: Some(-9),
@@ -285,7 +285,11 @@ async fn what_our_types_write_serverish_reads() {
             max_restarts: Some(Limit::Times(5)),
             ..Crashed::default()
         }),
-        Event::Restarting { restart_attempt: Some(1), max_restarts: Some(Limit::Unlimited) },
+        Event::Restarting {
+            restart_attempt: Some(1),
+            max_restarts: Some(Limit::Unlimited),
+            recent_crashes: None,
+        },
         Event::Stop(Stop {
             reason: Some("completed".to_owned()),
             exit_code: Some(0),

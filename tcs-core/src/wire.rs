@@ -19,7 +19,10 @@ mod tolerant;
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
 pub use heartbeat::HeartbeatMessage;
 pub use journal::{JournalMessage, Level};
-pub use registry::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
+pub use registry::{
+    Crashed, Declaration, Declared, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES, RegistryMessage,
+    Stop,
+};
 pub use status::{
     Component, Details, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus, Status, StatusMessage,
 };

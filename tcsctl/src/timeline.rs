@@ -102,7 +102,8 @@ impl Timeline {
                 ran(stop.uptime_seconds, last.started.take())
             }
             Event::Crashed(crash) => ran(crash.uptime_seconds, last.started.take()),
-            Event::Ready { .. }
+            Event::Waiting { .. }
+            | Event::Ready { .. }
             | Event::Stopping { .. }
             | Event::Failed { .. }
             | Event::Other(_) => None,
@@ -206,7 +207,8 @@ mod tests {
                 event,
             })
         };
-        timeline.push(event(Event::Start { hostname: None, pid: None }), at(0));
+        timeline
+            .push(event(Event::Start { hostname: None, pid: None, recent_crashes: None }), at(0));
         let end =
             timeline.push(event(Event::Stop(tcs_core::wire::Stop::default())), at(90)).unwrap();
         assert!(

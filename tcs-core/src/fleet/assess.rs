@@ -350,6 +350,7 @@ fn end_reasons(life: &Life<'_>, result: &mut Assessment, now: DateTime<Utc>) {
         | Event::Ready { .. }
         | Event::Stopping { .. }
         | Event::Restarting { .. }
+        | Event::Waiting { .. }
         | Event::Declared(_)
         | Event::Other(_) => Reason::Ended { reason: "stopped".to_owned(), exit_code: None, ago },
     };

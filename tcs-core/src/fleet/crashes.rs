@@ -81,7 +81,7 @@ pub(super) fn attempt(record: &Record) -> Option<Attempt> {
     let crashed = record.crashed()?;
     let Event::Crashed(crash) = &crashed.message.event else { return None };
     let again = record.restarting().and_then(|kept| match kept.message.event {
-        Event::Restarting { restart_attempt, max_restarts } => {
+        Event::Restarting { restart_attempt, max_restarts, .. } => {
             Some((kept, restart_attempt, max_restarts))
         }
         _ => None,

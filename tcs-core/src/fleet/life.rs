@@ -212,7 +212,7 @@ impl<'a> Life<'a> {
             Event::Crashed(crashed) if crashed.will_restart => Phase::Backoff,
             Event::Crashed(_) | Event::Failed { .. } => Phase::Failed,
             // neither is ever the newest event (see Record::newest_event)
-            Event::Declared(_) | Event::Other(_) => Phase::Declared,
+            Event::Declared(_) | Event::Waiting { .. } | Event::Other(_) => Phase::Declared,
         };
         let ended = !self.phase.is_up();
         self.after_crash = match self.phase {
@@ -324,7 +324,7 @@ fn belongs(
     if kept.stamp.stored > start.stamp.stored {
         return true;
     }
-    let Event::Start { hostname, pid } = &start.message.event else { return false };
+    let Event::Start { hostname, pid, .. } = &start.message.event else { return false };
     // the end of an earlier run, not of this one
     let end = end.filter(|end| start.stamp.is_newer(&end.stamp));
     pid.is_some()

@@ -181,7 +181,7 @@ impl Record {
             Event::Crashed(_) => Slot::Crashed,
             Event::Restarting { .. } => Slot::Restarting,
             Event::Failed { .. } => Slot::Failed,
-            Event::Other(_) => Slot::Other,
+            Event::Waiting { .. } | Event::Other(_) => Slot::Other,
         };
         self.events[slot as usize].put(kept)
     }

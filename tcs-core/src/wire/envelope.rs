@@ -19,6 +19,10 @@ pub struct Meta {
     pub sender: String,
     /// When it was sent, by the sender's clock.
     pub ts: Option<Timestamp>,
+    /// Seconds on `CLOCK_BOOTTIME` since the sender's run began, taken when the thing happened and
+    /// not when it was sent. Ours; absent from Python.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_s: Option<f64>,
     /// A Python logging level.
     pub trace_level: i64,
     /// May be empty; `journal.publish` for journals.
@@ -81,6 +85,7 @@ pub(super) struct RawMeta {
     id: Field<String>,
     sender: Field<String>,
     ts: Field<Timestamp>,
+    run_s: Field<f64>,
     trace_level: Field<i64>,
     message_type: Field<String>,
     tags: Field<Vec<String>>,
@@ -102,6 +107,7 @@ impl RawMeta {
             id: notes.text(self.id, "meta.id").unwrap_or_default(),
             sender: notes.text(self.sender, "meta.sender").unwrap_or_default(),
             ts: notes.take(self.ts, "meta.ts"),
+            run_s: notes.take(self.run_s, "meta.run_s"),
             trace_level: notes.take(self.trace_level, "meta.trace_level").unwrap_or(TRACE_LEVEL),
             message_type: notes.text(self.message_type, "meta.message_type").unwrap_or_default(),
             tags: notes

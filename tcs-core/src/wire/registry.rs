@@ -1,5 +1,7 @@
 //! What a launcher says of a service's life: `<prefix>.registry.<event>.<service id>`.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -39,6 +41,15 @@ pub enum Event {
         hostname: Option<String>,
         /// Its process; a task's is the launcher's.
         pid: Option<u32>,
+        /// Crashes in the 10 minutes before. Ours.
+        recent_crashes: Option<u32>,
+    },
+    /// Wanted, and not started yet because of what it is `after`. Ours.
+    Waiting {
+        /// Service ids that are not ready.
+        waiting_for: Vec<String>,
+        /// Whether `launch.start_timeout` has passed: it is started all the same.
+        timed_out: bool,
     },
     /// Start-up finished.
     Ready {
@@ -60,6 +71,8 @@ pub enum Event {
         restart_attempt: Option<u32>,
         /// How many are allowed in the window.
         max_restarts: Option<Limit>,
+        /// Crashes in the last 10 minutes. Ours.
+        recent_crashes: Option<u32>,
     },
     /// Given up.
     Failed {
@@ -146,7 +159,18 @@ pub struct Crashed {
     pub restart_at: Option<Timestamp>,
     /// Seconds it had run.
     pub uptime_seconds: Option<f64>,
+    /// Crashes in the last 10 minutes, this one included. Ours.
+    pub recent_crashes: Option<u32>,
+    /// Whether a core was dumped. Ours.
+    pub core_dumped: Option<bool>,
+    /// Its last lines of output, oldest first; `details.last_lines` on the wire. Ours.
+    pub last_lines: Vec<String>,
 }
+
+/// Lines of output that a `crashed` carries, at most.
+pub const MAX_LAST_LINES: usize = 20;
+/// Bytes of output that a `crashed` carries, at most.
+pub const MAX_LAST_BYTES: usize = 4096;
 
 impl Event {
     /// The event's name, which is also a token of its subject.
@@ -154,6 +178,7 @@ impl Event {
         match self {
             Self::Declared(_) => "declared",
             Self::Start { .. } => "start",
+            Self::Waiting { .. } => "waiting",
             Self::Ready { .. } => "ready",
             Self::Stopping { .. } => "stopping",
             Self::Stop(_) => "stop",
@@ -171,7 +196,11 @@ impl Event {
             Self::Stop(_) => Some(Status::Shutdown),
             Self::Crashed(crashed) if crashed.will_restart => Some(Status::Error),
             Self::Crashed(_) | Self::Failed { .. } => Some(Status::Failed),
-            Self::Declared(_) | Self::Ready { .. } | Self::Stopping { .. } | Self::Other(_) => None,
+            Self::Declared(_)
+            | Self::Waiting { .. }
+            | Self::Ready { .. }
+            | Self::Stopping { .. }
+            | Self::Other(_) => None,
         }
     }
 }
@@ -238,8 +267,20 @@ pub(super) struct RawRegistry {
     max_restarts: RawLimit,
     restart_at: Field<Timestamp>,
     restart_count: Field<u32>,
+    recent_crashes: Field<u32>,
+    core_dumped: Field<bool>,
+    details: Field<RawEventDetails>,
+    waiting_for: Field<Vec<String>>,
+    timed_out: Field<bool>,
 }
 take_struct!(RawRegistry);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawEventDetails {
+    last_lines: Field<Vec<String>>,
+}
+take_struct!(RawEventDetails);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -251,8 +292,34 @@ struct RawDeclaration {
 }
 take_struct!(RawDeclaration);
 
-/// Other launchers kept of one `declared`.
+/// Other launchers kept of one `declared`, other services of one `waiting`.
 const MAX_OTHERS: usize = 16;
+
+/// The last `most` texts of a list.
+fn texts(
+    field: Field<Vec<String>>,
+    name: &'static str,
+    most: usize,
+    notes: &mut Notes,
+) -> Vec<String> {
+    let mut list = notes.take(field, name).unwrap_or_default();
+    if list.len() > most {
+        list.drain(..list.len() - most);
+        notes.cut(name);
+    }
+    list.into_iter().filter_map(|text| notes.text(Field::Got(text), name)).collect()
+}
+
+/// The newest lines that fit into [`MAX_LAST_BYTES`].
+fn last_lines(lines: Vec<String>) -> Vec<String> {
+    let mut bytes = 0;
+    let fits = |line: &&String| {
+        bytes += line.len();
+        bytes <= MAX_LAST_BYTES
+    };
+    let from = lines.len() - lines.iter().rev().take(MAX_LAST_LINES).take_while(fits).count();
+    lines.into_iter().skip(from).collect()
+}
 
 impl RawRegistry {
     /// `None` if it names nobody. `subject_event` is used where the body names no event.
@@ -274,17 +341,7 @@ impl RawRegistry {
                 restart_policy,
                 restart_max: self.restart_max.read("restart_max", notes),
                 restart_window: notes.take(self.restart_window, "restart_window"),
-                others: {
-                    let mut others = notes.take(self.others, "others").unwrap_or_default();
-                    if others.len() > MAX_OTHERS {
-                        others.truncate(MAX_OTHERS);
-                        notes.cut("others");
-                    }
-                    others
-                        .into_iter()
-                        .filter_map(|other| notes.text(Field::Got(other), "others"))
-                        .collect()
-                },
+                others: texts(self.others, "others", MAX_OTHERS, notes),
                 declared: notes.take(self.declared, "declared").map(|raw| Declaration {
                     module: notes.text(raw.module, "declared.module"),
                     kind: notes.text(raw.kind, "declared.kind"),
@@ -295,6 +352,11 @@ impl RawRegistry {
             "start" => Event::Start {
                 hostname: notes.text(self.hostname, "hostname"),
                 pid: notes.take(self.pid, "pid"),
+                recent_crashes: notes.take(self.recent_crashes, "recent_crashes"),
+            },
+            "waiting" => Event::Waiting {
+                waiting_for: texts(self.waiting_for, "waiting_for", MAX_OTHERS, notes),
+                timed_out: notes.take(self.timed_out, "timed_out").unwrap_or_default(),
             },
             "ready" => Event::Ready {
                 startup_duration_seconds: notes
@@ -321,11 +383,19 @@ impl RawRegistry {
                     max_restarts: self.max_restarts.read("max_restarts", notes),
                     restart_at: notes.take(self.restart_at, "restart_at"),
                     uptime_seconds: notes.take(self.uptime_seconds, "uptime_seconds"),
+                    recent_crashes: notes.take(self.recent_crashes, "recent_crashes"),
+                    core_dumped: notes.take(self.core_dumped, "core_dumped"),
+                    last_lines: {
+                        let details = notes.take(self.details, "details").unwrap_or_default();
+                        let lines = texts(details.last_lines, "last_lines", MAX_LAST_LINES, notes);
+                        last_lines(lines)
+                    },
                 })
             }
             "restarting" => Event::Restarting {
                 restart_attempt: notes.take(self.restart_attempt, "restart_attempt"),
                 max_restarts: self.max_restarts.read("max_restarts", notes),
+                recent_crashes: notes.take(self.recent_crashes, "recent_crashes"),
             },
             "failed" => Event::Failed {
                 reason: notes.text(self.reason, "reason"),
@@ -380,9 +450,14 @@ impl Serialize for RegistryMessage {
                 }
                 map.some("declared", declared.declared.as_ref())?;
             }
-            Event::Start { hostname, pid } => {
+            Event::Start { hostname, pid, recent_crashes } => {
                 map.some("hostname", hostname.as_ref())?;
                 map.some("pid", pid.as_ref())?;
+                map.some("recent_crashes", recent_crashes.as_ref())?;
+            }
+            Event::Waiting { waiting_for, timed_out } => {
+                map.0.serialize_entry("waiting_for", waiting_for)?;
+                map.0.serialize_entry("timed_out", timed_out)?;
             }
             Event::Ready { startup_duration_seconds } => {
                 map.some("startup_duration_seconds", startup_duration_seconds.as_ref())?;
@@ -406,10 +481,17 @@ impl Serialize for RegistryMessage {
                 }
                 map.some("restart_at", crashed.restart_at.as_ref())?;
                 map.some("uptime_seconds", crashed.uptime_seconds.as_ref())?;
+                map.some("recent_crashes", crashed.recent_crashes.as_ref())?;
+                map.some("core_dumped", crashed.core_dumped.as_ref())?;
+                if !crashed.last_lines.is_empty() {
+                    let details = BTreeMap::from([("last_lines", &crashed.last_lines)]);
+                    map.0.serialize_entry("details", &details)?;
+                }
             }
-            Event::Restarting { restart_attempt, max_restarts } => {
+            Event::Restarting { restart_attempt, max_restarts, recent_crashes } => {
                 map.some("restart_attempt", restart_attempt.as_ref())?;
                 map.some("max_restarts", max_restarts.as_ref())?;
+                map.some("recent_crashes", recent_crashes.as_ref())?;
             }
             Event::Failed { reason, restart_count } => {
                 map.some("reason", reason.as_ref())?;

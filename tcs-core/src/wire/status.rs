@@ -167,6 +167,9 @@ pub struct StatusMessage {
     /// When the sender wrote it, by its own clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
+    /// Seconds since the own status began, by the sender's monotonic clock. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_age_s: Option<f64>,
     /// In words, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -242,6 +245,7 @@ pub(super) struct RawStatus {
     name: Field<String>,
     status: Field<Word>,
     timestamp: Field<Timestamp>,
+    status_age_s: Field<f64>,
     message: Field<String>,
     details: Field<RawDetails>,
     parent: Field<String>,
@@ -283,6 +287,7 @@ impl RawStatus {
             status: status.unwrap_or_default(),
             raw_status,
             timestamp: notes.take(self.timestamp, "timestamp"),
+            status_age_s: notes.take(self.status_age_s, "status_age_s"),
             message: notes.text(self.message, "message"),
             details: self.details.read(notes, &mut room, 0),
             parent: notes.text(self.parent, "parent"),

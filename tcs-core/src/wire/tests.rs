@@ -123,9 +123,15 @@ fn our_additions_go_both_ways() {
         json!({"event": "crashed", "service_id": "a.b", "status": "error", "exit_code": -9,
                "restart_policy": "always", "will_restart": true, "signal": "SIGKILL",
                "error": "killed", "restart_attempt": 2, "max_restarts": 5,
-               "restart_at": [2026, 11, 23, 1, 2, 8, 4], "uptime_seconds": 0.5}),
+               "restart_at": [2026, 11, 23, 1, 2, 8, 4], "uptime_seconds": 0.5,
+               "recent_crashes": 4, "core_dumped": true,
+               "details": {"last_lines": ["Traceback ...", "SerialTimeout: no answer"]}}),
+        json!({"event": "start", "service_id": "a.b", "status": "startup", "hostname": "srv01",
+               "pid": 7, "recent_crashes": 2}),
+        json!({"event": "waiting", "service_id": "a.b", "waiting_for": ["c.d"],
+               "timed_out": true}),
         json!({"event": "restarting", "service_id": "a.b", "status": "startup",
-               "restart_attempt": 3, "max_restarts": null}),
+               "restart_attempt": 3, "max_restarts": null, "recent_crashes": 3}),
         json!({"event": "failed", "service_id": "a.b", "status": "failed",
                "reason": "restart_limit_reached", "restart_count": 5}),
     ];
@@ -134,6 +140,33 @@ fn our_additions_go_both_ways() {
         assert_eq!(decoded.notes, Notes::default(), "{data}");
         assert_eq!(super::tests::data(&decoded.message), data);
     }
+}
+
+#[test]
+fn of_last_lines_the_newest_that_fit_are_kept() {
+    let kept = |lines: &[String]| {
+        let crashed = json!({"event": "crashed", "service_id": "a.b",
+                             "details": {"last_lines": lines}});
+        match event(&crashed) {
+            Event::Crashed(crashed) => crashed.last_lines,
+            other => panic!("{other:?}"),
+        }
+    };
+    let lines: Vec<String> = (0..15).map(|n| format!("{n:0>500}")).collect();
+    assert_eq!(kept(&lines), lines[7..], "4096 bytes hold eight of these");
+    let lines: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    assert_eq!(kept(&lines).len(), MAX_LAST_LINES);
+}
+
+#[test]
+fn the_time_within_a_run_and_the_age_of_a_status_are_read() {
+    let body = json!({"data": {"name": "a.b", "status": "failed", "status_age_s": 12.5},
+                      "meta": {"run_s": 80.25}});
+    let decoded = decode(subject("svc.status.a.b"), body.to_string().as_bytes()).unwrap();
+    assert_eq!(decoded.meta.run_s, Some(80.25));
+    let Message::Status(status) = &decoded.message else { panic!() };
+    assert_eq!(status.status_age_s, Some(12.5));
+    assert_eq!(data(&decoded.message)["status_age_s"], 12.5);
 }
 
 #[test]

@@ -147,7 +147,8 @@ async fn launch(
         voice,
         systemd: Systemd::from_environment(),
     };
-    daemon.voice.own(Wire::Start { hostname: Some(hostname()), pid: Some(std::process::id()) });
+    let (hostname, pid) = (Some(hostname()), Some(std::process::id()));
+    daemon.voice.own(Wire::Start { hostname, pid, recent_crashes: None });
     let starting = ["Starting services"].into_iter().chain(home.before.as_deref());
     monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
     let may_begin = match daemon.voice.reporter.bus().cloned() {

@@ -107,7 +107,7 @@ impl Voice {
             event: wire,
         };
         match &message.event {
-            Event::Declared(_) | Event::Other(_) => {}
+            Event::Declared(_) | Event::Waiting { .. } | Event::Other(_) => {}
             Event::Start { .. }
             | Event::Ready { .. }
             | Event::Stopping { .. }
@@ -217,7 +217,7 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
         }
         Lifecycle::Start { pid } => {
             let pid = Some(pid.unwrap_or_else(std::process::id));
-            Event::Start { hostname: Some(hostname()), pid }
+            Event::Start { hostname: Some(hostname()), pid, recent_crashes: None }
         }
         Lifecycle::Ready { took } => {
             Event::Ready { startup_duration_seconds: Some(took.as_secs_f64()) }
@@ -241,11 +241,14 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
                 max_restarts: Some(limit(*max)),
                 restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
                 uptime_seconds: Some(uptime.as_secs_f64()),
+                ..Crashed::default()
             })
         }
-        Lifecycle::Restarting { attempt, limit: max } => {
-            Event::Restarting { restart_attempt: Some(*attempt), max_restarts: Some(limit(*max)) }
-        }
+        Lifecycle::Restarting { attempt, limit: max } => Event::Restarting {
+            restart_attempt: Some(*attempt),
+            max_restarts: Some(limit(*max)),
+            recent_crashes: None,
+        },
         Lifecycle::Failed { reason, restarts } => Event::Failed {
             reason: Some(reason.as_str().to_owned()),
             restart_count: Some(*restarts),

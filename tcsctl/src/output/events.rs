@@ -77,7 +77,7 @@ pub fn event(event: &Event) -> String {
             Some(policy) => format!("declared, restart {policy}"),
             None => "declared".to_owned(),
         },
-        Event::Start { hostname, pid } => {
+        Event::Start { hostname, pid, .. } => {
             let mut text = "started".to_owned();
             if let Some(pid) = pid {
                 let _ = write!(text, ", pid {pid}");
@@ -86,6 +86,14 @@ pub fn event(event: &Event) -> String {
                 let _ = write!(text, " on {host}");
             }
             text
+        }
+        Event::Waiting { waiting_for, timed_out } => {
+            let others = waiting_for.join(", ");
+            if *timed_out {
+                format!("started without waiting longer for {others}")
+            } else {
+                format!("waiting for {others}")
+            }
         }
         Event::Ready { startup_duration_seconds } => match startup_duration_seconds {
             Some(seconds) => format!("ready after {seconds:.1} s"),
@@ -100,7 +108,7 @@ pub fn event(event: &Event) -> String {
             text
         }
         Event::Crashed(crash) => crashed(&crash.how(), crash.will_restart),
-        Event::Restarting { restart_attempt, max_restarts } => {
+        Event::Restarting { restart_attempt, max_restarts, .. } => {
             let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
             match max_restarts {
                 Some(Limit::Times(limit)) => format!("restarting ({number}/{limit})"),
@@ -126,8 +134,8 @@ fn with(word: &str, reason: Option<&str>) -> String {
 const fn tone(event: &Event) -> Tone {
     match event {
         Event::Crashed(_) | Event::Failed { .. } => Tone::Bad,
-        Event::Restarting { .. } => Tone::Warn,
-        Event::Start { .. } | Event::Stopping { .. } => Tone::Moving,
+        Event::Waiting { timed_out: true, .. } | Event::Restarting { .. } => Tone::Warn,
+        Event::Waiting { .. } | Event::Start { .. } | Event::Stopping { .. } => Tone::Moving,
         Event::Ready { .. } => Tone::Good,
         Event::Stop(_) | Event::Declared(_) | Event::Other(_) => Tone::Plain,
     }
@@ -195,7 +203,10 @@ impl<'a> Object<'a> {
 /// What is particular to one kind of event.
 fn details(event: &Event) -> Value {
     match event {
-        Event::Start { hostname, pid } => json!({"host": hostname, "pid": pid}),
+        Event::Start { hostname, pid, .. } => json!({"host": hostname, "pid": pid}),
+        Event::Waiting { waiting_for, timed_out } => {
+            json!({"waiting_for": waiting_for, "timed_out": timed_out})
+        }
         Event::Ready { startup_duration_seconds } => json!({"startup_s": startup_duration_seconds}),
         Event::Stopping { reason } => json!({"reason": reason}),
         Event::Stop(stop) => json!({"reason": stop.reason, "exit_code": stop.exit_code}),
@@ -207,6 +218,9 @@ fn details(event: &Event) -> Value {
             "will_restart": crash.will_restart,
             "restart_attempt": crash.restart_attempt,
             "restart_at": crash.restart_at.map(tcs_core::wire::Timestamp::time),
+            "recent_crashes": crash.recent_crashes,
+            "core_dumped": crash.core_dumped,
+            "last_lines": crash.last_lines,
         }),
         Event::Restarting { restart_attempt, .. } => json!({"restart_attempt": restart_attempt}),
         Event::Failed { reason, restart_count } => {

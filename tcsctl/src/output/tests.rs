@@ -228,7 +228,11 @@ fn events_in_columns() {
             at(0),
             "guider.jk15",
             crate::timeline::What::Event {
-                event: Event::Start { hostname: Some("srv01".into()), pid: Some(7480) },
+                event: Event::Start {
+                    hostname: Some("srv01".into()),
+                    pid: Some(7480),
+                    recent_crashes: None,
+                },
                 parent: Some("launcher.Kx1xDO.srv01-process-launcher".into()),
                 requested_by: Some("tcsctl:ada@ops:77".into()),
                 lasted: None,

@@ -224,6 +224,8 @@ fn life(event: &Registry) -> Option<What> {
         Registry::Ready { .. } => What::Return { text: text(), weight: Verdict::Ok },
         Registry::Restarting { .. } => What::Return { text: text(), weight: Verdict::Restarting },
         Registry::Crashed(crash) if crash.will_restart => What::Crash { how: crash.how() },
+        Registry::Waiting { timed_out: false, .. } => life(Verdict::Starting),
+        Registry::Waiting { .. } => life(Verdict::Late),
         Registry::Stopping { .. } => life(Verdict::Stopping),
         Registry::Stop(_) => life(Verdict::Stopped),
         Registry::Crashed(_) | Registry::Failed { .. } => life(Verdict::Failed),
