@@ -14,6 +14,7 @@ mod crashes;
 pub mod filter;
 mod life;
 mod liveness;
+mod origin;
 mod record;
 mod relations;
 mod stamp;
@@ -29,6 +30,7 @@ use chrono::{DateTime, Utc};
 pub use crashes::how_ended;
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
+pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use record::{Beat, MAX_BEATS, MAX_PARENTS, Record};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Reason, Silence, Verdict, words};
@@ -75,6 +77,8 @@ impl Tally {
 pub struct Fleet {
     records: BTreeMap<Arc<str>, Arc<Record>>,
     newest: Option<DateTime<Utc>>,
+    /// Shared with the views made of it.
+    origins: Arc<Origins>,
     tally: Tally,
 }
 
@@ -95,6 +99,9 @@ impl Fleet {
         }
         self.tally.cut += u64::from(!decoded.notes.cut.is_empty());
         self.newest = self.newest.max(Some(stamp.stored));
+        if let Some(time) = RunTime::of(&decoded.meta) {
+            Arc::make_mut(&mut self.origins).note(time, stamp.stored);
+        }
         let Some(name) = decoded.message.name() else { return false };
         if let Some(record) = self.records.get_mut(name) {
             return Arc::make_mut(record).apply(decoded, stamp);
@@ -118,6 +125,11 @@ impl Fleet {
     /// What came in.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// When the things happened that the messages tell of.
+    pub fn origins(&self) -> &Arc<Origins> {
+        &self.origins
     }
 
     /// How many names are known.
@@ -188,7 +200,8 @@ impl Fleet {
             .iter()
             .map(|(name, record)| Life::read(record, launchers.sign(name), now, link))
             .collect();
-        tree::assemble(&tree::Known { now, link, names, records, lives, launchers }, self.newest)
+        let known = tree::Known { now, link, names, records, lives, launchers };
+        tree::assemble(&known, self.newest, Arc::clone(&self.origins))
     }
 }
 

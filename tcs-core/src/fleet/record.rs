@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::origin::RunTime;
 use super::stamp::{Kept, Order, Register, Stamp};
 use crate::wire::{
     Declared, Decoded, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
@@ -156,15 +157,16 @@ impl Record {
     /// Folds one message in; whether it changed anything.
     pub(super) fn apply(&mut self, decoded: Decoded, stamp: Stamp) -> bool {
         let Decoded { message, meta, notes } = decoded;
+        let run = RunTime::of(&meta);
         let sender: Arc<str> = meta.sender.into();
         let sent = meta.ts;
         let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
         match message {
             Message::Status(message) => {
-                self.status.put(Kept { stamp, message, sender, sent, partial })
+                self.status.put(Kept { stamp, message, sender, sent, run, partial })
             }
             Message::Registry(message) => {
-                self.put_registry(Kept { stamp, message, sender, sent, partial })
+                self.put_registry(Kept { stamp, message, sender, sent, run, partial })
             }
             Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent),
             Message::Journal(_) => false,

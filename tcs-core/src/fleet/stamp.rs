@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::origin::RunTime;
 use crate::wire::Timestamp;
 
 /// Two broker times of different streams that are closer than this decide nothing by themselves.
@@ -71,6 +72,8 @@ pub struct Kept<T> {
     pub sender: Arc<str>,
     /// When it was sent, by the sender's clock (`meta.ts`).
     pub sent: Option<Timestamp>,
+    /// How far into its sender's run it was made, where it says so.
+    pub run: Option<RunTime>,
     /// Whether something in it was cut or dropped in reading.
     pub partial: bool,
 }

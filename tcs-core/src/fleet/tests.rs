@@ -2,6 +2,7 @@
 
 mod law;
 mod listing;
+mod origins;
 mod recordings;
 mod relations;
 mod rules;

@@ -10,6 +10,7 @@ use super::assess::{self, Around, Assessment};
 use super::crashes;
 use super::life::Life;
 use super::liveness;
+use super::origin::Origins;
 use super::record::Record;
 use super::relations::{self, Hosts, Launchers, Standing};
 use super::verdict::{Phase, Reason, Verdict};
@@ -36,7 +37,11 @@ impl Known<'_> {
     }
 }
 
-pub(super) fn assemble(known: &Known<'_>, newest: Option<DateTime<Utc>>) -> FleetView {
+pub(super) fn assemble(
+    known: &Known<'_>,
+    newest: Option<DateTime<Utc>>,
+    origins: Arc<Origins>,
+) -> FleetView {
     let Known { now, link, .. } = *known;
     let parent_names: Vec<Option<&str>> = known.lives.iter().map(parent).collect();
     let above: Vec<Option<usize>> =
@@ -94,7 +99,7 @@ pub(super) fn assemble(known: &Known<'_>, newest: Option<DateTime<Utc>>) -> Flee
     for service in &services {
         counts.add(service.verdict);
     }
-    FleetView { now, link, services, roots, counts, hosts, heartbeats_missing, newest }
+    FleetView { now, link, services, roots, counts, hosts, heartbeats_missing, newest, origins }
 }
 
 fn service(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::origin::{Happened, Origins};
 use super::record::{Beat, Record};
+use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Reason, Verdict, words};
 use crate::wire::{Limit, Status};
 
@@ -45,6 +47,8 @@ pub struct FleetView {
     pub heartbeats_missing: bool,
     /// Stored time of the newest message of all.
     pub newest: Option<DateTime<Utc>>,
+    /// When the things happened that the messages tell of.
+    pub origins: Arc<Origins>,
 }
 
 /// How many services have each verdict.
@@ -276,6 +280,11 @@ fn in_full(evidence: &[Reason]) -> String {
 }
 
 impl FleetView {
+    /// When it happened that this message tells of, and how late the message was.
+    pub fn happened<T>(&self, kept: &Kept<T>) -> Happened {
+        self.origins.happened(kept.run, kept.stamp.stored)
+    }
+
     /// The service of this name.
     pub fn get(&self, id: &str) -> Option<&ServiceView> {
         self.position(id).map(|i| &self.services[i])
