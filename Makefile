@@ -1,7 +1,7 @@
 # Two commands set all up on a fresh machine: `make demo` and `make test`.
 CARGO ?= cargo
 
-.PHONY: help demo test lint doc bench soak fuzz screenshots install tools
+.PHONY: help demo test lint doc bench soak compat fuzz screenshots install tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,18 @@ bench: tools ## criterion, and whole processes beside a bare reader of the same 
 
 soak: tools ## an hour with fifty services that crash, flood and hang
 	TCS_SOAK_SECONDS=3600 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
+
+# the last commit of the release that this version must work beside
+OLD := 43f2efb
+OLD_TREE := target/compat-$(OLD)
+
+compat: tools ## the programs of release 0.1 and those of this version, with each other
+	@git cat-file -e $(OLD)^{commit} || { echo "commit $(OLD) is not here: git fetch --unshallow"; exit 1; }
+	@[ -d $(OLD_TREE) ] || { mkdir -p $(OLD_TREE) && git archive $(OLD) | tar -x -C $(OLD_TREE); }
+	cd $(OLD_TREE) && $(CARGO) build --locked --bin tcsd --bin tcsctl
+	$(CARGO) build --locked --bin tcsd --bin tcsctl
+	TCS_OLD_PROGRAMS=$(CURDIR)/$(OLD_TREE)/target/debug \
+	    $(CARGO) test --locked -p tcsctl --test compat -- --include-ignored
 
 fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \

@@ -39,7 +39,11 @@ pub struct Site {
 impl Site {
     /// With these services; `FOLDER` in it is a folder of the test's own, in which they run.
     pub async fn start(config: &str) -> Self {
-        let server = Server::start(&server()).await;
+        Self::at(Server::start(&server()).await, config)
+    }
+
+    /// The same on a broker that runs already.
+    pub fn at(server: Server, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("services.yaml");
         let config = config.replace("FOLDER", folder.path().to_str().unwrap());

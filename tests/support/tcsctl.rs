@@ -7,6 +7,7 @@
 #[path = "schema.rs"]
 pub mod schema;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -59,8 +60,13 @@ impl Output {
 
 /// The program, ready to be given arguments.
 pub fn command(args: &[&str]) -> Command {
+    command_of(Path::new(env!("CARGO_BIN_EXE_tcsctl")), args)
+}
+
+/// The same of a program elsewhere.
+pub fn command_of(program: &Path, args: &[&str]) -> Command {
     let folder = std::env::temp_dir();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcsctl"));
+    let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
