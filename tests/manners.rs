@@ -5,10 +5,14 @@
 mod check;
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "manners/reload.rs"]
 mod reload;
 #[path = "manners/signals.rs"]
 mod signals;
+#[path = "manners/starts.rs"]
+mod starts;
 #[path = "manners/systemd.rs"]
 mod systemd;
 

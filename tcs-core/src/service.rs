@@ -19,6 +19,7 @@ mod main;
 mod notify;
 mod outcome;
 mod registry;
+pub mod signals;
 
 pub use clock::Clock;
 pub use context::ServiceContext;

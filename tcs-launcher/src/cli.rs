@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
-use tcs_core::service::{Registry, main_of};
+use tcs_core::service::{Registry, main_of, signals};
 
 use crate::runner::{self, SERVICE};
 use crate::{daemon, log};
@@ -110,6 +110,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// `tcsd`, for `main`; `tcsd --help` has the exit codes.
 pub fn main() -> ExitCode {
+    // until there is somebody who answers
+    signals::hold();
     if let Some(code) = runner::helper_main() {
         return code;
     }
@@ -127,6 +129,9 @@ pub fn main() -> ExitCode {
     let named = args.config.as_ref().or(of_command);
     let path = named.map_or(Path::new(DEFAULT_PATH), PathBuf::as_path);
     let explicit = named.is_some();
+    if args.command.is_some() {
+        signals::release();
+    }
     let taps = log::init(args.json_logs);
     match args.command {
         Some(Command::Check { no_import, .. }) => check::run(path, explicit, !no_import),

@@ -49,9 +49,6 @@ use signals::{Signals, Wish};
 use systemd::Systemd;
 use voice::Voice;
 
-/// Signals within this time are one: `timeout` and others send it to us and to our group, too.
-const SAME_SIGNAL: Duration = Duration::from_millis(500);
-
 /// Reports and requests that may wait for the loop.
 const BACKLOG: usize = 1024;
 
@@ -111,7 +108,7 @@ impl Daemon<'_> {
         }
         let mut done = self.begin(config);
         monitor.set_status(Status::Ok, "Supervising");
-        let mut stopping = None;
+        let mut stopping = false;
         while done.is_none() {
             // out of this loop and nowhere else: one that stands still is not fed
             self.systemd.look(&self.supervisor, self.now());
@@ -119,9 +116,7 @@ impl Daemon<'_> {
                 biased;
                 wish = signals.next() => match wish {
                     Wish::Stop(signal) => {
-                        let after = stopping.map(|since| self.now().saturating_sub(since));
-                        stopping = stopping.or(Some(self.now()));
-                        self.stop(signal, after, monitor)
+                        self.stop(signal, std::mem::replace(&mut stopping, true), monitor)
                     }
                     Wish::Reload => {
                         self.read_again(None).ok();
@@ -152,17 +147,15 @@ impl Daemon<'_> {
         done.unwrap_or_default()
     }
 
-    /// A signal to stop; one that is not the first comes so long `after` it.
-    fn stop(&mut self, signal: Signal, after: Option<Duration>, monitor: &Monitor) -> Option<bool> {
-        match after {
-            None => {
-                tracing::info!("{signal}: stopping all services; a second signal kills them");
-                monitor.set_status(Status::Shutdown, "Stopping services");
-                self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
-                self.systemd.stopping();
-            }
-            Some(after) if after < SAME_SIGNAL => return None,
-            Some(_) => tracing::warn!("{signal} again: what has not stopped yet is killed"),
+    /// A signal to stop, the first one or one that comes `again`.
+    fn stop(&mut self, signal: Signal, again: bool, monitor: &Monitor) -> Option<bool> {
+        if again {
+            tracing::warn!("{signal} again: killing what has not stopped yet");
+        } else {
+            tracing::info!("{signal}: stopping all services; a second signal kills them");
+            monitor.set_status(Status::Shutdown, "Stopping services");
+            self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+            self.systemd.stopping();
         }
         self.handle(Event::Shutdown)
     }

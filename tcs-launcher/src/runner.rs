@@ -23,6 +23,7 @@ use tcs_core::bus::publish::random_id;
 
 use crate::supervisor::{Report, Run, ServiceId};
 
+mod dispositions;
 pub mod group;
 pub mod guard;
 pub mod journal;
@@ -114,7 +115,8 @@ const MARKED: &str = "TCS_RUN_PID";
 
 /// The id of this launcher's run, which is in the environment from here on: what tasks start by
 /// themselves carries the mark too, and does not outlive us. To be called before there are threads,
-/// with nothing done yet: where the mark is missing the program starts again, as the same process.
+/// with nothing done yet: where the mark is missing the program starts again, as the same process,
+/// and ignores no signal any more. Signals that are blocked stay so, and none that waits is lost.
 pub fn marked_run() -> String {
     let own = std::process::id().to_string();
     let variable = |name: &str| std::env::var(name).ok();
@@ -127,6 +129,7 @@ pub fn marked_run() -> String {
     let mut again = spawner::to_run(Path::new(spawner::OWN_PROGRAM));
     again.args(std::env::args_os().skip(1));
     again.env(MARKED, own).env(group::LAUNCHER_MARK, &run);
+    dispositions::stop_ignoring();
     let error = again.exec();
     tracing::warn!("what tasks start by themselves is not marked as ours: {error}");
     run

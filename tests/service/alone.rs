@@ -72,3 +72,22 @@ async fn mistakes_are_exit_codes() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_that_its_parent_blocks_are_heard() {
+    on_each_site(async |site| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(example("tcs-launcher", "tcs-badchild"));
+        command.args(["deaf", "exec"]).arg(example("tcs-core", "standalone")).arg("jk15");
+        command.current_dir(dir.path()).env("NATS_URL", site.server.url()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let runs = |said: &[Held]| said.last().is_some_and(|one| one.text("status") == "ok");
+        site.wait_until("status", "standalone.jk15", runs).await;
+        // to the process and to its group, as `timeout` does
+        signal(&child, "TERM");
+        signal(&child, "TERM");
+        let (code, text) = tokio::task::spawn_blocking(move || told(child)).await.unwrap();
+        assert_eq!(code, Some(0), "{text}");
+    })
+    .await;
+}

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
         if action == "supervise" {
             let dir = next();
             return supervise(Path::new(&dir), args.collect());
+        }
+        if action == "exec" {
+            let error = Command::new(next()).args(args).exec();
+            panic!("exec: {error}");
         }
         if let Some(code) = act(&action, &mut next) {
             return code;

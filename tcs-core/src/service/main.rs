@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{HostOptions, Progress, run};
 use super::outcome::Outcome;
 use super::registry::{Registration, Service};
+use super::signals::{self, StopSignals};
 use super::{log, notify};
 use crate::bus::Outside;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
@@ -92,6 +92,7 @@ pub fn main_of(
     registration: &'static Registration,
     arguments: impl IntoIterator<Item = String>,
 ) -> ExitCode {
+    signals::hold();
     log::init();
     let program = registration.service_type().map_or_else(|_| "service".into(), |t| t.to_string());
     match parse(arguments) {
@@ -145,10 +146,11 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let (progress, seen) = watch::channel(Progress::Starting);
     options.progress = Some(progress);
     // several threads, so that a service that blocks one can still be told to stop
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.enable_all();
+    let (runtime, mut signals) = signals::runtime(threads, StopSignals::catch)?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let mut signals = Signals::new()?;
         tokio::spawn(notify::relay(seen));
         let mut life = std::pin::pin!(run(registration, &settings, options, stop.clone()));
         anyhow::Ok(tokio::select! {
@@ -207,27 +209,6 @@ fn settings(
     )?;
     let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
     Ok((config.settings_for(service_type, variant), launch.heartbeat, nats))
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Daemon<'_> {
     /// A Python service that fails to start says so and exits with 0: its last word may still be
     /// on its way to us.
     fn may_have_failed(&self, told: &Told) -> bool {
-        matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == 0)
+        matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == Some(0))
             && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
     }
 

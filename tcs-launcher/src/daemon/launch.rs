@@ -14,7 +14,7 @@ use tcs_core::clock;
 use tcs_core::config::{Config, Environment, Mode};
 use tcs_core::id::LauncherId;
 use tcs_core::monitor::{Monitor, Reporter};
-use tcs_core::service::Registry;
+use tcs_core::service::{Registry, signals};
 use tcs_core::wire::{Event as Wire, Status, Stop};
 use tokio::sync::mpsc;
 
@@ -68,11 +68,14 @@ pub fn main(options: &Options, launcher_run: String) -> ExitCode {
 fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool> {
     let threads = |name: &str| {
         let mut threads = tokio::runtime::Builder::new_multi_thread();
-        threads.enable_all().thread_name(name).build().context("starting threads")
+        threads.enable_all().thread_name(name);
+        threads
     };
+    let (own, signals) = signals::runtime(threads("tcs-launcher"), Signals::catch)
+        .context("starting threads and catching signals")?;
     // services that run as tasks have their own: one that blocks a thread blocks no supervision
-    let (own, services) = (threads("tcs-launcher")?, threads("tcs-service")?);
-    let result = own.block_on(launch(options, launcher_run, services.handle()));
+    let services = threads("tcs-service").build().context("starting threads")?;
+    let result = own.block_on(launch(options, launcher_run, signals, services.handle()));
     // nor does it keep the launcher from ending
     services.shutdown_background();
     own.shutdown_background();
@@ -83,9 +86,9 @@ fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool>
 async fn launch(
     options: &Options,
     launcher_run: String,
+    mut signals: Signals,
     services: &tokio::runtime::Handle,
 ) -> anyhow::Result<bool> {
-    let mut signals = Signals::catch().context("catching signals")?;
     let here = std::env::current_dir().context("finding the working directory")?;
     let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
     for problem in problems {

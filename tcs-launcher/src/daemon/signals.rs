@@ -4,6 +4,8 @@ use std::os::fd::AsFd as _;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use tcs_core::clock;
+use tcs_core::service::signals::Repeats;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 /// The signals that a launcher answers to; those that come before it can are kept.
@@ -12,6 +14,7 @@ pub(super) struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hang_up: Stream,
+    repeats: Repeats,
 }
 
 /// What somebody wants.
@@ -24,26 +27,33 @@ pub(super) enum Wish {
 }
 
 impl Signals {
+    /// Catches them. To be called inside the runtime.
     pub(super) fn catch() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            repeats: Repeats::default(),
         })
     }
 
     /// The next one. Safe to cancel.
     pub(super) async fn next(&mut self) -> Wish {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => Wish::Stop(Signal::SIGTERM),
-            _ = self.interrupt.recv() => Wish::Stop(Signal::SIGINT),
-            // a daemon has no terminal: then it is somebody's wish for a reload
-            _ = self.hang_up.recv() => if terminal_is_gone() {
-                Wish::Stop(Signal::SIGHUP)
-            } else {
-                Wish::Reload
-            },
+        loop {
+            let signal = tokio::select! {
+                biased;
+                _ = self.terminate.recv() => Signal::SIGTERM,
+                _ = self.interrupt.recv() => Signal::SIGINT,
+                // a daemon has no terminal: then it is somebody's wish for a reload
+                _ = self.hang_up.recv() => if terminal_is_gone() {
+                    Signal::SIGHUP
+                } else {
+                    return Wish::Reload;
+                },
+            };
+            if self.repeats.is_new(signal, clock::monotonic()) {
+                return Wish::Stop(signal);
+            }
         }
     }
 }

@@ -398,8 +398,12 @@ fn exit(status: io::Result<ExitStatus>) -> Exit {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Exit::code(code),
             (None, Some(signal)) => Exit::signal(signal),
-            (None, None) => Exit { code: -1, error: Some(format!("ended: {status}")) },
+            (None, None) => unknown(&status),
         },
-        Err(error) => Exit { code: -1, error: Some(format!("its exit status is lost: {error}")) },
+        Err(error) => unknown(&error),
     }
+}
+
+fn unknown(why: &dyn std::fmt::Display) -> Exit {
+    Exit { code: None, error: Some(format!("exit status unknown: {why}")) }
 }

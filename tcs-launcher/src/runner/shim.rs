@@ -22,7 +22,7 @@ use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
 use tcs_core::config::Limits;
 
-use super::spawner;
+use super::{dispositions, spawner};
 
 /// First argument.
 pub const NAME: &str = "__exec";
@@ -126,6 +126,7 @@ pub(super) fn main() -> ExitCode {
 fn become_program(orders: &Become) -> NotStarted {
     match prepare(orders) {
         Ok(mut command) => {
+            dispositions::reset();
             let error = command.exec();
             NotStarted::new(&format!("starting {}", orders.program.display()), &error)
         }

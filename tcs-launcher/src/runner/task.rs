@@ -76,7 +76,7 @@ async fn catching<F: Future<Output = Exit>>(work: F) -> Exit {
             |payload| {
                 let place = PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();
                 let error = format!("panicked{place}: {}", message(payload.as_ref()));
-                Exit { code: 1, error: Some(error) }.into()
+                Exit { code: Some(1), error: Some(error) }.into()
             },
         )
     })
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn how_it_ends_is_its_exit() {
-        let failed = Exit { code: 137, error: Some("no camera".into()) };
+        let failed = Exit { code: Some(137), error: Some("no camera".into()) };
         let reports_of = reports(|_| std::future::ready(failed.clone()), &[]).await;
         assert_eq!(exit_of(&reports_of), &failed);
 
@@ -163,7 +163,7 @@ mod tests {
         .await;
         let exit = exit_of(&reports_of);
         let error = exit.error.as_deref().unwrap();
-        assert_eq!(exit.code, 1);
+        assert_eq!(exit.code, Some(1));
         assert!(error.starts_with("panicked at ") && error.ends_with(": broken 7"), "{error}");
         assert!(error.contains("task.rs:"), "{error}");
     }

@@ -274,7 +274,7 @@ fn describe(code: Option<i32>, error: Option<&str>) -> String {
     let code = match code {
         Some(code) if code < 0 => format!("signal {}", -code),
         Some(code) => format!("code {code}"),
-        None => "not started".to_owned(),
+        None => return error.unwrap_or("exit status unknown").to_owned(),
     };
     error.map_or(code.clone(), |error| format!("{code}: {error}"))
 }

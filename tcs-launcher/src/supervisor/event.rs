@@ -81,8 +81,8 @@ pub enum Report {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
-    /// The exit code; negative for a signal.
-    pub code: i32,
+    /// The exit code; negative for a signal; `None` where the system does not tell it.
+    pub code: Option<i32>,
     /// Text of the error or panic, where it is known.
     pub error: Option<String>,
 }
@@ -90,12 +90,12 @@ pub struct Exit {
 impl Exit {
     /// An exit with this code and no more.
     pub fn code(code: i32) -> Self {
-        Self { code, error: None }
+        Self { code: Some(code), error: None }
     }
 
     /// A death by this signal.
     pub fn signal(signal: i32) -> Self {
-        Self { code: -signal, error: None }
+        Self { code: Some(-signal), error: None }
     }
 }
 

@@ -12,7 +12,8 @@ const REMEMBERED: usize = 4096;
 /// What an end that nobody asked for amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    code: i32,
+    /// `None`: not known, which is a failure.
+    code: Option<i32>,
     fault: Fault,
 }
 
@@ -28,16 +29,16 @@ pub(super) enum Fault {
 }
 
 impl End {
-    pub(super) fn new(code: i32, fault: Fault) -> Self {
+    pub(super) fn new(code: Option<i32>, fault: Fault) -> Self {
         Self { code, fault }
     }
 
     pub(super) fn is_failure(self) -> bool {
-        self.code != 0 || self.fault != Fault::None
+        self.code != Some(0) || self.fault != Fault::None
     }
 
     fn is_abnormal(self) -> bool {
-        self.code < 0 || self.code > 128 || self.fault == Fault::Ours
+        self.code.is_none_or(|code| !(0..=128).contains(&code)) || self.fault == Fault::Ours
     }
 
     fn is_answered_by(self, when: When) -> bool {
@@ -163,7 +164,7 @@ mod tests {
             let whens = [When::No, When::Always, When::OnFailure, When::OnAbnormal];
             for (when, expected) in whens.into_iter().zip(expected) {
                 let judge = |kind| {
-                    let end = End::new(code, fault);
+                    let end = End::new(Some(code), fault);
                     History::default().judge(&restart(when, 2), kind, end, s(1), s(100))
                 };
                 assert_eq!(judge(Kind::MayEnd), expected, "{code} {fault:?} {when:?}");
@@ -186,7 +187,7 @@ mod tests {
 
     /// A crash at `now`, restarted at once if it may be.
     fn history_step(history: &mut History, policy: &Restart, now: Duration) -> Option<u32> {
-        match history.judge(policy, Kind::Permanent, End::new(1, Fault::None), s(1), now) {
+        match history.judge(policy, Kind::Permanent, End::new(Some(1), Fault::None), s(1), now) {
             Verdict::Restart { attempt, .. } => {
                 history.restarted(now);
                 Some(attempt)
@@ -203,7 +204,7 @@ mod tests {
         let mut delay_after = |uptime| match history.judge(
             &policy,
             Kind::Permanent,
-            End::new(1, Fault::None),
+            End::new(Some(1), Fault::None),
             uptime,
             s(1000),
         ) {

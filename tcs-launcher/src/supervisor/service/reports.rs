@@ -90,7 +90,7 @@ impl Service {
                 let code = None;
                 self.last = Last { code, error: Some(error.clone()), not_started: true };
                 if transient {
-                    let end = End::new(1, Fault::None);
+                    let end = End::new(Some(1), Fault::None);
                     self.crashed(end, code, Some(error), Duration::ZERO, out);
                 } else {
                     self.asked_by = None;
@@ -184,7 +184,7 @@ impl Service {
         }
         let since = live.as_ref().map_or(out.now, |live| live.since);
         let uptime = out.now.saturating_sub(since);
-        let code = Some(exit.code);
+        let code = exit.code;
         let (error, fault) = self.fault(exit, live, reason);
         self.last = Last { code, error: error.clone(), not_started: false };
         let end = End::new(exit.code, fault);
@@ -195,7 +195,7 @@ impl Service {
         };
         self.drop_later();
         if asked {
-            let killed = self.killed && exit.code == -SIGKILL;
+            let killed = self.killed && exit.code == Some(-SIGKILL);
             let reason = if killed { EndReason::ForceKilled } else { EndReason::Terminated };
             self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
             self.settle();

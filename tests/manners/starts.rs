@@ -1,0 +1,103 @@
+//! Whatever started tcsd: signals that were blocked or ignored, and those that come at once.
+
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::programs::badchild;
+use super::{Tcsd, wait_for};
+
+/// Started through another program, which becomes tcsd.
+fn through(services: &str, program: &mut Command) -> Tcsd {
+    Tcsd::start(services, |tcsd| {
+        program.arg(tcsd.get_program()).args(tcsd.get_args());
+        program.current_dir(tcsd.get_current_dir().unwrap()).stdin(Stdio::null());
+        for (name, value) in tcsd.get_envs() {
+            program.env(name, value.unwrap());
+        }
+        let log = tcsd.get_current_dir().unwrap().join("log");
+        program.stderr(std::fs::File::create(log).unwrap());
+        std::mem::swap(tcsd, program);
+    })
+}
+
+/// Of a process: `SigBlk`, `SigIgn` or `SigCgt`, a bit for each signal from 1.
+fn mask(pid: u32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let mask = u64::from_str_radix(line.trim_start_matches(':').trim(), 16).ok()?;
+    // the C library keeps 32 and 33 for itself
+    Some(mask & !(0b11 << 31))
+}
+
+/// A process that runs, and one that ends well.
+const SERVICES: &str = "
+  - {type: stays, variant: a, launch: {exec: [sleep, '1000']}}
+  - {type: ends, variant: a, restart: no, launch: {exec: ['true']}}
+";
+
+#[test]
+fn signals_that_its_parent_ignores_are_not_ignored() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' CHLD HUP INT QUIT USR1 USR2 TERM; exec \"$@\"", "sh"]);
+    let mut tcsd = through(SERVICES, &mut shell);
+    tcsd.logged("ends.a stopped: completed, exit code 0");
+    let child = tcsd.started("stays.a").as_raw().cast_unsigned();
+    wait_for("the program", || {
+        std::fs::read_to_string(format!("/proc/{child}/comm")).ok().filter(|it| it == "sleep\n")
+    });
+    assert_eq!((mask(child, "SigIgn"), mask(child, "SigBlk")), (Some(0), Some(0)));
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+    tcsd.logged("stays.a stopped: terminated, SIGTERM");
+}
+
+#[test]
+fn signals_that_its_parent_blocks_are_heard_and_reach_children() {
+    let mut blocking = Command::new(badchild());
+    // one waits already
+    blocking.args(["deaf", "die", "SIGHUP", "exec"]);
+    let mut tcsd = through(SERVICES, &mut blocking);
+    tcsd.logged("nothing has changed (2 services)");
+    tcsd.started("stays.a");
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+    tcsd.logged("stays.a stopped: terminated, SIGTERM");
+}
+
+/// From the moment at which it no longer has its usual effect, a signal never gets it back.
+#[test]
+fn signals_that_come_while_it_starts_do_not_end_it() {
+    let bit = |signal: Signal| 1_u64 << (signal as i32 - 1);
+    for _ in 0..10 {
+        let mut tcsd = Tcsd::start(SERVICES, |_| {});
+        let pid = tcsd.child.id();
+        let answered = |signal: Signal| {
+            let masks = [mask(pid, "SigBlk"), mask(pid, "SigCgt")];
+            masks.into_iter().flatten().any(|mask| mask & bit(signal) != 0)
+        };
+        while !answered(Signal::SIGHUP) {
+            assert_eq!(tcsd.child.try_wait().unwrap(), None);
+        }
+        while !tcsd.read("log").contains("nothing has changed") {
+            tcsd.signal(Signal::SIGHUP);
+            assert_eq!(tcsd.child.try_wait().unwrap(), None, "SIGHUP has ended it");
+        }
+        tcsd.signal(Signal::SIGTERM);
+        assert_eq!(tcsd.end(), Some(0));
+    }
+}
+
+#[test]
+fn a_signal_that_reaches_it_twice_is_one_request() {
+    let services = "
+  - {type: slow, variant: a, launch: {exec: [sh, -c, 'trap \"sleep 1; exit 0\" TERM; echo up > up; while :; do sleep 0.1; done']}}
+";
+    let mut tcsd = Tcsd::start(services, |_| {});
+    wait_for("the service", || tcsd.read("up").contains("up").then_some(()));
+    tcsd.signal(Signal::SIGTERM);
+    tcsd.logged("stopping all services");
+    tcsd.signal(Signal::SIGTERM);
+    assert_eq!(tcsd.end(), Some(0));
+    tcsd.logged("slow.a stopped: terminated, exit code 0");
+}
