@@ -254,7 +254,8 @@ async fn what_our_types_write_serverish_reads() {
             metrics: json!({"rms": 0.45}).as_object().unwrap().clone(),
             coalesced: Some(3),
             ..Details::default()
-        },
+        }
+        .into(),
         parent: Some("launcher.L.srv01-process-launcher".to_owned()),
         pid: Some(100),
         hostname: Some("srv01".to_owned()),

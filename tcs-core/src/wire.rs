@@ -24,7 +24,8 @@ pub use registry::{
     Stop,
 };
 pub use status::{
-    Component, Details, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus, Status, StatusMessage,
+    Component, Details, MAX_COMPONENT_TEXT, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus,
+    Status, StatusMessage,
 };
 pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects};
 pub use timestamp::Timestamp;
@@ -54,6 +55,21 @@ pub enum Message {
 }
 
 impl Message {
+    /// The approximate memory that it occupies, in bytes.
+    pub fn weight(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Self>()
+            + match self {
+                Self::Registry(it) => match &it.event {
+                    Event::Crashed(crash) => crash.last_lines.iter().map(String::len).sum(),
+                    _ => 0,
+                },
+                Self::Status(it) => text(&it.message) + it.details.weight(),
+                Self::Heartbeat(it) => status::metrics_weight(&it.metrics),
+                Self::Journal(it) => it.message.len() + text(&it.explanation),
+            }
+    }
+
     /// The monitored object it is about, as the body names it; a journal line names none.
     pub fn name(&self) -> Option<&str> {
         match self {

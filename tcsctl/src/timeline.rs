@@ -186,7 +186,7 @@ mod tests {
             status: Status::Failed,
             ..StatusMessage::default()
         };
-        spoken.details.reported_by = Some("launcher".to_owned());
+        std::sync::Arc::make_mut(&mut spoken.details).reported_by = Some("launcher".to_owned());
         assert_eq!(timeline.push(Message::Status(spoken), at(10)), None);
         // and the service's own word before it still holds
         assert_eq!(timeline.push(says(Status::Ok), at(20)), None);

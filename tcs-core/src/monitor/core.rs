@@ -6,6 +6,7 @@
 //! once the root itself has spoken, when trouble of a node makes the whole worse, or ends: that is
 //! always reported (the guide, "Status Aggregation").
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -364,14 +365,15 @@ impl Core {
     fn draft(&self, changes: u64, wall: DateTime<Utc>) -> Draft {
         let root = &self.nodes[0];
         let mut nodes = vec![NodeId::ROOT];
-        let mut message = StatusMessage {
+        let mut details = self.details(NodeId::ROOT, wall, 0, &mut nodes);
+        details.coalesced = (changes > 1).then_some(changes);
+        let message = StatusMessage {
             status: root.aggregate,
             timestamp: Some(wall.into()),
             message: root.said.message.clone(),
-            details: self.details(NodeId::ROOT, wall, 0, &mut nodes),
+            details: Arc::new(details),
             ..self.template.clone()
         };
-        message.details.coalesced = (changes > 1).then_some(changes);
         Draft { message, nodes }
     }
 
@@ -425,7 +427,8 @@ impl Draft {
                 walk(&mut component.details, nodes, metrics);
             }
         }
-        walk(&mut self.message.details, &mut self.nodes.iter().copied(), &mut metrics);
+        let details = Arc::make_mut(&mut self.message.details);
+        walk(details, &mut self.nodes.iter().copied(), &mut metrics);
     }
 }
 

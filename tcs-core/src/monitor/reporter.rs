@@ -384,7 +384,8 @@ fn no_thread(error: &dyn std::error::Error) -> ConnectError {
 /// Takes out of a status what matters least: metrics and words of its components, and all but the
 /// gravest of them.
 fn shed(message: &mut StatusMessage) {
-    let components = &mut message.details.components;
+    let details = Arc::make_mut(&mut message.details);
+    let components = &mut details.components;
     components.sort_by_key(|component| std::cmp::Reverse(component.status));
     components.truncate(KEPT_COMPONENTS);
     for component in components {
@@ -393,9 +394,8 @@ fn shed(message: &mut StatusMessage) {
             component.message = None;
         }
     }
-    if serde_json::to_vec(&message.details.metrics).map_or(0, |body| body.len())
-        > crate::wire::MAX_METRICS
+    if serde_json::to_vec(&details.metrics).map_or(0, |body| body.len()) > crate::wire::MAX_METRICS
     {
-        message.details.metrics.clear();
+        details.metrics.clear();
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Timestamp;
-use super::status::{Status, Word, cut_metrics, read_word};
+use super::status::{MAX_METRICS, Status, Word, cut_metrics, read_word};
 use super::tolerant::{Field, Notes, take_struct};
 
 /// One heartbeat. Python sends the first three fields.
@@ -66,7 +66,8 @@ impl RawHeartbeat {
     pub(super) fn read(self, notes: &mut Notes) -> Option<HeartbeatMessage> {
         let service_id = super::object_name(self.service_id)?;
         let mut metrics = notes.take(self.metrics, "metrics").unwrap_or_default();
-        cut_metrics(&mut metrics, notes);
+        let mut room = MAX_METRICS;
+        cut_metrics(&mut metrics, &mut room, notes);
         Some(HeartbeatMessage {
             service_id,
             timestamp: notes.take(self.timestamp, "timestamp"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -13,6 +14,8 @@ use super::tolerant::{Field, Notes, Take, take_struct};
 pub const MAX_COMPONENTS: usize = 4096;
 /// Levels of components kept (`truth.md` 12).
 pub const MAX_LEVELS: usize = 32;
+/// Text kept of the components of one status, names and messages at all levels together, in bytes.
+pub const MAX_COMPONENT_TEXT: usize = 64 * 1024;
 /// Metrics kept of one service, in bytes of JSON (`truth.md` 12).
 pub const MAX_METRICS: usize = 64 * 1024;
 
@@ -173,9 +176,9 @@ pub struct StatusMessage {
     /// In words, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Own status, components, metrics.
+    /// Own status, components, metrics. Shared by the copies of a message, since it may be large.
     #[serde(skip_serializing_if = "Details::is_empty")]
-    pub details: Details,
+    pub details: Arc<Details>,
     /// The monitored object above this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -193,6 +196,9 @@ impl StatusMessage {
         self.details.reported_by.as_deref() == Some("launcher")
     }
 }
+
+/// What an allocation costs beside its content, about, in bytes.
+const OVERHEAD: usize = 48;
 
 /// `details` of a status. Absent on the wire when there is nothing in it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -218,6 +224,15 @@ impl Details {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The approximate memory that components and metrics occupy, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let component = |it: &Component| {
+            let message = it.message.as_ref().map_or(0, String::len);
+            size_of::<Component>() + OVERHEAD + it.name.len() + message + it.details.weight()
+        };
+        self.components.iter().map(component).sum::<usize>() + metrics_weight(&self.metrics)
     }
 }
 
@@ -276,12 +291,25 @@ struct RawComponent {
 }
 take_struct!(RawComponent);
 
+/// What may still be kept of a status.
+struct Room {
+    components: usize,
+    text: usize,
+    metrics: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { components: MAX_COMPONENTS, text: MAX_COMPONENT_TEXT, metrics: MAX_METRICS }
+    }
+}
+
 impl RawStatus {
     /// `None` if it names nobody.
     pub(super) fn read(self, notes: &mut Notes) -> Option<StatusMessage> {
         let name = super::object_name(self.name)?;
         let (status, raw_status) = read_word(self.status, "status", notes);
-        let mut room = MAX_COMPONENTS;
+        let mut room = Room::default();
         Some(StatusMessage {
             name,
             status: status.unwrap_or_default(),
@@ -289,7 +317,7 @@ impl RawStatus {
             timestamp: notes.take(self.timestamp, "timestamp"),
             status_age_s: notes.take(self.status_age_s, "status_age_s"),
             message: notes.text(self.message, "message"),
-            details: self.details.read(notes, &mut room, 0),
+            details: Arc::new(self.details.read(notes, &mut room, 0)),
             parent: notes.text(self.parent, "parent"),
             pid: notes.take(self.pid, "pid"),
             hostname: notes.text(self.hostname, "hostname"),
@@ -298,27 +326,32 @@ impl RawStatus {
 }
 
 impl Field<RawDetails> {
-    fn read(self, notes: &mut Notes, room: &mut usize, level: usize) -> Details {
+    fn read(self, notes: &mut Notes, room: &mut Room, level: usize) -> Details {
         let Some(raw) = notes.take(self, "details") else { return Details::default() };
+        let mut metrics = notes.take(raw.metrics, "metrics").unwrap_or_default();
+        cut_metrics(&mut metrics, &mut room.metrics, notes);
         let mut components = Vec::new();
         for child in notes.take(raw.children, "children").unwrap_or_default() {
-            if *room == 0 || level == MAX_LEVELS {
+            let name = notes.text(child.name, "children.name").unwrap_or_default();
+            let message = notes.text(child.message, "children.message");
+            let text = name.len() + message.as_ref().map_or(0, String::len);
+            if room.components == 0 || room.text < text || level == MAX_LEVELS {
                 notes.cut("children");
                 break;
             }
-            *room -= 1;
+            room.components -= 1;
+            room.text -= text;
             components.push(Component {
-                name: notes.text(child.name, "children.name").unwrap_or_default(),
+                name,
                 status: notes
                     .take(child.status, "children.status")
                     .map_or(Status::Unknown, |word| word.status()),
                 timestamp: notes.take(child.timestamp, "children.timestamp"),
-                message: notes.text(child.message, "children.message"),
+                message,
                 details: child.details.read(notes, room, level + 1),
             });
         }
-        let mut metrics = notes.take(raw.metrics, "metrics").unwrap_or_default();
-        cut_metrics(&mut metrics, notes);
+        components.shrink_to_fit();
         Details {
             own_status: notes.take(raw.own_status, "own_status").map(|word| word.status()),
             components,
@@ -329,17 +362,23 @@ impl Field<RawDetails> {
     }
 }
 
-/// Leaves out, from the end, what is beyond [`MAX_METRICS`].
-pub(super) fn cut_metrics(metrics: &mut Map<String, Value>, notes: &mut Notes) {
-    let mut bytes = 0;
+/// Leaves out, from the end, what is beyond `room` bytes, which becomes what is left of it.
+pub(super) fn cut_metrics(metrics: &mut Map<String, Value>, room: &mut usize, notes: &mut Notes) {
     let before = metrics.len();
     metrics.retain(|name, value| {
-        bytes += name.len() + weight(value);
-        bytes <= MAX_METRICS
+        let bytes = name.len() + weight(value);
+        let fits = bytes <= *room;
+        *room = if fits { *room - bytes } else { 0 };
+        fits
     });
     if metrics.len() < before {
         notes.cut("metrics");
     }
+}
+
+/// The approximate memory that metrics occupy, in bytes.
+pub(super) fn metrics_weight(metrics: &Map<String, Value>) -> usize {
+    metrics.iter().map(|(name, value)| OVERHEAD + name.len() + weight(value)).sum()
 }
 
 /// The approximate size of a value in bytes.

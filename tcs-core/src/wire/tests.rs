@@ -238,7 +238,7 @@ fn nan_in_a_metric_keeps_the_message() {
         {"rms": NaN, "max": Infinity, "min": -Infinity, "n": 3}}}, "meta": {"id": "msg"}}"#;
     let decoded = decode(subject("svc.status.a.b"), body).unwrap();
     let Message::Status(status) = decoded.message else { panic!() };
-    let metrics = Value::Object(status.details.metrics);
+    let metrics = Value::Object(status.details.metrics.clone());
     assert_eq!(metrics, json!({"rms": null, "max": null, "min": null, "n": 3}));
     assert_eq!(decoded.notes, Notes::default());
 }
@@ -271,7 +271,7 @@ fn bounds_hold_and_what_is_cut_is_noted() {
     assert_eq!(status.details.components.len(), MAX_COMPONENTS);
     assert!(status.message.unwrap().len() <= MAX_TEXT + 3);
     assert!((60..66).contains(&status.details.metrics.len()));
-    assert_eq!(decoded.notes.cut, ["message", "children", "metrics"]);
+    assert_eq!(decoded.notes.cut, ["message", "metrics", "children"]);
 
     let mut deep = json!({"name": "leaf", "status": "ok"});
     for _ in 0..60 {
@@ -288,6 +288,21 @@ fn bounds_hold_and_what_is_cut_is_noted() {
     }
     assert_eq!(levels, MAX_LEVELS);
     assert_eq!(decoded.notes.cut, ["children"]);
+}
+
+#[test]
+fn a_status_occupies_little_however_large_its_body_is() {
+    let figures: serde_json::Map<String, Value> =
+        (0..50).map(|i| (format!("m{i}"), json!("x".repeat(1000)))).collect();
+    let wordy = |i: usize| json!({"name": format!("c{i}"), "message": "x".repeat(3000)});
+    let measuring = |i: usize| json!({"name": format!("c{i}"), "details": {"metrics": figures}});
+    for children in [(0..4000).map(wordy).collect(), (0..400).map(measuring).collect::<Vec<_>>()] {
+        let body = json!({"data": {"name": "a.b", "details": {"children": children}}}).to_string();
+        assert!(body.len() > 10_000_000);
+        let decoded = decode(subject("svc.status.a.b"), body.as_bytes()).unwrap();
+        assert!(decoded.message.weight() < 256 * 1024, "{}", decoded.message.weight());
+        assert_ne!(decoded.notes, Notes::default());
+    }
 }
 
 #[test]

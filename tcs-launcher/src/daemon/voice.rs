@@ -138,7 +138,7 @@ impl Voice {
             status,
             timestamp: Some(clock::wall().into()),
             message,
-            details,
+            details: details.into(),
             parent: Some(self.name.clone()),
             pid,
             hostname: Some(hostname()),

@@ -18,13 +18,13 @@ use crate::dashboard::event::{Heard, PastRead};
 /// How far back it reaches.
 pub const SPAN: TimeDelta = TimeDelta::hours(1);
 /// About how much it may occupy, in bytes.
-pub const BUDGET: usize = 128 * 1024 * 1024;
+pub const BUDGET: usize = 64 * 1024 * 1024;
 /// Messages in a chunk at most, so that a moment is made again in some 20 ms.
 const CHUNK: usize = 16 * 1024;
 /// What a chunk may occupy.
 const CHUNK_BUDGET: usize = BUDGET / 8;
-/// What a decoded message occupies beside its text, about.
-const OVERHEAD: usize = 1200;
+/// What is kept of a message beside what it says, about.
+const OVERHEAD: usize = 600;
 /// What a service's record occupies. A chunk holds its fleet as it was before, so of each service
 /// that a message changes there is one more from then on.
 const RECORD: usize = 3500;
@@ -53,7 +53,7 @@ impl Chunk {
         let at = message.stamp.stored;
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
-        let bytes = message.bytes + OVERHEAD + record;
+        let bytes = message.decoded.message.weight() + OVERHEAD + record;
         self.bytes += bytes;
         self.messages.push(message);
         bytes
@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use crate::dashboard::tests::fixture;
     use tcs_core::fleet::Link;
+    use tcs_core::wire::{Component, Details, Message, StatusMessage};
 
     fn picture(fleet: &Fleet, then: DateTime<Utc>) -> Vec<String> {
         let view = fleet.view(then, Link::Steady);
@@ -203,7 +204,10 @@ mod tests {
         let mut tape = Tape::default();
         let start = messages[0].stamp.stored;
         let mut message = Observed::clone(&messages[0]);
-        message.bytes = 10_000;
+        let large = Component { name: "x".repeat(10_000), ..Component::default() };
+        let large = Details { components: vec![large], ..Details::default() };
+        let status = StatusMessage { details: large.into(), ..StatusMessage::default() };
+        let small = std::mem::replace(&mut message.decoded.message, Message::Status(status));
         for n in 0..20_000 {
             message.stamp.stored = start + TimeDelta::milliseconds(n);
             tape.push(Arc::new(message.clone()), &fleet, message.stamp.stored);
@@ -213,10 +217,10 @@ mod tests {
         assert!(tape.reaches().unwrap() > start);
         message.stamp.stored += SPAN + SPAN;
         let later = message.stamp.stored;
-        message.bytes = 10;
+        message.decoded.message = small;
         for _ in 0..=CHUNK {
             tape.push(Arc::new(message.clone()), &fleet, later);
         }
-        assert!(tape.chunks.len() <= 2);
+        assert!(tape.chunks.iter().all(|chunk| chunk.last == Some(later)));
     }
 }
