@@ -36,6 +36,7 @@ use tcs_core::wire::Status;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::Ask;
+use crate::runner::output::Output;
 use crate::runner::{Handle, ProcessRunner, Tell, Told};
 use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
 use hearing::Last;
@@ -208,7 +209,12 @@ impl Daemon<'_> {
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
         let Some(plan) = self.plans.get(id) else { return };
         log::event(id, event);
-        self.voice.say(plan, event, requested_by);
+        if matches!(event, Lifecycle::Crashed { .. }) {
+            let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
+            self.voice.say_crash(plan, event, requested_by, last_lines);
+        } else {
+            self.voice.say(plan, event, requested_by);
+        }
         if matches!(plan.how, How::Program(_)) {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
             match event {

@@ -26,6 +26,7 @@ use crate::supervisor::{Report, Run, ServiceId};
 mod dispositions;
 pub mod group;
 pub mod guard;
+pub mod headline;
 pub mod journal;
 pub mod notify;
 pub mod output;

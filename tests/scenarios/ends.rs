@@ -233,3 +233,66 @@ async fn what_a_task_starts_is_its_own_as_long_as_the_launcher_lives() {
         soon(&format!("{mode}: from SIGKILL of tcsd to nothing left"), killed.elapsed());
     }
 }
+
+/// The last lines of a crash, its cause in one line wherever a crash is told, and the crash told at
+/// once though a grandchild has the output open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_tells_its_cause_in_one_line() {
+    const CAUSE: &str = "SerialTimeout: /dev/ttyUSB0 did not answer";
+    let program = r"
+import sys
+class SerialTimeout(Exception):
+    pass
+print('\x1b[31mopening\x1b[0m')
+try:
+    raise SerialTimeout('/dev/ttyUSB0 did not answer')
+except SerialTimeout:
+    import os, subprocess, traceback
+    traceback.print_exc()
+    subprocess.Popen(['sleep', '1000'], start_new_session=True)
+    os._exit(3)
+";
+    let shell = "trap '' TERM; ulimit -c 0; kill -SEGV $$";
+    let config = format!(
+        "{BEATS}services:
+  - {{type: dome, variant: a, restart: on-failure, restart_sec: 0.1, restart_max: 1, launch: {{exec: [python3, -u, dome.py]}}}}
+  - {{type: fault, variant: a, launch: {{exec: [sh, -c, \"{shell}\"]}}}}
+  - {{type: bad.raises, variant: a}}
+"
+    );
+    let mut site = Site::prepared(&programs::badfleet(), "process", &config).await;
+    std::fs::write(site.tcsd.dir().join("dome.py"), program).unwrap();
+    site.tcsd.run();
+    let mut watch = site.watch();
+    let whole = format!("{CAUSE} (exit 3)");
+    watch.sees("failed", "dome.a", |it| it.verdict == Verdict::Failed).await;
+    let row = watch.service("dome.a").headline();
+    assert!(row.contains(&whole), "{row}");
+    let events = site.events(Some("dome.a")).await;
+    let mut crashes = events.iter().filter_map(|it| match &it.event {
+        Event::Crashed(crash) => Some(crash),
+        _ => None,
+    });
+    let crash = crashes.next().unwrap();
+    assert_eq!((crash.exit_code, crash.error.as_deref()), (Some(3), Some(CAUSE)));
+    assert!(crash.uptime_seconds.is_some());
+    let last = &crash.last_lines;
+    assert!(last.iter().any(|it| it == "\u{1b}[31mopening\u{1b}[0m"), "as it came: {last:?}");
+    assert_eq!(last.last().map(String::as_str), Some(CAUSE));
+    assert_eq!(crashes.count(), 1, "the limit is one restart");
+    let of_the_dead = site.statuses("dome.a").await;
+    let of_the_dead: Vec<_> = of_the_dead.iter().filter_map(|it| it.message.as_deref()).collect();
+    assert!(of_the_dead.contains(&whole.as_str()), "{of_the_dead:?}");
+    assert_eq!(of_the_dead.last(), Some(&&*format!("{whole}; given up after 1 restarts")));
+    let log = site.tcsd.log();
+    assert!(log.contains(&format!(": {whole}; restarting in 0.1 s (1/1)")), "{log}");
+    assert!(log.contains(&format!("[ERROR] svc|dome.a: {CAUSE}")), "{log}");
+
+    watch.sees("failed", "fault.a", |it| it.verdict == Verdict::Failed).await;
+    let events = site.events(Some("fault.a")).await;
+    let Event::Crashed(crash) = &events.last().unwrap().event else { panic!("{events:#?}") };
+    assert_eq!((crash.how().as_str(), crash.core_dumped), ("SIGSEGV", Some(false)));
+    watch.sees("failed", "bad.raises.a", |it| it.verdict == Verdict::Failed).await;
+    let row = watch.service("bad.raises.a").headline();
+    assert!(row.contains("no guide star"), "{row}");
+}

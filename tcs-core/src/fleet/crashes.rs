@@ -25,15 +25,19 @@ pub(super) fn crash_reason(record: &Record, now: DateTime<Utc>, reasons: &mut Ve
 }
 
 impl Crashed {
-    /// How it crashed, in a few words: the signal's name, the error, or the exit code.
+    /// Why it crashed, in one line: the error and how it ended (`no camera (exit 3)`), or that alone
+    /// (`exit code 3`, `SIGSEGV, core dumped`).
     pub fn how(&self) -> String {
         let by_signal = self.exit_code.filter(|code| *code < 0);
         let signal = self.signal.clone().or_else(|| by_signal.map(how_ended));
+        let dump = if self.core_dumped == Some(true) { ", core dumped" } else { "" };
         match (signal, &self.error, self.exit_code) {
-            // why it was ended says more than with what
-            (Some(signal), Some(error), _) => format!("{error} ({signal})"),
-            (Some(signal), None, _) => signal,
-            (None, Some(error), _) => error.clone(),
+            (Some(signal), Some(error), _) => format!("{error} ({signal}{dump})"),
+            (Some(signal), None, _) => format!("{signal}{dump}"),
+            // an error that carries its exit code names it
+            (None, Some(error), Some(code)) if error.ends_with(&how_ended(code)) => error.clone(),
+            (None, Some(error), Some(code)) => format!("{error} (exit {code})"),
+            (None, Some(error), None) => error.clone(),
             (None, None, Some(code)) => how_ended(code),
             (None, None, None) => "for an unknown reason".to_owned(),
         }

@@ -1,6 +1,7 @@
 //! What becomes of the services, in the launcher's own log.
 
 use tcs_core::fleet::how_ended;
+use tcs_core::wire::Crashed;
 
 use crate::supervisor::{Lifecycle, ServiceId};
 
@@ -16,17 +17,22 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
             let code = code.map(|code| format!(", {}", how_ended(code))).unwrap_or_default();
             tracing::info!("{id} stopped: {}{code}", reason.as_str());
         }
-        Lifecycle::Crashed { code, error, restart, limit, .. } => {
-            let how = code.map(|code| format!(": {}", how_ended(code))).unwrap_or_default();
-            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        Lifecycle::Crashed { code, core_dumped, error, restart, limit, uptime } => {
+            let why = Crashed {
+                exit_code: *code,
+                core_dumped: Some(*core_dumped),
+                error: error.clone(),
+                ..Crashed::default()
+            };
             let next = restart.map_or_else(
-                || "not started again".to_owned(),
+                || "not restarting".to_owned(),
                 |(attempt, wait)| {
                     let which = which(attempt, *limit);
-                    format!("started again in {:.1} s ({which})", wait.as_secs_f64())
+                    format!("restarting in {:.1} s ({which})", wait.as_secs_f64())
                 },
             );
-            tracing::error!("{id} crashed{how}{why}; {next}");
+            let (uptime, why) = (uptime.as_secs_f64(), why.how());
+            tracing::error!("{id} crashed after {uptime:.1} s: {why}; {next}");
         }
         Lifecycle::Restarting { attempt, limit } => {
             tracing::info!("{id} restarting ({})", which(*attempt, *limit));

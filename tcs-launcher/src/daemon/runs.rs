@@ -55,9 +55,9 @@ impl Daemon<'_> {
                     Ok(registration) => {
                         let outcome = run(registration, &settings, options, stop).await;
                         let error = outcome.failure().map(ToString::to_string);
-                        Exit { code: Some(outcome.exit_code()), error }
+                        Exit { error, ..Exit::code(outcome.exit_code()) }
                     }
-                    Err(error) => Exit { code: Some(1), error: Some(error.to_string()) },
+                    Err(error) => Exit::failed(1, error.to_string()),
                 }
             },
         )

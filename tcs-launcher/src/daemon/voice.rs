@@ -7,7 +7,6 @@ use nix::sys::signal::Signal;
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
 use tcs_core::config::How;
-use tcs_core::fleet::how_ended;
 use tcs_core::monitor::Reporter;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
@@ -96,6 +95,36 @@ impl Voice {
     pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
         let id = &plan.planned.spec.id;
         let wire = wire(plan, event, self.batch, self.others.get(id.as_str()));
+        self.say_event(plan, event, wire, requested_by);
+    }
+
+    /// A crash, with the end of what the service wrote.
+    pub(super) fn say_crash(
+        &mut self,
+        plan: &Plan,
+        event: &Lifecycle,
+        requested_by: Option<&str>,
+        last_lines: Vec<String>,
+    ) {
+        let mut wire = wire(plan, event, self.batch, None);
+        if let Event::Crashed(crashed) = &mut wire {
+            crashed.last_lines = last_lines;
+        }
+        self.say_event(plan, event, wire, requested_by);
+    }
+
+    fn say_event(
+        &mut self,
+        plan: &Plan,
+        event: &Lifecycle,
+        wire: Event,
+        requested_by: Option<&str>,
+    ) {
+        let id = &plan.planned.spec.id;
+        let last = match (&wire, self.last.get(id.as_str()).map(|last| &last.event)) {
+            (Event::Crashed(crash), _) | (_, Some(Event::Crashed(crash))) => Some(crash.how()),
+            _ => None,
+        };
         let message = RegistryMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
@@ -119,7 +148,7 @@ impl Voice {
             }
         }
         self.post(message);
-        if let Some((status, text)) = obituary(event) {
+        if let Some((status, text)) = obituary(event, last) {
             self.status(id, status, Some(text), None);
         }
     }
@@ -230,7 +259,7 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
             exit_code: *code,
             uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
         }),
-        Lifecycle::Crashed { code, error, restart, limit: max, uptime } => {
+        Lifecycle::Crashed { code, core_dumped, error, restart, limit: max, uptime } => {
             Event::Crashed(Crashed {
                 exit_code: *code,
                 restart_policy: policy,
@@ -241,6 +270,7 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
                 max_restarts: Some(limit(*max)),
                 restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
                 uptime_seconds: Some(uptime.as_secs_f64()),
+                core_dumped: code.filter(|code| *code < 0).map(|_| *core_dumped),
                 ..Crashed::default()
             })
         }
@@ -260,20 +290,22 @@ fn signal(code: i32) -> Option<&'static str> {
     Signal::try_from(code.checked_neg()?).ok().map(Signal::as_str)
 }
 
-/// The status of the dead.
-fn obituary(event: &Lifecycle) -> Option<(Status, String)> {
+/// The status of the dead; `last`: why it crashed last.
+fn obituary(event: &Lifecycle, last: Option<String>) -> Option<(Status, String)> {
     match event {
         Lifecycle::Crashed { code, error, restart, .. } => {
-            let how = code.map_or_else(
-                || "Not started".to_owned(),
-                |code| format!("Crashed: {}", how_ended(code)),
-            );
-            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             let status = if restart.is_some() { Status::Error } else { Status::Failed };
-            Some((status, format!("{how}{why}")))
+            let why = last.unwrap_or_default();
+            let text = match (code, error) {
+                (None, _) => format!("Not started: {why}"),
+                (Some(_), Some(_)) => why,
+                (Some(_), None) => format!("Crashed: {why}"),
+            };
+            Some((status, text))
         }
         Lifecycle::Failed { reason: FailReason::LimitReached, restarts } => {
-            Some((Status::Failed, format!("Given up after {restarts} restarts")))
+            let why = last.map(|why| format!("{why}; ")).unwrap_or_default();
+            Some((Status::Failed, format!("{why}given up after {restarts} restarts")))
         }
         Lifecycle::Failed { reason: FailReason::NotStarted(error), .. } => {
             Some((Status::Failed, format!("Not started: {error}")))

@@ -15,13 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::group::{Census, Look, Marks, Process};
+use super::headline::{self, headline_of_end};
 use super::journal::Journal;
 use super::notify::{self, Socket, Word};
-use super::output::{self, Output, Stream, Watch};
+use super::output::{Output, Reader, Stream, Watch};
 use super::ready;
 use super::shim::{self, Become, NotStarted};
 use super::spawner::Spawner;
@@ -191,15 +191,22 @@ impl ProcessRunner {
             }
             Some(Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat) | None => None,
         };
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let pipes = [
+            (Stream::Stdout, stdout.and_then(|pipe| pipe.into_owned_fd().ok())),
+            (Stream::Stderr, stderr.and_then(|pipe| pipe.into_owned_fd().ok())),
+        ];
         let mut readers = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            let read = output::read(stdout, Stream::Stdout, Arc::clone(&output), watch.clone());
-            readers.push(tokio::spawn(read));
+        for (stream, pipe) in pipes {
+            let Some(pipe) = pipe else { continue };
+            match Reader::start(pipe, stream, Arc::clone(&output), watch.clone()) {
+                Ok(reader) => readers.push(reader),
+                Err(error) => {
+                    tracing::error!(service = %teller.id, "its output is not read: {error}");
+                }
+            }
         }
-        if let Some(stderr) = child.stderr.take() {
-            readers.push(tokio::spawn(output::read(stderr, Stream::Stderr, output, watch.clone())));
-        }
-        Ok(Running { child, pid, socket, readers, watch, killed: false, error: None })
+        Ok(Running { child, pid, socket, output, readers, watch, killed: false, error: None })
     }
 }
 
@@ -246,7 +253,8 @@ struct Running {
     child: Child,
     pid: i32,
     socket: Socket,
-    readers: Vec<JoinHandle<()>>,
+    output: Arc<Output>,
+    readers: Vec<Reader>,
     watch: Option<Watch>,
     killed: bool,
     /// Why it failed, as it said itself.
@@ -268,19 +276,24 @@ impl Running {
         for word in self.socket.rest() {
             self.hear(word, notifies, teller).await;
         }
-        exit.error = exit.error.or(self.error.take());
+        // what it wrote before its end, not what those write who outlive it
+        for reader in &self.readers {
+            reader.drain().await;
+        }
+        exit.error = exit
+            .error
+            .or(self.error.take())
+            .or_else(|| headline_of_end(&self.output.last_of_run(headline::MAX_LINES), exit.code?));
         runner.spawner.forget(self.pid);
         teller.report(Report::Exited(exit)).await;
         self.until_clear(runner, teller, launch, &mut orders).await;
         runner.journal.ended(entry);
         let drained = async {
             for reader in &mut self.readers {
-                let _ = reader.await;
+                reader.end().await;
             }
         };
-        if timeout(DRAIN, drained).await.is_err() {
-            self.readers.iter().for_each(JoinHandle::abort);
-        }
+        timeout(DRAIN, drained).await.ok();
         drop(self.socket);
         teller.report(Report::Cleared).await;
     }
@@ -397,7 +410,9 @@ fn exit(status: io::Result<ExitStatus>) -> Exit {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Exit::code(code),
-            (None, Some(signal)) => Exit::signal(signal),
+            (None, Some(signal)) => {
+                Exit { core_dumped: status.core_dumped(), ..Exit::signal(signal) }
+            }
             (None, None) => unknown(&status),
         },
         Err(error) => unknown(&error),
@@ -405,5 +420,6 @@ fn exit(status: io::Result<ExitStatus>) -> Exit {
 }
 
 fn unknown(why: &dyn std::fmt::Display) -> Exit {
-    Exit { code: None, error: Some(format!("exit status unknown: {why}")) }
+    let error = Some(format!("exit status unknown: {why}"));
+    Exit { code: None, error, core_dumped: false }
 }

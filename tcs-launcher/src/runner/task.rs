@@ -76,7 +76,7 @@ async fn catching<F: Future<Output = Exit>>(work: F) -> Exit {
             |payload| {
                 let place = PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();
                 let error = format!("panicked{place}: {}", message(payload.as_ref()));
-                Exit { code: Some(1), error: Some(error) }.into()
+                Exit::failed(1, error).into()
             },
         )
     })
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn how_it_ends_is_its_exit() {
-        let failed = Exit { code: Some(137), error: Some("no camera".into()) };
+        let failed = Exit::failed(137, "no camera".to_owned());
         let reports_of = reports(|_| std::future::ready(failed.clone()), &[]).await;
         assert_eq!(exit_of(&reports_of), &failed);
 

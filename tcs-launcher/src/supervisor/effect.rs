@@ -92,7 +92,9 @@ pub enum Lifecycle {
     Crashed {
         /// Negative for a signal; `None` where it could not be started.
         code: Option<i32>,
-        /// Text of the error or panic, or our reason to end it.
+        /// Whether the kernel wrote a core file.
+        core_dumped: bool,
+        /// Why, in one line: text of the error or panic, or our reason to end it.
         error: Option<String>,
         /// The attempt to come, and in how long; `None` if there will be none.
         restart: Option<(u32, Duration)>,

@@ -83,19 +83,26 @@ pub enum Report {
 pub struct Exit {
     /// The exit code; negative for a signal; `None` where the system does not tell it.
     pub code: Option<i32>,
-    /// Text of the error or panic, where it is known.
+    /// Why, in one line, where it is known: by the service itself, or from the end of its output.
     pub error: Option<String>,
+    /// Whether the kernel wrote a core file.
+    pub core_dumped: bool,
 }
 
 impl Exit {
     /// An exit with this code and no more.
     pub fn code(code: i32) -> Self {
-        Self { code: Some(code), error: None }
+        Self { code: Some(code), error: None, core_dumped: false }
+    }
+
+    /// An exit with this code, and why.
+    pub fn failed(code: i32, error: String) -> Self {
+        Self { error: Some(error), ..Self::code(code) }
     }
 
     /// A death by this signal.
     pub fn signal(signal: i32) -> Self {
-        Self { code: Some(-signal), error: None }
+        Self::code(-signal)
     }
 }
 

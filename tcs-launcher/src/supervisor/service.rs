@@ -70,6 +70,13 @@ pub(super) struct Last {
     pub(super) error: Option<String>,
     /// It never ran: `error` says why.
     pub(super) not_started: bool,
+    pub(super) core_dumped: bool,
+}
+
+impl Last {
+    fn not_started(error: String) -> Self {
+        Self { error: Some(error), not_started: true, ..Self::default() }
+    }
 }
 
 /// Where effects go, and the time.

@@ -139,7 +139,7 @@ fn event_line(event: &Lifecycle) -> String {
             Some(code) => format!("{} {code}", reason.as_str()),
             None => reason.as_str().into(),
         },
-        Lifecycle::Crashed { code, error, restart, limit, uptime: _ } => {
+        Lifecycle::Crashed { code, error, restart, limit, .. } => {
             let code = code.map_or("unstarted".to_owned(), |code| code.to_string());
             let error = error.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
             let restart = restart.map_or("left".to_owned(), |(attempt, delay)| {

@@ -88,7 +88,7 @@ impl Service {
             State::Spawning { .. } => {
                 self.deadlines.cancel(Timer::Patience);
                 let code = None;
-                self.last = Last { code, error: Some(error.clone()), not_started: true };
+                self.last = Last::not_started(error.clone());
                 if transient {
                     let end = End::new(Some(1), Fault::None);
                     self.crashed(end, code, Some(error), Duration::ZERO, out);
@@ -104,7 +104,7 @@ impl Service {
                 self.deadlines.cancel(Timer::Kill);
                 self.killed = false;
                 self.unkillable = false;
-                self.last = Last { code: None, error: Some(error), not_started: true };
+                self.last = Last::not_started(error);
                 let reason = EndReason::Terminated;
                 self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
                 self.settle();
@@ -186,7 +186,8 @@ impl Service {
         let uptime = out.now.saturating_sub(since);
         let code = exit.code;
         let (error, fault) = self.fault(exit, live, reason);
-        self.last = Last { code, error: error.clone(), not_started: false };
+        let core_dumped = exit.core_dumped;
+        self.last = Last { code, error: error.clone(), not_started: false, core_dumped };
         let end = End::new(exit.code, fault);
         let asked = match reason {
             Some(reason) => !reason.is_failure(),
@@ -283,8 +284,8 @@ impl Service {
             Verdict::GiveUp | Verdict::Leave => (State::Failed, None),
         };
         self.state = state;
-        let limit = self.limit();
-        self.publish(Lifecycle::Crashed { code, error, restart, limit, uptime }, out);
+        let (limit, core_dumped) = (self.limit(), self.last.core_dumped);
+        self.publish(Lifecycle::Crashed { code, core_dumped, error, restart, limit, uptime }, out);
         if verdict == Verdict::GiveUp {
             let reason = FailReason::LimitReached;
             self.publish(Lifecycle::Failed { reason, restarts: self.history.count() }, out);

@@ -84,7 +84,15 @@ fn a_signal_is_named_and_an_error_is_quoted() {
     assert_eq!(headline(json!({"exit_code": 3})), "crashed 4 s ago: exit code 3");
     assert_eq!(
         headline(json!({"exit_code": 1, "error": "no camera"})),
-        "crashed 4 s ago: no camera"
+        "crashed 4 s ago: no camera (exit 1)"
+    );
+    assert_eq!(
+        headline(json!({"exit_code": 3, "error": "no camera: exit code 3"})),
+        "crashed 4 s ago: no camera: exit code 3"
+    );
+    assert_eq!(
+        headline(json!({"exit_code": -6, "error": "no camera", "core_dumped": true})),
+        "crashed 4 s ago: no camera (SIGABRT, core dumped)"
     );
     assert_eq!(headline(json!({"exit_code": i32::MIN})), "crashed 4 s ago: exit code -2147483648");
 }

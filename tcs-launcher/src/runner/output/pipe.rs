@@ -1,0 +1,125 @@
+//! Reads one pipe of a run as long as anybody has its other end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::read;
+use tcs_core::clock;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::lines::Lines;
+use super::{Output, Stream, Watch};
+
+/// After so long without output, what waits for the end of its line is shown.
+const MOMENT: Duration = Duration::from_millis(200);
+
+const BUFFER: usize = 64 * 1024;
+
+/// More than a pipe holds (`/proc/sys/fs/pipe-max-size`), so that reading what a process has left
+/// in it ends, also where another one goes on writing.
+const MOST_LEFT: usize = 1024 * 1024 + BUFFER;
+
+/// The task that reads one pipe.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    task: JoinHandle<()>,
+    drains: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Reader {
+    /// Reads `pipe` from now on, to its end.
+    pub(crate) fn start(
+        pipe: OwnedFd,
+        stream: Stream,
+        output: Arc<Output>,
+        watch: Option<Watch>,
+    ) -> io::Result<Self> {
+        let pipe = Receiver::from_owned_fd(pipe)?;
+        let (drains, asked) = mpsc::channel(1);
+        let lines = Lines::new(stream, output, watch);
+        Ok(Self { task: tokio::spawn(read_all(pipe, lines, asked)), drains })
+    }
+
+    /// Returns when all that had been written before has been read: at once, even where somebody
+    /// else has the pipe open.
+    pub(crate) async fn drain(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.drains.send(done).await.is_ok() {
+            is_done.await.ok(); // the reader is at its end
+        }
+    }
+
+    /// Waits for the end of the pipe.
+    pub(crate) async fn end(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+}
+
+async fn read_all(
+    pipe: Receiver,
+    mut lines: Lines,
+    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+) {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let goes_on = tokio::select! {
+            Some(done) = asked.recv() => {
+                let goes_on = read_left(&pipe, &mut lines, &mut buffer);
+                lines.flush(clock::wall());
+                let _ = done.send(()); // who asked may have gone
+                goes_on
+            }
+            Ok(()) = pipe.readable() => match pipe.try_read(&mut buffer) {
+                Ok(0) => false,
+                Ok(count) => {
+                    lines.feed(&buffer[..count], clock::wall());
+                    true
+                }
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            },
+            () = tokio::time::sleep(MOMENT), if lines.is_waiting() => {
+                lines.moment(clock::wall());
+                true
+            }
+            else => false,
+        };
+        if !goes_on {
+            break;
+        }
+        // a flood is not to keep the others from running
+        tokio::task::yield_now().await;
+    }
+    lines.flush(clock::wall());
+    // whoever asks now, and has asked, knows by the channel that there is nothing more
+    asked.close();
+}
+
+/// Reads what is there; false at the end of the pipe. The kernel is asked, not what is known from
+/// before: what a process wrote right before its end may not have been announced yet.
+fn read_left(pipe: &Receiver, lines: &mut Lines, buffer: &mut [u8]) -> bool {
+    let mut total = 0;
+    while total < MOST_LEFT {
+        match read(pipe, buffer) {
+            Ok(0) => return false,
+            Ok(count) => {
+                lines.feed(&buffer[..count], clock::wall());
+                total += count;
+            }
+            Err(Errno::EAGAIN) => return true,
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
