@@ -38,6 +38,22 @@ async fn check_follows_the_plugin_convention() {
         let quiet = filled(&binary, "standalone-sigterm").await;
         let output = at(&quiet.url(), &["check"]).expect(0);
         assert!(output.out.starts_with("TCS OK - "), "{output:#?}");
+        // that some of many were stopped on purpose is no fault, and those that are one are named
+        let output = at(&server.url(), &["check", "phase:stopped"]).expect(0);
+        assert!(output.out.starts_with("TCS OK - "), "{output:#?}");
+        let output = at(&server.url(), &["check", "tutorial"]).expect(2);
+        assert!(output.out.contains("; examples.nonblocking.tutorial failed |"), "{output:#?}");
+        // streams that hold nothing say nothing
+        let empty = Server::start(&binary).await;
+        let file = recording("rpc-with-replies");
+        at(&empty.url(), &["replay", "--instant", "--create-streams", &file]).expect(0);
+        let output = at(&empty.url(), &["check"]).expect(3);
+        assert!(
+            output.out.starts_with("TCS UNKNOWN - no messages in the streams on svc |"),
+            "{output:#?}"
+        );
+        let output = at(&empty.url(), &["check", "a.b"]).expect(3);
+        assert!(output.out.starts_with("TCS UNKNOWN - no messages"), "{output:#?}");
     })
     .await;
     // usage is unknown there, not critical
@@ -125,6 +141,23 @@ async fn events_of_the_past_and_as_they_happen() {
         assert_eq!(following.wait().unwrap().code(), Some(0));
     })
     .await;
+}
+
+/// On a site where nothing happens a command that follows ends when its reader does.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_read_any_more_ends() {
+    let server = filled(&server(), "process-launcher").await;
+    for args in [&["watch", "--json"][..], &["watch", "--plain"], &["events", "-f"]] {
+        let mut child = tcsctl::command(args);
+        child.args(["--server", &server.url()]);
+        let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut String::new()).unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "{args:?} goes on");
+        drop(out);
+        nats::wait_for("its end", || child.try_wait().unwrap().is_some()).await;
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

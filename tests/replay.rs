@@ -226,43 +226,171 @@ async fn no_streams_there() {
     assert!(output.err.contains("hint: add --create-streams"), "{output:#?}");
 }
 
+/// `tcsctl record` into `file`, once it says that it has begun.
+struct Recording {
+    child: std::process::Child,
+    said: BufReader<std::process::ChildStderr>,
+}
+
+impl Recording {
+    fn start(url: &str, file: &str) -> Self {
+        let mut recorder = tcsctl::command(&["record", file, "--server", url]);
+        let mut child = recorder.stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("recording;") {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        Self { child, said }
+    }
+
+    fn interrupt(self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        let kill = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        assert!(kill.success());
+        self.end()
+    }
+
+    /// Its exit code, and the rest of what it said.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+    }
+}
+
+fn lines(file: &std::path::Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What the dashboard's twin shows of a recording: id, verdict and parent.
+fn played(file: &str) -> BTreeMap<String, (String, serde_json::Value)> {
+    let output = tcsctl::run(&["watch", "--replay", file, "--json", "--all", "--speed", "100"]);
+    let objects = output.expect(0).objects();
+    of(objects.iter().find(|object| object["kind"] == "snapshot").unwrap())
+}
+
+fn of(document: &serde_json::Value) -> BTreeMap<String, (String, serde_json::Value)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let services = document["services"].as_array().unwrap().iter();
+    services.map(|it| (text(&it["id"]), (text(&it["verdict"]), it["parent"].clone()))).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_recorded_can_be_replayed() {
     on_each_server(async |binary| {
         let server = Server::start(&binary).await;
         let original = recording("process-launcher");
-        // so that the streams are there, with something old in them, which is not to be recorded
+        // so that the streams are there, with something old in them
         let args = ["replay", "--instant", "--create-streams", &recording("monitor-and-rpc")];
         at(&server.url(), &args).expect(0);
-        let file = server.dir().join("night.jsonl");
-        let mut recorder =
-            tcsctl::command(&["record", file.to_str().unwrap(), "--server", &server.url()]);
-        let mut recorder = recorder.stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(recorder.stderr.take().unwrap());
-        // it says when it begins
-        let mut line = String::new();
-        while !line.contains("recording") {
-            line.clear();
-            assert!(said.read_line(&mut line).unwrap() > 0, "it ended");
-        }
+        let path = server.dir().join("night.jsonl");
+        let file = path.to_str().unwrap();
+        let recorder = Recording::start(&server.url(), file);
+        let held = lines(&path).len();
         at(&server.url(), &["replay", "--instant", &original]).expect(0);
-        let count = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
-        wait_for("all is recorded", || count() == 50).await;
-        let pid = recorder.id().to_string();
-        assert!(
-            std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success()
-        );
-        assert!(recorder.wait().unwrap().success());
-        let mut rest = String::new();
-        said.read_to_string(&mut rest).unwrap();
-        assert!(rest.contains("50 messages recorded"), "{rest}");
+        let count = || std::fs::read_to_string(file).unwrap_or_default().lines().count();
+        wait_for("all is recorded", || count() == held + 50).await;
+        let (code, rest) = recorder.interrupt();
+        assert_eq!(code, Some(0), "{rest}");
+        assert!(rest.contains(&format!("{} messages recorded", held + 50)), "{rest}");
+
+        // what was held comes first, with the time at which it was stored
+        let written = lines(&path);
+        let times: Vec<f64> = written.iter().map(|line| line["t"].as_f64().unwrap()).collect();
+        let began = written[0]["held_at"].as_f64().unwrap();
+        assert!(held > 0 && written[..held].iter().all(|line| line["held_at"] == began));
+        assert!(written[held..].iter().all(|line| line.get("held_at").is_none()));
+        assert!(times[..held].is_sorted() && times[held - 1] <= began && began <= times[held]);
 
         let other = Server::start(&binary).await;
-        let args = ["replay", "--instant", "--create-streams", file.to_str().unwrap()];
+        let args = ["replay", "--instant", "--create-streams", file];
         at(&other.url(), &args).expect(0);
         let output = at(&other.url(), &["--all", "--json"]).expect(0);
         assert_eq!(output.verdict("hello_world.main"), "failed");
-        assert_eq!(output.json()["counts"]["known"], 4);
+        assert_eq!(output.verdict("guider.jk15"), "stopped");
+        assert_eq!(output.json()["counts"]["known"], 5);
     })
     .await;
+}
+
+/// A recording of a fleet in which nothing happens is that fleet all the same: its tree, what has
+/// failed, what is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_begins_with_the_state_held() {
+    on_each_server(async |binary| {
+        let server = Server::start(&binary).await;
+        let args = ["replay", "--instant", "--create-streams", &recording("process-launcher")];
+        at(&server.url(), &args).expect(0);
+        let file = server.dir().join("quiet.jsonl");
+        let file = file.to_str().unwrap();
+        at(&server.url(), &["record", file, "--for", "100ms"]).expect(0);
+        let now = of(&at(&server.url(), &["--all", "--json"]).expect(0).json());
+        assert_eq!(now.len(), 4);
+        assert_eq!(played(file), now);
+        let other = Server::start(&binary).await;
+        at(&other.url(), &["replay", "--create-streams", file]).expect(0);
+        assert_eq!(of(&at(&other.url(), &["--all", "--json"]).expect(0).json()), now);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_broken_recording_what_is_whole_is_played() {
+    let content = std::fs::read(recording("process-launcher")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.jsonl");
+    let file = path.to_str().unwrap();
+    std::fs::write(&path, &content[..content.len() - 30]).unwrap();
+    let server = Server::start(&nats::server()).await;
+    let output = at(&server.url(), &["replay", "--instant", "--create-streams", file]).expect(0);
+    let warning = "warning: skipped: line 50 is no recorded message (cut off): ";
+    assert!(output.err.starts_with(warning), "{output:#?}");
+    assert!(output.err.contains("49 messages stored"), "{output:#?}");
+    let args = ["watch", "--replay", file, "--json", "--speed", "1000"];
+    let output = tcsctl::run(&args).expect(0);
+    assert!(output.err.starts_with(warning), "{output:#?}");
+    assert!(!output.objects().is_empty());
+    // not text at all
+    std::fs::write(&path, b"\xff\xfe\0").unwrap();
+    for args in [&["replay", file, "--server", &server.url()][..], &["watch", "--replay", file]] {
+        let output = tcsctl::run(args).expect(1);
+        assert!(output.err.contains("line 1 is no recorded message"), "{output:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_failed_says_so() {
+    let mut server = Server::start(&nats::server()).await;
+    // nothing in the streams
+    let args = ["replay", "--instant", "--create-streams", &recording("rpc-with-replies")];
+    at(&server.url(), &args).expect(0);
+    let path = server.dir().join("none.jsonl");
+    let file = path.to_str().unwrap();
+    let output = at(&server.url(), &["record", file, "--for", "50ms"]).expect(1);
+    assert!(output.err.contains("error: no messages recorded"), "{output:#?}");
+    // no room
+    at(&server.url(), &["replay", "--instant", &recording("process-launcher")]).expect(0);
+    let output = at(&server.url(), &["record", "/dev/full", "--for", "50ms"]).expect(1);
+    assert!(output.err.contains("error: cannot write /dev/full: No space left"), "{output:#?}");
+    // the broker goes, and is gone when the recording ends
+    let mut recorder = Recording::start(&server.url(), file);
+    server.stop();
+    let mut said = String::new();
+    while !said.contains("disconnected") {
+        assert!(recorder.said.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+    }
+    let (code, rest) = recorder.interrupt();
+    assert_eq!(code, Some(3), "{rest}");
+    assert!(rest.contains("error: disconnected since "), "{rest}");
+    assert!(rest.contains("messages recorded before"), "{rest}");
+    assert!(!lines(&path).is_empty());
 }

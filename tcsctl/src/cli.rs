@@ -174,7 +174,7 @@ Examples:
   tcsctl logs guider.jk15 -n 1000
   tcsctl logs guider.jk15 -f   and go on with what it writes")]
     Logs(LogsArgs),
-    /// Record the fleet's messages into a file
+    /// Record the fleet into a file: its state now, then its messages
     #[command(after_help = "\
 Examples:
   tcsctl record night.jsonl            until Ctrl-C

@@ -40,7 +40,7 @@ pub enum Check {
     Ok,
     /// Late, degraded or restarting.
     Warning,
-    /// Failed, error or lost; or a named service that is stopped.
+    /// Failed, error or lost; or stopped, for a service named in full.
     Critical,
     /// No contact, an incomplete picture, or nothing known of what was asked for.
     Unknown,
@@ -54,6 +54,16 @@ impl Check {
             Self::Warning => 1,
             Self::Critical => 2,
             Self::Unknown => 3,
+        }
+    }
+
+    /// Which of several results the whole has: a fault that is seen says more than a doubt.
+    pub const fn weight(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Unknown => 1,
+            Self::Warning => 2,
+            Self::Critical => 3,
         }
     }
 
@@ -88,5 +98,5 @@ pub const CHECK_HELP: &str = "\
 Exit codes (the monitoring plugins' convention):
   0  OK        nothing to complain of
   1  WARNING   late, degraded or restarting
-  2  CRITICAL  failed, error or lost; or a service named in the call is stopped
+  2  CRITICAL  failed, error or lost; or stopped, if its full name was given
   3  UNKNOWN   no contact, an incomplete picture, nothing known of what was asked for, usage";

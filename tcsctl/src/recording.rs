@@ -1,10 +1,13 @@
-//! Recordings: one message a line, as JSON (`wire.md`): when it came, its subject, its headers, and
-//! the body as text. Pure.
+//! Recordings: one message a line, as JSON (`wire.md`): when it was stored, its subject, its
+//! headers, and the body as text. Pure.
+//!
+//! A recording begins with what the streams held at that moment, the newest message of each
+//! subject, each marked with [`Entry::held_at`]; what came after it follows.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use tcs_core::wire::Timestamp;
@@ -21,25 +24,98 @@ pub struct Entry {
     pub headers: BTreeMap<String, String>,
     /// Its body, as it travelled.
     pub payload: String,
+    /// Of what was stored before the recording began: when it began, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at: Option<f64>,
 }
 
-/// A line that is none.
+/// A line that holds no message.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} is no recorded message: {source}")]
+#[error("line {line} is no recorded message{}: {why}", if *.cut { " (cut off)" } else { "" })]
 pub struct LineError {
     /// Counted from 1.
     pub line: usize,
+    /// It is the last line and has no end: the writing was interrupted.
+    cut: bool,
     /// What is wrong.
-    source: serde_json::Error,
+    why: String,
 }
 
 impl Entry {
     /// Reads line number `line`; `None` for an empty one.
-    pub fn parse(line: usize, text: &str) -> Result<Option<Self>, LineError> {
-        if text.trim().is_empty() {
+    fn parse(line: usize, text: &[u8]) -> Result<Option<Self>, LineError> {
+        if text.trim_ascii().is_empty() {
             return Ok(None);
         }
-        serde_json::from_str(text).map(Some).map_err(|source| LineError { line, source })
+        let failed = |why| LineError { line, cut: false, why };
+        let entry: Self =
+            serde_json::from_slice(text).map_err(|error| failed(error.to_string()))?;
+        match entry.stored() {
+            Some(_) => Ok(Some(entry)),
+            None => Err(failed(format!("`t` is no time: {}", entry.t))),
+        }
+    }
+
+    /// When the broker stored it; `None` for a number that is no time.
+    pub fn stored(&self) -> Option<DateTime<Utc>> {
+        time(self.t)
+    }
+
+    /// Of what was held when the recording began: when that was.
+    pub fn held_at(&self) -> Option<DateTime<Utc>> {
+        self.held_at.and_then(time)
+    }
+}
+
+/// A time from seconds since 1970.
+fn time(seconds: f64) -> Option<DateTime<Utc>> {
+    let micros = (seconds * 1e6).round();
+    // beyond is no time of ours
+    (micros.abs() < 9e15).then(|| DateTime::from_timestamp_micros(micros as i64))?
+}
+
+/// A recording's messages, and the lines that hold none.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// What could be read, in the order of the file.
+    pub entries: Vec<Entry>,
+    /// How many lines could not.
+    pub broken: usize,
+    /// The first of those.
+    first_broken: Vec<LineError>,
+}
+
+/// Broken lines that are told one by one.
+const MAX_BROKEN: usize = 3;
+
+impl Recorded {
+    /// Reads a file's content. What is whole counts, whatever stands around it.
+    pub fn parse(content: &[u8]) -> Self {
+        let mut recorded = Self::default();
+        for (i, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            match Entry::parse(i + 1, line) {
+                Ok(entry) => recorded.entries.extend(entry),
+                Err(error) => {
+                    recorded.broken += 1;
+                    if recorded.first_broken.len() < MAX_BROKEN {
+                        let cut = !line.ends_with(b"\n");
+                        recorded.first_broken.push(LineError { cut, ..error });
+                    }
+                }
+            }
+        }
+        recorded
+    }
+
+    /// What to tell of the lines that could not be read; empty when all could.
+    pub fn warnings(&self) -> Vec<String> {
+        let told = self.first_broken.len();
+        let mut warnings: Vec<String> =
+            self.first_broken.iter().map(|error| format!("skipped: {error}")).collect();
+        if self.broken > told {
+            warnings.push(format!("skipped: {} more lines like these", self.broken - told));
+        }
+        warnings
     }
 }
 
@@ -83,14 +159,40 @@ mod tests {
         );
     }
 
+    const LINE: &str =
+        r#"{"t":1.5,"subject":"svc.status.a.b","headers":{"Nats-Msg-Id":"x"},"payload":"{}"}"#;
+
     #[test]
     fn a_line_is_read_and_written() {
-        let line =
-            r#"{"t":1.5,"subject":"svc.status.a.b","headers":{"Nats-Msg-Id":"x"},"payload":"{}"}"#;
-        let entry = Entry::parse(1, line).unwrap().unwrap();
-        assert_eq!(serde_json::to_string(&entry).unwrap(), line);
-        assert_eq!(Entry::parse(1, "  ").unwrap(), None);
-        let error = Entry::parse(7, "{").unwrap_err().to_string();
-        assert!(error.starts_with("line 7 is no recorded message: "), "{error}");
+        let entry = Entry::parse(1, LINE.as_bytes()).unwrap().unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), LINE);
+        assert_eq!(Entry::parse(1, b"  ").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_whole_is_read_and_what_is_not_is_told_with_its_line() {
+        let text = format!(
+            "{LINE}\n\n{{\n{LINE}\n{}\n{LINE}\n{}",
+            LINE.replace("1.5", "1e300"),
+            &LINE[..40]
+        );
+        let mut content = text.into_bytes();
+        content.splice(0..0, *b"\xff\xfe\n");
+        let recorded = Recorded::parse(&content);
+        assert_eq!((recorded.entries.len(), recorded.broken), (3, 4));
+        let warnings = recorded.warnings();
+        assert!(
+            warnings[0].starts_with("skipped: line 1 is no recorded message: "),
+            "{warnings:?}"
+        );
+        assert!(warnings[1].starts_with("skipped: line 4 is no recorded message: "));
+        assert!(warnings[2].contains("line 6 is no recorded message: `t` is no time: 1"));
+        assert_eq!(warnings[3], "skipped: 1 more lines like these");
+        let cut = Recorded::parse(&content[content.len() - 40..]).warnings();
+        assert!(
+            cut[0].starts_with("skipped: line 1 is no recorded message (cut off): "),
+            "{cut:?}"
+        );
+        assert!(Recorded::parse(LINE.as_bytes()).warnings().is_empty());
     }
 }

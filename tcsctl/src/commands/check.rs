@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use tcs_core::fleet::{Filter, FleetView, ServiceView, Verdict};
+use tcs_core::fleet::{Filter, FleetView, Verdict};
 
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
 use crate::cli::CheckArgs;
 use crate::exit::Check;
-use crate::output::{Source, check as output};
+use crate::output::Source;
+use crate::output::check::{self as output, Judged};
 use crate::selection::{Selection, Wanted};
 
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode, Ended> {
@@ -16,38 +17,31 @@ pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode,
     let want = picture::Want { filter: filter.clone(), intervals: true, at: args.at };
     let Picture { view, source, .. } = picture::take(session, &want).await?;
     let services = chosen(&view, &filter);
-    let result = judge(&services, &source, !filter.is_empty());
+    let result = judge(&view, &services, &source, !filter.is_empty());
     session.screen.print([&output::line(result, &view, &services, &source)])?;
     Ok(result.into())
 }
 
 /// Without a filter what the list shows; with one, the service of exactly that name, else all that
-/// match.
-fn chosen<'a>(view: &'a FleetView, filter: &Filter) -> Vec<&'a ServiceView> {
+/// match. Stopped is critical only for a service named in full: who names it wants it to run.
+fn chosen<'a>(view: &'a FleetView, filter: &Filter) -> Vec<Judged<'a>> {
     if let Some(service) = view.get(filter.text()) {
-        return vec![service];
+        return vec![(service, of(service.verdict, true))];
     }
     let selection = Selection::new(view, &Wanted { all: false, filter: filter.clone() });
-    selection.rows.iter().map(|row| &view.services[row.service]).collect()
+    let services = selection.rows.iter().map(|row| &view.services[row.service]);
+    services.map(|service| (service, of(service.verdict, false))).collect()
 }
 
 /// The worst of all; what is not there, or not all there, is unknown.
-fn judge(services: &[&ServiceView], source: &Source, named: bool) -> Check {
-    let worst = services.iter().map(|service| of(service.verdict, named)).max_by_key(|check| {
-        // a fault that is seen says more than a doubt
-        match check {
-            Check::Ok => 0,
-            Check::Unknown => 1,
-            Check::Warning => 2,
-            Check::Critical => 3,
-        }
-    });
-    match worst {
+fn judge(view: &FleetView, services: &[Judged<'_>], source: &Source, filtered: bool) -> Check {
+    match services.iter().map(|(_, check)| *check).max_by_key(|check| check.weight()) {
         Some(Check::Critical) => Check::Critical,
         _ if !source.answered => Check::Unknown,
-        None if named => Check::Unknown,
-        None => Check::Ok,
         Some(check) => check,
+        // everything is stopped, or nothing is known at all
+        None if filtered || view.services.is_empty() => Check::Unknown,
+        None => Check::Ok,
     }
 }
 

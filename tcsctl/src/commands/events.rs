@@ -9,7 +9,7 @@ use tcs_core::observer::{Observation, Observed, Observer, Problem};
 use tcs_core::wire::Kind;
 
 use super::picture;
-use super::session::{Ended, Session, interrupted};
+use super::session::{Ended, Session, finished};
 use crate::cli::EventsArgs;
 use crate::exit::Exit;
 use crate::output::{Word, events as output};
@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode
     if !args.follow {
         return tell_all(session, args).await;
     }
-    let ended = interrupted();
+    let ended = finished();
     tokio::select! {
         result = tell_all(session, args) => result,
         () = ended => Ok(Exit::Done.into()),

@@ -13,7 +13,7 @@ use tcs_core::wire::Kind;
 use super::list::parse;
 use super::operate::{names, whom};
 use super::remote::{Question, Remote};
-use super::session::{Ended, Session, interrupted};
+use super::session::{Ended, Session, finished};
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
 use crate::output::Word;
@@ -26,7 +26,7 @@ const LEASE: u64 = 30;
 const RENEW: Duration = Duration::from_secs(LEASE / 3);
 
 pub(super) async fn run(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
-    let ended = interrupted();
+    let ended = finished();
     tokio::select! {
         result = read(session, args) => result,
         () = ended => Ok(Exit::Done.into()),

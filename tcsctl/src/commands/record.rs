@@ -1,16 +1,18 @@
-//! `tcsctl record`: the fleet's messages, as they come, into a file.
+//! `tcsctl record`: the fleet's messages into a file: what the streams hold, then all that come.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use tcs_core::bus::{Bus, Item, Note, RawMessage, Reading, Stored};
+use chrono::{DateTime, Utc};
+use tcs_core::bus::{BrokerClock, Bus, Item, LinkState, Note, RawMessage, Reading, Stored};
 use tcs_core::clock;
 use tcs_core::wire::Kind;
 
-use super::session::{Ended, Session, interrupted};
+use super::session::{Ended, Session, finished, interrupted};
 use crate::cli::RecordArgs;
 use crate::exit::Exit;
 use crate::output::Word;
@@ -23,92 +25,164 @@ pub(super) async fn run(session: &Session, args: &RecordArgs) -> Result<ExitCode
     let failed = |error: std::io::Error| {
         Ended::new(Exit::No, format!("cannot write {}: {error}", args.file.display()))
     };
-    let mut file: Box<dyn Write> = if args.file == Path::new("-") {
+    let piped = args.file == Path::new("-");
+    let mut file: Box<dyn Write> = if piped {
         session.screen.sink()
     } else {
         Box::new(BufWriter::new(File::create(&args.file).map_err(failed)?))
     };
-    let ended = interrupted();
+    let (interrupted, finished) = (interrupted(), finished());
+    let ended = async { if piped { finished.await } else { interrupted.await } };
     let bus = session.connect().await?;
-    let mut recorder =
-        Recorder { bus: &bus, session, readings: BTreeMap::new(), begun: false, written: 0 };
-    let until = async {
-        match args.span {
-            Some(span) => tokio::time::sleep(span).await,
-            None => std::future::pending().await,
-        }
-    };
+    let mut recorder = Recorder::new(&bus, session);
+    let recording = recorder.record(&mut *file, session.connection.core, args.span);
     let result = tokio::select! {
-        result = recorder.record(&mut *file, session.connection.core) => result,
-        () = until => Ok(()),
+        result = recording => result,
         () = ended => Ok(()),
     };
-    match result.and_then(|()| file.flush()) {
+    let result = result.and_then(|()| recorder.begin(&mut *file)).and_then(|()| file.flush());
+    match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             return Err(Ended::PipeClosed);
         }
         result => result.map_err(failed)?,
     }
-    session.screen.tell(Word::Note, &format!("{} messages recorded", recorder.written));
-    Ok(if recorder.is_reading() { Exit::Done } else { Exit::NoContact }.into())
+    recorder.judge()
 }
 
 struct Recorder<'a> {
     bus: &'a Bus,
     session: &'a Session,
     readings: BTreeMap<Kind, Reading>,
-    begun: bool,
+    clock: BrokerClock,
+    /// What the streams held, until all of it has come; `None`: it is written.
+    held: Option<Vec<Entry>>,
+    lost: Option<DateTime<Utc>>,
     written: u64,
 }
 
-impl Recorder<'_> {
-    /// Until writing fails. What the streams held before is not part of it.
-    async fn record(&mut self, file: &mut dyn Write, core: bool) -> std::io::Result<()> {
+impl<'a> Recorder<'a> {
+    fn new(bus: &'a Bus, session: &'a Session) -> Self {
+        Self {
+            bus,
+            session,
+            readings: BTreeMap::new(),
+            clock: BrokerClock::local(),
+            held: Some(Vec::new()),
+            lost: None,
+            written: 0,
+        }
+    }
+
+    /// Until the time is up, or writing fails.
+    async fn record(
+        &mut self,
+        file: &mut dyn Write,
+        core: bool,
+        span: Option<Duration>,
+    ) -> std::io::Result<()> {
         let follow = self.bus.follow(&KINDS, core);
+        let mut until = clock::monotonic() + self.session.timeout();
         loop {
-            for item in follow.next(4096).await {
+            let next = follow.next(4096);
+            let heard = match (self.held.is_some(), span) {
+                (false, None) => next.await,
+                _ => match tokio::time::timeout_at(until.into(), next).await {
+                    Ok(heard) => heard,
+                    Err(_) if self.held.is_none() => break,
+                    // what can be read of what was held is there by now
+                    Err(_) => Vec::new(),
+                },
+            };
+            for item in heard {
                 match item {
-                    Item::Message(message) => {
-                        let live = match message.stored {
-                            Stored::Stream { .. } => {
-                                self.readings.get(&message.kind).is_some_and(Reading::is_complete)
-                            }
-                            Stored::Core { .. } => true,
-                        };
-                        if live {
-                            self.write(file, &message)?;
-                        }
-                    }
+                    Item::Message(message) => self.take(file, &message)?,
                     Item::Note(Note::Reading(kind, reading)) => self.tell(kind, &reading),
-                    Item::Note(Note::Link(_) | Note::Clock(_)) => {}
+                    Item::Note(Note::Clock(clock)) => self.clock = clock,
+                    Item::Note(Note::Link(state)) => self.link(&state),
                 }
+            }
+            let now = clock::monotonic();
+            if self.held.is_some() && (self.is_settled() || now >= until) {
+                self.begin(file)?;
+                file.flush()?;
+                self.session.screen.tell(Word::Note, "recording; Ctrl-C ends it");
+                until = now + span.unwrap_or_default();
             }
             // a recording that is being looked at is up to date
             file.flush()?;
         }
+        follow.stop().await;
+        Ok(())
     }
 
-    fn write(&mut self, file: &mut dyn Write, message: &RawMessage) -> std::io::Result<()> {
+    /// Writes what was held, in the order of storing.
+    fn begin(&mut self, file: &mut dyn Write) -> std::io::Result<()> {
+        let Some(mut held) = self.held.take() else { return Ok(()) };
+        held.sort_by(|a, b| a.t.total_cmp(&b.t));
+        // what was stored while it was read is held too
+        let newest = held.last().map_or(0.0, |entry| entry.t);
+        let began = seconds(self.clock.now()).max(newest);
+        for mut entry in held {
+            entry.held_at = Some(began);
+            self.write(file, &entry)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, file: &mut dyn Write, message: &RawMessage) -> std::io::Result<()> {
+        let stored = match message.stored {
+            Stored::Stream { at, .. } => at,
+            Stored::Core { arrived, .. } => self.clock.at(arrived),
+        };
         let entry = Entry {
-            t: clock::wall().timestamp_micros() as f64 / 1e6,
+            t: seconds(stored),
             subject: message.subject().to_owned(),
             headers: message.headers().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             payload: String::from_utf8_lossy(message.payload()).into_owned(),
+            held_at: None,
         };
-        serde_json::to_writer(&mut *file, &entry)?;
+        match &mut self.held {
+            Some(held) => {
+                held.push(entry);
+                Ok(())
+            }
+            None => self.write(file, &entry),
+        }
+    }
+
+    fn write(&mut self, file: &mut dyn Write, entry: &Entry) -> std::io::Result<()> {
+        serde_json::to_writer(&mut *file, entry)?;
         file.write_all(b"\n")?;
         self.written += 1;
         Ok(())
     }
 
+    /// An outage leaves a hole in the recording.
+    fn link(&mut self, state: &LinkState) {
+        let screen = &self.session.screen;
+        match (state, self.lost) {
+            (LinkState::Disconnected { .. }, None) => {
+                self.lost = Some(self.clock.now());
+                screen.tell(Word::Warning, "disconnected; reconnecting");
+            }
+            (LinkState::Connected { .. }, Some(since)) => {
+                let span = tcs_core::fleet::words(self.clock.now() - since);
+                let text = format!("connected again; heartbeats of {span} may be missing");
+                screen.tell(Word::Warning, &text);
+                self.lost = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        KINDS.iter().all(|kind| self.readings.get(kind).is_some_and(Reading::is_settled))
+    }
+
     /// Says once what cannot be recorded. Nothing is kept of journals at most sites.
     fn tell(&mut self, kind: Kind, reading: &Reading) {
         let known = self.readings.insert(kind, reading.clone());
-        let settled = |kind| self.readings.get(kind).is_some_and(Reading::is_settled);
-        if !self.begun && KINDS.iter().all(settled) {
-            self.begun = true;
-            self.session.screen.tell(Word::Note, "recording; Ctrl-C ends it");
-        }
         if known.as_ref() == Some(reading) || reading.is_complete() {
             return;
         }
@@ -127,12 +201,35 @@ impl Recorder<'_> {
         self.session.screen.tell(word, &format!("{filter} is not recorded: {why}"));
     }
 
+    /// What became of it: nothing recorded, or not all, is a failure.
+    fn judge(&self) -> Result<ExitCode, Ended> {
+        let messages = format!("{} messages recorded", self.written);
+        if let Some(since) = self.lost {
+            let since = self.session.screen.look.times.stamp(since, self.clock.now());
+            let text = format!("disconnected since {since}; {messages} before");
+            return Err(Ended::new(Exit::NoContact, text));
+        }
+        if !self.is_reading() {
+            return Err(Ended::new(Exit::NoContact, format!("nothing could be read; {messages}")));
+        }
+        if self.written == 0 {
+            return Err(Ended::new(Exit::No, "no messages recorded: the streams hold none"));
+        }
+        self.session.screen.tell(Word::Note, &messages);
+        Ok(Exit::Done.into())
+    }
+
     /// Whether anything of the fleet could be heard.
     fn is_reading(&self) -> bool {
-        self.readings.iter().any(|(_, reading)| match reading {
+        let fleet = Kind::FLEET.iter().filter_map(|kind| self.readings.get(kind));
+        fleet.into_iter().any(|reading| match reading {
             Reading::Streams(_) => true,
             Reading::NoStream { listening } | Reading::NoJetStream { listening, .. } => *listening,
             Reading::Pending | Reading::Failed(_) => false,
         })
     }
+}
+
+fn seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_micros() as f64 / 1e6
 }

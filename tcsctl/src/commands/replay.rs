@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{Parcel, Publisher, Sent};
 use tcs_core::bus::streams::Made;
@@ -16,7 +15,7 @@ use super::session::{Ended, Session, interrupted};
 use crate::cli::ReplayArgs;
 use crate::exit::Exit;
 use crate::output::Word;
-use crate::recording::{self, Entry};
+use crate::recording::{self, Entry, Recorded};
 
 /// How a recording is played.
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +35,25 @@ struct Played {
     unstored: usize,
     /// Lines that are not of the fleet: requests, other subjects.
     skipped: usize,
+    /// Heartbeats that were old when the recording began.
+    outdated: usize,
 }
+
+/// A held heartbeat is published again if it was younger than this, in seconds: three of the usual
+/// intervals.
+const FRESH_S: f64 = 30.0;
 
 pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode, Ended> {
     let from = Subjects::new(&args.from_prefix)
         .map_err(|error| Ended::new(Exit::Usage, format!("--from-prefix: {error}")))?;
-    let entries = read(&args.file)?;
+    let recorded = read(&args.file)?;
+    for warning in recorded.warnings() {
+        session.screen.tell(Word::Warning, &warning);
+    }
+    if recorded.entries.is_empty() && recorded.broken > 0 {
+        let path = args.file.display();
+        return Err(Ended::new(Exit::No, format!("{path}: not one line is a recorded message")));
+    }
     let bus = session.connect().await?;
     if args.create_streams {
         create_streams(&bus).await?;
@@ -50,10 +62,13 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     let play = Play { speed, as_is: args.as_is };
     let ended = interrupted();
     let played = tokio::select! {
-        played = publish(&bus, &entries, &from, play) => played?,
+        played = publish(&bus, recorded.entries, &from, play) => played?,
         () = ended => return Err(Ended::new(Exit::No, "interrupted")),
     };
-    let Played { stored, unstored, skipped } = played;
+    let Played { stored, unstored, skipped, outdated } = played;
+    if outdated > 0 {
+        session.note(&format!("{outdated} heartbeats left out: old when the recording began"));
+    }
     session.screen.tell(
         Word::Note,
         &format!(
@@ -70,24 +85,16 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     Ok(Exit::Done.into())
 }
 
-/// All lines of a recording.
-fn read(path: &Path) -> Result<Vec<Entry>, Ended> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Ended::new(Exit::No, format!("cannot read {}: {error}", path.display()))
-    };
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text).map_err(|error| failed(&error))?;
+/// All that can be read of a recording.
+fn read(path: &Path) -> Result<Recorded, Ended> {
+    let mut content = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().read_to_end(&mut content).map(drop)
     } else {
-        text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-    }
-    parse(&text).map_err(|error| failed(&error))
-}
-
-/// All entries of a recording's text.
-fn parse(text: &str) -> Result<Vec<Entry>, recording::LineError> {
-    let lines = text.lines().enumerate();
-    lines.filter_map(|(i, line)| Entry::parse(i + 1, line).transpose()).collect()
+        std::fs::read(path).map(|read| content = read)
+    };
+    let failed = |error| Ended::new(Exit::No, format!("cannot read {}: {error}", path.display()));
+    read.map(|()| Recorded::parse(&content)).map_err(failed)
 }
 
 /// Makes the streams that are missing.
@@ -104,29 +111,38 @@ async fn create_streams(bus: &Bus) -> Result<(), Ended> {
 }
 
 /// Publishes in the order of the recording: the ack of each message is awaited before the next is
-/// sent, because streams are written independently of each other.
+/// sent, because streams are written independently of each other. What the streams held when the
+/// recording began goes first, and at once.
 async fn publish(
     bus: &Bus,
-    entries: &[Entry],
+    entries: Vec<Entry>,
     from: &Subjects,
     play: Play,
 ) -> Result<Played, Ended> {
     let publisher = Publisher::new(bus.clone());
     let mut played = Played::default();
     let began = clock::monotonic();
-    let first = entries.first().map_or(0.0, |entry| entry.t);
-    for entry in entries {
+    let (mut held, live): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.held_at.is_some());
+    held.sort_by(|a, b| a.t.total_cmp(&b.t));
+    let first = held.iter().find_map(|entry| entry.held_at).or(live.first().map(|entry| entry.t));
+    for entry in held.into_iter().chain(live) {
         let Some(subject) = translate(&entry.subject, from, bus.subjects()) else {
             played.skipped += 1;
             continue;
         };
-        if let Some(speed) = play.speed {
+        // published now, it would be a sign of life now
+        if is_silent(&entry, from) {
+            played.outdated += 1;
+            continue;
+        }
+        if let (Some(speed), Some(first)) = (play.speed, first) {
             let due = Duration::try_from_secs_f64((entry.t - first) / speed).unwrap_or_default();
             tokio::time::sleep_until((began + due).into()).await;
         }
-        let body = match moved_by(entry.t, clock::wall()) {
-            Some(by) if !play.as_is => recording::shift(&entry.payload, by),
-            _ => entry.payload.clone(),
+        let body = match entry.stored() {
+            Some(stored) if !play.as_is => recording::shift(&entry.payload, clock::wall() - stored),
+            _ => entry.payload,
         };
         let parcel = Parcel::composed(subject, body.into_bytes());
         match publisher.send(&parcel).await {
@@ -139,12 +155,10 @@ async fn publish(
     Ok(played)
 }
 
-/// From when it came to now.
-fn moved_by(came: f64, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let micros = (came * 1e6).round();
-    // beyond is no time of ours
-    let came = (micros.abs() < 9e15).then(|| DateTime::from_timestamp_micros(micros as i64))??;
-    Some(now - came)
+/// Whether it is a heartbeat whose service had been silent for long when the recording began.
+fn is_silent(entry: &Entry, from: &Subjects) -> bool {
+    entry.held_at.is_some_and(|at| at - entry.t > FRESH_S)
+        && from.parse(&entry.subject).is_some_and(|subject| subject.kind == Kind::Heartbeat)
 }
 
 /// The same subject under this site's prefix; `None` for what is not of the fleet.
@@ -173,13 +187,5 @@ mod tests {
         );
         assert_eq!(translate("svc.rpc.a.b.v1.health"), None);
         assert_eq!(translate("test.ping"), None);
-    }
-
-    #[test]
-    fn times_move_with_the_message() {
-        let now = DateTime::from_timestamp(2_000, 0).unwrap();
-        assert_eq!(moved_by(500.25, now), Some(TimeDelta::milliseconds(1_499_750)));
-        assert_eq!(moved_by(f64::NAN, now), None);
-        assert_eq!(moved_by(1e300, now), None);
     }
 }

@@ -182,3 +182,20 @@ pub(crate) fn interrupted() -> impl Future<Output = ()> {
         }
     }
 }
+
+/// The same, and the end of whoever reads our output.
+pub(crate) fn finished() -> impl Future<Output = ()> {
+    let interrupted = interrupted();
+    let unread = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(250));
+        while !crate::output::Screen::is_unread() {
+            looks.tick().await;
+        }
+    };
+    async move {
+        tokio::select! {
+            () = interrupted => {}
+            () = unread => {}
+        }
+    }
+}

@@ -14,6 +14,7 @@ use crate::dashboard::run::{self, RunError};
 use crate::dashboard::source::{Source, SourceError, replay::Recording};
 use crate::dashboard::state::Options;
 use crate::exit::Exit;
+use crate::output::Word;
 
 /// A signal's number on top of this is what a shell is told.
 const SIGNALLED: u8 = 128;
@@ -67,7 +68,11 @@ async fn source(session: &Session, args: &WatchArgs) -> Result<Source, Ended> {
         let prefix = session.connection.prefix.as_deref().unwrap_or(tcs_core::wire::DEFAULT_PREFIX);
         let subjects = Subjects::new(prefix)
             .map_err(|error| Ended::new(Exit::Usage, format!("--prefix: {error}")))?;
-        return Ok(Source::Recording(Recording::read(file, &subjects, args.speed)?));
+        let recording = Recording::read(file, &subjects, args.speed)?;
+        for warning in &recording.warnings {
+            session.screen.tell(Word::Warning, warning);
+        }
+        return Ok(Source::Recording(recording));
     }
     let settings = session.settings()?;
     let bus = Bus::open(&settings, client_name(), session.timeout()).await?;

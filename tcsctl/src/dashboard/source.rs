@@ -14,7 +14,6 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
 
 use super::event::{Action, Event, LinkFacts, LogNews, Reply};
-use crate::recording::LineError;
 use replay::Recording;
 
 /// What a source tells the loop.
@@ -53,19 +52,13 @@ pub enum SourceError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A line of it is no message.
-    #[error("{}: {source}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Which, and why not.
-        source: LineError,
-    },
-    /// There is nothing in it.
-    #[error("{}: no messages in it", path.display())]
+    /// There is nothing in it that could be played.
+    #[error("{}: no messages in it{}{why}", path.display(), if why.is_empty() { "" } else { "; " })]
     Empty {
         /// The file.
         path: PathBuf,
+        /// What is wrong with its lines; empty: nothing is.
+        why: String,
     },
 }
 

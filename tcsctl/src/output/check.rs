@@ -11,17 +11,25 @@ use crate::exit::Check;
 /// Services named in the line.
 const NAMED: usize = 5;
 
+/// A service, and what it alone would make the result.
+pub type Judged<'a> = (&'a ServiceView, Check);
+
 /// The whole line, with performance data behind `|`.
-pub fn line(result: Check, view: &FleetView, services: &[&ServiceView], source: &Source) -> Line {
+pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &Source) -> Line {
     let mut counts = Counts::default();
-    for service in services {
+    for (service, _) in services {
         counts.add(service.verdict);
     }
     let mut text = match services {
-        [] if source.complete && source.messages == 0 => "no messages at all".to_owned(),
-        [] if result == Check::Unknown => "no such service is known".to_owned(),
-        [] => "nothing is running".to_owned(),
-        [service] => of_one(service, view),
+        [] if view.services.is_empty() && source.answered => {
+            format!("no messages in the streams on {}", source.prefix)
+        }
+        [] if view.services.is_empty() => "nothing was read".to_owned(),
+        [] if result == Check::Unknown => {
+            format!("no match among {}", count(view.services.len()))
+        }
+        [] => format!("nothing is running ({} stopped)", count(view.services.len())),
+        [(service, _)] => of_one(service, view),
         _ => summary(services, counts),
     };
     if !source.complete {
@@ -65,17 +73,22 @@ fn of_one(service: &ServiceView, view: &FleetView) -> String {
     text
 }
 
-fn summary(services: &[&ServiceView], counts: Counts) -> String {
+fn summary(services: &[Judged<'_>], counts: Counts) -> String {
     let parts: Vec<_> = counts.present().map(|(verdict, n)| format!("{n} {verdict}")).collect();
-    let mut text = format!("{} services: {}", services.len(), parts.join(", "));
-    let mut faults: Vec<_> = services.iter().filter(|s| s.verdict.is_fault()).collect();
-    faults.sort_by_key(|service| service.verdict);
-    for (i, service) in faults.iter().take(NAMED).enumerate() {
+    let mut text = format!("{}: {}", count(services.len()), parts.join(", "));
+    // all that make the result what it is come first
+    let mut named: Vec<_> = services.iter().filter(|(_, check)| *check != Check::Ok).collect();
+    named.sort_by_key(|(service, check)| (std::cmp::Reverse(check.weight()), service.verdict));
+    for (i, (service, _)) in named.iter().take(NAMED).enumerate() {
         text.push_str(if i == 0 { "; " } else { ", " });
         let _ = write!(text, "{} {}", service.id, service.verdict);
     }
-    if faults.len() > NAMED {
-        let _ = write!(text, " and {} more", faults.len() - NAMED);
+    if named.len() > NAMED {
+        let _ = write!(text, " and {} more", named.len() - NAMED);
     }
     text
+}
+
+fn count(services: usize) -> String {
+    format!("{services} service{}", if services == 1 { "" } else { "s" })
 }

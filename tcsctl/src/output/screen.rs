@@ -3,8 +3,10 @@
 mod dialog;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::span::{Line, Tone};
 use super::time::Times;
@@ -94,6 +96,16 @@ impl Screen {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
+    }
+
+    /// Whether nobody reads standard output any more: a pipe's reader is gone, or a terminal. Then
+    /// the next write fails, which on a quiet site may be hours away.
+    pub fn is_unread() -> bool {
+        let out = io::stdout();
+        let mut polled = [PollFd::new(out.as_fd(), PollFlags::empty())];
+        let ready = poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+        let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        ready && polled[0].revents().is_some_and(|events| events.intersects(gone))
     }
 
     /// Standard output itself, for data.

@@ -191,12 +191,20 @@ fn json_of_a_night() {
 
 #[test]
 fn check_lines() {
+    use crate::exit::Check;
+    use tcs_core::fleet::{ServiceView, Verdict};
+
     let view = night().view();
-    let services: Vec<_> = view.services.iter().collect();
-    let line = check::line(crate::exit::Check::Critical, &view, &services, &source());
+    let of = |service: &ServiceView| match service.verdict {
+        Verdict::Ok | Verdict::Stopped => Check::Ok,
+        Verdict::Failed => Check::Critical,
+        _ => Check::Warning,
+    };
+    let services: Vec<_> = view.services.iter().map(|service| (service, of(service))).collect();
+    let line = check::line(Check::Critical, &view, &services, &source());
     insta::assert_snapshot!(line.marked());
-    let one: Vec<_> = view.get("guider.jk15").into_iter().collect();
-    let line = check::line(crate::exit::Check::Ok, &view, &one, &source());
+    let one: Vec<_> = view.get("guider.jk15").into_iter().map(|it| (it, Check::Ok)).collect();
+    let line = check::line(Check::Ok, &view, &one, &source());
     insta::assert_snapshot!(line.marked());
     insta::assert_snapshot!(
         check::unknown("cannot connect to nats://a:4222: connection refused\nhint: x").marked(),

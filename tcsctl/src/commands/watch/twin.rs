@@ -7,7 +7,7 @@ use tcs_core::fleet::{Filter, FleetView};
 use tokio::sync::mpsc;
 
 use crate::cli::WatchArgs;
-use crate::commands::session::{Ended, Session, interrupted};
+use crate::commands::session::{Ended, Session, finished};
 use crate::dashboard::event::{Event, LinkFacts};
 use crate::dashboard::source::{Feed, Source};
 use crate::dashboard::state::{Options, State};
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let mut state = State::new(Options::default(), link, (0, 0), clock.now());
     let mut twin = Twin { session, args, filter, before: None, link: None, gaps: Vec::new() };
     let mut looks = tokio::time::interval(LOOK);
-    let ended = interrupted();
+    let ended = finished();
     tokio::pin!(ended);
     let mut last = tcs_core::clock::monotonic();
     let mut finished = false;
@@ -53,8 +53,10 @@ pub(super) async fn run(
                 state.settle(clock.now());
                 let quiet = tcs_core::clock::monotonic().saturating_duration_since(last) >= QUIET;
                 let recording = matches!(state.link, LinkFacts::Recording { .. });
-                // the first picture waits for a link, and until what is held has come
-                let whole = recording || quiet && state.link.is_up();
+                // the first picture waits for a link, and until what is held has come; a recording
+                // begins with it, all at once
+                let begun = recording && state.picture.newest.is_some();
+                let whole = finished || begun || quiet && !recording && state.link.is_up();
                 twin.tell_link(&state)?;
                 if twin.before.is_some() || whole {
                     twin.look(&state)?;

@@ -13,14 +13,18 @@ use tokio::sync::mpsc::Sender;
 
 use super::{Feed, SourceError};
 use crate::dashboard::event::{Event, Heard};
-use crate::recording::Entry;
+use crate::recording::{Entry, Recorded};
 
 /// A recording, read.
 #[derive(Debug, Clone)]
 pub struct Recording {
     /// The file's name.
     pub name: String,
+    /// What to tell of the lines that could not be read.
+    pub warnings: Vec<String>,
+    /// By stored time; those that come at the beginning, all at once, first.
     messages: Arc<Vec<(DateTime<Utc>, Heard)>>,
+    began: DateTime<Utc>,
     speed: f64,
 }
 
@@ -51,46 +55,49 @@ impl Pace {
 impl Recording {
     /// Reads a file. `speed` is how many of its seconds pass in one of ours.
     pub fn read(path: &Path, subjects: &Subjects, speed: f64) -> Result<Self, SourceError> {
-        let text = std::fs::read_to_string(path)
+        let content = std::fs::read(path)
             .map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        let recorded = Recorded::parse(&content);
+        drop(content);
+        let warnings = recorded.warnings();
+        let held_at = recorded.entries.iter().find_map(Entry::held_at);
         let mut messages = Vec::new();
-        for (i, line) in text.lines().enumerate() {
-            let entry = Entry::parse(i + 1, line)
-                .map_err(|source| SourceError::Line { path: path.to_owned(), source })?;
-            let Some(line) = entry else { continue };
-            let Some(stored) = DateTime::from_timestamp_micros((line.t * 1e6) as i64) else {
-                continue;
-            };
-            let Some(subject) = subjects.parse(&line.subject) else { continue };
+        for (i, entry) in recorded.entries.into_iter().enumerate() {
+            let Some(stored) = entry.stored() else { continue };
+            let Some(subject) = subjects.parse(&entry.subject) else { continue };
             let order = Order::Stream { created: DateTime::UNIX_EPOCH, seq: i as u64 + 1 };
             let stamp = Stamp { stored, order };
-            let heard = match decode(subject, line.payload.as_bytes()) {
+            let heard = match decode(subject, entry.payload.as_bytes()) {
                 Ok(decoded) => Heard::Message(Arc::new(Observed {
-                    bytes: line.payload.len(),
-                    subject: line.subject,
+                    bytes: entry.payload.len(),
+                    subject: entry.subject,
                     decoded,
                     stamp,
                 })),
-                Err(error) => Heard::Malformed { subject: line.subject, error },
+                Err(error) => Heard::Malformed { subject: entry.subject, error },
             };
             messages.push((stored, heard));
         }
         messages.sort_by_key(|(stored, _)| *stored);
-        if messages.is_empty() {
-            return Err(SourceError::Empty { path: path.to_owned() });
-        }
+        let Some((first, _)) = messages.first() else {
+            let why = warnings.join("; ");
+            return Err(SourceError::Empty { path: path.to_owned(), why });
+        };
+        let began = held_at.unwrap_or(*first);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(Self { name: name.unwrap_or_default(), messages: Arc::new(messages), speed })
+        Ok(Self {
+            name: name.unwrap_or_default(),
+            warnings,
+            messages: Arc::new(messages),
+            began,
+            speed,
+        })
     }
 
     /// Begins now.
     pub(super) fn pace(&self) -> Pace {
-        let ends = (self.messages.first(), self.messages.last());
-        let (first, last) = match ends {
-            (Some((first, _)), Some((last, _))) => (*first, *last),
-            _ => (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH),
-        };
-        Pace { started: clock::monotonic(), first, last, speed: self.speed }
+        let last = self.messages.last().map_or(self.began, |(last, _)| (*last).max(self.began));
+        Pace { started: clock::monotonic(), first: self.began, last, speed: self.speed }
     }
 }
 
