@@ -26,3 +26,10 @@ pub fn since_boot() -> Duration {
     use nix::time::{ClockId, clock_gettime};
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
+
+/// Time since this machine was started, suspended time included (`CLOCK_BOOTTIME`). It never
+/// jumps, so that two moments of one run of a program can be compared by anybody.
+pub fn boottime() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}

@@ -248,9 +248,7 @@ impl Daemon<'_> {
     }
 
     fn linked(&mut self, lost: bool) {
-        let first = self.voice.is_held();
-        self.voice.open(lost && !first);
-        if !first {
+        if !self.voice.open(lost) {
             self.declare_all();
         }
         if lost {

@@ -94,7 +94,9 @@ fn plain(value: &Value) -> Value {
                 };
                 (key.clone(), value)
             };
-            Value::Object(map.iter().map(rename).collect())
+            // ours alone
+            let shared = map.iter().filter(|(key, _)| *key != "status_age_s");
+            Value::Object(shared.map(rename).collect())
         }
         Value::Array(list) => list.iter().map(plain).collect(),
         other => other.clone(),

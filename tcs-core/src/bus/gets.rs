@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
-use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
@@ -42,15 +41,6 @@ impl Bus {
             return Ok(None);
         };
         self.newest(&self.stream(&stream).await?, kind, subject).await
-    }
-
-    /// The body of the newest message that a stream holds of a subject of ours.
-    pub(super) async fn newest_body(&self, subject: &str) -> Result<Option<Bytes>, ApiError> {
-        let Some(kind) = self.subjects().parse(subject).map(|subject| subject.kind) else {
-            return Ok(None);
-        };
-        let newest = self.last_word(kind, subject).await?;
-        Ok(newest.map(|message| Bytes::copy_from_slice(message.payload())))
     }
 
     /// The newest message of `subject`; `None`: there is none any more.

@@ -1,35 +1,39 @@
-//! What must not be lost while the broker is away: life cycle events and status changes. They
-//! wait here in order, with their own times and identities, and are sent when it is back; the
-//! queue is bounded, and what has to be given up is counted.
+//! What must not be lost while the broker is away, a cluster elects a leader, or a stream is full:
+//! registry events, statuses and heartbeats wait here, with their own times and identities, until
+//! a stream has acknowledged them.
 //!
-//! Messages go out in small batches: within one, all are under way at once, and each stays in the
-//! queue until its own ack has come. What is sent twice is dropped by JetStream.
+//! Each class of messages has a lane of its own, bounded in count and bytes; what has to be given
+//! up is counted. [`Machine`] decides what is sent when; this file does it.
 
-mod complaints;
-mod queue;
+mod effect;
+mod folded;
+mod lane;
+mod lookup;
+mod lost;
+mod machine;
+mod station;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, watch};
 
-pub use queue::{Class, Counts};
+pub(super) use effect::{Answer, Streams};
+pub use effect::{Counts, Trouble};
+pub use lane::Class;
+pub use lost::Lost;
 
-use super::connect::Bus;
 use super::link::LinkState;
-use super::publish::{Parcel, PublishError, Publisher};
+use super::publish::{Parcel, Publisher};
 use crate::clock;
-use complaints::Complaints;
-use queue::{Item, Queue};
-
-/// Messages under way at once. `join_all` polls this many in order, so they leave in order.
-const BATCH: usize = 16;
-/// Wait before what was refused or unanswered is sent again.
-const RETRY: Duration = Duration::from_millis(500);
-/// How long a message may be refused by a server that is there before it is given up.
-const PATIENCE: Duration = Duration::from_mins(1);
+use effect::{Effect, Found, Remark};
+use folded::Folded;
+use machine::Machine;
 
 /// The way out for what must arrive. Cheap to clone; usable before there is a connection.
 #[derive(Debug, Clone)]
@@ -37,158 +41,243 @@ pub struct Outbox(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    queue: Mutex<Queue>,
-    /// (start, end) of the queue by serial number.
-    moved: watch::Sender<(u64, u64)>,
+    machine: Mutex<Machine>,
+    wake: Notify,
+    /// The serial number of the oldest message that waits.
+    start: watch::Sender<u64>,
+    again: watch::Sender<()>,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        let moved = watch::Sender::new((0, 0));
-        Self(Arc::new(Inner { queue: Mutex::default(), moved }))
+        Self(Arc::new(Inner {
+            machine: Mutex::default(),
+            wake: Notify::new(),
+            start: watch::Sender::new(0),
+            again: watch::Sender::new(()),
+        }))
     }
 }
 
+/// What was done, for the machine.
+enum Done {
+    Answered((Class, u64, u32), Answer),
+    Streams(Class, Streams),
+    LookedUp((Class, u64, u32), Found),
+}
+
 impl Outbox {
-    /// Puts a message at the end. Never waits.
+    /// Takes a message in. Never waits.
     pub fn push(&self, class: Class, parcel: Parcel) {
-        self.change(|queue| queue.push(class, parcel));
+        self.push_event(class, parcel, None);
+    }
+
+    /// The same with the number that tells readers of a missing event.
+    pub fn push_event(&self, class: Class, parcel: Parcel, event_seq: Option<u64>) {
+        self.machine().push(class, parcel, event_seq, clock::monotonic());
+        self.0.wake.notify_one();
+    }
+
+    /// From now on messages wait after each new connection until [`Outbox::release`]: for a
+    /// launcher, which makes missing streams first.
+    pub fn gate(&self) {
+        self.machine().gate();
+    }
+
+    /// Lets messages go, until the connection is lost.
+    pub fn release(&self) {
+        self.machine().release();
+        self.0.wake.notify_one();
+    }
+
+    /// Streams may have been made: asks for them anew.
+    pub fn forget_missing(&self) {
+        self.machine().forget_missing();
+        self.0.wake.notify_one();
+    }
+
+    /// Changes when streams are there that were missing: what was said meanwhile is to be said
+    /// again.
+    pub fn again(&self) -> watch::Receiver<()> {
+        self.0.again.subscribe()
+    }
+
+    /// Asks everybody who watches [`Outbox::again`] to say again how things are.
+    pub fn say_again(&self) {
+        self.0.again.send_replace(());
     }
 
     /// How many wait, went, and were lost.
     pub fn counts(&self) -> Counts {
-        self.queue().counts()
+        self.machine().counts()
     }
 
-    /// Waits until all that is in it now has gone (or had to be given up), `limit` at most;
-    /// whether it has.
+    /// The events that were given up.
+    pub fn lost(&self) -> Lost {
+        self.machine().lost().clone()
+    }
+
+    /// What is not stored at present, and why.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.machine().troubles()
+    }
+
+    /// Waits until all events and statuses that are in it now have gone (or had to be given up),
+    /// `limit` at most; whether they have.
     pub async fn settled(&self, limit: Duration) -> bool {
-        let until = self.queue().end();
-        let mut moved = self.0.moved.subscribe();
-        let gone = moved.wait_for(|(start, _)| *start >= until);
-        matches!(tokio::time::timeout(limit, gone).await, Ok(Ok(_)))
-    }
-
-    /// Sends what is in the queue, and what comes later, for ever.
-    pub async fn drain(self, publisher: Publisher) {
-        let mut moved = self.0.moved.subscribe();
-        let mut told = 0;
-        let mut complaints = Complaints::default();
-        let mut refused_since = None;
-        loop {
-            let link = connected(publisher.bus()).await;
-            self.strike_out_stored(&publisher, link).await;
-            let batch = self.queue().oldest(BATCH);
-            if batch.is_empty() {
-                let dropped = self.counts().dropped;
-                if dropped > told {
-                    let lost = dropped - told;
-                    tracing::warn!("{lost} messages had to be given up while the broker was away");
-                    told = dropped;
-                }
-                if moved.wait_for(|(start, end)| start < end).await.is_err() {
+        let until = self.machine().end();
+        let mut start = self.0.start.subscribe();
+        let gone = async {
+            loop {
+                start.borrow_and_update();
+                if self.machine().start() >= until || start.changed().await.is_err() {
                     return;
                 }
-                continue;
             }
-            let results = join_all(batch.iter().map(|item| publisher.send(&item.parcel))).await;
-            let since = *refused_since.get_or_insert_with(clock::monotonic);
-            let (mut given_up, mut unsent) = (Vec::new(), None);
-            self.change(|queue| {
-                for (Item { serial, .. }, result) in batch.iter().zip(results) {
-                    let Err(error) = result else {
-                        refused_since = None;
-                        queue.sent += 1;
-                        queue.done(*serial);
-                        continue;
-                    };
-                    let away = matches!(
-                        &error,
-                        PublishError::Unsure { .. } if !publisher.bus().is_connected()
-                    );
-                    if away {
-                        refused_since = None;
-                    }
-                    let patient = clock::monotonic() < since + PATIENCE;
-                    if error.is_final() || (!patient && !away) {
-                        queue.refused += 1;
-                        queue.done(*serial);
-                        given_up.push(error);
+        };
+        tokio::time::timeout(limit, gone).await.is_ok()
+    }
+
+    /// Sends what is in the outbox, and what comes later, for ever.
+    pub async fn drain(self, publisher: Publisher) {
+        let mut link = publisher.bus().link();
+        let mut known = None;
+        let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut folded = Folded::default();
+        loop {
+            let connection = connected_since(&link.borrow_and_update());
+            let now = clock::monotonic();
+            let (effects, due, start) = {
+                let mut machine = self.machine();
+                if connection != known {
+                    known = connection;
+                    machine.linked(connection.is_some(), now);
+                }
+                (machine.poll(now), machine.due(), machine.start())
+            };
+            self.0.start.send_if_modified(|known| std::mem::replace(known, start) != start);
+            for effect in effects {
+                self.act(effect, &publisher, &mut under_way, &mut folded, now);
+            }
+            let done = tokio::select! {
+                Some(done) = under_way.next(), if !under_way.is_empty() => done,
+                () = self.0.wake.notified() => continue,
+                changed = link.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                () = until(due) => continue,
+            };
+            let now = clock::monotonic();
+            let effects = {
+                let mut machine = self.machine();
+                match done {
+                    Done::Answered(which, answer) => machine.answered(which, answer, now),
+                    Done::Streams(class, streams) => machine.streams(class, streams, now),
+                    Done::LookedUp(which, found) => machine.looked_up(which, found, now),
+                }
+            };
+            for effect in effects {
+                self.act(effect, &publisher, &mut under_way, &mut folded, now);
+            }
+        }
+    }
+
+    fn act(
+        &self,
+        effect: Effect,
+        publisher: &Publisher,
+        under_way: &mut FuturesUnordered<BoxFuture<'static, Done>>,
+        folded: &mut Folded<(u8, Class)>,
+        now: Instant,
+    ) {
+        let publisher = publisher.clone();
+        match effect {
+            Effect::Send { class, serial, attempt, parcel, ask } => {
+                under_way.push(Box::pin(async move {
+                    let answer = if ask {
+                        publisher.ask(&parcel).await
                     } else {
-                        queue.tried(*serial, link);
-                        unsent = Some(error);
-                    }
-                }
-            });
-            for error in &given_up {
-                match complaints.next(clock::monotonic()) {
-                    Some(0) => tracing::warn!("given up: {error}"),
-                    Some(more) => tracing::warn!("given up: {error} (and {more} more before it)"),
-                    None => {}
+                        publisher.tell(&parcel).await
+                    };
+                    Done::Answered((class, serial, attempt), answer)
+                }));
+            }
+            Effect::AskStreams { class, subject } => under_way.push(Box::pin(async move {
+                Done::Streams(class, publisher.streams(&subject).await)
+            })),
+            Effect::LookUp { class, serial, attempt, parcel, after } => {
+                under_way.push(Box::pin(async move {
+                    let found = lookup::find(publisher.bus(), &parcel, after).await;
+                    Done::LookedUp((class, serial, attempt), found)
+                }));
+            }
+            Effect::SayAgain => self.say_again(),
+            Effect::Log(remark) => {
+                if let Some(left_out) = folded.next(remark.kind(), now) {
+                    remark.log(publisher.bus().subjects(), left_out);
                 }
             }
-            if let Some(error) = unsent {
-                tracing::debug!("not sent: {error}");
-                tokio::time::sleep(RETRY).await;
-            } else if given_up.is_empty() {
-                refused_since = None;
-            }
         }
     }
 
-    /// Takes out what a stream has already: what was sent before the link was lost, and its ack
-    /// lost with it. By its id JetStream knows a message again for two minutes only (a stream's
-    /// `duplicate_window`), and an outage may be longer.
-    ///
-    /// Where the stream may not be read, or somebody else has written to the subject meanwhile,
-    /// it is sent again: twice is better than never, and readers take it for once (`truth.md` 1).
-    async fn strike_out_stored(&self, publisher: &Publisher, link: Instant) {
-        let mut batch = self.queue().oldest(BATCH);
-        batch.retain(|item| item.tried_on.is_some_and(|on| on != link));
-        let subjects: BTreeSet<&str> = batch.iter().map(|item| item.parcel.subject()).collect();
-        let newest = join_all(subjects.into_iter().map(async |subject| {
-            (subject, publisher.bus().newest_body(subject).await.ok().flatten())
-        }));
-        let mut stored = Vec::new();
-        for (subject, newest) in newest.await {
-            let mut ours: Vec<_> =
-                batch.iter().filter(|item| item.parcel.subject() == subject).collect();
-            // those of one subject are stored in order: with the newest, all before it
-            let is_newest = |item: &&Item| Some(&item.parcel.body) == newest.as_ref();
-            ours.truncate(ours.iter().rposition(is_newest).map_or(0, |at| at + 1));
-            stored.extend(ours.iter().map(|item| item.serial));
-        }
-        if !stored.is_empty() {
-            self.change(|queue| {
-                for serial in stored {
-                    queue.sent += 1;
-                    queue.done(serial);
-                }
-            });
-        }
-    }
-
-    fn change(&self, act: impl FnOnce(&mut Queue)) {
-        let mut queue = self.queue();
-        act(&mut queue);
-        self.0.moved.send_replace((queue.start(), queue.end()));
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for the link; since when it is up.
-async fn connected(bus: &Bus) -> Instant {
-    let mut link = bus.link();
-    // the state may lag behind the connection by a moment: what fails meanwhile is sent again
-    let since = match link.wait_for(LinkState::is_connected).await.as_deref() {
-        Ok(LinkState::Connected { since, .. }) => Some(*since),
-        Ok(LinkState::Connecting { .. } | LinkState::Disconnected { .. }) | Err(_) => None,
-    };
-    match since {
-        Some(since) => since,
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+fn connected_since(state: &LinkState) -> Option<Instant> {
+    match state {
+        LinkState::Connected { since, .. } => Some(*since),
+        LinkState::Connecting { .. } | LinkState::Disconnected { .. } => None,
+    }
+}
+
+impl Remark {
+    /// Lines of one kind are folded.
+    fn kind(&self) -> (u8, Class) {
+        match self {
+            Self::NoStream(class, _) => (0, *class),
+            Self::StreamThere(class) => (1, *class),
+            Self::NotStored(class, _) => (2, *class),
+            Self::StoredAgain(class, _) => (3, *class),
+            Self::GivenUp(class, _) => (4, *class),
+            Self::Dropped(_) => (5, Class::Event),
+        }
+    }
+
+    fn log(&self, subjects: &crate::wire::Subjects, left_out: u64) {
+        let all = |class: Class| format!("{}.{}.>", subjects.prefix(), class.as_str());
+        let more = if left_out == 0 {
+            String::new()
+        } else {
+            format!(" ({left_out} more such lines left out)")
+        };
+        match self {
+            Self::NoStream(class, why) => {
+                let all = all(*class);
+                tracing::warn!("`{all}` is sent and not stored: {why}{more}");
+            }
+            Self::StreamThere(class) => tracing::info!("a stream stores `{}`{more}", all(*class)),
+            Self::NotStored(class, why) => {
+                let all = all(*class);
+                tracing::warn!("`{all}` is not stored, and is kept: {why}{more}");
+            }
+            Self::StoredAgain(class, after) => {
+                let all = all(*class);
+                tracing::info!("`{all}` is stored again after {:.0} s{more}", after.as_secs_f64());
+            }
+            Self::GivenUp(_, why) => tracing::warn!("a message was given up: {why}{more}"),
+            Self::Dropped(count) => {
+                tracing::warn!("the outbox is full: {count} messages given up so far{more}");
+            }
+        }
     }
 }

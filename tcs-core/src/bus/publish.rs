@@ -1,11 +1,10 @@
 //! Publishing: a message is composed once, with its identity and its own time, and may then be
 //! sent as often as it takes. JetStream drops what it has seen already, by `Nats-Msg-Id`.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::{HeaderMap, Request};
 use serde::{Deserialize, Serialize};
@@ -13,12 +12,15 @@ use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::link::Denial;
+use super::link::{Action, Denial};
+use super::outbox::{Answer, Streams};
 use crate::clock;
 use crate::wire::{Envelope, Meta};
 
-/// How long "no stream holds this subject" is believed before it is asked again.
-const PLAIN_FOR: Duration = Duration::from_mins(1);
+/// The header by which JetStream and we recognise a message.
+pub(super) const MSG_ID: &str = "Nats-Msg-Id";
+/// How long a stream may take to acknowledge a message; then it is looked up.
+const ACK_LIMIT: Duration = Duration::from_secs(3);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
 
@@ -27,6 +29,8 @@ const TOO_LARGE: u64 = 10_054;
 struct Sender {
     name: String,
     uid: String,
+    /// When this run began, on `CLOCK_BOOTTIME`.
+    began: Duration,
     next: AtomicU64,
 }
 
@@ -39,6 +43,7 @@ static SENDER: LazyLock<Sender> = LazyLock::new(|| {
     Sender {
         name: name.chars().filter(|c| !c.is_control()).collect(),
         uid: format!("mi{}", random_id()),
+        began: clock::boottime(),
         next: AtomicU64::new(1),
     }
 });
@@ -62,7 +67,15 @@ pub fn new_meta() -> Meta {
         1 => "msg".to_owned(),
         n => format!("msg-{n}"),
     };
-    Meta::new(id, &SENDER.name, clock::wall().into())
+    let mut meta = Meta::new(id, &SENDER.name, clock::wall().into());
+    meta.run_s = Some(run_seconds());
+    meta
+}
+
+/// Seconds since this run of the program began, suspended time included, to the millisecond.
+pub(crate) fn run_seconds() -> f64 {
+    let ran = clock::boottime().saturating_sub(SENDER.began);
+    (ran.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// A message ready to be sent, any number of times.
@@ -101,9 +114,27 @@ impl Parcel {
         &self.subject
     }
 
+    /// Its identity, which never repeats: what `Nats-Msg-Id` says.
+    pub fn msg_id(&self) -> &str {
+        &self.msg_id
+    }
+
+    /// It is sent in the place of an older status of its subject: `details.coalesced` counts both.
+    pub(super) fn stand_for(&mut self, older: &Self) {
+        let read = |parcel: &Self| serde_json::from_slice::<serde_json::Value>(&parcel.body).ok();
+        let coalesced =
+            |body: &serde_json::Value| body["data"]["details"]["coalesced"].as_u64().unwrap_or(1);
+        let (Some(mut body), Some(older)) = (read(self), read(older)) else { return };
+        let count = coalesced(&body).saturating_add(coalesced(&older));
+        body["data"]["details"]["coalesced"] = count.into();
+        if let Ok(body) = serde_json::to_vec(&body) {
+            self.body = body.into();
+        }
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", self.msg_id.as_str());
+        headers.insert(MSG_ID, self.msg_id.as_str());
         headers
     }
 
@@ -181,17 +212,12 @@ struct AckError {
 #[derive(Debug, Clone)]
 pub struct Publisher {
     bus: Bus,
-    /// Subjects that no stream holds, and since when that is known. Where somebody merely
-    /// listens to such a subject, waiting for an ack would take its whole time-out each time.
-    plain: Arc<Mutex<HashMap<String, Instant>>>,
-    /// Subjects whose last message no stream took.
-    unstored: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Publisher {
     /// Over this connection.
     pub fn new(bus: Bus) -> Self {
-        Self { bus, plain: Arc::default(), unstored: Arc::default() }
+        Self { bus }
     }
 
     /// The connection.
@@ -201,37 +227,38 @@ impl Publisher {
 
     /// Sends one message, and waits until a stream has it; where no stream holds the subject,
     /// until it is on its way.
+    ///
+    /// # Errors
+    /// It did not arrive, or may not have. What must arrive belongs into an
+    /// [`Outbox`](super::outbox::Outbox).
     pub async fn send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
-        let sent = self.try_send(parcel).await?;
-        let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
-        match sent {
-            Sent::Stored { .. } => unstored.remove(&parcel.subject),
-            Sent::Unstored => unstored.insert(parcel.subject.clone()),
+        let unsure = |source| PublishError::Unsure { subject: parcel.subject.clone(), source };
+        let error = match self.request(parcel).await {
+            Ok(reply) => match acknowledged(parcel, &reply) {
+                Ok(Some(sent)) => return Ok(sent),
+                Ok(None) => unsure(not_an_acknowledgement(parcel)),
+                Err(error) => error,
+            },
+            Err(error) => error,
         };
-        Ok(sent)
-    }
-
-    /// Whether the last message on this subject went to no stream. Then the next one asks for one
-    /// anew: for somebody who has seen that streams are there now, and says it again.
-    pub fn take_unstored(&self, subject: &str) -> bool {
-        let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
-        let was = unstored.remove(subject);
-        if was {
-            self.plain.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+        let PublishError::Unsure { source, .. } = &error else { return Err(error) };
+        if matches!(source, ApiError::Disconnected | ApiError::Refused { .. }) {
+            return Err(error);
         }
-        was
-    }
-
-    /// Asks anew, for each subject, whether a stream holds it.
-    pub fn forget_streams(&self) {
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // it has gone out: is there a stream that should have answered?
+        match self.streams(&parcel.subject).await {
+            Streams::None(_) | Streams::Denied(_) => Ok(Sent::Unstored),
+            Streams::Held | Streams::Unknown => Err(error),
+        }
     }
 
     /// Sends one message to whoever listens just now, and waits for nothing: for lines that are
     /// worth nothing later. Nothing is queued while there is no broker.
     pub async fn send_plain(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
-        let lost = || unsure(parcel, ApiError::Disconnected);
+        let lost = || PublishError::Unsure {
+            subject: parcel.subject.clone(),
+            source: ApiError::Disconnected,
+        };
         if !self.bus.is_connected() {
             return Err(lost());
         }
@@ -240,47 +267,68 @@ impl Publisher {
         sent.map(|()| Sent::Unstored).map_err(|_| lost())
     }
 
-    async fn try_send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
+    /// Sends one message and waits for a stream's answer.
+    pub(super) async fn ask(&self, parcel: &Parcel) -> Answer {
+        let error = match self.request(parcel).await {
+            Ok(reply) => match acknowledged(parcel, &reply) {
+                Ok(Some(Sent::Stored { stream, sequence })) => {
+                    return Answer::Stored { stream, sequence };
+                }
+                Ok(Some(Sent::Unstored) | None) => return Answer::Unanswered,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        match error {
+            PublishError::Denied(denial) if denial.action == Action::Subscribe => {
+                Answer::Deaf(denial.to_string())
+            }
+            PublishError::Denied(_) | PublishError::TooLarge { .. } => {
+                Answer::Never(error.to_string())
+            }
+            PublishError::Unsure { source, .. } => match source {
+                ApiError::NoJetStream => Answer::NoResponders,
+                ApiError::Refused { code, description, .. } => {
+                    Answer::Refused(format!("{description} ({code})"))
+                }
+                _ => Answer::Unanswered,
+            },
+        }
+    }
+
+    /// Sends one message without waiting for an answer.
+    pub(super) async fn tell(&self, parcel: &Parcel) -> Answer {
+        match self.send_plain(parcel).await {
+            Ok(_) => Answer::Told,
+            Err(_) => Answer::Unanswered,
+        }
+    }
+
+    /// What the server says of streams that hold a subject.
+    pub(super) async fn streams(&self, subject: &str) -> Streams {
+        match self.bus.streams_of(subject).await {
+            Ok(streams) if streams.is_empty() => Streams::None("no stream holds it".to_owned()),
+            Ok(_) => Streams::Held,
+            Err(error @ ApiError::NotEnabled) => Streams::None(error.to_string()),
+            Err(error @ ApiError::NoJetStream) if !self.bus.client().server_info().jetstream => {
+                Streams::None(error.to_string())
+            }
+            Err(error @ ApiError::Denied(_)) => Streams::Denied(error.to_string()),
+            Err(_) => Streams::Unknown,
+        }
+    }
+
+    async fn request(&self, parcel: &Parcel) -> Result<Bytes, PublishError> {
         let limit = self.bus.client().server_info().max_payload;
         if limit > 0 && parcel.body.len() > limit {
             return Err(too_large(parcel));
         }
-        if self.is_plain(&parcel.subject) {
-            return self.send_plain(parcel).await;
-        }
         let request = Request::new().headers(parcel.headers()).payload(parcel.body.clone());
-        match self.bus.ask(&parcel.subject, request).await {
-            Ok(reply) => acknowledged(parcel, &reply.payload),
-            // the server says at once that nobody is there: no stream, and no listener either
-            Err(ApiError::NoJetStream) => Ok(Sent::Unstored),
+        match self.bus.ask_within(&parcel.subject, request, ACK_LIMIT).await {
+            Ok(reply) => Ok(reply.payload),
             Err(ApiError::Denied(denial)) => Err(PublishError::Denied(denial)),
-            Err(error @ ApiError::TimedOut { .. }) => {
-                // it has gone out; is there a stream that should have answered?
-                match self.bus.streams_of(&parcel.subject).await {
-                    Ok(streams) if streams.is_empty() => {
-                        self.note_plain(&parcel.subject);
-                        Ok(Sent::Unstored)
-                    }
-                    _ => Err(unsure(parcel, error)),
-                }
-            }
-            Err(error) => Err(unsure(parcel, error)),
+            Err(source) => Err(PublishError::Unsure { subject: parcel.subject.clone(), source }),
         }
-    }
-
-    fn is_plain(&self, subject: &str) -> bool {
-        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = plain.get(subject).copied();
-        let fresh = known.is_some_and(|since| clock::monotonic() < since + PLAIN_FOR);
-        if known.is_some() && !fresh {
-            plain.remove(subject);
-        }
-        fresh
-    }
-
-    fn note_plain(&self, subject: &str) {
-        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        plain.insert(subject.to_owned(), clock::monotonic());
     }
 }
 
@@ -288,24 +336,27 @@ fn too_large(parcel: &Parcel) -> PublishError {
     PublishError::TooLarge { subject: parcel.subject.clone(), len: parcel.body.len() }
 }
 
-fn unsure(parcel: &Parcel, source: ApiError) -> PublishError {
-    PublishError::Unsure { subject: parcel.subject.clone(), source }
+fn not_an_acknowledgement(parcel: &Parcel) -> ApiError {
+    let why = "it is not the acknowledgement of a stream".to_owned();
+    ApiError::Unreadable { subject: parcel.subject.clone(), why }
 }
 
-fn acknowledged(parcel: &Parcel, reply: &[u8]) -> Result<Sent, PublishError> {
+/// What a stream answered; `None`: somebody else answered in its place.
+fn acknowledged(parcel: &Parcel, reply: &[u8]) -> Result<Option<Sent>, PublishError> {
     match serde_json::from_slice(reply) {
         Ok(Ack { error: Some(AckError { err_code: TOO_LARGE, .. }), .. }) => Err(too_large(parcel)),
-        Ok(Ack { error: Some(error), .. }) => Err(unsure(
-            parcel,
-            ApiError::Refused {
+        Ok(Ack { error: Some(error), .. }) => Err(PublishError::Unsure {
+            subject: parcel.subject.clone(),
+            source: ApiError::Refused {
                 subject: parcel.subject.clone(),
                 code: error.err_code,
                 description: error.description,
             },
-        )),
-        Ok(Ack { stream: Some(stream), seq, .. }) => Ok(Sent::Stored { stream, sequence: seq }),
-        // somebody else answered in a stream's place: it did arrive
-        Ok(Ack { stream: None, .. }) | Err(_) => Ok(Sent::Unstored),
+        }),
+        Ok(Ack { stream: Some(stream), seq, .. }) => {
+            Ok(Some(Sent::Stored { stream, sequence: seq }))
+        }
+        Ok(Ack { stream: None, .. }) | Err(_) => Ok(None),
     }
 }
 
@@ -321,17 +372,32 @@ mod tests {
     }
 
     #[test]
+    fn a_status_stands_for_those_it_replaces() {
+        let status = |details: serde_json::Value| {
+            let data = serde_json::json!({"name": "a.b", "status": "ok", "details": details});
+            Parcel::new("svc.status.a.b".to_owned(), &data).unwrap()
+        };
+        let mut newer = status(serde_json::json!({"own_status": "ok"}));
+        newer.stand_for(&status(serde_json::json!({"coalesced": 3})));
+        newer.stand_for(&status(serde_json::json!(null)));
+        let body: serde_json::Value = serde_json::from_slice(newer.body()).unwrap();
+        assert_eq!(body["data"]["details"]["coalesced"], 5);
+        assert_eq!(body["data"]["details"]["own_status"], "ok");
+        assert_eq!(body["meta"]["id"], newer.msg_id().split_once(':').unwrap().1);
+    }
+
+    #[test]
     fn acks_are_read() {
         let parcel = Parcel::new("svc.status.a".to_owned(), &serde_json::json!({})).unwrap();
         let read = |text: &str| acknowledged(&parcel, text.as_bytes());
         assert_eq!(
             read(r#"{"stream":"svc_status","seq":7}"#),
-            Ok(Sent::Stored { stream: "svc_status".to_owned(), sequence: 7 })
+            Ok(Some(Sent::Stored { stream: "svc_status".to_owned(), sequence: 7 }))
         );
         let full = read(r#"{"error":{"code":400,"err_code":10077,"description":"full"},"seq":0}"#);
         assert!(!full.unwrap_err().is_final());
         let large = read(r#"{"error":{"code":400,"err_code":10054,"description":"x"},"seq":0}"#);
         assert!(large.unwrap_err().is_final());
-        assert_eq!(read("hello"), Ok(Sent::Unstored));
+        assert_eq!(read("hello"), Ok(None));
     }
 }

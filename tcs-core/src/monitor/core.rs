@@ -21,11 +21,14 @@ pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// The longest message kept, in bytes; readers cut there too (`truth.md` 12).
 const MAX_MESSAGE: usize = crate::wire::MAX_TEXT;
 
-/// One moment by both clocks: the wall's to say it, the monotonic one to measure.
+/// One moment by three clocks: the wall's to say it, the monotonic one to measure, and the time
+/// since this run began for readers to place it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) wall: DateTime<Utc>,
     pub(crate) mono: Instant,
+    /// Seconds on `CLOCK_BOOTTIME` since this run of the program began.
+    pub(crate) run_s: f64,
 }
 
 /// A node of the tree; [`NodeId::ROOT`] is the monitored object itself.
@@ -65,6 +68,8 @@ struct Node {
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) message: StatusMessage,
+    /// When it was made: [`Moment::run_s`].
+    pub(crate) run_s: f64,
     /// The nodes of the report in the order of a walk from the root, for what is filled in later.
     pub(crate) nodes: Vec<NodeId>,
 }
@@ -85,13 +90,15 @@ pub(crate) struct Core {
     nodes: Vec<Node>,
     pace: Pace,
     template: StatusMessage,
+    /// When the root's own status began.
+    own_since: Option<Instant>,
 }
 
 impl Core {
     /// `template` holds what is the same in each message: name, parent, pid, host.
     pub(crate) fn new(template: StatusMessage) -> Self {
         let root = Node { name: template.name.clone(), ..Node::default() };
-        Self { nodes: vec![root], pace: Pace::default(), template }
+        Self { nodes: vec![root], pace: Pace::default(), template, own_since: None }
     }
 
     /// The child of that name; made if there is none.
@@ -278,6 +285,9 @@ impl Core {
             cut(message);
         }
         let before = self.heard();
+        if node == NodeId::ROOT && self.nodes[0].said.status != said.status {
+            self.own_since = Some(now.mono);
+        }
         self.nodes[node.0].said = said;
         self.aggregate_up(node);
         self.after(before, now)
@@ -312,7 +322,7 @@ impl Core {
     fn changed(&mut self, now: Moment) -> Effect {
         let armed = self.pace.due().is_some();
         match self.pace.change(now.mono) {
-            Some(changes) => Effect::Send(Box::new(self.draft(changes, now.wall))),
+            Some(changes) => Effect::Send(Box::new(self.draft(changes, now))),
             None if armed => Effect::None,
             None => Effect::Rearm,
         }
@@ -339,19 +349,19 @@ impl Core {
             }
         }
         if let Some(changes) = self.pace.take(now.mono) {
-            drafts.push(self.draft(changes, now.wall));
+            drafts.push(self.draft(changes, now));
         }
         drafts
     }
 
     /// The last word: what still waits for its turn.
     pub(crate) fn flush(&mut self, now: Moment) -> Option<Draft> {
-        self.pace.flush().map(|changes| self.draft(changes, now.wall))
+        self.pace.flush().map(|changes| self.draft(changes, now))
     }
 
     /// The state as it is, for no change at all: after a reconnect and every few hours.
     pub(crate) fn repeat(&self, now: Moment) -> Draft {
-        self.draft(1, now.wall)
+        self.draft(1, now)
     }
 
     pub(crate) fn set_metrics(&mut self, node: NodeId, metrics: Map<String, Value>) {
@@ -362,19 +372,23 @@ impl Core {
         &self.nodes[node.0].metrics
     }
 
-    fn draft(&self, changes: u64, wall: DateTime<Utc>) -> Draft {
+    fn draft(&self, changes: u64, now: Moment) -> Draft {
         let root = &self.nodes[0];
         let mut nodes = vec![NodeId::ROOT];
-        let mut details = self.details(NodeId::ROOT, wall, 0, &mut nodes);
+        let mut details = self.details(NodeId::ROOT, now.wall, 0, &mut nodes);
         details.coalesced = (changes > 1).then_some(changes);
         let message = StatusMessage {
             status: root.aggregate,
-            timestamp: Some(wall.into()),
+            timestamp: Some(now.wall.into()),
             message: root.said.message.clone(),
             details: Arc::new(details),
+            status_age_s: self.own_since.map(|since| {
+                let age = now.mono.saturating_duration_since(since).as_secs_f64();
+                (age * 1000.0).round() / 1000.0
+            }),
             ..self.template.clone()
         };
-        Draft { message, nodes }
+        Draft { message, run_s: now.run_s, nodes }
     }
 
     fn details(

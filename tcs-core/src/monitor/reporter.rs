@@ -10,16 +10,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::outbox::{Class, Counts, Outbox};
-use crate::bus::publish::{Parcel, Publisher, Sent};
+use crate::bus::publish::{Parcel, Publisher, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
-use crate::wire::{HeartbeatMessage, Status, StatusMessage, Subjects};
+use crate::wire::{HeartbeatMessage, Kind, Meta, Status, StatusMessage, Subjects};
 
 /// How long the end of the program may wait for its last words to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -77,17 +76,8 @@ impl Drop for Inner {
 /// Where messages go.
 #[derive(Clone)]
 pub(crate) enum Outlet {
-    Broker {
-        publisher: Publisher,
-        outbox: Outbox,
-        responders: Responders,
-        /// Changes when all is to be said again.
-        again: watch::Sender<()>,
-    },
-    Recorder {
-        subjects: Subjects,
-        recorded: Arc<Mutex<Record>>,
-    },
+    Broker { publisher: Publisher, outbox: Outbox, responders: Responders },
+    Recorder { subjects: Subjects, recorded: Arc<Mutex<Record>> },
 }
 
 /// A message that would have been sent.
@@ -123,11 +113,13 @@ impl Reporter {
         let name = name.to_owned();
         Self::start(move || async move {
             let bus = Bus::open(&settings, &name, REQUEST_TIMEOUT).await?;
-            let publisher = Publisher::new(bus.clone());
+            // A server whose disk is slow or full stops reading what a connection publishes:
+            // requests and their answers have a connection of their own.
+            let answers = Bus::open(&settings, &format!("{name} rpc"), REQUEST_TIMEOUT).await?;
+            let publisher = Publisher::new(bus);
             let outbox = Outbox::default();
             tokio::spawn(outbox.clone().drain(publisher.clone()));
-            let (responders, again) = (Responders::new(bus), watch::Sender::new(()));
-            Ok(Outlet::Broker { publisher, outbox, responders, again })
+            Ok(Outlet::Broker { publisher, outbox, responders: Responders::new(answers) })
         })
     }
 
@@ -218,18 +210,46 @@ impl Reporter {
         self.0.outlet.subjects()
     }
 
-    /// Sends what must arrive, in order, as soon as there is a broker: a launcher's life cycle
-    /// events. Never waits.
+    /// Sends what must arrive as soon as there is a broker, and streams take it: registry events
+    /// in order; of statuses and heartbeats the newest of each subject. Never waits.
     pub fn post(&self, subject: String, data: &impl Serialize) {
-        self.0.outlet.post(Class::Event, subject, data);
+        self.0.outlet.post(subject, data, new_meta(), None);
+    }
+
+    /// The same for an event with the number by which a reader notices a missing one.
+    pub fn post_event(&self, subject: String, data: &impl Serialize, event_seq: u64) {
+        self.0.outlet.post(subject, data, new_meta(), Some(event_seq));
+    }
+
+    /// After each new connection nothing is sent until [`Reporter::release`]: for a launcher, which
+    /// makes missing streams first.
+    pub fn gate(&self) {
+        if let Some(outbox) = self.outbox() {
+            outbox.gate();
+        }
+    }
+
+    /// Sends what waits, until the connection is lost.
+    pub fn release(&self) {
+        if let Some(outbox) = self.outbox() {
+            outbox.release();
+        }
+    }
+
+    /// What waits to be sent; `None` for a recorder.
+    pub fn outbox(&self) -> Option<&Outbox> {
+        match &self.0.outlet {
+            Outlet::Broker { outbox, .. } => Some(outbox),
+            Outlet::Recorder { .. } => None,
+        }
     }
 
     /// Has every monitor of this program beat and say its status now: streams have just been made,
     /// and hold nothing of what was said before. (Otherwise they do so with their next beat.)
     pub fn say_again(&self) {
-        if let Outlet::Broker { publisher, again, .. } = &self.0.outlet {
-            publisher.forget_streams();
-            again.send_replace(());
+        if let Some(outbox) = self.outbox() {
+            outbox.forget_missing();
+            outbox.say_again();
         }
     }
 
@@ -289,17 +309,6 @@ impl Reporter {
     }
 }
 
-/// What became of a beat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
-    /// It is on its way.
-    Sent,
-    /// A stream has it, and none had the last status: there were no streams then.
-    StatusMissing,
-    /// There is no broker.
-    Dropped,
-}
-
 impl Outlet {
     pub(super) fn subjects(&self) -> &Subjects {
         match self {
@@ -315,12 +324,20 @@ impl Outlet {
         }
     }
 
-    fn post(&self, class: Class, subject: String, data: &impl Serialize) {
+    fn post(&self, subject: String, data: &impl Serialize, meta: Meta, event_seq: Option<u64>) {
         match self {
-            Self::Broker { outbox, .. } => match Parcel::new(subject, data) {
-                Ok(parcel) => outbox.push(class, parcel),
-                Err(error) => tracing::warn!("cannot be written: {error}"),
-            },
+            Self::Broker { outbox, publisher, .. } => {
+                let kind = publisher.bus().subjects().parse(&subject).map(|it| it.kind);
+                let class = match kind {
+                    Some(Kind::Status) => Class::Status,
+                    Some(Kind::Heartbeat) => Class::Heartbeat,
+                    Some(Kind::Registry | Kind::Journal) | None => Class::Event,
+                };
+                match Parcel::with_meta(subject, data, meta) {
+                    Ok(parcel) => outbox.push_event(class, parcel, event_seq),
+                    Err(error) => tracing::warn!("cannot be written: {error}"),
+                }
+            }
             Self::Recorder { recorded, .. } => {
                 let data = serde_json::to_value(data).unwrap_or_default();
                 let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -331,46 +348,36 @@ impl Outlet {
         }
     }
 
-    pub(super) fn status(&self, mut message: StatusMessage) {
+    /// Sends a status that was made so many seconds after this run began.
+    pub(super) fn status(&self, mut message: StatusMessage, run_s: f64) {
         let size = serde_json::to_vec(&message).map_or(0, |body| body.len());
         if size > MAX_BODY {
             shed(&mut message);
         }
-        self.post(Class::Status, self.subjects().status(&message.name), &message);
+        let meta = Meta { run_s: Some(run_s), ..new_meta() };
+        self.post(self.subjects().status(&message.name), &message, meta, None);
     }
 
-    /// Sends a beat, or drops it: an old one is of no use to anybody.
-    pub(super) async fn beat(&self, message: &HeartbeatMessage) -> Beat {
-        let subject = self.subjects().heartbeat(&message.service_id);
-        match self {
-            Self::Broker { publisher, .. } => {
-                if !publisher.bus().is_connected() {
-                    return Beat::Dropped;
-                }
-                let Ok(parcel) = Parcel::new(subject, message) else { return Beat::Dropped };
-                match publisher.send(&parcel).await {
-                    Ok(Sent::Stored { .. })
-                        if publisher
-                            .take_unstored(&self.subjects().status(&message.service_id)) =>
-                    {
-                        Beat::StatusMissing
-                    }
-                    Ok(_) => Beat::Sent,
-                    Err(_) => Beat::Dropped,
-                }
-            }
-            Self::Recorder { .. } => {
-                self.post(Class::Event, subject, message);
-                Beat::Sent
-            }
+    /// Sends a beat, or drops it where there is no broker: an old one is of no use to anybody.
+    /// Whether it was taken.
+    pub(super) fn beat(&self, message: &HeartbeatMessage) -> bool {
+        if let Self::Broker { publisher, .. } = self
+            && !publisher.bus().is_connected()
+        {
+            return false;
         }
+        self.post(self.subjects().heartbeat(&message.service_id), message, new_meta(), None);
+        true
     }
 
     async fn last_words(&self) {
         if let Self::Broker { publisher, outbox, .. } = self
             && publisher.bus().is_connected()
         {
-            outbox.settled(LAST_WORDS).await;
+            if !outbox.settled(LAST_WORDS).await {
+                let waiting = outbox.counts().waiting;
+                tracing::warn!("{waiting} messages could not be delivered before the end");
+            }
             tokio::time::timeout(LAST_WORDS, publisher.bus().flush()).await.ok();
         }
     }

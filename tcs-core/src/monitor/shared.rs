@@ -13,15 +13,16 @@ use super::callbacks::{Check, Metrics, Verdict};
 use super::core::{Core, Draft, Effect, Moment, NodeId};
 use super::health::{Opinion, gravest};
 use super::lag::Lag;
+use crate::bus::publish::run_seconds;
 use crate::clock;
 use crate::wire::{Status, StatusMessage};
 
 /// Reports that may wait. Pacing keeps them far below this.
 const MAX_DRAFTS: usize = 256;
 
-/// This moment by both clocks.
+/// This moment by all clocks.
 pub(super) fn moment() -> Moment {
-    Moment { wall: clock::wall(), mono: clock::monotonic() }
+    Moment { wall: clock::wall(), mono: clock::monotonic(), run_s: run_seconds() }
 }
 
 /// How often things happen.
@@ -59,7 +60,6 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// Whether the last word is on its way.
     pub(super) ended: watch::Sender<bool>,
-    pub(super) beating: AtomicBool,
     pub(super) counts: Tally,
     inner: Mutex<Inner>,
 }
@@ -83,7 +83,6 @@ impl Shared {
             wake: Notify::new(),
             closed: AtomicBool::new(false),
             ended: watch::Sender::new(false),
-            beating: AtomicBool::new(false),
             counts: Tally::default(),
             inner: Mutex::new(Inner {
                 core: Core::new(template),

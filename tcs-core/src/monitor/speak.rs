@@ -10,7 +10,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::callbacks::{check_all, sample_all};
 use super::core::NodeId;
-use super::reporter::{Beat, Outlet};
+use super::reporter::Outlet;
 use super::shared::{Shared, moment};
 use crate::bus::LinkState;
 use crate::clock;
@@ -32,8 +32,8 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
     let mut repeat = ticks(REPEAT);
     repeat.tick().await; // the first tick is at once
     let (mut link, mut again) = match &outlet {
-        Outlet::Broker { publisher, again, .. } => {
-            (Some(publisher.bus().link()), Some(again.subscribe()))
+        Outlet::Broker { publisher, outbox, .. } => {
+            (Some(publisher.bus().link()), Some(outbox.again()))
         }
         Outlet::Recorder { .. } => (None, None),
     };
@@ -156,15 +156,11 @@ async fn send(shared: &Shared, outlet: &Outlet) {
             samples.iter().find(|(node, _)| *node == id).map(|(_, values)| values.clone())
         });
         shared.counts.statuses.fetch_add(1, Ordering::Relaxed);
-        outlet.status(draft.message);
+        outlet.status(draft.message, draft.run_s);
     }
 }
 
 async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
-    if shared.beating.swap(true, Ordering::AcqRel) {
-        shared.counts.beats_missed.fetch_add(1, Ordering::Relaxed);
-        return; // the one before is still on its way
-    }
     sample(shared).await;
     let lag = match &shared.lag {
         Some(lag) => Some(lag.measure().await),
@@ -185,21 +181,9 @@ async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
         metrics: light(metrics),
         reported_by: None,
     };
-    let (shared, outlet) = (Arc::clone(shared), outlet.clone());
-    tokio::spawn(async move {
-        let counts = &shared.counts;
-        let counter = match outlet.beat(&message).await {
-            Beat::Sent => &counts.beats,
-            Beat::StatusMissing => {
-                shared.repeat();
-                shared.wake.notify_one();
-                &counts.beats
-            }
-            Beat::Dropped => &counts.beats_missed,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        shared.beating.store(false, Ordering::Release);
-    });
+    let counts = &shared.counts;
+    let counter = if outlet.beat(&message) { &counts.beats } else { &counts.beats_missed };
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Seconds, to the millisecond.

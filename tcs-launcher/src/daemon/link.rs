@@ -1,6 +1,8 @@
 //! What a connection is good for: the streams are there, or it is known that they are not. And
 //! whether anything is to run without one.
 
+use std::time::Duration;
+
 use tcs_core::bus::streams::Made;
 use tcs_core::bus::{Bus, LinkState};
 use tokio::sync::mpsc;
@@ -50,6 +52,9 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
     }
 }
 
+/// Between two attempts to find or make streams that a cluster could not answer for.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// After each connection: makes missing streams, and tells whether some were missing.
 pub(super) async fn keep(bus: Bus, links: mpsc::Sender<bool>) {
     let mut link = bus.link();
@@ -58,24 +63,34 @@ pub(super) async fn keep(bus: Bus, links: mpsc::Sender<bool>) {
         if link.wait_for(LinkState::is_connected).await.is_err() {
             return;
         }
-        let mut lost = false;
-        for (kind, made) in bus.create_missing_streams().await {
-            match made {
-                Made::Created(name) => {
-                    lost = true;
-                    tracing::info!("made the stream {name}");
+        let mut first = true;
+        loop {
+            let (mut made, mut unknown) = (false, false);
+            for (kind, found) in bus.create_missing_streams().await {
+                match found {
+                    Made::Created(name) => {
+                        made = true;
+                        tracing::info!("made the stream {name}");
+                    }
+                    Made::Failed(error) => {
+                        unknown |= error.is_transient();
+                        if !told {
+                            tracing::warn!("no stream for {}: {error}", kind.token());
+                        }
+                    }
+                    Made::Found(_) => {}
                 }
-                Made::Failed(error) if !told => {
-                    tracing::warn!("no stream for {}: {error}", kind.token());
-                }
-                Made::Found(_) | Made::Failed(_) => {}
             }
-        }
-        told = true;
-        if links.send(lost).await.is_err()
-            || link.wait_for(|state| !state.is_connected()).await.is_err()
-        {
-            return;
+            told = true;
+            if (std::mem::take(&mut first) || made) && links.send(made).await.is_err() {
+                return;
+            }
+            let lost = link.wait_for(|state| !state.is_connected());
+            match if unknown { tokio::time::timeout(AGAIN, lost).await } else { Ok(lost.await) } {
+                Err(_) => {}
+                Ok(Ok(_)) => break,
+                Ok(Err(_)) => return,
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the launcher says on the wire: registry events, and the status of who cannot speak.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tcs_core::bus::publish::hostname;
@@ -15,9 +15,6 @@ use super::plan::Plan;
 use super::rivals::Shared;
 use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
-/// Events that wait for the first connection, at most.
-const HELD: usize = 10_000;
-
 /// Speaks for the launcher.
 pub(super) struct Voice {
     pub(super) reporter: Reporter,
@@ -28,18 +25,19 @@ pub(super) struct Voice {
     seq: u64,
     /// How often all services have been declared, the first time included.
     batch: u64,
-    /// Until streams are there, what would be lost.
-    held: Option<Vec<(String, serde_json::Value)>>,
+    /// Whether there was a connection before.
+    linked: bool,
     /// The last word of each life, to be said again to a broker that lost its streams.
     last: BTreeMap<String, RegistryMessage>,
+    /// What was last said to be the status of a service that does not speak, and since when.
+    statuses: BTreeMap<String, (Status, Instant)>,
     /// Other launchers that declare our services, by service.
     pub(super) others: Shared,
 }
 
 impl Voice {
     pub(super) fn new(reporter: Reporter, id: String, name: String, run: String) -> Self {
-        let (held, last) = (Some(Vec::new()), BTreeMap::new());
-        let others = Shared::new();
+        reporter.gate();
         Self {
             reporter,
             launcher_id: id,
@@ -47,27 +45,24 @@ impl Voice {
             launcher_run: run,
             seq: 0,
             batch: 1,
-            held,
-            last,
-            others,
+            linked: false,
+            last: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            others: Shared::new(),
         }
     }
 
-    /// The streams are there, or cannot be made: says what was held, or, to a broker that had
-    /// lost its streams, the present state.
-    pub(super) fn open(&mut self, lost: bool) {
-        for (subject, data) in self.held.take().unwrap_or_default() {
-            self.reporter.post(subject, &data);
-        }
-        if lost {
+    /// A connection is there, and its streams are, or cannot be made: sends what waits, and to a
+    /// broker that had lost its streams the present state. Whether it is the first connection.
+    pub(super) fn open(&mut self, lost: bool) -> bool {
+        let first = !std::mem::replace(&mut self.linked, true);
+        if lost && !first {
             for message in self.last.clone().into_values() {
                 self.post(message);
             }
         }
-    }
-
-    pub(super) fn is_held(&self) -> bool {
-        self.held.is_some()
+        self.reporter.release();
+        first
     }
 
     /// All services are about to be declared again: what is not among them no longer is.
@@ -162,6 +157,12 @@ impl Voice {
         pid: Option<u32>,
     ) {
         let details = Details { reported_by: Some("launcher".to_owned()), ..Details::default() };
+        let now = clock::monotonic();
+        let (said, since) = self.statuses.entry(id.to_string()).or_insert((status, now));
+        if *said != status {
+            (*said, *since) = (status, now);
+        }
+        let age = now.saturating_duration_since(*since).as_secs_f64();
         let message = StatusMessage {
             name: id.to_string(),
             status,
@@ -171,9 +172,10 @@ impl Voice {
             parent: Some(self.name.clone()),
             pid,
             hostname: Some(hostname()),
+            status_age_s: Some((age * 1000.0).round() / 1000.0),
             ..StatusMessage::default()
         };
-        self.send(self.reporter.subjects().status(&message.name), &message);
+        self.reporter.post(self.reporter.subjects().status(&message.name), &message);
     }
 
     /// A heartbeat for a program that does not speak; dropped while there is no broker.
@@ -194,26 +196,14 @@ impl Voice {
 
     pub(super) fn forget(&mut self, id: &ServiceId) {
         self.last.remove(id.as_str());
+        self.statuses.remove(id.as_str());
     }
 
     fn post(&mut self, mut message: RegistryMessage) {
         self.seq += 1;
         message.event_seq = Some(self.seq);
         let subject = self.reporter.subjects().registry(message.event.name(), &message.service_id);
-        self.send(subject, &message);
-    }
-
-    fn send(&mut self, subject: String, data: &impl serde::Serialize) {
-        match &mut self.held {
-            None => self.reporter.post(subject, data),
-            Some(held) => {
-                if held.len() == HELD {
-                    tracing::warn!("an event had to be given up: no broker for too long");
-                    held.remove(0);
-                }
-                held.push((subject, serde_json::to_value(data).unwrap_or_default()));
-            }
-        }
+        self.reporter.post_event(subject, &message, self.seq);
     }
 }
 

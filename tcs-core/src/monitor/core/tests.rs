@@ -11,7 +11,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let template = StatusMessage { name: "guider.jk15".to_owned(), ..StatusMessage::default() };
-        let now = Moment { wall: clock::wall(), mono: clock::monotonic() };
+        let now = Moment { wall: clock::wall(), mono: clock::monotonic(), run_s: 0.0 };
         Self { core: Core::new(template), now, sent: Vec::new() }
     }
 
