@@ -3,12 +3,16 @@
 
 #[path = "manners/check.rs"]
 mod check;
+#[path = "manners/daemons.rs"]
+mod daemons;
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "support/programs.rs"]
 mod programs;
 #[path = "manners/reload.rs"]
 mod reload;
+#[path = "manners/runtime_dir.rs"]
+mod runtime_dir;
 #[path = "manners/signals.rs"]
 mod signals;
 #[path = "manners/starts.rs"]

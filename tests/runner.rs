@@ -13,8 +13,9 @@ use nix::unistd::Uid;
 use regex::Regex;
 use tcs_core::clock::monotonic;
 use tcs_core::config::{Limits, Ready};
-use tcs_launcher::runner::group::{Census, Process};
+use tcs_launcher::runner::group::Process;
 use tcs_launcher::runner::journal::Journal;
+use tcs_launcher::runner::notify::SocketDir;
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
@@ -27,6 +28,8 @@ use tokio::time::timeout;
 mod left;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "runner/sockets.rs"]
+mod sockets;
 
 use programs::badchild;
 
@@ -75,14 +78,8 @@ impl Lab {
         let marks = Marks::new(dir.path().file_name().unwrap().to_str().unwrap());
         let (journal, _) = Journal::open(dir.path(), "lab", marks.launcher_run()).unwrap();
         let spawner = Spawner::new(badchild(), false).unwrap();
-        let sockets = dir.path().to_owned();
-        let runner = ProcessRunner {
-            spawner,
-            marks,
-            journal: Arc::new(journal),
-            sockets,
-            census: Census::default(),
-        };
+        let sockets = SocketDir::new(dir.path().join("sockets"));
+        let runner = ProcessRunner::new(spawner, marks, Arc::new(journal), sockets);
         let (tell, told) = mpsc::channel(64);
         let output = Arc::new(Output::default());
         Self { dir, runner: Arc::new(runner), output, tell, told, handles: Vec::new() }
@@ -102,8 +99,12 @@ impl Lab {
     }
 
     fn start(&mut self, launch: Launch) -> Handle {
+        self.start_as("bad.child", launch)
+    }
+
+    fn start_as(&mut self, id: &str, launch: Launch) -> Handle {
         let run = Run(self.handles.len() as u64 + 1);
-        let id: ServiceId = "bad.child".parse().unwrap();
+        let id: ServiceId = id.parse().unwrap();
         let (output, tell) = (Arc::clone(&self.output), self.tell.clone());
         let handle = self.runner.start(id, run, launch, output, tell);
         self.handles.push(handle.clone());
@@ -283,12 +284,20 @@ async fn a_crash_is_seen_though_a_grandchild_keeps_the_output_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_process_left_is_asked_to_end() {
     let mut lab = Lab::new();
-    let (near, far) = (lab.path("near"), lab.path("far"));
-    lab.run(&["grandchild", &near, "escape", &far, "sleep", "300", "exit", "0"]);
-    lab.spawned().await;
-    let left = [read_pid(Path::new(&near)), read_pid(Path::new(&far))];
-    lab.ends(Exit::code(0)).await;
-    assert!(!left.into_iter().any(is_alive));
+    for code in [0, 4] {
+        let (near, far) = (lab.path(&format!("near-{code}")), lab.path(&format!("far-{code}")));
+        let exit_code = code.to_string();
+        lab.run(&["grandchild", &near, "escape", &far, "sleep", "300", "exit", &exit_code]);
+        lab.spawned().await;
+        let left = [read_pid(Path::new(&near)), read_pid(Path::new(&far))];
+        let Report::Exited(exit) = lab.report().await else { panic!("no exit") };
+        assert_eq!(exit.code, Some(code));
+        // that it went to the background is told where nothing else is wrong
+        let told = exit.error.is_some_and(|error| error.contains("running in the background"));
+        assert_eq!(told, code == 0);
+        assert_eq!(lab.report().await, Report::Cleared);
+        assert!(!left.into_iter().any(is_alive));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,7 +348,9 @@ async fn two_hundred_end_together() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort_unstable();
-    assert_eq!(files, ["lab.journal", "lab.lock"], "sockets are left behind");
+    assert_eq!(files, ["lab.journal", "lab.lock", "sockets"]);
+    let sockets = fs::read_dir(lab.dir.path().join("sockets")).unwrap();
+    assert_eq!(sockets.count(), 0, "sockets are left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]

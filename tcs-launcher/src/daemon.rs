@@ -2,6 +2,7 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod beats;
+mod claim;
 mod files;
 mod hearing;
 mod home;

@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod control;
 pub mod daemon;
+mod hash;
 pub mod log;
 pub mod reload;
 pub mod runner;

@@ -6,7 +6,7 @@
 //!
 //! **Nothing is left behind.** Each process starts through a shim, our own program run as
 //! `__exec`: it opens a session of its own, asks the kernel to be killed when the launcher dies,
-//! and only then becomes the program. All that descends from it carries marks in its environment
+//! and only then becomes the program. All that descends from it carries marks that are inherited
 //! ([`group`]), and so does the launcher itself, for what its tasks start; so it is found even after
 //! it has left its group and its parent. A guard, our own
 //! program run as `__guard`, sees the launcher die and ends what carries its mark. A journal on
@@ -28,8 +28,10 @@ pub mod group;
 pub mod guard;
 pub mod headline;
 pub mod journal;
+mod leftovers;
 pub mod notify;
 pub mod output;
+pub mod private_dir;
 pub mod process;
 mod ready;
 pub mod shim;
@@ -130,6 +132,9 @@ pub fn marked_run() -> String {
     let mut again = spawner::to_run(Path::new(spawner::OWN_PROGRAM));
     again.args(std::env::args_os().skip(1));
     again.env(MARKED, own).env(group::LAUNCHER_MARK, &run);
+    if let Err(error) = group::marks::carry(Marks::new(&*run).launcher().limit()) {
+        tracing::debug!("its own mark is in the environment alone: {error}");
+    }
     dispositions::stop_ignoring();
     let error = again.exec();
     tracing::warn!("what tasks start by themselves is not marked as ours: {error}");

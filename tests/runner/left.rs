@@ -73,7 +73,7 @@ fn what_even_the_guard_missed_is_ended_by_the_next_launcher() {
 }
 
 #[test]
-fn an_orderly_end_takes_along_even_what_has_left_its_environment() {
+fn an_orderly_end_takes_along_even_what_has_lost_its_marks() {
     let dir = tempfile::tempdir().unwrap();
     let bare = dir.path().join("bare");
     let mut launcher = supervise(dir.path(), &["escape-bare", bare.to_str().unwrap(), "exit", "0"]);

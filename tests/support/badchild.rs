@@ -22,9 +22,9 @@ use tcs_core::bus::publish::{Parcel, Publisher, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::Limits;
 use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
-use tcs_launcher::runner::group::Census;
 use tcs_launcher::runner::guard::Guard;
 use tcs_launcher::runner::journal::Journal;
+use tcs_launcher::runner::notify::SocketDir;
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Launch, Marks, ProcessRunner, helper_main};
@@ -71,6 +71,13 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
             }
             signals.thread_block().expect("block");
         }
+        // until a file is there
+        "await" => {
+            let path = next();
+            while !Path::new(&path).exists() {
+                sleep(Duration::from_millis(5));
+            }
+        }
         "freeze" => raise(Signal::SIGSTOP).expect("stop"),
         "session" => drop(setsid().expect("setsid")),
         "pid" => write_pid(&next()),
@@ -103,9 +110,11 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
             let mut child = myself(&["session", "grandchild", &next()]).spawn().expect("spawn");
             child.wait().expect("wait");
         }
-        // and its environment, too
+        // and all its marks, too
         "escape-bare" => {
-            let mut command = myself(&["session", "grandchild", &next()]);
+            let mut command = Command::new("prlimit");
+            command.arg("--rttime=unlimited:").arg(current_exe().expect("own path"));
+            command.args(["session", "grandchild", &next()]).stdin(Stdio::null());
             command.env_clear().spawn().expect("spawn").wait().expect("wait");
         }
         // says that it is well, and its heart beats a few times: name, count, milliseconds
@@ -206,9 +215,8 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
         let spawner = Spawner::new("/proc/self/exe", true).expect("spawner");
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await.expect("guard");
         let journal = Arc::new(journal);
-        let sockets = dir.to_owned();
-        let runner =
-            Arc::new(ProcessRunner { spawner, marks, journal, sockets, census: Census::default() });
+        let sockets = SocketDir::new(dir.join("sockets"));
+        let runner = Arc::new(ProcessRunner::new(spawner, marks, journal, sockets));
         let launch = Launch {
             program: current_exe().expect("own path"),
             args: script,

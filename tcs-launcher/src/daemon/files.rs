@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use tcs_core::service::log::clean;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use crate::hash::fnv1a;
 use crate::log::stamp;
 use crate::runner::output::{Line, Stream};
 use crate::supervisor::{Run, ServiceId};
@@ -28,6 +29,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The end of a file's name, after the service's id: when it was begun, in UTC.
 const STAMP: &str = ".%Y%m%dT%H%M%S%.3fZ.log";
+
+/// Bytes of a file's name before that; the system takes 255 in all.
+const LONGEST_NAME: usize = 200;
 
 /// Writes what comes, until nothing can come any more.
 pub(super) async fn write(
@@ -105,8 +109,7 @@ struct Open {
 
 impl Files {
     fn new(id: &ServiceId, dir: PathBuf, max_size: u64, keep: usize) -> Self {
-        // an id may hold a slash
-        let name = id.as_str().replace('%', "%25").replace('/', "%2F");
+        let name = file_name(id.as_str());
         let (open, run, begun, dropped, failed) = (None, None, None, 0, None);
         Self { name, dir, max_size, keep, open, run, begun, dropped, failed }
     }
@@ -180,12 +183,13 @@ impl Files {
     /// A new file; the oldest go.
     fn begin(&mut self, wall: DateTime<Utc>, now: Instant) -> Result<Open, String> {
         let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-        fs::create_dir_all(&self.dir).map_err(|error| at(&self.dir, error))?;
+        let mut dir = fs::DirBuilder::new();
+        dir.recursive(true).mode(0o750).create(&self.dir).map_err(|error| at(&self.dir, error))?;
         let next = self.begun.map(|begun| begun + TimeDelta::milliseconds(1));
         let mut begun = next.map_or(wall, |next| next.max(wall));
         loop {
             let path = self.dir.join(format!("{}{}", self.name, begun.format(STAMP)));
-            match File::options().append(true).create_new(true).open(&path) {
+            match File::options().append(true).create_new(true).mode(0o640).open(&path) {
                 Ok(file) => {
                     self.begun = Some(begun);
                     self.prune();
@@ -216,6 +220,16 @@ impl Files {
         let stamp = name.strip_prefix(&self.name);
         stamp.is_some_and(|stamp| NaiveDateTime::parse_from_str(stamp, STAMP).is_ok())
     }
+}
+
+/// An id as the beginning of a file's name: it may hold a slash, and be longer than a name may be.
+fn file_name(id: &str) -> String {
+    let name = id.replace('%', "%25").replace('/', "%2F");
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let end = name.floor_char_boundary(LONGEST_NAME - 17);
+    format!("{}~{:016x}", &name[..end], fnv1a(id))
 }
 
 /// `2026-11-23T02:13:05.123Z err [INFO ] svc|guider.jk15: text`

@@ -1,20 +1,21 @@
 //! What a launcher has on its machine: lock and journal, sockets, the guard.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tcs_core::bus::publish::hostname;
 use tcs_core::id::LauncherId;
 
 use super::Options;
+use super::claim::Claim;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
+use crate::runner::notify::SocketDir;
 use crate::runner::spawner::{OWN_PROGRAM, Spawner};
-use crate::runner::{Marks, ProcessRunner};
+use crate::runner::{Marks, ProcessRunner, private_dir};
 
 /// How long the tasks of runs that have ended may still hold the runner.
 const LET_GO: Duration = Duration::from_secs(1);
@@ -26,6 +27,7 @@ pub(super) struct Home {
     pub(super) before: Option<String>,
     guard: Guard,
     sockets: PathBuf,
+    _claim: Claim,
 }
 
 impl Home {
@@ -37,8 +39,10 @@ impl Home {
         options: &Options,
     ) -> anyhow::Result<Self> {
         let dir = directory()?;
+        let file = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
         let config = config.display().to_string();
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
+        let claim = Claim::take(&file)?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
             .context("a configuration is run by one launcher at a time")?;
         let mut before = None;
@@ -64,26 +68,20 @@ impl Home {
             }
         }
         let sockets = sockets(&dir, launcher_run);
-        fs::create_dir_all(&sockets).with_context(|| format!("making {}", sockets.display()))?;
         let spawner = Spawner::new(OWN_PROGRAM, true).context("starting the spawner")?;
         let marks = Marks::new(launcher_run);
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
         let guard = guard.context("starting the guard process")?;
-        let runner = ProcessRunner {
-            spawner,
-            marks,
-            journal: Arc::new(journal),
-            sockets: sockets.clone(),
-            census: crate::runner::group::Census::default(),
-        };
-        Ok(Self { runner: Arc::new(runner), before, guard, sockets })
+        let journal = Arc::new(journal);
+        let runner = ProcessRunner::new(spawner, marks, journal, SocketDir::new(sockets.clone()));
+        Ok(Self { runner: Arc::new(runner), before, guard, sockets, _claim: claim })
     }
 
     /// The launcher's end, in order.
     pub(super) async fn close(self) {
         self.runner.end().await;
         self.guard.dismiss().await;
-        let journal = Arc::clone(&self.runner.journal);
+        let journal = Arc::clone(self.runner.journal());
         drop(self.runner);
         let alone = async {
             while Arc::strong_count(&journal) > 1 {
@@ -98,9 +96,19 @@ impl Home {
     }
 }
 
-/// Short: the path of a socket has 108 bytes.
+/// The longest path of a directory for sockets: with their names, at most 107 bytes.
+const LONGEST: usize = 96;
+
+/// Where the sockets of a launcher's run are: in `dir`, or, should its path be too long for a
+/// socket, in a short one.
 fn sockets(dir: &Path, launcher_run: &str) -> PathBuf {
-    dir.join(launcher_run.get(..8).unwrap_or(launcher_run))
+    let name = launcher_run.get(..8).unwrap_or(launcher_run);
+    let uid = nix::unistd::geteuid();
+    let short =
+        || [std::env::temp_dir(), PathBuf::from("/tmp")].map(|it| it.join(format!("tcs-{uid}")));
+    let dirs = std::iter::once(dir.to_owned()).chain(short()).map(|dir| dir.join(name));
+    let mut dirs = dirs.filter(|dir| dir.as_os_str().len() <= LONGEST);
+    dirs.next().unwrap_or_else(|| dir.join(name))
 }
 
 /// `$RUNTIME_DIRECTORY` (systemd), `$XDG_RUNTIME_DIR/tcs`, or one of our own in `/tmp`.
@@ -111,12 +119,7 @@ fn directory() -> anyhow::Result<PathBuf> {
     let dir = variable("RUNTIME_DIRECTORY")
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|dir| dir.join("tcs")))
         .unwrap_or_else(|| std::env::temp_dir().join(format!("tcs-{uid}")));
-    // children of another user open their sockets in it
-    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(&dir);
-    made.with_context(|| format!("making {}", dir.display()))?;
-    let about = fs::symlink_metadata(&dir).with_context(|| format!("reading {}", dir.display()))?;
-    if !about.is_dir() || about.uid() != uid.as_raw() {
-        bail!("{} is not a directory of ours\nhint: set RUNTIME_DIRECTORY", dir.display());
-    }
+    private_dir::make_runtime(&dir)
+        .with_context(|| format!("{}\nhint: set RUNTIME_DIRECTORY", dir.display()))?;
     Ok(dir)
 }

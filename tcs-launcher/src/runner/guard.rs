@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::Mutex;
 
-use super::group::{LAUNCHER_MARK, Look, Marks};
+use super::group::{LAUNCHER_MARK, Marks, kill_marked, marks};
 use super::spawner::Spawner;
 
 /// First argument.
@@ -42,6 +42,7 @@ pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     // whatever ends the launcher's session or group is not to end its guard before its work
     let _ = setsid();
+    let _ = marks::carry_none();
     let mut deaf = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE] {
         deaf.add(signal);
@@ -55,11 +56,7 @@ pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let mark = Marks::new(run).launcher();
     let mut without = 0;
     for _ in 0..SWEEPS {
-        let left = Look::now().members(&mark, None);
-        for process in &left {
-            process.signal(Signal::SIGKILL);
-        }
-        without = if left.is_empty() { without + 1 } else { 0 };
+        without = if kill_marked(&mark) { 0 } else { without + 1 };
         if without == SWEEPS_WITHOUT_FIND {
             return ExitCode::SUCCESS;
         }

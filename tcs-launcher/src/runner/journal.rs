@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::group::{self, Look, Marks, Process};
+use super::private_dir;
 use crate::supervisor::ServiceId;
 
 /// Lines after which the file is written anew.
@@ -97,17 +99,17 @@ pub struct Ended {
     pub killed: bool,
 }
 
-/// The journal of this launcher. Its lock goes with it.
+/// The journal of this launcher. Its lock goes with it. Both are made again should somebody have
+/// removed them.
 #[derive(Debug)]
-pub struct Journal {
-    state: Mutex<State>,
-    _lock: Flock<File>,
-}
+pub struct Journal(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     path: PathBuf,
     file: File,
+    lock_path: PathBuf,
+    lock: Flock<File>,
     launcher: Line,
     up: BTreeMap<u64, Line>,
     next: u64,
@@ -127,20 +129,18 @@ impl Journal {
             let path = path.to_owned();
             move |error| JournalError::Io { doing, path, error }
         };
-        fs::create_dir_all(dir).map_err(wrap("creating", dir))?;
+        private_dir::make_runtime(dir).map_err(wrap("creating", dir))?;
         let path = dir.join(format!("{name}.journal"));
         let lock_path = dir.join(format!("{name}.lock"));
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-        let lock = lock.map_err(wrap("opening", &lock_path))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-            if errno == Errno::EWOULDBLOCK {
+        let lock = take_lock(&lock_path).map_err(|error| {
+            if error.raw_os_error() == Some(Errno::EWOULDBLOCK as i32) {
                 let pid = read(&path).first().and_then(|line| match line {
                     Line::Launcher { pid, .. } => Some(*pid),
                     Line::Up { .. } | Line::Down { .. } | Line::End => None,
                 });
                 JournalError::Held { path: lock_path.clone(), pid }
             } else {
-                wrap("locking", &lock_path)(errno.into())
+                wrap("locking", &lock_path)(error)
             }
         })?;
         let earlier = Earlier::of(&read(&path));
@@ -149,15 +149,24 @@ impl Journal {
         let launcher =
             Line::Launcher { run: launcher_run.to_owned(), boot: group::boot_id(), pid, start };
         let file = write_anew(&path, std::iter::once(&launcher)).map_err(wrap("writing", &path))?;
-        let state =
-            State { path, file, launcher, up: BTreeMap::new(), next: 0, lines: 1, broken: false };
-        Ok((Self { state: Mutex::new(state), _lock: lock }, earlier))
+        let state = State {
+            path,
+            file,
+            lock_path,
+            lock,
+            launcher,
+            up: BTreeMap::new(),
+            next: 0,
+            lines: 1,
+            broken: false,
+        };
+        Ok((Self(Mutex::new(state)), earlier))
     }
 
     /// A process of `service` runs.
     pub fn started(&self, service: &ServiceId, pid: i32) -> Entry {
         let start = Process::of(pid).map_or(0, |process| process.start);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = state.next;
         state.next += 1;
         let line = Line::Up { entry, service: service.to_string(), pid, start };
@@ -168,21 +177,25 @@ impl Journal {
 
     /// Nothing is left of it.
     pub fn ended(&self, Entry(entry): Entry) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.up.remove(&entry);
         state.append(&Line::Down { entry });
     }
 
     /// All has ended in order.
     pub fn close(self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).append(&Line::End);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(&Line::End);
     }
 }
 
 impl State {
     /// A full disk does not keep services from running: it is said once, and when it is over.
     fn append(&mut self, line: &Line) {
-        let result = if self.lines < REWRITE_AFTER && !self.broken {
+        let restored = self.restore_lock();
+        let is_whole = self.lines < REWRITE_AFTER && !self.broken && !is_removed(&self.file);
+        let result = if let Err(error) = restored {
+            Err(error)
+        } else if is_whole {
             self.file.write_all(&encode(line))
         } else {
             let lines = std::iter::once(&self.launcher).chain(self.up.values());
@@ -206,9 +219,40 @@ impl State {
     }
 }
 
+impl State {
+    /// Somebody may have removed the directory: a cleaner of temporary files, or a person.
+    fn restore_lock(&mut self) -> io::Result<()> {
+        if is_removed(&self.lock) {
+            if let Some(dir) = self.lock_path.parent() {
+                private_dir::make_runtime(dir)?;
+            }
+            self.lock = take_lock(&self.lock_path)?;
+            let path = self.lock_path.display();
+            tracing::warn!("{path} had been removed, and is made again");
+        }
+        Ok(())
+    }
+}
+
+fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|about| about.nlink() == 0)
+}
+
+/// For us alone, whatever the umask.
+fn create() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+fn take_lock(path: &Path) -> io::Result<Flock<File>> {
+    let file = create().open(path)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
 fn write_anew<'a>(path: &Path, lines: impl Iterator<Item = &'a Line>) -> io::Result<File> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
+    let mut file = create().truncate(true).open(&new)?;
     let text: Vec<u8> = lines.flat_map(encode).collect();
     file.write_all(&text)?;
     fs::rename(&new, path)?;
@@ -266,7 +310,8 @@ impl Earlier {
         if self.end == EarlierEnd::WithTheMachine {
             return Vec::new();
         }
-        let mut left = Look::now().members(&Marks::new(&*self.launcher_run).launcher(), None);
+        let mark = Marks::new(&*self.launcher_run).launcher();
+        let mut left = Look::now().members(&mark, None).living;
         for (pid, start) in &self.processes {
             let same = Process::of(*pid).filter(|it| it.start == *start && !it.is_zombie());
             left.extend(same.filter(|it| !left.iter().any(|other| other.pid == it.pid)));
@@ -288,11 +333,14 @@ impl Earlier {
             let kill = round >= rounds;
             for process in left {
                 let known = ended.insert(process.pid, Ended { pid: process.pid, killed: kill });
-                if kill {
-                    process.signal(Signal::SIGKILL);
-                } else if known.is_none() {
-                    process.signal(Signal::SIGTERM);
-                    process.signal(Signal::SIGCONT);
+                let signals: &[Signal] = match (kill, known) {
+                    (true, _) => &[Signal::SIGKILL],
+                    (false, None) => &[Signal::SIGTERM, Signal::SIGCONT],
+                    (false, Some(_)) => &[],
+                };
+                for signal in signals {
+                    // what may not be ended is still there at the end
+                    let _ = process.signal(*signal);
                 }
             }
             std::thread::sleep(PAUSE);

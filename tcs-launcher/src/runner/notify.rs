@@ -1,21 +1,26 @@
 //! `NOTIFY_SOCKET` for a child: the protocol of `sd_notify(3)`, as the receiver.
 //!
-//! Each run has a socket of its own, so that it is clear who speaks; who is not of the run is not
-//! listened to. Not taken: `MAINPID` (the process we started is the one we supervise), file
+//! Each run has a socket of its own, which only the run's user can write to. A message is believed
+//! if the kernel says that a process of the run has sent it, and if that process is still there to
+//! be looked at: `systemd-notify` waits until it was read. Not taken: `MAINPID` (the process we started is the one we supervise), file
 //! descriptors.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
 };
+use nix::unistd::{chown, geteuid};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
 use super::group::{Mark, Process};
+use super::{private_dir, shim};
 use crate::supervisor::Watchdog;
 
 /// Name of the environment variable.
@@ -39,6 +44,45 @@ pub enum Word {
     Watchdog(Watchdog),
 }
 
+/// Where the sockets of one launcher are. Their names are numbers: a path has 108 bytes at most,
+/// whatever the service is called.
+#[derive(Debug)]
+pub struct SocketDir {
+    path: PathBuf,
+    opened: AtomicU64,
+}
+
+impl SocketDir {
+    /// `path` is made when a socket is opened, and made again should somebody have removed it.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, opened: AtomicU64::new(0) }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a socket for processes that carry `mark` and run as `user`; `None`: as we do.
+    pub fn open(&self, mark: Mark, user: Option<&str>) -> io::Result<Socket> {
+        let user = user.map(shim::find_user).transpose();
+        let user = user.map_err(|failure| io::Error::other(failure.error))?;
+        let other = user.map(|user| user.uid).filter(|uid| !uid.is_root() && *uid != geteuid());
+        private_dir::make(&self.path, other.is_some())?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let path = self.path.join(number.to_string());
+        let datagrams = UnixDatagram::bind(&path)?;
+        // from here on its file goes with it
+        let socket = Socket { datagrams, path, mark };
+        setsockopt(&socket.datagrams, sockopt::PassCred, &true)?;
+        std::fs::set_permissions(&socket.path, PermissionsExt::from_mode(0o600))?;
+        if let Some(uid) = other {
+            chown(&socket.path, Some(uid), None)?;
+        }
+        Ok(socket)
+    }
+}
+
 /// The socket of one run. Its file goes with it.
 #[derive(Debug)]
 pub struct Socket {
@@ -54,39 +98,30 @@ impl Drop for Socket {
 }
 
 impl Socket {
-    /// Opens it at `path`, for those that carry `mark`. Any user may write to it: who speaks is
-    /// told by the kernel, not by the file's rights.
-    pub fn open(path: PathBuf, mark: Mark) -> io::Result<Self> {
-        let _ = std::fs::remove_file(&path);
-        let datagrams = UnixDatagram::bind(&path)?;
-        setsockopt(&datagrams, sockopt::PassCred, &true)?;
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
-        Ok(Self { datagrams, path, mark })
-    }
-
     /// For the child's environment.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The words of the next message from a process of the run whose group is `group`. Safe to
-    /// cancel.
-    pub async fn receive(&self, group: i32) -> io::Result<Vec<Word>> {
+    /// The words of the next message from a process of the run whose main process is `main`. Safe
+    /// to cancel.
+    pub async fn receive(&self, main: i32) -> io::Result<Vec<Word>> {
         loop {
             let (text, sender) =
                 self.datagrams.async_io(Interest::READABLE, || self.receive_now()).await?;
-            if sender.is_some_and(|pid| self.is_of_the_run(pid, group)) {
+            if self.is_believed(sender, main) {
                 return Ok(words(&text));
             }
-            tracing::debug!(?sender, "a notification from outside the run");
         }
     }
 
-    /// What has come already, after the end of the run: then nobody else can have written it.
-    pub fn rest(&self) -> Vec<Word> {
+    /// What has come already, right after the end of the main process.
+    pub fn rest(&self, main: i32) -> Vec<Word> {
         let mut rest = Vec::new();
-        while let Ok((text, _)) = self.receive_now() {
-            rest.extend(words(&text));
+        while let Ok((text, sender)) = self.receive_now() {
+            if self.is_believed(sender, main) {
+                rest.extend(words(&text));
+            }
         }
         rest
     }
@@ -106,11 +141,25 @@ impl Socket {
         Ok((String::from_utf8_lossy(&buffer[..count]).into_owned(), sender))
     }
 
-    /// `systemd-notify` and the like may be gone before we look: then the socket's name, which
-    /// only the run was told, must do.
-    fn is_of_the_run(&self, pid: i32, group: i32) -> bool {
-        Process::of(pid)
-            .is_none_or(|it| it.is_zombie() || it.group == group || self.mark.is_on(pid))
+    fn is_believed(&self, sender: Option<i32>, main: i32) -> bool {
+        let is_believed = sender.is_some_and(|pid| pid == main || self.is_of_the_run(pid, main));
+        if !is_believed {
+            tracing::debug!(
+                ?sender,
+                "a notification from outside the run, or its sender has ended"
+            );
+        }
+        is_believed
+    }
+
+    /// Everybody can carry a mark, but descends from the launcher only if it has started him.
+    fn is_of_the_run(&self, pid: i32, main: i32) -> bool {
+        let own = std::process::id().cast_signed();
+        Process::of(pid).is_some_and(|process| {
+            process.group == main
+                || process.descends_from(main)
+                || (process.descends_from(own) && self.mark.is_on(pid))
+        })
     }
 }
 
@@ -161,7 +210,7 @@ mod tests {
     async fn strangers_are_not_listened_to() {
         let dir = tempfile::tempdir().unwrap();
         let mark = Marks::new("test").service(&"a.x".parse().unwrap(), Run(1));
-        let socket = Socket::open(dir.path().join("1"), mark).unwrap();
+        let socket = SocketDir::new(dir.path().join("sockets")).open(mark, None).unwrap();
         let own_group = nix::unistd::getpgrp().as_raw();
         let sender = UnixDatagram::unbound().unwrap();
         sender.send_to(b"STATUS=one", socket.path()).await.unwrap();

@@ -15,12 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::group::{Census, Look, Marks, Process};
+use super::group::{Census, Look, Mark, Marks};
 use super::headline::{self, headline_of_end};
 use super::journal::Journal;
-use super::notify::{self, Socket, Word};
+use super::leftovers::Family;
+use super::notify::{self, Socket, SocketDir, Word};
 use super::output::{Output, Reader, Stream, Watch};
 use super::ready;
 use super::shim::{self, Become, NotStarted};
@@ -52,16 +53,11 @@ pub struct Launch {
 /// Starts processes for one launcher.
 #[derive(Debug)]
 pub struct ProcessRunner {
-    /// Starts them.
-    pub spawner: Arc<Spawner>,
-    /// Marks them.
-    pub marks: Marks,
-    /// Remembers them on disk.
-    pub journal: Arc<Journal>,
-    /// Where their `NOTIFY_SOCKET`s are.
-    pub sockets: PathBuf,
-    /// Finds what is left of them.
-    pub census: Census,
+    pub(super) spawner: Arc<Spawner>,
+    marks: Marks,
+    journal: Arc<Journal>,
+    sockets: SocketDir,
+    census: Census,
 }
 
 /// What a launcher's own surroundings mean to it alone, and a child must not inherit.
@@ -81,6 +77,22 @@ const DRAIN: Duration = Duration::from_secs(1);
 const SWEEPS: u32 = 100;
 
 impl ProcessRunner {
+    /// `spawner` starts the processes and the shim, `marks` tell whose they are, `journal`
+    /// remembers them on disk, and their `NOTIFY_SOCKET`s are in `sockets`.
+    pub fn new(
+        spawner: Arc<Spawner>,
+        marks: Marks,
+        journal: Arc<Journal>,
+        sockets: SocketDir,
+    ) -> Self {
+        Self { spawner, marks, journal, sockets, census: Census::default() }
+    }
+
+    /// What the processes are remembered in.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
     /// Starts `launch` as `run` of service `id`; what happens is told to `tell`.
     pub fn start(
         self: &Arc<Self>,
@@ -111,20 +123,29 @@ impl ProcessRunner {
         let (marks, spawner) = (self.marks.clone(), Arc::clone(&self.spawner));
         let sweep = tokio::task::spawn_blocking(move || {
             for _ in 0..SWEEPS {
-                let look = Look::now();
-                let mut left = look.members(&marks.launcher(), None);
+                let look = spawner.look();
+                let members = look.members(&marks.launcher(), None);
+                let mut left = members.living;
                 left.extend(look.descendants(std::process::id().cast_signed()));
                 left.retain(|process| !spawner.is_ours(process.pid));
-                if left.is_empty() {
+                if left.is_empty() && !members.have_just_ended {
                     break;
                 }
                 for process in left {
-                    process.signal(Signal::SIGKILL);
+                    // at the end of the launcher there is nobody left to be told
+                    let _ = process.signal(Signal::SIGKILL);
                 }
+                spawner.kill_orphans(&marks.launcher(), SWEEPS);
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
         let _ = sweep.await;
+    }
+
+    /// Who is there of the runs, not before this call.
+    pub(super) async fn look(&self) -> Arc<Look> {
+        let spawner = Arc::clone(&self.spawner);
+        self.census.look(move || spawner.look()).await
     }
 
     async fn spawn(
@@ -135,9 +156,19 @@ impl ProcessRunner {
         orders: &mut Orders,
     ) -> Result<Running, NotStarted> {
         let mark = self.marks.service(&teller.id, teller.run);
-        let socket = self.sockets.join(format!("{}.{}", teller.id, teller.run.0));
-        let socket = Socket::open(socket, mark.clone())
-            .map_err(|error| NotStarted::new("opening its notify socket", &error))?;
+        let socket = match self.sockets.open(mark.clone(), launch.user.as_deref()) {
+            Ok(socket) => Some(socket),
+            Err(error) if matches!(launch.ready, Some(Ready::Notify)) => {
+                let doing =
+                    format!("opening its notify socket in {}", self.sockets.path().display());
+                return Err(NotStarted { transient: true, ..NotStarted::new(&doing, &error) });
+            }
+            Err(error) => {
+                let dir = self.sockets.path().display();
+                tracing::warn!("{}: started without a notify socket: {dir}: {error}", teller.id);
+                None
+            }
+        };
         let starting = |error: &io::Error| {
             NotStarted::new(&format!("starting {}", launch.program.display()), error)
         };
@@ -147,6 +178,7 @@ impl ProcessRunner {
         let mut command = self.spawner.helper(shim::NAME);
         let what = Become {
             parent: std::process::id().cast_signed(),
+            mark: mark.limit(),
             program: launch.program.clone(),
             args: launch.args.clone(),
             cwd: launch.cwd.clone(),
@@ -158,7 +190,9 @@ impl ProcessRunner {
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
-        command.env(notify::VARIABLE, socket.path());
+        if let Some(socket) = &socket {
+            command.env(notify::VARIABLE, socket.path());
+        }
         for mark in [&mark, &self.marks.launcher()] {
             let (name, value) = mark.entry();
             command.env(name, value);
@@ -206,7 +240,8 @@ impl ProcessRunner {
                 }
             }
         }
-        Ok(Running { child, pid, socket, output, readers, watch, killed: false, error: None })
+        let order = None;
+        Ok(Running { child, pid, mark, socket, output, readers, watch, order, error: None })
     }
 }
 
@@ -252,11 +287,13 @@ impl Teller {
 struct Running {
     child: Child,
     pid: i32,
-    socket: Socket,
+    mark: Mark,
+    socket: Option<Socket>,
     output: Arc<Output>,
     readers: Vec<Reader>,
     watch: Option<Watch>,
-    killed: bool,
+    /// The last one that was carried out.
+    order: Option<Order>,
     /// Why it failed, as it said itself.
     error: Option<String>,
 }
@@ -273,20 +310,31 @@ impl Running {
         teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
         let mut exit = self.until_exit(teller, launch, &mut orders).await;
         let notifies = matches!(launch.ready, Some(Ready::Notify));
-        for word in self.socket.rest() {
+        let rest = self.socket.as_ref().map(|socket| socket.rest(self.pid)).unwrap_or_default();
+        for word in rest {
             self.hear(word, notifies, teller).await;
         }
         // what it wrote before its end, not what those write who outlive it
         for reader in &self.readers {
             reader.drain().await;
         }
+        exit.error = exit.error.or(self.error.take());
+        runner.spawner.forget(self.pid);
+        let mut family = Family { runner, id: &teller.id, mark: &self.mark, group: Some(self.pid) };
+        if exit.code == Some(0)
+            && self.order.is_none()
+            && let Some(text) = family.in_background().await
+        {
+            tracing::warn!("{}: {text}", teller.id);
+            exit.error = exit.error.or(Some(text));
+        }
         exit.error = exit
             .error
-            .or(self.error.take())
             .or_else(|| headline_of_end(&self.output.last_of_run(headline::MAX_LINES), exit.code?));
-        runner.spawner.forget(self.pid);
         teller.report(Report::Exited(exit)).await;
-        self.until_clear(runner, teller, launch, &mut orders).await;
+        let is_killed = self.order == Some(Order::Kill);
+        let signal = if is_killed { Signal::SIGKILL } else { launch.stop_signal };
+        family.end(signal, &mut orders).await;
         runner.journal.ended(entry);
         let drained = async {
             for reader in &mut self.readers {
@@ -304,15 +352,20 @@ impl Running {
         loop {
             tokio::select! {
                 status = self.child.wait() => return exit(status),
-                order = orders.next() => match order {
-                    Order::Stop => self.signal(launch.stop_signal),
-                    Order::Kill => self.kill(),
-                },
+                order = orders.next() => {
+                    if self.order != Some(Order::Kill) {
+                        self.order = Some(order);
+                    }
+                    match order {
+                        Order::Stop => self.signal(launch.stop_signal),
+                        Order::Kill => self.kill(),
+                    }
+                }
                 () = is_ready(launch.ready.as_ref(), self.watch.as_ref()), if awaits_ready => {
                     awaits_ready = false;
                     teller.report(Report::Ready).await;
                 }
-                words = self.socket.receive(self.pid), if hears => match words {
+                words = heard(self.socket.as_ref(), self.pid), if hears => match words {
                     Ok(words) => for word in words {
                         let ready = matches!(launch.ready, Some(Ready::Notify));
                         self.hear(word, ready, teller).await;
@@ -345,53 +398,15 @@ impl Running {
     }
 
     fn kill(&mut self) {
-        self.killed = true;
         let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
         let _ = self.child.start_kill();
     }
+}
 
-    /// Asks what the process has left to end, and looks until nothing is left of it.
-    async fn until_clear(
-        &self,
-        runner: &ProcessRunner,
-        teller: &Teller,
-        launch: &Launch,
-        orders: &mut Orders,
-    ) {
-        let mut signal = if self.killed { Signal::SIGKILL } else { launch.stop_signal };
-        let mut told: Vec<Process> = Vec::new();
-        let mark = runner.marks.service(&teller.id, teller.run);
-        let mut group = Some(self.pid);
-        let mut pause = Duration::from_millis(20);
-        loop {
-            let left = runner.census.look().await.members(&mark, group);
-            if left.is_empty() {
-                return;
-            }
-            if !left.iter().any(|process| Some(process.group) == group) {
-                // an empty group's number may come again as somebody else's
-                group = None;
-            }
-            for process in &left {
-                let known =
-                    told.iter().any(|it| (it.pid, it.start) == (process.pid, process.start));
-                if !known || signal == Signal::SIGKILL {
-                    process.signal(signal);
-                    process.signal(Signal::SIGCONT);
-                }
-            }
-            told = left;
-            tokio::select! {
-                order = orders.next() => match order {
-                    Order::Stop => {}
-                    Order::Kill => {
-                        signal = Signal::SIGKILL;
-                        pause = Duration::from_millis(20);
-                    }
-                },
-                () = sleep(pause) => pause = (pause * 2).min(Duration::from_millis(500)),
-            }
-        }
+async fn heard(socket: Option<&Socket>, main: i32) -> io::Result<Vec<Word>> {
+    match socket {
+        Some(socket) => socket.receive(main).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -22,6 +22,7 @@ use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
 use tcs_core::config::Limits;
 
+use super::group::marks;
 use super::{dispositions, spawner};
 
 /// First argument.
@@ -36,6 +37,8 @@ const NOT_STARTED: u8 = 127;
 pub(crate) struct Become {
     /// The launcher's pid.
     pub(crate) parent: i32,
+    /// Of the run: see [`marks`].
+    pub(crate) mark: u64,
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<String>,
     pub(crate) cwd: Option<PathBuf>,
@@ -140,6 +143,8 @@ fn prepare(orders: &Become) -> Result<Command, NotStarted> {
     };
     attempt("opening a session", setsid().map(drop))?;
     let mut command = spawner::to_run(&orders.program);
+    // where it cannot be set, the mark in the environment has to do
+    let _ = marks::carry(orders.mark);
     for (&limit, &value) in &orders.limits {
         attempt(&format!("limiting {limit:?} to {value}"), setrlimit(limit.into(), value, value))?;
     }
@@ -169,7 +174,7 @@ fn prepare(orders: &Become) -> Result<Command, NotStarted> {
     Ok(command)
 }
 
-fn find_user(name: &str) -> Result<User, NotStarted> {
+pub(super) fn find_user(name: &str) -> Result<User, NotStarted> {
     let found = match name.parse() {
         Ok(uid) => User::from_uid(Uid::from_raw(uid)),
         Err(_) => User::from_name(name),

@@ -18,7 +18,7 @@ use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::group::Orphans;
+use super::group::{Look, Mark, Orphans};
 
 /// This program itself, also where its file has been replaced meanwhile.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -30,6 +30,8 @@ type Job = (Command, oneshot::Sender<io::Result<Child>>);
 pub struct Spawner {
     jobs: mpsc::Sender<Job>,
     ours: Arc<Mutex<BTreeSet<i32>>>,
+    /// Where this process is the reaper of orphans.
+    orphans: Option<Arc<Orphans>>,
     program: PathBuf,
 }
 
@@ -63,21 +65,19 @@ impl Spawner {
                 thread::park();
             }
         })?;
-        if adopt {
+        let orphans = adopt.then(Arc::<Orphans>::default);
+        if let Some(orphans) = orphans.clone() {
             nix::sys::prctl::set_child_subreaper(true)?;
             let known = Arc::downgrade(&ours);
-            let mut orphans = Orphans::default();
             thread::Builder::new().name("tcs-reap".into()).spawn(move || {
                 while let Some(known) = known.upgrade() {
-                    let ours = lock(&known);
-                    orphans.look(|pid| ours.contains(&pid));
-                    drop(ours);
+                    orphans.look(|pid| lock(&known).contains(&pid));
                     drop(known);
                     thread::sleep(REAP_EVERY);
                 }
             })?;
         }
-        Ok(Arc::new(Self { jobs, ours, program: program.into() }))
+        Ok(Arc::new(Self { jobs, ours, orphans, program: program.into() }))
     }
 
     /// To start the shim or the guard.
@@ -98,6 +98,21 @@ impl Spawner {
     /// Whether we have started it, and its exit status has not been taken.
     pub(crate) fn is_ours(&self, pid: i32) -> bool {
         lock(&self.ours).contains(&pid)
+    }
+
+    /// Looks who is there of the runs. Blocks.
+    pub(crate) fn look(&self) -> Look {
+        self.orphans.as_ref().map_or_else(Look::now, |orphans| {
+            Look::at_descendants(orphans, |pid| self.is_ours(pid))
+        })
+    }
+
+    /// Kills orphans that carry `mark` until there are none, or for so many `turns`. Blocks.
+    pub(crate) fn kill_orphans(&self, mark: &Mark, turns: u32) {
+        if let Some(orphans) = &self.orphans {
+            let is_ours = |pid| self.is_ours(pid);
+            (0..turns).take_while(|_| orphans.kill(mark, is_ours)).for_each(drop);
+        }
     }
 
     /// Its exit status has been taken: the pid may come again.

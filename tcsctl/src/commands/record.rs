@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,7 +30,9 @@ pub(super) async fn run(session: &Session, args: &RecordArgs) -> Result<ExitCode
     let mut file: Box<dyn Write> = if piped {
         session.screen.sink()
     } else {
-        Box::new(BufWriter::new(File::create(&args.file).map_err(failed)?))
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o640);
+        Box::new(BufWriter::new(options.open(&args.file).map_err(failed)?))
     };
     let (interrupted, finished) = (interrupted(), finished());
     let ended = async { if piped { finished.await } else { interrupted.await } };

@@ -1,0 +1,106 @@
+//! Processes, as `/proc` knows them.
+
+use std::fs;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+
+/// A process, as `/proc` knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// Its group's.
+    pub group: i32,
+    /// When it started, in clock ticks since boot: with the pid, which process it is.
+    pub start: u64,
+    /// `R`, `S`, `T`, `Z`, ... (`proc(5)`)
+    pub state: u8,
+}
+
+impl Process {
+    /// The process of this id.
+    pub fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        // the name, in parentheses, may hold anything
+        let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
+        let fields = std::str::from_utf8(&stat[after_name..]).ok()?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        Some(Self {
+            pid,
+            state: *fields.first()?.as_bytes().first()?,
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    /// All processes there are, those of this program left out.
+    pub fn all() -> Vec<Self> {
+        let own = std::process::id().cast_signed();
+        pids().into_iter().filter(|&pid| pid != own).filter_map(Self::of).collect()
+    }
+
+    /// Whether it has ended and only its exit status is left.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Whether it is this process, or descends from it through living parents.
+    pub fn descends_from(&self, ancestor: i32) -> bool {
+        let mut pid = self.pid;
+        let mut parent = self.parent;
+        // each is one process up, and nobody is that deep; ids that come again make no circle
+        for _ in 0..10_000 {
+            if pid == ancestor {
+                return true;
+            }
+            let Some(next) = Self::of(parent) else { return parent == ancestor };
+            (pid, parent) = (next.pid, next.parent);
+        }
+        false
+    }
+
+    /// What it is called, for people: not more than 15 bytes, and any byte may be in it.
+    pub fn name(&self) -> Option<String> {
+        let name = fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
+        Some(String::from_utf8_lossy(name.trim_ascii_end()).replace(char::is_control, "\u{fffd}"))
+    }
+
+    /// Sends `signal` to this process, and to none that has its id meanwhile. That it has ended is
+    /// no error.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        let is_same = || Self::of(self.pid).is_some_and(|now| now.start == self.start);
+        let opened = rustix::process::Pid::from_raw(self.pid)
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let sent = match opened {
+            // it is what it is from here on
+            Ok(process) if is_same() => {
+                match rustix::process::Signal::from_named_raw(signal as i32) {
+                    Some(signal) => pidfd_send_signal(process, signal).map_err(errno),
+                    None => Err(Errno::EINVAL),
+                }
+            }
+            // Linux before 5.3
+            Err(rustix::io::Errno::NOSYS) if is_same() => kill(Pid::from_raw(self.pid), signal),
+            Ok(_) | Err(rustix::io::Errno::NOSYS) => Ok(()),
+            Err(error) => Err(errno(error)),
+        };
+        if sent == Err(Errno::ESRCH) { Ok(()) } else { sent }
+    }
+}
+
+/// The ids of all processes, in their order.
+pub(super) fn pids() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
