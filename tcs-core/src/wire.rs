@@ -107,6 +107,10 @@ pub enum DecodeError {
         /// The field that should name it.
         field: &'static str,
     },
+    /// It carries headers that JetStream adds when it hands a message out: nobody has sent it to
+    /// this subject; it came here as the answer to a request with this subject for replies.
+    #[error("a copy of a stored message, not sent by its sender")]
+    Copy,
 }
 
 /// Reads the body of a message that came on `subject`.

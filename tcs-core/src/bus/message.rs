@@ -95,10 +95,32 @@ impl RawMessage {
         })
     }
 
+    /// Whether it is an answer of JetStream that was stored again, or delivered where a message
+    /// is expected: somebody asked with this subject as the reply subject. Nobody has sent it.
+    pub fn is_copy(&self) -> bool {
+        self.headers.as_ref().is_some_and(is_copy)
+    }
+
+    /// Whether it only marks that a subject's messages were deleted: no body, or the headers of a
+    /// key-value store or of a server that puts markers where messages expire.
+    pub(super) fn is_tombstone(&self) -> bool {
+        const MARKERS: [&str; 2] = ["KV-Operation", "Nats-Marker-Reason"];
+        let marked = |headers: &HeaderMap| MARKERS.iter().any(|it| headers.get(*it).is_some());
+        self.payload.is_empty() || self.headers.as_ref().is_some_and(marked)
+    }
+
     /// About what it occupies while it waits.
     fn weight(&self) -> usize {
         self.payload.len() + self.subject.len() + 256
     }
+}
+
+/// Headers that JetStream puts on a message that it hands out, and that no sender writes.
+pub(super) const OF_JETSTREAM: [&str; 3] = ["Nats-Stream", "Nats-Subject", "Nats-Sequence"];
+
+/// Whether these headers are those of a message that JetStream has handed out.
+pub(super) fn is_copy(headers: &HeaderMap) -> bool {
+    OF_JETSTREAM.iter().any(|name| headers.get(*name).is_some())
 }
 
 /// What waits: messages, and remarks at their place among them.
@@ -154,6 +176,10 @@ impl<N> Mailbox<N> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for item in items {
             if let Item::Message(message) = &item {
+                // it says nothing, and is no fault of anybody's
+                if message.is_tombstone() {
+                    continue;
+                }
                 queue.bytes += message.weight();
             }
             queue.items.push_back(item);
@@ -254,6 +280,25 @@ impl<N> Queue<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_tombstone_is_not_handed_on() {
+        let stored = Stored::Core { arrived: crate::clock::monotonic(), number: 0 };
+        let parts = |body: &'static [u8], headers| {
+            let body = Bytes::from_static(body);
+            RawMessage::of_parts(Kind::Status, stored, "s", body, Some(headers))
+        };
+        let mut deleted = HeaderMap::new();
+        deleted.insert("KV-Operation", "DEL");
+        let mut expired = HeaderMap::new();
+        expired.insert("Nats-Marker-Reason", "MaxAge");
+        let mailbox: Mailbox<()> = Mailbox::new();
+        let all = [(&b""[..], HeaderMap::new()), (b"{}", deleted), (b"{}", expired)];
+        let last = parts(b"{}", HeaderMap::new());
+        let all = all.into_iter().map(|(body, headers)| parts(body, headers)).chain([last]);
+        mailbox.push(all.map(Item::Message));
+        assert_eq!(mailbox.take(9).await.len(), 1);
+    }
 
     fn message(subject: &str, seq: u64, size: usize) -> Item<&'static str> {
         let stored =

@@ -59,6 +59,7 @@ pub(super) fn observe(heard: Heard, subjects: &Subjects, clock: &mut BrokerClock
 pub(super) fn read(raw: &RawMessage, subjects: &Subjects, clock: BrokerClock) -> Observation {
     let bytes = raw.payload().len();
     let decoded = match subjects.parse(raw.subject()) {
+        Some(_) if raw.is_copy() => Err(DecodeError::Copy),
         Some(subject) => decode(subject, raw.payload()),
         None => Err(DecodeError::NoName { field: "subject" }),
     };

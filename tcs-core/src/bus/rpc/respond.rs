@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::micro::{self, Endpoint, Instance, Verb};
 use crate::bus::connect::Bus;
+use crate::bus::message::is_copy;
 use crate::bus::publish::{hostname, new_meta, random_id};
 use crate::clock;
 use crate::guard::guarded;
@@ -213,6 +214,9 @@ impl Responders {
             while let Some((verb, request)) = asked.next().await {
                 let Some(inner) = inner.upgrade() else { return };
                 let Some(reply) = &request.reply else { continue };
+                if forged(&inner.bus, &request).is_some() {
+                    continue;
+                }
                 let served: Vec<_> = {
                     let served = inner.served.lock().unwrap_or_else(PoisonError::into_inner);
                     served.iter().filter_map(Weak::upgrade).collect()
@@ -266,10 +270,38 @@ async fn listen(bus: &Bus, subject: &str, queue: Option<&str>) -> Result<Subscri
 
 type Memory = Mutex<HashMap<(String, String), (Instant, Arc<tokio::sync::OnceCell<Reply>>)>>;
 
+/// Why this is no request that somebody sent: NATS checks neither the reply subject of a request
+/// nor where a consumer delivers, so that messages of a stream, and answers meant for somebody
+/// else, can be made to arrive here (SECURITY.md). Such a message is not answered either.
+fn forged(bus: &Bus, message: &Message) -> Option<String> {
+    if let Some(reply) = message.reply.as_deref()
+        && !is_inbox(reply, &bus.settings().inbox_prefix)
+    {
+        return Some(format!("its reply subject `{}` is no inbox", reply.escape_debug()));
+    }
+    let headers = message.headers.as_ref()?;
+    (is_copy(headers) || headers.get("Nats-Msg-Id").is_some())
+        .then(|| "it is a copy of a message in a stream".to_owned())
+}
+
+/// Inboxes begin with an underscore by convention (`_INBOX`, `_R_` across accounts, `_GR_` across
+/// clusters), or as ours do.
+fn is_inbox(reply: &str, own: &str) -> bool {
+    reply.starts_with('_') || reply.strip_prefix(own).is_some_and(|rest| rest.starts_with('.'))
+}
+
 async fn answer_all(bus: Bus, command: Command, endpoint: Arc<Endpoint>, mut requests: Subscriber) {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let memory: Arc<Memory> = Arc::default();
+    let mut warned = false;
     while let Some(message) = requests.next().await {
+        if let Some(why) = forged(&bus, &message) {
+            // once: whoever sends them decides how many there are
+            if !std::mem::replace(&mut warned, true) {
+                tracing::warn!("`{}`: ignored a forged request: {why}", command.name);
+            }
+            continue;
+        }
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let (bus, command) = (bus.clone(), command.clone());
         let (endpoint, memory) = (Arc::clone(&endpoint), Arc::clone(&memory));
@@ -292,13 +324,15 @@ async fn answer_all(bus: Bus, command: Command, endpoint: Arc<Endpoint>, mut req
 async fn answer(command: &Command, subject: &str, message: &Message, memory: &Memory) -> Reply {
     let Request { data, meta } = rpc::read_request(&message.payload)
         .map_err(|error| format!("the request cannot be read: {error}"))?;
+    if meta.sender.is_empty() || meta.id.is_empty() {
+        return Err("the request has no `meta.sender` and `meta.id`: nothing was done".to_owned());
+    }
     let rest = subject.strip_suffix('>').and_then(|start| message.subject.strip_prefix(start));
     let rest = rest.unwrap_or_default().to_owned();
     let key = (meta.sender.clone(), format!("{} {}", meta.id, message.subject));
-    let nobody = meta.sender.is_empty() || meta.id.is_empty();
     let call = Call { data, meta, rest };
     let run = || command.call(call);
-    if !command.acts || nobody {
+    if !command.acts {
         return run().await;
     }
     let remembered = {
@@ -314,4 +348,20 @@ async fn answer(command: &Command, subject: &str, message: &Message, memory: &Me
         Arc::clone(&memory.entry(key).or_insert_with(|| (now, Arc::default())).1)
     };
     remembered.get_or_init(run).await.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_answered() {
+        for inbox in ["_INBOX.a.b", "_INBOX.viewer.a.1", "_R_.x.y", "_GR_.c.s._INBOX.a", "own.x"] {
+            assert!(is_inbox(inbox, "own"), "{inbox}");
+        }
+        let other = ["$JS.ACK.s.c.1.1.1.1.0", "svc.rpc.a.b.v1.stop", "$JS.API.x", "ownx.y", "own"];
+        for other in other {
+            assert!(!is_inbox(other, "own"), "{other}");
+        }
+    }
 }
