@@ -1,7 +1,9 @@
 //! `config/nats-server.conf`, as it is, on real servers: what each of its users may do, what not,
-//! and how that is told.
+//! how that is told, and what happens to those who try all the same ([`attacks`]).
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "rights/attacks.rs"]
+mod attacks;
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "support/python.rs"]
@@ -9,19 +11,18 @@ mod python;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nats::{Binary, LIMIT, Server, on_each_server};
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher};
-use tcs_core::bus::rpc::{Announcement, Command as Served, Responders};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcsctl::{Output, at};
 
 const CONFIG: &str = include_str!("../config/nats-server.conf");
-const USERS: [&str; 3] = ["viewer", "operator", "launcher"];
+const USERS: [&str; 5] = ["viewer", "operator", "launcher", "service", "reader"];
 
 /// Killed, not asked, should the test fail.
 struct Tcsd(Child);
@@ -33,11 +34,20 @@ impl Drop for Tcsd {
     }
 }
 
+/// The sample with its optional user.
+fn config() -> String {
+    assert!(CONFIG.contains("      #reader {\n"));
+    CONFIG.replace("/var/lib/nats", "STORE").replace("#reader ", "")
+}
+
+fn passwords() -> Vec<(String, String)> {
+    let password =
+        |user: &str| (format!("TCS_{}_PASSWORD", user.to_uppercase()), format!("\"pw-{user}\""));
+    USERS.map(password).into()
+}
+
 async fn server(binary: &Binary) -> Server {
-    let config = CONFIG.replace("/var/lib/nats", "STORE");
-    let passwords = USERS
-        .map(|user| (format!("TCS_{}_PASSWORD", user.to_uppercase()), format!("\"pw-{user}\"")));
-    Server::start_with_environment(binary, &config, passwords.into()).await
+    Server::start_with_environment(binary, &config(), passwords()).await
 }
 
 fn section(server: &Server, user: &str) -> NatsSection {
@@ -64,13 +74,13 @@ fn ctl(server: &Server, user: &str, args: &[&str]) -> Output {
 async fn fleet(server: &Server, dir: &Path) -> Tcsd {
     let text = format!(
         "services:
-  - {{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}
+  - {{type: x, variant: a, launch: {{exec: [sh, -c, 'while :; do echo tick; sleep 0.1; done']}}}}
   - type: field
     variant: a
     module: field_service
     launch:
       python: '{}'
-      env: {{PYTHONPATH: '{}', NATS_HOST: 'launcher:pw-launcher@127.0.0.1', NATS_PORT: '{}'}}
+      env: {{PYTHONPATH: '{}', NATS_HOST: 'service:pw-service@127.0.0.1', NATS_PORT: '{}'}}
 ",
         python::interpreter().display(),
         python::script("").display(),
@@ -104,30 +114,18 @@ fn is_ok(output: &Output, id: &str) -> bool {
     all.any(|it| it["id"] == id && it["verdict"] == "ok")
 }
 
-/// Words in a service's place are denied.
-async fn assert_no_impostor(server: &Server, user: &str) {
-    let bus = bus(server, user).await;
-    let seen = async |what: String| {
-        nats::wait_for(&what, || {
-            let log = server.log();
-            log.lines().any(|line| line.contains(&what) && line.contains(&format!("{user}\"")))
-        })
-        .await;
-    };
-    for subject in ["svc.status.x.a", "svc.registry.stop.x.a", "svc.heartbeat.x.a"] {
-        let parcel = Parcel::new(subject.to_owned(), &serde_json::json!({})).unwrap();
-        let publisher = Publisher::new(bus.clone());
-        tokio::spawn(async move { publisher.send(&parcel).await });
-        seen(format!("Subject \"{subject}\"")).await;
-    }
-    let about = Announcement {
-        name: "x.b".to_owned(),
-        description: "an impostor".to_owned(),
-        version: "1.0.0".to_owned(),
-    };
-    let health = Served::new("health", |_| async { Err("no".to_owned()) });
-    let _serving = Responders::new(bus.clone()).serve(about, [health]).await;
-    seen("Subject \"svc.rpc.x.b.v1.health\"".to_owned()).await;
+/// Follows a log until a line comes that was written after the following began.
+fn assert_follows_log(server: &Server, user: &str) {
+    let password = format!("pw-{user}");
+    let mut command = tcsctl::command(&["logs", "x.a", "-f", "--lines", "0", "--json"]);
+    command.args(["--server", &server.url(), "--user", user, "--password", &password]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("tick"), "{user}: {line:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,21 +140,25 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
             let ctl = |args: &[&str]| ctl(&server, user, args);
             assert!(ctl(&["list", "--all"]).expect(0).out.contains("x.a"), "{user}");
             assert!(ctl(&["events"]).expect(0).out.contains("x.a"), "{user}");
-            ctl(&["logs", "x.a"]).expect(0);
+            assert!(ctl(&["logs", "x.a"]).expect(0).out.contains("tick"), "{user}");
+            assert_follows_log(&server, user);
             ctl(&["check", "x.a"]).expect(0);
+            assert!(ctl(&["-d"]).expect(0).out.contains("field.a"), "{user}");
+            let now = ctl(&["--json"]).json();
+            let past = ctl(&["--at", now["taken_at"].as_str().unwrap(), "--json"]).expect(0);
+            assert!(is_ok(&past, "x.a"), "{user}: {past:#?}");
             let document = ctl(&["--all", "--json"]).json();
             let all = document["services"].as_array().unwrap();
             let launcher = all.iter().find(|it| it["is_launcher"] == true).unwrap();
             ctl(&["health", launcher["id"].as_str().unwrap()]).expect(0);
-            assert_no_impostor(&server, user).await;
-            // the Python fleet's own client
-            let mut reader = Command::new(python::interpreter());
-            reader.arg(python::script("reader.py")).arg(server.port().to_string());
-            let output =
-                reader.args(["svc.status.>", &format!("{user}:pw-{user}")]).output().unwrap();
-            let read = String::from_utf8(output.stdout).unwrap();
-            assert!(read.contains("\"field.a\""), "{user}: {read}");
         }
+
+        // the Python fleet's own client needs consumers
+        let mut reader = Command::new(python::interpreter());
+        reader.arg(python::script("reader.py")).arg(server.port().to_string());
+        let output = reader.args(["svc.status.>", "reader:pw-reader"]).output().unwrap();
+        let read = String::from_utf8(output.stdout).unwrap();
+        assert!(read.contains("\"field.a\""), "{read}");
 
         // what the viewer may not, is told at once and by name
         for command in ["start", "stop", "restart"] {
@@ -180,16 +182,12 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
         ctl(&server, "operator", &["start", "x.a"]).expect(0);
         ctl(&server, "operator", &["reload", "--yes"]).expect(0);
 
-        // the launcher was denied nothing
+        // nobody was denied what it needs
         let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
         assert!(!log.contains("no right"), "{log}");
         let log = server.log();
         let mut denied = log.lines().filter(|line| line.contains("Violation"));
-        let meant = |line: &str| {
-            let lesser = line.contains("viewer\"") || line.contains("operator\"");
-            lesser && !line.contains("$JS")
-        };
-        assert!(denied.all(meant), "{log}");
+        assert!(denied.all(|line| line.contains("viewer\"") && line.contains("svc.rpc.")), "{log}");
         drop(tcsd);
 
         // nobody is anybody without a password

@@ -4,6 +4,7 @@
 //! shared by all), [`LinkState`] how it stands, and [`streams`] finds what a site keeps. [`Follow`]
 //! reads it: the newest of each subject first, then all that comes.
 
+mod abilities;
 mod address;
 mod api;
 mod connect;

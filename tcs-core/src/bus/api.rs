@@ -5,9 +5,11 @@
 use std::time::{Duration, Instant};
 
 use async_nats::{Message, Request};
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::bytes::Bytes;
 
 use super::connect::{Bus, since};
 use super::link::{self, Action, Denial, LinkState};
@@ -181,6 +183,70 @@ impl Bus {
             },
             denial = refused => Err(ApiError::Denied(denial)),
             () = lost => Err(ApiError::Disconnected),
+        }
+    }
+}
+
+/// The answers to one request that brings several.
+pub(super) struct Answers {
+    bus: Bus,
+    subject: String,
+    subscriber: async_nats::Subscriber,
+    denials: tokio::sync::broadcast::Receiver<super::link::Denial>,
+}
+
+impl Bus {
+    /// One request whose answers come one after the other.
+    pub(super) async fn ask_many(&self, subject: &str, body: Bytes) -> Result<Answers, ApiError> {
+        let denials = self.denials();
+        if !self.is_connected() {
+            return Err(ApiError::Disconnected);
+        }
+        if let Some(denial) = self.link_core().deaf() {
+            return Err(ApiError::Denied(denial));
+        }
+        // one word more than a subscription of the library's, as its own requests have
+        let inbox = format!("{}.many", self.client().new_inbox());
+        let subscriber =
+            self.client().subscribe(inbox.clone()).await.map_err(|_| ApiError::Disconnected)?;
+        self.send(subject.to_owned(), Some(inbox), body).await;
+        Ok(Answers { bus: self.clone(), subject: subject.to_owned(), subscriber, denials })
+    }
+}
+
+impl Answers {
+    /// The next one; waits for it as long as for any answer.
+    pub(super) async fn next(&mut self) -> Result<Message, ApiError> {
+        let after = self.bus.timeout();
+        let refused = async {
+            loop {
+                match self.denials.recv().await {
+                    Ok(denial)
+                        if denial.subject == self.subject
+                            || self.bus.link_core().deaf().as_ref() == Some(&denial) =>
+                    {
+                        return denial;
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        let lost = link::until(self.bus.link(), |s| matches!(s, LinkState::Disconnected { .. }));
+        tokio::select! {
+            biased;
+            message = self.subscriber.next() => match message {
+                Some(message) if message.status == Some(async_nats::StatusCode::NO_RESPONDERS) => {
+                    Err(ApiError::NoJetStream)
+                }
+                Some(message) => Ok(message),
+                None => Err(ApiError::Disconnected),
+            },
+            denial = refused => Err(ApiError::Denied(denial)),
+            () = lost => Err(ApiError::Disconnected),
+            () = tokio::time::sleep(after) => {
+                Err(ApiError::TimedOut { subject: self.subject.clone(), after })
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ impl Bus {
             servers: settings.shown_servers(),
             failure: Failure::explain(&error.to_string()),
         })?;
-        let inbox = settings.inbox_prefix.clone().unwrap_or_else(|| "_INBOX".to_owned());
+        let inbox = settings.inbox_prefix.clone();
         let inner = Inner { client, link: Arc::clone(&link), settings: settings.clone(), timeout };
         let bus = Self(Arc::new(inner));
         let weak = Arc::downgrade(&bus.0);
@@ -233,9 +233,7 @@ async fn options(
             }
             async { None }
         });
-    if let Some(prefix) = &settings.inbox_prefix {
-        options = options.custom_inbox_prefix(prefix);
-    }
+    options = options.custom_inbox_prefix(&settings.inbox_prefix);
     let tls = &settings.tls.value;
     if let Some(ca) = &tls.ca {
         options = options.add_root_certificates(readable(ca).await?);

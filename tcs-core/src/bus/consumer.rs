@@ -143,6 +143,10 @@ impl Consumer {
         if !bus.is_connected() {
             return Err(ApiError::Disconnected);
         }
+        let abilities = bus.link_core().abilities();
+        if let Some(denial) = abilities.no_consumers(stream) {
+            return Err(ApiError::Denied(denial));
+        }
         let (denials, mut link) = (bus.denials(), bus.link());
         link.mark_unchanged();
         let inbox = bus.client().new_inbox();
@@ -155,7 +159,21 @@ impl Consumer {
             "config": config(&name, filter, start, pace, &inbox),
         });
         let what = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
-        let answer = bus.api::<Created>(&what, &body).await?;
+        let answer = match bus.api::<Created>(&what, &body).await {
+            Ok(answer) => answer,
+            Err(ApiError::Denied(denial)) => {
+                abilities.set_no_consumers(stream, denial.clone());
+                return Err(ApiError::Denied(denial));
+            }
+            // The stream was found, so there is JetStream: its streams can be read from here, and
+            // nothing else.
+            Err(ApiError::NoJetStream | ApiError::NotEnabled) => {
+                let denial = Denial { action: Action::Publish, subject: bus.api_subject(&what) };
+                abilities.set_no_consumers(stream, denial.clone());
+                return Err(ApiError::Denied(denial));
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             bus: bus.clone(),
             stream: stream.to_owned(),

@@ -128,11 +128,17 @@ impl Coverage {
 }
 
 impl Coverage {
-    /// Some stream that is being read, for asking the server the time.
+    /// Some stream that is being read with a consumer, for asking the server the time; who reads
+    /// without asks for it all the time.
     pub(super) fn any_stream(&self) -> Option<(Kind, String)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().find_map(|(kind, reading)| match reading {
-            Reading::Streams(streams) => streams.keys().next().map(|name| (*kind, name.clone())),
+            Reading::Streams(streams) => {
+                let consumed =
+                    |progress: &Progress| !matches!(progress, Progress::Complete(Means::Gets(_)));
+                let mut streams = streams.iter().filter(|(_, progress)| consumed(progress));
+                streams.next().map(|(name, _)| (*kind, name.clone()))
+            }
             Reading::Pending
             | Reading::NoStream { .. }
             | Reading::NoJetStream { .. }

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use super::api::ApiError;
 use super::connect::Bus;
 use super::consumer::{Consumer, Fault, Pace, Start};
+use super::gets::Gets;
 use super::message::{RawMessage, Stored};
+use super::streams::StreamFacts;
 use crate::wire::Kind;
 
 /// Faults (a lost link, a gap) after which a piece is not read on.
@@ -69,19 +71,20 @@ enum Newest {
 }
 
 impl Bus {
-    /// Reads a piece in order, giving each message to `take`.
+    /// Reads a piece in order, giving each message to `take`: with a consumer, or where none may
+    /// be made by gets.
     pub async fn read_piece(
         &self,
         piece: &Piece,
         budget: &Budget,
         mut take: impl FnMut(RawMessage),
     ) -> Result<Extent, ApiError> {
-        let (created, newest) = match self.newest_of(piece).await {
-            Ok(found) => found,
-            Err(ApiError::Denied(_)) => (DateTime::UNIX_EPOCH, Newest::Unknown),
+        let (facts, newest) = match self.newest_of(piece).await {
+            Ok((facts, newest)) => (Some(facts), newest),
+            Err(ApiError::Denied(_)) => (None, Newest::Unknown),
             Err(error) => return Err(error),
         };
-        let (newest_seq, is_empty) = match newest {
+        let (newest, is_empty) = match newest {
             Newest::None => (None, true),
             Newest::Known { seq, at } => (Some(seq), piece.from.is_some_and(|from| from > at)),
             Newest::Unknown => (None, false),
@@ -89,6 +92,56 @@ impl Bus {
         if is_empty {
             return Ok(Extent::Whole);
         }
+        let created = facts.as_ref().map_or(DateTime::UNIX_EPOCH, |facts| facts.created);
+        match (self.consume(piece, created, newest, budget, &mut take).await, facts) {
+            (Err(ApiError::Denied(_)), Some(facts)) => {
+                self.get_piece(piece, facts, newest, budget, take).await
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn get_piece(
+        &self,
+        piece: &Piece,
+        facts: StreamFacts,
+        newest: Option<u64>,
+        budget: &Budget,
+        mut take: impl FnMut(RawMessage),
+    ) -> Result<Extent, ApiError> {
+        let to = newest.unwrap_or(facts.last_seq);
+        let mut from = facts.first_seq;
+        let gets = Gets::new(self, facts, piece.kind);
+        if let Some(time) = piece.from {
+            from = gets.sequence_at(&piece.filter, time).await?;
+        }
+        let mut extent = Extent::Whole;
+        let read = gets.range(&piece.filter, from, to, |message| {
+            let Stored::Stream { at, .. } = message.stored else { return true };
+            if piece.until.is_some_and(|until| at > until) {
+                return false;
+            }
+            if !budget.spend(message.payload().len()) {
+                extent = Extent::Cut;
+                return false;
+            }
+            if !message.is_tombstone() {
+                take(message);
+            }
+            true
+        });
+        read.await?;
+        Ok(extent)
+    }
+
+    async fn consume(
+        &self,
+        piece: &Piece,
+        created: DateTime<Utc>,
+        newest_seq: Option<u64>,
+        budget: &Budget,
+        take: &mut impl FnMut(RawMessage),
+    ) -> Result<Extent, ApiError> {
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
         let mut pace = Pace::Push;
         for _ in 0..TRIES {
@@ -114,7 +167,10 @@ impl Bus {
                         break;
                     }
                     start = Start::Sequence(at.stream_seq + 1);
-                    take(RawMessage::delivered(piece.kind, created, at, delivery.message));
+                    let message = RawMessage::delivered(piece.kind, created, at, delivery.message);
+                    if !message.is_tombstone() {
+                        take(message);
+                    }
                     if newest_seq.map_or(at.pending == 0, |newest| at.stream_seq >= newest) {
                         end = Some(Extent::Whole);
                         break;
@@ -133,10 +189,11 @@ impl Bus {
         Err(ApiError::TimedOut { subject: piece.filter.clone(), after: self.timeout() })
     }
 
-    /// When the stream was made, and the newest message of the piece's subjects in it.
-    async fn newest_of(&self, piece: &Piece) -> Result<(DateTime<Utc>, Newest), ApiError> {
+    /// The stream's facts, and the newest message of the piece's subjects in it.
+    async fn newest_of(&self, piece: &Piece) -> Result<(StreamFacts, Newest), ApiError> {
         let facts = self.stream(&piece.stream).await?;
-        let newest = match self.newest(&facts, piece.kind, &piece.filter).await {
+        let gets = Gets::new(self, facts.clone(), piece.kind);
+        let newest = match gets.newest(&piece.filter).await {
             Ok(None) => Newest::None,
             Ok(Some(message)) => match message.stored {
                 Stored::Stream { seq, at, .. } => Newest::Known { seq, at },
@@ -145,6 +202,6 @@ impl Bus {
             Err(ApiError::Denied(_)) => Newest::Unknown,
             Err(error) => return Err(error),
         };
-        Ok((facts.created, newest))
+        Ok((facts, newest))
     }
 }

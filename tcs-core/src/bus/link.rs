@@ -13,6 +13,7 @@ use async_nats::connection::State;
 use async_nats::{Client, Event};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::abilities::Abilities;
 use super::failure::Failure;
 use crate::clock;
 
@@ -129,6 +130,7 @@ pub(super) struct Link {
     deaf: Mutex<Option<Denial>>,
     /// The last word of the server before it closed the connection.
     last_word: Mutex<Option<Failure>>,
+    abilities: Abilities,
     dropped: AtomicU64,
     rtt_us: AtomicU64,
 }
@@ -141,6 +143,7 @@ impl Link {
             denials: broadcast::Sender::new(256),
             deaf: Mutex::default(),
             last_word: Mutex::default(),
+            abilities: Abilities::default(),
             dropped: AtomicU64::new(0),
             rtt_us: AtomicU64::new(0),
         }
@@ -156,6 +159,10 @@ impl Link {
 
     pub(super) fn deaf(&self) -> Option<Denial> {
         self.deaf.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn abilities(&self) -> &Abilities {
+        &self.abilities
     }
 
     /// Messages that the client library dropped because a subscription was not drained in time.
@@ -202,6 +209,7 @@ impl Link {
 
     pub(super) fn connected(&self, server: Server) {
         *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.abilities.forget();
         *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.state.send_replace(LinkState::Connected { since: clock::monotonic(), server });
     }

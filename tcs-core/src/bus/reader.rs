@@ -4,33 +4,28 @@
 //! The order of a subject's messages is guarded here: of what was already handed on, and of what
 //! is older, nothing is handed on again, whatever consumer it came through.
 
+mod gets;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::api::{ApiError, STREAM_NOT_FOUND};
+use super::api::ApiError;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Means, Progress};
 use super::follow::{LINK_CHECK, Shared};
-use super::link::Denial;
 use super::message::{Item, RawMessage};
 use super::streams::StreamFacts;
-use super::time::{Arrivals, BrokerClock};
 use crate::clock;
 use crate::wire::Kind;
 
 /// After an outage no more than this is read message by message: beyond it the newest of each
 /// subject will do.
 const RESUME_AT_MOST: u64 = 20_000;
-/// How often a stream is asked for its newest message, where nothing else tells the time.
-const POLL: Duration = Duration::from_secs(1);
-/// Direct gets under way at a time.
-const GETS: usize = 64;
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -276,78 +271,11 @@ impl Reader {
         }));
     }
 
-    /// Listens, then gets the newest message of each subject, one by one.
-    async fn by_gets(&mut self) -> End {
-        let cancel = self.cancel.clone();
-        let Means::Gets(denial) = self.means.clone() else { return End::Again };
-        let work = async {
-            let shared = Arc::clone(&self.shared);
-            let listening = shared.listen(self.kind, &self.filter);
-            let getting = async {
-                match self.get_all(&denial).await {
-                    Ok(()) => {
-                        self.tell(Progress::Complete(self.means.clone()));
-                        tokio::select! {
-                            () = shared.lost() => {}
-                            () = self.estimate_clock() => {}
-                        }
-                        End::LinkLost
-                    }
-                    Err(ApiError::Disconnected) => End::LinkLost,
-                    Err(error) => End::Failed(error),
-                }
-            };
-            tokio::select! {
-                error = listening => End::Failed(error),
-                end = getting => end,
-            }
-        };
-        cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled)
-    }
-
-    /// Without consumers the clock shows in the stream's facts, and on servers before 2.10 only in
-    /// the newest message: when that is another than a second ago, it was stored just now.
-    async fn estimate_clock(&self) {
-        let mut arrivals = Arrivals::new(BrokerClock::local());
-        let mut known = None;
-        loop {
-            let asked = clock::monotonic();
-            if let Ok((facts, sample)) = self.shared.bus.stream_and_clock(&self.stream).await {
-                if let Some(sample) = sample {
-                    // From now on it is asked for every minute.
-                    self.shared.sampled(sample);
-                    return std::future::pending().await;
-                } else if known.is_some_and(|known| known < facts.last_seq) {
-                    arrivals.note(asked, facts.newest_at);
-                    if let Some(clock) = arrivals.clock() {
-                        self.shared.estimated(clock);
-                    }
-                }
-                known = Some(facts.last_seq);
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    async fn get_all(&self, denial: &Denial) -> Result<(), ApiError> {
-        let bus = &self.shared.bus;
-        // Without consumers and without facts there is no way; name what was wanted first.
-        let facts = self.facts().await?.ok_or_else(|| ApiError::Denied(denial.clone()))?;
-        bus.flush().await;
-        let subjects = bus.subjects_in(&self.stream, &self.filter).await?;
-        let mut gets = stream::iter(subjects.into_keys())
-            .map(|subject| {
-                let facts = &facts;
-                async move { bus.newest(facts, self.kind, &subject).await }
-            })
-            .buffer_unordered(GETS);
-        while let Some(got) = gets.next().await {
-            match got {
-                Ok(message) => self.shared.mailbox.push(message.map(Item::Message)),
-                Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. }) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Whether nothing newer of its subject was handed on.
+    fn is_news(&mut self, subject: &str, seq: u64) -> bool {
+        let known = self.guard.entry(self.hasher.hash_one(subject)).or_default();
+        let is_news = seq > *known;
+        *known = (*known).max(seq);
+        is_news
     }
 }

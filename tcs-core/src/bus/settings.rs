@@ -59,7 +59,7 @@ pub struct NatsSection {
     pub tls_first: Option<bool>,
     /// Prefix of all subjects.
     pub subject_prefix: Option<String>,
-    /// Prefix of reply subjects, `_INBOX` by default.
+    /// Prefix of reply subjects; `_INBOX.<user>` by default, or `_INBOX` without a user.
     pub inbox_prefix: Option<String>,
     /// JetStream domain.
     pub js_domain: Option<String>,
@@ -171,8 +171,8 @@ pub struct Settings {
     pub tls: Sourced<Tls>,
     /// All subjects.
     pub subjects: Sourced<Subjects>,
-    /// Prefix of reply subjects; `None`: `_INBOX`.
-    pub inbox_prefix: Option<String>,
+    /// Prefix of reply subjects, without a dot at the end.
+    pub inbox_prefix: String,
     /// Prefix of the JetStream API, without a dot at the end.
     pub api_prefix: String,
     /// Whether a program should refuse to work without NATS; true when nobody says.
@@ -240,12 +240,13 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let layers = Layers::collect(flags, file, outside)?;
         let (servers, identity) = servers(&layers)?;
+        let auth = auth(&layers, identity.as_ref(), outside)?;
         Ok(Self {
-            auth: auth(&layers, identity.as_ref(), outside)?,
+            inbox_prefix: inbox_prefix(&layers, &auth.value),
+            auth,
             servers,
             tls: tls(&layers, outside)?,
             subjects: subjects(&layers)?,
-            inbox_prefix: layers.first("", |s| s.inbox_prefix.as_ref()).map(|f| f.value.clone()),
             api_prefix: api_prefix(&layers),
             required: layers.first("", |s| s.required.as_ref()).is_none_or(|f| *f.value),
         })
@@ -418,6 +419,27 @@ fn subjects(layers: &Layers) -> Result<Sourced<Subjects>, SettingsError> {
     match Subjects::new(found.value) {
         Ok(value) => Ok(Sourced { value, origin: found.origin }),
         Err(source) => Err(SettingsError::Prefix { origin: found.origin, source }),
+    }
+}
+
+/// Without a setting each user has a prefix of its own, so that a server can allow it to read its
+/// own replies and no others.
+fn inbox_prefix(layers: &Layers, auth: &Auth) -> String {
+    if let Some(prefix) = layers.first("", |s| s.inbox_prefix.as_ref()) {
+        return prefix.value.trim_end_matches('.').to_owned();
+    }
+    let can_be_subject = |user: &str| {
+        user.split('.').all(|token| !token.is_empty())
+            && !user.contains(|c: char| c.is_whitespace() || c.is_control() || c == '*' || c == '>')
+    };
+    match auth {
+        Auth::User(user, _) if can_be_subject(user) => format!("_INBOX.{user}"),
+        Auth::User(..)
+        | Auth::Anonymous
+        | Auth::Token(_)
+        | Auth::Creds(_)
+        | Auth::NKey(_)
+        | Auth::Jwt(..) => "_INBOX".to_owned(),
     }
 }
 

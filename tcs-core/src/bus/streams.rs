@@ -23,6 +23,8 @@ pub struct StreamFacts {
     pub messages: u64,
     /// Their bytes on disk.
     pub bytes: u64,
+    /// Oldest sequence that it may still hold.
+    pub first_seq: u64,
     /// Newest sequence; 0: never had one.
     pub last_seq: u64,
     /// When its newest message was stored.
@@ -32,6 +34,8 @@ pub struct StreamFacts {
     pub holds_from: DateTime<Utc>,
     /// Whether single messages can be read without the leader's help.
     pub allow_direct: bool,
+    /// Servers that keep it; more than one may answer a direct get, and not all are up to date.
+    pub replicas: usize,
     /// Publishers get no acknowledgement: Python ones then need 25 s for each heartbeat.
     pub no_ack: bool,
 }
@@ -57,6 +61,8 @@ struct Config {
     allow_direct: bool,
     #[serde(default)]
     no_ack: bool,
+    #[serde(default)]
+    num_replicas: usize,
 }
 
 #[derive(Deserialize)]
@@ -85,10 +91,12 @@ impl From<Info> for StreamFacts {
             created: info.created,
             messages: info.state.messages,
             bytes: info.state.bytes,
+            first_seq: info.state.first_seq,
             last_seq: info.state.last_seq,
             newest_at: info.state.last_ts,
             holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
             allow_direct: info.config.allow_direct,
+            replicas: info.config.num_replicas,
             no_ack: info.config.no_ack,
         }
     }

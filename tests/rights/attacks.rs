@@ -1,0 +1,497 @@
+//! What a viewer and an operator could try: each thing that may be published is published, with
+//! each reply subject that could do harm, and then nothing has changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::{self, consumer, stream};
+use async_nats::{Client, ConnectOptions};
+use chrono::DateTime;
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value, json};
+use tcs_core::bus::Bus;
+use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
+use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::observer::{Observer, Patience};
+use tcs_core::wire::Kind;
+use tokio::sync::Mutex;
+
+use super::nats::{Binary, JETSTREAM, LIMIT, Server, on_each_server, within_limit};
+use super::{bus, server};
+
+const LAUNCHER: &str = "launcher.ab12.host-tcsd";
+const RELOAD: &str = "svc.rpc.launcher.ab12.host-tcsd.v1.reload";
+const COMMAND: &str = "svc.rpc.camera.a.v1.expose";
+/// Questions that anybody may ask.
+const HARMLESS: [&str; 4] = ["health", "stats", "list", "logs.camera.a"];
+
+async fn client(server: &Server, user: &str) -> Client {
+    ConnectOptions::new()
+        .user_and_password(user.to_owned(), format!("pw-{user}"))
+        .custom_inbox_prefix(format!("_INBOX.{user}"))
+        .connect(server.url())
+        .await
+        .unwrap()
+}
+
+fn envelope(data: &Value) -> Vec<u8> {
+    let meta = json!({"id": "m", "sender": "s", "ts": [2026, 11, 23, 0, 0, 0, 0]});
+    json!({"data": data, "meta": meta}).to_string().into_bytes()
+}
+
+/// How often commands that act were called.
+#[derive(Clone, Default)]
+struct Calls(Arc<AtomicUsize>);
+
+impl Calls {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let calls = self.0.clone();
+        Command::new(name, move |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async { Ok(Map::new()) }
+        })
+    }
+
+    /// A launcher with `reload` and a service with a command of its own.
+    async fn serve(&self, bus: Bus) -> Vec<Serving> {
+        let responders = Responders::new(bus);
+        let mut serving = Vec::new();
+        for (name, acts) in [(LAUNCHER, "reload"), ("camera.a", "expose")] {
+            let about = Announcement {
+                name: name.to_owned(),
+                description: String::new(),
+                version: "1.0.0".to_owned(),
+            };
+            let harmless = HARMLESS.map(|name| Command::new(name, |_| async { Ok(Map::new()) }));
+            let commands = [self.command(acts).acting()].into_iter().chain(harmless);
+            serving.push(responders.serve(about, commands).await.unwrap());
+        }
+        serving
+    }
+}
+
+/// What a site's account holds: all that an attack could change.
+#[derive(Debug, PartialEq)]
+struct State {
+    /// Of each stream: subjects, first and last sequence, consumers.
+    streams: BTreeMap<String, (Vec<String>, u64, u64, usize)>,
+}
+
+async fn state(launcher: &Client) -> State {
+    let context = jetstream::new(launcher.clone());
+    let mut streams = BTreeMap::new();
+    let mut names = context.stream_names();
+    while let Some(name) = names.next().await {
+        let name = name.unwrap();
+        let info = context.get_stream(&name).await.unwrap().cached_info().clone();
+        let state = info.state;
+        let facts =
+            (info.config.subjects, state.first_sequence, state.last_sequence, state.consumer_count);
+        streams.insert(name, facts);
+    }
+    State { streams }
+}
+
+/// Streams with an old crash, a status that looks like a request, and somebody's consumer.
+async fn site(launcher: &Client) {
+    let context = jetstream::new(launcher.clone());
+    for kind in ["registry", "status", "heartbeat"] {
+        let config = stream::Config {
+            name: format!("svc_{kind}"),
+            subjects: vec![format!("svc.{kind}.>")],
+            allow_direct: true,
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await.unwrap();
+    }
+    for (subject, data) in [
+        ("svc.registry.crashed.camera.a", json!({"event": "crashed", "service_id": "camera.a"})),
+        ("svc.status.camera.a", json!({"name": "camera.a", "status": "ok"})),
+        ("svc.status.camera.b", json!({"name": "camera.b", "status": "ok"})),
+        ("svc.heartbeat.camera.a", json!({"service_id": "camera.a", "status": "ok"})),
+    ] {
+        context.publish(subject, envelope(&data).into()).await.unwrap().await.unwrap();
+    }
+    let stream = context.get_stream("svc_status").await.unwrap();
+    let config = consumer::pull::Config {
+        name: Some("victim".to_owned()),
+        inactive_threshold: Duration::from_hours(1),
+        ..consumer::pull::Config::default()
+    };
+    stream.create_consumer(config).await.unwrap();
+}
+
+/// Subjects that somebody else listens to, or that are stored.
+const TARGETS: [&str; 9] = [
+    RELOAD,
+    COMMAND,
+    "svc.registry.crashed.camera.a",
+    "svc.status.camera.a",
+    "svc.heartbeat.camera.a",
+    "svc.journal.camera.a",
+    "_INBOX.launcher.x.1",
+    "_R_.x.y",
+    "$JS.API.STREAM.DELETE.svc_status",
+];
+
+/// Requests to JetStream with which something could be changed, or be delivered elsewhere.
+fn requests() -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<(String, Value)> = Vec::new();
+    for target in TARGETS {
+        let config = |name: &str| {
+            json!({"stream_name": "svc_status", "config": {
+                "name": name, "durable_name": name,
+                "deliver_subject": target, "deliver_group": target,
+                "deliver_policy": "all", "ack_policy": "none", "filter_subject": "svc.status.>"}})
+        };
+        all.push(("CONSUMER.CREATE.svc_status.push.svc.status.>".to_owned(), config("push")));
+        all.push(("CONSUMER.CREATE.svc_status".to_owned(), config("push2")));
+        all.push(("CONSUMER.DURABLE.CREATE.svc_status.push3".to_owned(), config("push3")));
+    }
+    for n in 0..30 {
+        let name = format!("many{n}");
+        let config = json!({"stream_name": "svc_status",
+            "config": {"durable_name": name, "ack_policy": "explicit"}});
+        all.push((format!("CONSUMER.DURABLE.CREATE.svc_status.{name}"), config));
+    }
+    let stream = |name: &str, more: Value| {
+        let mut config = json!({"name": name, "retention": "limits", "storage": "memory",
+            "max_consumers": -1, "max_msgs": -1, "max_bytes": -1, "num_replicas": 1});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    let to_reload = json!({"src": "x.>", "dest": RELOAD});
+    let source = json!({"name": "svc_status"});
+    for (name, more) in [
+        ("rpc", json!({"subjects": ["svc.rpc.>"]})),
+        ("inboxes", json!({"subjects": ["_INBOX.>"]})),
+        ("republish", json!({"subjects": ["x.>"], "republish": to_reload})),
+        ("mirror", json!({"mirror": source})),
+        ("sourced", json!({"sources": [source]})),
+    ] {
+        all.push((format!("STREAM.CREATE.{name}"), stream(name, more)));
+    }
+    let update = stream("svc_status", json!({"subjects": ["svc.status.>", "svc.rpc.>"]}));
+    all.push(("STREAM.UPDATE.svc_status".to_owned(), update));
+    let seq = json!({"seq": 1, "no_erase": true});
+    all.push(("STREAM.MSG.DELETE.svc_status".to_owned(), seq));
+    for what in [
+        "CONSUMER.DELETE.svc_status.victim",
+        "CONSUMER.PAUSE.svc_status.victim",
+        "CONSUMER.MSG.NEXT.svc_status.victim",
+        "CONSUMER.LEADER.STEPDOWN.svc_status.victim",
+        "STREAM.DELETE.svc_status",
+        "STREAM.PURGE.svc_status",
+        "STREAM.LEADER.STEPDOWN.svc_status",
+        "STREAM.PEER.REMOVE.svc_status",
+        "META.LEADER.STEPDOWN",
+        "SERVER.REMOVE",
+        "ACCOUNT.PURGE.OBSERVATORY",
+        "ACCOUNT.PURGE.VIEWERS",
+    ] {
+        all.push((what.to_owned(), json!({})));
+    }
+    let snapshot = json!({"deliver_subject": RELOAD});
+    all.push(("STREAM.SNAPSHOT.svc_status".to_owned(), snapshot));
+    all.push(("STREAM.RESTORE.copy".to_owned(), json!({})));
+    let body = |(what, body): (String, Value)| (what, body.to_string().into_bytes());
+    all.into_iter().map(body).collect()
+}
+
+/// Questions that are allowed, whose answers would do harm elsewhere.
+fn questions(user: &str) -> Vec<(String, Vec<u8>)> {
+    let last = |subject: &str| json!({"last_by_subj": subject}).to_string().into_bytes();
+    let crash = "svc.registry.crashed.camera.a";
+    let batch = json!({"multi_last": ["svc.registry.>"], "batch": 9}).to_string().into_bytes();
+    let mut all = vec![
+        ("$JS.API.STREAM.NAMES".to_owned(), Vec::new()),
+        ("$JS.API.STREAM.INFO.svc_status".to_owned(), Vec::new()),
+        ("$JS.API.DIRECT.GET.svc_registry".to_owned(), last(crash)),
+        ("$JS.API.DIRECT.GET.svc_registry".to_owned(), batch),
+        (format!("$JS.API.DIRECT.GET.svc_registry.{crash}"), Vec::new()),
+        ("$JS.API.DIRECT.GET.svc_status".to_owned(), last("svc.status.camera.a")),
+        ("$JS.API.STREAM.MSG.GET.svc_status".to_owned(), last("svc.status.camera.a")),
+        ("svc.rpc.camera.a.v1.health".to_owned(), envelope(&json!({}))),
+        (format!("svc.rpc.{LAUNCHER}.v1.list"), envelope(&json!({}))),
+        (format!("svc.rpc.{LAUNCHER}.v1.logs.camera.a"), envelope(&json!({}))),
+        ("$SRV.PING".to_owned(), Vec::new()),
+        ("$SRV.INFO".to_owned(), Vec::new()),
+    ];
+    if user == "operator" {
+        // may be asked for; the answer goes nowhere else all the same
+        all.push((format!("svc.rpc.{LAUNCHER}.v1.nothing"), envelope(&json!({}))));
+    }
+    all
+}
+
+/// Publishes all of it, as `user` may or may not.
+async fn attack(attacker: &Client, user: &str) {
+    let publish = async |subject: String, reply: Option<&str>, body: Vec<u8>| match reply {
+        Some(reply) => {
+            attacker.publish_with_reply(subject, reply.to_owned(), body.into()).await.unwrap();
+        }
+        None => attacker.publish(subject, body.into()).await.unwrap(),
+    };
+    for (what, body) in requests() {
+        for prefix in ["$JS.API", "JS.TCS.API", "$JS.hub.API"] {
+            for reply in ["_INBOX.x.1", RELOAD] {
+                publish(format!("{prefix}.{what}"), Some(reply), body.clone()).await;
+            }
+        }
+    }
+    for (question, body) in questions(user) {
+        for target in TARGETS {
+            publish(question.clone(), Some(target), body.clone()).await;
+        }
+    }
+    for target in TARGETS.iter().filter(|target| user == "viewer" || !target.contains(".rpc.")) {
+        publish((*target).to_owned(), None, envelope(&json!({"name": "camera.a"}))).await;
+        publish((*target).to_owned(), Some("_INBOX.x.1"), envelope(&json!({}))).await;
+    }
+    for subject in [
+        "svc.alarm.state.x.camera.a",
+        "svc.registry.stop.camera.a",
+        "$JS.ACK.svc_status.victim.1.1.1.1.0",
+        "$JS.FC.svc_status.victim.x",
+        "$SYS.REQ.SERVER.PING",
+        "$SYS.REQ.ACCOUNT.OBSERVATORY.CONNZ",
+        "$KV.x.y",
+        "test.ping",
+    ] {
+        publish(subject.to_owned(), Some("_INBOX.x.1"), Vec::new()).await;
+    }
+    attacker.flush().await.unwrap();
+}
+
+/// What came where nobody but its owner may listen.
+async fn overheard(attacker: &Client, user: &str) -> Arc<Mutex<Vec<String>>> {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let others = ["_INBOX.launcher.>", "_INBOX.operator.>", "_INBOX.viewer.>"];
+    for subject in [
+        ">",
+        "*.>",
+        "_INBOX.>",
+        "_INBOX.*",
+        "_INBOX.*.*",
+        "_INBOX.*.*.*",
+        "_R_.>",
+        "svc.>",
+        "svc.rpc.>",
+        "svc.rpc.camera.a.v1.health",
+        "$JS.>",
+        "$JS.API.>",
+        "JS.>",
+        "$SRV.>",
+        "$SYS.>",
+        "$JS.EVENT.>",
+    ]
+    .into_iter()
+    .chain(others.into_iter().filter(|other| !other.contains(user)))
+    {
+        let mut subscriber = attacker.subscribe(subject).await.unwrap();
+        let heard = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Some(message) = subscriber.next().await {
+                heard.lock().await.push(format!("{subject}: {}", message.subject));
+            }
+        });
+    }
+    attacker.flush().await.unwrap();
+    heard
+}
+
+/// All attacks of one user on a server whose configuration should stop them.
+async fn assert_nothing_works(server: &Server, user: &str) {
+    let launcher = client(server, "launcher").await;
+    let calls = Calls::default();
+    let _serving = calls.serve(bus(server, "launcher").await).await;
+    // all that arrives for launchers and services
+    let mut arriving = launcher.subscribe("svc.rpc.>").await.unwrap();
+    launcher.flush().await.unwrap();
+    let before = state(&launcher).await;
+    assert_eq!(before.streams.len(), 3);
+
+    let attacker = client(server, user).await;
+    let heard = overheard(&attacker, user).await;
+    attack(&attacker, user).await;
+    // Whatever was let through of that has arrived before this, which is answered, in that order.
+    let question = format!("svc.rpc.{LAUNCHER}.v1.list");
+    let own = client(server, user).await;
+    for asking in [&attacker, &own] {
+        let fence = asking.request(question.clone(), envelope(&json!({})).into());
+        assert!(!within_limit("an answer", fence).await.unwrap().payload.is_empty(), "{user}");
+    }
+    let mut faults = Vec::new();
+    let after = state(&launcher).await;
+    if after != before {
+        faults.push(format!("changed: {after:?}"));
+    }
+    if calls.count() != 0 {
+        faults.push(format!("{} commands were called", calls.count()));
+    }
+    let heard = heard.lock().await.clone();
+    if !heard.is_empty() {
+        faults.push(format!("overheard: {heard:?}"));
+    }
+    let mut seen = Vec::new();
+    while let Ok(Some(message)) =
+        tokio::time::timeout(Duration::from_millis(20), arriving.next()).await
+    {
+        seen.push(message.subject.to_string());
+    }
+    let harmless =
+        |subject: &String| HARMLESS.iter().any(|it| subject.ends_with(&format!(".v1.{it}")));
+    let allowed = |subject: &String| {
+        harmless(subject) || user == "operator" && subject.ends_with(".v1.nothing")
+    };
+    assert!(!seen.is_empty(), "the questions arrive");
+    seen.retain(|subject| !allowed(subject));
+    if !seen.is_empty() {
+        faults.push(format!("arrived at services: {seen:?}"));
+    }
+    assert!(faults.is_empty(), "{user}:\n{}", faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_or_overhears_what_is_not_theirs() {
+    on_each_server(async |binary: Binary| {
+        let server = server(&binary).await;
+        site(&client(&server, "launcher").await).await;
+        for user in ["viewer", "operator"] {
+            assert_nothing_works(&server, user).await;
+        }
+        assert_not_forged_by_the_service_user(&server).await;
+    })
+    .await;
+}
+
+/// A service without a launcher writes of itself, and no life cycle events.
+async fn assert_not_forged_by_the_service_user(server: &Server) {
+    let launcher = client(server, "launcher").await;
+    let before = state(&launcher).await;
+    let service = client(server, "service").await;
+    for subject in ["svc.registry.crashed.camera.a", "$JS.API.STREAM.PURGE.svc_status"] {
+        service.publish(subject, envelope(&json!({})).into()).await.unwrap();
+    }
+    let context = jetstream::new(service);
+    let data = json!({"name": "camera.c", "status": "ok"});
+    let stored = context.publish("svc.status.camera.c", envelope(&data).into());
+    stored.await.unwrap().await.unwrap();
+    let mut expected = before;
+    expected.streams.get_mut("svc_status").unwrap().2 += 1;
+    assert_eq!(state(&launcher).await, expected);
+}
+
+/// Where no configuration stops them, those who are asked do not take what is forged.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_requests_are_not_acted_on() {
+    on_each_server(async |binary: Binary| {
+        let server = Server::start_with(&binary, JETSTREAM).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        site(&client).await;
+        let calls = Calls::default();
+        let open = NatsSection { url: Some(server.url().as_str().into()), ..Default::default() };
+        let settings = Settings::from_process(&open, None).unwrap();
+        let bus = Bus::connect(&settings, "test", LIMIT).await.unwrap();
+        let _serving = calls.serve(bus).await;
+        let mut arriving = client.subscribe("svc.rpc.>").await.unwrap();
+        client.flush().await.unwrap();
+
+        for target in [RELOAD, COMMAND] {
+            // a consumer that delivers there, and one that is asked to
+            let context = jetstream::new(client.clone());
+            let stream = context.get_stream("svc_status").await.unwrap();
+            let config = consumer::push::Config {
+                deliver_subject: target.to_owned(),
+                deliver_group: Some(target.to_owned()),
+                ..consumer::push::Config::default()
+            };
+            stream.create_consumer(config).await.unwrap();
+            let next = "$JS.API.CONSUMER.MSG.NEXT.svc_status.victim";
+            client.publish_with_reply(next, target, "1".into()).await.unwrap();
+            // a stored message as an answer, and answers of other kinds
+            let get = json!({"last_by_subj": "svc.status.camera.a"}).to_string();
+            for (question, body) in [
+                ("$JS.API.DIRECT.GET.svc_status", get.clone()),
+                ("$JS.API.STREAM.MSG.GET.svc_status", get),
+                ("$JS.API.STREAM.NAMES", String::new()),
+                (
+                    "svc.rpc.camera.a.v1.health",
+                    "{\"meta\": {\"sender\": \"s\", \"id\": \"7\"}}".into(),
+                ),
+            ] {
+                client.publish_with_reply(question, target, body.into()).await.unwrap();
+            }
+            // a request of nobody, and one that wants its answer somewhere else
+            for body in ["", "{}", "{\"data\": {}, \"meta\": {\"sender\": \"s\"}}"] {
+                client.publish_with_reply(target, client.new_inbox(), body.into()).await.unwrap();
+            }
+            let body = envelope(&json!({})).into();
+            client.publish_with_reply(target, "svc.status.camera.a", body).await.unwrap();
+        }
+        // all of it arrives: 3 of the consumers, 3 answers, 4 requests each (what `health` is asked
+        // with such a reply subject is not answered)
+        let arrived = async {
+            let mut count = 0;
+            while count < 2 * 10 {
+                // what a consumer delivers keeps the subject of its own
+                let message = arriving.next().await.unwrap();
+                count += usize::from(!message.subject.ends_with(".v1.health"));
+            }
+        };
+        within_limit("all arrives", arrived).await;
+        for target in [RELOAD, COMMAND] {
+            let request = client.request(target, envelope(&json!({})).into());
+            let reply = within_limit("an answer", request).await.unwrap();
+            assert!(reply.payload.starts_with(b"{\"data\""), "{:?}", reply.payload);
+        }
+        assert_eq!(calls.count(), 2, "the two requests, and nothing else");
+        let status = jetstream::new(client).get_stream("svc_status").await.unwrap();
+        assert_eq!(status.cached_info().state.last_sequence, 2, "no answer was stored");
+    })
+    .await;
+}
+
+/// An old crash that is stored again by its copy is no crash, however it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_stored_message_is_no_news() {
+    on_each_server(async |binary: Binary| {
+        let users = "authorization { users [ { user: admin, password: pw-admin }
+            { user: getter, password: pw-getter
+              permissions { publish: { deny: \"$JS.API.CONSUMER.>\" } } } ] }";
+        let server = Server::start_with(&binary, &format!("{JETSTREAM}{users}")).await;
+        let client = client(&server, "admin").await;
+        site(&client).await;
+        let get = json!({"last_by_subj": "svc.registry.crashed.camera.a"}).to_string();
+        let copy = "svc.registry.crashed.camera.b";
+        let question = "$JS.API.DIRECT.GET.svc_registry";
+        client.publish_with_reply(question, copy, get.into()).await.unwrap();
+        let stream = jetstream::new(client.clone()).get_stream("svc_registry").await.unwrap();
+        within_limit("the copy is stored", async {
+            while stream.get_info().await.unwrap().state.last_sequence < 2 {}
+        })
+        .await;
+        for direct in [true, false] {
+            let mut config = stream.get_info().await.unwrap().config;
+            config.allow_direct = direct;
+            jetstream::new(client.clone()).update_stream(config).await.unwrap();
+            for user in ["admin", "getter"] {
+                let observer = Observer::new(bus(&server, user).await);
+                let patience = Patience { timeout: LIMIT, ..Patience::default() };
+                let picture = observer.snapshot(patience).await;
+                let what = format!("{user}, allow_direct {direct}");
+                assert_eq!(picture.problems("svc"), [], "{what}");
+                assert_eq!(picture.fleet.tally().malformed, 1, "{what}");
+                let past = observer.since(DateTime::UNIX_EPOCH, &[Kind::Registry]);
+                assert_eq!(past.await.observations.len(), 2, "{what}");
+            }
+        }
+    })
+    .await;
+}
