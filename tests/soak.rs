@@ -3,6 +3,8 @@
 //! the end nothing is left. Prints what was measured (`--nocapture`).
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+#[path = "soak/daemons.rs"]
+mod daemons;
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "support/programs.rs"]

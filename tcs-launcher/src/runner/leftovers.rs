@@ -13,7 +13,9 @@ use super::process::ProcessRunner;
 use super::{Order, Orders};
 use crate::supervisor::ServiceId;
 
-/// Turns of a kill at once: a process that only forks and exits is missed by some.
+/// After so many kills in vain it is a process that only forks and exits, and is gone before it is
+/// killed: then each is killed as soon as it is seen, in so many turns.
+const IN_VAIN: u32 = 3;
 const TURNS: u32 = 1000;
 
 /// Between two looks: at first, and in the long run.
@@ -59,6 +61,7 @@ impl Family<'_> {
     pub(super) async fn end(mut self, mut signal: Signal, orders: &mut Orders) {
         let mut told: BTreeMap<(i32, u64), Result<(), Errno>> = BTreeMap::new();
         let mut pause = PAUSE;
+        let mut kills = 0;
         loop {
             let members = self.look().await;
             if members.is_over() {
@@ -75,7 +78,8 @@ impl Family<'_> {
                 now.insert(key, sent);
             }
             told = now;
-            if signal == Signal::SIGKILL {
+            kills += u32::from(signal == Signal::SIGKILL);
+            if kills > IN_VAIN {
                 let (spawner, mark) = (Arc::clone(&self.runner.spawner), self.mark.clone());
                 let kill = move || spawner.kill_orphans(&mark, TURNS);
                 let _ = tokio::task::spawn_blocking(kill).await;
