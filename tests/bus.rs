@@ -148,7 +148,7 @@ impl Told {
                 self.readings.insert(kind, reading);
             }
             Item::Note(Note::Clock(_)) => self.clocks += 1,
-            Item::Note(Note::Link(_)) => {}
+            Item::Note(Note::Link(_) | Note::Contact(_)) => {}
         }
     }
 

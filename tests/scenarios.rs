@@ -8,6 +8,8 @@
 mod nats;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/python.rs"]
 mod python;
 #[path = "support/tcsd.rs"]
@@ -19,6 +21,8 @@ mod broker;
 mod callers;
 #[path = "scenarios/clocks.rs"]
 mod clocks;
+#[path = "scenarios/contact.rs"]
+mod contact;
 #[path = "scenarios/crowd.rs"]
 mod crowd;
 #[path = "scenarios/ends.rs"]

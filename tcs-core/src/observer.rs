@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+mod hearing;
 mod history;
 mod observation;
 mod picture;
@@ -34,6 +35,7 @@ use crate::bus::settings::Settings;
 use crate::bus::{BrokerClock, Bus, ConnectError, Cut};
 use crate::clock;
 use crate::wire::Kind;
+pub use hearing::{Hearing, Unanswered};
 pub use history::Past;
 use observation::observe;
 pub use observation::{Observation, Observed};

@@ -304,7 +304,7 @@ impl Site {
 /// The picture, followed.
 pub struct Watch {
     pub picture: Picture,
-    following: Following,
+    pub following: Following,
 }
 
 impl Watch {

@@ -9,6 +9,7 @@ use async_nats::{Client, ConnectOptions};
 use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
+use super::contact::ROUND_TRIP_EVERY;
 use super::failure::Failure;
 use super::link::{self, Denial, Link, LinkState, RETRY_AT_MOST};
 use super::settings::{Auth, Settings};
@@ -138,9 +139,11 @@ impl Bus {
         &self.0.settings
     }
 
-    /// The last measured time from a request to its reply.
+    /// The last measured time from a request to its reply; `None` where the last measurement is
+    /// older than two of its periods.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.0.link.rtt()
+        let (rtt, at) = self.0.link.rtt()?;
+        (since(at) <= 2 * ROUND_TRIP_EVERY).then_some(rtt)
     }
 
     /// Messages that came faster than they were taken, and were dropped. What reads streams

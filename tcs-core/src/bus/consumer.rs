@@ -224,6 +224,7 @@ impl Consumer {
                 }
             };
             self.heard = clock::monotonic();
+            self.bus.link_core().note_heard(self.heard);
             self.accept(message, batch).await?;
             while batch.len() - before < BATCH {
                 let Some(message) = self.subscriber.next().now_or_never() else { break };

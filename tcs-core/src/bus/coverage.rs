@@ -128,6 +128,15 @@ impl Coverage {
 }
 
 impl Coverage {
+    /// A stream that holds this kind, the first by name.
+    pub(super) fn stream_of(&self, wanted: Kind) -> Option<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(&wanted) {
+            Some(Reading::Streams(streams)) => streams.keys().next().cloned(),
+            _ => None,
+        }
+    }
+
     /// Some stream that is being read with a consumer, for asking the server the time; who reads
     /// without asks for it all the time.
     pub(super) fn any_stream(&self) -> Option<(Kind, String)> {

@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::api::ApiError;
 use super::connect::Bus;
 use super::consumer::{Consumer, Pace, Start};
+use super::contact::{self, Contact, ContactKeeper};
 use super::coverage::{Coverage, Progress, Reading};
 use super::link::{self, LinkState};
 use super::message::{Cut, Item, Mailbox, RawMessage, Stored};
@@ -46,6 +47,8 @@ pub enum Note {
     Clock(BrokerClock),
     /// The link changed.
     Link(LinkState),
+    /// How contact with the heartbeats' stream stands.
+    Contact(Contact),
 }
 
 /// What a [`Follow`] hands over.
@@ -65,6 +68,7 @@ pub(super) struct Shared {
     pub(super) cancel: CancellationToken,
     coverage: Coverage,
     core: bool,
+    pub(super) contact: ContactKeeper,
     heard_plainly: AtomicU64,
     sample: Mutex<Option<Sample>>,
 }
@@ -80,6 +84,7 @@ impl Bus {
             cancel: cancel.clone(),
             coverage: Coverage::new(kinds),
             core,
+            contact: ContactKeeper::default(),
             heard_plainly: AtomicU64::new(0),
             sample: Mutex::default(),
         });
@@ -89,6 +94,9 @@ impl Bus {
         }
         tasks.spawn(until_cancelled(cancel.clone(), watch_link(Arc::clone(&shared))));
         tasks.spawn(until_cancelled(cancel.clone(), keep_clock(Arc::clone(&shared))));
+        if kinds.contains(&Kind::Heartbeat) {
+            tasks.spawn(until_cancelled(cancel.clone(), contact::keep(Arc::clone(&shared))));
+        }
         Follow { shared, tasks, _cancel: cancel.drop_guard() }
     }
 }
@@ -166,6 +174,11 @@ impl Shared {
             let stored = Stored::Core { arrived: clock::monotonic(), number };
             self.mailbox.push([Item::Message(RawMessage::new(kind, stored, message))]);
         }
+    }
+
+    /// A stream that holds this kind, where one is read.
+    pub(super) fn stream_of(&self, kind: Kind) -> Option<String> {
+        self.coverage.stream_of(kind)
     }
 
     /// Waits for the link to be up.

@@ -132,7 +132,9 @@ pub(super) struct Link {
     last_word: Mutex<Option<Failure>>,
     abilities: Abilities,
     dropped: AtomicU64,
-    rtt_us: AtomicU64,
+    rtt: Mutex<Option<(Duration, Instant)>>,
+    /// When anything came last.
+    heard: Mutex<Option<Instant>>,
 }
 
 impl Link {
@@ -145,7 +147,8 @@ impl Link {
             last_word: Mutex::default(),
             abilities: Abilities::default(),
             dropped: AtomicU64::new(0),
-            rtt_us: AtomicU64::new(0),
+            rtt: Mutex::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -170,17 +173,26 @@ impl Link {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn rtt(&self) -> Option<Duration> {
-        match self.rtt_us.load(Ordering::Relaxed) {
-            0 => None,
-            us => Some(Duration::from_micros(us)),
-        }
+    /// The last measured round trip, and when it was measured.
+    pub(super) fn rtt(&self) -> Option<(Duration, Instant)> {
+        *self.rtt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a message or an answer came last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message came, or an answer.
+    pub(super) fn note_heard(&self, now: Instant) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// A request was answered after `rtt`.
     pub(super) fn note_rtt(&self, rtt: Duration) {
-        let us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).max(1);
-        self.rtt_us.store(us, Ordering::Relaxed);
+        let now = clock::monotonic();
+        self.note_heard(now);
+        *self.rtt.lock().unwrap_or_else(PoisonError::into_inner) = Some((rtt, now));
     }
 
     /// An attempt failed.

@@ -254,6 +254,9 @@ impl Reader {
             return;
         }
         let now = clock::monotonic();
+        if self.kind == Kind::Heartbeat && self.was_complete {
+            self.shared.contact.hear(now);
+        }
         let (kind, created) = (self.kind, self.created);
         let (hasher, guard, newest) = (&self.hasher, &mut self.guard, &mut self.newest);
         let mut completion = completion;

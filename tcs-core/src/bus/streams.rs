@@ -36,6 +36,8 @@ pub struct StreamFacts {
     pub allow_direct: bool,
     /// Servers that keep it; more than one may answer a direct get, and not all are up to date.
     pub replicas: usize,
+    /// Whether somebody leads it, so that it takes messages: always so outside a cluster.
+    pub has_leader: bool,
     /// Publishers get no acknowledgement: Python ones then need 25 s for each heartbeat.
     pub no_ack: bool,
 }
@@ -51,7 +53,14 @@ struct Info {
     config: Config,
     created: DateTime<Utc>,
     state: State,
+    cluster: Option<Cluster>,
     ts: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    leader: String,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +106,7 @@ impl From<Info> for StreamFacts {
             holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
             allow_direct: info.config.allow_direct,
             replicas: info.config.num_replicas,
+            has_leader: info.cluster.is_none_or(|cluster| !cluster.leader.is_empty()),
             no_ack: info.config.no_ack,
         }
     }

@@ -196,6 +196,7 @@ fn stamp_of(observation: &Observation) -> Option<Stamp> {
         Observation::Malformed { .. }
         | Observation::Reading(..)
         | Observation::Clock(_)
+        | Observation::Contact(_)
         | Observation::Link(_) => None,
     }
 }

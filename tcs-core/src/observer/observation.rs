@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bus::{BrokerClock, Heard, Item, LinkState, Note, RawMessage, Reading, Stored};
+use crate::bus::{BrokerClock, Contact, Heard, Item, LinkState, Note, RawMessage, Reading, Stored};
 use crate::fleet::{Order, Stamp};
 use crate::wire::{DecodeError, Decoded, Kind, Subjects, decode};
 
@@ -26,6 +26,8 @@ pub enum Observation {
     Clock(BrokerClock),
     /// The link changed.
     Link(LinkState),
+    /// How contact with the heartbeats' stream stands.
+    Contact(Contact),
 }
 
 /// A message with all that is known of it.
@@ -48,6 +50,7 @@ pub(super) fn observe(heard: Heard, subjects: &Subjects, clock: &mut BrokerClock
         Item::Message(raw) => read(&raw, subjects, *clock),
         Item::Note(Note::Reading(kind, reading)) => Observation::Reading(kind, reading),
         Item::Note(Note::Link(state)) => Observation::Link(state),
+        Item::Note(Note::Contact(contact)) => Observation::Contact(contact),
         Item::Note(Note::Clock(measured)) => {
             *clock = measured;
             Observation::Clock(measured)

@@ -1,5 +1,4 @@
-//! What is known of a site, and what is known of the knowing (truth.md 8). Pure: it is told
-//! everything, the time too.
+//! What is known of a site, and what is known of the knowing (truth.md 8).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use super::hearing::Hearing;
 use super::observation::{Observation, Observed};
 use super::problem::Problem;
 use crate::bus::{BrokerClock, Cut, LinkState, Reading};
+use crate::clock;
 use crate::fleet::{self, Fleet, FleetView};
-use crate::wire::Kind;
+use crate::wire::{Kind, Message};
 
 /// How much was read, for `--verbose` and the header of a dashboard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Picture {
     pub(super) gaps: Vec<Problem>,
     /// Whether the link was ever lost.
     lost_before: bool,
+    /// Up to when the fleet could be heard.
+    pub hearing: Hearing,
 }
 
 impl Picture {
@@ -60,6 +63,7 @@ impl Picture {
             at: None,
             gaps: Vec::new(),
             lost_before: false,
+            hearing: Hearing::default(),
         }
     }
 
@@ -69,6 +73,9 @@ impl Picture {
             Observation::Message(message) => {
                 self.count(message.bytes);
                 let Observed { subject, decoded, stamp, .. } = Arc::unwrap_or_clone(message);
+                if let Message::Heartbeat(_) = &decoded.message {
+                    self.hearing.note_beat(stamp.stored);
+                }
                 self.fleet.apply(&subject, decoded, stamp);
             }
             Observation::Malformed { subject, error, bytes } => {
@@ -79,6 +86,7 @@ impl Picture {
                 self.readings.insert(kind, reading);
             }
             Observation::Clock(clock) => self.clock = clock,
+            Observation::Contact(contact) => self.hearing.update(&contact, &self.clock),
             Observation::Link(state) => {
                 self.lost_before |= matches!(state, LinkState::Disconnected { .. });
                 self.link = state;
@@ -103,12 +111,17 @@ impl Picture {
     pub fn view(&self, now: Instant) -> FleetView {
         match self.at {
             Some(at) => self.fleet.view(at, fleet::Link::Steady),
-            None => self.fleet.view(self.clock.at(now), self.fleet_link()),
+            None => self.fleet.view(self.clock.at(now), self.fleet_link(now)),
         }
     }
 
-    /// The link as the fleet's rules want it.
-    pub fn fleet_link(&self) -> fleet::Link {
+    /// The link as the fleet's rules want it at `now`.
+    pub fn fleet_link(&self, now: Instant) -> fleet::Link {
+        self.hearing.judge(self.connection(), self.clock.at(now))
+    }
+
+    /// The link as the connection's own state has it.
+    pub fn connection(&self) -> fleet::Link {
         match &self.link {
             LinkState::Connected { since, .. } if self.lost_before => {
                 fleet::Link::Back { since: self.clock.at(*since) }
@@ -133,11 +146,20 @@ impl Picture {
         })
     }
 
-    /// All that keeps it from being the whole truth; empty: it is.
+    /// All that keeps it from being the whole truth now; empty: it is. The one list: `--json`,
+    /// `check`, warnings and the dashboard's header are made from it.
     pub fn problems(&self, prefix: &str) -> Vec<Problem> {
+        self.problems_at(prefix, clock::monotonic())
+    }
+
+    /// The same at `now`, an instant of this machine's monotonic clock.
+    pub fn problems_at(&self, prefix: &str, now: Instant) -> Vec<Problem> {
         let mut problems = Vec::new();
         match &self.link {
-            LinkState::Connected { .. } => {}
+            LinkState::Connected { .. } => {
+                let unanswered = self.hearing.unanswered(self.clock.at(now));
+                problems.extend(unanswered.map(Problem::NoAnswer));
+            }
             LinkState::Connecting { why, .. } | LinkState::Disconnected { why, .. } => {
                 problems.push(Problem::NotConnected { why: why.clone() });
             }
@@ -155,7 +177,6 @@ impl Picture {
 mod tests {
     use super::*;
     use crate::bus::{ClockQuality, Means, Progress, Server};
-    use crate::clock;
 
     fn connected(since: Instant) -> LinkState {
         let server = Server {
@@ -176,15 +197,15 @@ mod tests {
         let clock = BrokerClock::new(start, broker, ClockQuality::Local);
         let connecting = LinkState::Connecting { attempt: 0, since: start, why: None };
         let mut picture = Picture::new(&Kind::FLEET, connecting, clock);
-        assert_eq!(picture.fleet_link(), fleet::Link::Down { since: at(0) });
+        assert_eq!(picture.connection(), fleet::Link::Down { since: at(0) });
         assert_eq!(picture.problems("svc").len(), 2, "not connected, nothing read");
         picture.apply(Observation::Link(connected(later(1))));
-        assert_eq!(picture.fleet_link(), fleet::Link::Steady);
+        assert_eq!(picture.connection(), fleet::Link::Steady);
         let lost = LinkState::Disconnected { since: later(5), attempt: 0, why: None };
         picture.apply(Observation::Link(lost));
-        assert_eq!(picture.fleet_link(), fleet::Link::Down { since: at(5) });
+        assert_eq!(picture.connection(), fleet::Link::Down { since: at(5) });
         picture.apply(Observation::Link(connected(later(9))));
-        assert_eq!(picture.fleet_link(), fleet::Link::Back { since: at(9) });
+        assert_eq!(picture.connection(), fleet::Link::Back { since: at(9) });
     }
 
     #[test]

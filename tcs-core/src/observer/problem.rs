@@ -5,7 +5,9 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::hearing::Unanswered;
 use crate::bus::{ApiError, Failure, Progress, Reading};
+use crate::fleet::words;
 use crate::wire::Kind;
 
 /// One reason why a picture is incomplete.
@@ -16,6 +18,8 @@ pub enum Problem {
         /// Why.
         why: Option<Failure>,
     },
+    /// The link is up, and somebody behind it does not answer.
+    NoAnswer(Unanswered),
     /// No stream holds these subjects.
     NoStreams {
         /// Subjects' prefix.
@@ -66,6 +70,22 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The code, as in `--json`: it never changes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotConnected { .. } => "not_connected",
+            Self::NoAnswer(Unanswered::Broker { .. }) => "no_answer",
+            Self::NoAnswer(Unanswered::JetStream { .. }) => "jetstream_no_answer",
+            Self::NoStreams { .. } => "no_streams",
+            Self::NoJetStream { .. } => "no_jetstream",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Unfinished { .. } => "unfinished",
+            Self::Dropped { .. } => "dropped",
+            Self::HistoryBegins { .. } => "history_begins",
+            Self::HistoryCut { .. } => "history_cut",
+        }
+    }
+
     pub(super) fn of_readings(readings: &BTreeMap<Kind, Reading>, prefix: &str) -> Vec<Self> {
         let mut problems: Vec<Self> = Vec::new();
         let mut missing: (Vec<Kind>, bool) = (Vec::new(), false);
@@ -134,8 +154,12 @@ impl Problem {
             Self::Unreadable { why: ApiError::Denied(_), .. } => {
                 Some("ask for that right, or use another login (--user, --creds)".to_owned())
             }
+            Self::NoAnswer(Unanswered::JetStream { .. }) => {
+                Some("has the cluster a quorum? nats server report jetstream".to_owned())
+            }
             Self::Unfinished { .. } => Some("give it more time with --timeout".to_owned()),
-            Self::Unreadable { .. }
+            Self::NoAnswer(Unanswered::Broker { .. })
+            | Self::Unreadable { .. }
             | Self::Dropped { .. }
             | Self::HistoryBegins { .. }
             | Self::HistoryCut { .. } => None,
@@ -152,6 +176,12 @@ impl fmt::Display for Problem {
         match self {
             Self::NotConnected { why: Some(why) } => write!(f, "not connected: {why}"),
             Self::NotConnected { why: None } => f.write_str("not connected"),
+            Self::NoAnswer(Unanswered::Broker { lasted }) => {
+                write!(f, "no answer for {}", words(*lasted))
+            }
+            Self::NoAnswer(Unanswered::JetStream { lasted }) => {
+                write!(f, "JetStream: no answer for {}", words(*lasted))
+            }
             Self::NoStreams { prefix, kinds, .. } if kinds.len() == Kind::FLEET.len() => {
                 write!(f, "no streams on {prefix}")
             }

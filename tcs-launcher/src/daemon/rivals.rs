@@ -34,7 +34,7 @@ impl Rivals {
 
     pub(super) fn found(&self) -> Shared {
         let now = self.picture.clock.at(clock::monotonic());
-        self.picture.fleet.rivals(&self.own, now, self.picture.fleet_link())
+        self.picture.fleet.rivals(&self.own, now, self.picture.fleet_link(clock::monotonic()))
     }
 }
 
@@ -67,7 +67,10 @@ fn concerns_launchers(observation: &Observation) -> bool {
                 message => message.name().is_some_and(|name| name.starts_with("launcher.")),
             }
         }
-        Observation::Clock(_) | Observation::Link(_) | Observation::Reading(..) => true,
+        Observation::Clock(_)
+        | Observation::Link(_)
+        | Observation::Contact(_)
+        | Observation::Reading(..) => true,
         Observation::Malformed { .. } => false,
     }
 }

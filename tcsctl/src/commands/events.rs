@@ -131,9 +131,10 @@ impl<'a> Printer<'a> {
                 }
                 None
             }
-            Observation::Malformed { .. } | Observation::Reading(..) | Observation::Clock(_) => {
-                None
-            }
+            Observation::Malformed { .. }
+            | Observation::Reading(..)
+            | Observation::Clock(_)
+            | Observation::Contact(_) => None,
         }
     }
 

@@ -144,11 +144,14 @@ pub(super) fn source(observer: &Observer, picture: &observer::Picture) -> Source
         server: bus.settings().shown_servers(),
         prefix: prefix.to_owned(),
         connected: picture.link.is_connected(),
-        jetstream: !problems.iter().any(|p| matches!(p, Problem::NoJetStream { .. })),
+        jetstream: !problems
+            .iter()
+            .any(|p| matches!(p, Problem::NoJetStream { .. } | Problem::NoAnswer(_))),
         mode: if picture.is_listening() { Mode::Core } else { Mode::Streams },
         complete: problems.is_empty(),
         answered: problems.iter().all(listening),
         problems: problems.iter().map(ToString::to_string).collect(),
+        problem_codes: problems.iter().map(Problem::code).collect(),
         hints: problems.iter().filter_map(Problem::hint).collect(),
         clock: match picture.clock.quality {
             ClockQuality::Measured { .. } => "measured",

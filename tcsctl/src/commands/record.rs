@@ -103,6 +103,7 @@ impl<'a> Recorder<'a> {
                     Item::Note(Note::Reading(kind, reading)) => self.tell(kind, &reading),
                     Item::Note(Note::Clock(clock)) => self.clock = clock,
                     Item::Note(Note::Link(state)) => self.link(&state),
+                    Item::Note(Note::Contact(_)) => {}
                 }
             }
             let now = clock::monotonic();

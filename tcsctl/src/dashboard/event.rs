@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::{Fleet, Link};
-use tcs_core::observer::Observed;
+use tcs_core::observer::{Hearing, Observed};
 use tcs_core::wire::{DecodeError, Level};
 
 use super::columns::Column;
@@ -28,6 +28,8 @@ pub enum Event {
     Past(Result<PastRead, String>),
     /// The link to the broker stands otherwise than before.
     Link(LinkFacts),
+    /// Up to when the fleet could be heard.
+    Contact(Hearing),
     /// What could not be read, in words; empty when all could.
     Gaps(Vec<String>),
     /// A recording has been played to its end.
@@ -141,7 +143,7 @@ pub enum LinkFacts {
 }
 
 impl LinkFacts {
-    /// What the fleet's model wants to know of it.
+    /// What the fleet's model wants to know of it, as far as the connection itself knows.
     pub fn for_fleet(&self) -> Link {
         match self {
             Self::Connecting { since, .. } | Self::Down { since, .. } => {

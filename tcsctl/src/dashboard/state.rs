@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
-use tcs_core::observer::Observed;
+use tcs_core::observer::{Hearing, Observed, Unanswered};
+use tcs_core::wire::Message;
 
 use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
@@ -113,6 +114,8 @@ pub enum Banner {
     Past,
     /// We hear nothing.
     NoLink,
+    /// The link is up, and somebody behind it does not answer.
+    NoAnswer,
     /// It is held, and so many messages wait.
     Paused(u64),
     /// Everything is silent at once.
@@ -148,6 +151,8 @@ pub struct State {
     pub picture: FleetView,
     /// How the link stands.
     pub link: LinkFacts,
+    /// Up to when the fleet could be heard.
+    pub hearing: Hearing,
     /// What could not be read.
     pub gaps: Vec<String>,
     /// A recording has come to its end.
@@ -213,6 +218,7 @@ impl State {
             fleet,
             picture,
             link,
+            hearing: Hearing::default(),
             gaps: Vec::new(),
             replay_ended: false,
             moment: Moment::Live,
@@ -246,6 +252,7 @@ impl State {
                 self.link = link;
                 self.stale = Stale::Now;
             }
+            Event::Contact(hearing) => self.hearing.renew(hearing),
             Event::Gaps(gaps) => self.gaps = gaps,
             Event::ReplayEnded => self.replay_ended = true,
             Event::Reply(reply) => self.reply(&reply),
@@ -281,7 +288,8 @@ impl State {
         }
         match &self.moment {
             Moment::Live => {
-                let picture = self.fleet.view(now, self.link.for_fleet());
+                let link = self.hearing.judge(self.link.for_fleet(), now);
+                let picture = self.fleet.view(now, link);
                 if self.link.is_up() {
                     self.history.compare(&self.picture, &picture);
                 }
@@ -315,12 +323,18 @@ impl State {
         match &self.moment {
             Moment::Past { .. } => Some(Banner::Past),
             _ if !self.link.is_up() => Some(Banner::NoLink),
+            _ if self.unanswered().is_some() => Some(Banner::NoAnswer),
             Moment::Paused { waiting } => Some(Banner::Paused(*waiting)),
             Moment::Live if self.picture.heartbeats_missing => Some(Banner::HeartbeatsMissing),
             Moment::Live if self.replay_ended => Some(Banner::ReplayEnded),
             Moment::Live if !self.gaps.is_empty() => Some(Banner::Gaps),
             Moment::Live => None,
         }
+    }
+
+    /// Who does not answer although the link is up.
+    pub fn unanswered(&self) -> Option<Unanswered> {
+        matches!(self.link, LinkFacts::Up { .. }).then(|| self.hearing.unanswered(self.now))?
     }
 
     /// The line for a few seconds, if there is one.
@@ -350,6 +364,9 @@ impl State {
         for heard in messages {
             match heard {
                 Heard::Message(message) => {
+                    if let Message::Heartbeat(_) = &message.decoded.message {
+                        self.hearing.note_beat(message.stamp.stored);
+                    }
                     self.history.note(&message.decoded, message.stamp.stored);
                     self.tape.push(Arc::clone(&message), &self.fleet, self.now);
                     fold(&mut self.fleet, &message);

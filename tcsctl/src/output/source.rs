@@ -34,6 +34,8 @@ pub struct Source {
     pub answered: bool,
     /// What is missing or doubtful, in words.
     pub problems: Vec<String>,
+    /// The same as codes, in the same order ([`tcs_core::observer::Problem::code`]).
+    pub problem_codes: Vec<&'static str>,
     /// What to do about it.
     #[serde(skip)]
     pub hints: Vec<String>,

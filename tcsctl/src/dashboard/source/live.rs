@@ -42,6 +42,7 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
             return;
         }
         let mut heard = Vec::with_capacity(batch.len());
+        let mut contact = false;
         for observation in batch {
             match observation {
                 Observation::Message(message) => heard.push(Heard::Message(message)),
@@ -54,6 +55,10 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
                         return;
                     }
                 }
+                Observation::Contact(_) => {
+                    facts.apply(observation);
+                    contact = true;
+                }
                 Observation::Reading(..) | Observation::Link(_) => facts.apply(observation),
             }
         }
@@ -61,6 +66,9 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
         let mut events = Vec::new();
         if !heard.is_empty() {
             events.push(Event::Heard(heard));
+        }
+        if contact {
+            events.push(Event::Contact(facts.hearing));
         }
         let link = link_facts(&observer, &facts);
         if told.0.as_ref() != Some(&link) {
@@ -97,7 +105,7 @@ fn link_facts(observer: &Observer, facts: &Picture) -> LinkFacts {
         }
         LinkState::Connected { since, server } => LinkFacts::Up {
             since: facts.clock.at(*since),
-            again: matches!(facts.fleet_link(), tcs_core::fleet::Link::Back { .. }),
+            again: matches!(facts.connection(), tcs_core::fleet::Link::Back { .. }),
             server: server.url.clone(),
             rtt_us: observer
                 .bus()
@@ -119,7 +127,10 @@ fn gaps(observer: &Observer, facts: &Picture) -> Vec<String> {
         .problems(observer.bus().subjects().prefix())
         .into_iter()
         .filter(|problem| {
-            !matches!(problem, Problem::NotConnected { .. } | Problem::Unfinished { .. })
+            !matches!(
+                problem,
+                Problem::NotConnected { .. } | Problem::NoAnswer(_) | Problem::Unfinished { .. }
+            )
         })
         .map(|problem| match problem.hint() {
             Some(hint) => format!("{problem} ({})", hint.lines().next().unwrap_or_default()),
@@ -150,6 +161,7 @@ fn messages(observations: Vec<Observation>) -> Vec<Heard> {
             Observation::Malformed { .. }
             | Observation::Reading(..)
             | Observation::Clock(_)
+            | Observation::Contact(_)
             | Observation::Link(_) => None,
         })
         .collect()

@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use ratatui::layout::Rect;
 use std::fmt::Write as _;
 use tcs_core::bus::RETRY_AT_MOST;
-use tcs_core::fleet::words;
+use tcs_core::fleet::{Link, words};
+use tcs_core::observer::Unanswered;
 
 use super::pen::Pen;
 use crate::dashboard::columns::ago;
@@ -17,7 +18,7 @@ use crate::output::text;
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let Some(banner) = state.banner() else { return };
     let role = match banner {
-        Banner::NoLink | Banner::HeartbeatsMissing => Role::Alarm,
+        Banner::NoLink | Banner::NoAnswer | Banner::HeartbeatsMissing => Role::Alarm,
         Banner::Past | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
         Banner::Gaps => Role::Warn,
     };
@@ -42,6 +43,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
 fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
     match banner {
         Banner::NoLink => no_link(state),
+        Banner::NoAnswer => no_answer(pen, state),
         Banner::Past => {
             let (at, now) = (pen.time(state.picture.now), pen.time(state.now));
             let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
@@ -80,6 +82,26 @@ fn no_link(state: &State) -> String {
         let _ = write!(text, ": {why}");
     }
     text
+}
+
+/// The picture is of the last moment at which something was heard.
+fn no_answer(pen: &Pen<'_>, state: &State) -> String {
+    let (who, lasted) = match state.unanswered() {
+        Some(Unanswered::Broker { lasted }) => ("NO ANSWER", lasted),
+        Some(Unanswered::JetStream { lasted }) => ("JETSTREAM: NO ANSWER", lasted),
+        None => return String::new(),
+    };
+    let mut text = format!("{who} for {}", whole_words(lasted));
+    if let Link::Down { since } = state.picture.link {
+        let since = pen.time(since);
+        let _ = write!(text, "; services as of {}{}", since.format("%H:%M:%S"), pen.zone());
+    }
+    text
+}
+
+/// A span in whole seconds: a figure that is drawn each second.
+pub(super) fn whole_words(span: TimeDelta) -> String {
+    words(whole(span))
 }
 
 fn whole(span: TimeDelta) -> TimeDelta {

@@ -2,7 +2,9 @@
 
 use ratatui::layout::Rect;
 use tcs_core::fleet::Counts;
+use tcs_core::observer::Unanswered;
 
+use super::banner::whole_words;
 use super::pen::Pen;
 use crate::dashboard::columns::Column;
 use crate::dashboard::event::LinkFacts;
@@ -32,11 +34,21 @@ fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
             let rtt = rtt_us.map_or_else(String::new, |us| {
                 if us < 1000 { " <1 ms".to_owned() } else { format!(" {} ms", us / 1000) }
             });
-            parts.push((format!("link ok{rtt}"), Role::Good));
-            match jetstream {
-                Some(true) => parts.push(("JetStream ok".to_owned(), Role::Good)),
-                Some(false) => parts.push(("no JetStream".to_owned(), Role::Warn)),
-                None => {}
+            let unanswered = state.unanswered();
+            match unanswered {
+                Some(Unanswered::Broker { lasted }) => {
+                    parts.push((format!("no answer for {}", whole_words(lasted)), Role::Bad));
+                }
+                _ => parts.push((format!("link ok{rtt}"), Role::Good)),
+            }
+            match (jetstream, unanswered) {
+                (_, Some(Unanswered::Broker { .. })) | (None, None) => {}
+                (_, Some(Unanswered::JetStream { lasted })) => {
+                    let lasted = whole_words(lasted);
+                    parts.push((format!("JetStream: no answer for {lasted}"), Role::Bad));
+                }
+                (Some(true), None) => parts.push(("JetStream ok".to_owned(), Role::Good)),
+                (Some(false), None) => parts.push(("no JetStream".to_owned(), Role::Warn)),
             }
             let bare = server.trim_start_matches("nats://");
             if !state.options.site.contains(bare) {
@@ -79,6 +91,9 @@ fn clock(pen: &mut Pen<'_>, state: &State, y: u16, width: u16, small: bool) -> u
         (Moment::Past { .. }, _) => ("past".to_owned(), Role::Past),
         (Moment::Paused { .. }, _) => ("paused".to_owned(), Role::Past),
         (Moment::Live, LinkFacts::Recording { .. }) => ("replay".to_owned(), Role::Past),
+        (Moment::Live, LinkFacts::Up { .. }) if state.unanswered().is_some() => {
+            ("no answer".to_owned(), Role::Bad)
+        }
         (Moment::Live, LinkFacts::Up { .. }) => ("live".to_owned(), Role::Good),
         (Moment::Live, LinkFacts::Down { .. } | LinkFacts::Connecting { .. }) => {
             ("no link".to_owned(), Role::Bad)

@@ -1,0 +1,121 @@
+//! What a console shows while it hears nothing, for whatever reason: the fleet as it was when
+//! something was heard last, and that nothing is heard. Silence of ours is no service's.
+
+use std::time::Duration;
+
+use tcs_core::bus::Bus;
+use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::clock;
+use tcs_core::fleet::{FleetView, Link, Verdict};
+use tcs_core::observer::{Observer, Problem};
+use tcs_core::wire::Kind;
+
+use super::proxy::Proxy;
+use super::tcsd::Watch;
+use super::{Site, bad};
+
+/// Twelve intervals are as long as the outages here, so that each service would be lost.
+const INTERVAL: f64 = 0.4;
+const OUTAGE: Duration = Duration::from_millis(5_500);
+
+async fn site() -> Site {
+    let exec = bad(&["forever"]);
+    let config = format!(
+        "launch: {{heartbeat: {INTERVAL}}}
+services:
+  - {{type: hello_world, variant: a}}
+  - {{type: silent, variant: a, launch: {{exec: {exec}}}}}
+"
+    );
+    Site::start("process", &config).await
+}
+
+async fn watch(port: u16) -> (Bus, Watch) {
+    let section = NatsSection { port: Some(port), ..NatsSection::default() };
+    let settings = Settings::from_process(&section, None).unwrap();
+    let bus = Bus::open(&settings, "test", Duration::from_secs(5)).await.unwrap();
+    let observer = Observer::new(bus.clone());
+    (bus, Watch { picture: observer.blank(), following: observer.follow(&Kind::FLEET) })
+}
+
+fn all_ok(view: &FleetView) -> bool {
+    view.services.len() == 3 && view.services.iter().all(|it| it.verdict == Verdict::Ok)
+}
+
+/// Nobody is worse than late, and that only for a moment.
+fn none_lost(view: &FleetView) -> bool {
+    view.services.iter().all(|it| matches!(it.verdict, Verdict::Ok | Verdict::Late))
+}
+
+/// Nothing has turned while nothing is heard: the picture is of the moment before.
+fn frozen(view: &FleetView) -> bool {
+    matches!(view.link, Link::Down { .. }) && all_ok(view)
+}
+
+fn has(watch: &Watch, code: &str) -> bool {
+    watch.picture.problems("svc").iter().any(|problem| problem.code() == code)
+}
+
+/// A connection that delivers nothing and is not closed; in both directions, and in one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_delivers_nothing() {
+    let site = site().await;
+    for stop in [Proxy::stop, Proxy::stop_from_server] {
+        let proxy = Proxy::start(site.server.port()).await;
+        let (bus, mut watch) = watch(proxy.port()).await;
+        watch.see("all ok", all_ok).await;
+        stop(&proxy);
+        let stopped = clock::monotonic();
+        watch.see_while("that nothing is heard", frozen, none_lost).await;
+        let told = |view: &FleetView| stopped.elapsed() > OUTAGE && frozen(view);
+        watch.see_while("the same for twelve intervals", told, none_lost).await;
+        assert!(has(&watch, "no_answer") || has(&watch, "not_connected"));
+        if bus.is_connected() {
+            let text = watch.picture.problems("svc")[0].to_string();
+            assert!(text.starts_with("no answer for "), "{text}");
+        }
+        proxy.go_on();
+        let back = |view: &FleetView| all_ok(view) && matches!(view.link, Link::Back { .. });
+        watch.see_while("all is well again", back, none_lost).await;
+        assert!(!has(&watch, "no_answer") && !has(&watch, "not_connected"));
+    }
+}
+
+/// A broker that hangs, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_and_goes_on() {
+    let site = site().await;
+    let (_bus, mut watch) = watch(site.server.port()).await;
+    watch.see("all ok", all_ok).await;
+    assert!(watch.picture.problems("svc").is_empty());
+    site.server.signal("STOP");
+    let stopped = clock::monotonic();
+    watch.see_while("that nothing is heard", frozen, none_lost).await;
+    let told = |view: &FleetView| stopped.elapsed() > OUTAGE && frozen(view);
+    watch.see_while("the same for twelve intervals", told, none_lost).await;
+    let problems = watch.picture.problems("svc");
+    let is_told = |it: &Problem| matches!(it.code(), "no_answer" | "not_connected");
+    assert!(problems.iter().any(is_told), "{problems:?}");
+    site.server.signal("CONT");
+    watch.see_while("all is well again", all_ok, none_lost).await;
+}
+
+/// A service that hangs while all else goes on is late and lost as ever, also where it is the only
+/// one: then the broker's answers show that it is its own silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_of_a_service_is_its_own() {
+    let mut site = site().await;
+    let (_bus, mut watch) = watch(site.server.port()).await;
+    watch.see("all ok", all_ok).await;
+    site.tcsd.signal("STOP");
+    let pid = watch.service("hello_world.a").pid.unwrap();
+    super::tcsd::signal("STOP", pid);
+    for id in ["hello_world.a", "silent.a"] {
+        watch.sees("lost", id, |it| it.verdict == Verdict::Lost).await;
+    }
+    assert!(watch.picture.problems("svc").is_empty());
+    super::tcsd::signal("CONT", pid);
+    site.tcsd.signal("CONT");
+    watch.see("all ok", all_ok).await;
+    site.tcsd.stop().await;
+}

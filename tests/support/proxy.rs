@@ -1,0 +1,107 @@
+//! A way to a server that can stop delivering without being closed, as a firewall that forgets a
+//! connection, or a cable that is pulled, does.
+//!
+//! Included with `#[path = "support/proxy.rs"] mod proxy;`.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// Which directions are dead.
+#[derive(Debug, Default)]
+struct Dead {
+    from_server: AtomicBool,
+    from_client: AtomicBool,
+    changed: Notify,
+}
+
+/// See the module.
+pub struct Proxy {
+    port: u16,
+    dead: Arc<Dead>,
+}
+
+impl Proxy {
+    /// Before the server on this port of loopback.
+    pub async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let dead = Arc::new(Dead::default());
+        let shared = Arc::clone(&dead);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let dead = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
+                        return;
+                    };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    tokio::select! {
+                        () = forward(from_client, to_server, &dead, |dead| &dead.from_client) => {}
+                        () = forward(from_server, to_client, &dead, |dead| &dead.from_server) => {}
+                    }
+                });
+            }
+        });
+        Self { port, dead }
+    }
+
+    /// `nats://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Delivers nothing more in either direction, on connections that are there and on new ones.
+    pub fn stop(&self) {
+        self.set(true, true);
+    }
+
+    /// Delivers nothing more of what the server sends.
+    pub fn stop_from_server(&self) {
+        self.set(true, false);
+    }
+
+    /// Delivers again, what waited too.
+    pub fn go_on(&self) {
+        self.set(false, false);
+    }
+
+    fn set(&self, from_server: bool, from_client: bool) {
+        self.dead.from_server.store(from_server, Ordering::SeqCst);
+        self.dead.from_client.store(from_client, Ordering::SeqCst);
+        self.dead.changed.notify_waiters();
+    }
+}
+
+async fn forward(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    dead: &Dead,
+    way: impl Fn(&Dead) -> &AtomicBool,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(n @ 1..) = from.read(&mut buffer).await else { return };
+        loop {
+            let changed = dead.changed.notified();
+            if !way(dead).load(Ordering::SeqCst) {
+                break;
+            }
+            changed.await;
+        }
+        if to.write_all(&buffer[..n]).await.is_err() {
+            return;
+        }
+    }
+}
