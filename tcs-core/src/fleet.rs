@@ -1,5 +1,5 @@
-//! All that is known, and what is so: the pure model behind every command and the dashboard
-//! (`truth.md`).
+//! All that is known of a fleet, and what follows from it: the pure model behind every command and
+//! the dashboard (`truth.md`).
 //!
 //! [`Fleet::apply`] folds messages in any order, any number of times, with the same result: of each
 //! service it keeps the newest message of each kind and the last heartbeats. A snapshot, a live feed
@@ -10,11 +10,15 @@
 //! Times are the broker's (`truth.md` 2). No clock is read here: `now` is an argument.
 
 mod assess;
+mod component;
 mod crashes;
+mod duration;
 pub mod filter;
 mod life;
 mod liveness;
 mod origin;
+mod reason;
+mod recent;
 mod record;
 mod relations;
 mod stamp;
@@ -27,17 +31,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use crashes::how_ended;
+pub use crashes::{FLAPPING_WINDOW, how_ended};
+pub use duration::words;
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
-pub use record::{Beat, MAX_BEATS, MAX_PARENTS, Record};
+pub use reason::{Reason, Silence};
+pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
-pub use verdict::{Liveness, Phase, Reason, Silence, Verdict, words};
-pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, Link, ServiceView};
+pub use verdict::{Liveness, Phase, Verdict};
+pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
 use crate::wire::{DecodeError, Decoded};
-use life::Life;
+use life::{Life, Moment};
 
 /// Names kept; ended and ad-hoc ones go first (`truth.md` 12).
 pub const MAX_NAMES: usize = 100_000;
@@ -180,27 +186,32 @@ impl Fleet {
         now: DateTime<Utc>,
         link: Link,
     ) -> BTreeMap<Arc<str>, Vec<String>> {
+        let moment = Moment { now, link, origins: &self.origins };
         let launchers = relations::Launchers::read(self.records.values().map(|r| &**r));
         let is_live = |name: &str| {
             self.records.get(name).is_some_and(|record| {
-                relations::is_live(&Life::read(record, launchers.sign(name), now, link))
+                relations::is_live(&Life::read(record, true, launchers.sign(name), &moment))
             })
         };
         let records = self.records.iter().map(|(name, record)| (name, &**record));
         launchers.rivals(launcher, records, is_live)
     }
 
-    /// What is so at `now` (the broker's clock).
+    /// The picture at `now` (the broker's clock).
     pub fn view(&self, now: DateTime<Utc>, link: Link) -> FleetView {
         let launchers = relations::Launchers::read(self.records.values().map(|r| &**r));
+        let moment = Moment { now, link, origins: &self.origins };
         let names: Vec<&Arc<str>> = self.records.keys().collect();
         let records: Vec<&Arc<Record>> = self.records.values().collect();
         let lives: Vec<Life<'_>> = self
             .records
             .iter()
-            .map(|(name, record)| Life::read(record, launchers.sign(name), now, link))
+            .map(|(name, record)| {
+                let is_launcher = launchers.is_launcher(name);
+                Life::read(record, is_launcher, launchers.sign(name), &moment)
+            })
             .collect();
-        let known = tree::Known { now, link, names, records, lives, launchers };
+        let known = tree::Known { moment, names, records, lives, launchers };
         tree::assemble(&known, self.newest, Arc::clone(&self.origins))
     }
 }

@@ -291,7 +291,7 @@ except SerialTimeout:
     watch.sees("failed", "fault.a", |it| it.verdict == Verdict::Failed).await;
     let events = site.events(Some("fault.a")).await;
     let Event::Crashed(crash) = &events.last().unwrap().event else { panic!("{events:#?}") };
-    assert_eq!((crash.how().as_str(), crash.core_dumped), ("SIGSEGV", Some(false)));
+    assert_eq!((crash.headline().as_str(), crash.core_dumped), ("SIGSEGV", Some(false)));
     watch.sees("failed", "bad.raises.a", |it| it.verdict == Verdict::Failed).await;
     let row = watch.service("bad.raises.a").headline();
     assert!(row.contains("no guide star"), "{row}");

@@ -210,7 +210,9 @@ async fn what_is_removed_from_the_configuration_is_declared_no_longer() {
     site.tcsd.run();
     let started = clock::monotonic();
     watch
-        .sees("no longer declared", "goes.a", |it| !it.declared && because(it, "not_declared"))
+        .sees("no longer declared", "goes.a", |it| {
+            !it.declared && because(it, "no_longer_declared")
+        })
         .await;
     soon("16: from the start of tcsd to no longer declared", started.elapsed());
     let it = watch.service("goes.a");

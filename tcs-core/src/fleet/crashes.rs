@@ -1,45 +1,145 @@
-//! What is known of a service's crashes and restarts: for the evidence, and for `(2/5)`.
+//! What is known of a service's crashes, ends and restarts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::record::Record;
+use super::life::Moment;
+use super::liveness::span;
+use super::origin::Origins;
+use super::reason::Reason;
+use super::record::{MAX_CRASHES, Record};
 use super::relations::remembered;
-use super::verdict::Reason;
-use super::view::Attempt;
-use crate::wire::{Crashed, Event, Limit};
+use super::stamp::Kept;
+use super::view::{Attempt, LastEnd};
+use crate::wire::{Crashed, Event, Limit, RegistryMessage};
 
 /// Python counts restarts inside this window when it declares none.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::seconds(60);
+/// Crashes are counted over this time.
+pub const FLAPPING_WINDOW: TimeDelta = TimeDelta::minutes(10);
+/// So many of them, and the service flaps,
+const FLAPPING: u32 = 3;
+/// until there has been none for this time.
+const FLAPPING_ENDS: TimeDelta = TimeDelta::minutes(5);
 
-/// Adds the last crash to the evidence.
-pub(super) fn crash_reason(record: &Record, now: DateTime<Utc>, reasons: &mut Vec<Reason>) {
-    if let Some(kept) = record.crashed()
-        && let Event::Crashed(crash) = &kept.message.event
-    {
-        reasons.push(Reason::Crashed {
-            how: crash.how(),
-            ago: now - kept.stamp.stored,
-            restart_at: crash.restart_at.map(crate::wire::Timestamp::time),
-        });
+/// The last crash as a reason. `waiting`: it is about to be started again.
+pub(super) fn crash_reason(record: &Record, moment: &Moment<'_>, waiting: bool) -> Option<Reason> {
+    let kept = record.crashed()?;
+    let Event::Crashed(crash) = &kept.message.event else { return None };
+    let at = moment.happened(kept);
+    // both by the launcher's clock, which may be wrong
+    let pause = crash.restart_at.zip(kept.message.timestamp).map(|(to, at)| to.time() - at.time());
+    Some(Reason::Crashed {
+        cause: crash.headline(),
+        uptime: crash.uptime_seconds.filter(|uptime| *uptime >= 0.0).map(span),
+        ago: moment.now - at,
+        restart_in: pause.filter(|_| waiting).map(|pause| at + pause - moment.now),
+    })
+}
+
+/// Whether it crashed several times lately: from the launcher's count, which one message carries,
+/// or from the crashes held.
+pub(super) fn flapping(record: &Record, moment: &Moment<'_>) -> Option<Reason> {
+    let kept = record.crashed()?;
+    let Event::Crashed(crash) = &kept.message.event else { return None };
+    let ago = moment.now - moment.happened(kept);
+    if ago >= FLAPPING_ENDS {
+        return None;
     }
+    let lately = record.crashes().iter().filter(|mark| {
+        let at = moment.origins.happened(mark.run, mark.stamp.stored).at;
+        moment.now - at < FLAPPING_WINDOW
+    });
+    let held = u32::try_from(lately.count()).unwrap_or(u32::MAX);
+    let counted = [record.start(), record.crashed(), record.restarting()]
+        .into_iter()
+        .flatten()
+        .max_by(|a, b| a.stamp.compare(&b.stamp))
+        .and_then(|newest| match newest.message.event {
+            Event::Start { recent_crashes, .. } | Event::Restarting { recent_crashes, .. } => {
+                recent_crashes
+            }
+            Event::Crashed(Crashed { recent_crashes, .. }) => recent_crashes,
+            _ => None,
+        });
+    let crashes = held.max(counted.unwrap_or_default());
+    (crashes >= FLAPPING).then(|| Reason::Flapping {
+        crashes,
+        at_least: counted.is_none() && held as usize == MAX_CRASHES,
+        cause: crash.headline(),
+        ago,
+    })
+}
+
+/// How its last process ended, or why none was started.
+pub(super) fn last_end(record: &Record, origins: &Origins) -> Option<LastEnd> {
+    let kept = record.newest_exit().or_else(|| record.newest_end())?;
+    let mut end = LastEnd {
+        at: origins.happened(kept.run, kept.stamp.stored).at,
+        exit_code: None,
+        signal: None,
+        reason: String::new(),
+        requested_by: requested_by(record, kept),
+        core_dumped: None,
+        uptime: None,
+        last_lines: Vec::new(),
+    };
+    match &kept.message.event {
+        Event::Stop(stop) => {
+            end.exit_code = stop.exit_code;
+            end.reason = stop.reason.clone().unwrap_or_else(|| "stopped".to_owned());
+            end.uptime = stop.uptime_seconds.map(span);
+        }
+        Event::Crashed(crash) => {
+            end.exit_code = crash.exit_code;
+            end.signal.clone_from(&crash.signal);
+            end.reason = "crashed".to_owned();
+            end.core_dumped = crash.core_dumped;
+            end.uptime = crash.uptime_seconds.map(span);
+            end.last_lines.clone_from(&crash.last_lines);
+        }
+        Event::Failed { reason, .. } => {
+            end.reason = reason.clone().unwrap_or_else(|| "failed".to_owned());
+        }
+        _ => return None,
+    }
+    end.signal = end.signal.or_else(|| end.exit_code.filter(|code| *code < 0).map(how_ended));
+    Some(end)
+}
+
+/// Who asked for the stop that led to this end.
+pub(super) fn requested_by(record: &Record, end: &Kept<RegistryMessage>) -> Option<String> {
+    if end.message.requested_by.is_some() {
+        return end.message.requested_by.clone();
+    }
+    let stopping = record.stopping().filter(|kept| end.stamp.is_newer(&kept.stamp))?;
+    let started_since = record.start().is_some_and(|start| start.stamp.is_newer(&stopping.stamp));
+    stopping.message.requested_by.clone().filter(|_| !started_since)
 }
 
 impl Crashed {
-    /// Why it crashed, in one line: the error and how it ended (`no camera (exit 3)`), or that alone
-    /// (`exit code 3`, `SIGSEGV, core dumped`).
-    pub fn how(&self) -> String {
+    /// Why it crashed, in one line: the error, or the last line of its output, with the exit code
+    /// or the signal; these alone where nothing else is known.
+    /// `SerialTimeout: /dev/ttyUSB0 did not answer (exit 3)`
+    pub fn headline(&self) -> String {
         let by_signal = self.exit_code.filter(|code| *code < 0);
-        let signal = self.signal.clone().or_else(|| by_signal.map(how_ended));
-        let dump = if self.core_dumped == Some(true) { ", core dumped" } else { "" };
-        match (signal, &self.error, self.exit_code) {
-            (Some(signal), Some(error), _) => format!("{error} ({signal}{dump})"),
-            (Some(signal), None, _) => format!("{signal}{dump}"),
-            // an error that carries its exit code names it
-            (None, Some(error), Some(code)) if error.ends_with(&how_ended(code)) => error.clone(),
-            (None, Some(error), Some(code)) => format!("{error} (exit {code})"),
-            (None, Some(error), None) => error.clone(),
+        let mut signal = self.signal.clone().or_else(|| by_signal.map(how_ended));
+        if self.core_dumped == Some(true)
+            && let Some(signal) = &mut signal
+        {
+            signal.push_str(", core dumped");
+        }
+        let output = self.last_lines.iter().rev().map(String::as_str);
+        let text = self.error.as_deref().into_iter().flat_map(str::lines).chain(output);
+        let text = text.map(str::trim).find(|line| !line.is_empty());
+        match (text, signal, self.exit_code) {
+            (Some(text), Some(signal), _) => format!("{text} ({signal})"),
+            // a text that carries its exit code names it
+            (Some(text), None, Some(code)) if text.ends_with(&how_ended(code)) => text.to_owned(),
+            (Some(text), None, Some(code)) if code != 0 => format!("{text} (exit {code})"),
+            (Some(text), None, _) => text.to_owned(),
+            (None, Some(signal), _) => signal,
             (None, None, Some(code)) => how_ended(code),
-            (None, None, None) => "for an unknown reason".to_owned(),
+            (None, None, None) => "cause unknown".to_owned(),
         }
     }
 }

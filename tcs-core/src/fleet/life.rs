@@ -1,16 +1,35 @@
-//! One service by itself: its present run, its phase, its heart (`truth.md` 3 to 5). What its
+//! One service by itself: its present run, its phase, its heartbeats (`truth.md` 3 to 5). What its
 //! launcher and its host add comes after, in `relations`.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::liveness;
+use super::origin::Origins;
+use super::reason::Reason;
 use super::record::{Beat, Record};
 use super::stamp::{Kept, SLACK};
-use super::verdict::{Liveness, Phase, Reason};
+use super::verdict::{Liveness, Phase};
 use super::view::{IntervalSource, Link};
+use super::{component, liveness};
 use crate::wire::{Event, RegistryMessage, Status, StatusMessage};
+
+/// What a view rests on beside the messages about one service.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// By the broker's clock.
+    pub(super) now: DateTime<Utc>,
+    pub(super) link: Link,
+    pub(super) origins: &'a Origins,
+}
+
+impl Moment<'_> {
+    /// When it happened that a message tells of: for what people see. What decides is in which
+    /// order the broker stored the messages.
+    pub(super) fn happened<T>(&self, kept: &Kept<T>) -> DateTime<Utc> {
+        self.origins.happened(kept.run, kept.stamp.stored).at
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -18,15 +37,21 @@ pub(super) struct Life<'a> {
     pub(super) record: &'a Record,
     /// Whether a launcher ever said anything of it.
     pub(super) managed: bool,
+    /// Whether it starts other services: then its status is its own, not theirs.
+    pub(super) is_launcher: bool,
     pub(super) phase: Phase,
-    /// Broker time of what made the phase.
+    /// When the phase began.
     pub(super) since: Option<DateTime<Utc>>,
     /// Starting or waiting after a crash.
     pub(super) after_crash: bool,
-    /// When the present run began.
+    /// When the start of the present run was stored.
     pub(super) began: Option<DateTime<Utc>>,
+    /// When the present run began.
+    pub(super) started: Option<DateTime<Utc>>,
     /// The run's newest status: its own, or its launcher's for one that does not speak.
     pub(super) words: Option<&'a Arc<Kept<StatusMessage>>>,
+    /// When it first reported that status.
+    pub(super) reported_since: Option<DateTime<Utc>>,
     /// The run's newest heartbeat.
     pub(super) beat: Option<&'a Beat>,
     /// The last sign of life: the beat; at a launcher, also any event that it sent.
@@ -34,37 +59,18 @@ pub(super) struct Life<'a> {
     pub(super) interval: TimeDelta,
     pub(super) interval_source: IntervalSource,
     pub(super) liveness: Liveness,
-    /// Liveness would be lost, but we have been blind ourselves.
+    /// Liveness would be lost, but we were not connected ourselves.
     pub(super) after_outage: bool,
     /// What the phase rests on, where it does not rest on an event.
     pub(super) reasons: Vec<Reason>,
 }
 
-/// How Python's controller ends: `ok` with this message (`truth.md` 4).
-const PYTHON_STOPPED: &str = "Service stopped";
-
 /// A `start` that comes later than this after a `restarting` is not its effect.
 const RESTART_TAKES: TimeDelta = TimeDelta::seconds(60);
 
-/// Whether the words say that the service ends.
-pub(super) fn says_shutdown(status: &StatusMessage) -> bool {
-    match status.status {
-        Status::Shutdown => true,
-        Status::Ok => status.message.as_deref() == Some(PYTHON_STOPPED),
-        Status::Unknown
-        | Status::Idle
-        | Status::Busy
-        | Status::Startup
-        | Status::Degraded
-        | Status::Warning
-        | Status::Error
-        | Status::Failed => false,
-    }
-}
-
-/// What the registry says, before the service's own words are heard.
+/// What the registry says, before the service's own messages are read.
 enum Said<'a> {
-    /// Nothing that counts: the own words decide, those newer than this.
+    /// Nothing that counts: the service's own messages decide, those newer than this.
     Nothing { newer_than: Option<DateTime<Utc>> },
     /// The newest event of the present launcher run.
     Event(&'a Arc<Kept<RegistryMessage>>),
@@ -74,33 +80,35 @@ impl<'a> Life<'a> {
     /// `sign` is the newest event that this object sent as a launcher.
     pub(super) fn read(
         record: &'a Record,
+        is_launcher: bool,
         sign: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-        link: Link,
+        moment: &Moment<'_>,
     ) -> Self {
-        let (interval, interval_source) = liveness::interval(record.beats());
         let mut life = Self {
             record,
             managed: record.registry().next().is_some(),
+            is_launcher,
             phase: Phase::Running,
             since: None,
             after_crash: false,
             began: None,
+            started: None,
             words: None,
+            reported_since: None,
             beat: None,
             sign,
-            interval,
-            interval_source,
+            interval: liveness::DEFAULT_INTERVAL,
+            interval_source: IntervalSource::Assumed,
             liveness: Liveness::None,
             after_outage: false,
             reasons: Vec::new(),
         };
         match life.said() {
-            Said::Nothing { newer_than } => life.by_own_words(newer_than, now, link),
-            Said::Event(event) => life.by_event(event, now, link),
+            Said::Nothing { newer_than } => life.by_own_messages(newer_than, moment),
+            Said::Event(event) => life.by_event(event, moment),
         }
         if life.phase == Phase::Running {
-            life.hear_own_words();
+            life.read_own_shutdown();
         }
         if life.managed && life.record.newest_event().is_none() && life.phase != Phase::Declared {
             life.reasons.push(Reason::NoStartEvent);
@@ -129,18 +137,19 @@ impl<'a> Life<'a> {
 
     /// No event tells: the newest status and heartbeat do, as far as they are newer than the
     /// declaration.
-    fn by_own_words(&mut self, declared: Option<DateTime<Utc>>, now: DateTime<Utc>, link: Link) {
+    fn by_own_messages(&mut self, declared: Option<DateTime<Utc>>, moment: &Moment<'_>) {
         let counts = |stored: DateTime<Utc>, ends: bool| {
             declared.is_none_or(|at| if ends { stored - at > SLACK } else { stored > at })
         };
-        self.words = self.record.status().filter(|kept| {
-            counts(kept.stamp.stored, says_shutdown(&kept.message))
+        let words = self.record.status().filter(|kept| {
+            counts(kept.stamp.stored, kept.message.says_shutdown())
                 && !(declared.is_some() && kept.message.by_launcher())
         });
+        self.set_words(words, moment);
         self.beat = self.record.last_beat().filter(|beat| {
             counts(beat.stamp.stored, false) && !(declared.is_some() && beat.by_launcher)
         });
-        self.hear_heart(now, link);
+        self.read_heartbeats(moment);
         if let (Some(at), None, None) = (declared, self.words, self.beat) {
             self.phase = Phase::Declared;
             self.since = Some(at);
@@ -150,12 +159,12 @@ impl<'a> Life<'a> {
             let uptime = beat.uptime_seconds.filter(|seconds| seconds.is_finite())?;
             Some(beat.stamp.stored - liveness::span(uptime))
         });
+        self.started = self.began;
         self.since = self
-            .words
-            .map(|kept| kept.stamp.stored)
+            .reported_since
             .or_else(|| self.record.beats().first().map(|beat| beat.stamp.stored));
         self.phase = match self.words {
-            Some(kept) if says_shutdown(&kept.message) => {
+            Some(kept) if kept.message.says_shutdown() => {
                 let at = kept.stamp.stored;
                 if self.beat.is_some_and(|beat| beat.stamp.stored - at > SLACK) {
                     Phase::Running
@@ -163,44 +172,49 @@ impl<'a> Life<'a> {
                     Phase::Stopped
                 }
             }
-            Some(kept) if kept.message.status == Status::Startup => Phase::Starting,
+            Some(kept) if kept.message.own_status() == Status::Startup => Phase::Starting,
             Some(_) | None => Phase::Running,
         };
     }
 
     /// The newest event sets the phase.
-    fn by_event(&mut self, event: &'a Arc<Kept<RegistryMessage>>, now: DateTime<Utc>, link: Link) {
+    fn by_event(&mut self, event: &'a Arc<Kept<RegistryMessage>>, moment: &Moment<'_>) {
         let at = event.stamp.stored;
         let start = self.record.start();
         let end = self.record.newest_end();
-        self.since = Some(at);
+        self.since = Some(moment.happened(event));
         // a restart that is under way has no `start` yet
-        self.began = match &event.message.event {
-            Event::Restarting { .. } => Some(at),
-            _ => start.map(|kept| kept.stamp.stored),
+        let began = match &event.message.event {
+            Event::Restarting { .. } => Some(event),
+            _ => start,
         };
+        self.began = began.map(|kept| kept.stamp.stored);
+        self.started = began.map(|kept| moment.happened(kept));
         let words = self.record.status().filter(|kept| belongs(kept, start, end, at));
-        let own = words.filter(|kept| !kept.message.by_launcher());
+        let own = words.filter(|kept| !kept.message.by_launcher()).map(|it| &it.message);
         let beat = self
             .record
             .last_beat()
             .filter(|beat| self.began.is_none_or(|began| beat.stamp.stored > began));
-        let speaks = || {
-            own.is_some_and(|kept| kept.message.status != Status::Startup)
+        let is_up = || {
+            own.is_some_and(|status| status.own_status() != Status::Startup)
                 || beat.is_some_and(|beat| {
                     !beat.by_launcher && beat.status.is_some_and(|status| status != Status::Startup)
                 })
         };
+        self.set_words(words, moment);
         self.phase = match &event.message.event {
-            Event::Start { .. } if speaks() => Phase::Running,
+            Event::Waiting { .. } => Phase::Waiting,
+            Event::Start { .. } if is_up() => Phase::Running,
             Event::Start { .. } | Event::Restarting { .. } => Phase::Starting,
             Event::Ready { .. } => Phase::Running,
             Event::Stopping { .. } => Phase::Stopping,
             Event::Stop(stop) => {
-                let failed = own
-                    .filter(|kept| matches!(kept.message.status, Status::Failed | Status::Error));
-                if let Some(kept) = failed {
-                    self.reasons.push(reported(kept, now));
+                let failed = |status: &StatusMessage| {
+                    matches!(status.own_status(), Status::Failed | Status::Error)
+                };
+                if own.is_some_and(failed) {
+                    self.reasons.extend(self.reported(moment));
                     self.reasons.push(Reason::EndedAfterFailed);
                     Phase::Failed
                 } else if stop.reason.as_deref() == Some("completed") && stop.exit_code == Some(0) {
@@ -212,7 +226,7 @@ impl<'a> Life<'a> {
             Event::Crashed(crashed) if crashed.will_restart => Phase::Backoff,
             Event::Crashed(_) | Event::Failed { .. } => Phase::Failed,
             // neither is ever the newest event (see Record::newest_event)
-            Event::Declared(_) | Event::Waiting { .. } | Event::Other(_) => Phase::Declared,
+            Event::Declared(_) | Event::Other(_) => Phase::Declared,
         };
         let ended = !self.phase.is_up();
         self.after_crash = match self.phase {
@@ -220,11 +234,10 @@ impl<'a> Life<'a> {
             Phase::Starting => self.starts_after_crash(),
             _ => false,
         };
-        self.words = words;
         self.beat = beat;
-        self.hear_heart(now, link);
+        self.read_heartbeats(moment);
         if ended {
-            self.look_for_unmanaged(at, now);
+            self.look_for_unmanaged(at, moment);
         }
     }
 
@@ -239,9 +252,9 @@ impl<'a> Life<'a> {
         restarts && again.stamp.is_newer(&end.stamp) && began - again.stamp.stored < RESTART_TAKES
     }
 
-    /// A heart that goes on after the end, with no start between, beats outside the launcher's
-    /// knowledge (`truth.md` 4).
-    fn look_for_unmanaged(&mut self, ended: DateTime<Utc>, now: DateTime<Utc>) {
+    /// A service that sends heartbeats after its end, with no start between, runs outside its
+    /// launcher's knowledge (`truth.md` 4).
+    fn look_for_unmanaged(&mut self, ended: DateTime<Utc>, moment: &Moment<'_>) {
         let Some(beat) = self.record.beats().iter().rev().find(|beat| !beat.by_launcher) else {
             return;
         };
@@ -252,20 +265,29 @@ impl<'a> Life<'a> {
             .record
             .status()
             .filter(|kept| kept.stamp.stored > ended && !kept.message.by_launcher());
-        let status = own.map(|kept| kept.message.status).or(beat.status);
+        let status = own.map(|kept| kept.message.own_status()).or(beat.status);
         if status == Some(Status::Startup) {
             return;
         }
+        let ended_ago = Some(moment.now - self.since.unwrap_or(ended));
         self.phase = Phase::Running;
         self.after_crash = false;
         self.began = None;
-        self.words = own;
+        self.started = None;
+        self.set_words(own, moment);
         self.since = Some(beat.stamp.stored);
-        self.reasons = vec![Reason::Unmanaged { ended_ago: now - ended }];
+        self.reasons = vec![Reason::Unmanaged { ended_ago }];
+    }
+
+    fn set_words(&mut self, words: Option<&'a Arc<Kept<StatusMessage>>>, moment: &Moment<'_>) {
+        self.words = words;
+        self.reported_since = words.map(|kept| fact_began(self, kept, moment));
     }
 
     /// What the run's heartbeats say of its life.
-    fn hear_heart(&mut self, now: DateTime<Utc>, link: Link) {
+    fn read_heartbeats(&mut self, moment: &Moment<'_>) {
+        let Moment { now, link, .. } = *moment;
+        (self.interval, self.interval_source) = liveness::interval(self.record.beats(), self.began);
         self.sign = self.sign.max(self.beat.map(|beat| beat.stamp.stored));
         let Some(sign) = self.sign else { return };
         self.liveness = liveness::judge(liveness::heard_until(now, link) - sign, self.interval);
@@ -275,13 +297,13 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Inside `running`: `shutdown` is stopping while the heart is live, then stopped.
-    fn hear_own_words(&mut self) {
+    /// Inside `running`: `shutdown` is stopping while heartbeats come, then stopped.
+    fn read_own_shutdown(&mut self) {
         let Some(kept) = self.words else { return };
-        if kept.message.by_launcher() || !says_shutdown(&kept.message) {
+        if kept.message.by_launcher() || !kept.message.says_shutdown() {
             return;
         }
-        self.since = Some(kept.stamp.stored);
+        self.since = self.reported_since;
         match self.liveness {
             Liveness::Live => self.phase = Phase::Stopping,
             Liveness::Late | Liveness::Lost | Liveness::None => {
@@ -291,22 +313,87 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// What it says of itself: its status, or its heartbeat's where that says more.
+    /// What it reports, its components included: its status, or its heartbeat's where that says
+    /// more.
     pub(super) fn status(&self) -> Option<Status> {
-        let said = self.words.map(|kept| kept.message.status);
-        match said {
+        self.or_heartbeat(self.words.map(|kept| kept.message.status))
+    }
+
+    /// Its own status, without its components'.
+    pub(super) fn own_status(&self) -> Option<Status> {
+        self.or_heartbeat(self.words.map(|kept| kept.message.own_status()))
+    }
+
+    /// The status that the verdict rests on. Trouble of a component is trouble of its service; that
+    /// a component starts or ends is not. A launcher's services are judged by themselves.
+    pub(super) fn judged_status(&self) -> Option<Status> {
+        let in_trouble = self.words.map(|kept| kept.message.status);
+        let in_trouble = in_trouble.filter(|all| *all >= Status::Degraded && !self.is_launcher);
+        match (in_trouble, self.own_status()) {
+            (Some(trouble), _) => Some(trouble),
+            (None, Some(Status::Unknown) | None) => self.status(),
+            (None, own) => own,
+        }
+    }
+
+    fn or_heartbeat(&self, status: Option<Status>) -> Option<Status> {
+        match status {
             Some(Status::Unknown) | None => {
-                self.beat.and_then(|beat| beat.status).filter(|s| *s != Status::Unknown).or(said)
+                self.beat.and_then(|beat| beat.status).filter(|s| *s != Status::Unknown).or(status)
             }
             known => known,
         }
     }
 
-    /// Seconds its loop lags, where that is too much.
+    /// What it reports, as a reason.
+    pub(super) fn reported(&self, moment: &Moment<'_>) -> Option<Reason> {
+        let status = self.judged_status()?;
+        let Some(kept) = self.words else {
+            let ago = moment.now - self.beat?.stamp.stored;
+            return Some(Reason::Reported { status, part: None, message: None, ago });
+        };
+        let ago = moment.now - self.reported_since.unwrap_or(kept.stamp.stored);
+        let culprit = component::in_trouble(&kept.message).filter(|_| !self.is_launcher);
+        let (part, message) = match culprit {
+            Some((part, message)) => (Some(part), message.map(str::to_owned)),
+            None => (None, kept.message.message.clone()),
+        };
+        let message = message.filter(|text| !text.trim().is_empty());
+        Some(Reason::Reported { status, part, message, ago })
+    }
+
+    /// How long its main loop lags, where that is too much.
     pub(super) fn blocked_for(&self) -> Option<TimeDelta> {
         let lag = liveness::span(self.beat?.lag_seconds.filter(|lag| lag.is_finite())?);
         liveness::blocked(lag, self.interval).then_some(lag)
     }
+
+    /// The senders of its status and of a later heartbeat of the same run, where they differ: two
+    /// programs run under this name. A program sends a status before its first heartbeat.
+    pub(super) fn two_senders(&self) -> Option<Vec<String>> {
+        let (words, beat) = (self.words?, self.beat?);
+        let spoken_for = beat.by_launcher || words.message.details.reported_by.is_some();
+        let later = beat.stamp.stored - words.stamp.stored > SLACK;
+        (later && !spoken_for && *words.sender != *beat.sender)
+            .then(|| vec![words.sender.to_string(), beat.sender.to_string()])
+    }
+}
+
+/// When a service began to report what its newest status says. The age that it gives is that of its
+/// own status; else the first of the messages held that said the same.
+fn fact_began(life: &Life<'_>, kept: &Kept<StatusMessage>, moment: &Moment<'_>) -> DateTime<Utc> {
+    let happened = moment.happened(kept);
+    let is_own = life.is_launcher || kept.message.own_status() == kept.message.status;
+    if let Some(age) = kept.message.status_age_s.filter(|age| is_own && *age >= 0.0) {
+        return happened - liveness::span(age);
+    }
+    let held = life.record.statuses();
+    let Some(newest) = held.iter().rposition(|mark| mark.stamp == kept.stamp) else {
+        return happened;
+    };
+    let same = held[..=newest].iter().rev().take_while(|mark| mark.is_same(&held[newest]));
+    let dated = same.map(|mark| moment.origins.happened(mark.run, mark.stamp.stored).at);
+    dated.min().unwrap_or(happened)
 }
 
 /// Whether a status is of the present run (`truth.md` 3).
@@ -317,7 +404,7 @@ fn belongs(
     newest: DateTime<Utc>,
 ) -> bool {
     let Some(start) = start else {
-        // no start is held: a word belongs if no earlier run ended after it
+        // no start is held: a status belongs if no earlier run ended after it
         return end
             .is_none_or(|end| end.stamp.stored == newest || kept.stamp.stored > end.stamp.stored);
     };
@@ -331,13 +418,4 @@ fn belongs(
         && *pid == kept.message.pid
         && *hostname == kept.message.hostname
         && end.is_none_or(|end| kept.stamp.stored > end.stamp.stored)
-}
-
-/// A status as evidence.
-pub(super) fn reported(kept: &Kept<StatusMessage>, now: DateTime<Utc>) -> Reason {
-    Reason::Reported {
-        status: kept.message.status,
-        message: kept.message.message.clone(),
-        ago: now - kept.stamp.stored,
-    }
 }

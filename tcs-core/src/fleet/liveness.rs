@@ -1,4 +1,4 @@
-//! What the heartbeats say (`truth.md` 5).
+//! What the heartbeats tell (`truth.md` 5).
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,7 +10,7 @@ use super::view::{IntervalSource, Link};
 pub const DEFAULT_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 const MIN_INTERVAL: TimeDelta = TimeDelta::milliseconds(100);
 const MAX_INTERVAL: TimeDelta = TimeDelta::hours(1);
-/// Intervals of silence from which a heart is late.
+/// Intervals of silence from which a service is late.
 const LATE: i32 = 3;
 /// Intervals of silence from which it is lost.
 const LOST: i32 = 12;
@@ -19,15 +19,21 @@ pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(120);
 /// After our own outage, on top of one interval.
 const OUTAGE_GRACE: TimeDelta = TimeDelta::seconds(5);
 
-/// The expected time from one beat to the next, and how we know.
-pub(super) fn interval(beats: &[Beat]) -> (TimeDelta, IntervalSource) {
+/// The expected time from one beat to the next, and how we know. Gaps count inside one run only:
+/// between two runs lies a restart. `began`: when the start of the present run was stored.
+pub(super) fn interval(
+    beats: &[Beat],
+    began: Option<DateTime<Utc>>,
+) -> (TimeDelta, IntervalSource) {
     let said = beats.last().and_then(|beat| beat.interval_seconds).filter(|s| s.is_finite());
     if let Some(seconds) = said.filter(|seconds| *seconds > 0.0) {
         return (clamp(span(seconds)), IntervalSource::Said);
     }
     // by the sender's own clock: skew cancels out, and a burst after an outage does not fool it
-    let mut gaps: Vec<TimeDelta> = beats
+    let present = beats.partition_point(|beat| began.is_some_and(|at| beat.stamp.stored < at));
+    let mut gaps: Vec<TimeDelta> = beats[present..]
         .windows(2)
+        .filter(|pair| is_one_run(&pair[0], &pair[1]))
         .filter_map(|pair| Some(pair[1].timestamp?.time() - pair[0].timestamp?.time()))
         .filter(|gap| *gap > TimeDelta::zero())
         .collect();
@@ -36,6 +42,18 @@ pub(super) fn interval(beats: &[Beat]) -> (TimeDelta, IntervalSource) {
     }
     gaps.sort_unstable();
     (clamp(gaps[(gaps.len() - 1) / 2]), IntervalSource::Learned)
+}
+
+/// Whether a heartbeat and the next one are of one run, as far as they tell.
+fn is_one_run(first: &Beat, second: &Beat) -> bool {
+    let ascends = |first: Option<f64>, second: Option<f64>| {
+        first.zip(second).is_none_or(|(first, second)| second > first)
+    };
+    let count = |beat: &Beat| beat.sequence.map(|number| number as f64);
+    first.sender == second.sender
+        && first.by_launcher == second.by_launcher
+        && ascends(count(first), count(second))
+        && ascends(first.uptime_seconds, second.uptime_seconds)
 }
 
 fn clamp(interval: TimeDelta) -> TimeDelta {
@@ -72,7 +90,7 @@ pub(super) fn judge(age: TimeDelta, interval: TimeDelta) -> Liveness {
     }
 }
 
-/// From when on a heart whose last sign was at `at` counts as late, and as lost.
+/// From when on a service whose last sign of life was at `at` counts as late, and as lost.
 pub(super) fn turns(at: DateTime<Utc>, interval: TimeDelta) -> (DateTime<Utc>, DateTime<Utc>) {
     (at + interval * LATE, at + interval * LOST)
 }

@@ -1,12 +1,15 @@
-//! All that is kept of one service: of each kind of message the newest, and the last heartbeats.
+//! All that is kept of one service: of each kind of message the newest, and the last heartbeats,
+//! crashes and statuses.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::origin::RunTime;
-use super::stamp::{Kept, Order, Register, Stamp};
+use super::recent::{Recent, Stamped};
+use super::stamp::{Kept, Register, Stamp};
 use crate::wire::{
     Declared, Decoded, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
     Timestamp,
@@ -14,6 +17,10 @@ use crate::wire::{
 
 /// Heartbeats kept of one service.
 pub const MAX_BEATS: usize = 16;
+/// Crashes kept of one service, by their times.
+pub const MAX_CRASHES: usize = 16;
+/// Statuses kept of one service, by their times: to tell when the newest one began.
+const MAX_STATUSES: usize = 16;
 /// Launchers whose `declared` is kept of one service.
 pub const MAX_PARENTS: usize = 4;
 
@@ -44,9 +51,48 @@ pub struct Beat {
     pub metrics: Option<Arc<Map<String, Value>>>,
 }
 
+impl Stamped for Beat {
+    fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+}
+
+/// When one of the last messages of a kind came, and what tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) stamp: Stamp,
+    pub(super) run: Option<RunTime>,
+    /// Of what it says; two that say the same have the same.
+    pub(super) fact: u64,
+}
+
+impl Stamped for Mark {
+    fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+}
+
+impl Mark {
+    /// Whether both messages tell of one fact in one run.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.fact == other.fact
+            && self.run.zip(other.run).is_none_or(|(mine, theirs)| mine.is_same_run(&theirs))
+    }
+}
+
+/// A status repeated is the same fact: status, message and own status, by the same process.
+fn fact(message: &StatusMessage, sender: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (message.status, &message.raw_status, message.details.own_status).hash(&mut hasher);
+    (&message.message, &message.details.reported_by).hash(&mut hasher);
+    (sender, message.pid, &message.hostname).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// The registry events that are kept one each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
+    Waiting,
     Start,
     Ready,
     Stopping,
@@ -57,15 +103,17 @@ enum Slot {
     Other,
 }
 
-const SLOTS: usize = 8;
+const SLOTS: usize = 9;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     status: Register<StatusMessage>,
+    statuses: Recent<Mark, MAX_STATUSES>,
     events: [Register<RegistryMessage>; SLOTS],
     declared: Vec<Arc<Kept<RegistryMessage>>>,
-    beats: Vec<Beat>,
+    beats: Recent<Beat, MAX_BEATS>,
+    crashes: Recent<Mark, MAX_CRASHES>,
 }
 
 impl Record {
@@ -76,12 +124,22 @@ impl Record {
 
     /// The last heartbeats, oldest first.
     pub fn beats(&self) -> &[Beat] {
-        &self.beats
+        self.beats.as_slice()
     }
 
     /// The newest heartbeat.
     pub fn last_beat(&self) -> Option<&Beat> {
-        self.beats.last()
+        self.beats().last()
+    }
+
+    /// The last crashes, oldest first.
+    pub(super) fn crashes(&self) -> &[Mark] {
+        self.crashes.as_slice()
+    }
+
+    /// The last statuses, oldest first.
+    pub(super) fn statuses(&self) -> &[Mark] {
+        self.statuses.as_slice()
     }
 
     /// The newest `declared` of each launcher, newest first.
@@ -111,6 +169,7 @@ impl Record {
     /// The newest event that says something of its life: neither `declared` nor an unknown one.
     pub(super) fn newest_event(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
         self.newest_of(&[
+            Slot::Waiting,
             Slot::Start,
             Slot::Ready,
             Slot::Stopping,
@@ -119,6 +178,15 @@ impl Record {
             Slot::Restarting,
             Slot::Failed,
         ])
+    }
+
+    pub(super) fn stopping(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Stopping as usize].newest()
+    }
+
+    /// The newest of `stop` and `crashed`: how a process of it ended last.
+    pub(super) fn newest_exit(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[Slot::Stop, Slot::Crashed])
     }
 
     /// The newest of `stop`, `crashed` and `failed`.
@@ -141,7 +209,7 @@ impl Record {
     /// Stored time of the newest message of all.
     pub fn last_heard(&self) -> Option<DateTime<Utc>> {
         let status = self.status().map(|kept| kept.stamp.stored);
-        let beat = self.beats.iter().map(|beat| beat.stamp.stored).max();
+        let beat = self.beats().iter().map(|beat| beat.stamp.stored).max();
         let registry = self.registry().map(|kept| kept.stamp.stored).max();
         status.max(beat).max(registry)
     }
@@ -163,7 +231,9 @@ impl Record {
         let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
         match message {
             Message::Status(message) => {
-                self.status.put(Kept { stamp, message, sender, sent, run, partial })
+                let fact = fact(&message, &sender);
+                let noted = self.statuses.put(Mark { stamp, run, fact });
+                noted | self.status.put(Kept { stamp, message, sender, sent, run, partial })
             }
             Message::Registry(message) => {
                 self.put_registry(Kept { stamp, message, sender, sent, run, partial })
@@ -176,6 +246,7 @@ impl Record {
     fn put_registry(&mut self, kept: Kept<RegistryMessage>) -> bool {
         let slot = match &kept.message.event {
             Event::Declared(_) => return self.put_declared(kept),
+            Event::Waiting { .. } => Slot::Waiting,
             Event::Start { .. } => Slot::Start,
             Event::Ready { .. } => Slot::Ready,
             Event::Stopping { .. } => Slot::Stopping,
@@ -183,9 +254,11 @@ impl Record {
             Event::Crashed(_) => Slot::Crashed,
             Event::Restarting { .. } => Slot::Restarting,
             Event::Failed { .. } => Slot::Failed,
-            Event::Waiting { .. } | Event::Other(_) => Slot::Other,
+            Event::Other(_) => Slot::Other,
         };
-        self.events[slot as usize].put(kept)
+        let noted = matches!(slot, Slot::Crashed)
+            && self.crashes.put(Mark { stamp: kept.stamp, run: kept.run, fact: 0 });
+        noted | self.events[slot as usize].put(kept)
     }
 
     /// Keeps the newest of each launcher, and of those the newest [`MAX_PARENTS`]. The newest of a
@@ -212,7 +285,6 @@ impl Record {
         true
     }
 
-    /// Keeps the newest [`MAX_BEATS`], oldest first.
     fn put_beat(
         &mut self,
         message: HeartbeatMessage,
@@ -220,24 +292,13 @@ impl Record {
         sender: Arc<str>,
         sent: Option<Timestamp>,
     ) -> bool {
-        let key = |stamp: &Stamp| match stamp.order {
-            // beats of plain NATS and of a stream are put in order by broker time; inside each the
-            // reader's or the stream's own count decides
-            Order::Stream { created, seq } => (stamp.stored, created, seq),
-            Order::Core { arrival } => (stamp.stored, DateTime::<Utc>::MIN_UTC, arrival),
-        };
-        let found = self.beats.binary_search_by_key(&key(&stamp), |beat| key(&beat.stamp));
-        let Err(place) = found else { return false };
-        if place == 0 && self.beats.len() == MAX_BEATS {
-            return false;
-        }
         // one sender's name is shared by all its beats
         let sender = self
-            .beats
+            .beats()
             .iter()
             .find(|beat| beat.sender == sender)
             .map_or(sender, |beat| Arc::clone(&beat.sender));
-        let beat = Beat {
+        self.beats.put(Beat {
             stamp,
             sender,
             sent,
@@ -249,15 +310,6 @@ impl Record {
             sequence: message.sequence,
             by_launcher: message.reported_by.as_deref() == Some("launcher"),
             metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
-        };
-        if self.beats.is_empty() {
-            // a list of the fleet hears one of each service
-            self.beats.reserve_exact(1);
-        }
-        self.beats.insert(place, beat);
-        if self.beats.len() > MAX_BEATS {
-            self.beats.remove(0);
-        }
-        true
+        })
     }
 }

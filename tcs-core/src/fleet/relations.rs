@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::life::{Life, says_shutdown};
+use super::assess::Removed;
+use super::life::Life;
 use super::liveness;
 use super::record::Record;
 use super::stamp::{Kept, SLACK};
@@ -51,8 +52,9 @@ impl<'a> Launchers<'a> {
         launchers
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.sent.contains_key(name)
+    /// Whether this object starts others: it has sent events about them, or is named so.
+    pub(super) fn is_launcher(&self, name: &str) -> bool {
+        self.sent.contains_key(name) || name.starts_with("launcher.")
     }
 
     /// The newest event that this launcher sent.
@@ -60,8 +62,18 @@ impl<'a> Launchers<'a> {
         self.sent.get(name)?.newest
     }
 
+    /// Whether launchers declared a service, and none does at present.
+    pub(super) fn removed(&self, record: &Record) -> Option<Removed> {
+        let held = record.declared();
+        if held.is_empty() || !self.declaring(record).is_empty() {
+            return None;
+        }
+        let numbered = held.iter().any(|kept| kept.message.launcher_run.is_some());
+        Some(if numbered { Removed::Certainly } else { Removed::Probably })
+    }
+
     /// The launchers that declare a service at present: those in whose newest batch it is, and
-    /// those that one of these names beside itself.
+    /// those that one of these names beside itself. Twice the same: two launchers of one name.
     pub(super) fn declaring<'r>(&self, record: &'r Record) -> Vec<&'r str> {
         let mut launchers: Vec<&str> = Vec::new();
         for kept in record.declared() {
@@ -70,10 +82,14 @@ impl<'a> Launchers<'a> {
                 Event::Declared(declared) => declared.others.as_slice(),
                 _ => &[],
             };
+            let own_name_again = others.iter().any(|other| other == parent);
             for name in std::iter::once(parent).chain(others.iter().map(String::as_str)) {
                 if !launchers.contains(&name) {
                     launchers.push(name);
                 }
+            }
+            if own_name_again {
+                launchers.push(parent);
             }
         }
         launchers
@@ -136,7 +152,7 @@ pub(super) enum Standing {
 
 /// How this object stands towards those below it; by its own life alone.
 pub(super) fn standing(life: &Life<'_>) -> Standing {
-    let ended = life.words.filter(|kept| says_shutdown(&kept.message));
+    let ended = life.words.filter(|kept| kept.message.says_shutdown());
     match life.phase {
         Phase::Stopping | Phase::Stopped | Phase::Completed => {
             match ended.map(|kept| kept.stamp.stored).or(life.since) {
@@ -145,13 +161,16 @@ pub(super) fn standing(life: &Life<'_>) -> Standing {
             }
         }
         Phase::Starting | Phase::Running if life.liveness == Liveness::Lost => Standing::Lost,
-        Phase::Starting | Phase::Running | Phase::Declared | Phase::Backoff | Phase::Failed => {
-            Standing::There
-        }
+        Phase::Waiting
+        | Phase::Starting
+        | Phase::Running
+        | Phase::Declared
+        | Phase::Backoff
+        | Phase::Failed => Standing::There,
     }
 }
 
-/// Whether it is up as far as its heart says.
+/// Whether it is up as far as its heartbeats tell.
 pub(super) fn is_live(life: &Life<'_>) -> bool {
     matches!(life.phase, Phase::Starting | Phase::Running)
         && matches!(life.liveness, Liveness::Live | Liveness::Late)

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::assess::{self, Around, Assessment};
 use super::crashes;
-use super::life::Life;
+use super::life::{Life, Moment};
 use super::liveness;
 use super::origin::Origins;
+use super::reason::Reason;
 use super::record::Record;
 use super::relations::{self, Hosts, Launchers, Standing};
-use super::verdict::{Phase, Reason, Verdict};
+use super::verdict::{Phase, Verdict};
 use super::view::{Counts, FleetView, Link, ServiceView};
 
 /// What was heard of within this time is listed.
@@ -23,8 +24,7 @@ const AD_HOC: TimeDelta = TimeDelta::hours(1);
 
 /// All that the picture is made of, sorted by name.
 pub(super) struct Known<'a> {
-    pub(super) now: DateTime<Utc>,
-    pub(super) link: Link,
+    pub(super) moment: Moment<'a>,
     pub(super) names: Vec<&'a Arc<str>>,
     pub(super) records: Vec<&'a Arc<Record>>,
     pub(super) lives: Vec<Life<'a>>,
@@ -42,7 +42,7 @@ pub(super) fn assemble(
     newest: Option<DateTime<Utc>>,
     origins: Arc<Origins>,
 ) -> FleetView {
-    let Known { now, link, .. } = *known;
+    let Moment { now, link, .. } = known.moment;
     let parent_names: Vec<Option<&str>> = known.lives.iter().map(parent).collect();
     let above: Vec<Option<usize>> =
         parent_names.iter().map(|name| name.and_then(|name| known.position(name))).collect();
@@ -69,10 +69,9 @@ pub(super) fn assemble(
         // an object that names itself as its parent has nobody above
         let launcher = above[i].filter(|p| *p != i).map(|p| (&**known.names[p], standings[p]));
         let around = Around {
-            now,
-            link,
+            moment: known.moment,
             launcher,
-            declaring: &declaring[i],
+            removed: known.launchers.removed(known.records[i]),
             conflict: conflicts[i].clone(),
             host,
             heartbeats_missing,
@@ -111,7 +110,7 @@ fn service(
     host: Option<Arc<str>>,
 ) -> ServiceView {
     let Assessment { verdict, phase, since, reasons, attempt, taken_along: _ } = assessment;
-    let (id, record, now) = (known.names[i], known.records[i], known.now);
+    let (id, record, now) = (known.names[i], known.records[i], known.moment.now);
     let up = phase.is_up();
     let present = up || phase == Phase::Failed;
     let declared = !known.launchers.declaring(record).is_empty();
@@ -139,16 +138,18 @@ fn service(
         phase,
         liveness: life.liveness,
         status: life.status().filter(|_| present),
+        own_status: life.own_status().filter(|_| present),
         message: life.words.filter(|_| present).and_then(|kept| kept.message.message.clone()),
         parent,
-        is_launcher: known.launchers.contains(id) || id.starts_with("launcher."),
+        is_launcher: life.is_launcher,
         managed: life.managed,
         host,
         pid: assess::pid(life).filter(|_| up),
-        started_at: life.began,
+        started_at: life.started,
         last_heartbeat: life.sign,
         interval: life.interval,
         interval_source: life.interval_source,
+        last_pid: assess::pid(life),
         restarts: if up { crashes::restarts(record, now) } else { 0 },
         attempt,
         last_heard,
@@ -192,7 +193,8 @@ fn conflicts(known: &Known<'_>, declaring: &[Vec<&str>]) -> Vec<Vec<String>> {
         conflicts[i] = there.iter().map(|name| (*name).to_owned()).collect();
         for name in &there {
             let Some(p) = known.position(name) else { continue };
-            for other in there.iter().filter(|other| *other != name) {
+            let twice = there.iter().filter(|other| *other == name).count() > 1;
+            for other in there.iter().filter(|other| twice || *other != name) {
                 if !conflicts[p].iter().any(|held| held == other) {
                     conflicts[p].push((*other).to_owned());
                 }
@@ -233,8 +235,7 @@ fn link_up(services: &mut [ServiceView], parents: &[Option<usize>]) -> Vec<usize
 }
 
 impl ServiceView {
-    /// When its heart counts as late and as lost, if nothing more is heard; `None` when it has no
-    /// heart to wait for.
+    /// When it counts as late and as lost, if no more heartbeat comes; `None` when none is awaited.
     pub fn turns(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let at = self.last_heartbeat.filter(|_| self.phase.is_up())?;
         Some(liveness::turns(at, self.interval))

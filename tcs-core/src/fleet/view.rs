@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::crashes;
 use super::origin::{Happened, Origins};
+use super::reason::Reason;
 use super::record::{Beat, Record};
 use super::stamp::Kept;
-use super::verdict::{Liveness, Phase, Reason, Verdict, words};
+use super::verdict::{Liveness, Phase, Verdict};
 use crate::wire::{Limit, Status};
 
-/// Whether we can hear at all (`truth.md` 8).
+/// Whether messages can reach us at all (`truth.md` 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// Connected, with no outage to remember; or a picture of the past, or a recording.
@@ -93,19 +95,21 @@ pub struct HostView {
 pub struct ServiceView {
     /// Its name.
     pub id: Arc<str>,
-    /// What we say of it.
+    /// What the symbol and the colour say.
     pub verdict: Verdict,
-    /// Broker time of what made it so.
+    /// When the verdict became so, by the broker's clock.
     pub since: Option<DateTime<Utc>>,
-    /// The evidence, the decisive one first.
+    /// Why, the decisive one first.
     pub reasons: Vec<Reason>,
     /// Where it is in its life.
     pub phase: Phase,
-    /// What its heartbeats say; frozen while our own link is down.
+    /// What its heartbeats tell; frozen while our own link is down.
     pub liveness: Liveness,
-    /// What it says of itself in its present run (own and components'); from its heartbeat where it
+    /// What it reports in its present run, its components included; from its heartbeat where it
     /// sent no status.
     pub status: Option<Status>,
+    /// Its own status, without its components': of a launcher, without its services'.
+    pub own_status: Option<Status>,
     /// The message that goes with `status`.
     pub message: Option<String>,
     /// The monitored object above it, whether known or not.
@@ -126,6 +130,8 @@ pub struct ServiceView {
     pub interval: TimeDelta,
     /// Where `interval` comes from.
     pub interval_source: IntervalSource,
+    /// The process that it has or had last.
+    pub last_pid: Option<u32>,
     /// Restarts inside the restart window (5 minutes at least); 0 when there were none.
     pub restarts: u32,
     /// While restarting: which attempt, of how many.
@@ -146,6 +152,27 @@ pub struct ServiceView {
     pub in_all: bool,
     /// All that is kept of it: the newest message of each kind and the last heartbeats.
     pub record: Arc<Record>,
+}
+
+/// How a process of a service ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastEnd {
+    /// When, by the broker's clock.
+    pub at: DateTime<Utc>,
+    /// Negative for a signal.
+    pub exit_code: Option<i32>,
+    /// Its name: `SIGKILL`.
+    pub signal: Option<String>,
+    /// `crashed`, `completed`, `terminated`, `force_killed`, or why it was not started.
+    pub reason: String,
+    /// Who asked for it, as they claim.
+    pub requested_by: Option<String>,
+    /// Whether a core was dumped, where the launcher says it.
+    pub core_dumped: Option<bool>,
+    /// How long it had run.
+    pub uptime: Option<TimeDelta>,
+    /// Its last lines of output, oldest first.
+    pub last_lines: Vec<String>,
 }
 
 /// Where a heartbeat interval comes from.
@@ -209,73 +236,43 @@ impl ServiceView {
         self.record.beats()
     }
 
-    /// The one line that says most: why it is in trouble, or its own message.
+    /// `<launcher id>.<service type>`, as its launcher named it last.
+    pub fn runner_id(&self) -> Option<&str> {
+        let event = self.record.newest_event().and_then(|kept| kept.message.runner_id.as_deref());
+        event.or_else(|| self.record.declared().first()?.message.runner_id.as_deref())
+    }
+
+    /// The one line that tells most: why it is in trouble, the cause first; else its own message.
     pub fn headline(&self) -> String {
-        match self.telling() {
-            Telling::Itself(message) => message.to_owned(),
-            Telling::Evidence(evidence) => in_full(evidence),
-        }
-    }
-
-    /// The same with the cause first, for where the end may be cut: of `crashed 4 s ago: SIGSEGV`
-    /// the end is what matters most.
-    pub fn cause_first(&self) -> String {
-        match self.telling() {
-            Telling::Itself(message) => message.to_owned(),
-            Telling::Evidence(evidence) => match evidence {
-                [Reason::Crashed { how, ago, .. }, ..] => {
-                    format!("{how}, crashed {} ago", words(*ago))
-                }
-                [given_up @ Reason::GivenUp { .. }, Reason::Crashed { how, .. }, ..] => {
-                    format!("{how}, {given_up}")
-                }
-                _ => in_full(evidence),
-            },
-        }
-    }
-
-    fn telling(&self) -> Telling<'_> {
         let own = self.message.as_deref().unwrap_or_default();
-        match (self.verdict, &self.reasons[..]) {
-            (Verdict::Ok | Verdict::Unknown | Verdict::Starting | Verdict::Error, evidence) => {
-                if own.is_empty() {
-                    Telling::Evidence(evidence)
-                } else {
-                    Telling::Itself(own)
-                }
+        let own_first = match self.verdict {
+            Verdict::Ok | Verdict::Unknown => true,
+            Verdict::Starting => !matches!(self.reasons.first(), Some(Reason::WaitingFor { .. })),
+            _ => self.reasons.is_empty(),
+        };
+        if own_first && !own.is_empty() {
+            return own.to_owned();
+        }
+        match &self.reasons[..] {
+            [given_up @ Reason::GivenUp { .. }, Reason::Crashed { cause, .. }, ..] => {
+                format!("{cause}; {given_up}")
             }
-            (Verdict::Degraded, [Reason::Reported { .. }, ..] | []) => Telling::Itself(own),
-            (Verdict::Failed, [Reason::Reported { message: Some(message), .. }, ..]) => {
-                Telling::Itself(message)
-            }
-            (
-                Verdict::Degraded
-                | Verdict::Failed
-                | Verdict::Lost
-                | Verdict::Restarting
-                | Verdict::Late
-                | Verdict::Stopping
-                | Verdict::Stopped,
-                evidence,
-            ) => Telling::Evidence(evidence),
+            [first, ..] => first.headline(),
+            [] => String::new(),
         }
     }
-}
 
-/// Where the headline comes from.
-enum Telling<'a> {
-    Itself(&'a str),
-    Evidence(&'a [Reason]),
-}
-
-/// The first reason; why it was given up is told with how it crashed last.
-fn in_full(evidence: &[Reason]) -> String {
-    match evidence {
-        [given_up @ Reason::GivenUp { .. }, Reason::Crashed { how, .. }, ..] => {
-            format!("{given_up}: {how}")
+    /// Why it is in trouble, without times: the last crash, or the component and its message.
+    /// `None` where it is not, or nothing tells.
+    pub fn cause(&self) -> Option<String> {
+        if !self.verdict.is_fault() {
+            return None;
         }
-        [first, ..] => first.to_string(),
-        [] => String::new(),
+        self.reasons.iter().find_map(|reason| match reason {
+            Reason::Reported { message: Some(_), .. } => Some(reason.headline()),
+            Reason::Crashed { cause, .. } | Reason::Flapping { cause, .. } => Some(cause.clone()),
+            _ => None,
+        })
     }
 }
 
@@ -283,6 +280,17 @@ impl FleetView {
     /// When it happened that this message tells of, and how late the message was.
     pub fn happened<T>(&self, kept: &Kept<T>) -> Happened {
         self.origins.happened(kept.run, kept.stamp.stored)
+    }
+
+    /// How the last process of a service ended, or why none was started; `None` where no end of it
+    /// is held.
+    pub fn last_end(&self, service: &ServiceView) -> Option<LastEnd> {
+        crashes::last_end(&service.record, &self.origins)
+    }
+
+    /// When a launcher declared a service last.
+    pub fn declared_at(&self, service: &ServiceView) -> Option<DateTime<Utc>> {
+        service.record.declared().first().map(|kept| self.happened(kept).at)
     }
 
     /// The service of this name.

@@ -16,6 +16,9 @@ pub const MAX_COMPONENTS: usize = 4096;
 pub const MAX_LEVELS: usize = 32;
 /// Text kept of the components of one status, names and messages at all levels together, in bytes.
 pub const MAX_COMPONENT_TEXT: usize = 64 * 1024;
+/// The last status of Python's controller is `ok` with this message, after `shutdown`.
+const PYTHON_STOPPED: &str = "Service stopped";
+
 /// Metrics kept of one service, in bytes of JSON (`truth.md` 12).
 pub const MAX_METRICS: usize = 64 * 1024;
 
@@ -191,6 +194,28 @@ pub struct StatusMessage {
 }
 
 impl StatusMessage {
+    /// The service's own status, without its components'.
+    pub fn own_status(&self) -> Status {
+        self.details.own_status.unwrap_or(self.status)
+    }
+
+    /// Whether the service reports that it ends. Its components do not matter: one that failed
+    /// stays failed while its service is stopped.
+    pub fn says_shutdown(&self) -> bool {
+        match self.own_status() {
+            Status::Shutdown => true,
+            Status::Ok => self.message.as_deref() == Some(PYTHON_STOPPED),
+            Status::Unknown
+            | Status::Idle
+            | Status::Busy
+            | Status::Startup
+            | Status::Degraded
+            | Status::Warning
+            | Status::Error
+            | Status::Failed => false,
+        }
+    }
+
     /// Whether a launcher says this for a service that does not speak (any more).
     pub fn by_launcher(&self) -> bool {
         self.details.reported_by.as_deref() == Some("launcher")

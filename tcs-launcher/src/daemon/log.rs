@@ -31,7 +31,7 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
                     format!("restarting in {:.1} s ({which})", wait.as_secs_f64())
                 },
             );
-            let (uptime, why) = (uptime.as_secs_f64(), why.how());
+            let (uptime, why) = (uptime.as_secs_f64(), why.headline());
             tracing::error!("{id} crashed after {uptime:.1} s: {why}; {next}");
         }
         Lifecycle::Restarting { attempt, limit } => {

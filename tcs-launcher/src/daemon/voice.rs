@@ -117,7 +117,7 @@ impl Voice {
     ) {
         let id = &plan.planned.spec.id;
         let last = match (&wire, self.last.get(id.as_str()).map(|last| &last.event)) {
-            (Event::Crashed(crash), _) | (_, Some(Event::Crashed(crash))) => Some(crash.how()),
+            (Event::Crashed(crash), _) | (_, Some(Event::Crashed(crash))) => Some(crash.headline()),
             _ => None,
         };
         let message = RegistryMessage {

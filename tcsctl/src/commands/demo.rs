@@ -92,7 +92,7 @@ async fn settle(session: &Session, launcher: &mut Launcher) -> Result<(), Ended>
 /// All have begun, one has crashed, one is late.
 fn is_worth_seeing(view: &FleetView) -> bool {
     let has = |verdict| view.services.iter().any(|service| service.verdict == verdict);
-    let begun = |phase| !matches!(phase, Phase::Declared | Phase::Starting);
+    let begun = |phase| !matches!(phase, Phase::Declared | Phase::Waiting | Phase::Starting);
     has(Verdict::Late)
         && has(Verdict::Restarting)
         && view

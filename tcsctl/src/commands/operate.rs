@@ -127,7 +127,7 @@ pub(super) async fn agree(
     }
     let services: Vec<&ServiceView> = ids.iter().filter_map(|id| remote.view.get(id)).collect();
     screen.show(&touched::lines(&remote.view, &services, &screen.err_look()));
-    let busy = services.iter().filter(|one| one.status == Some(Status::Busy)).count();
+    let busy = services.iter().filter(|one| one.own_status == Some(Status::Busy)).count();
     let busy = if busy > 0 { format!(", {busy} of them busy") } else { String::new() };
     let question = format!("{command} all {many}{busy}?");
     let answer = tokio::task::spawn_blocking(move || screen.agrees(&question));

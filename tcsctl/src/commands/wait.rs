@@ -82,9 +82,11 @@ fn is_so(view: &FleetView, name: &str, goal: Goal) -> bool {
         }),
         Goal::Gone => service.is_none_or(|service| match service.phase {
             Phase::Declared | Phase::Stopped | Phase::Completed | Phase::Failed => true,
-            Phase::Starting | Phase::Running | Phase::Stopping | Phase::Backoff => {
-                service.verdict == Verdict::Lost
-            }
+            Phase::Waiting
+            | Phase::Starting
+            | Phase::Running
+            | Phase::Stopping
+            | Phase::Backoff => service.verdict == Verdict::Lost,
         }),
     }
 }

@@ -123,7 +123,7 @@ impl Column {
                 n => format!("↻{n}"),
             },
             Self::Uptime => service.uptime(now).map(short).unwrap_or_default(),
-            Self::Message => service.cause_first(),
+            Self::Message => service.headline(),
             Self::Beats => String::new(),
         }
     }
@@ -166,7 +166,7 @@ pub fn short(span: chrono::TimeDelta) -> String {
     }
 }
 
-/// `4m 12s ago`.
+/// `4 min 12 s ago`.
 pub fn ago(span: chrono::TimeDelta) -> String {
     format!("{} ago", words(span.max(chrono::TimeDelta::zero())))
 }

@@ -107,7 +107,7 @@ pub fn event(event: &Event) -> String {
             }
             text
         }
-        Event::Crashed(crash) => crashed(&crash.how(), crash.will_restart),
+        Event::Crashed(crash) => crashed(&crash.headline(), crash.will_restart),
         Event::Restarting { restart_attempt, max_restarts, .. } => {
             let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
             match max_restarts {
@@ -211,7 +211,7 @@ fn details(event: &Event) -> Value {
         Event::Stopping { reason } => json!({"reason": reason}),
         Event::Stop(stop) => json!({"reason": stop.reason, "exit_code": stop.exit_code}),
         Event::Crashed(crash) => json!({
-            "how": crash.how(),
+            "how": crash.headline(),
             "exit_code": crash.exit_code,
             "signal": crash.signal,
             "error": crash.error,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict};
+use tcs_core::fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
 use tcs_core::wire::{Component, Limit, Status};
 
 use super::source::Source;
@@ -69,17 +69,22 @@ pub struct Service<'a> {
     reasons: Vec<&'static str>,
     evidence: Vec<String>,
     headline: String,
+    cause: Option<String>,
     phase: &'static str,
     liveness: &'static str,
     status: Option<Status>,
+    own_status: Option<Status>,
     message: Option<&'a str>,
     parent: Option<&'a str>,
     launcher: Option<&'a str>,
     is_launcher: bool,
     managed: bool,
     declared: bool,
+    declared_at: Option<DateTime<Utc>>,
+    runner_id: Option<&'a str>,
     host: Option<&'a str>,
     pid: Option<u32>,
+    last_pid: Option<u32>,
     started_at: Option<DateTime<Utc>>,
     uptime_s: Option<f64>,
     last_heartbeat_at: Option<DateTime<Utc>>,
@@ -91,10 +96,33 @@ pub struct Service<'a> {
     restart_attempt: Option<u32>,
     restart_limit: Option<u32>,
     restart_policy: Option<&'a str>,
+    last_end: Option<End>,
     worst_below: Option<&'static str>,
     children: Vec<&'a str>,
     components: Vec<Part<'a>>,
     metrics: Map<String, Value>,
+}
+
+/// How the last process of a service ended.
+#[derive(Debug, Serialize)]
+struct End {
+    at: DateTime<Utc>,
+    exit_code: Option<i32>,
+    signal: Option<String>,
+    reason: String,
+    requested_by: Option<String>,
+    core_dumped: Option<bool>,
+    uptime_s: Option<f64>,
+    last_lines: Vec<String>,
+}
+
+impl From<LastEnd> for End {
+    fn from(end: LastEnd) -> Self {
+        let LastEnd { at, exit_code, signal, reason, requested_by, core_dumped, .. } = end;
+        let uptime_s = end.uptime.map(to_seconds);
+        let last_lines = end.last_lines;
+        Self { at, exit_code, signal, reason, requested_by, core_dumped, uptime_s, last_lines }
+    }
 }
 
 /// A submonitor, as the service reports it.
@@ -156,17 +184,22 @@ impl<'a> Service<'a> {
             reasons: service.reasons.iter().map(tcs_core::fleet::Reason::code).collect(),
             evidence: service.reasons.iter().map(ToString::to_string).collect(),
             headline: service.headline(),
+            cause: service.cause(),
             phase: service.phase.as_str(),
             liveness: service.liveness.as_str(),
             status: service.status,
+            own_status: service.own_status,
             message: service.message.as_deref(),
             parent: service.parent.as_deref(),
             launcher: launcher(view, service),
             is_launcher: service.is_launcher,
             managed: service.managed,
             declared: service.declared,
+            declared_at: view.declared_at(service),
+            runner_id: service.runner_id(),
             host: service.host.as_deref(),
             pid: service.pid,
+            last_pid: service.last_pid,
             started_at: service.started_at,
             uptime_s: service.uptime(view.now).map(to_seconds),
             last_heartbeat_at: service.last_heartbeat,
@@ -185,6 +218,7 @@ impl<'a> Service<'a> {
                 Some(Limit::Unlimited) | None => None,
             }),
             restart_policy: service.restart_policy.as_deref(),
+            last_end: view.last_end(service).map(End::from),
             worst_below: service.worst_below.map(Verdict::as_str),
             children: service.children.iter().map(|i| &*view.services[*i].id).collect(),
             components: details

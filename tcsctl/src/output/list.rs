@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, words};
+use tcs_core::wire::Status;
 
 use super::source::Source;
 use super::span::{Line, Tone};
@@ -61,12 +62,8 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
             ]
         })
         .collect();
-    let brief = |i: usize| {
-        let service = &view.services[selection.rows[i].service];
-        headline(view, service, &service.cause_first())
-    };
     let mut lines = above(view, look);
-    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name, brief));
+    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name));
     lines.extend(below(view, look));
     lines
 }
@@ -135,14 +132,23 @@ fn indents(rows: &[Row]) -> Vec<String> {
         .collect()
 }
 
-/// The verdict in a word (a running service's own word), the heart, and how often it came back.
+/// The verdict in a word, with the status that the service reports where that is another; whether
+/// heartbeats come, and how often it was restarted.
 pub(super) fn state(service: &ServiceView) -> Line {
     let tone = symbols::tone(service.verdict);
-    let word = match (service.verdict, service.status) {
+    // what the services of a launcher report stands at them
+    let status = if service.is_launcher { service.own_status } else { service.status };
+    let word = match (service.verdict, status) {
         (Verdict::Ok, Some(status)) => status.as_str(),
         (verdict, _) => verdict.as_str(),
     };
     let mut line = Line::new().with(tone, word);
+    if let Some(status) =
+        status.filter(|status| service.verdict.is_fault() && *status != Status::Unknown)
+        && status.as_str() != word
+    {
+        line.push(Tone::Dim, &format!(" ({status})"));
+    }
     if let Some(attempt) = service.attempt.filter(|_| service.verdict == Verdict::Restarting) {
         line.push(tone, &format!(" {attempt}"));
     }
@@ -165,14 +171,14 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     }
 }
 
-/// What is wrong below it, then what is to be said of itself.
+/// Which services below it are in the worst trouble, then what is to be said of itself.
 pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Line {
     let mut line = Line::new();
-    if let Some((verdict, count)) = worst_below(view, service) {
-        line.push(
-            symbols::tone(verdict),
-            &format!("{} {count} {verdict} below", symbols::symbol(verdict)),
-        );
+    if let Some((verdict, first, count)) = worst_below(view, service) {
+        let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        let first = text::shown(first);
+        let text = format!("worst below: {verdict} ({first}{more})");
+        line.push(symbols::tone(verdict), &text);
     }
     if !own.is_empty() {
         if !line.is_empty() {
@@ -187,20 +193,27 @@ pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Li
     line
 }
 
-/// The worst fault below a service, where it is worse than its own verdict, and how many have it.
-fn worst_below(view: &FleetView, service: &ServiceView) -> Option<(Verdict, usize)> {
+/// The worst fault below a service, where it is worse than its own verdict: the first service that
+/// has it, by name, and how many have it.
+fn worst_below<'a>(
+    view: &'a FleetView,
+    service: &ServiceView,
+) -> Option<(Verdict, &'a str, usize)> {
     let worst = service.worst_below.filter(|w| w.is_fault() && *w < service.verdict)?;
-    let mut count = 0;
+    let mut found: Vec<&str> = Vec::new();
     let mut stack = service.children.clone();
     while let Some(i) = stack.pop() {
         let child = &view.services[i];
-        count += usize::from(child.verdict == worst);
+        if child.verdict == worst {
+            found.push(&child.id);
+        }
         // where nothing below is that bad there is nothing to count
         if child.worst_below.is_some_and(|below| below <= worst) {
             stack.extend(&child.children);
         }
     }
-    Some((worst, count))
+    let first = found.iter().min()?;
+    Some((worst, first, found.len()))
 }
 
 /// The last lines: how many of what, what is hidden, how fresh, from where.

@@ -19,15 +19,13 @@ pub(super) struct Column {
 
 /// Lays the rows out. Each has one cell for each of `columns`, and one more, the last, which is cut
 /// at `width`; `width` `None` cuts nothing. The first column is cut by `shorten` down to two fifths
-/// of the width, before anything but the most dispensable column is left out. The last is put by
-/// `brief` where it would be cut.
+/// of the width, before anything but the most dispensable column is left out.
 pub(super) fn lay_out(
     mut rows: Vec<Vec<Line>>,
     columns: &[Column],
     width: Option<usize>,
     ellipsis: &str,
     shorten: impl Fn(usize, usize) -> Line,
-    brief: impl Fn(usize) -> Line,
 ) -> Vec<Line> {
     let mut widths: Vec<usize> = (0..columns.len())
         .map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0))
@@ -58,9 +56,6 @@ pub(super) fn lay_out(
         for (i, row) in rows.iter_mut().enumerate() {
             if row[0].width() > widths[0] {
                 row[0] = shorten(i, widths[0]);
-            }
-            if used(&widths) + row[columns.len()].width() > width {
-                row[columns.len()] = brief(i);
             }
         }
     }

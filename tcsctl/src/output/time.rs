@@ -15,7 +15,7 @@ pub enum Times {
     Utc,
     /// `03:13:05`, by this machine's zone
     Local,
-    /// `4m 12s ago`
+    /// `4 min 12 s ago`
     Relative,
 }
 
@@ -29,7 +29,7 @@ impl Times {
         }
     }
 
-    /// `at`, and how long ago that is: `02:13:05 UTC (4m 12s ago)`.
+    /// `at`, and how long ago that is: `02:13:05 UTC (4 min 12 s ago)`.
     pub fn point_and_age(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
         match self {
             Self::Relative => self.point(at, now),
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// `4m 12s ago`; `in 5 s` for what is to come.
+/// `4 min 12 s ago`; `in 5 s` for what is to come.
 pub fn ago(span: TimeDelta) -> String {
     if span < TimeDelta::zero() {
         format!("in {}", words(-span))
@@ -83,10 +83,10 @@ mod tests {
         let now = at("2026-11-23T02:17:17Z");
         assert_eq!(Times::Utc.point(at("2026-11-23T02:13:05Z"), now), "02:13:05 UTC");
         assert_eq!(Times::Utc.point(at("2026-11-22T22:13:05Z"), now), "2026-11-22 22:13:05 UTC");
-        assert_eq!(Times::Relative.point(at("2026-11-23T02:13:05Z"), now), "4m 12s ago");
+        assert_eq!(Times::Relative.point(at("2026-11-23T02:13:05Z"), now), "4 min 12 s ago");
         assert_eq!(
             Times::Utc.point_and_age(at("2026-11-23T02:13:05Z"), now),
-            "02:13:05 UTC (4m 12s ago)"
+            "02:13:05 UTC (4 min 12 s ago)"
         );
         assert_eq!(ago(TimeDelta::seconds(-5)), "in 5 s");
     }

@@ -23,7 +23,6 @@ pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Li
         let told = headline(view, service, &service.headline());
         vec![name(i, usize::MAX), state(service), uptime(service, view), told]
     };
-    let brief = |i: usize| headline(view, services[i], &services[i].cause_first());
     let rows = services.iter().enumerate().map(row).collect();
-    lay_out(rows, &COLUMNS, look.width, "…", name, brief)
+    lay_out(rows, &COLUMNS, look.width, "…", name)
 }

@@ -7,7 +7,7 @@ mod verdicts;
 use serde_json::json;
 
 use super::support::{
-    LAUNCHER, Line, at, beat, beats, crashed, event, launcher, picture, say, see, status,
+    LAUNCHER, Line, array, at, beat, beats, crashed, event, launcher, picture, say, see, status,
 };
 use crate::fleet::{Attempt, IntervalSource, Liveness, Verdict};
 use crate::wire::{Limit, Status};

@@ -27,7 +27,7 @@ fn row_1_to_3_killed() {
     let service = see(&lines, ID, 101.0);
     assert_eq!(say(&service), "restarting backoff [crashed]");
     assert_eq!(service.attempt.unwrap().to_string(), "(1/2)");
-    assert_eq!(service.headline(), "crashed 1 s ago: SIGKILL");
+    assert_eq!(service.headline(), "SIGKILL; crashed 1 s ago");
 
     lines.push(
         event("failed", ID, 110.0)
@@ -35,7 +35,7 @@ fn row_1_to_3_killed() {
     );
     assert_eq!(
         see(&lines, ID, 111.0).headline(),
-        "restart limit reached (2 restarts), 1 s ago: SIGKILL"
+        "SIGKILL; restart limit reached (2 restarts), gave up 1 s ago"
     );
     assert_eq!(see(&lines, ID, 111.0).verdict, Verdict::Failed);
 
@@ -43,7 +43,7 @@ fn row_1_to_3_killed() {
     lines.push(crashed(ID, 100.0, false));
     assert_eq!(say(&see(&lines, ID, 101.0)), "failed failed [crashed]");
     // green, heart and all, is what the last heartbeat alone would say
-    assert_eq!(see(&lines, ID, 101.0).headline(), "crashed 1 s ago: SIGKILL");
+    assert_eq!(see(&lines, ID, 101.0).headline(), "SIGKILL; crashed 1 s ago");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn row_16_removed_from_the_configuration() {
     lines.push(event("declared", "other.one", 200.0));
     let day = 24.0 * 3600.0;
     let service = see(&lines, ID, 201.0);
-    assert_eq!(say(&service), "stopped stopped [ended not_declared]");
+    assert_eq!(say(&service), "stopped stopped [no_longer_declared ended]");
     assert!(service.in_all && !service.in_default);
     assert!(!see(&lines, ID, 100.5 + day).in_all);
     assert!(see(&lines, "other.one", 100.5 + day).in_all);

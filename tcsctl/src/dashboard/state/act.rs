@@ -38,13 +38,15 @@ impl State {
             (Operation::Stop | Operation::Restart, true, Some(uptime)) => {
                 lines.push(format!("it has been up for {}", words(uptime)));
             }
-            (Operation::Stop, false, _) if service.phase != Phase::Backoff => {
+            (Operation::Stop, false, _)
+                if !matches!(service.phase, Phase::Backoff | Phase::Waiting) =>
+            {
                 lines.push(format!("it is not up: {}", service.phase));
             }
             (Operation::Start | Operation::Stop | Operation::Restart, ..) => {}
         }
         if request.operation != Operation::Start {
-            if service.status == Some(Status::Busy) {
+            if service.own_status == Some(Status::Busy) {
                 let doing = service.message.clone().unwrap_or_default();
                 lines.push(format!("it is busy: {doing}").trim_end_matches([':', ' ']).to_owned());
             }

@@ -223,7 +223,7 @@ fn life(event: &Registry) -> Option<What> {
         Registry::Start { .. } => What::Return { text: text(), weight: Verdict::Starting },
         Registry::Ready { .. } => What::Return { text: text(), weight: Verdict::Ok },
         Registry::Restarting { .. } => What::Return { text: text(), weight: Verdict::Restarting },
-        Registry::Crashed(crash) if crash.will_restart => What::Crash { how: crash.how() },
+        Registry::Crashed(crash) if crash.will_restart => What::Crash { how: crash.headline() },
         Registry::Waiting { timed_out: false, .. } => life(Verdict::Starting),
         Registry::Waiting { .. } => life(Verdict::Late),
         Registry::Stopping { .. } => life(Verdict::Stopping),

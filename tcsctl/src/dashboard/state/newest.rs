@@ -31,7 +31,7 @@ struct Crashes {
 }
 
 impl Told<'_> {
-    /// In words: `crashed 7 times in 2m 4s: SIGSEGV`.
+    /// In words: `crashed 7 times in 2 min 4 s: SIGSEGV`.
     pub fn words(&self, arrow: &str) -> String {
         match (self.crashes, &self.entry.what) {
             (Some(Crashes { count, first, last }), What::Crash { how }) => {
@@ -125,11 +125,11 @@ mod tests {
             ]);
         }
         let all =
-            ["bad.a says ok", "bad.a crashed 7 times in 1m 0s: SIGSEGV", "guider.a says error"];
+            ["bad.a says ok", "bad.a crashed 7 times in 1 min: SIGSEGV", "guider.a says error"];
         assert_eq!(told(&night, 4), all);
         // while it is down the crash itself is the newest
         night.push(crash(71));
-        assert_eq!(told(&night, 4)[..], ["bad.a crashed 8 times in 1m 10s: SIGSEGV", all[2]]);
+        assert_eq!(told(&night, 4)[..], ["bad.a crashed 8 times in 1 min 10 s: SIGSEGV", all[2]]);
         // what is no part of it is told as it is
         let given_up = What::Life { text: "given up".to_owned(), weight: Verdict::Failed };
         night.push(entry(72, "bad.a", given_up.clone()));

@@ -200,7 +200,7 @@ fn the_past_is_what_was_so_then() {
     let actions = press(&mut state, "[ [ [ [ [ [ [ [ [");
     assert!(matches!(actions[..], [Action::LoadHistory(_)]), "asked for once: {actions:?}");
     assert_eq!(verdict(&state).as_str(), "ok");
-    assert!(text(&buffer(&state)).contains("THE PAST  02:11:37 UTC, 1m 30s ago"));
+    assert!(text(&buffer(&state)).contains("THE PAST  02:11:37 UTC, 1 min 30 s ago"));
     press(&mut state, "] ] ] ] ] ] ] ] ]");
     assert!(matches!(state.moment, Moment::Live));
     assert_eq!(verdict(&state).as_str(), "degraded");
@@ -308,7 +308,7 @@ fn history_tells_changes_once_and_with_how_long_it_lasted() {
         .map(|entry| entry.words("→"))
         .collect();
     let last = words.last().unwrap();
-    assert!(last.starts_with("ok → warning after 3h 8m: shutter slower"), "{last}");
+    assert!(last.starts_with("ok → warning after 3 h 8 min: shutter slower"), "{last}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn the_past_paused_and_without_a_link() {
     // by our own blindness nothing gets worse
     let before = screen((80, 12));
     assert_eq!(down.picture.counts, before.picture.counts);
-    assert!(text(&shown).contains("DISCONNECTED 10m 0s, data 10m 1s old"), "{}", text(&shown));
+    assert!(text(&shown).contains("DISCONNECTED 10 min, data 10 min 1 s old"), "{}", text(&shown));
     down.update(Event::Link(up()), later);
     down.settle(later);
     assert!(!text(&buffer(&down)).contains("DISCONNECTED"));

@@ -103,10 +103,10 @@ fn message(row: &Row, service: &ServiceView) -> String {
             Some(worst) => format!("{} below, worst {worst}", row.hidden),
             None => format!("{} below", row.hidden),
         };
-        let own = service.cause_first();
+        let own = service.headline();
         return if own.is_empty() { below } else { format!("{below}; {own}") };
     }
-    service.cause_first()
+    service.headline()
 }
 
 fn name(

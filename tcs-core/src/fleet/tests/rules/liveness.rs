@@ -16,7 +16,7 @@ fn late_from_3_intervals_on_and_lost_from_12() {
     let lines = vec![start(1.0), status(ID, "ok", 2.0), beat(ID, 100.0)];
     let service = see(&under_launcher(lines), ID, 300.0);
     assert_eq!(service.since, Some(at(220.0)));
-    assert_eq!(service.reasons[0].to_string(), "last heartbeat 3m 20s ago, expected every 10 s");
+    assert_eq!(service.reasons[0].to_string(), "no heartbeat for 3 min 20 s (expected every 10 s)");
 }
 
 #[test]

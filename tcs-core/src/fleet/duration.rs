@@ -1,0 +1,47 @@
+//! Lengths of time as people read them.
+
+use chrono::TimeDelta;
+
+/// `0.4 s`, `41 s`, `4 min 12 s`, `3 h 11 min`, `2 d 4 h`; a smaller unit that is zero is left out.
+pub fn words(span: TimeDelta) -> String {
+    let millis = span.num_milliseconds();
+    let sign = if millis < 0 { "-" } else { "" };
+    let millis = millis.unsigned_abs();
+    let seconds = millis / 1000;
+    let two = |large: u64, unit: &str, small: u64, sub: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {sub}"),
+    };
+    let text = match seconds {
+        0..10 if millis % 1000 >= 50 => format!("{:.1} s", millis as f64 / 1000.0),
+        0..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    };
+    format!("{sign}{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_units_at_most() {
+        for (millis, text) in [
+            (0, "0 s"),
+            (40, "0 s"),
+            (400, "0.4 s"),
+            (9_950, "9.9 s"),
+            (41_900, "41 s"),
+            (120_000, "2 min"),
+            (252_000, "4 min 12 s"),
+            (11_460_000, "3 h 11 min"),
+            (86_400_000, "1 d"),
+            (187_200_000, "2 d 4 h"),
+            (-3_000, "-3 s"),
+        ] {
+            assert_eq!(words(TimeDelta::milliseconds(millis)), text);
+        }
+    }
+}

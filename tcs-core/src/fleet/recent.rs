@@ -1,0 +1,54 @@
+//! The newest few of a kind, oldest first.
+
+use chrono::{DateTime, Utc};
+
+use super::stamp::{Order, Stamp};
+
+/// What stands in a [`Recent`].
+pub(super) trait Stamped {
+    fn stamp(&self) -> &Stamp;
+}
+
+/// At most `N`, the newest. A join: what falls out could never come back in.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Recent<T, const N: usize>(Vec<T>);
+
+impl<T, const N: usize> Default for Recent<T, N> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Stamped, const N: usize> Recent<T, N> {
+    /// Oldest first.
+    pub(super) fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// Takes it in, unless it is there already or older than `N` others; says whether it did.
+    pub(super) fn put(&mut self, item: T) -> bool {
+        let found = self.0.binary_search_by_key(&key(item.stamp()), |held| key(held.stamp()));
+        let Err(place) = found else { return false };
+        if place == 0 && self.0.len() == N {
+            return false;
+        }
+        if self.0.is_empty() {
+            // a list of the fleet hears one of each service
+            self.0.reserve_exact(1);
+        }
+        self.0.insert(place, item);
+        if self.0.len() > N {
+            self.0.remove(0);
+        }
+        true
+    }
+}
+
+/// Messages of plain NATS and of a stream are put in order by broker time; inside each the
+/// reader's or the stream's own count decides.
+fn key(stamp: &Stamp) -> (DateTime<Utc>, DateTime<Utc>, u64) {
+    match stamp.order {
+        Order::Stream { created, seq } => (stamp.stored, created, seq),
+        Order::Core { arrival } => (stamp.stored, DateTime::<Utc>::MIN_UTC, arrival),
+    }
+}
