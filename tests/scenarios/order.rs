@@ -71,7 +71,8 @@ async fn a_rust_service_is_ready_when_it_says_so_without_a_broker() {
     assert!(slow.unwrap() < after.unwrap(), "{log}");
     // and why it failed
     nats::wait_for("its crash", || {
-        site.tcsd.log().contains("bad.raises.a crashed: exit code 1: no guide star")
+        let log = site.tcsd.log();
+        log.contains("bad.raises.a crashed after ") && log.contains(": no guide star (exit 1); ")
     })
     .await;
     assert_eq!(site.tcsd.stop().await.code(), Some(1));
