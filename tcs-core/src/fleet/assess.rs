@@ -67,9 +67,9 @@ struct Finding {
 }
 
 impl Finding {
-    fn new(verdict: Verdict, reasons: impl IntoIterator<Item = Reason>) -> Option<Self> {
+    fn new(verdict: Verdict, reasons: impl IntoIterator<Item = Reason>) -> Self {
         let reasons = reasons.into_iter().collect();
-        Some(Self { verdict, phase: None, since: None, reasons })
+        Self { verdict, phase: None, since: None, reasons }
     }
 }
 
@@ -106,12 +106,8 @@ pub(super) fn assess(life: &Life<'_>, around: &Around<'_>) -> Assessment {
     let case = Case { life, around, silence: silence(life, around), launcher_ended, now };
     let rules = if life.phase.is_up() { rules::UP } else { ended::RULES };
     let finding = rules.iter().find_map(|rule| rule(&case));
-    let Finding { verdict, phase, since, mut reasons } = finding.unwrap_or(Finding {
-        verdict: Verdict::Unknown,
-        phase: None,
-        since: None,
-        reasons: Vec::new(),
-    });
+    let Finding { verdict, phase, since, mut reasons } =
+        finding.unwrap_or_else(|| Finding::new(Verdict::Unknown, None));
     let mut notes = notes::of(&case);
     notes.extend(life.reasons.iter().cloned());
     notes.sort_by_key(Reason::rank);

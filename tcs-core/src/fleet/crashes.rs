@@ -73,37 +73,29 @@ pub(super) fn flapping(record: &Record, moment: &Moment<'_>) -> Option<Reason> {
 /// How its last process ended, or why none was started.
 pub(super) fn last_end(record: &Record, origins: &Origins) -> Option<LastEnd> {
     let kept = record.newest_exit().or_else(|| record.newest_end())?;
-    let mut end = LastEnd {
-        at: origins.happened(kept.run, kept.stamp.stored).at,
-        exit_code: None,
-        signal: None,
-        reason: String::new(),
-        requested_by: requested_by(record, kept),
-        core_dumped: None,
-        uptime: None,
-        last_lines: Vec::new(),
+    let crash = match &kept.message.event {
+        Event::Crashed(crash) => Some(crash),
+        _ => None,
     };
-    match &kept.message.event {
+    let (reason, exit_code, uptime) = match &kept.message.event {
         Event::Stop(stop) => {
-            end.exit_code = stop.exit_code;
-            end.reason = stop.reason.clone().unwrap_or_else(|| "stopped".to_owned());
-            end.uptime = stop.uptime_seconds.map(span);
+            (stop.reason.as_deref().unwrap_or("stopped"), stop.exit_code, stop.uptime_seconds)
         }
-        Event::Crashed(crash) => {
-            end.exit_code = crash.exit_code;
-            end.signal.clone_from(&crash.signal);
-            end.reason = "crashed".to_owned();
-            end.core_dumped = crash.core_dumped;
-            end.uptime = crash.uptime_seconds.map(span);
-            end.last_lines.clone_from(&crash.last_lines);
-        }
-        Event::Failed { reason, .. } => {
-            end.reason = reason.clone().unwrap_or_else(|| "failed".to_owned());
-        }
+        Event::Crashed(crash) => ("crashed", crash.exit_code, crash.uptime_seconds),
+        Event::Failed { reason, .. } => (reason.as_deref().unwrap_or("failed"), None, None),
         _ => return None,
-    }
-    end.signal = end.signal.or_else(|| end.exit_code.filter(|code| *code < 0).map(how_ended));
-    Some(end)
+    };
+    let signal = crash.and_then(|crash| crash.signal.clone());
+    Some(LastEnd {
+        at: origins.happened(kept.run, kept.stamp.stored).at,
+        exit_code,
+        signal: signal.or_else(|| exit_code.filter(|code| *code < 0).map(how_ended)),
+        reason: reason.to_owned(),
+        requested_by: requested_by(record, kept),
+        core_dumped: crash.and_then(|crash| crash.core_dumped),
+        uptime: uptime.map(span),
+        last_lines: crash.map(|crash| crash.last_lines.clone()).unwrap_or_default(),
+    })
 }
 
 /// Who asked for the stop that led to this end.

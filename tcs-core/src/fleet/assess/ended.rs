@@ -22,7 +22,7 @@ fn removed(case: &Case<'_>) -> Option<Finding> {
         _ => None,
     };
     let reasons = std::iter::once(Reason::NotDeclared).chain(why_ended(case));
-    Some(Finding { phase, ..Finding::new(Verdict::Stopped, reasons)? })
+    Some(Finding { phase, ..Finding::new(Verdict::Stopped, reasons) })
 }
 
 /// Its launcher ends, and starts nothing any more. (Python sends nothing of it.)
@@ -32,7 +32,7 @@ fn cancelled(case: &Case<'_>) -> Option<Finding> {
     if !is_to_be_started(life.phase) || life.since.is_some_and(|since| at <= since) {
         return None;
     }
-    let finding = Finding::new(Verdict::Stopped, [launcher_shutdown(name, at, case.now)])?;
+    let finding = Finding::new(Verdict::Stopped, [launcher_shutdown(name, at, case.now)]);
     Some(Finding { phase: Some(Phase::Stopped), since: Some(at), ..finding })
 }
 
@@ -44,7 +44,7 @@ fn not_to_be_started(case: &Case<'_>) -> Option<Finding> {
     }
     let crash = crash_reason(case.life.record, &case.around.moment, false);
     let crash = crash.filter(|_| case.life.phase == Phase::Backoff);
-    Finding::new(Verdict::Lost, lost_with(case).into_iter().chain(crash))
+    Some(Finding::new(Verdict::Lost, lost_with(case).into_iter().chain(crash)))
 }
 
 fn is_to_be_started(phase: Phase) -> bool {
@@ -59,7 +59,7 @@ fn waiting(case: &Case<'_>) -> Option<Finding> {
     let waited = case.now - case.around.moment.happened(event);
     let services = waiting_for.clone();
     let reason = Reason::WaitingFor { services, waited, timed_out: *timed_out };
-    Finding::new(verdict, [reason])
+    Some(Finding::new(verdict, [reason]))
 }
 
 /// Crashed, and waiting to be started again.
@@ -67,7 +67,10 @@ fn backoff(case: &Case<'_>) -> Option<Finding> {
     if case.life.phase != Phase::Backoff {
         return None;
     }
-    Finding::new(Verdict::Restarting, crash_reason(case.life.record, &case.around.moment, true))
+    Some(Finding::new(
+        Verdict::Restarting,
+        crash_reason(case.life.record, &case.around.moment, true),
+    ))
 }
 
 fn failed(case: &Case<'_>) -> Option<Finding> {
@@ -77,11 +80,12 @@ fn failed(case: &Case<'_>) -> Option<Finding> {
     // what it reported itself says more than how it ended
     let reported = |reason: &&Reason| matches!(reason, Reason::Reported { .. });
     let reported = case.life.reasons.iter().find(reported).cloned();
-    Finding::new(Verdict::Failed, reported.into_iter().chain(why_ended(case)))
+    Some(Finding::new(Verdict::Failed, reported.into_iter().chain(why_ended(case))))
 }
 
 fn stopped(case: &Case<'_>) -> Option<Finding> {
-    Finding::new(Verdict::Stopped, why_ended(case))
+    let stopped = matches!(case.life.phase, Phase::Declared | Phase::Stopped | Phase::Completed);
+    stopped.then(|| Finding::new(Verdict::Stopped, why_ended(case)))
 }
 
 /// Why nothing runs (any more).

@@ -33,7 +33,7 @@ fn reports(case: &Case<'_>, statuses: &[Status], verdict: Verdict) -> Option<Fin
         return None;
     }
     let reported = life.reported(&case.around.moment);
-    let finding = Finding::new(verdict, reported.into_iter().chain(case.silence.reason()))?;
+    let finding = Finding::new(verdict, reported.into_iter().chain(case.silence.reason()));
     Some(Finding { since: life.reported_since, ..finding })
 }
 
@@ -46,7 +46,7 @@ fn lost(case: &Case<'_>) -> Option<Finding> {
     let mut reasons = lost_with(case);
     reasons.push(reason.clone());
     let since = case.life.sign.map(|sign| liveness::turns(sign, case.life.interval).1);
-    Some(Finding { since, ..Finding::new(Verdict::Lost, reasons)? })
+    Some(Finding { since, ..Finding::new(Verdict::Lost, reasons) })
 }
 
 fn reports_error(case: &Case<'_>) -> Option<Finding> {
@@ -59,13 +59,13 @@ fn restarting(case: &Case<'_>) -> Option<Finding> {
     if life.phase != Phase::Starting || !life.after_crash {
         return None;
     }
-    Finding::new(Verdict::Restarting, crash_reason(life.record, &case.around.moment, false))
+    Some(Finding::new(Verdict::Restarting, crash_reason(life.record, &case.around.moment, false)))
 }
 
 fn late(case: &Case<'_>) -> Option<Finding> {
     let Silent::Late(reason) = &case.silence else { return None };
     if case.life.phase == Phase::Stopping {
-        return Finding::new(Verdict::Stopping, [reason.clone()]);
+        return Some(Finding::new(Verdict::Stopping, [reason.clone()]));
     }
     let since = case.life.sign.map(|sign| {
         // its main loop ran until that long before the beat that tells of it
@@ -76,7 +76,7 @@ fn late(case: &Case<'_>) -> Option<Finding> {
         liveness::turns(well, case.life.interval).0
     });
     let outage = case.life.after_outage.then_some(Reason::AfterOutage);
-    let finding = Finding::new(Verdict::Late, outage.into_iter().chain([reason.clone()]))?;
+    let finding = Finding::new(Verdict::Late, outage.into_iter().chain([reason.clone()]));
     Some(Finding { since, ..finding })
 }
 
@@ -86,12 +86,12 @@ fn launcher_ending(case: &Case<'_>) -> Option<Finding> {
     if case.now - at >= ENDING {
         return None;
     }
-    let finding = Finding::new(Verdict::Stopping, [launcher_shutdown(name, at, case.now)])?;
+    let finding = Finding::new(Verdict::Stopping, [launcher_shutdown(name, at, case.now)]);
     Some(Finding { phase: Some(Phase::Stopping), since: Some(at), ..finding })
 }
 
 fn stopping(case: &Case<'_>) -> Option<Finding> {
-    (case.life.phase == Phase::Stopping).then(|| Finding::new(Verdict::Stopping, None)).flatten()
+    (case.life.phase == Phase::Stopping).then(|| Finding::new(Verdict::Stopping, None))
 }
 
 fn reports_degraded(case: &Case<'_>) -> Option<Finding> {
@@ -112,24 +112,24 @@ fn irregular(case: &Case<'_>) -> Option<Finding> {
     }
     let orphaned = reasons.iter().any(|reason| matches!(reason, Reason::Orphaned(_)));
     let since = case.launcher_ended.filter(|_| orphaned).map(|(_, at)| at + ENDING);
-    Some(Finding { since, ..Finding::new(Verdict::Degraded, reasons)? })
+    Some(Finding { since, ..Finding::new(Verdict::Degraded, reasons) })
 }
 
 fn starting(case: &Case<'_>) -> Option<Finding> {
     let life = case.life;
     let status = life.judged_status();
     if life.phase == Phase::Starting || status == Some(Status::Startup) {
-        return Finding::new(Verdict::Starting, None);
+        return Some(Finding::new(Verdict::Starting, None));
     }
     // its launcher has seen it ready before its first status arrived
     let began = life.began.filter(|_| matches!(status, None | Some(Status::Unknown)))?;
     let just_begun = case.now < liveness::turns(began, life.interval).0;
-    just_begun.then(|| Finding::new(Verdict::Starting, [Reason::NoStatus])).flatten()
+    just_begun.then(|| Finding::new(Verdict::Starting, [Reason::NoStatus]))
 }
 
 fn never_heard(case: &Case<'_>) -> Option<Finding> {
     let Silent::NeverHeard(reason) = &case.silence else { return None };
-    Finding::new(Verdict::Unknown, [reason.clone()])
+    Some(Finding::new(Verdict::Unknown, [reason.clone()]))
 }
 
 fn running(case: &Case<'_>) -> Option<Finding> {
@@ -137,10 +137,10 @@ fn running(case: &Case<'_>) -> Option<Finding> {
     if !matches!(status, Status::Ok | Status::Busy | Status::Idle) {
         return None;
     }
-    Some(Finding { since: case.life.reported_since, ..Finding::new(Verdict::Ok, None)? })
+    Some(Finding { since: case.life.reported_since, ..Finding::new(Verdict::Ok, None) })
 }
 
 fn no_status(case: &Case<'_>) -> Option<Finding> {
     let known = case.life.judged_status().is_some_and(|status| status != Status::Unknown);
-    Finding::new(Verdict::Unknown, (!known).then_some(Reason::NoStatus))
+    (!known).then(|| Finding::new(Verdict::Unknown, [Reason::NoStatus]))
 }
