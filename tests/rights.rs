@@ -4,6 +4,8 @@
 
 #[path = "rights/attacks.rs"]
 mod attacks;
+#[path = "rights/consumers.rs"]
+mod consumers;
 #[path = "support/nats.rs"]
 mod nats;
 #[path = "support/python.rs"]

@@ -1,15 +1,14 @@
-//! What has turned out not to work over this connection, so that it is not tried for each stream
+//! What has turned out to work or not over this connection, so that it is not tried for each stream
 //! and each request anew. A new connection begins with nothing known.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::link::Denial;
 
 #[derive(Debug, Default)]
 pub(super) struct Abilities {
-    no_batches: AtomicBool,
+    batches: Mutex<Option<bool>>,
     /// By stream.
     no_consumers: Mutex<HashMap<String, Denial>>,
 }
@@ -17,12 +16,21 @@ pub(super) struct Abilities {
 impl Abilities {
     /// Whether many messages may be asked for at once, as far as is known.
     pub(super) fn batches(&self) -> bool {
-        !self.no_batches.load(Ordering::Relaxed)
+        self.lock_batches().unwrap_or(true)
     }
 
-    /// The server is too old for batches.
-    pub(super) fn set_no_batches(&self) {
-        self.no_batches.store(true, Ordering::Relaxed);
+    /// Whether it has been seen.
+    pub(super) fn known_batches(&self) -> bool {
+        self.lock_batches().is_some()
+    }
+
+    /// The server has answered a batch, or is too old for it.
+    pub(super) fn set_batches(&self, has: bool) {
+        *self.lock_batches() = Some(has);
+    }
+
+    fn lock_batches(&self) -> MutexGuard<'_, Option<bool>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why no consumer may be made on a stream.
@@ -39,7 +47,7 @@ impl Abilities {
 
     /// For a new connection: another server, or other rights.
     pub(super) fn forget(&self) {
-        self.no_batches.store(false, Ordering::Relaxed);
+        *self.lock_batches() = None;
         self.no_consumers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

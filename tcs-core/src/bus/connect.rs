@@ -1,11 +1,12 @@
 //! Making the connection: at once or not at all ([`Bus::connect`], for commands that run once), or
 //! in the background and for ever ([`Bus::open`], for dashboards and services).
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Request};
 use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
@@ -21,6 +22,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// An overflow drops flow control messages too, and each costs a wait of seconds: big enough for
 /// a whole snapshot.
 const SUBSCRIPTION_CAPACITY: usize = 262_144;
+/// For deleting consumers at the end.
+const RELEASE: Duration = Duration::from_secs(1);
 /// For each answer of the server, when nobody says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,6 +33,8 @@ pub struct Bus(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    /// Stream and name of each consumer that is, or may be, at the server.
+    consumers: Mutex<BTreeSet<(String, String)>>,
     link: Arc<Link>,
     settings: Settings,
     timeout: Duration,
@@ -112,7 +117,9 @@ impl Bus {
             failure: Failure::explain(&error.to_string()),
         })?;
         let inbox = settings.inbox_prefix.clone();
-        let inner = Inner { client, link: Arc::clone(&link), settings: settings.clone(), timeout };
+        let consumers = Mutex::default();
+        let (link_of, settings) = (Arc::clone(&link), settings.clone());
+        let inner = Inner { client, consumers, link: link_of, settings, timeout };
         let bus = Self(Arc::new(inner));
         let weak = Arc::downgrade(&bus.0);
         let client = move || weak.upgrade().map(|inner| inner.client.clone());
@@ -165,6 +172,29 @@ impl Bus {
     /// Sends what is still in the buffer, waiting `timeout` at most.
     pub async fn flush(&self) {
         tokio::time::timeout(self.0.timeout, self.client().flush()).await.ok();
+    }
+
+    /// Takes all consumers of this connection off the server, within 1 s; for a program's end,
+    /// however it comes. The server would keep them for half a minute.
+    pub async fn release(&self) {
+        let left: Vec<_> = std::mem::take(&mut *self.consumers()).into_iter().collect();
+        if !self.is_connected() {
+            return;
+        }
+        let release = async {
+            let deletes = left.iter().map(|(stream, name)| {
+                let subject = self.api_subject(&format!("CONSUMER.DELETE.{stream}.{name}"));
+                async move { self.ask_within(&subject, Request::new(), RELEASE).await.ok() }
+            });
+            futures_util::future::join_all(deletes).await;
+            self.client().flush().await.ok();
+        };
+        tokio::time::timeout(RELEASE, release).await.ok();
+    }
+
+    /// A consumer is about to be made, or was deleted.
+    pub(super) fn consumers(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn client(&self) -> &Client {

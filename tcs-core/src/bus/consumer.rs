@@ -159,7 +159,14 @@ impl Consumer {
             "config": config(&name, filter, start, pace, &inbox),
         });
         let what = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
-        let answer = match bus.api::<Created>(&what, &body).await {
+        // known before it is asked for: whoever stops waiting for it can still delete it
+        let of_bus = (stream.to_owned(), name.clone());
+        bus.consumers().insert(of_bus.clone());
+        let created = bus.api::<Created>(&what, &body).await;
+        if created.as_ref().is_err_and(|error| !error.is_transient()) {
+            bus.consumers().remove(&of_bus);
+        }
+        let answer = match created {
             Ok(answer) => answer,
             Err(ApiError::Denied(denial)) => {
                 abilities.set_no_consumers(stream, denial.clone());
@@ -311,6 +318,8 @@ impl Consumer {
     pub(super) async fn delete(self) {
         let subject =
             self.bus.api_subject(&format!("CONSUMER.DELETE.{}.{}", self.stream, self.name));
+        let deleted = (self.stream, self.name);
+        self.bus.consumers().remove(&deleted);
         // Its answer is of no interest, and without that right there is none.
         let reply = Some(self.bus.client().new_inbox());
         if self.bus.is_connected() {

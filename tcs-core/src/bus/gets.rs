@@ -223,6 +223,16 @@ impl Gets {
         Ok(low)
     }
 
+    /// Whether the server has batches; tried where that is not known yet.
+    pub(super) async fn try_batches(&self) -> Result<bool, ApiError> {
+        let abilities = self.bus.link_core().abilities();
+        if self.has_batches() && !abilities.known_batches() {
+            let body = json!({ "seq": 1, "next_by_subj": ">", "batch": 1 });
+            self.batch(&body, |_| {}).await?;
+        }
+        Ok(self.has_batches())
+    }
+
     fn has_batches(&self) -> bool {
         self.stream.allow_direct && self.bus.link_core().abilities().batches()
     }
@@ -267,6 +277,7 @@ impl Gets {
                     return Ok(Some(Batch { pending: 0, up_to }));
                 }
                 Some(status) if status.as_u16() == 204 => {
+                    self.bus.link_core().abilities().set_batches(true);
                     let up_to = header("Nats-UpTo-Sequence");
                     return Ok(Some(Batch {
                         pending: header("Nats-Num-Pending").unwrap_or(0),
@@ -295,7 +306,7 @@ impl Gets {
             before = header("Nats-Sequence");
             take(self.answer(message)?);
         }
-        self.bus.link_core().abilities().set_no_batches();
+        self.bus.link_core().abilities().set_batches(false);
         Ok(None)
     }
 

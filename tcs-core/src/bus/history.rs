@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 
 use super::api::ApiError;
 use super::connect::Bus;
@@ -30,20 +31,26 @@ pub struct Piece {
     pub until: Option<DateTime<Utc>>,
 }
 
+/// Consumers at a time, for all pieces that are read at once: a server may limit them.
+const CONSUMERS: usize = 4;
+
 /// How much may still be read, in bytes of payloads; shared by what is read at once.
 #[derive(Debug)]
-pub struct Budget(AtomicU64);
+pub struct Budget {
+    bytes: AtomicU64,
+    consumers: Semaphore,
+}
 
 impl Budget {
     /// So many bytes.
     pub fn new(bytes: u64) -> Self {
-        Self(AtomicU64::new(bytes))
+        Self { bytes: AtomicU64::new(bytes), consumers: Semaphore::new(CONSUMERS) }
     }
 
     /// Whether there was enough.
     fn spend(&self, bytes: usize) -> bool {
         let spend = |left: u64| left.checked_sub(bytes as u64);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
     }
 }
 
@@ -71,8 +78,8 @@ enum Newest {
 }
 
 impl Bus {
-    /// Reads a piece in order, giving each message to `take`: with a consumer, or where none may
-    /// be made by gets.
+    /// Reads a piece in order, giving each message to `take`: by gets where the server has batches
+    /// or no consumer may be made, else with a consumer.
     pub async fn read_piece(
         &self,
         piece: &Piece,
@@ -92,7 +99,20 @@ impl Bus {
         if is_empty {
             return Ok(Extent::Whole);
         }
+        let facts = match facts {
+            Some(facts) if facts.allow_direct => {
+                let gets = Gets::new(self, facts.clone(), piece.kind);
+                // denied: consumers may be allowed
+                match gets.try_batches().await {
+                    Ok(true) => return self.get_piece(piece, facts, newest, budget, take).await,
+                    Ok(false) | Err(ApiError::Denied(_)) => Some(facts),
+                    Err(error) => return Err(error),
+                }
+            }
+            facts => facts,
+        };
         let created = facts.as_ref().map_or(DateTime::UNIX_EPOCH, |facts| facts.created);
+        let Ok(_permit) = budget.consumers.acquire().await else { return Ok(Extent::Cut) };
         match (self.consume(piece, created, newest, budget, &mut take).await, facts) {
             (Err(ApiError::Denied(_)), Some(facts)) => {
                 self.get_piece(piece, facts, newest, budget, take).await

@@ -65,7 +65,7 @@ fn names() -> Option<Vec<(String, &'static str)>> {
     cli.output.verbose = false;
     let session = Session::new(&cli, super::plain_screen());
     let mut names = Vec::new();
-    let asked = Session::block_on(async {
+    let asked = session.block_on(async {
         let want = Want::default();
         let reading = tokio::time::timeout(PATIENCE, picture::take(&session, &want));
         let Ok(picture) = reading.await else { return Ok(Exit::NoContact.into()) };

@@ -7,7 +7,7 @@ use tcs_core::clock;
 use tcs_core::fleet::{Filter, FleetView};
 use tcs_core::observer::{self, Observer, Patience, Problem};
 
-use super::session::{Ended, Session, client_name};
+use super::session::{Ended, Session};
 use crate::cli::moment::Moment;
 use crate::exit::Exit;
 use crate::output::{Mode, Source};
@@ -123,8 +123,7 @@ fn worth_learning(view: &FleetView, want: &Want) -> Vec<String> {
 
 /// Connects, within the time-out.
 pub(super) async fn observe(session: &Session) -> Result<Observer, Ended> {
-    let settings = session.settings()?;
-    let observer = Observer::connect(&settings, client_name(), session.timeout()).await?;
+    let observer = Observer::new(session.connect().await?);
     Ok(observer.with_core(session.connection.core))
 }
 

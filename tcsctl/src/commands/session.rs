@@ -1,6 +1,7 @@
 //! What all commands share: the options, the screen, the settings, and how they end.
 
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +14,9 @@ use crate::cli::{Cli, ConnectionArgs};
 use crate::exit::Exit;
 use crate::output::{Screen, Times, Word};
 use crate::settings::{self, DEFAULT_TIMEOUT, ResolveError, Resolved};
+
+/// A signal's number on top of this is what a shell is told.
+pub(crate) const SIGNALLED: u8 = 128;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -80,6 +84,8 @@ pub(crate) struct Session {
     settings: Option<Settings>,
     verbose: bool,
     pub(crate) local_times: bool,
+    /// Connections that were made.
+    buses: Mutex<Vec<Bus>>,
 }
 
 impl Session {
@@ -90,6 +96,7 @@ impl Session {
             settings: None,
             verbose: cli.output.verbose,
             local_times: cli.output.time == Times::Local,
+            buses: Mutex::default(),
         }
     }
 
@@ -98,11 +105,13 @@ impl Session {
         let Self { screen, verbose, local_times, .. } = *self;
         let connection =
             ConnectionArgs { timeout: self.connection.timeout, ..ConnectionArgs::default() };
-        Self { connection, screen, settings: Some(settings), verbose, local_times }
+        let (settings, buses) = (Some(settings), Mutex::default());
+        Self { connection, screen, settings, verbose, local_times, buses }
     }
 
-    /// Runs a command on a runtime of its own.
+    /// Runs a command on a runtime of its own. However it ends, nothing of it stays at the broker.
     pub(crate) fn block_on(
+        &self,
         command: impl Future<Output = Result<ExitCode, Ended>>,
     ) -> Result<ExitCode, Ended> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -110,10 +119,42 @@ impl Session {
             .enable_all()
             .build()
             .map_err(|error| Ended::new(Exit::No, format!("cannot start: {error}")))?;
-        let result = runtime.block_on(command);
+        let result = runtime.block_on(async {
+            let result = command.await;
+            self.release().await;
+            result
+        });
         // a name being looked up must not hold the program
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
+    }
+
+    /// The same for a command that does not listen to signals itself: one ends it.
+    pub(crate) fn block_until_signal(
+        &self,
+        command: impl Future<Output = Result<ExitCode, Ended>>,
+    ) -> Result<ExitCode, Ended> {
+        self.block_on(async {
+            let signalled = signalled();
+            tokio::select! {
+                biased;
+                result = command => result,
+                number = signalled => Ok(ExitCode::from(SIGNALLED + number)),
+            }
+        })
+    }
+
+    async fn release(&self) {
+        let buses = std::mem::take(&mut *self.buses.lock().unwrap_or_else(PoisonError::into_inner));
+        for bus in buses {
+            bus.release().await;
+        }
+    }
+
+    /// Remembers a connection, so that nothing of it is left at the broker in the end.
+    pub(crate) fn keep(&self, bus: Bus) -> Bus {
+        self.buses.lock().unwrap_or_else(PoisonError::into_inner).push(bus.clone());
+        bus
     }
 
     /// How long to wait for the broker.
@@ -147,7 +188,7 @@ impl Session {
 
     /// Connects within the time-out.
     pub(crate) async fn connect(&self) -> Result<Bus, Ended> {
-        Ok(Bus::connect(&self.settings()?, client_name(), self.timeout()).await?)
+        Ok(self.keep(Bus::connect(&self.settings()?, client_name(), self.timeout()).await?))
     }
 
     /// By the way, with `--verbose`.
@@ -163,23 +204,35 @@ pub(crate) fn client_name() -> &'static str {
     concat!("tcsctl ", env!("CARGO_PKG_VERSION"))
 }
 
-/// From now on Ctrl-C, and being told to end otherwise, end this future and not the process.
-pub(crate) fn interrupted() -> impl Future<Output = ()> {
+/// From now on Ctrl-C, and being told to end otherwise, end this future and not the process. Gives
+/// the signal's number.
+fn signalled() -> impl Future<Output = u8> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [int, term, hup] = listen.map(signal);
-    let wait = async |signal: std::io::Result<tokio::signal::unix::Signal>| match signal {
-        Ok(mut signal) => {
-            signal.recv().await;
+    let wait = async |kind: SignalKind, signal: std::io::Result<tokio::signal::unix::Signal>| {
+        match signal {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
         }
-        Err(_) => std::future::pending().await,
+        u8::try_from(kind.as_raw_value()).unwrap_or_default()
     };
+    let [int, term, hup] = listen.map(|kind| (kind, signal(kind)));
     async move {
         tokio::select! {
-            () = wait(int) => {}
-            () = wait(term) => {}
-            () = wait(hup) => {}
+            number = wait(int.0, int.1) => number,
+            number = wait(term.0, term.1) => number,
+            number = wait(hup.0, hup.1) => number,
         }
+    }
+}
+
+/// The same, for whom it makes no difference which signal it was.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    let signalled = signalled();
+    async move {
+        signalled.await;
     }
 }
 

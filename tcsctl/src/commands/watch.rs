@@ -8,16 +8,13 @@ use tcs_core::bus::Bus;
 use tcs_core::observer::Observer;
 use tcs_core::wire::Subjects;
 
-use super::session::{Ended, Session, client_name};
+use super::session::{Ended, SIGNALLED, Session, client_name};
 use crate::cli::WatchArgs;
 use crate::dashboard::run::{self, RunError};
 use crate::dashboard::source::{Source, SourceError, replay::Recording};
 use crate::dashboard::state::Options;
 use crate::exit::Exit;
 use crate::output::Word;
-
-/// A signal's number on top of this is what a shell is told.
-const SIGNALLED: u8 = 128;
 
 pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode, Ended> {
     let filter = super::list::parse(args.service.as_deref())?;
@@ -75,7 +72,7 @@ async fn source(session: &Session, args: &WatchArgs) -> Result<Source, Ended> {
         return Ok(Source::Recording(recording));
     }
     let settings = session.settings()?;
-    let bus = Bus::open(&settings, client_name(), session.timeout()).await?;
+    let bus = session.keep(Bus::open(&settings, client_name(), session.timeout()).await?);
     Ok(Source::live(Observer::new(bus).with_core(session.connection.core)))
 }
 
