@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "corpus/dotenv.rs"]
+mod dotenv;
 #[path = "../fuzz/inputs.rs"]
 mod inputs;
+#[path = "support/python.rs"]
+mod python;
 
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));

@@ -11,6 +11,7 @@
 //! [`Config::load`], [`Environment::with_dotenv`] and [`check()`] look at the disk.
 
 mod check;
+mod dotenv;
 mod environment;
 mod expand;
 mod launch;
@@ -19,6 +20,7 @@ mod nearest;
 mod numbers;
 mod problem;
 mod restart;
+mod secrets;
 mod section;
 mod services;
 mod settings;
@@ -39,6 +41,7 @@ pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, STOP_TIMEOUT};
 pub use nearest::nearest;
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};
+pub use secrets::Secrets;
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};
 pub use value::{Key, Mapping, Node, Value};

@@ -60,8 +60,10 @@ pub enum ResolveError {
 /// file that is merely lying there and cannot be used is warned of: the console must come up.
 pub fn resolve(args: &ConnectionArgs) -> Result<Resolved, ResolveError> {
     let mut warnings = Vec::new();
-    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(Path::new("."));
-    warnings.extend(problems.into_iter().map(|problem| problem.message));
+    let (environment, dotenv) = Environment::new(std::env::vars_os()).with_dotenv(Path::new("."));
+    if !dotenv.is_empty() {
+        warnings.push(dotenv.to_string());
+    }
     let explicit = args.config.is_some();
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
     let section = match Config::load_nats(path, explicit, &environment) {

@@ -7,7 +7,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::problem::Problem;
+use super::dotenv;
+use super::problem::{ConfigErrors, Place, Problem, Report};
 
 /// Variables by name. What the process has is never overridden by `.env`.
 #[derive(Clone, Default)]
@@ -38,36 +39,39 @@ impl Environment {
         Self { process, dotenv: BTreeMap::new() }
     }
 
-    /// Adds what `.env` in this directory says, if there is one; of a name that it has twice, the
-    /// last. Lines that cannot be read are left out, with a warning.
-    pub fn with_dotenv(mut self, directory: &Path) -> (Self, Vec<Problem>) {
+    /// This process's, and what `.env` in this directory says.
+    ///
+    /// # Errors
+    /// Lines of `.env` cannot be read.
+    pub fn of_process(directory: &Path) -> Result<Self, ConfigErrors> {
+        let (environment, report) = Self::new(std::env::vars_os()).with_dotenv(directory);
+        if report.has_errors() { Err(ConfigErrors::new(report)) } else { Ok(environment) }
+    }
+
+    /// Adds what `.env` in this directory says, if there is one, as python-dotenv reads it. Lines
+    /// that cannot be read are errors; the rest is used. What stands there is not shown: it may be
+    /// a secret.
+    pub fn with_dotenv(mut self, directory: &Path) -> (Self, Report) {
         let path = directory.join(".env");
-        let warning = |text: String| Problem::warning(None, format!("{}: {text}", path.display()));
-        let text = match fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => text,
-            Ok(Err(_)) => return (self, vec![warning("not UTF-8 text, not used".into())]),
-            Err(error) if error.kind() == ErrorKind::NotFound => return (self, Vec::new()),
-            Err(error) => return (self, vec![warning(format!("cannot be read: {error}"))]),
-        };
-        let text = text.trim_start_matches('\u{feff}');
+        let name = path.display().to_string();
         let mut problems = Vec::new();
-        for item in dotenvy::from_read_iter(text.as_bytes()) {
-            match item {
-                Ok((name, value)) if !self.process.contains_key(&name) => {
-                    self.dotenv.insert(name, value);
+        match fs::read(&path).map(String::from_utf8) {
+            Ok(Ok(text)) => {
+                let parsed = dotenv::parse(&text, &self.process);
+                for line in parsed.unreadable {
+                    let problem = Problem::error(Place::new(line, 1, 1), "not NAME=value");
+                    problems.push(problem.hint(
+                        "write `NAME=value`; put a value with quotes or `#` in it in single quotes",
+                    ));
                 }
-                Ok(_) => {}
-                // the line may hold a secret: only its number is told
-                Err(dotenvy::Error::LineParse(line, _)) => {
-                    let first = line.lines().next().unwrap_or_default();
-                    let number = text.lines().position(|l| l.trim() == first.trim());
-                    let at = number.map_or_else(String::new, |n| format!("line {}: ", n + 1));
-                    problems.push(warning(format!("{at}not NAME=value, left out")));
-                }
-                Err(_) => problems.push(warning("cannot be read to its end".into())),
+                self.dotenv = parsed.variables;
+                self.dotenv.retain(|name, _| !self.process.contains_key(name));
             }
+            Ok(Err(_)) => problems.push(Problem::error(None, "not UTF-8 text")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => problems.push(Problem::error(None, format!("cannot be read: {error}"))),
         }
-        (self, problems)
+        (self, Report::new(Report::empty(&name).source, problems))
     }
 
     /// The value of a variable, which may be empty.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::secrets;
+
 /// Columns of a line that are shown; the rest is cut.
 const SHOWN: usize = 120;
 
@@ -206,9 +208,15 @@ impl Report {
             None => name,
         };
         let margin = at.map_or(2, |place| place.line.to_string().len().max(2));
-        let mut lines = vec![format!("{spot}: {severity}: {}", printable(message))];
-        if let Some((place, line)) = at.and_then(|at| Some((at, self.source.line(at.line)?))) {
-            let (line, before, width) = excerpt(line, place);
+        let line = at.and_then(|at| Some((at, self.source.line(at.line)?)));
+        let hidden = line.map(|(_, line)| secrets::on_line(line)).unwrap_or_default();
+        let mut message = printable(message);
+        for secret in hidden.iter().filter(|secret| secret.len() > 2) {
+            message = message.replace(&printable(secret), "***");
+        }
+        let mut lines = vec![format!("{spot}: {severity}: {message}")];
+        if let Some((place, line)) = line {
+            let (line, before, width) = excerpt(&without(line, &hidden), place);
             lines.push(format!("  {:>margin$} | {line}", place.line));
             lines.push(format!("  {:>margin$} | {:before$}{:^<width$}", "", "", "^"));
         }
@@ -229,6 +237,15 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// The line with its secrets covered, as wide as before.
+fn without(line: &str, secrets: &[&str]) -> String {
+    let mut line = line.to_owned();
+    for secret in secrets {
+        line = line.replace(secret, &"*".repeat(secret.chars().count()));
+    }
+    line
 }
 
 /// The part of a line that is shown, and where its spot starts and how wide it is.

@@ -292,13 +292,29 @@ fn the_sample_for_users_has_nothing_to_be_warned_of() {
 #[test]
 fn dotenv_never_overrides_and_is_passed_on() {
     let directory = tempfile::tempdir().unwrap();
-    let text = "\u{feff}# comment\nexport A=1\nB=\"two words\" # why\nB=three\nHOST=x\nnonsense\n";
+    let text = "\u{feff}# comment\nexport A=1\nB=\"two words\" # why\nB=three\nHOST=x\n=hush\n";
     fs::write(directory.path().join(".env"), text).unwrap();
-    let (environment, problems) = environment(&[("HOST", "real")]).with_dotenv(directory.path());
+    let (environment, report) = environment(&[("HOST", "real")]).with_dotenv(directory.path());
     assert_eq!(environment.get("HOST"), Some("real"));
     assert_eq!(environment.added().collect::<Vec<_>>(), [("A", "1"), ("B", "three")]);
-    let [problem] = &problems[..] else { panic!("{problems:?}") };
-    assert!(problem.message.ends_with(".env: line 6: not NAME=value, left out"), "{problem:?}");
+    let told = report.to_string();
+    assert!(told.contains("/.env:6:1: error: not NAME=value\n"), "{told}");
+    assert!(report.has_errors() && !told.contains("hush"), "{told}");
+}
+
+#[test]
+fn a_line_with_a_mistake_is_shown_without_its_secrets() {
+    let text = "\
+nats: {password: 'hunter2', port: lots, url: \"nats://me:swordfish@host\"}
+services:
+  - {type: guider, variant: a, api_token: hunter3, restart: sometimes}
+";
+    let errors = Config::parse("s.yaml", text.as_bytes(), &environment(&[])).unwrap_err();
+    let told = errors.to_string();
+    for secret in ["hunter2", "swordfish", "hunter3"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    assert!(told.contains("nats: {password: '*******', port: lots"), "{told}");
 }
 
 #[test]

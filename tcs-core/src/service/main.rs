@@ -190,11 +190,7 @@ fn settings(
     service_type: &ServiceType,
     variant: &Variant,
 ) -> anyhow::Result<(ServiceSettings, Duration, NatsSettings)> {
-    let (environment, problems) =
-        Environment::new(std::env::vars_os()).with_dotenv(&std::env::current_dir()?);
-    for problem in problems {
-        tracing::warn!("{}", problem.message);
-    }
+    let environment = Environment::of_process(&std::env::current_dir()?)?;
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
     let config = Config::load(path, args.config.is_some(), &environment)?;
     if !config.warnings.is_empty() {

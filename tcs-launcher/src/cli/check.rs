@@ -20,11 +20,10 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
         }
     };
     let types: Vec<KnownType<'_>> = daemon::known_types(&registry);
-    let environment = Environment::new(std::env::vars_os());
     let here = std::env::current_dir().unwrap_or_default();
-    let (environment, problems) = environment.with_dotenv(&here);
-    for problem in problems {
-        say(&problem.message);
+    let (environment, dotenv) = Environment::new(std::env::vars_os()).with_dotenv(&here);
+    if !dotenv.is_empty() {
+        say(&dotenv.to_string());
     }
     let check = config::check(path, explicit, &environment, &types);
     for planned in &check.plan {
@@ -48,5 +47,5 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
     if !report.is_empty() {
         say(&report.to_string());
     }
-    if report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.has_errors() || dotenv.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -41,10 +41,7 @@ pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
 
 async fn plan(path: &Path, explicit: bool) -> anyhow::Result<Report> {
     let here = std::env::current_dir().context("finding the working directory")?;
-    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
-    for problem in problems {
-        say(&problem.message);
-    }
+    let environment = Environment::of_process(&here)?;
     let config = Config::load(path, explicit, &environment)?;
     if !config.warnings.is_empty() {
         say(&config.warnings.to_string());

@@ -90,10 +90,7 @@ async fn launch(
     services: &tokio::runtime::Handle,
 ) -> anyhow::Result<bool> {
     let here = std::env::current_dir().context("finding the working directory")?;
-    let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
-    for problem in problems {
-        tracing::warn!("{}", problem.message);
-    }
+    let environment = Environment::of_process(&here)?;
     let registry = Registry::of_this_program()?;
     let config = Config::load(&options.config, options.explicit, &environment)?;
     if !config.warnings.is_empty() {

@@ -98,12 +98,11 @@ impl Daemon<'_> {
     /// line and column.
     pub(super) fn prepare(&self) -> Result<Prepared, String> {
         let here = std::env::current_dir().map_err(|error| error.to_string())?;
-        let (environment, problems) = Environment::new(std::env::vars_os()).with_dotenv(&here);
+        let environment = Environment::of_process(&here).map_err(|errors| errors.to_string())?;
         let config = Config::load(&self.config, self.options.explicit, &environment)
             .map_err(|errors| errors.to_string())?;
-        let warnings: Vec<String> = problems.into_iter().map(|it| it.message).collect();
-        let of_the_file = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
-        let warnings = warnings.into_iter().chain(of_the_file).collect();
+        let warnings = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
+        let warnings = warnings.into_iter().collect();
         let mut notes = self.given.notes(&Given::of(&config));
         if !environment.added().eq(self.environment.added()) {
             let text = "`.env` has changed: a service gets it when it is started next";
