@@ -90,7 +90,7 @@ impl Tcsd {
         let line = format!("{id} started, pid ");
         let pid = wait_for(&line, || {
             let log = self.read("log");
-            log.split_once(&line)?.1.lines().next()?.parse().ok()
+            log.split_once(&line)?.1.split_once(':')?.0.parse().ok()
         });
         Pid::from_raw(pid)
     }

@@ -91,6 +91,7 @@ impl Lab {
             args: script.iter().map(ToString::to_string).collect(),
             cwd: None,
             env: BTreeMap::new(),
+            env_removed: std::collections::BTreeSet::new(),
             user: None,
             limits: Limits::default(),
             stop_signal: Signal::SIGTERM,

@@ -29,6 +29,7 @@ mod tests;
 mod value;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -70,6 +71,8 @@ pub struct Config {
     pub launch: Launch,
     /// What looks wrong and does not keep anything from running.
     pub warnings: Report,
+    /// Variables that hold credentials for NATS: not for programs that do not ask for them.
+    pub nats_variables: BTreeSet<String>,
     shared: Mapping,
     nats_node: Option<Node>,
     environment: Arc<Environment>,
@@ -142,13 +145,14 @@ impl Config {
         let Some(mut root) = yaml::parse(source.text(), &mut problems) else {
             return Err(ConfigErrors::new(problems.into_report(source)));
         };
+        let nats_variables = nats::credentials(Some(&root), environment);
         expand::expand(&mut root, environment, &mut problems);
         let config = Self::from_tree(root, &source, environment, &mut problems);
         let report = problems.into_report(source);
         if report.has_errors() {
             return Err(ConfigErrors::new(report));
         }
-        Ok(Self { warnings: report, ..config })
+        Ok(Self { warnings: report, nats_variables, ..config })
     }
 
     /// What a missing file amounts to.
@@ -158,6 +162,7 @@ impl Config {
             services: Vec::new(),
             launch: Launch::default(),
             warnings: Report::empty(name),
+            nats_variables: nats::credentials(None, environment),
             shared: Mapping::default(),
             nats_node: None,
             environment: Arc::new(environment.clone()),
@@ -214,6 +219,12 @@ impl Config {
         }
         .read(&top);
         config
+    }
+
+    /// The secrets in the environment and in the `nats` section, which nobody is to be shown.
+    pub fn secrets(&self, environment: &Environment) -> Secrets {
+        let section = self.nats.iter().flat_map(NatsSection::secrets);
+        Secrets::new(Secrets::of_environment(environment).chain(section))
     }
 
     /// The entry of this id.

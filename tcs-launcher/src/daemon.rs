@@ -21,7 +21,7 @@ mod systemd;
 mod voice;
 mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, How};
+use tcs_core::config::{Config, Environment, How, Secrets};
 use tcs_core::monitor::Monitor;
 use tcs_core::service::Registry;
 use tcs_core::wire::Event as Wire;
@@ -71,6 +71,10 @@ struct Daemon<'a> {
     /// Absolute.
     config: PathBuf,
     nats: Option<(String, String)>,
+    /// Variables that hold credentials for NATS.
+    credentials: BTreeSet<String>,
+    /// What is not to be shown of what services write.
+    secrets: Secrets,
     /// What the file said at start, and only a start can change.
     given: reloads::Given,
     origin: Instant,
@@ -210,6 +214,10 @@ impl Daemon<'_> {
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
         let Some(plan) = self.plans.get(id) else { return };
         log::event(id, event);
+        if let Lifecycle::Start { pid } = event {
+            let how = plan.how.to_string();
+            log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how));
+        }
         if matches!(event, Lifecycle::Crashed { .. }) {
             let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
             self.voice.say_crash(plan, event, requested_by, last_lines);
@@ -244,6 +252,7 @@ impl Daemon<'_> {
             grace: self.options.grace,
             config: &self.config,
             launcher: (&self.voice.launcher_id, &self.voice.name),
+            credentials: &self.credentials,
             nats: self.nats.clone(),
         }
     }

@@ -86,6 +86,27 @@ class It(BaseService):
     assert!(out.contains("good.a: Python, python3 -m good; restart no"), "{out}");
     assert!(!dir.path().join("was_run").exists());
 
+    // the file's word counts, and nothing secret is shown
+    write("examples_minimal.py", &registers("examples.minimal"));
+    write(".env", "DOME_PW='hunter 2'\n");
+    let minimal = entry("examples.minimal", "examples_minimal");
+    let rust = "  - {type: examples.minimal, variant: b, module: gone, launch: {rust: true}}\n";
+    let dome = "  - {type: dome, variant: a, launch: {exec: [sh, '${DOME_PW}', -x]}}\n";
+    let (code, out, told) = check(&format!("{minimal}{rust}{dome}"), &[]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    for line in [
+        "examples.minimal.a: Python, python3 -m examples_minimal (not the Rust service of that name)",
+        "examples.minimal.b: Rust; restart no",
+        "dome.a: program, sh *** -x; restart no",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    write(".env", "A=1\nDOME_PW='hunter\n");
+    let (code, _, told) = check(good.as_str(), &[]);
+    assert!(code == Some(1) && told.contains("/.env:2:1: error: not NAME=value"), "{told}");
+    assert!(!told.contains("hunter"), "{told}");
+    write(".env", "");
+
     let (code, _, told) = check(good.as_str(), &["--config", "other.yaml"]);
     assert!(code == Some(2) && told.contains("the configuration is named twice"), "{told}");
 

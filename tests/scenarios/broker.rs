@@ -53,7 +53,7 @@ fn nothing_red(view: &FleetView) -> bool {
 fn logged_pid(site: &Site, id: &str) -> u32 {
     let log = site.tcsd.log();
     let said = log.rsplit(&format!("{id} started, pid ")).next().unwrap();
-    said.lines().next().unwrap().trim().parse().unwrap()
+    said.split(':').next().unwrap().trim().parse().unwrap()
 }
 
 /// The order of what one launcher run said, and its gaps.

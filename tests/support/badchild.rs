@@ -222,6 +222,7 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
             args: script,
             cwd: None,
             env: BTreeMap::new(),
+            env_removed: std::collections::BTreeSet::new(),
             user: None,
             limits: Limits::default(),
             stop_signal: Signal::SIGTERM,

@@ -71,6 +71,21 @@ pub struct NatsSection {
     pub required: Option<bool>,
 }
 
+impl NatsSection {
+    /// What is given here and must not be shown.
+    pub fn secrets(&self) -> impl Iterator<Item = String> {
+        let url = self.url.iter().flat_map(|url| {
+            let logins = url.reveal().split(',').filter_map(|url| url.rsplit_once('@'));
+            let logins = logins.filter_map(|(login, _)| login.rsplit([':', '/']).next());
+            logins.map(str::to_owned).collect::<Vec<_>>()
+        });
+        let values = [&self.password, &self.token, &self.jwt, &self.seed, &self.nkey];
+        let values = values.into_iter().flatten().map(Secret::reveal);
+        // the others may name a file
+        values.filter(|value| !value.contains("://")).map(str::to_owned).chain(url)
+    }
+}
+
 impl fmt::Debug for NatsSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsSection")
@@ -260,6 +275,19 @@ impl Settings {
         let env = |name: &str| std::env::var(name).ok();
         let read = |path: &Path| std::fs::read_to_string(path);
         Self::resolve(flags, file, Outside { env: &env, read: &read })
+    }
+
+    /// What was resolved and must not be shown, files read.
+    pub fn secrets(&self) -> Vec<String> {
+        let secrets = match &self.auth.value {
+            Auth::Anonymous => vec![],
+            Auth::User(_, secret)
+            | Auth::Token(secret)
+            | Auth::Creds(secret)
+            | Auth::NKey(secret) => vec![secret],
+            Auth::Jwt(jwt, seed) => vec![jwt, seed],
+        };
+        secrets.into_iter().map(|secret| secret.reveal().to_owned()).collect()
     }
 
     /// The servers, without credentials, with commas between.

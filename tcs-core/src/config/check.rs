@@ -1,5 +1,6 @@
 //! What a configuration would run, and how, without running it: what `tcsd check` prints.
 
+use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::launch::{Launch, Mode};
 use super::nearest::nearest;
 use super::problem::{ConfigErrors, Problem, Report};
 use super::services::Entry;
-use super::{Config, ServiceSettings};
+use super::{Config, Secrets, ServiceSettings};
 
 /// A Rust service type of this binary.
 #[derive(Clone, Copy)]
@@ -28,6 +29,8 @@ pub struct Check {
     pub report: Report,
     /// What would run, in the file's order; empty when the file cannot be read.
     pub plan: Vec<Planned>,
+    /// What must not be shown.
+    pub secrets: Secrets,
 }
 
 /// One service, and how it would run.
@@ -71,17 +74,36 @@ pub enum How {
 }
 
 impl How {
-    /// `launch.exec` wins, then `launch.python`, then a Rust type of that name, so that one file
-    /// serves while a service moves from Python to Rust; what is left is a Python module.
+    /// What the file says is done: `launch.exec`, then `launch.rust`, then `launch.python` or a
+    /// module that it names. Where it says nothing it is a Rust type of that name, else Python's
+    /// usual module.
     pub fn of(entry: &Entry, rust_types: &[KnownType<'_>], environment: &Environment) -> Self {
         let is_rust = || rust_types.iter().any(|known| known.name == entry.service_type.as_str());
         match &entry.launch.exec {
             Some(exec) => Self::Program(exec.clone()),
-            None if entry.launch.python.is_none() && is_rust() => Self::Rust(entry.launch.mode),
+            None if entry.launch.rust => Self::Rust(entry.launch.mode),
+            None if entry.launch.python.is_none() && entry.module.is_none() && is_rust() => {
+                Self::Rust(entry.launch.mode)
+            }
             None => Self::Python {
                 interpreter: interpreter(&entry.launch, environment, Path::is_file),
                 module: entry.python_module(),
             },
+        }
+    }
+}
+
+/// As people are told: `Rust, as a task`, `Python, python3 -m my.module`, `program, sleep 10`.
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rust(None) => f.write_str("Rust"),
+            Self::Rust(Some(Mode::Async)) => f.write_str("Rust, as a task"),
+            Self::Rust(Some(Mode::Process)) => f.write_str("Rust, as a process"),
+            Self::Python { interpreter, module } => {
+                write!(f, "Python, {} -m {module}", interpreter.display())
+            }
+            Self::Program(exec) => write!(f, "program, {}", exec.join(" ")),
         }
     }
 }
@@ -120,7 +142,10 @@ pub fn check(
 ) -> Check {
     let config = match Config::load(path, explicit, environment) {
         Ok(config) => config,
-        Err(errors) => return Check { report: errors.report, plan: Vec::new() },
+        Err(errors) => {
+            let (plan, secrets) = (Vec::new(), Secrets::default());
+            return Check { report: errors.report, plan, secrets };
+        }
     };
     let mut problems = config.warnings.problems.clone();
     let mut plan = Vec::new();
@@ -136,7 +161,8 @@ pub fn check(
         problems.extend(advice(entry, &how, rust_types, environment));
         plan.push(Planned { entry: entry.clone(), how });
     }
-    Check { report: Report::new(config.warnings.source, problems), plan }
+    let secrets = config.secrets(environment);
+    Check { report: Report::new(config.warnings.source, problems), plan, secrets }
 }
 
 /// What is odd about the way in which a service would run.
@@ -151,10 +177,14 @@ fn advice(
     let mut found = Vec::new();
     match how {
         How::Rust(_) => {
-            if let Some(module) = &entry.module {
-                let message =
-                    format!("`{name}` runs in Rust: module `{}` is not used", module.name);
-                found.push(warning(message).hint("to run the module, set `launch: {python: ...}`"));
+            let names = || rust_types.iter().map(|known| known.name);
+            if !names().any(|known| known == name) {
+                let message = format!("no Rust service `{name}` in this program");
+                let problem = cannot_start(entry, message);
+                found.push(match nearest(name, names()) {
+                    Some(near) => problem.suggest(Some(near)),
+                    None => problem.hint("is its crate linked? (`use my_services as _;`)"),
+                });
             }
         }
         How::Python { interpreter, .. } => {

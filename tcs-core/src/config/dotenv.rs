@@ -10,12 +10,10 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// One statement: a variable, and its value if it has one. A comment is none.
-struct Binding {
-    key: String,
+/// One statement: a variable, and its value if it has one; a comment names none.
+struct Statement {
+    key: Option<String>,
     value: Option<String>,
-    /// From 1.
-    line: usize,
 }
 
 /// What a file says, and the lines that cannot be read, from 1.
@@ -40,7 +38,7 @@ pub(super) fn parse(text: &str, process: &BTreeMap<String, String>) -> Parsed {
         }
         let line = reader.line;
         match reader.statement() {
-            Some(Some(Binding { key, value, line })) => {
+            Some(Statement { key: Some(key), value }) => {
                 let value = value.map(|value| expanded(&value, process, &values));
                 // no environment can hold these
                 let is_bad = key.contains(['=', '\0']);
@@ -50,7 +48,7 @@ pub(super) fn parse(text: &str, process: &BTreeMap<String, String>) -> Parsed {
                     values.insert(key, value);
                 }
             }
-            Some(None) => {}
+            Some(Statement { key: None, .. }) => {}
             None => {
                 unreadable.push(line);
                 reader.take(&REST_OF_LINE);
@@ -63,7 +61,6 @@ pub(super) fn parse(text: &str, process: &BTreeMap<String, String>) -> Parsed {
 
 macro_rules! pattern {
     ($name:ident, $pattern:expr) => {
-        #[expect(clippy::expect_used, reason = "a constant")]
         static $name: LazyLock<Regex> =
             LazyLock::new(|| Regex::new($pattern).expect("a valid pattern"));
     };
@@ -103,9 +100,8 @@ impl<'t> Reader<'t> {
         Some(taken)
     }
 
-    /// `None`: it cannot be read; `Some(None)`: a comment.
-    fn statement(&mut self) -> Option<Option<Binding>> {
-        let line = self.line;
+    /// `None`: it cannot be read.
+    fn statement(&mut self) -> Option<Statement> {
         self.take(&EXPORT)?;
         let key = match self.rest.chars().next() {
             Some('#') => None,
@@ -128,7 +124,7 @@ impl<'t> Reader<'t> {
         }
         self.take(&COMMENT)?;
         self.take(&END_OF_LINE)?;
-        Some(key.map(|key| Binding { key: key.to_owned(), value, line }))
+        Some(Statement { key: key.map(str::to_owned), value })
     }
 }
 

@@ -15,6 +15,11 @@ static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}").expect("a valid pattern")
 });
 
+/// The names of the variables in a text.
+pub(super) fn names(text: &str) -> impl Iterator<Item = &str> {
+    VARIABLE.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str()))
+}
+
 /// Expands every text of the tree.
 pub(super) fn expand(node: &mut Node, environment: &Environment, problems: &mut Problems) {
     match &mut node.value {

@@ -17,8 +17,10 @@ use crate::id::ServiceId;
 /// From the stop signal to SIGKILL, where nobody says otherwise.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "exec",
+    "rust",
+    "nats",
     "cwd",
     "env",
     "user",
@@ -42,6 +44,10 @@ const KEYS: [&str; 17] = [
 pub struct Launch {
     /// Program and arguments; never empty.
     pub exec: Option<Vec<String>>,
+    /// The Rust service of that type is run, even where the file names a Python module for it.
+    pub rust: bool,
+    /// `exec` gets the credentials for NATS in its environment, as services of our framework do.
+    pub nats: bool,
     /// Working directory, relative to the launcher's.
     pub cwd: Option<PathBuf>,
     /// Added to the environment.
@@ -144,6 +150,8 @@ impl Default for Launch {
     fn default() -> Self {
         Self {
             exec: None,
+            rust: false,
+            nats: false,
             cwd: None,
             env: BTreeMap::new(),
             user: None,
@@ -190,6 +198,8 @@ pub(super) fn read(map: &Mapping, problems: &mut Problems) -> Launch {
     let (after, after_places) = after(&mut section);
     Launch {
         exec: exec(&mut section),
+        rust: section.flag("rust").unwrap_or(default.rust),
+        nats: section.flag("nats").unwrap_or(default.nats),
         cwd: section.text("cwd").map(PathBuf::from),
         env: env(&mut section),
         user: section.text("user"),

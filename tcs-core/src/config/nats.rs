@@ -1,5 +1,9 @@
 //! The `nats` section: what Python's has, and what ours adds.
 
+use std::collections::BTreeSet;
+
+use super::environment::Environment;
+use super::expand;
 use super::problem::{Problem, Problems, Severity};
 use super::section::Section;
 use super::value::{Node, Value};
@@ -30,6 +34,33 @@ const KEYS: [&str; 21] = [
     "js_api_prefix",
     "context",
 ];
+
+/// Variables by which the NATS client itself, and our own, takes credentials.
+const CREDENTIALS: [&str; 6] =
+    ["NATS_PASSWORD", "NATS_TOKEN", "NATS_CREDS", "NATS_NKEY", "NATS_JWT", "NATS_SEED"];
+
+/// The keys whose values are credentials, or may hold them.
+const SECRET_KEYS: [&str; 7] = ["password", "token", "creds", "nkey", "jwt", "seed", "url"];
+
+/// The variables that hold credentials: the usual ones, and those that the file takes them from.
+/// `root` as it was before variables were replaced.
+pub(super) fn credentials(root: Option<&Node>, environment: &Environment) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = CREDENTIALS.iter().map(ToString::to_string).collect();
+    if environment.get("NATS_URL").is_some_and(|url| url.contains('@')) {
+        names.insert("NATS_URL".to_owned());
+    }
+    let child = |node: &Node, key: &str| match &node.value {
+        Value::Map(map) => map.get(key).cloned(),
+        _ => None,
+    };
+    let Some(section) = root.and_then(|root| child(root, "nats")) else { return names };
+    for key in SECRET_KEYS {
+        let Some(Node { value: Value::Text(text), .. }) = child(&section, key) else { continue };
+        names.extend(expand::names(&text).map(str::to_owned));
+        names.extend(text.strip_prefix("env://").map(str::to_owned));
+    }
+    names
+}
 
 /// Reads the section; `None` for an empty one.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<NatsSection> {

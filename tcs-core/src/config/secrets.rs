@@ -92,10 +92,13 @@ impl Secrets {
         if let Ok((settings, _)) = entry.settings.deserialize::<Value>() {
             collect(&settings, false, &mut own);
         }
-        if own.is_empty() {
-            return self.clone();
-        }
-        Self::new(own.into_iter().chain(self.values.iter().cloned()))
+        if own.is_empty() { self.clone() } else { self.with(own) }
+    }
+
+    /// These and more.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = String>) -> Self {
+        Self::new(self.values.iter().cloned().chain(more))
     }
 
     /// The text with each secret in it replaced.

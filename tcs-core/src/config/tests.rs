@@ -327,6 +327,7 @@ services:
   - {type: guider, variant: a, interval: fast}
   - {type: guider, variant: b, module: old.guider}
   - {type: giuder, variant: c}
+  - {type: giuder, variant: f, launch: {rust: true, enabled: false}}
   - {type: halina, variant: d, module: halina.server, launch: {python: /no/python}}
   - {type: dome, variant: e, launch: {exec: [/no/dome, x], enabled: false, cwd: /no/dir}}
 ";
@@ -342,15 +343,68 @@ services:
         how,
         [
             &How::Rust(None),
-            &How::Rust(None),
+            &python("python3", "old.guider"),
             &python("python3", "ocabox_tcs.services.giuder"),
+            &How::Rust(None),
             &python("/no/python", "halina.server"),
             &How::Program(vec!["/no/dome".into(), "x".into()]),
         ]
     );
-    assert!(!found.plan[4].entry.launch.enabled);
+    assert!(!found.plan[5].entry.launch.enabled);
     let name = directory.path().display().to_string();
     insta::assert_snapshot!(found.report.to_string().replace(&name, "DIR"));
+}
+
+/// A module that the file names is run, whatever is linked; a Rust service where it says so.
+#[test]
+fn a_mapping_in_the_file_is_an_order() {
+    let types = ["guider", "dome", "camera"]
+        .map(|name| KnownType { name, settings: check_settings::<settings::Guider> });
+    let text = "\
+registry: {guider: old.guider, dome: ~}
+services:
+  - {type: guider, variant: a}
+  - {type: guider, variant: b, launch: {rust: true}}
+  - {type: dome, variant: a}
+  - {type: camera, variant: a}
+  - {type: camera, variant: b, module: old.camera}
+  - {type: camera, variant: c, module: old.camera, launch: {rust: true, mode: async, python: py}}
+  - {type: camera, variant: d, launch: {exec: [./camera], rust: true}}
+  - {type: absent, variant: a, launch: {rust: true}}
+";
+    let how = |entry: &Entry| How::of(entry, &types, &environment(&[])).to_string();
+    let config = parse(text);
+    let all: Vec<_> = config.services.iter().map(how).collect();
+    assert_eq!(
+        all,
+        [
+            "Python, python3 -m old.guider",
+            "Rust",
+            "Python, python3 -m ocabox_tcs.services.dome",
+            "Rust",
+            "Python, python3 -m old.camera",
+            "Rust, as a task",
+            "program, ./camera",
+            "Rust",
+        ]
+    );
+}
+
+#[test]
+fn variables_with_credentials_are_known() {
+    let known = |text: &str, variables: &[(&str, &str)]| {
+        let config = Config::parse("s.yaml", text.as_bytes(), &environment(variables)).unwrap();
+        let usual =
+            ["NATS_PASSWORD", "NATS_TOKEN", "NATS_CREDS", "NATS_NKEY", "NATS_JWT", "NATS_SEED"];
+        assert!(usual.iter().all(|name| config.nats_variables.contains(*name)));
+        config.nats_variables.into_iter().filter(|it| !usual.contains(&&**it)).collect::<Vec<_>>()
+    };
+    let text = "nats: {host: $H, password: \"${DB_PW:-x}\", token: env://TOKEN}\nservices: []\n";
+    assert_eq!(known(text, &[("DB_PW", "hunter2")]), ["DB_PW", "TOKEN"]);
+    assert_eq!(known("services: []", &[("NATS_URL", "nats://a:b@c")]), ["NATS_URL"]);
+    assert!(
+        known("nats: {host: \"${H:-a}\"}\nservices: []", &[("NATS_URL", "nats://c")]).is_empty()
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod imports;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tcs_core::config::{self, Environment, How, KnownType, Mode};
+use tcs_core::config::{self, Environment, How, KnownType};
 use tcs_core::service::Registry;
 
 use super::{print, say};
@@ -27,19 +27,16 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
     }
     let check = config::check(path, explicit, &environment, &types);
     for planned in &check.plan {
-        let how = match &planned.how {
-            How::Rust(None) => "Rust".to_owned(),
-            How::Rust(Some(Mode::Async)) => "Rust, as a task".to_owned(),
-            How::Rust(Some(Mode::Process)) => "Rust, as a process".to_owned(),
-            How::Python { interpreter, module } => {
-                format!("Python, {} -m {module}", interpreter.display())
-            }
-            How::Program(exec) => format!("program, {}", exec.join(" ")),
-        };
         let entry = &planned.entry;
+        let how = planned.how.to_string();
+        let how = check.secrets.with_entry(entry).mask(&how).into_owned();
+        let name = entry.service_type.as_str();
+        let other = matches!(planned.how, How::Python { .. })
+            && types.iter().any(|known| known.name == name);
+        let other = if other { " (not the Rust service of that name)" } else { "" };
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
-        let line = format!("{}: {how}; restart {when}{enabled}", entry.id);
+        let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
         print(&line);
     }
     let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };

@@ -81,7 +81,10 @@ impl Daemon<'_> {
     fn report(&mut self, told: Told) -> Option<bool> {
         let Told { id, run, what } = told;
         match what {
-            What::Report(report) => {
+            What::Report(mut report) => {
+                if let (Report::Exited(exit), Some(output)) = (&mut report, self.outputs.of(&id)) {
+                    exit.error = exit.error.take().map(|error| output.masked(&error));
+                }
                 if matches!(report, Report::Cleared | Report::NotSpawned { .. })
                     && self.handles.get(&id).is_some_and(|it| it.run == run)
                 {

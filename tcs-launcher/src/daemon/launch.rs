@@ -11,7 +11,7 @@ use tcs_core::bus::publish::hostname;
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Outside};
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, Mode};
+use tcs_core::config::{Config, Environment, Mode, Secrets};
 use tcs_core::id::LauncherId;
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::service::{Registry, signals};
@@ -110,6 +110,12 @@ async fn launch(
 
     let home = Home::open(&absolute, &launcher_run, options).await?;
     let servers = nats.shown_servers();
+    let secrets = Secrets::new(
+        nats.secrets().into_iter().chain(
+            Secrets::of_environment(&environment)
+                .chain(config.nats.iter().flat_map(NatsSection::secrets)),
+        ),
+    );
     let reporter = Reporter::open(nats, name.as_str())?;
     if options.banner {
         let count = config.services.len();
@@ -130,6 +136,8 @@ async fn launch(
         environment,
         registry,
         config: absolute,
+        credentials: config.nats_variables.clone(),
+        secrets,
         nats: if names_broker { None } else { address(&servers) },
         given: reloads::Given::of(&config),
         origin: clock::monotonic(),

@@ -9,8 +9,8 @@ use crate::supervisor::{Lifecycle, ServiceId};
 pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
     match event {
         Lifecycle::Declared => tracing::debug!("{id} is declared"),
-        Lifecycle::Start { pid: Some(pid) } => tracing::info!("{id} started, pid {pid}"),
-        Lifecycle::Start { pid: None } => tracing::info!("{id} started"),
+        // by `started`
+        Lifecycle::Start { .. } => {}
         Lifecycle::Ready { took } => tracing::info!("{id} ready after {:.1} s", took.as_secs_f64()),
         Lifecycle::Stopping { reason } => tracing::info!("{id} stopping: {}", reason.as_str()),
         Lifecycle::Stop { reason, code, .. } => {
@@ -39,6 +39,12 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
         }
         Lifecycle::Failed { reason, .. } => tracing::error!("{id} failed: {}", reason.as_str()),
     }
+}
+
+/// That a service has started, and what runs.
+pub(super) fn started(id: &ServiceId, pid: Option<u32>, how: &str) {
+    let pid = pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    tracing::info!("{id} started{pid}: {how}");
 }
 
 /// `2/5`, `7/∞`

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tcs_core::bus::publish::Publisher;
 use tcs_core::clock;
-use tcs_core::config::Log;
+use tcs_core::config::{Log, Secrets};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::AbortHandle;
@@ -61,6 +61,7 @@ impl Outputs {
         run: Run,
         log: Option<&Log>,
         is_task: bool,
+        secrets: Secrets,
     ) -> Arc<Output> {
         let is_same = |it: &Outlet| it.log.as_ref() == log && it.is_task == is_task;
         if !self.services.get(id).is_some_and(is_same) {
@@ -72,7 +73,7 @@ impl Outputs {
             self.services.insert(id.clone(), outlet);
         }
         let output = Arc::clone(&self.services[id].output);
-        output.begin(run);
+        output.begin(run, secrets);
         if is_task {
             self.taps.set(id, Arc::clone(&output));
         } else {

@@ -1,6 +1,6 @@
 //! From the configuration to what the supervisor and the runners take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(super) struct Site<'a> {
     pub(super) config: &'a Path,
     /// The launcher's id, and its monitored name.
     pub(super) launcher: (&'a str, &'a str),
+    /// Variables that hold credentials for NATS.
+    pub(super) credentials: &'a BTreeSet<String>,
     /// `NATS_HOST` and `NATS_PORT`, where the file names none.
     pub(super) nats: Option<(String, String)>,
 }
@@ -151,6 +153,9 @@ impl Site<'_> {
             }
         };
         let own = &entry.launch;
+        let is_stranger = matches!(plan.how, How::Program(_)) && !own.nats;
+        let env_removed = if is_stranger { self.credentials.clone() } else { BTreeSet::new() };
+        env.retain(|name, _| !env_removed.contains(name));
         env.extend(own.env.clone());
         let said = matches!(plan.how, How::Rust(_)).then_some(Ready::Notify);
         Some(Launch {
@@ -158,6 +163,7 @@ impl Site<'_> {
             args,
             cwd: own.cwd.clone(),
             env,
+            env_removed,
             user: own.user.clone(),
             limits: own.limits,
             stop_signal: own.stop_signal,
@@ -190,6 +196,7 @@ fn fixed(entry: &Entry, how: &How) -> BTreeMap<String, String> {
         (program, format!("{how:?}")),
         ("launch.cwd", format!("{:?}", launch.cwd)),
         ("launch.env", format!("{:?}", launch.env)),
+        ("launch.nats", launch.nats.to_string()),
         ("launch.user", format!("{:?}", launch.user)),
         ("launch.stop_signal", launch.stop_signal.to_string()),
         ("launch.limits", format!("{:?}", launch.limits)),

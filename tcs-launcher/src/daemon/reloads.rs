@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tcs_core::bus::settings::NatsSection;
-use tcs_core::config::{Config, Environment};
+use tcs_core::config::{Config, Environment, Secrets};
 
 use super::Daemon;
 use super::plan::Plan;
@@ -79,6 +79,7 @@ impl Daemon<'_> {
 
     fn reload(&mut self, prepared: Prepared, request: Option<(Ticket, Operation)>) {
         let Prepared { environment, warnings, plans, diff, report } = prepared;
+        self.secrets = self.secrets.with(Secrets::of_environment(&environment));
         self.environment = environment;
         for warning in warnings {
             tracing::warn!("{warning}");

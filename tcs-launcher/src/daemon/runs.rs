@@ -18,11 +18,12 @@ impl Daemon<'_> {
         let beat_at = self.first_beat(&plan);
         let launch = self.site().launch(&plan);
         let log = plan.entry.launch.log.as_ref();
+        let secrets = self.secrets.with_entry(&plan.entry);
         let handle = if let Some(launch) = launch {
-            let output = self.outputs.begin(&id, run, log, false);
+            let output = self.outputs.begin(&id, run, log, false, secrets);
             self.runner.start(id.clone(), run, launch, output, tell)
         } else {
-            self.outputs.begin(&id, run, log, true);
+            self.outputs.begin(&id, run, log, true, secrets);
             self.start_task(&plan, run, tell)
         };
         self.handles.insert(id, Spawned { run, handle, at, beat_at });

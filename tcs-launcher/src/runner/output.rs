@@ -3,11 +3,13 @@
 //! A reader that stops blocks the writer, so nothing here waits for anybody: lines go to a ring of
 //! the last ones and to whoever follows, and who does not keep up is told how much was missed.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tcs_core::config::Secrets;
 use tcs_core::wire::journal::Level;
 use tcs_core::wire::{MAX_LAST_BYTES, MAX_LAST_LINES};
 use tokio::sync::broadcast;
@@ -72,6 +74,7 @@ pub struct Line {
 pub struct Output {
     ring: Mutex<Ring>,
     run: AtomicU64,
+    secrets: Mutex<Secrets>,
     follow: broadcast::Sender<Arc<Line>>,
 }
 
@@ -88,6 +91,7 @@ impl Default for Output {
         Self {
             ring: Mutex::default(),
             run: AtomicU64::new(0),
+            secrets: Mutex::default(),
             follow: broadcast::Sender::new(BACKLOG),
         }
     }
@@ -133,13 +137,23 @@ impl Output {
         self.follow.subscribe()
     }
 
-    /// What comes from now on is of this run.
-    pub fn begin(&self, run: Run) {
+    /// What comes from now on is of this run, and held without these secrets.
+    pub fn begin(&self, run: Run, secrets: Secrets) {
         self.run.store(run.0, Ordering::Relaxed);
+        *self.secrets() = secrets;
+    }
+
+    /// A text without the secrets of the present run.
+    pub fn masked(&self, text: &str) -> String {
+        let secrets = self.secrets().clone();
+        secrets.mask(text).into_owned()
     }
 
     /// Adds a line, to the present run.
-    pub fn push(&self, line: Line) {
+    pub fn push(&self, mut line: Line) {
+        if let Cow::Owned(masked) = self.secrets().mask(&line.text) {
+            line.text = masked;
+        }
         let line = Arc::new(Line { run: Run(self.run.load(Ordering::Relaxed)), ..line });
         {
             let mut ring = self.ring();
@@ -153,6 +167,10 @@ impl Output {
         }
         // nobody follows: nobody misses it
         let _ = self.follow.send(line);
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, Secrets> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

@@ -1,6 +1,6 @@
 //! Runs a service as a process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -40,6 +40,8 @@ pub struct Launch {
     pub cwd: Option<PathBuf>,
     /// Beside the launcher's environment.
     pub env: BTreeMap<String, String>,
+    /// What of the launcher's environment is not passed on.
+    pub env_removed: BTreeSet<String>,
     /// A name or number, if not the launcher's own.
     pub user: Option<String>,
     /// Resource limits.
@@ -188,6 +190,9 @@ impl ProcessRunner {
         };
         let what = serde_json::to_vec(&what).map_err(|error| starting(&error.into()))?;
         for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        for name in &launch.env_removed {
             command.env_remove(name);
         }
         if let Some(socket) = &socket {

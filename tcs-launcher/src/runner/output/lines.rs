@@ -137,23 +137,23 @@ impl Lines {
 
     /// Hands on what of the line has not been shown.
     fn show(&mut self, time: DateTime<Utc>) {
-        let raw = String::from_utf8_lossy(&self.line[self.shown..]).into_owned();
+        let mut raw = String::from_utf8_lossy(&self.line[self.shown..]).into_owned();
         let is_begin = self.shown == 0;
         self.shown = self.line.len();
-        let (logger, text) = match prefix(&raw).filter(|_| is_begin) {
-            Some((level, logger, rest)) => {
-                self.level = level;
-                self.report = Trace::Outside;
-                (Some(logger.to_owned()), rest)
-            }
-            None => (None, raw.as_str()),
-        };
-        let level = if logger.is_none() && is_begin && self.is_of_report(text) {
+        let mut logger = None;
+        if let Some((level, name, rest)) = prefix(&raw).filter(|_| is_begin) {
+            self.level = level;
+            self.report = Trace::Outside;
+            logger = Some(name.to_owned());
+            let from = raw.len() - rest.len();
+            raw.drain(..from);
+        }
+        let mut text = raw;
+        let level = if logger.is_none() && is_begin && self.is_of_report(&text) {
             self.level.max(Level::ERROR)
         } else {
             self.level
         };
-        let mut text = text.to_owned();
         if self.cut > 0 {
             let _ = write!(text, " ... and {} bytes more", std::mem::take(&mut self.cut));
         }

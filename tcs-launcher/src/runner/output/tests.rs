@@ -167,9 +167,9 @@ fn a_traceback_is_of_level_error_whatever_came_before() {
 #[test]
 fn the_last_lines_of_a_run_are_its_own_and_bounded() {
     let output = Arc::new(Output::default());
-    output.begin(Run(1));
+    output.begin(Run(1), Secrets::default());
     read(b"of another run\n", Stream::Stderr, &output);
-    output.begin(Run(2));
+    output.begin(Run(2), Secrets::default());
     assert!(output.last_lines().is_empty());
     read(b"[ERROR] svc|a.b: lost\nit\n", Stream::Stderr, &output);
     assert_eq!(output.last_lines(), ["svc|a.b: lost", "it"]);
@@ -182,4 +182,13 @@ fn the_last_lines_of_a_run_are_its_own_and_bounded() {
     let last = output.last_lines();
     assert!(last.iter().map(String::len).sum::<usize>() <= MAX_LAST_BYTES);
     assert!(last.last().unwrap().starts_with('é'));
+}
+
+#[test]
+fn secrets_are_held_masked() {
+    let output = Arc::new(Output::default());
+    output.begin(Run(1), Secrets::new(["hunter2".to_owned()]));
+    read(b"login with hunter2\n", Stream::Stderr, &output);
+    assert_eq!(output.last_lines(), ["login with ***"]);
+    assert_eq!(output.masked("no hunter2"), "no ***");
 }
