@@ -212,6 +212,12 @@ impl Server {
         self.child.take().unwrap().wait().unwrap();
     }
 
+    /// Waits for it to end by itself.
+    pub async fn end(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        wait_for("the server has ended", || child.try_wait().unwrap().is_some()).await;
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -304,6 +304,7 @@ impl Site {
 /// The picture, followed.
 pub struct Watch {
     pub picture: Picture,
+    /// What it is told.
     pub following: Following,
 }
 

@@ -287,7 +287,8 @@ pub(super) async fn keep(
                 }
             }
             Some(Event::ClientError(error)) => link.failed(Failure::explain(&error.to_string())),
-            Some(Event::LameDuckMode | Event::Draining) => {}
+            Some(Event::LameDuckMode) => leave(client).await,
+            Some(Event::Draining) => {}
             None => {
                 let shown = link.state.borrow().is_connected();
                 match client.connection_state() {
@@ -297,6 +298,15 @@ pub(super) async fn keep(
                 }
             }
         }
+    }
+}
+
+/// The server is about to end: connects to another one now, where there is one. (Otherwise the
+/// connection stays as long as the server does.)
+async fn leave(client: Client) {
+    let pool = tokio::time::timeout(Duration::from_secs(1), client.server_pool()).await;
+    if pool.is_ok_and(|pool| pool.is_ok_and(|pool| pool.len() > 1)) {
+        client.force_reconnect().await.ok();
     }
 }
 

@@ -1,0 +1,236 @@
+//! A launcher with five services that crash again and again, on a cluster of three brokers whose
+//! nodes die, lose their quorum and their stores, and are renewed: no event is lost, none is there
+//! twice, the order is kept, and the picture is right again soon after.
+//!
+//! `TCS_CLUSTER_SECONDS` (`make soak`: an hour) kills the leader of the registry at random moments
+//! for that long, on the current server alone.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/nats.rs"]
+mod nats;
+#[path = "support/programs.rs"]
+mod programs;
+#[path = "support/tcsd.rs"]
+mod tcsd;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cluster::Cluster;
+use tcs_core::bus::Bus;
+use tcs_core::bus::publish::random_id;
+use tcs_core::bus::settings::{NatsSection, Settings};
+use tcs_core::clock;
+use tcs_core::fleet::{FleetView, Liveness, Verdict};
+use tcs_core::observer::{Observation, Observer};
+use tcs_core::wire::{Kind, Message, RegistryMessage};
+use tcsd::{Tcsd, Watch, told};
+
+const SERVICES: usize = 5;
+
+/// Each lives for a second and crashes.
+fn config() -> String {
+    let program = programs::badchild().display().to_string();
+    let mut text = "launch: {heartbeat: 3}\nservices:\n".to_owned();
+    for n in 0..SERVICES {
+        let lives = 1000 + 70 * n;
+        let _ = writeln!(
+            text,
+            "  - {{type: crash, variant: n{n}, restart: always, restart_sec: 0.2, restart_max: 0, \
+             launch: {{exec: [{program:?}, sleep, '{lives}', exit, '3']}}}}"
+        );
+    }
+    text
+}
+
+struct Site {
+    // ends first: it must not outlive its brokers by its last messages' patience
+    tcsd: Tcsd,
+    observer: Observer,
+    cluster: Cluster,
+}
+
+impl Site {
+    async fn start(binary: &nats::Binary) -> Self {
+        let cluster = Cluster::start(binary).await;
+        cluster.make_streams().await;
+        let section =
+            NatsSection { url: Some(cluster.urls().as_str().into()), ..NatsSection::default() };
+        let settings = Settings::from_process(&section, None).unwrap();
+        let bus = Bus::open(&settings, "test", Duration::from_secs(2)).await.unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+        let mut tcsd = Tcsd::new(program, &cluster.urls(), "process", &config());
+        tcsd.run();
+        Self { tcsd, observer: Observer::new(bus), cluster }
+    }
+
+    /// All registry events of the launcher, in the order in which they were stored.
+    async fn events(&self) -> Vec<RegistryMessage> {
+        let since = clock::wall() - chrono::TimeDelta::hours(2);
+        let past = self.observer.since(since, &[Kind::Registry]);
+        let past = nats::within_limit("the history", past).await;
+        let events = past.observations.into_iter().filter_map(|it| match it {
+            Observation::Message(observed) => match &observed.decoded.message {
+                Message::Registry(event) => Some(event.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        events.collect()
+    }
+
+    /// Waits until as many more crashes as there are services are stored: the way is free again.
+    async fn more(&self, what: &str) {
+        let last = |events: &[RegistryMessage]| {
+            events.iter().filter_map(|it| it.event_seq).max().unwrap_or(0)
+        };
+        let begin = clock::monotonic();
+        let before = last(&self.events().await);
+        loop {
+            let events = self.events().await;
+            if last(&events) > before + 20 {
+                return println!("{what}: goes on after {:.1} s", begin.elapsed().as_secs_f64());
+            }
+            assert!(begin.elapsed() < nats::LIMIT, "{what}: nothing is stored any more");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// The sequence numbers, which must be whole.
+fn assert_whole(events: &[RegistryMessage]) {
+    let numbers: Vec<u64> = events.iter().map(|it| it.event_seq.unwrap()).collect();
+    let missing: Vec<u64> =
+        (1..=numbers.len() as u64).filter(|number| !numbers.contains(number)).collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
+    assert!(numbers.is_sorted(), "out of order: {numbers:?}");
+    println!("{} events, each once, in order", numbers.len());
+}
+
+/// Nothing is said to be dead that lives. (That a crash is known by its status before its event,
+/// which waits for a leader, is true all the same.)
+fn not_red(view: &FleetView) -> bool {
+    view.services.iter().all(|it| !matches!(it.verdict, Verdict::Lost | Verdict::Failed))
+}
+
+/// All services are seen at work, or on their way back.
+fn at_work(view: &FleetView) -> bool {
+    let services = view.services.iter().filter(|it| it.id.starts_with("crash."));
+    let works = |verdict| {
+        matches!(
+            verdict,
+            Verdict::Ok | Verdict::Degraded | Verdict::Restarting | Verdict::Starting
+        )
+    };
+    services.clone().count() == SERVICES && services.clone().all(|it| works(it.verdict))
+}
+
+/// The launcher's own heartbeat arrives, and all is seen at work.
+fn true_again(view: &FleetView) -> bool {
+    let launcher = view.services.iter().find(|it| it.id.starts_with("launcher."));
+    launcher.is_some_and(|it| it.liveness == Liveness::Live) && at_work(view)
+}
+
+/// While something is broken: looks on, and nothing may turn red.
+async fn look_on(watch: &mut Watch, what: &str, time: Duration) {
+    let begin = clock::monotonic();
+    watch.see_while(what, |_| begin.elapsed() > time, not_red).await;
+}
+
+async fn back(watch: &mut Watch, what: &str, since: Instant) {
+    watch.see_while(what, true_again, not_red).await;
+    println!("{what}: picture right after {:.1} s (10 s)", since.elapsed().as_secs_f64());
+}
+
+async fn survives(binary: nats::Binary) {
+    let mut site = Site::start(&binary).await;
+    let mut watch =
+        Watch { picture: site.observer.blank(), following: site.observer.follow(&Kind::FLEET) };
+    watch.see("all at work", true_again).await;
+    site.more("before").await;
+
+    // the leader of a stream dies, and comes back
+    let leader = site.cluster.leader("svc_registry").await;
+    site.cluster.nodes[leader].kill();
+    let killed = clock::monotonic();
+    look_on(&mut watch, "a leader is dead", Duration::from_secs(3)).await;
+    back(&mut watch, "another leads", killed).await;
+    site.more("after a leader's death").await;
+    site.cluster.nodes[leader].run().await;
+    site.cluster.healthy().await;
+
+    // two of three are gone: nothing can be stored
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    site.cluster.nodes[first].kill();
+    site.cluster.nodes[second].kill();
+    look_on(&mut watch, "no quorum", Duration::from_secs(8)).await;
+    site.cluster.nodes[first].run().await;
+    site.cluster.quorum().await;
+    let quorum = clock::monotonic();
+    back(&mut watch, "quorum again", quorum).await;
+    site.cluster.nodes[second].run().await;
+    site.cluster.healthy().await;
+    site.more("after the loss of quorum").await;
+
+    // one loses all that it has
+    let leader = site.cluster.leader("svc_registry").await;
+    site.cluster.nodes[leader].kill();
+    site.cluster.nodes[leader].wipe();
+    site.cluster.nodes[leader].run().await;
+    let wiped = clock::monotonic();
+    back(&mut watch, "a store was wiped", wiped).await;
+    site.cluster.healthy().await;
+
+    // they are renewed one after the other
+    for node in 0..3 {
+        site.cluster.lame_duck(node).await;
+        site.cluster.nodes[node].run().await;
+        site.cluster.healthy().await;
+    }
+    back(&mut watch, "all renewed", clock::monotonic()).await;
+    site.more("after all").await;
+
+    site.tcsd.stop().await;
+    let events = site.events().await;
+    assert_eq!(events.last().unwrap().event.name(), "stop", "the launcher's own end");
+    assert_whole(&events);
+    println!("{}", told(&watch.view()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_event_is_lost_whatever_happens_to_a_cluster() {
+    nats::on_each_server(survives).await;
+}
+
+/// Leaders that die at random moments, for as long as it is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_that_die_again_and_again() {
+    let Ok(seconds) = std::env::var("TCS_CLUSTER_SECONDS") else {
+        return println!("not run: TCS_CLUSTER_SECONDS is not set");
+    };
+    let limit = Duration::from_secs(seconds.parse().unwrap());
+    let binary = nats::current_server().unwrap_or_else(nats::server);
+    let mut site = Site::start(&binary).await;
+    let begin = clock::monotonic();
+    let mut deaths = 0;
+    while begin.elapsed() < limit {
+        site.more("before a death").await;
+        let pause = u64::from_str_radix(&random_id()[..4], 16).unwrap() % 60_000;
+        let pause = Duration::from_millis(pause).min(limit / 8);
+        tokio::time::sleep(pause).await;
+        let leader = site.cluster.leader("svc_registry").await;
+        site.cluster.nodes[leader].kill();
+        deaths += 1;
+        site.more("after a death").await;
+        site.cluster.nodes[leader].run().await;
+        site.cluster.healthy().await;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", site.tcsd.pid())).unwrap();
+        let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        println!("{:.0} s, {deaths} deaths, {resident}", begin.elapsed().as_secs_f64());
+    }
+    site.tcsd.stop().await;
+    assert_whole(&site.events().await);
+}

@@ -1,0 +1,122 @@
+//! Three nats-servers as one JetStream cluster, for one test: their own ports, their own stores,
+//! gone with the test. Included after `support/nats.rs`, which it builds upon.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tcs_core::clock;
+
+use super::nats::{Binary, LIMIT, Server};
+
+/// The servers of a cluster; one that is killed stays in its place.
+pub struct Cluster {
+    pub nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts three and waits until they have a leader.
+    pub async fn start(binary: &Binary) -> Self {
+        // their ports among themselves must be known beforehand; held until they are used
+        let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<u16> = held.iter().map(|it| it.local_addr().unwrap().port()).collect();
+        let routes: Vec<_> = ports.iter().map(|it| format!("nats-route://127.0.0.1:{it}")).collect();
+        let routes = routes.join(", ");
+        let mut nodes = Vec::new();
+        for (n, (listener, port)) in held.into_iter().zip(&ports).enumerate() {
+            let config = format!(
+                "server_name: node{n}\n\
+                 jetstream {{ store_dir: \"STORE\" }}\n\
+                 lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"2s\"\n\
+                 cluster {{ name: site, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+            );
+            drop(listener);
+            nodes.push(Server::start_with(binary, &config).await);
+        }
+        let cluster = Self { nodes };
+        cluster.quorum().await;
+        cluster
+    }
+
+    /// All addresses, for a client.
+    pub fn urls(&self) -> String {
+        let urls: Vec<_> = self.nodes.iter().map(Server::url).collect();
+        urls.join(",")
+    }
+
+    /// A client of whichever node is there.
+    pub async fn client(&self) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::new().request_timeout(Some(Duration::from_secs(1)));
+        let urls: Vec<String> = self.nodes.iter().map(Server::url).collect();
+        options.connect(urls).await.unwrap()
+    }
+
+    /// Asks JetStream until it answers so.
+    pub async fn ask(&self, what: &str, body: &Value, is_so: impl Fn(&Value) -> bool) -> Value {
+        let client = self.client().await;
+        let begin = clock::monotonic();
+        loop {
+            let subject = format!("$JS.API.{what}");
+            let answer = client.request(subject, body.to_string().into()).await;
+            let answer = answer.ok().and_then(|it| serde_json::from_slice(&it.payload).ok());
+            match answer {
+                Some(answer) if is_so(&answer) => return answer,
+                other => assert!(begin.elapsed() < LIMIT, "in vain: {what}: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the cluster has a leader.
+    pub async fn quorum(&self) {
+        self.ask("STREAM.NAMES", &json!({}), |answer| answer["error"].is_null()).await;
+    }
+
+    /// Makes the fleet's streams, three times stored. They forget nothing.
+    pub async fn make_streams(&self) {
+        for kind in ["registry", "status", "heartbeat"] {
+            let config = json!({
+                "name": format!("svc_{kind}"),
+                "subjects": [format!("svc.{kind}.>")],
+                "retention": "limits",
+                "storage": "file",
+                "num_replicas": 3,
+                "allow_direct": true,
+                "duplicate_window": 120_000_000_000_u64,
+            });
+            let made = |answer: &Value| answer["config"]["name"].is_string();
+            self.ask(&format!("STREAM.CREATE.svc_{kind}"), &config, made).await;
+        }
+    }
+
+    /// The node that leads a stream, once there is one.
+    pub async fn leader(&self, stream: &str) -> usize {
+        let led = |answer: &Value| answer["cluster"]["leader"].is_string();
+        let info = self.ask(&format!("STREAM.INFO.{stream}"), &json!({}), led).await;
+        let name = info["cluster"]["leader"].as_str().unwrap().to_owned();
+        name.strip_prefix("node").unwrap().parse().unwrap()
+    }
+
+    /// Waits until all copies of the streams are up to date.
+    pub async fn healthy(&self) {
+        for kind in ["registry", "status", "heartbeat"] {
+            let whole = |answer: &Value| {
+                let replicas = answer["cluster"]["replicas"].as_array();
+                answer["cluster"]["leader"].is_string()
+                    && replicas.is_some_and(|all| {
+                        all.len() == 2
+                            && all.iter().all(|it| it["current"] == true && it["offline"] != true)
+                    })
+            };
+            self.ask(&format!("STREAM.INFO.svc_{kind}"), &json!({}), whole).await;
+        }
+    }
+
+    /// Has a node hand over its clients and leaderships, and end.
+    pub async fn lame_duck(&mut self, node: usize) {
+        self.nodes[node].signal("USR2");
+        self.nodes[node].end().await;
+    }
+}
