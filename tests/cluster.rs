@@ -120,10 +120,7 @@ fn not_red(view: &FleetView) -> bool {
 fn at_work(view: &FleetView) -> bool {
     let services = view.services.iter().filter(|it| it.id.starts_with("crash."));
     let works = |verdict| {
-        matches!(
-            verdict,
-            Verdict::Ok | Verdict::Degraded | Verdict::Restarting | Verdict::Starting
-        )
+        matches!(verdict, Verdict::Ok | Verdict::Degraded | Verdict::Restarting | Verdict::Starting)
     };
     services.clone().count() == SERVICES && services.clone().all(|it| works(it.verdict))
 }
@@ -140,8 +137,11 @@ async fn look_on(watch: &mut Watch, what: &str, time: Duration) {
     watch.see_while(what, |_| begin.elapsed() > time, not_red).await;
 }
 
+/// The picture is of what happens now: it has messages that were stored since then.
 async fn back(watch: &mut Watch, what: &str, since: Instant) {
-    watch.see_while(what, true_again, not_red).await;
+    let then = watch.picture.clock.at(since);
+    let is_new = |view: &FleetView| view.newest.is_some_and(|newest| newest > then);
+    watch.see_while(what, |view| is_new(view) && true_again(view), not_red).await;
     println!("{what}: picture right after {:.1} s (10 s)", since.elapsed().as_secs_f64());
 }
 

@@ -14,6 +14,7 @@ mod component;
 mod crashes;
 mod duration;
 pub mod filter;
+mod gaps;
 mod life;
 mod liveness;
 mod origin;
@@ -29,7 +30,7 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub use crashes::{FLAPPING_WINDOW, how_ended};
 pub use duration::words;
@@ -42,13 +43,15 @@ pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
-use crate::wire::{DecodeError, Decoded};
+use crate::wire::{DecodeError, Decoded, Message, NotStored, OutboxReport};
 use life::{Life, Moment};
 
 /// Names kept; ended and ad-hoc ones go first (`truth.md` 12).
 pub const MAX_NAMES: usize = 100_000;
 /// How many go at once when there are more.
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
+/// A report of what is not stored that is older than this, by the newest message, is history.
+const RECENT_REPORT: TimeDelta = TimeDelta::minutes(2);
 /// Malformed messages of which the subject and the reason are kept.
 const MAX_MALFORMED: usize = 32;
 
@@ -85,6 +88,7 @@ pub struct Fleet {
     newest: Option<DateTime<Utc>>,
     /// Shared with the views made of it.
     origins: Arc<Origins>,
+    gaps: Arc<gaps::Gaps>,
     tally: Tally,
 }
 
@@ -108,6 +112,11 @@ impl Fleet {
         if let Some(time) = RunTime::of(&decoded.meta) {
             Arc::make_mut(&mut self.origins).note(time, stamp.stored);
         }
+        if let Message::Registry(event) = &decoded.message
+            && event.event_seq.is_some()
+        {
+            Arc::make_mut(&mut self.gaps).apply(event, &stamp);
+        }
         let Some(name) = decoded.message.name() else { return false };
         if let Some(record) = self.records.get_mut(name) {
             return Arc::make_mut(record).apply(decoded, stamp);
@@ -120,6 +129,34 @@ impl Fleet {
         record.apply(decoded, stamp);
         self.records.insert(name, Arc::new(record));
         true
+    }
+
+    /// How many events of each launcher are missing: those that it says it had to give up, or more
+    /// if more are seen to be missing. (What somebody has acknowledged is to be taken off here.)
+    pub fn missing_events(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut missing = self.gaps.missing();
+        for (name, _, outbox) in self.outboxes() {
+            if outbox.lost_events > 0 {
+                let count = missing.entry(Arc::clone(name)).or_default();
+                *count = (*count).max(outbox.lost_events);
+            }
+        }
+        missing
+    }
+
+    /// Who says that messages of its program are not stored at present.
+    pub fn not_stored(&self) -> impl Iterator<Item = (&Arc<str>, &NotStored)> {
+        let since = self.newest.map(|newest| newest - RECENT_REPORT);
+        self.outboxes()
+            .filter(move |(_, stored, _)| since.is_some_and(|since| *stored > since))
+            .flat_map(|(name, _, outbox)| outbox.refused.iter().map(move |it| (name, it)))
+    }
+
+    fn outboxes(&self) -> impl Iterator<Item = (&Arc<str>, DateTime<Utc>, &OutboxReport)> {
+        self.records.iter().filter_map(|(name, record)| {
+            let beat = record.last_beat()?;
+            Some((name, beat.stamp.stored, beat.outbox.as_deref()?))
+        })
     }
 
     /// Counts a message that could not be read at all.

@@ -46,6 +46,7 @@ pub mod id;
 pub mod manual;
 pub mod monitor;
 pub mod observer;
+mod ranges;
 pub mod service;
 pub mod testing;
 pub mod wire;

@@ -17,7 +17,7 @@ mod timestamp;
 mod tolerant;
 
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
-pub use heartbeat::HeartbeatMessage;
+pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};
 pub use registry::{
     Crashed, Declaration, Declared, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES, RegistryMessage,

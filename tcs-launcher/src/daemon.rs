@@ -109,7 +109,8 @@ impl Daemon<'_> {
         let (heard, mut words) = mpsc::channel(BACKLOG);
         let (found, mut shared) = watch::channel(rivals::Shared::new());
         if let Some(bus) = self.voice.reporter.bus().cloned() {
-            tokio::spawn(link::keep(bus.clone(), links));
+            let outbox = self.voice.reporter.outbox().cloned().unwrap_or_default();
+            tokio::spawn(link::keep(bus.clone(), outbox, self.voice.name.clone(), links));
             tokio::spawn(words::listen(bus, self.voice.name.clone(), heard, found));
         }
         let mut done = self.begin(config);

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tcs_core::bus::publish::{Parcel, Publisher};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Link, Liveness, Verdict};
-use tcs_core::wire::RegistryMessage;
+use tcs_core::observer::Problem;
+use tcs_core::wire::{HeartbeatMessage, OutboxReport, RegistryMessage};
 
 use super::{BEATS, Site, bad, nats, soon, tcsd};
 
@@ -226,4 +228,79 @@ async fn a_broker_that_hangs() {
     site.server.signal("CONT");
     watch.see("all that is so", |view| all(view, &AFTER)).await;
     assert_whole(&site.events(None).await);
+}
+
+/// The stream of statuses takes nothing more: events are stored all the same, and the picture says
+/// what is not stored, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_full() {
+    let tcsd = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::prepared(tcsd, "process", &services()).await;
+    let streams = async_nats::connect(site.server.url()).await.unwrap();
+    let streams = async_nats::jetstream::new(streams);
+    let mut stream = async_nats::jetstream::stream::Config {
+        name: "svc_status".to_owned(),
+        subjects: vec!["svc.status.>".to_owned()],
+        max_messages: 1,
+        discard: async_nats::jetstream::stream::DiscardPolicy::New,
+        ..Default::default()
+    };
+    streams.create_stream(stream.clone()).await.unwrap();
+    let filler = r#"{"data": {"name": "filler.x", "status": "ok"}, "meta": {}}"#;
+    streams.publish("svc.status.filler.x", filler.into()).await.unwrap().await.unwrap();
+    site.tcsd.run();
+    let mut watch = site.watch();
+    watch.see("all started", |view| IDS.iter().all(|id| view.get(id).is_some())).await;
+    let is_told = |problem: &Problem| {
+        matches!(problem, Problem::NotStored { stream, reason, .. }
+            if stream == "status" && reason.contains("maximum messages exceeded"))
+    };
+    let begin = clock::monotonic();
+    while !watch.picture.problems("svc").iter().any(is_told) {
+        assert!(begin.elapsed() < nats::LIMIT, "{:?}", watch.picture.problems("svc"));
+        watch.see("what comes", |_| true).await;
+    }
+    println!("told: {}", watch.picture.problems("svc").iter().find(|it| is_told(it)).unwrap());
+    tcsd::signal("KILL", site.pid("left.a").await);
+    watch.sees("its crash", "left.a", |it| it.verdict == Verdict::Failed).await;
+
+    stream.max_messages = -1;
+    streams.update_stream(stream).await.unwrap();
+    watch.complete().await;
+    let steady = |it: &tcs_core::wire::StatusMessage| it.name == "silent.a";
+    assert!(site.statuses("silent.a").await.iter().any(steady), "what waited is stored");
+    assert_whole(&site.events(None).await);
+}
+
+/// Events that a launcher had to give up are missing for its next runs, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_missing_stay_missing() {
+    let tcsd = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::prepared(tcsd, "process", &services()).await;
+    let mut link = site.bus.link();
+    link.wait_for(tcs_core::bus::LinkState::is_connected).await.unwrap();
+    site.bus.create_missing_streams().await;
+    let name = site.tcsd.name.to_string();
+    let beat = HeartbeatMessage {
+        service_id: name.clone(),
+        outbox: Some(OutboxReport { lost_events: 3, ..OutboxReport::default() }),
+        ..HeartbeatMessage::default()
+    };
+    let beat = Parcel::new(site.bus.subjects().heartbeat(&name), &beat).unwrap();
+    Publisher::new(site.bus.clone()).send(&beat).await.unwrap();
+    let missing = [Problem::EventsMissing { launcher: name.clone(), count: 3 }];
+    assert_eq!(missing[0].to_string(), format!("3 events of {name} are missing"));
+    for run in 1..=2 {
+        site.tcsd.run();
+        let mut watch = site.watch();
+        watch.see("all well", |view| all(view, &WELL)).await;
+        let begin = clock::monotonic();
+        while watch.service(&name).liveness != Liveness::Live
+            || watch.picture.problems("svc") != missing
+        {
+            assert!(begin.elapsed() < nats::LIMIT, "{run}: {:?}", watch.picture.problems("svc"));
+            watch.see("what comes", |_| true).await;
+        }
+        site.tcsd.stop().await;
+    }
 }

@@ -7,8 +7,8 @@ use tcs_core::bus::Bus;
 use tcs_core::bus::outbox::{Class, Outbox};
 use tcs_core::bus::publish::{Parcel, Publisher};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::monitor::Monitor;
-use tcs_core::wire::Status;
+use tcs_core::monitor::{Monitor, Reporter};
+use tcs_core::wire::{Kind, Status};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
@@ -180,11 +180,15 @@ async fn a_status_that_came_before_the_streams_is_said_again_once_they_are_there
     .await;
 }
 
-/// Between a client and the broker: a link that can lose what the broker says, and break.
+/// Between a client and the broker: a link that can lose what one side says, stand still, and break.
 struct Lossy {
     port: u16,
-    /// Whether the broker's words are lost.
+    /// Whether what the broker says is lost.
     deaf: watch::Sender<bool>,
+    /// Whether the broker reads nothing more, but of connections for requests.
+    stuck: watch::Sender<bool>,
+    /// What is said to the broker over the present connections is lost from now on.
+    mute: broadcast::Sender<()>,
     cut: broadcast::Sender<()>,
 }
 
@@ -192,34 +196,174 @@ impl Lossy {
     async fn start(broker: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (deaf, cut) = (watch::Sender::new(false), broadcast::Sender::new(1));
-        let (losing, cutting) = (deaf.clone(), cut.clone());
+        let (deaf, stuck) = (watch::Sender::new(false), watch::Sender::new(false));
+        let (mute, cut) = (broadcast::Sender::new(1), broadcast::Sender::new(1));
+        let link = Self { port, deaf, stuck, mute, cut };
+        let (losing, sticking) = (link.deaf.clone(), link.stuck.clone());
+        let (muting, cutting) = (link.mute.clone(), link.cut.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (losing, mut cut) = (losing.subscribe(), cutting.subscribe());
+                let (losing, mut stuck) = (losing.subscribe(), sticking.subscribe());
+                let (mut mute, mut cut) = (muting.subscribe(), cutting.subscribe());
                 tokio::spawn(async move {
                     let Ok(mut broker) = TcpStream::connect(("127.0.0.1", broker)).await else {
                         return;
                     };
                     let (mut said, mut asks) = broker.split();
                     let (mut from, mut to) = client.into_split();
-                    tokio::select! {
-                        _ = tokio::io::copy(&mut from, &mut asks) => {}
-                        () = async {
-                            let mut bytes = vec![0; 64 * 1024];
-                            while let Ok(n @ 1..) = said.read(&mut bytes).await {
-                                if !*losing.borrow() && to.write_all(&bytes[..n]).await.is_err() {
-                                    break;
-                                }
+                    let asking = async {
+                        let mut bytes = vec![0; 64 * 1024];
+                        let (mut for_requests, mut lost) = (false, false);
+                        while let Ok(n @ 1..) = from.read(&mut bytes).await {
+                            let text = String::from_utf8_lossy(&bytes[..n]);
+                            for_requests |= text.contains(" rpc\"");
+                            if !for_requests {
+                                stuck.wait_for(|stuck| !stuck).await.ok();
                             }
-                        } => {}
+                            lost |= mute.try_recv().is_ok();
+                            if !lost && asks.write_all(&bytes[..n]).await.is_err() {
+                                break;
+                            }
+                        }
+                    };
+                    let saying = async {
+                        let mut bytes = vec![0; 64 * 1024];
+                        while let Ok(n @ 1..) = said.read(&mut bytes).await {
+                            if !*losing.borrow() && to.write_all(&bytes[..n]).await.is_err() {
+                                break;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = asking => {}
+                        () = saying => {}
                         _ = cut.recv() => {}
                     }
                 });
             }
         });
-        Self { port, deaf, cut }
+        link
     }
+
+    fn settings(&self) -> Settings {
+        let url = format!("nats://127.0.0.1:{}", self.port);
+        let flags = NatsSection { url: Some(url.as_str().into()), ..NatsSection::default() };
+        Settings::from_process(&flags, None).unwrap()
+    }
+}
+
+/// The broker goes on talking over a connection and no longer listens to it: unanswered requests
+/// tell, and another connection is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_dead_in_one_direction() {
+    on_each_site(async |site| {
+        let link = Lossy::start(site.server.port()).await;
+        let bus = Bus::connect(&link.settings(), "test", Duration::from_secs(1)).await.unwrap();
+        let followed = bus.follow(&[Kind::Status], false);
+        let feed = site.client.clone();
+        let feeding = tokio::spawn(async move {
+            // so that the client library has no reason to ask whether the broker is there
+            loop {
+                let body = r#"{"data":{"name":"a.b","status":"ok"},"meta":{}}"#;
+                feed.publish("svc.status.a.b", body.into()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let mut heard = 0;
+        while heard < 5 {
+            heard += super::nats::within_limit("a message", followed.next(1)).await.len();
+        }
+        link.mute.send(()).unwrap();
+        let begin = tcs_core::clock::monotonic();
+        while let Err(error) = bus.streams_of("svc.status.>").await {
+            assert!(begin.elapsed() < LIMIT, "{error}");
+        }
+        println!("answered again after {:.1} s", begin.elapsed().as_secs_f64());
+        feeding.abort();
+    })
+    .await;
+}
+
+/// A broker whose disk is full reads nothing more of a connection that publishes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_answered_while_nothing_can_be_published() {
+    on_each_site(async |site| {
+        let link = Lossy::start(site.server.port()).await;
+        let reporter = Reporter::open(link.settings(), "test").unwrap();
+        let monitor = Monitor::builder("asked.a").unwrap().start(&reporter);
+        monitor.set_status(Status::Ok, "here");
+        site.wait_until("status", "asked.a", |said| !said.is_empty()).await;
+        link.stuck.send_replace(true);
+        monitor.set_status(Status::Warning, "not to be published");
+        let asking = Bus::connect(&site.settings(), "asking", LIMIT).await.unwrap();
+        let begin = tcs_core::clock::monotonic();
+        let answer = asking.request("asked.a", "health", &json!({}), LIMIT).await.unwrap();
+        println!("answered after {:.3} s (2 s)", begin.elapsed().as_secs_f64());
+        assert_eq!(answer["message"], "not to be published");
+        link.stuck.send_replace(false);
+        assert!(reporter.settled(LIMIT).await);
+        let there =
+            |said: &[Held]| said.iter().any(|one| one.text("message") == "not to be published");
+        site.wait_until("status", "asked.a", there).await;
+    })
+    .await;
+}
+
+/// All that the outbox holds after a long outage is delivered, in order, while requests are
+/// answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_thousand_events_after_an_outage() {
+    const EVENTS: u64 = 20_000;
+    on_each_site(async |mut site| {
+        let reporter = site.reporter();
+        let bus = reporter.bus().unwrap().clone();
+        let monitor = Monitor::builder("asked.a").unwrap().start(&reporter);
+        monitor.set_status(Status::Ok, "here");
+        wait_for("the connection", || bus.is_connected()).await;
+        assert!(reporter.settled(LIMIT).await);
+        site.server.kill();
+        wait_for("the loss is noticed", || !bus.link().borrow().is_connected()).await;
+        for seq in 1..=EVENTS {
+            // a stream holds 100 of a subject
+            let id = format!("x.n{}", seq % 400);
+            let event = json!({"service_id": id, "event": "start", "event_seq": seq});
+            reporter.post_event(format!("svc.registry.start.{id}"), &event, seq);
+        }
+        site.server.run().await;
+        let asking = Bus::connect(&site.settings(), "asking", LIMIT).await.unwrap();
+        let begin = tcs_core::clock::monotonic();
+        let delivered = reporter.settled(2 * LIMIT);
+        tokio::pin!(delivered);
+        let mut slowest = Duration::ZERO;
+        let (mut asked, mut whole) = (0, false);
+        while !whole {
+            let before = tcs_core::clock::monotonic();
+            // at first it may not be connected again
+            if asking.request("asked.a", "stats", &json!({}), LIMIT).await.is_ok() {
+                slowest = slowest.max(before.elapsed());
+                asked += 1;
+            }
+            let pause = tokio::time::timeout(Duration::from_millis(20), &mut delivered);
+            if let Ok(all) = pause.await {
+                assert!(all, "{:?}", reporter.counts());
+                whole = true;
+            }
+        }
+        println!(
+            "{EVENTS} events in {:.1} s (10 s); {asked} requests, the slowest answer after {:.0} ms \
+             (100 ms)",
+            begin.elapsed().as_secs_f64(),
+            slowest.as_secs_f64() * 1000.0
+        );
+        assert!(asked > 0);
+        site.client = async_nats::connect(site.server.url()).await.unwrap();
+        let events = site.held("registry", "start.>").await;
+        let numbers = events.iter().map(|one| one.data["event_seq"].as_u64().unwrap());
+        assert!(numbers.eq(1..=EVENTS), "lost, doubled or out of order");
+        let counts = reporter.counts();
+        assert_eq!((counts.waiting, counts.dropped), (0, 0));
+    })
+    .await;
 }
 
 /// JetStream forgets a message's id after the stream's duplicate window; what it has stored by
@@ -237,10 +381,7 @@ async fn an_ack_lost_in_an_outage_longer_than_the_brokers_memory() {
         };
         streams.create_stream(config).await.unwrap();
         let link = Lossy::start(site.server.port()).await;
-        let url = format!("nats://127.0.0.1:{}", link.port);
-        let flags = NatsSection { url: Some(url.as_str().into()), ..NatsSection::default() };
-        let settings = Settings::from_process(&flags, None).unwrap();
-        let bus = Bus::connect(&settings, "test", LIMIT).await.unwrap();
+        let bus = Bus::connect(&link.settings(), "test", LIMIT).await.unwrap();
         let outbox = Outbox::default();
         tokio::spawn(outbox.clone().drain(Publisher::new(bus.clone())));
         let push = |seq: u32| {

@@ -22,7 +22,8 @@ impl Cluster {
         // their ports among themselves must be known beforehand; held until they are used
         let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<u16> = held.iter().map(|it| it.local_addr().unwrap().port()).collect();
-        let routes: Vec<_> = ports.iter().map(|it| format!("nats-route://127.0.0.1:{it}")).collect();
+        let routes: Vec<_> =
+            ports.iter().map(|it| format!("nats-route://127.0.0.1:{it}")).collect();
         let routes = routes.join(", ");
         let mut nodes = Vec::new();
         for (n, (listener, port)) in held.into_iter().zip(&ports).enumerate() {
@@ -48,7 +49,8 @@ impl Cluster {
 
     /// A client of whichever node is there.
     pub async fn client(&self) -> async_nats::Client {
-        let options = async_nats::ConnectOptions::new().request_timeout(Some(Duration::from_secs(1)));
+        let options =
+            async_nats::ConnectOptions::new().request_timeout(Some(Duration::from_secs(1)));
         let urls: Vec<String> = self.nodes.iter().map(Server::url).collect();
         options.connect(urls).await.unwrap()
     }

@@ -173,6 +173,7 @@ impl Bus {
                 Err(error) => Err(match error.kind() {
                     async_nats::RequestErrorKind::NoResponders => ApiError::NoJetStream,
                     async_nats::RequestErrorKind::TimedOut => {
+                        link.doubt();
                         ApiError::TimedOut { subject: subject.to_owned(), after: limit }
                     }
                     _ => ApiError::Unreadable {

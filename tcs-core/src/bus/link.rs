@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::{Client, Event};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::abilities::Abilities;
 use super::failure::Failure;
@@ -49,6 +49,11 @@ pub enum LinkState {
 
 /// The longest wait between two attempts to connect (truth.md 8).
 pub const RETRY_AT_MOST: Duration = Duration::from_millis(500);
+
+/// How long the server may take to say that nobody listens.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// Between two such questions.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +140,8 @@ pub(super) struct Link {
     rtt: Mutex<Option<(Duration, Instant)>>,
     /// When anything came last.
     heard: Mutex<Option<Instant>>,
+    /// A request was not answered in time.
+    doubt: Notify,
 }
 
 impl Link {
@@ -149,6 +156,7 @@ impl Link {
             dropped: AtomicU64::new(0),
             rtt: Mutex::default(),
             heard: Mutex::default(),
+            doubt: Notify::new(),
         }
     }
 
@@ -193,6 +201,11 @@ impl Link {
         let now = clock::monotonic();
         self.note_heard(now);
         *self.rtt.lock().unwrap_or_else(PoisonError::into_inner) = Some((rtt, now));
+    }
+
+    /// A request was not answered in time: is the connection still good in both directions?
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
     }
 
     /// An attempt failed.
@@ -262,6 +275,7 @@ pub(super) async fn keep(
     link: std::sync::Arc<Link>,
     inbox: String,
 ) {
+    let mut probed: Option<Instant> = None;
     let mut check = tokio::time::interval(RETRY_AT_MOST);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -271,6 +285,15 @@ pub(super) async fn keep(
                 None => return,
             },
             _ = check.tick() => None,
+            () = link.doubt.notified() => {
+                let Some(client) = client() else { return };
+                let now = clock::monotonic();
+                if probed.is_none_or(|at| now >= at + PROBE_EVERY) {
+                    probed = Some(now);
+                    tokio::spawn(probe(client, link.denials()));
+                }
+                continue;
+            }
         };
         let Some(client) = client() else { return };
         match event {
@@ -298,6 +321,34 @@ pub(super) async fn keep(
                 }
             }
         }
+    }
+}
+
+/// Asks the server itself: nobody listens to a fresh reply subject, and the server says so, or that
+/// it may not be used. Where no answer comes at all, the connection is dead in one direction, though
+/// messages may still come in over it (which keeps the library's own pings quiet): makes it anew.
+async fn probe(client: Client, mut denials: broadcast::Receiver<Denial>) {
+    let subject = client.new_inbox();
+    let request = async_nats::Request::new().timeout(Some(PROBE_LIMIT));
+    let answer = client.send_request(subject.clone(), request);
+    let denied = async {
+        loop {
+            match denials.recv().await {
+                Ok(denial) if denial.subject == subject => return,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    };
+    let silent = tokio::select! {
+        answer = answer => {
+            answer.is_err_and(|error| error.kind() == async_nats::RequestErrorKind::TimedOut)
+        }
+        () = denied => false,
+    };
+    if silent && client.connection_state() == State::Connected {
+        tracing::warn!("the server does not answer over this connection: connecting again");
+        client.force_reconnect().await.ok();
     }
 }
 

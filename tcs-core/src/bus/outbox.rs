@@ -9,7 +9,6 @@ mod effect;
 mod folded;
 mod lane;
 mod lookup;
-mod lost;
 mod machine;
 mod station;
 #[cfg(test)]
@@ -26,14 +25,17 @@ use tokio::sync::{Notify, watch};
 pub(super) use effect::{Answer, Streams};
 pub use effect::{Counts, Trouble};
 pub use lane::Class;
-pub use lost::Lost;
 
 use super::link::LinkState;
 use super::publish::{Parcel, Publisher};
 use crate::clock;
+use crate::wire::{NotStored, OutboxReport};
 use effect::{Effect, Found, Remark};
 use folded::Folded;
 use machine::Machine;
+
+/// Seconds after which a stream that takes nothing is worth telling: an election takes less.
+const WORTH_TELLING: f64 = 5.0;
 
 /// The way out for what must arrive. Cheap to clone; usable before there is a connection.
 #[derive(Debug, Clone)]
@@ -112,14 +114,31 @@ impl Outbox {
         self.machine().counts()
     }
 
-    /// The events that were given up.
-    pub fn lost(&self) -> Lost {
-        self.machine().lost().clone()
+    /// So many events were missing for ever before this run.
+    pub fn carry_lost(&self, before: u64) {
+        self.machine().carry_lost(before);
     }
 
-    /// What is not stored at present, and why.
-    pub fn troubles(&self) -> Vec<Trouble> {
-        self.machine().troubles()
+    /// What readers are told of it; `None`: all is well.
+    pub fn report(&self) -> Option<OutboxReport> {
+        let now = clock::monotonic();
+        let machine = self.machine();
+        let refused: Vec<NotStored> = machine
+            .troubles()
+            .into_iter()
+            .map(|trouble| NotStored {
+                stream: trouble.class.as_str().to_owned(),
+                reason: trouble.reason,
+                for_s: now.saturating_duration_since(trouble.since).as_secs_f64().round(),
+            })
+            .filter(|it| it.for_s >= WORTH_TELLING)
+            .collect();
+        let lost = machine.lost();
+        (lost > 0 || !refused.is_empty()).then(|| OutboxReport {
+            waiting: machine.counts().waiting as u64,
+            lost_events: lost,
+            refused,
+        })
     }
 
     /// Waits until all events and statuses that are in it now have gone (or had to be given up),

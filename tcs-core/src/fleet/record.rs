@@ -11,8 +11,8 @@ use super::origin::RunTime;
 use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
 use crate::wire::{
-    Declared, Decoded, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
-    Timestamp,
+    Declared, Decoded, Event, HeartbeatMessage, Message, OutboxReport, RegistryMessage, Status,
+    StatusMessage, Timestamp,
 };
 
 /// Heartbeats kept of one service.
@@ -47,6 +47,8 @@ pub struct Beat {
     pub sequence: Option<u64>,
     /// Whether a launcher beats for it.
     pub by_launcher: bool,
+    /// What its program could not have stored.
+    pub outbox: Option<Arc<OutboxReport>>,
     /// Light metrics, where there are some.
     pub metrics: Option<Arc<Map<String, Value>>>,
 }
@@ -309,6 +311,7 @@ impl Record {
             uptime_seconds: message.uptime_seconds,
             sequence: message.sequence,
             by_launcher: message.reported_by.as_deref() == Some("launcher"),
+            outbox: message.outbox.map(Arc::new),
             metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
         })
     }

@@ -13,12 +13,13 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::shared::Shared;
 use crate::bus::outbox::{Class, Counts, Outbox};
 use crate::bus::publish::{Parcel, Publisher, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
-use crate::wire::{HeartbeatMessage, Kind, Meta, Status, StatusMessage, Subjects};
+use crate::wire::{HeartbeatMessage, Kind, Meta, OutboxReport, Status, StatusMessage, Subjects};
 
 /// How long the end of the program may wait for its last words to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -76,8 +77,17 @@ impl Drop for Inner {
 /// Where messages go.
 #[derive(Clone)]
 pub(crate) enum Outlet {
-    Broker { publisher: Publisher, outbox: Outbox, responders: Responders },
-    Recorder { subjects: Subjects, recorded: Arc<Mutex<Record>> },
+    Broker {
+        publisher: Publisher,
+        outbox: Outbox,
+        responders: Responders,
+        /// The monitor whose heartbeats tell what the outbox cannot deliver: one a program.
+        teller: Arc<Mutex<Weak<Shared>>>,
+    },
+    Recorder {
+        subjects: Subjects,
+        recorded: Arc<Mutex<Record>>,
+    },
 }
 
 /// A message that would have been sent.
@@ -119,7 +129,8 @@ impl Reporter {
             let publisher = Publisher::new(bus);
             let outbox = Outbox::default();
             tokio::spawn(outbox.clone().drain(publisher.clone()));
-            Ok(Outlet::Broker { publisher, outbox, responders: Responders::new(answers) })
+            let (responders, teller) = (Responders::new(answers), Arc::default());
+            Ok(Outlet::Broker { publisher, outbox, responders, teller })
         })
     }
 
@@ -356,6 +367,19 @@ impl Outlet {
         }
         let meta = Meta { run_s: Some(run_s), ..new_meta() };
         self.post(self.subjects().status(&message.name), &message, meta, None);
+    }
+
+    /// What the heartbeat of this monitor says of the outbox: the first monitor of a program tells
+    /// of it, for as long as it is there.
+    pub(super) fn report(&self, shared: &Arc<Shared>) -> Option<OutboxReport> {
+        let Self::Broker { outbox, teller, .. } = self else { return None };
+        let mut teller = teller.lock().unwrap_or_else(PoisonError::into_inner);
+        match teller.upgrade() {
+            Some(other) if !Arc::ptr_eq(&other, shared) => return None,
+            Some(_) => {}
+            None => *teller = Arc::downgrade(shared),
+        }
+        outbox.report()
     }
 
     /// Sends a beat, or drops it where there is no broker: an old one is of no use to anybody.

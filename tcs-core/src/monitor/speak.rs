@@ -180,6 +180,7 @@ async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
         children_count: Some(children as u64),
         metrics: light(metrics),
         reported_by: None,
+        outbox: outlet.report(shared),
     };
     let counts = &shared.counts;
     let counter = if outlet.beat(&message) { &counts.beats } else { &counts.beats_missed };

@@ -169,6 +169,7 @@ impl Picture {
         if self.cut.dropped > 0 {
             problems.push(Problem::Dropped { messages: self.cut.dropped });
         }
+        problems.extend(Problem::of_record(&self.fleet));
         problems
     }
 }

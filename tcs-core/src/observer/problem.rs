@@ -7,10 +7,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::hearing::Unanswered;
 use crate::bus::{ApiError, Failure, Progress, Reading};
-use crate::fleet::words;
+use crate::fleet::{Fleet, words};
 use crate::wire::Kind;
 
-/// One reason why a picture is incomplete.
+/// Streams and reasons told of, at most: they come from the network.
+const MAX_NOT_STORED: usize = 8;
+
+/// One reason why a picture is incomplete, or the record that it shows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Problem {
     /// The link is down.
@@ -67,6 +70,24 @@ pub enum Problem {
         /// Of what.
         kind: Kind,
     },
+    /// Events of a launcher are in no stream: the record has a hole.
+    EventsMissing {
+        /// The launcher's monitored name.
+        launcher: String,
+        /// How many.
+        count: u64,
+    },
+    /// A stream does not take what a program publishes.
+    NotStored {
+        /// Who says so.
+        by: String,
+        /// `registry`, `status` or `heartbeat`.
+        stream: String,
+        /// Why not.
+        reason: String,
+        /// Others that say the same.
+        others: usize,
+    },
 }
 
 impl Problem {
@@ -83,6 +104,8 @@ impl Problem {
             Self::Dropped { .. } => "dropped",
             Self::HistoryBegins { .. } => "history_begins",
             Self::HistoryCut { .. } => "history_cut",
+            Self::EventsMissing { .. } => "events_missing",
+            Self::NotStored { .. } => "not_stored",
         }
     }
 
@@ -132,6 +155,33 @@ impl Problem {
         problems
     }
 
+    /// What the programs of the site say is not in the streams.
+    pub(super) fn of_record(fleet: &Fleet) -> Vec<Self> {
+        let missing = fleet.missing_events().into_iter();
+        let mut problems: Vec<Self> = missing
+            .map(|(launcher, count)| Self::EventsMissing { launcher: launcher.to_string(), count })
+            .collect();
+        let mut refused: BTreeMap<(&str, &str), (&str, usize)> = BTreeMap::new();
+        for (name, it) in fleet.not_stored() {
+            refused.entry((&it.stream, &it.reason)).or_insert((name, 0)).1 += 1;
+        }
+        problems.extend(refused.into_iter().take(MAX_NOT_STORED).map(
+            |((stream, reason), (by, count))| Self::NotStored {
+                by: by.to_owned(),
+                stream: stream.to_owned(),
+                reason: reason.to_owned(),
+                others: count - 1,
+            },
+        ));
+        problems
+    }
+
+    /// Whether all was read, and what was read has a fault: a warning, not a picture that is
+    /// incomplete.
+    pub fn is_of_record(&self) -> bool {
+        matches!(self, Self::EventsMissing { .. } | Self::NotStored { .. })
+    }
+
     /// What to do about it, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -158,11 +208,15 @@ impl Problem {
                 Some("has the cluster a quorum? nats server report jetstream".to_owned())
             }
             Self::Unfinished { .. } => Some("give it more time with --timeout".to_owned()),
+            Self::NotStored { stream, .. } => Some(format!(
+                "is the stream full, or the disk? nats stream info (the stream of `{stream}`)"
+            )),
             Self::NoAnswer(Unanswered::Broker { .. })
             | Self::Unreadable { .. }
             | Self::Dropped { .. }
             | Self::HistoryBegins { .. }
-            | Self::HistoryCut { .. } => None,
+            | Self::HistoryCut { .. }
+            | Self::EventsMissing { .. } => None,
         }
     }
 }
@@ -202,6 +256,19 @@ impl fmt::Display for Problem {
                 "{kind} messages are held from {} on only",
                 at.to_rfc3339_opts(SecondsFormat::Secs, true)
             ),
+            Self::EventsMissing { launcher, count: 1 } => {
+                write!(f, "1 event of {launcher} is missing")
+            }
+            Self::EventsMissing { launcher, count } => {
+                write!(f, "{count} events of {launcher} are missing")
+            }
+            Self::NotStored { by, stream, reason, others } => {
+                write!(f, "{stream} messages of {by}")?;
+                if *others > 0 {
+                    write!(f, " and {others} others")?;
+                }
+                write!(f, " are not stored: {reason}")
+            }
             Self::HistoryCut { kind } => {
                 write!(f, "the history of {kind} was too long to be read to the end")
             }

@@ -42,7 +42,60 @@ pub struct HeartbeatMessage {
     /// `launcher` when a launcher beats for a program that does not speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_by: Option<String>,
+    /// What the sender's program could not have stored; absent where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxReport>,
 }
+
+/// Messages of a program that no stream has.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OutboxReport {
+    /// Messages that wait to be stored.
+    pub waiting: u64,
+    /// Registry events that are missing for ever, of earlier runs of the launcher too.
+    pub lost_events: u64,
+    /// What is not stored at present.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<NotStored>,
+}
+
+/// A stream that takes nothing at present.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct NotStored {
+    /// `registry`, `status` or `heartbeat`: which messages.
+    pub stream: String,
+    /// Why not, in the server's words or ours.
+    pub reason: String,
+    /// For how many seconds.
+    pub for_s: f64,
+}
+
+impl OutboxReport {
+    /// Of an object of any content.
+    fn read(map: &Map<String, Value>, notes: &mut Notes) -> Self {
+        let number = |name: &str| map.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let refused = map.get("refused").and_then(Value::as_array).into_iter().flatten();
+        let mut text = |value: &Value| {
+            let text = value.as_str().unwrap_or_default().to_owned();
+            notes.text(Field::Got(text), "outbox.refused").unwrap_or_default()
+        };
+        Self {
+            waiting: number("waiting"),
+            lost_events: number("lost_events"),
+            refused: refused
+                .take(MAX_REFUSED)
+                .map(|one| NotStored {
+                    stream: text(&one["stream"]),
+                    reason: text(&one["reason"]),
+                    for_s: one["for_s"].as_f64().unwrap_or_default(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Streams read of one report.
+const MAX_REFUSED: usize = 3;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -58,6 +111,7 @@ pub(super) struct RawHeartbeat {
     children_count: Field<u64>,
     metrics: Field<Map<String, Value>>,
     reported_by: Field<String>,
+    outbox: Field<Map<String, Value>>,
 }
 take_struct!(RawHeartbeat);
 
@@ -81,6 +135,7 @@ impl RawHeartbeat {
             children_count: notes.take(self.children_count, "children_count"),
             metrics,
             reported_by: notes.text(self.reported_by, "reported_by"),
+            outbox: notes.take(self.outbox, "outbox").map(|map| OutboxReport::read(&map, notes)),
         })
     }
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use tcs_core::bus::outbox::Outbox;
 use tcs_core::bus::streams::Made;
 use tcs_core::bus::{Bus, LinkState};
+use tcs_core::wire::{Kind, Message, decode};
 use tokio::sync::mpsc;
 
 use super::signals::{Signals, Wish};
@@ -55,8 +57,11 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
 /// Between two attempts to find or make streams that a cluster could not answer for.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// After each connection: makes missing streams, and tells whether some were missing.
-pub(super) async fn keep(bus: Bus, links: mpsc::Sender<bool>) {
+/// After each connection: makes missing streams, and tells whether some were missing. Before the
+/// first message of this run goes out, it takes over from the one before how many events of the
+/// launcher `name` are missing.
+pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Sender<bool>) {
+    let mut before = Some(outbox);
     let mut link = bus.link();
     let mut told = false;
     loop {
@@ -82,6 +87,9 @@ pub(super) async fn keep(bus: Bus, links: mpsc::Sender<bool>) {
                 }
             }
             told = true;
+            if let Some(outbox) = before.take() {
+                outbox.carry_lost(lost_before(&bus, &name).await);
+            }
             if (std::mem::take(&mut first) || made) && links.send(made).await.is_err() {
                 return;
             }
@@ -92,5 +100,19 @@ pub(super) async fn keep(bus: Bus, links: mpsc::Sender<bool>) {
                 Ok(Err(_)) => return,
             }
         }
+    }
+}
+
+/// How many events of a launcher its last heartbeat says are missing.
+async fn lost_before(bus: &Bus, name: &str) -> u64 {
+    let subject = bus.subjects().heartbeat(name);
+    let raw = bus.last_word(Kind::Heartbeat, &subject).await.ok().flatten();
+    let decoded = raw.and_then(|raw| {
+        let subject = bus.subjects().parse(raw.subject())?;
+        decode(subject, raw.payload()).ok()
+    });
+    match decoded.map(|decoded| decoded.message) {
+        Some(Message::Heartbeat(beat)) => beat.outbox.map_or(0, |outbox| outbox.lost_events),
+        Some(Message::Status(_) | Message::Registry(_) | Message::Journal(_)) | None => 0,
     }
 }

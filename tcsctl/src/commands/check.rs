@@ -38,6 +38,7 @@ fn judge(view: &FleetView, services: &[Judged<'_>], source: &Source, filtered: b
     match services.iter().map(|(_, check)| *check).max_by_key(|check| check.weight()) {
         Some(Check::Critical) => Check::Critical,
         _ if !source.answered => Check::Unknown,
+        Some(Check::Ok) if source.faulty => Check::Warning,
         Some(check) => check,
         // everything is stopped, or nothing is known at all
         None if filtered || view.services.is_empty() => Check::Unknown,

@@ -147,8 +147,9 @@ pub(super) fn source(observer: &Observer, picture: &observer::Picture) -> Source
             .iter()
             .any(|p| matches!(p, Problem::NoJetStream { .. } | Problem::NoAnswer(_))),
         mode: if picture.is_listening() { Mode::Core } else { Mode::Streams },
-        complete: problems.is_empty(),
-        answered: problems.iter().all(listening),
+        complete: problems.iter().all(Problem::is_of_record),
+        faulty: problems.iter().any(Problem::is_of_record),
+        answered: problems.iter().all(|it| listening(it) || it.is_of_record()),
         problems: problems.iter().map(ToString::to_string).collect(),
         problem_codes: problems.iter().map(Problem::code).collect(),
         hints: problems.iter().filter_map(Problem::hint).collect(),

@@ -34,6 +34,8 @@ pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &S
     };
     if !source.complete {
         let _ = write!(text, "; incomplete: {}", source.problems.join("; "));
+    } else if source.faulty {
+        let _ = write!(text, "; {}", source.problems.join("; "));
     }
     // a bar begins performance data
     let mut line = head(result).with(Tone::Plain, &text.replace('|', "/"));

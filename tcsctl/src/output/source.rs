@@ -36,6 +36,9 @@ pub struct Source {
     pub problems: Vec<String>,
     /// The same as codes, in the same order ([`tcs_core::observer::Problem::code`]).
     pub problem_codes: Vec<&'static str>,
+    /// Whether what was read has a fault: events are missing, or not stored.
+    #[serde(skip)]
+    pub faulty: bool,
     /// What to do about it.
     #[serde(skip)]
     pub hints: Vec<String>,

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::lost::Lost;
 use crate::bus::publish::Parcel;
 
 /// Messages kept in one lane.
@@ -97,7 +96,8 @@ pub(super) struct Lane {
     max_bytes: usize,
     /// Events given up for want of room.
     pub(super) dropped: u64,
-    pub(super) lost: Lost,
+    /// Numbered events that no stream will ever hold.
+    pub(super) lost: u64,
 }
 
 impl Lane {
@@ -112,7 +112,7 @@ impl Lane {
             max_len,
             max_bytes,
             dropped: 0,
-            lost: Lost::default(),
+            lost: 0,
         }
     }
 
@@ -182,7 +182,7 @@ impl Lane {
             let Some(victim) = idle.map(|(serial, _)| *serial) else { break };
             if let Some(item) = self.remove(victim) {
                 self.dropped += 1;
-                self.lost.extend(item.event_seq);
+                self.lost += u64::from(item.event_seq.is_some());
             }
         }
     }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::effect::{Answer, Counts, Effect, Found, Remark, Streams, Trouble};
 use super::lane::{Class, State};
-use super::lost::Lost;
 use super::station::{Missing, Station};
 use crate::bus::publish::Parcel;
 
@@ -31,6 +30,8 @@ pub(super) struct Machine {
     sent: u64,
     refused: u64,
     told_dropped: u64,
+    /// Events lost in earlier runs, until somebody acknowledges them.
+    lost_before: u64,
     /// A status went to no stream.
     unstored_status: bool,
 }
@@ -54,6 +55,7 @@ impl Machine {
             sent: 0,
             refused: 0,
             told_dropped: 0,
+            lost_before: 0,
             unstored_status: false,
         }
     }
@@ -175,7 +177,7 @@ impl Machine {
             }
             Answer::Never(why) => {
                 if let Some(item) = station.lane.remove(serial) {
-                    station.lane.lost.extend(item.event_seq);
+                    station.lane.lost += u64::from(item.event_seq.is_some());
                     self.refused += 1;
                     effects.push(Effect::Log(Remark::GivenUp(class, why)));
                 }
@@ -296,8 +298,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn lost(&self) -> &Lost {
-        &self.stations[Class::Event as usize].lane.lost
+    /// Events that are missing in the streams for ever, of earlier runs too.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost_before + self.stations[Class::Event as usize].lane.lost
+    }
+
+    /// So many were missing before this run.
+    pub(super) fn carry_lost(&mut self, before: u64) {
+        self.lost_before = before;
     }
 
     pub(super) fn troubles(&self) -> Vec<Trouble> {
