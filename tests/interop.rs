@@ -296,7 +296,11 @@ async fn what_our_types_write_serverish_reads() {
             exit_code: Some(0),
             ..Stop::default()
         }),
-        Event::Failed { reason: Some("restart_limit_reached".to_owned()), restart_count: Some(5) },
+        Event::Failed {
+            reason: Some("restart_limit_reached".to_owned()),
+            restart_count: Some(5),
+            restart_window: Some(60.0),
+        },
     ];
 
     let binary = nats::server();

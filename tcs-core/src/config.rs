@@ -18,6 +18,7 @@ mod launch;
 mod nats;
 mod nearest;
 mod numbers;
+mod order;
 mod problem;
 mod restart;
 mod secrets;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 pub use check::{Check, How, KnownType, Planned, check, interpreter};
 pub use environment::Environment;
-pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, STOP_TIMEOUT};
+pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, START_TIMEOUT, STOP_TIMEOUT};
 pub use nearest::nearest;
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};
@@ -67,6 +68,9 @@ pub struct Config {
     pub nats: Option<NatsSection>,
     /// The services, in the file's order; no two of one id.
     pub services: Vec<Entry>,
+    /// `services` is a list or a mapping, be it an empty one. Without it, a file may be cut off or
+    /// not written yet.
+    pub lists_services: bool,
     /// `launch` at the top of the file: for what has no entry, the launcher itself too.
     pub launch: Launch,
     /// What looks wrong and does not keep anything from running.
@@ -160,6 +164,7 @@ impl Config {
         Self {
             nats: None,
             services: Vec::new(),
+            lists_services: false,
             launch: Launch::default(),
             warnings: Report::empty(name),
             nats_variables: nats::credentials(None, environment),
@@ -209,6 +214,8 @@ impl Config {
         }
         config.nats = top.get("nats").and_then(|node| nats::read(node, problems));
         config.nats_node = top.get("nats").cloned();
+        let services = top.get("services").map(|node| &node.value);
+        config.lists_services = matches!(services, Some(Value::List(_) | Value::Map(_)));
         config.shared = top.without(&NOT_SETTINGS);
         (config.launch, config.services) = services::Reader {
             source,

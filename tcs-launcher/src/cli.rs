@@ -47,6 +47,10 @@ pub struct Args {
     /// As of the Python launchers; their default was 1 or 5 seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = STOP_TIMEOUT.as_secs_f64(), value_parser = seconds)]
     terminate_delay: f64,
+    /// On a reload, stop all services if the file has no `services` key; without this option such
+    /// a file is refused, and `services: []` stops them all.
+    #[arg(long)]
+    allow_empty: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -147,6 +151,7 @@ pub fn main() -> ExitCode {
                     Launcher::Process => Mode::Process,
                 },
                 banner: !args.no_banner,
+                allow_empty: args.allow_empty,
                 taps,
                 grace: std::time::Duration::from_secs_f64(args.terminate_delay),
             };

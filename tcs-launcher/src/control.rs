@@ -145,6 +145,10 @@ fn patience(data: &Map<String, Value>) -> Result<Patience, String> {
 fn describe(state: Reached, data: &mut Value) {
     match state {
         Reached::Running { pid } => data["pid"] = json!(pid.unwrap_or_else(std::process::id)),
+        Reached::Starting { pid } => {
+            data["pid"] = json!(pid);
+            data["state"] = json!("starting");
+        }
         Reached::Stopped { code } => data["exit_code"] = json!(code),
         Reached::Completed => data["state"] = json!("completed"),
         Reached::Updated => data["state"] = json!("updated"),
@@ -183,7 +187,7 @@ fn became(result: Result<Success, Refusal>, data: &mut Value) {
     match result {
         Ok(Success { state, .. }) => {
             let word = match state {
-                Reached::Running { .. } => "started",
+                Reached::Running { .. } | Reached::Starting { .. } => "started",
                 Reached::Completed => "completed",
                 Reached::Stopped { .. } => "stopped",
                 Reached::Updated => "updated",

@@ -2,10 +2,10 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod beats;
-mod claim;
 mod files;
 mod hearing;
 mod home;
+mod instance_lock;
 mod launch;
 mod link;
 mod log;
@@ -111,7 +111,8 @@ impl Daemon<'_> {
         if let Some(bus) = self.voice.reporter.bus().cloned() {
             let outbox = self.voice.reporter.outbox().cloned().unwrap_or_default();
             tokio::spawn(link::keep(bus.clone(), outbox, self.voice.name.clone(), links));
-            tokio::spawn(words::listen(bus, self.voice.name.clone(), heard, found));
+            let own = (self.voice.name.clone(), self.voice.launcher_run.clone());
+            tokio::spawn(words::listen(bus, own, heard, found));
         }
         let mut done = self.begin(config);
         monitor.set_status(Status::Ok, "Supervising");
@@ -215,7 +216,7 @@ impl Daemon<'_> {
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
         let Some(plan) = self.plans.get(id) else { return };
         log::event(id, event);
-        if let Lifecycle::Start { pid } = event {
+        if let Lifecycle::Start { pid, .. } = event {
             let how = plan.how.to_string();
             log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how));
         }
@@ -228,7 +229,7 @@ impl Daemon<'_> {
         if matches!(plan.how, How::Program(_)) {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
             match event {
-                Lifecycle::Start { pid } => {
+                Lifecycle::Start { pid, .. } => {
                     self.voice.status(id, Status::Startup, Some("Started".to_owned()), *pid);
                 }
                 Lifecycle::Ready { .. } => {
@@ -236,6 +237,7 @@ impl Daemon<'_> {
                     self.voice.beat(id, Duration::ZERO, plan.entry.launch.heartbeat);
                 }
                 Lifecycle::Declared
+                | Lifecycle::Waiting { .. }
                 | Lifecycle::Stopping { .. }
                 | Lifecycle::Stop { .. }
                 | Lifecycle::Crashed { .. }

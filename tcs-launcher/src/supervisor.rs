@@ -41,9 +41,8 @@ pub use spec::{Backoff, Kind, Readiness, Restart, ServiceId, Spec, When};
 use operations::{Aim, Known, Operations, Part};
 use service::{By, Out, Service, State};
 
-/// How long a start that is not finished takes a place, and (where it has no limit of its own)
-/// holds up those that come after it.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a start that is not finished takes one of the places for starts.
+pub const PLACE: Duration = Duration::from_secs(10);
 
 /// From one SIGKILL to the next; what survives that long cannot be killed.
 pub const KILL_AGAIN: Duration = Duration::from_secs(5);
@@ -93,6 +92,8 @@ pub struct Snapshot<'a> {
     pub comes_again: bool,
     /// It says that it is busy.
     pub busy: bool,
+    /// People, or the configuration, want it up.
+    pub wanted: bool,
     /// No longer configured: forgotten once nothing of it is left.
     pub leaving: bool,
 }
@@ -166,6 +167,11 @@ impl Supervisor {
         self.services.get(id).map(Service::snapshot)
     }
 
+    /// What keeps a service from being started, where others do: at most 16 are named.
+    pub fn waits_for(&self, id: &ServiceId) -> Vec<ServiceId> {
+        self.services.get(id).map(|it| order::waits_for(&self.services, it)).unwrap_or_default()
+    }
+
     /// Does what has become possible.
     fn advance(&mut self, out: &mut Out<'_>) {
         loop {
@@ -175,14 +181,20 @@ impl Supervisor {
                 break;
             }
             for id in start {
+                let missing = order::missing(&self.services, &id);
                 if let Some(service) = self.services.get_mut(&id) {
-                    service.spawn(out);
+                    service.spawn(missing, out);
                 }
             }
             for id in stop {
                 if let Some(service) = self.services.get_mut(&id) {
                     service.stop_in_turn(out);
                 }
+            }
+        }
+        for (id, on) in order::to_announce(&self.services) {
+            if let Some(service) = self.services.get_mut(&id) {
+                service.wait_for(on, out);
             }
         }
         self.operations.settle(&self.services, out);
@@ -293,6 +305,7 @@ impl Supervisor {
         let id = spec.id.clone();
         let mut service = Service::new(spec, self.next_place);
         self.next_place += 1;
+        service.held_by_reload = true;
         service.declare(out);
         let aim = if service.spec.enabled { Aim::Up(service.run) } else { Aim::Nothing };
         if service.spec.enabled {
@@ -308,6 +321,8 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(&id) else { return self.add(spec, by, out) };
         let comes_back = std::mem::replace(&mut service.leaving, false) || !service.spec.enabled;
         service.spec = spec;
+        service.has_run = false;
+        service.held_by_reload = true;
         service.declare(out);
         let before = service.run;
         if comes_back && service.spec.enabled && !service.wanted {

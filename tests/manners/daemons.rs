@@ -40,7 +40,9 @@ fn a_program_that_daemonises_has_one_instance_and_leaves_none() {
         let policy = "{restart: always, restart_sec: 0.05, restart_max: 0}";
         let policy = policy.trim_matches(['{', '}']).replace(", ", "\n    ");
         let mut tcsd = Tcsd::start(&service(&daemonising(before), &policy), |_| {});
-        wait_for("some restarts", || (tcsd.read("instances").lines().count() >= 4).then_some(()));
+        let restarts = || tcsd.read("log").matches("d.a crashed after").count();
+        wait_for("some restarts", || (restarts() >= 5).then_some(()));
+        wait_for("an instance", || (!tcsd.read("instances").is_empty()).then_some(()));
         tcsd.logged("exited with code 0 and left process");
         tcsd.logged("run the program in the foreground");
         tcsd.signal(Signal::SIGTERM);

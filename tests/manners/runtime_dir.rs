@@ -116,8 +116,8 @@ fn a_second_launcher_of_a_configuration_is_refused_wherever_its_files_are() {
     for config in [config, link] {
         let (code, log) = second(&config);
         assert_eq!(code, Some(1), "{log}");
-        let expected = format!("is already supervised on this host: tcsd, pid {}", tcsd.child.id());
-        assert!(log.contains(&expected), "{log}");
+        assert!(log.contains("is already supervised on this host: launcher "), "{log}");
+        assert!(log.contains(&format!(", pid {}, since ", tcsd.child.id())), "{log}");
         assert!(!log.contains("started, pid"), "{log}");
     }
     tcsd.signal(Signal::SIGKILL);

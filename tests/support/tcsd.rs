@@ -39,6 +39,8 @@ pub struct Tcsd {
     pub keeps_log: bool,
     /// Set for it, and so for all that it starts.
     pub environment: Vec<(String, String)>,
+    /// Further arguments.
+    pub arguments: Vec<String>,
     /// Its monitored name.
     pub name: ObjectName,
 }
@@ -61,6 +63,7 @@ impl Tcsd {
             child: None,
             keeps_log: true,
             environment: Vec::new(),
+            arguments: Vec::new(),
             name,
         }
     }
@@ -90,6 +93,7 @@ impl Tcsd {
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
         command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.path(""));
         command.env(MARK, std::process::id().to_string());
+        command.args(&self.arguments);
         command.envs(self.environment.iter().cloned());
         command
     }

@@ -17,7 +17,10 @@ use crate::id::ServiceId;
 /// From the stop signal to SIGKILL, where nobody says otherwise.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-const KEYS: [&str; 19] = [
+/// How long a start-up holds up those that come after it, where nobody says otherwise.
+pub const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+const KEYS: [&str; 20] = [
     "exec",
     "rust",
     "nats",
@@ -30,6 +33,7 @@ const KEYS: [&str; 19] = [
     "level",
     "ready",
     "heartbeat",
+    "start_timeout",
     "stop_signal",
     "stop_timeout",
     "mode",
@@ -67,6 +71,9 @@ pub struct Launch {
     /// Time between two heartbeats of what speaks by our framework, or has the launcher speak for
     /// it; 10 s. Python services have their own.
     pub heartbeat: Duration,
+    /// How long services that come after it wait for it to be ready; [`START_TIMEOUT`]. Then they
+    /// are started anyway, and it may go on with its start-up.
+    pub start_timeout: Duration,
     /// What asks it to stop; SIGTERM.
     pub stop_signal: Signal,
     /// From the stop signal to SIGKILL; `None`: as the launcher was told, else [`STOP_TIMEOUT`].
@@ -161,6 +168,7 @@ impl Default for Launch {
             level: 0,
             ready: None,
             heartbeat: Duration::from_secs(10),
+            start_timeout: START_TIMEOUT,
             stop_signal: Signal::SIGTERM,
             stop_timeout: None,
             mode: None,
@@ -209,6 +217,7 @@ pub(super) fn read(map: &Mapping, problems: &mut Problems) -> Launch {
         level: level(&mut section).unwrap_or(default.level),
         ready: section.node("ready").and_then(|node| ready(node, section.problems)),
         heartbeat: heartbeat(&mut section).unwrap_or(default.heartbeat),
+        start_timeout: section.seconds("start_timeout").unwrap_or(default.start_timeout),
         stop_signal: stop_signal(&mut section).unwrap_or(default.stop_signal),
         stop_timeout: section.seconds("stop_timeout"),
         mode: section.choice(

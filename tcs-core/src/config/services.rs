@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::environment::Environment;
 use super::launch::{self, Launch};
 use super::nearest::nearest;
+use super::order;
 use super::problem::{Place, Problem, Problems, Source};
 use super::restart::{self, RestartPolicy};
 use super::section::Section;
@@ -125,7 +126,7 @@ impl Reader<'_> {
             }
             entries.push(entry);
         }
-        self.check_order(&entries);
+        order::check(&entries, self.problems);
         (launch, entries)
     }
 
@@ -330,25 +331,6 @@ impl Reader<'_> {
             if near.is_some_and(|near| near != name) {
                 let message = format!("`{name}` is no key of the launcher, so the service gets it");
                 self.problems.push(Problem::warning(key.at, message).suggest(near));
-            }
-        }
-    }
-
-    /// Names in `after` that no entry bears: a warning, since one may be commented out for a
-    /// night.
-    fn check_order(&mut self, entries: &[Entry]) {
-        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
-        for entry in entries {
-            for (id, at) in entry.launch.after.iter().zip(&entry.launch.after_places) {
-                let problem = if *id == entry.id {
-                    Problem::error(*at, format!("`{id}` cannot come after itself"))
-                } else if ids.contains(&id.as_str()) {
-                    continue;
-                } else {
-                    Problem::warning(*at, format!("no service `{id}` to come after"))
-                        .suggest(nearest(id.as_str(), ids.iter().copied()))
-                };
-                self.problems.push(problem);
             }
         }
     }

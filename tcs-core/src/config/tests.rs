@@ -456,3 +456,51 @@ fn never_panics(bytes: &[u8]) {
         Err(errors) => assert!(!errors.to_string().is_empty()),
     }
 }
+
+#[test]
+fn an_order_that_cannot_be_is_an_error_that_names_it() {
+    let file = |entries: &[(&str, &str)]| {
+        let entries = entries.iter().map(|(id, launch)| {
+            format!("  - {{type: {id}, variant: x, launch: {{exec: [sh], {launch}}}}}\n")
+        });
+        format!("services:\n{}", entries.collect::<String>())
+    };
+    let said = |entries: &[(&str, &str)]| -> Vec<String> {
+        let text = problems(&file(entries));
+        let lines = text.lines().filter_map(|line| line.split_once(": error: "));
+        lines.map(|(_, message)| message.to_owned()).collect()
+    };
+    assert_eq!(said(&[("a", "after: [a.x]")]), ["`a.x` cannot come after itself"]);
+    assert_eq!(
+        said(&[("a", "after: [b.x]"), ("b", "after: [a.x]")]),
+        ["`after` is a circle: `a.x` after `b.x` after `a.x`"]
+    );
+    // what only leads to a circle is not in it
+    assert_eq!(
+        said(&[
+            ("d", "after: [a.x]"),
+            ("a", "after: [b.x]"),
+            ("b", "after: [c.x, e.x]"),
+            ("c", "after: [a.x]"),
+            ("e", ""),
+        ]),
+        ["`after` is a circle: `a.x` after `b.x` after `c.x` after `a.x`"]
+    );
+    assert_eq!(
+        said(&[("a", "after: [b.x]"), ("b", "level: 1")]),
+        ["`a.x` (level 0) cannot come after `b.x` (level 1): lower levels start first"]
+    );
+    let chain: Vec<(String, String)> = (0..5000)
+        .map(|n| (format!("s{n}"), format!("after: [s{}.x]", n + 1)))
+        .chain([("s5000".to_owned(), String::new())])
+        .collect();
+    let chain: Vec<_> = chain.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert!(said(&chain).is_empty());
+}
+
+#[test]
+fn whether_a_file_lists_services_is_known() {
+    let lists = |text: &str| parse(text).lists_services;
+    assert!(lists("services: []") && lists("services: {}"));
+    assert!(!lists("") && !lists("services:") && !lists("launch: {level: 1}"));
+}

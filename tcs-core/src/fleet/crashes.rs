@@ -146,6 +146,26 @@ pub fn how_ended(code: i32) -> String {
     }
 }
 
+/// Why a launcher has given up a service, in words: `restart limit reached (2 in 30 s), giving up`.
+/// `window` is in seconds.
+pub fn gave_up(reason: Option<&str>, restarts: Option<u32>, window: Option<f64>) -> String {
+    let why = match reason {
+        None => return "giving up".to_owned(),
+        // a launcher's own words, not a code
+        Some(reason) if reason.contains(char::is_whitespace) => {
+            return format!("not started: {reason}");
+        }
+        Some(reason) => reason.replace('_', " "),
+    };
+    match (restarts, window) {
+        (Some(restarts @ 1..), Some(window)) => {
+            format!("{why} ({restarts} in {window} s), giving up")
+        }
+        (Some(restarts @ 1..), None) => format!("{why} ({restarts} restarts), giving up"),
+        (Some(0) | None, _) => format!("{why}, giving up"),
+    }
+}
+
 /// Linux signal numbers, the ones that end processes.
 fn signal_name(number: i32) -> Option<&'static str> {
     Some(match number {

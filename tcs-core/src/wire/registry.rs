@@ -80,6 +80,8 @@ pub enum Event {
         reason: Option<String>,
         /// Restarts tried.
         restart_count: Option<u32>,
+        /// Seconds in which these restarts were: `restart_window`. Ours.
+        restart_window: Option<f64>,
     },
     /// An event of a name that is not in the table.
     Other(String),
@@ -400,6 +402,7 @@ impl RawRegistry {
             "failed" => Event::Failed {
                 reason: notes.text(self.reason, "reason"),
                 restart_count: notes.take(self.restart_count, "restart_count"),
+                restart_window: notes.take(self.restart_window, "restart_window"),
             },
             _ => Event::Other(name),
         };
@@ -493,9 +496,10 @@ impl Serialize for RegistryMessage {
                 map.some("max_restarts", max_restarts.as_ref())?;
                 map.some("recent_crashes", recent_crashes.as_ref())?;
             }
-            Event::Failed { reason, restart_count } => {
+            Event::Failed { reason, restart_count, restart_window } => {
                 map.some("reason", reason.as_ref())?;
                 map.some("restart_count", restart_count.as_ref())?;
+                map.some("restart_window", restart_window.as_ref())?;
             }
             Event::Other(_) => {}
         }

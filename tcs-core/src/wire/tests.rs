@@ -133,7 +133,7 @@ fn our_additions_go_both_ways() {
         json!({"event": "restarting", "service_id": "a.b", "status": "startup",
                "restart_attempt": 3, "max_restarts": null, "recent_crashes": 3}),
         json!({"event": "failed", "service_id": "a.b", "status": "failed",
-               "reason": "restart_limit_reached", "restart_count": 5}),
+               "reason": "restart_limit_reached", "restart_count": 5, "restart_window": 60.0}),
     ];
     for data in ours {
         let decoded = registry(&data);
@@ -325,7 +325,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
+        // others may differ in their last digit when they are read again
+        any::<i32>().prop_map(|n| Value::from(f64::from(n) / 8.0)),
         ".{0,12}".prop_map(Value::from),
         Just(json!([2026, 11, 23, 1, 2, 3, 4])),
         Just(json!("ok")),

@@ -36,7 +36,10 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
         let other = if other { " (not the Rust service of that name)" } else { "" };
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
-        let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
+        let after =
+            entry.launch.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let after = if after.is_empty() { after } else { format!("; after {after}") };
+        let line = format!("{}: {how}{other}; restart {when}{enabled}{after}", entry.id);
         print(&line);
     }
     let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };

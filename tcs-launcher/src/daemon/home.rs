@@ -10,7 +10,6 @@ use tcs_core::bus::publish::hostname;
 use tcs_core::id::LauncherId;
 
 use super::Options;
-use super::claim::Claim;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
 use crate::runner::notify::SocketDir;
@@ -22,16 +21,17 @@ const LET_GO: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Home {
+    /// The runtime directory.
+    pub(super) dir: PathBuf,
     pub(super) runner: Arc<ProcessRunner>,
     /// How the launcher before ended, if not in order.
     pub(super) before: Option<String>,
     guard: Guard,
     sockets: PathBuf,
-    _claim: Claim,
 }
 
 impl Home {
-    /// Takes the lock of this configuration, whatever the mode, and ends what an earlier launcher
+    /// Takes the journal of this configuration, whatever the mode, and ends what an earlier launcher
     /// has left.
     pub(super) async fn open(
         config: &Path,
@@ -39,10 +39,8 @@ impl Home {
         options: &Options,
     ) -> anyhow::Result<Self> {
         let dir = directory()?;
-        let file = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
         let config = config.display().to_string();
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
-        let claim = Claim::take(&file)?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
             .context("a configuration is run by one launcher at a time")?;
         let mut before = None;
@@ -74,7 +72,7 @@ impl Home {
         let guard = guard.context("starting the guard process")?;
         let journal = Arc::new(journal);
         let runner = ProcessRunner::new(spawner, marks, journal, SocketDir::new(sockets.clone()));
-        Ok(Self { runner: Arc::new(runner), before, guard, sockets, _claim: claim })
+        Ok(Self { dir, runner: Arc::new(runner), before, guard, sockets })
     }
 
     /// The launcher's end, in order.

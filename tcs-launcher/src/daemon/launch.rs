@@ -19,13 +19,14 @@ use tcs_core::wire::{Event as Wire, Status, Stop};
 use tokio::sync::mpsc;
 
 use super::home::Home;
+use super::instance_lock::InstanceLock;
 use super::outputs::Outputs;
 use super::signals::Signals;
 use super::systemd::Systemd;
 use super::voice::Voice;
 use super::{BACKLOG, Daemon, link, reloads};
 use crate::control;
-use crate::log::Taps;
+use crate::log::{Taps, stamp};
 use crate::supervisor::Supervisor;
 
 /// Services that may be starting at the same time.
@@ -48,6 +49,8 @@ pub struct Options {
     /// From asking something to stop to its kill, for services whose entry does not say, and for
     /// what an earlier launcher has left.
     pub grace: Duration,
+    /// A reload may find a file without `services`, and then stops all.
+    pub allow_empty: bool,
     /// How it gets at what tasks write.
     pub taps: Taps,
 }
@@ -108,7 +111,14 @@ async fn launch(
     let name = id.object_name();
     let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
 
+    let mut lock = InstanceLock::take(&absolute)?;
     let home = Home::open(&absolute, &launcher_run, options).await?;
+    lock.answer(&format!(
+        "launcher {id}, pid {}, since {}, runtime directory {}",
+        std::process::id(),
+        stamp(clock::wall()),
+        home.dir.display()
+    ))?;
     let servers = nats.shown_servers();
     let secrets = Secrets::new(
         nats.secrets().into_iter().chain(

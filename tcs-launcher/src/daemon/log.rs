@@ -9,6 +9,14 @@ use crate::supervisor::{Lifecycle, ServiceId};
 pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
     match event {
         Lifecycle::Declared => tracing::debug!("{id} is declared"),
+        Lifecycle::Waiting { on, timed_out } => {
+            let names = on.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            if *timed_out {
+                tracing::warn!("{id} is started although {names} is not ready (start_timeout)");
+            } else {
+                tracing::info!("{id} waiting for {names}");
+            }
+        }
         // by `started`
         Lifecycle::Start { .. } => {}
         Lifecycle::Ready { took } => tracing::info!("{id} ready after {:.1} s", took.as_secs_f64()),
@@ -17,7 +25,9 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
             let code = code.map(|code| format!(", {}", how_ended(code))).unwrap_or_default();
             tracing::info!("{id} stopped: {}{code}", reason.as_str());
         }
-        Lifecycle::Crashed { code, core_dumped, error, restart, limit, uptime } => {
+        Lifecycle::Crashed {
+            code, core_dumped, error, restart, throttled, limit, uptime, ..
+        } => {
             let why = Crashed {
                 exit_code: *code,
                 core_dumped: Some(*core_dumped),
@@ -33,11 +43,19 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
             );
             let (uptime, why) = (uptime.as_secs_f64(), why.headline());
             tracing::error!("{id} crashed after {uptime:.1} s: {why}; {next}");
+            if *throttled {
+                tracing::warn!(
+                    "{id} ends within 1 s of its start: tcsd waits longer than restart_sec before \
+                     each restart, from 0.1 s up to 5 s"
+                );
+            }
         }
-        Lifecycle::Restarting { attempt, limit } => {
+        Lifecycle::Restarting { attempt, limit, .. } => {
             tracing::info!("{id} restarting ({})", which(*attempt, *limit));
         }
-        Lifecycle::Failed { reason, .. } => tracing::error!("{id} failed: {}", reason.as_str()),
+        Lifecycle::Failed { reason, restarts } => {
+            tracing::error!("{id} failed: {}", reason.in_words(*restarts));
+        }
     }
 }
 

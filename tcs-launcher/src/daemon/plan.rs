@@ -107,6 +107,7 @@ impl Site<'_> {
             } else {
                 Readiness::AtOnce
             },
+            start_timeout: launch.start_timeout,
             stop_timeout: launch.stop_timeout.unwrap_or(self.grace),
             after: launch.after.clone(),
             level: launch.level,

@@ -102,6 +102,7 @@ impl Daemon<'_> {
         let environment = Environment::of_process(&here).map_err(|errors| errors.to_string())?;
         let config = Config::load(&self.config, self.options.explicit, &environment)
             .map_err(|errors| errors.to_string())?;
+        self.refuse_empty(&config)?;
         let warnings = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
         let warnings = warnings.into_iter().collect();
         let mut notes = self.given.notes(&Given::of(&config));
@@ -119,6 +120,20 @@ impl Daemon<'_> {
         let unchanged = plans.len() - (services.len() - diff.removed.len());
         let report = Report { services, unchanged, notes };
         Ok(Prepared { environment, warnings, plans, diff, report })
+    }
+
+    /// A file that is empty by accident (cut off, not written yet) stops nothing.
+    fn refuse_empty(&self, config: &Config) -> Result<(), String> {
+        let count = self.supervisor.services().filter(|it| !it.leaving).count();
+        let is_meant = config.lists_services || self.options.allow_empty;
+        if count == 0 || is_meant || !config.services.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{}: no `services` in the file, which would stop all {count} of them\n\
+             hint: write `services: []` to stop them all, or start tcsd with --allow-empty",
+            self.config.display()
+        ))
     }
 
     /// What would become of each: as it becomes of a copy.

@@ -82,6 +82,7 @@ impl Daemon<'_> {
             "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
             "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
             "enabled": it.spec.enabled, "busy": it.busy, "restart_policy": it.spec.restart.when.as_str(),
+            "waiting_for": self.supervisor.waits_for(&it.spec.id),
         })
     }
 

@@ -1,9 +1,13 @@
 //! Other launchers that declare the same services (`truth.md` 7), found by the picture's own rules
-//! out of what is heard anyway.
+//! out of what is heard anyway; and other runs under our own name, which a picture takes for ours:
+//! two machines, or containers, of one host name and one path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::bus::ClockQuality;
 use tcs_core::clock;
 use tcs_core::observer::{Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Event, Message};
@@ -11,30 +15,132 @@ use tcs_core::wire::{Event, Message};
 use super::Daemon;
 use crate::supervisor::Lifecycle;
 
-/// Services, each with the monitored names of the other live launchers that declare it.
+/// Services, each with the monitored names of the other live launchers that declare it: our own
+/// name for another run under it.
 pub(super) type Shared = BTreeMap<Arc<str>, Vec<String>>;
 
 /// What is known of launchers and their declarations: nothing of the services themselves.
 #[derive(Debug)]
 pub(super) struct Rivals {
     own: String,
+    /// When this began: by then all that an earlier run of ours sent was stored.
+    since: Instant,
+    namesakes: Namesakes,
     picture: Picture,
 }
 
 impl Rivals {
-    pub(super) fn new(observer: &Observer, own: String) -> Self {
-        Self { own, picture: observer.blank() }
+    /// For the launcher of this monitored name and run.
+    pub(super) fn new(observer: &Observer, own: String, run: String) -> Self {
+        let namesakes = Namesakes::new(own.clone(), run);
+        Self { own, since: clock::monotonic(), namesakes, picture: observer.blank() }
     }
 
-    pub(super) fn hear(&mut self, observation: Observation) {
-        if concerns_launchers(&observation) {
+    /// Whether this may change what is found.
+    pub(super) fn hear(&mut self, observation: Observation) -> bool {
+        let concerns = concerns_launchers(&observation);
+        if concerns {
+            if let Observation::Message(observed) = &observation {
+                self.namesakes.hear(observed);
+            }
             self.picture.apply(observation);
         }
+        concerns
     }
 
     pub(super) fn found(&self) -> Shared {
         let now = self.picture.clock.at(clock::monotonic());
-        self.picture.fleet.rivals(&self.own, now, self.picture.fleet_link(clock::monotonic()))
+        let link = self.picture.fleet_link(clock::monotonic());
+        let mut shared = self.picture.fleet.rivals(&self.own, now, link);
+        // by a clock that is not known yet an earlier run of ours would be another one
+        if self.picture.clock.quality != ClockQuality::Local {
+            for id in self.namesakes.declared(self.picture.clock.at(self.since), now) {
+                shared.entry(id).or_default().push(self.own.clone());
+            }
+        }
+        shared
+    }
+}
+
+/// Without a sign of it for so long, another run is taken to be over.
+const SILENCE: TimeDelta = TimeDelta::minutes(2);
+
+/// Runs under our own name that are remembered, and services of each.
+const NAMESAKES: usize = 8;
+const DECLARED: usize = 10_000;
+
+/// Other runs of launchers under our own monitored name, by `launcher_run`.
+#[derive(Debug)]
+struct Namesakes {
+    name: String,
+    run: String,
+    /// Our own `meta.sender`.
+    sender: Option<String>,
+    runs: BTreeMap<String, Namesake>,
+}
+
+#[derive(Debug)]
+struct Namesake {
+    sender: String,
+    last: DateTime<Utc>,
+    declared: BTreeSet<Arc<str>>,
+}
+
+impl Namesakes {
+    fn new(name: String, run: String) -> Self {
+        Self { name, run, sender: None, runs: BTreeMap::new() }
+    }
+
+    fn hear(&mut self, observed: &Observed) {
+        let Observed { decoded, stamp, .. } = observed;
+        let sender = &decoded.meta.sender;
+        match &decoded.message {
+            Message::Registry(registry) => {
+                let is_own = registry.service_id == self.name;
+                let Some(run) = registry.launcher_run.as_ref() else { return };
+                if !is_own && registry.parent.as_ref() != Some(&self.name) {
+                    return;
+                }
+                if *run == self.run {
+                    self.sender = Some(sender.clone());
+                    return;
+                }
+                if is_own && matches!(registry.event, Event::Stop(_)) {
+                    self.runs.remove(run);
+                    return;
+                }
+                if self.runs.len() == NAMESAKES && !self.runs.contains_key(run) {
+                    let oldest = self.runs.iter().min_by_key(|(_, it)| it.last);
+                    if let Some(oldest) = oldest.map(|(run, _)| run.clone()) {
+                        self.runs.remove(&oldest);
+                    }
+                }
+                let namesake = self.runs.entry(run.clone()).or_insert_with(|| Namesake {
+                    sender: sender.clone(),
+                    last: stamp.stored,
+                    declared: BTreeSet::new(),
+                });
+                namesake.last = namesake.last.max(stamp.stored);
+                if matches!(registry.event, Event::Declared(_))
+                    && namesake.declared.len() < DECLARED
+                {
+                    namesake.declared.insert(registry.service_id.as_str().into());
+                }
+            }
+            Message::Heartbeat(beat) if beat.service_id == self.name => {
+                let others = self.runs.values_mut().filter(|it| it.sender == *sender);
+                for namesake in others.filter(|it| self.sender.as_ref() != Some(&it.sender)) {
+                    namesake.last = namesake.last.max(stamp.stored);
+                }
+            }
+            Message::Heartbeat(_) | Message::Status(_) | Message::Journal(_) => {}
+        }
+    }
+
+    /// The services that one declares which has been heard of after `since`, and lives.
+    fn declared(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> BTreeSet<Arc<str>> {
+        let live = self.runs.values().filter(|it| it.last > since && now - it.last < SILENCE);
+        live.flat_map(|it| it.declared.iter().cloned()).collect()
     }
 }
 
@@ -48,7 +154,12 @@ impl Daemon<'_> {
                 continue;
             }
             if let Some(others) = new {
-                let others = others.join(", ");
+                let own = &self.voice.name;
+                let named = others.iter().map(|other| match other {
+                    other if other == own => format!("another run of {own}"),
+                    other => other.clone(),
+                });
+                let others = named.collect::<Vec<_>>().join(", ");
                 tracing::warn!("{id} is declared by another launcher too: {others}");
             } else {
                 tracing::info!("{id} is declared by no other launcher any more");
@@ -72,5 +183,65 @@ fn concerns_launchers(observation: &Observation) -> bool {
         | Observation::Contact(_)
         | Observation::Reading(..) => true,
         Observation::Malformed { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tcs_core::fleet::{Order, Stamp};
+    use tcs_core::wire::{Subjects, decode};
+
+    use super::*;
+
+    fn second(at: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + at, 0).unwrap()
+    }
+
+    fn observed(subject: &str, sender: &str, data: &Value, at: i64) -> Observed {
+        let subjects = Subjects::default();
+        let body = json!({"data": data, "meta": {"sender": sender}}).to_string();
+        let decoded = decode(subjects.parse(subject).unwrap(), body.as_bytes()).unwrap();
+        let stored = second(at);
+        let order = Order::Stream { created: second(0), seq: at.cast_unsigned() };
+        let stamp = Stamp { stored, order };
+        Observed { subject: subject.to_owned(), decoded, stamp, bytes: body.len() }
+    }
+
+    #[test]
+    fn another_run_under_our_name_counts_as_long_as_it_lives() {
+        let event = |name: &str, id: &str, run: &str, at: i64| {
+            let data = json!({"event": name, "service_id": id, "parent": "launcher.a",
+                              "launcher_run": run});
+            observed(&format!("svc.registry.{name}.{id}"), run, &data, at)
+        };
+        let mut namesakes = Namesakes::new("launcher.a".into(), "ours".into());
+        // of the launcher before, whose place we have taken
+        namesakes.hear(&event("declared", "dome.a", "before", 1));
+        namesakes.hear(&event("start", "launcher.a", "ours", 10));
+        namesakes.hear(&event("declared", "dome.a", "ours", 11));
+        let found = |namesakes: &Namesakes, at| namesakes.declared(second(9), second(at)).len();
+        assert_eq!(found(&namesakes, 12), 0);
+
+        namesakes.hear(&event("declared", "dome.a", "other", 20));
+        assert_eq!(
+            (found(&namesakes, 21), found(&namesakes, 139), found(&namesakes, 140)),
+            (1, 1, 0)
+        );
+        let beat = |sender: &str, at| {
+            let data = json!({"service_id": "launcher.a"});
+            observed("svc.heartbeat.launcher.a", sender, &data, at)
+        };
+        namesakes.hear(&beat("ours", 150));
+        assert_eq!(found(&namesakes, 151), 0, "our own beat is no sign of it");
+        namesakes.hear(&beat("other", 150));
+        assert_eq!(found(&namesakes, 151), 1);
+        namesakes.hear(&event("stop", "launcher.a", "other", 160));
+        assert_eq!(found(&namesakes, 161), 0);
+        // and what somebody makes up takes no memory
+        for n in 0..1000 {
+            namesakes.hear(&event("declared", "dome.a", &format!("run {n}"), 170));
+        }
+        assert_eq!(namesakes.runs.len(), NAMESAKES);
     }
 }

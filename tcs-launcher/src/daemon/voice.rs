@@ -234,9 +234,13 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
                 }),
             })
         }
-        Lifecycle::Start { pid } => {
+        Lifecycle::Waiting { on, timed_out } => Event::Waiting {
+            waiting_for: on.iter().map(ToString::to_string).collect(),
+            timed_out: *timed_out,
+        },
+        Lifecycle::Start { pid, recent_crashes } => {
             let pid = Some(pid.unwrap_or_else(std::process::id));
-            Event::Start { hostname: Some(hostname()), pid, recent_crashes: None }
+            Event::Start { hostname: Some(hostname()), pid, recent_crashes: Some(*recent_crashes) }
         }
         Lifecycle::Ready { took } => {
             Event::Ready { startup_duration_seconds: Some(took.as_secs_f64()) }
@@ -249,35 +253,49 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
             exit_code: *code,
             uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
         }),
-        Lifecycle::Crashed { code, core_dumped, error, restart, limit: max, uptime } => {
-            Event::Crashed(Crashed {
-                exit_code: *code,
-                restart_policy: policy,
-                will_restart: restart.is_some(),
-                signal: code.and_then(signal).map(str::to_owned),
-                error: error.clone(),
-                restart_attempt: restart.map(|(attempt, _)| attempt),
-                max_restarts: Some(limit(*max)),
-                restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
-                uptime_seconds: Some(uptime.as_secs_f64()),
-                core_dumped: code.filter(|code| *code < 0).map(|_| *core_dumped),
-                ..Crashed::default()
-            })
-        }
-        Lifecycle::Restarting { attempt, limit: max } => Event::Restarting {
+        Lifecycle::Crashed {
+            code,
+            core_dumped,
+            error,
+            restart,
+            throttled: _,
+            recent_crashes,
+            limit: max,
+            uptime,
+        } => Event::Crashed(Crashed {
+            exit_code: *code,
+            restart_policy: policy,
+            will_restart: restart.is_some(),
+            signal: code.and_then(signal).map(str::to_owned),
+            error: error.clone(),
+            restart_attempt: restart.map(|(attempt, _)| attempt),
+            max_restarts: Some(limit(*max)),
+            restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
+            uptime_seconds: Some(uptime.as_secs_f64()),
+            core_dumped: code.filter(|code| *code < 0).map(|_| *core_dumped),
+            recent_crashes: Some(*recent_crashes),
+            ..Crashed::default()
+        }),
+        Lifecycle::Restarting { attempt, limit: max, recent_crashes } => Event::Restarting {
             restart_attempt: Some(*attempt),
             max_restarts: Some(limit(*max)),
-            recent_crashes: None,
+            recent_crashes: Some(*recent_crashes),
         },
         Lifecycle::Failed { reason, restarts } => Event::Failed {
             reason: Some(reason.as_str().to_owned()),
             restart_count: Some(*restarts),
+            restart_window: reason.window().map(|window| window.as_secs_f64()),
         },
     }
 }
 
 fn signal(code: i32) -> Option<&'static str> {
     Signal::try_from(code.checked_neg()?).ok().map(Signal::as_str)
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The status of the dead; `last`: why it crashed last.
@@ -293,14 +311,15 @@ fn obituary(event: &Lifecycle, last: Option<String>) -> Option<(Status, String)>
             };
             Some((status, text))
         }
-        Lifecycle::Failed { reason: FailReason::LimitReached, restarts } => {
+        Lifecycle::Failed { reason: reason @ FailReason::LimitReached { .. }, restarts } => {
             let why = last.map(|why| format!("{why}; ")).unwrap_or_default();
-            Some((Status::Failed, format!("{why}given up after {restarts} restarts")))
+            Some((Status::Failed, format!("{why}{}", reason.in_words(*restarts))))
         }
-        Lifecycle::Failed { reason: FailReason::NotStarted(error), .. } => {
-            Some((Status::Failed, format!("Not started: {error}")))
+        Lifecycle::Failed { reason: reason @ FailReason::NotStarted(_), restarts } => {
+            Some((Status::Failed, capital(&reason.in_words(*restarts))))
         }
         Lifecycle::Declared
+        | Lifecycle::Waiting { .. }
         | Lifecycle::Start { .. }
         | Lifecycle::Ready { .. }
         | Lifecycle::Stopping { .. }

@@ -63,20 +63,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// publishers down.
 pub(super) async fn listen(
     bus: Bus,
-    own: String,
+    (own, run): (String, String),
     words: mpsc::Sender<Heard>,
     shared: watch::Sender<Shared>,
 ) {
     let observer = Observer::new(bus);
-    let mut rivals = Rivals::new(&observer, own);
+    let mut rivals = Rivals::new(&observer, own, run);
     let mut following = observer.follow(&Kind::FLEET);
     let here = hostname();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let mut is_news = true;
         tokio::select! {
             batch = following.next() => {
                 let Some(batch) = batch else { return };
+                is_news = false;
                 for observation in batch {
                     if let Observation::Message(observed) = &observation {
                         let sent = observed.decoded.meta.ts.map(Timestamp::time);
@@ -86,13 +88,15 @@ pub(super) async fn listen(
                             return;
                         }
                     }
-                    rivals.hear(observation);
+                    is_news |= rivals.hear(observation);
                 }
             }
-            _ = look.tick() => {
-                let found = rivals.found();
-                shared.send_if_modified(|held| std::mem::replace(held, found) != *held);
-            }
+            // another launcher may have fallen silent
+            _ = look.tick() => {}
+        }
+        if is_news {
+            let found = rivals.found();
+            shared.send_if_modified(|held| std::mem::replace(held, found) != *held);
         }
     }
 }

@@ -14,8 +14,10 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) enum Timer {
     /// Its start-up has failed if it is not finished by then.
     Ready,
-    /// Its start-up no longer holds the others up.
-    Patience,
+    /// Its start-up no longer takes one of the places.
+    Place,
+    /// Its start-up no longer holds up those that come after it.
+    StartTimeout,
     /// A patient stop waits no longer.
     Idle,
     /// Its watchdog must have been served.
@@ -27,15 +29,22 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 6] =
-        [Self::Ready, Self::Patience, Self::Idle, Self::Watchdog, Self::Kill, Self::Restart];
+    const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Place,
+        Self::StartTimeout,
+        Self::Idle,
+        Self::Watchdog,
+        Self::Kill,
+        Self::Restart,
+    ];
 
     /// Whether something is ended when it fires: then a late tick must not be held against the
     /// service.
     fn is_hard(self) -> bool {
         match self {
             Self::Ready | Self::Idle | Self::Watchdog | Self::Kill => true,
-            Self::Patience | Self::Restart => false,
+            Self::Place | Self::StartTimeout | Self::Restart => false,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tcs_core::fleet::gave_up;
+
 use super::event::{Run, Ticket};
 use super::spec::ServiceId;
 
@@ -64,10 +66,19 @@ pub enum Effect {
 pub enum Lifecycle {
     /// Listed in the configuration.
     Declared,
+    /// Its start waits for others, or no longer does.
+    Waiting {
+        /// Services that are to be up first, or to have ended.
+        on: Vec<ServiceId>,
+        /// It is started now although they are not: their `start_timeout` has passed.
+        timed_out: bool,
+    },
     /// Started.
     Start {
         /// Its process; `None` for a task.
         pid: Option<u32>,
+        /// Crashes in the last 10 minutes.
+        recent_crashes: u32,
     },
     /// Start-up finished.
     Ready {
@@ -98,6 +109,10 @@ pub enum Lifecycle {
         error: Option<String>,
         /// The attempt to come, and in how long; `None` if there will be none.
         restart: Option<(u32, Duration)>,
+        /// From here on the delay is longer than the policy's, because runs end too soon.
+        throttled: bool,
+        /// Crashes in the last 10 minutes, this one included.
+        recent_crashes: u32,
         /// Restarts that the window allows.
         limit: Option<u32>,
         /// How long it had run.
@@ -109,6 +124,8 @@ pub enum Lifecycle {
         attempt: u32,
         /// Restarts that the window allows.
         limit: Option<u32>,
+        /// Crashes in the last 10 minutes.
+        recent_crashes: u32,
     },
     /// Given up.
     Failed {
@@ -183,8 +200,11 @@ impl EndReason {
 /// Why a service was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailReason {
-    /// The window holds as many restarts as are allowed.
-    LimitReached,
+    /// The window, which is this long, holds as many restarts as are allowed.
+    LimitReached {
+        /// `restart_window`
+        window: Duration,
+    },
     /// It could not be started: the error.
     NotStarted(String),
 }
@@ -193,8 +213,22 @@ impl FailReason {
     /// As it stands on the wire.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::LimitReached => "restart_limit_reached",
+            Self::LimitReached { .. } => "restart_limit_reached",
             Self::NotStarted(error) => error,
+        }
+    }
+
+    /// For people: `restart limit reached (2 in 30 s), giving up`.
+    pub fn in_words(&self, restarts: u32) -> String {
+        let window = self.window().map(|window| window.as_secs_f64());
+        gave_up(Some(self.as_str()), Some(restarts), window)
+    }
+
+    /// In which the restarts were counted.
+    pub fn window(&self) -> Option<Duration> {
+        match self {
+            Self::LimitReached { window } => Some(*window),
+            Self::NotStarted(_) => None,
         }
     }
 }
@@ -222,6 +256,11 @@ pub struct Success {
 pub enum Reached {
     /// Up.
     Running {
+        /// Its process; `None` for a task.
+        pid: Option<u32>,
+    },
+    /// Started, and not ready within its `start_timeout`.
+    Starting {
         /// Its process; `None` for a task.
         pid: Option<u32>,
     },

@@ -199,6 +199,13 @@ fn up(service: &Service, before: Run) -> Option<Result<Reached, Refusal>> {
     let is_new = service.run > before;
     match &service.state {
         State::Running { live } if is_new => Some(Ok(Reached::Running { pid: live.pid })),
+        // it may say that it is ready in an hour, or never
+        State::Starting { live, .. } if is_new && service.is_overdue() => {
+            Some(Ok(Reached::Starting { pid: live.pid }))
+        }
+        State::Spawning { .. } if is_new && service.is_overdue() => {
+            Some(Ok(Reached::Starting { pid: None }))
+        }
         State::Completed if is_new => Some(Ok(Reached::Completed)),
         State::Failed if is_new => Some(Err(failure(service, false))),
         State::Backoff { .. } | State::Waiting { attempt: 1.. } if is_new => {

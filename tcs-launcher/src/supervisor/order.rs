@@ -1,8 +1,10 @@
 //! Who may start, and who may stop, now.
 //!
 //! A service starts when no service of a lower level, and none of those in its `after`, is *on its
-//! way up for the first time*. One that has failed, crashed or was never asked to run holds nobody
-//! up: one bad service never keeps the others from starting. The launcher's end goes the other way.
+//! way up for the first time*, and for no longer than that one's `start_timeout`. One that has
+//! failed, crashed or was never asked to run holds nobody up: one bad service never keeps the others
+//! from starting. What a reload starts waits for all that it stops: a new service may need the port
+//! of an old one. The launcher's end goes the other way.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +29,7 @@ pub(super) fn to_start(services: &Services, places: usize) -> Vec<ServiceId> {
         .filter(|service| holds_others_up(service))
         .map(|service| service.spec.level)
         .min();
+    let reload_stops = services.values().any(Service::ends_for_reload);
     let may_start = |service: &Service| {
         // after a crash: it was up before, and order is not asked again
         let is_first = matches!(service.state, State::Waiting { attempt: 0 });
@@ -35,6 +38,7 @@ pub(super) fn to_start(services: &Services, places: usize) -> Vec<ServiceId> {
         };
         !is_first
             || (lowest.is_none_or(|lowest| lowest >= service.spec.level)
+                && !(service.held_by_reload && reload_stops)
                 && !service.spec.after.iter().any(comes_after))
     };
     let mut start: Vec<ServiceId> = waiting
@@ -47,10 +51,62 @@ pub(super) fn to_start(services: &Services, places: usize) -> Vec<ServiceId> {
     // that could change it. The first in order breaks it.
     let nothing_comes =
         services.values().all(|service| !holds_others_up(service) || is_waiting(service));
-    if start.is_empty() && free > 0 && nothing_comes {
+    if start.is_empty() && free > 0 && nothing_comes && !reload_stops {
         start.extend(waiting.first().map(|service| service.spec.id.clone()));
     }
     start
+}
+
+/// Names in one list of what a service waits for, at most.
+const NAMED: usize = 16;
+
+/// What this service waits for, if its start does: those that are to be up before it, or that a
+/// reload stops. At most 16 are named.
+pub(super) fn waits_for(services: &Services, service: &Service) -> Vec<ServiceId> {
+    if !is_waiting(service) {
+        return Vec::new();
+    }
+    let blockers = services.values().filter(|other| is_awaited(other, service));
+    blockers.take(NAMED).map(|other| other.spec.id.clone()).collect()
+}
+
+/// Services that wait for others than was published, with whom they wait for now.
+pub(super) fn to_announce(services: &Services) -> Vec<(ServiceId, Vec<ServiceId>)> {
+    let holding = services.values().filter(|service| holds_others_up(service));
+    let lowest = holding.map(|service| service.spec.level).min();
+    let reload_stops = services.values().any(Service::ends_for_reload);
+    let may_wait = |service: &Service| {
+        !service.spec.after.is_empty()
+            || lowest.is_some_and(|lowest| lowest < service.spec.level)
+            || (service.held_by_reload && reload_stops)
+    };
+    let is_news = |service: &&Service| {
+        let awaited = |id: &ServiceId| services.get(id).is_some_and(|it| is_awaited(it, service));
+        is_waiting(service) && may_wait(service) && !service.waits_for.iter().any(awaited)
+    };
+    let news = services.values().filter(is_news);
+    let announce = news.map(|service| (service.spec.id.clone(), waits_for(services, service)));
+    announce.filter(|(_, on)| !on.is_empty()).collect()
+}
+
+/// Those that were to be up before this service, and are not although their time has passed.
+pub(super) fn missing(services: &Services, id: &ServiceId) -> Vec<ServiceId> {
+    let Some(service) = services.get(id) else { return Vec::new() };
+    let late = services.values().filter(|it| it.is_overdue() && comes_before(it, service));
+    late.take(NAMED).map(|other| other.spec.id.clone()).collect()
+}
+
+/// Whether `other` is what keeps `service` from starting.
+fn is_awaited(other: &Service, service: &Service) -> bool {
+    // after a crash: it was up before, and order is not asked again
+    matches!(service.state, State::Waiting { attempt: 0 })
+        && other.spec.id != service.spec.id
+        && ((comes_before(other, service) && holds_others_up(other))
+            || (service.held_by_reload && other.ends_for_reload()))
+}
+
+fn comes_before(other: &Service, service: &Service) -> bool {
+    other.spec.level < service.spec.level || service.spec.after.contains(&other.spec.id)
 }
 
 /// Those whose turn to stop has come.
@@ -90,9 +146,7 @@ fn is_waiting(service: &Service) -> bool {
 /// Uses one of the places for services that start at the same time.
 fn takes_place(service: &Service) -> bool {
     match service.state {
-        State::Spawning { .. } | State::Starting { .. } => {
-            service.deadlines.is_armed(Timer::Patience)
-        }
+        State::Spawning { .. } | State::Starting { .. } => service.deadlines.is_armed(Timer::Place),
         State::Declared
         | State::Waiting { .. }
         | State::Running { .. }
@@ -108,14 +162,9 @@ fn takes_place(service: &Service) -> bool {
 fn holds_others_up(service: &Service) -> bool {
     match service.state {
         State::Waiting { attempt } => attempt == 0 && !service.is_unkillable(),
-        State::Spawning { attempt } => attempt == 0 && service.deadlines.is_armed(Timer::Patience),
+        State::Spawning { attempt } => attempt == 0 && !service.is_overdue(),
         State::Starting { attempt, .. } => {
-            attempt == 0
-                && match service.spec.readiness {
-                    Readiness::AtOnce => false,
-                    Readiness::Within(_) => true,
-                    Readiness::Reported => service.deadlines.is_armed(Timer::Patience),
-                }
+            attempt == 0 && service.spec.readiness != Readiness::AtOnce && !service.is_overdue()
         }
         State::Stopping { .. } => service.comes_again() && !service.is_unkillable(),
         State::Declared

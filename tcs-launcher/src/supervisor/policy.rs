@@ -9,6 +9,21 @@ use super::spec::{Kind, Restart, When};
 /// Restarts remembered of one service: enough for any limit that makes sense.
 const REMEMBERED: usize = 4096;
 
+/// A run that ends sooner than this is a short one: starts after short runs are throttled.
+const SHORT_RUN: Duration = Duration::from_secs(1);
+
+/// From one start to the next after the first short run; twice as long after each further one.
+const FLOOR: Duration = Duration::from_millis(100);
+
+/// The longest that throttling makes of [`FLOOR`].
+const LONGEST_FLOOR: Duration = Duration::from_secs(5);
+
+/// How far back crashes count as recent.
+const RECENT: Duration = Duration::from_mins(10);
+
+/// Recent crashes counted of one service at most. Throttled starts allow no more of short runs.
+const MOST_RECENT: usize = 1000;
+
 /// What an end that nobody asked for amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
@@ -26,6 +41,8 @@ pub(super) enum Fault {
     Said,
     /// We ended it because it did not get ready, or hung.
     Ours,
+    /// It ran before, and could not be started again.
+    NotStarted,
 }
 
 impl End {
@@ -38,7 +55,8 @@ impl End {
     }
 
     fn is_abnormal(self) -> bool {
-        self.code.is_none_or(|code| !(0..=128).contains(&code)) || self.fault == Fault::Ours
+        let by_code = self.code.is_none_or(|code| !(0..=128).contains(&code));
+        by_code || matches!(self.fault, Fault::Ours | Fault::NotStarted)
     }
 
     fn is_answered_by(self, when: When) -> bool {
@@ -62,6 +80,8 @@ pub(super) enum Verdict {
         attempt: u32,
         /// After this time.
         delay: Duration,
+        /// The delay is longer than the policy's, for the first time in a row of short runs.
+        throttled: bool,
     },
     /// It would be, but for the limit.
     GiveUp,
@@ -75,6 +95,10 @@ pub(super) struct History {
     restarts: VecDeque<Duration>,
     /// Crashes in a row, none after a run as long as the window: what the back-off grows with.
     streak: u32,
+    /// Short runs in a row: what the floor between starts grows with.
+    short_runs: u32,
+    /// Said already, in this row of short runs.
+    throttled: bool,
 }
 
 impl History {
@@ -98,7 +122,12 @@ impl History {
             return Verdict::GiveUp;
         }
         self.streak = if uptime >= restart.window { 1 } else { self.streak.saturating_add(1) };
-        Verdict::Restart { attempt: self.count() + 1, delay: delay(restart, self.streak) }
+        self.short_runs = if uptime < SHORT_RUN { self.short_runs.saturating_add(1) } else { 0 };
+        let (wanted, floor) = (delay(restart, self.streak), floor(self.short_runs));
+        let least = floor.saturating_sub(uptime);
+        let throttled = wanted < least && !self.throttled;
+        self.throttled = self.short_runs > 0 && (self.throttled || throttled);
+        Verdict::Restart { attempt: self.count() + 1, delay: wanted.max(least), throttled }
     }
 
     /// A restart happens now.
@@ -118,6 +147,36 @@ impl History {
         while self.restarts.front().is_some_and(|&at| at < start) {
             self.restarts.pop_front();
         }
+    }
+}
+
+/// The shortest time between two starts after so many short runs in a row.
+fn floor(short_runs: u32) -> Duration {
+    match short_runs.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => FLOOR
+            .checked_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
+            .map_or(LONGEST_FLOOR, |floor| floor.min(LONGEST_FLOOR)),
+    }
+}
+
+/// The crashes of one service in the last 10 minutes, whoever started it in between.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Crashes(VecDeque<Duration>);
+
+impl Crashes {
+    /// A crash happens now.
+    pub(super) fn add(&mut self, now: Duration) {
+        self.0.retain(|&at| now.saturating_sub(at) < RECENT);
+        if self.0.len() == MOST_RECENT {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+    }
+
+    /// How many there are at `now`, 1000 at most.
+    pub(super) fn recent(&self, now: Duration) -> u32 {
+        self.0.iter().filter(|&&at| now.saturating_sub(at) < RECENT).count() as u32
     }
 }
 
@@ -147,13 +206,14 @@ mod tests {
     #[test]
     fn each_policy_answers_the_ends_it_names() {
         use Verdict::{Completed, Leave};
-        let again = Verdict::Restart { attempt: 1, delay: s(5) };
+        let again = Verdict::Restart { attempt: 1, delay: s(5), throttled: false };
         let table = [
             // code, fault | no, always, on-failure, on-abnormal (of what may end)
             (0, Fault::None, [Completed, again, Completed, Completed]),
             (0, Fault::Said, [Leave, again, again, Leave]),
             (0, Fault::Ours, [Leave, again, again, again]),
             (1, Fault::None, [Leave, again, again, Leave]),
+            (1, Fault::NotStarted, [Leave, again, again, again]),
             (128, Fault::None, [Leave, again, again, Leave]),
             (129, Fault::None, [Leave, again, again, again]),
             (137, Fault::None, [Leave, again, again, again]),
@@ -215,6 +275,42 @@ mod tests {
         assert_eq!(delays, [5, 10, 20, 30, 30]);
         assert_eq!(delay_after(s(60)), s(5));
         assert_eq!(delay_after(s(1)), s(10));
+    }
+
+    #[test]
+    fn starts_after_short_runs_are_throttled_and_it_is_said_once() {
+        let policy = Restart { delay: Duration::ZERO, ..restart(When::Always, 0) };
+        let mut history = History::default();
+        let mut after = |uptime: u64| {
+            let (uptime, end) = (Duration::from_millis(uptime), End::new(Some(1), Fault::None));
+            match history.judge(&policy, Kind::Permanent, end, uptime, s(1000)) {
+                Verdict::Restart { delay, throttled, .. } => (delay.as_millis(), throttled),
+                other => panic!("{other:?}"),
+            }
+        };
+        let floors: Vec<_> = (0..8).map(|_| after(0)).collect();
+        let said = floors.iter().map(|it| it.1).collect::<Vec<_>>();
+        assert_eq!(
+            floors.iter().map(|it| it.0).collect::<Vec<_>>(),
+            [100, 200, 400, 800, 1600, 3200, 5000, 5000]
+        );
+        assert_eq!(said, [true, false, false, false, false, false, false, false]);
+        assert_eq!(after(999), (4001, false), "between starts, not from an end");
+        assert_eq!(after(1000), (0, false), "a run of a second is restarted at once");
+        assert_eq!(after(30), (70, true));
+        assert_eq!(floor(u32::MAX), s(5));
+    }
+
+    #[test]
+    fn crashes_of_ten_minutes_are_counted_and_bounded() {
+        let mut crashes = Crashes::default();
+        for at in [0, 100, 599] {
+            crashes.add(s(at));
+        }
+        assert_eq!((crashes.recent(s(599)), crashes.recent(s(600))), (3, 2));
+        (0..5000).for_each(|_| crashes.add(s(700)));
+        assert_eq!(crashes.recent(s(700)), 1000);
+        assert_eq!(crashes.recent(s(1300)), 0);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::deadline::{Deadlines, Timer};
 use super::effect::{Effect, Lifecycle, StopReason};
 use super::event::{Run, Word};
-use super::policy::History;
-use super::spec::Spec;
+use super::policy::{Crashes, History};
+use super::spec::{Readiness, ServiceId, Spec};
 use super::{Phase, Snapshot};
 
 mod reports;
@@ -109,7 +109,14 @@ pub(super) struct Service {
     unkillable: bool,
     /// To be killed as soon as it is there.
     hurried: bool,
+    /// A reload has added or changed it: it starts only once all that the reload stops has ended.
+    pub(super) held_by_reload: bool,
+    /// It has run as it is configured now, so that a start that fails may succeed the next time.
+    pub(super) has_run: bool,
+    /// What its start waits for, as last published; empty: nothing.
+    pub(super) waits_for: Vec<ServiceId>,
     pub(super) history: History,
+    pub(super) crashes: Crashes,
     pub(super) deadlines: Deadlines,
     pub(super) asked_by: Option<Arc<str>>,
     pub(super) last: Last,
@@ -130,7 +137,11 @@ impl Service {
             killed: false,
             unkillable: false,
             hurried: false,
+            held_by_reload: false,
+            has_run: false,
+            waits_for: Vec::new(),
             history: History::default(),
+            crashes: Crashes::default(),
             deadlines: Deadlines::default(),
             asked_by: None,
             last: Last::default(),
@@ -158,6 +169,31 @@ impl Service {
     /// At rest with nothing left of it, or nothing that we could end.
     pub(super) fn is_over(&self) -> bool {
         (self.is_at_rest() && !self.remains) || self.unkillable
+    }
+
+    /// Starting, and its `start_timeout` has passed: it holds nobody up, and nobody waits for it.
+    pub(super) fn is_overdue(&self) -> bool {
+        match self.state {
+            State::Spawning { .. } => !self.deadlines.is_armed(Timer::StartTimeout),
+            State::Starting { .. } => {
+                self.spec.readiness == Readiness::Reported
+                    && !self.deadlines.is_armed(Timer::StartTimeout)
+            }
+            State::Declared
+            | State::Waiting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Stopped
+            | State::Completed
+            | State::Failed => false,
+        }
+    }
+
+    /// A reload stops it, and it has not ended yet.
+    pub(super) fn ends_for_reload(&self) -> bool {
+        let has_run = self.remains || matches!(self.state, State::Stopping { .. });
+        !self.unkillable && ((self.leaving && !self.is_over()) || (self.held_by_reload && has_run))
     }
 
     /// Another run is to follow the present one, because somebody asked.
@@ -221,6 +257,7 @@ impl Service {
             stop_pending: self.later.is_some(),
             comes_again: self.again,
             busy: live.is_some_and(|live| live.word == Word::Busy),
+            wanted: self.wanted,
             leaving: self.leaving,
         }
     }

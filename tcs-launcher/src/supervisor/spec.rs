@@ -18,6 +18,8 @@ pub struct Spec {
     pub restart: Restart,
     /// When it counts as up.
     pub readiness: Readiness,
+    /// How long its start-up holds up those that come after it.
+    pub start_timeout: Duration,
     /// From the stop signal to SIGKILL.
     pub stop_timeout: Duration,
     /// Services whose start-up comes first, where they are on their way at all.
@@ -90,7 +92,7 @@ pub enum Readiness {
     /// As soon as it is started.
     AtOnce,
     /// When it is reported ready, however long that takes (a Python one-shot says `startup`
-    /// until it is done). It holds the others up for [`PATIENCE`](super::PATIENCE) at most.
+    /// until it is done). It holds the others up for [`Spec::start_timeout`] at most.
     Reported,
     /// When it is reported ready; a start that takes longer has failed.
     Within(Duration),

@@ -33,6 +33,7 @@ pub(super) fn spec(name: &str) -> Spec {
             backoff: None,
         },
         readiness: Readiness::AtOnce,
+        start_timeout: s(60),
         stop_timeout: s(10),
         after: Vec::new(),
         level: 0,
@@ -132,6 +133,11 @@ fn event_line(event: &Lifecycle) -> String {
     let max = |limit: &Option<u32>| limit.map_or("inf".to_owned(), |limit| limit.to_string());
     match event {
         Lifecycle::Declared => "declared".into(),
+        Lifecycle::Waiting { on, timed_out } => {
+            let on: Vec<&str> = on.iter().map(ServiceId::as_str).collect();
+            let how = if *timed_out { "gave up waiting" } else { "waiting" };
+            format!("{how} for {}", on.join(" "))
+        }
         Lifecycle::Start { .. } => "start".into(),
         Lifecycle::Ready { took } => format!("ready in {} s", took.as_secs()),
         Lifecycle::Stopping { reason } => format!("stopping: {}", reason.as_str()),
@@ -139,15 +145,18 @@ fn event_line(event: &Lifecycle) -> String {
             Some(code) => format!("{} {code}", reason.as_str()),
             None => reason.as_str().into(),
         },
-        Lifecycle::Crashed { code, error, restart, limit, .. } => {
+        Lifecycle::Crashed { code, error, restart, throttled, limit, .. } => {
             let code = code.map_or("unstarted".to_owned(), |code| code.to_string());
             let error = error.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
             let restart = restart.map_or("left".to_owned(), |(attempt, delay)| {
                 format!("{attempt}/{} in {} s", max(limit), delay.as_secs())
             });
-            format!("crashed {code}{error}, {restart}")
+            let throttled = if *throttled { ", throttled" } else { "" };
+            format!("crashed {code}{error}, {restart}{throttled}")
         }
-        Lifecycle::Restarting { attempt, limit } => format!("restarting {attempt}/{}", max(limit)),
+        Lifecycle::Restarting { attempt, limit, .. } => {
+            format!("restarting {attempt}/{}", max(limit))
+        }
         Lifecycle::Failed { reason, restarts } => {
             format!("failed: {} after {restarts}", reason.as_str())
         }
@@ -159,6 +168,7 @@ fn answer_line(answer: &Answer) -> String {
         Ok(Success { state, changed }) => {
             let state = match state {
                 Reached::Running { .. } => "running".to_owned(),
+                Reached::Starting { .. } => "starting".into(),
                 Reached::Completed => "completed".into(),
                 Reached::Stopped { code: Some(code) } => format!("stopped {code}"),
                 Reached::Stopped { code: None } => "stopped".into(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tcs_core::fleet::{how_ended, words};
+use tcs_core::fleet::{gave_up, how_ended, words};
 use tcs_core::wire::{Event, Limit, Status};
 
 use super::span::{Line, Tone};
@@ -116,12 +116,8 @@ pub fn event(event: &Event) -> String {
                 None => format!("restarting ({number}/?)"),
             }
         }
-        Event::Failed { reason, restart_count } => {
-            let mut text = with("given up", reason.as_deref());
-            if let Some(count) = restart_count {
-                let _ = write!(text, " after {count} restarts");
-            }
-            text
+        Event::Failed { reason, restart_count, restart_window } => {
+            gave_up(reason.as_deref(), *restart_count, *restart_window)
         }
         Event::Other(name) => name.clone(),
     }
@@ -223,7 +219,7 @@ fn details(event: &Event) -> Value {
             "last_lines": crash.last_lines,
         }),
         Event::Restarting { restart_attempt, .. } => json!({"restart_attempt": restart_attempt}),
-        Event::Failed { reason, restart_count } => {
+        Event::Failed { reason, restart_count, .. } => {
             json!({"reason": reason, "restart_count": restart_count})
         }
         Event::Declared(_) | Event::Other(_) => Value::Null,

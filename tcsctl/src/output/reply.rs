@@ -197,6 +197,9 @@ fn word(data: &Map<String, Value>) -> (Tone, String) {
     }
     let unchanged = data.get("changed") == Some(&Value::Bool(false));
     match text("result") {
+        Some(result) if text("state") == Some("starting") => {
+            (Tone::Moving, format!("{result}, not ready yet"))
+        }
         Some(result) if unchanged => (Tone::Plain, format!("{result} already")),
         Some(result) => (Tone::Good, result.to_owned()),
         None if unchanged => (Tone::Plain, "nothing has changed".to_owned()),
@@ -222,6 +225,9 @@ fn touched_one(one: &Map<String, Value>) -> Line {
     line.push(Tone::Plain, &format!("{}  ", text("service_id").unwrap_or("?")));
     match (text("error"), text("result"), text("then")) {
         (Some(error), ..) => line.push(Tone::Bad, error),
+        (None, Some(result), _) if text("state") == Some("starting") => {
+            line.push(Tone::Moving, &format!("{result}, not ready yet"))
+        }
         (None, Some(result), _) => line.push(Tone::Good, result),
         (None, None, Some(then)) => {
             let is_busy = one.get("busy") == Some(&Value::Bool(true));

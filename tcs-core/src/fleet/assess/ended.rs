@@ -111,7 +111,7 @@ fn why_ended(case: &Case<'_>) -> Vec<Reason> {
             vec![ended(stop.reason.as_deref().unwrap_or("stopped"), stop.exit_code, by, ago)]
         }
         Event::Crashed(_) => crash_reason(life.record, moment, false).into_iter().collect(),
-        Event::Failed { reason, restart_count } => {
+        Event::Failed { reason, restart_count, .. } => {
             let given_up = Reason::GivenUp {
                 reason: reason.clone().unwrap_or_else(|| "failed".to_owned()),
                 restarts: *restart_count,

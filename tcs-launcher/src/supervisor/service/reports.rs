@@ -11,6 +11,9 @@ use super::{Last, Later, Live, Out, Service, State};
 
 const SIGKILL: i32 = 9;
 
+/// The timers of a start-up.
+pub(super) const STARTING: [Timer; 3] = [Timer::Ready, Timer::Place, Timer::StartTimeout];
+
 impl Service {
     /// A runner's word on the latest run.
     pub(in crate::supervisor) fn report(&mut self, report: Report, out: &mut Out<'_>) {
@@ -30,8 +33,8 @@ impl Service {
         match timer {
             Timer::Ready => self.end(StopReason::NotReady, Patience::Now, out),
             Timer::Watchdog => self.end(StopReason::Watchdog, Patience::Now, out),
-            // that it is no longer armed is what `order` looks at
-            Timer::Patience => {}
+            // that they are no longer armed is what `order` looks at
+            Timer::Place | Timer::StartTimeout => {}
             Timer::Idle => {
                 if let Some(Later::WhenIdle(reason)) = self.later {
                     self.end(reason, Patience::Now, out);
@@ -54,7 +57,7 @@ impl Service {
         match self.state {
             State::Spawning { attempt } => {
                 self.state = State::Starting { live, attempt };
-                self.publish(Lifecycle::Start { pid }, out);
+                self.started(pid, out);
                 match self.spec.readiness {
                     Readiness::AtOnce => self.ready(out),
                     Readiness::Reported => {}
@@ -65,7 +68,7 @@ impl Service {
             }
             State::Stopping { live: None, reason } => {
                 self.state = State::Stopping { live: Some(live), reason };
-                self.publish(Lifecycle::Start { pid }, out);
+                self.started(pid, out);
                 self.signal_stop(reason, out);
                 if self.hurried {
                     self.kill(out);
@@ -83,14 +86,23 @@ impl Service {
         }
     }
 
+    fn started(&mut self, pid: Option<u32>, out: &mut Out<'_>) {
+        self.has_run = true;
+        let recent_crashes = self.crashes.recent(out.now);
+        self.publish(Lifecycle::Start { pid, recent_crashes }, out);
+    }
+
     fn not_spawned(&mut self, error: String, transient: bool, out: &mut Out<'_>) {
         match self.state {
             State::Spawning { .. } => {
-                self.deadlines.cancel(Timer::Patience);
+                self.deadlines.cancel(Timer::Place);
+                self.deadlines.cancel(Timer::StartTimeout);
                 let code = None;
                 self.last = Last::not_started(error.clone());
-                if transient {
-                    let end = End::new(Some(1), Fault::None);
+                // a program that has run may be missing for a moment (a deploy, a remount)
+                if transient || self.has_run {
+                    let fault = if self.has_run { Fault::NotStarted } else { Fault::None };
+                    let end = End::new(Some(1), fault);
                     self.crashed(end, code, Some(error), Duration::ZERO, out);
                 } else {
                     self.asked_by = None;
@@ -125,8 +137,9 @@ impl Service {
         if let State::Starting { live, .. } = &self.state {
             let live = live.clone();
             let took = out.now.saturating_sub(live.since);
-            self.deadlines.cancel(Timer::Ready);
-            self.deadlines.cancel(Timer::Patience);
+            for timer in STARTING {
+                self.deadlines.cancel(timer);
+            }
             self.state = State::Running { live };
             self.publish(Lifecycle::Ready { took }, out);
         }
@@ -175,7 +188,7 @@ impl Service {
             | State::Completed
             | State::Failed => return,
         };
-        for timer in [Timer::Ready, Timer::Patience, Timer::Watchdog] {
+        for timer in STARTING.into_iter().chain([Timer::Watchdog]) {
             self.deadlines.cancel(timer);
         }
         self.remains = true;
@@ -266,28 +279,41 @@ impl Service {
         let verdict = if !self.wanted {
             Verdict::Leave
         } else if self.again {
-            Verdict::Restart { attempt: self.history.count() + 1, delay: Duration::ZERO }
+            let attempt = self.history.count() + 1;
+            Verdict::Restart { attempt, delay: Duration::ZERO, throttled: false }
         } else {
             self.history.judge(&self.spec.restart, self.spec.kind, end, uptime, out.now)
         };
-        let (state, restart) = match verdict {
+        let (state, restart, throttled) = match verdict {
             Verdict::Completed => {
                 self.state = State::Completed;
                 let reason = EndReason::Completed;
                 self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
                 return;
             }
-            Verdict::Restart { attempt, delay } => {
+            Verdict::Restart { attempt, delay, throttled } => {
                 self.deadlines.arm(Timer::Restart, delay, out.now);
-                (State::Backoff { attempt }, Some((attempt, delay)))
+                (State::Backoff { attempt }, Some((attempt, delay)), throttled)
             }
-            Verdict::GiveUp | Verdict::Leave => (State::Failed, None),
+            Verdict::GiveUp | Verdict::Leave => (State::Failed, None, false),
         };
         self.state = state;
+        self.crashes.add(out.now);
         let (limit, core_dumped) = (self.limit(), self.last.core_dumped);
-        self.publish(Lifecycle::Crashed { code, core_dumped, error, restart, limit, uptime }, out);
+        let recent_crashes = self.crashes.recent(out.now);
+        let crashed = Lifecycle::Crashed {
+            code,
+            core_dumped,
+            error,
+            restart,
+            throttled,
+            recent_crashes,
+            limit,
+            uptime,
+        };
+        self.publish(crashed, out);
         if verdict == Verdict::GiveUp {
-            let reason = FailReason::LimitReached;
+            let reason = FailReason::LimitReached { window: self.spec.restart.window };
             self.publish(Lifecycle::Failed { reason, restarts: self.history.count() }, out);
         }
     }

@@ -4,7 +4,9 @@ use super::super::deadline::Timer;
 use super::super::effect::{Effect, EndReason, Lifecycle, StopReason};
 use super::super::event::{Patience, Run, Word};
 use super::super::policy::History;
-use super::super::{KILL_AGAIN, PATIENCE};
+use super::super::spec::ServiceId;
+use super::super::{KILL_AGAIN, PLACE};
+use super::reports::STARTING;
 use super::{By, Later, Out, Service, State};
 
 impl Service {
@@ -61,6 +63,7 @@ impl Service {
             State::Waiting { .. } | State::Backoff { .. } => {
                 self.deadlines.cancel(Timer::Restart);
                 self.asked_by = by.cloned();
+                self.waits_for.clear();
                 self.state = State::Stopped;
                 let reason = EndReason::Terminated;
                 self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
@@ -139,18 +142,30 @@ impl Service {
         }
     }
 
-    /// Its turn to start has come.
-    pub(in crate::supervisor) fn spawn(&mut self, out: &mut Out<'_>) {
+    /// What its start waits for now: said when it begins to wait, and when all of that is over and
+    /// it waits for something else.
+    pub(in crate::supervisor) fn wait_for(&mut self, on: Vec<ServiceId>, out: &mut Out<'_>) {
+        self.waits_for.clone_from(&on);
+        self.publish(Lifecycle::Waiting { on, timed_out: false }, out);
+    }
+
+    /// Its turn to start has come; `missing` are those of whom it waited for in vain.
+    pub(in crate::supervisor) fn spawn(&mut self, missing: Vec<ServiceId>, out: &mut Out<'_>) {
         let State::Waiting { attempt } = self.state else { return };
+        if !std::mem::take(&mut self.waits_for).is_empty() && !missing.is_empty() {
+            self.publish(Lifecycle::Waiting { on: missing, timed_out: true }, out);
+        }
         if attempt > 0 {
             self.history.restarted(out.now);
-            let limit = self.limit();
-            self.publish(Lifecycle::Restarting { attempt, limit }, out);
+            let (limit, recent_crashes) = (self.limit(), self.crashes.recent(out.now));
+            self.publish(Lifecycle::Restarting { attempt, limit, recent_crashes }, out);
         }
+        self.held_by_reload = false;
         self.run = Run(self.run.0 + 1);
         self.again = false;
         self.state = State::Spawning { attempt };
-        self.deadlines.arm(Timer::Patience, PATIENCE, out.now);
+        self.deadlines.arm(Timer::Place, PLACE, out.now);
+        self.deadlines.arm(Timer::StartTimeout, self.spec.start_timeout, out.now);
         out.effects.push(Effect::Spawn { id: self.spec.id.clone(), run: self.run });
     }
 
@@ -172,7 +187,8 @@ impl Service {
         match &self.state {
             State::Spawning { .. } => {
                 self.state = State::Stopping { live: None, reason };
-                self.deadlines.cancel(Timer::Patience);
+                self.deadlines.cancel(Timer::Place);
+                self.deadlines.cancel(Timer::StartTimeout);
                 // a start may hang, too: on a directory of a server that does not answer
                 self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
             }
@@ -188,7 +204,7 @@ impl Service {
                     return;
                 }
                 let live = Some(live.clone());
-                for timer in [Timer::Ready, Timer::Patience, Timer::Watchdog] {
+                for timer in STARTING.into_iter().chain([Timer::Watchdog]) {
                     self.deadlines.cancel(timer);
                 }
                 self.drop_later();

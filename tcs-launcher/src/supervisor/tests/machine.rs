@@ -187,6 +187,110 @@ fn a_python_service_that_says_failed_and_exits_0_has_crashed() {
     );
 }
 
+/// The numbers of recent crashes that events carry.
+fn recent(effects: Vec<Effect>) -> Vec<(&'static str, u32)> {
+    let count = |effect| match effect {
+        Effect::Publish { event: Lifecycle::Start { recent_crashes, .. }, .. } => {
+            Some(("start", recent_crashes))
+        }
+        Effect::Publish { event: Lifecycle::Crashed { recent_crashes, .. }, .. } => {
+            Some(("crashed", recent_crashes))
+        }
+        Effect::Publish { event: Lifecycle::Restarting { recent_crashes, .. }, .. } => {
+            Some(("restarting", recent_crashes))
+        }
+        _ => None,
+    };
+    effects.into_iter().filter_map(count).collect()
+}
+
+#[test]
+fn events_count_the_crashes_of_ten_minutes_whoever_started_it() {
+    let (mut world, _) = World::launch(vec![spec("a")]);
+    let mut seen = Vec::new();
+    let mut on = |world: &mut World, event: Event| {
+        seen.extend(recent(world.supervisor.handle(event, world.now)));
+    };
+    for run in 1..=3 {
+        let report = |report| Event::Report { id: id("a"), run: Run(run), report };
+        on(&mut world, report(Report::Spawned { pid: Some(7) }));
+        world.now += s(2);
+        on(&mut world, report(exit(1)));
+        on(&mut world, report(Report::Cleared));
+        if let Some(at) = world.supervisor.deadline() {
+            world.now = at;
+            on(&mut world, Event::Tick);
+        }
+    }
+    assert_eq!(world.phase("a"), Phase::Failed);
+    world.now += s(590);
+    world.ask("a", Command::Start);
+    let report = Event::Report { id: id("a"), run: Run(4), report: Report::Spawned { pid: None } };
+    on(&mut world, report);
+    assert_eq!(
+        seen,
+        [
+            ("start", 0),
+            ("crashed", 1),
+            ("restarting", 1),
+            ("start", 1),
+            ("crashed", 2),
+            ("restarting", 2),
+            ("start", 2),
+            ("crashed", 3),
+            ("start", 2),
+        ]
+    );
+}
+
+#[test]
+fn a_program_that_is_missing_for_a_moment_is_tried_again_if_it_has_run() {
+    let missing = || Report::NotSpawned { error: "no such file".into(), transient: false };
+    let (mut world, _) = World::launch(vec![spec("a")]);
+    assert_eq!(world.report("a", missing()), ["a failed: no such file after 0"], "the first time");
+    for when in [When::Always, When::OnFailure, When::OnAbnormal] {
+        let restart = Restart { when, ..spec("a").restart };
+        let (mut world, _) = World::launch(vec![Spec { restart, ..spec("a") }]);
+        world.up("a");
+        world.ends("a", -9);
+        world.tick();
+        let again = "a crashed unstarted (no such file), 2/2 in 5 s";
+        assert_eq!(world.report("a", missing()), [again], "{when:?}");
+        assert_eq!(world.tick(), ["a restarting 2/2", "spawn a3"]);
+        assert_eq!(
+            world.report("a", missing()),
+            ["a crashed unstarted (no such file), left", "a failed: restart_limit_reached after 2"]
+        );
+    }
+    // another definition has a first start of its own
+    let (mut world, _) = World::launch(vec![spec("a")]);
+    world.up("a");
+    let diff = Diff { restarted: vec![spec("a")], ..Diff::default() };
+    world.on(Event::Apply { diff, request: None });
+    world.ends("a", 0);
+    assert_eq!(world.report("a", missing()), ["a failed: no such file after 0"]);
+}
+
+#[test]
+fn a_hot_loop_is_slowed_down_and_said_so_once() {
+    let restart = Restart { when: When::Always, delay: s(0), limit: None, ..spec("a").restart };
+    let (mut world, _) = World::launch(vec![Spec { restart, ..spec("a") }]);
+    let mut starts = 0;
+    let mut throttled = 0;
+    while world.now < s(130) {
+        world.up("a");
+        let lines = world.ends("a", 0);
+        throttled += lines.iter().filter(|line| line.ends_with("throttled")).count();
+        world.tick();
+        starts += 1;
+    }
+    assert_eq!((starts, throttled), (11, 1), "in 30 s");
+    // a run of a second, and the next start is at once
+    world.up("a");
+    world.now += s(1);
+    assert!(world.ends("a", 0)[0].ends_with("/inf in 0 s"));
+}
+
 #[test]
 fn what_ignores_the_stop_signal_is_killed_and_said_so() {
     let (mut world, _) = World::launch(vec![spec("a")]);

@@ -54,15 +54,82 @@ fn a_start_without_limit_holds_the_others_up_for_a_while_only() {
     let (mut world, lines) = World::launch_with(1, vec![endless, after("b", &["a"])]);
     assert_eq!(spawns(&lines), ["a1"]);
     world.up("a");
-    assert_eq!(world.tick(), ["spawn b1"]);
+    assert!(world.tick().is_empty(), "its place is free for others");
     assert_eq!(world.now, s(110));
+    assert_eq!(world.tick(), ["b gave up waiting for a", "spawn b1"]);
+    assert_eq!(world.now, s(160), "its start_timeout");
     assert_eq!(world.phase("a"), Phase::Starting);
+    // who asks for it now is not kept waiting for ever
+    assert_eq!(world.ask("a", Command::Start), ["reply 1 starting already"]);
+}
+
+#[test]
+fn who_waits_says_so_when_it_begins_and_when_it_waits_for_others() {
+    let (mut world, lines) = World::launch(vec![
+        slow("a"),
+        slow("b"),
+        after("c", &["a", "b", "nobody"]),
+        level("d", 1),
+        after("e", &["d"]),
+    ]);
+    let waiting = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter(|line| line.contains("waiting")).cloned().collect()
+    };
+    assert_eq!(
+        waiting(&lines),
+        ["c waiting for a b", "d waiting for a b c e", "e waiting for d"],
+        "each once"
+    );
+    assert_eq!(world.supervisor.waits_for(&id("c")), [id("a"), id("b")]);
+    world.up("a");
+    assert!(waiting(&world.report("a", Report::Ready)).is_empty(), "still for b");
+    assert_eq!(world.supervisor.waits_for(&id("c")), [id("b")]);
+    world.up("b");
+    assert_eq!(spawns(&world.report("b", Report::Ready)), ["c1"]);
+    assert!(world.supervisor.waits_for(&id("c")).is_empty());
+    assert_eq!(world.ask("d", Command::Stop(Patience::Now))[0], "d terminated by op1");
+}
+
+#[test]
+fn a_reload_starts_nothing_before_what_it_stops_has_ended() {
+    let (mut world, _) = World::launch(vec![slow("old"), slow("changed"), slow("same")]);
+    for name in ["old", "changed", "same"] {
+        world.up(name);
+        world.report(name, Report::Ready);
+    }
+    let diff = Diff {
+        added: vec![slow("new"), after("user", &["new"])],
+        restarted: vec![slow("changed")],
+        updated: Vec::new(),
+        removed: vec![id("old")],
+    };
+    let lines = world.on(Event::Apply { diff, request: None });
+    assert!(spawns(&lines).is_empty(), "{lines:?}");
+    assert!(lines.contains(&"new waiting for changed old".to_owned()), "{lines:?}");
+    // nobody else is kept from anything
+    assert!(spawns(&world.ask("same", Command::Restart(Patience::Now))).is_empty());
+    assert_eq!(spawns(&world.ends("same", 0)), ["same2"]);
+    assert!(spawns(&world.ends("changed", 0)).is_empty(), "the old one may have its port");
+    assert!(spawns(&world.report("old", exit(0))).is_empty(), "something of it remains");
+    assert_eq!(spawns(&world.report("old", Report::Cleared)), ["changed2", "new1"]);
+}
+
+#[test]
+fn what_cannot_be_killed_does_not_keep_a_reload_for_ever() {
+    let (mut world, _) = World::launch(vec![spec("old")]);
+    world.up("old");
+    let diff = Diff { added: vec![spec("new")], removed: vec![id("old")], ..Diff::default() };
+    world.on(Event::Apply { diff, request: None });
+    assert_eq!(world.tick(), ["kill old1"]);
+    assert_eq!(world.tick(), ["kill old1", "spawn new1"]);
+    assert_eq!(world.now, s(115), "stop_timeout, and one more SIGKILL");
 }
 
 #[test]
 fn a_start_that_hangs_holds_nobody_up_for_long_and_can_be_given_up() {
     let (mut world, _) = World::launch_with(1, vec![slow("a"), after("b", &["a"])]);
-    assert_eq!(world.tick(), ["spawn b1"]);
+    assert!(world.tick().is_empty());
+    assert_eq!(world.tick(), ["b gave up waiting for a", "spawn b1"]);
     world.ask("a", Command::Stop(Patience::Now));
     world.up("b");
     world.report("b", Report::Ready);

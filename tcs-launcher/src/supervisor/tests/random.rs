@@ -1,7 +1,9 @@
 //! Anything at any time, against a world that starts, ends and lingers as it likes.
 //!
 //! Never two instances of one service; every caller answered once, and truthfully at that moment;
-//! never stuck: once the world behaves, everything comes to rest.
+//! never stuck, whatever circles the order has: once the world behaves, everything comes to rest.
+//! What waits for others has said for whom; what a reload starts finds nothing of what it stops;
+//! crashes are counted as they happened.
 
 use std::collections::BTreeMap;
 
@@ -121,6 +123,11 @@ struct Fake {
     stopped: BTreeMap<ServiceId, Run>,
     tickets: BTreeMap<Ticket, Asked>,
     last_request: Option<Event>,
+    /// For whom each service said last that it waits, until it is started.
+    waiting: BTreeMap<ServiceId, Vec<ServiceId>>,
+    crashes: BTreeMap<ServiceId, Vec<Duration>>,
+    /// Runs that a reload has told to stop, and what it has added.
+    reloaded: (Vec<(ServiceId, Run)>, Option<ServiceId>),
     done: u32,
 }
 
@@ -134,6 +141,9 @@ impl Fake {
             stopped: BTreeMap::new(),
             tickets: BTreeMap::new(),
             last_request: None,
+            waiting: BTreeMap::new(),
+            crashes: BTreeMap::new(),
+            reloaded: (Vec::new(), None),
             done: 0,
         };
         fake.on(Event::Apply { diff: Diff { added: specs, ..Diff::default() }, request: None });
@@ -145,6 +155,10 @@ impl Fake {
             match effect {
                 Effect::Spawn { id, run } => {
                     assert_eq!(self.beings.get(&id), None, "two instances of {id}");
+                    let (stops, added) = &self.reloaded;
+                    let left = stops.iter().filter(|(id, run)| self.is_there(id, *run)).count();
+                    assert!(added.as_ref() != Some(&id) || left == 0, "{id} before {stops:?}");
+                    self.waiting.remove(&id);
                     self.beings.insert(id, (run, Being::Asked));
                 }
                 Effect::Stop { id, run } => {
@@ -157,7 +171,10 @@ impl Fake {
                     self.stopped.insert(id, run);
                 }
                 Effect::Reply { ticket, answer } => self.answered(ticket, &answer),
-                Effect::Forget { id } => assert_eq!(self.beings.get(&id), None, "left behind"),
+                Effect::Forget { id } => {
+                    assert_eq!(self.beings.get(&id), None, "left behind");
+                    self.crashes.remove(&id);
+                }
                 Effect::Done { .. } => {
                     assert!(
                         self.beings.is_empty()
@@ -165,9 +182,46 @@ impl Fake {
                     );
                     self.done += 1;
                 }
-                Effect::Publish { .. } => {}
+                Effect::Publish { id, event, .. } => self.published(id, event),
             }
         }
+        for service in self.supervisor.services() {
+            let on = self.supervisor.waits_for(&service.spec.id);
+            let said = self.waiting.get(&service.spec.id).into_iter().flatten();
+            assert!(on.is_empty() || said.into_iter().any(|it| on.contains(it)), "{service:?}");
+        }
+    }
+
+    /// Is it there, and can be ended?
+    fn is_there(&self, id: &ServiceId, run: Run) -> bool {
+        let can_end = self.supervisor.services.get(id).is_some_and(|it| !it.is_unkillable());
+        can_end && self.beings.get(id).is_some_and(|it| it.0 == run)
+    }
+
+    fn published(&mut self, id: ServiceId, event: Lifecycle) {
+        let crashes = self.crashes.entry(id.clone()).or_default();
+        let (recent_crashes, crash) = match event {
+            Lifecycle::Waiting { on, timed_out } => {
+                assert!(!on.is_empty() && !on.contains(&id), "{id} waits for {on:?}");
+                if !timed_out {
+                    self.waiting.insert(id, on);
+                }
+                return;
+            }
+            Lifecycle::Crashed { recent_crashes, .. } => (recent_crashes, true),
+            Lifecycle::Start { recent_crashes, .. }
+            | Lifecycle::Restarting { recent_crashes, .. } => (recent_crashes, false),
+            Lifecycle::Declared
+            | Lifecycle::Ready { .. }
+            | Lifecycle::Stopping { .. }
+            | Lifecycle::Stop { .. }
+            | Lifecycle::Failed { .. } => return,
+        };
+        if crash {
+            crashes.push(self.now);
+        }
+        let recent = crashes.iter().filter(|&&at| self.now.saturating_sub(at) < s(600)).count();
+        assert_eq!(recent_crashes as usize, recent, "{id}");
     }
 
     /// Is it so?
@@ -189,6 +243,12 @@ impl Fake {
             }
             Reached::Stopped { .. } => {
                 assert!(being.is_none_or(|it| it.0 > *before), "not stopped: {being:?}");
+            }
+            Reached::Starting { .. } => {
+                assert!(
+                    matches!(being, Some((_, Being::Asked | Being::Alive { .. }))),
+                    "{being:?}"
+                );
             }
             Reached::Completed | Reached::Updated => {}
         }
@@ -285,7 +345,11 @@ impl Fake {
                 let ticket = Ticket(self.tickets.len() as u64);
                 self.tickets.insert(ticket, Asked::default());
                 let request = Some((ticket, operation(ticket.0)));
+                self.reloaded = (Vec::new(), Some(super::id(IDS[added])));
+                let before: Vec<_> = self.stopped.clone().into_iter().collect();
                 self.on(Event::Apply { diff, request });
+                let stops = self.stopped.clone().into_iter().filter(|it| !before.contains(it));
+                self.reloaded.0 = stops.collect();
             }
             Step::Shutdown => self.on(Event::Shutdown),
         }

@@ -230,12 +230,12 @@ fn a_reload_touches_what_changed_and_tells_what_became_of_it() {
             "stop changed1",
             "stopped declared",
             "new declared",
-            "spawn new1",
+            "new waiting for changed gone by op9",
         ]
     );
-    world.up("new");
     assert_eq!(world.ends("gone", 0), ["gone terminated 0 by op9", "forget gone"]);
-    world.ends("changed", 0);
+    assert_eq!(world.ends("changed", 0)[1..], ["spawn changed2", "spawn new1"]);
+    world.up("new");
     assert_eq!(
         world.up("changed"),
         [

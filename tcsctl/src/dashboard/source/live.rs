@@ -195,7 +195,9 @@ fn result(data: &serde_json::Map<String, serde_json::Value>) -> String {
     if let Some(pid) = data.get("pid").and_then(serde_json::Value::as_u64) {
         text = format!("{text}, pid {pid}");
     }
-    if data.get("changed") == Some(&serde_json::Value::Bool(false)) {
+    if data.get("state").and_then(|v| v.as_str()) == Some("starting") {
+        text.push_str(", not ready yet");
+    } else if data.get("changed") == Some(&serde_json::Value::Bool(false)) {
         text = format!("{text} already");
     }
     text
