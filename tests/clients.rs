@@ -42,6 +42,7 @@ services:
     variant: a
     autostart: false
     launch: {exec: [/no/such/program]}
+  - {type: idle, variant: a, launch: {enabled: false, exec: [sleep, '1000']}}
   - type: talker
     variant: a
     launch: {exec: [sh, -c, 'echo guiding; until [ -e FOLDER/clouds ]; do sleep 0.05; done; echo clouds; exec sleep 1000']}
@@ -258,6 +259,8 @@ async fn a_log_is_read_and_followed_until_it_is_enough() {
     let mut terminal = tcsctl(&site.server, &["logs", "quick"], (80, 24));
     let said = ["error: `quick` is 3 services: name one", "  quick.a", "  quick.b", "  quick.c"];
     assert_eq!(left(&mut terminal, 2), said);
+    let mut terminal = tcsctl(&site.server, &["logs", "idle"], (80, 24));
+    assert_eq!(left(&mut terminal, 1), ["error: idle.a: never started, no output"]);
     let mut terminal = tcsctl(&site.server, &["logs", "talker", "-f"], (80, 24));
     terminal.see("guiding");
     std::fs::write(site.path("clouds"), "").unwrap();

@@ -174,6 +174,10 @@ async fn json_logs_are_objects_and_nothing_else() {
     };
     assert!(has("odd.a", "\u{1b}[2J\"quoted\"") && has("hello_world.a", "Hello, world!"), "{log}");
     assert!(lines.iter().any(|it| it["level"] == "ERROR" && it["service"].is_null()), "{log}");
+    let of_odd = lines.iter().filter(|it| it["service"] == "odd.a");
+    let streams: Vec<_> = of_odd.map(|it| it["stream"].as_str().unwrap()).collect();
+    assert!(streams.contains(&"stdout") && streams.contains(&"stderr"), "{streams:?}");
+    assert!(lines.iter().all(|it| !it["service"].is_null() || it["stream"].is_null()), "{log}");
     for line in &lines {
         let time = line["time"].as_str().unwrap();
         assert!(time.parse::<chrono::DateTime<chrono::Utc>>().is_ok(), "{line}");

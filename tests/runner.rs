@@ -413,6 +413,23 @@ async fn it_is_ready_when_it_says_so() {
     handle.kill();
     lab.ends(Exit::signal(9)).await;
 
+    // a prompt has no end of line, a bar is drawn over, colours are not text
+    for (pattern, printed) in [
+        ("^epics>", "iocInit\\nepics> "),
+        ("100%", " 50%%\\r100%%\\r"),
+        ("^ready$", "\\033[1;32mready\\033[0m\\n"),
+    ] {
+        let ready = Some(Ready::Log(Regex::new(pattern).unwrap()));
+        let args = vec!["-c".to_owned(), format!("printf '{printed}'; exec sleep 1000")];
+        let handle =
+            lab.start(Launch { program: "/bin/sh".into(), args, ready, ..Lab::launch(&[]) });
+        lab.spawned().await;
+        assert_eq!(lab.report().await, Report::Ready, "{pattern}");
+        handle.kill();
+        lab.ends(Exit::signal(9)).await;
+    }
+    assert!(lab.lines().contains(&"epics> ".to_owned()), "{:?}", lab.lines());
+
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ready = Ready::Tcp { host: "127.0.0.1".into(), port: port.port() };
     let script = ["sleep", "300", "listen", &port.to_string(), "forever"];

@@ -80,7 +80,7 @@ enum Format {
     /// of systemd has its own.
     Lines { have_time: bool },
     /// One object a line: `time` (RFC 3339, UTC), `level`, `logger`, `service` (`null` where none
-    /// speaks), `text`.
+    /// speaks), `stream` (`stdout`, `stderr`; of a service's process only), `text`.
     Json,
 }
 
@@ -105,14 +105,17 @@ where
                 writeln!(writer, "[{level:<5}] {}: {}", said.name(), clean(&said.text))
             }
             Self::Json => {
-                let Said { service, logger, text, .. } = said;
-                let line = json!({
+                let Said { service, logger, stream, text, .. } = said;
+                let mut line = json!({
                     "time": time,
                     "level": level,
                     "logger": logger,
                     "service": service,
                     "text": text,
                 });
+                if let Some(stream) = stream {
+                    line["stream"] = stream.into();
+                }
                 writeln!(writer, "{line}")
             }
         }

@@ -147,7 +147,7 @@ pub(crate) struct Verdict {
 pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<Verdict> {
     join_all(checks.into_iter().map(async |check| {
         let opinion = match check.call(limit).await {
-            Ok(opinion) => opinion,
+            Ok(opinion) => opinion.map(|opinion| with_words(opinion, &check.name)),
             Err(Trouble::Panicked(panic)) => {
                 let text = format!("health check `{}` {panic}", check.name);
                 Some(Opinion::from((Status::Error, text)))
@@ -165,6 +165,14 @@ pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<Verdic
         Verdict { node: check.node, name: check.name, opinion }
     }))
     .await
+}
+
+/// An opinion that something is wrong, without words, names at least who has it.
+fn with_words(opinion: Opinion, name: &str) -> Opinion {
+    let Opinion { status, message } = opinion;
+    let is_trouble = status >= Status::Degraded;
+    let words = || is_trouble.then(|| format!("health check `{name}` reports {status}"));
+    Opinion { status, message: message.or_else(words) }
 }
 
 /// Calls all metric callbacks at once; those that fail bring nothing. Several of one node are
@@ -227,7 +235,8 @@ mod tests {
                 .map(|verdict| verdict.opinion.map(|o| (o.status, o.message.unwrap_or_default())))
                 .collect();
             assert_eq!(said[0], None);
-            assert_eq!(said[1], Some((Status::Degraded, String::new())));
+            let words = "health check `bad` reports degraded".to_owned();
+            assert_eq!(said[1], Some((Status::Degraded, words)));
             let (status, text) = said[2].clone().unwrap();
             assert!(status == Status::Error && text.contains("no camera") && text.contains(".rs:"));
             assert!(said[3].clone().unwrap().1.contains("`hangs` has not answered for 0.05 s"));

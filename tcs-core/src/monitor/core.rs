@@ -380,7 +380,7 @@ impl Core {
         let message = StatusMessage {
             status: root.aggregate,
             timestamp: Some(now.wall.into()),
-            message: root.said.message.clone(),
+            message: self.trouble_below().or_else(|| root.said.message.clone()),
             details: Arc::new(details),
             status_age_s: self.own_since.map(|since| {
                 let age = now.mono.saturating_duration_since(since).as_secs_f64();
@@ -389,6 +389,29 @@ impl Core {
             ..self.template.clone()
         };
         Draft { message, run_s: now.run_s, nodes }
+    }
+
+    /// What is wrong with the part that makes the whole worse than the object says of itself:
+    /// `encoder: no signal`. Starting and ending are told in the object's own words.
+    fn trouble_below(&self) -> Option<String> {
+        let Node { said, aggregate, .. } = &self.nodes[0];
+        let is_own = matches!(said.status, Status::Startup | Status::Shutdown);
+        if is_own || *aggregate < Status::Degraded || *aggregate <= said.status {
+            return None;
+        }
+        let (mut path, mut at) = (String::new(), NodeId::ROOT);
+        while self.nodes[at.0].said.status != *aggregate {
+            let mut children = self.nodes[at.0].children.iter();
+            at = *children.find(|child| self.nodes[child.0].aggregate == *aggregate)?;
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&self.nodes[at.0].name);
+        }
+        let words = self.nodes[at.0].said.message.as_deref().unwrap_or(aggregate.as_str());
+        let mut text = format!("{path}: {words}");
+        cut(&mut text);
+        Some(text)
     }
 
     fn details(

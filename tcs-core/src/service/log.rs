@@ -120,18 +120,31 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Levels {
     }
 }
 
+/// The field that says which output of a service a line came from.
+pub const STREAM: &str = "stream";
+
 /// The message, then the other fields: `cannot be written path=/tmp/x`.
 #[derive(Default)]
 struct Words {
     message: String,
     others: String,
+    stream: Option<String>,
 }
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
+            STREAM => {}
             name => self.others.extend([" ", name, "=", &format!("{value:?}")]),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == STREAM {
+            self.stream = Some(value.to_owned());
+        } else {
+            self.record_debug(field, &value);
         }
     }
 }
@@ -145,6 +158,8 @@ pub struct Said {
     pub service: Option<String>,
     /// The Rust module that said it, with dots.
     pub logger: String,
+    /// The output of a service that it came from, where it is one's.
+    pub stream: Option<String>,
     /// The message and its fields, over several lines perhaps, as they came.
     pub text: String,
 }
@@ -166,7 +181,8 @@ impl Said {
         let mut words = Words::default();
         event.record(&mut words);
         let logger = event.metadata().target().replace("::", ".");
-        Self { level, service, logger, text: words.message + &words.others }
+        let Words { message, others, stream } = words;
+        Self { level, service, logger, stream, text: message + &others }
     }
 
     /// Who says it, as the fleet's loggers are called: `svc|guider.jk15`, or the module.

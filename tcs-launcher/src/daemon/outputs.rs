@@ -146,12 +146,12 @@ async fn own(id: ServiceId, mut lines: Receiver<Arc<Line>>) {
 fn log(id: &ServiceId, line: &Line) {
     let own = |logger: &&String| logger.strip_prefix("svc|").is_none_or(|it| it != id.as_str());
     let logger = line.logger.as_ref().filter(own).map(|it| format!("{it}: ")).unwrap_or_default();
-    let text = &line.text;
+    let (text, stream) = (&line.text, line.stream.as_str());
     match line.level.0 {
-        40.. => tracing::error!("{logger}{text}"),
-        30.. => tracing::warn!("{logger}{text}"),
-        20.. => tracing::info!("{logger}{text}"),
-        _ => tracing::debug!("{logger}{text}"),
+        40.. => tracing::error!(stream, "{logger}{text}"),
+        30.. => tracing::warn!(stream, "{logger}{text}"),
+        20.. => tracing::info!(stream, "{logger}{text}"),
+        _ => tracing::debug!(stream, "{logger}{text}"),
     }
 }
 

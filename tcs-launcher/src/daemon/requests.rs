@@ -90,10 +90,8 @@ impl Daemon<'_> {
         if !self.plans.contains_key(id) {
             return Err(format!("no such service here: {id}"));
         }
-        let (lines, gone) = match self.outputs.of(id) {
-            Some(output) => output.last(count),
-            None => (Vec::new(), 0),
-        };
+        let output = self.outputs.of(id);
+        let (lines, gone) = output.map(|output| output.last(count)).unwrap_or_default();
         let line = |line: &Arc<Line>| {
             json!({
                 "timestamp": Timestamp::new(line.time), "stream": line.stream.as_str(),
@@ -101,6 +99,7 @@ impl Daemon<'_> {
             })
         };
         let lines: Vec<Value> = lines.iter().map(line).collect();
-        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone }))
+        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone,
+            "never_started": output.is_none() }))
     }
 }

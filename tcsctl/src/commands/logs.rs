@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tcs_core::clock;
-use tcs_core::fleet::ServiceView;
+use tcs_core::fleet::{Phase, ServiceView};
 use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
 
@@ -38,9 +38,15 @@ async fn read(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
     let service = chosen(&remote, &args.service)?;
     let whom = whom(&remote, service).map_err(|failure| failed(&failure))?;
     let log = Log { remote: &remote, args, id: service.id.to_string(), whom };
+    let is_new = service.phase == Phase::Declared;
     if !args.follow {
-        for line in log.held(args.lines, 0).await.map_err(|failure| failed(&failure))? {
-            log.print(&line)?;
+        let held = log.held(args.lines, 0).await.map_err(|failure| failed(&failure))?;
+        for line in &held.lines {
+            log.print(line)?;
+        }
+        if held.never_started.unwrap_or(is_new && held.lines.is_empty()) {
+            let message = format!("{}: never started, no output", service.id);
+            return Err(Ended::new(Exit::No, message));
         }
         return Ok(Exit::Done.into());
     }
@@ -70,6 +76,13 @@ fn chosen<'a>(remote: &'a Remote<'_>, typed: &str) -> Result<&'a ServiceView, En
     }
 }
 
+/// What a launcher holds of a log.
+struct Held {
+    lines: Vec<LogLine>,
+    /// As the launcher says; an older one does not.
+    never_started: Option<bool>,
+}
+
 /// The log of one service.
 struct Log<'a> {
     remote: &'a Remote<'a>,
@@ -80,7 +93,7 @@ struct Log<'a> {
 
 impl Log<'_> {
     /// The last lines that its launcher holds; `lease`: for how many seconds it sends live ones.
-    async fn held(&self, lines: u32, lease: u64) -> Result<Vec<LogLine>, Failure> {
+    async fn held(&self, lines: u32, lease: u64) -> Result<Held, Failure> {
         let mut data = json!({ "lines": lines });
         if lease > 0 {
             data["follow_s"] = json!(lease);
@@ -96,7 +109,10 @@ impl Log<'_> {
         let reply = self.remote.ask(question, self.remote.session.timeout()).await;
         let data = reply.outcome?;
         let lines = data.get("lines").and_then(Value::as_array);
-        Ok(lines.into_iter().flatten().filter_map(LogLine::held).collect())
+        Ok(Held {
+            lines: lines.into_iter().flatten().filter_map(LogLine::held).collect(),
+            never_started: data.get("never_started").and_then(Value::as_bool),
+        })
     }
 
     fn print(&self, log: &LogLine) -> Result<(), Ended> {
@@ -119,11 +135,14 @@ impl Log<'_> {
         self.held(0, LEASE).await.map_err(|failure| failed(&failure))?;
         let mut live: Option<Following> = Some(observer.follow(&[Kind::Journal]));
         let held = self.held(self.args.lines, LEASE).await.map_err(|failure| failed(&failure))?;
-        for line in &held {
+        if held.never_started == Some(true) {
+            screen.tell(Word::Warning, &format!("{}: never started, no output yet", self.id));
+        }
+        for line in &held.lines {
             self.print(line)?;
         }
         // what was sent while it answered is in the answer too
-        let mut told: HashSet<LogLine> = held.into_iter().collect();
+        let mut told: HashSet<LogLine> = held.lines.into_iter().collect();
         let mut renew = tokio::time::interval_at((clock::monotonic() + RENEW).into(), RENEW);
         loop {
             let batch = async {

@@ -212,3 +212,33 @@ fn long_messages_are_cut_between_characters() {
     let len = rig.sent[0].message.as_ref().unwrap().len();
     assert!((MAX_MESSAGE - 1..=MAX_MESSAGE).contains(&len), "{len}");
 }
+
+#[test]
+fn the_part_that_is_in_trouble_leads_with_its_own_words() {
+    let mut rig = Rig::new();
+    let report = |rig: &mut Rig, node, status, words: &str| {
+        rig.with(|core, now| core.set_status(node, status, Some(words.to_owned()), now));
+    };
+    report(&mut rig, NodeId::ROOT, Status::Busy, "exposing");
+    let mount = rig.core.child(NodeId::ROOT, "mount");
+    let encoder = rig.core.child(mount, "encoder");
+    report(&mut rig, encoder, Status::Error, "no signal");
+    report(&mut rig, NodeId::ROOT, Status::Failed, "fire");
+    report(&mut rig, NodeId::ROOT, Status::Shutdown, "Service stopped");
+    report(&mut rig, NodeId::ROOT, Status::Ok, "exposing");
+    report(&mut rig, encoder, Status::Ok, "signal");
+    let sent: Vec<_> =
+        rig.sent.iter().map(|it| (it.status, it.message.as_deref().unwrap_or_default())).collect();
+    assert_eq!(
+        sent,
+        [
+            (Status::Busy, "exposing"),
+            (Status::Error, "mount.encoder: no signal"),
+            (Status::Failed, "fire"),
+            (Status::Error, "Service stopped"),
+            (Status::Error, "mount.encoder: no signal"),
+            (Status::Ok, "exposing"),
+        ]
+    );
+    assert_eq!(rig.sent[1].details.own_status, Some(Status::Busy));
+}

@@ -76,6 +76,9 @@ async fn ask(
     let data = json!({"lines": lines, "follow_s": LEASE});
     let command = format!("logs.{service}");
     match observer.bus().request(launcher, &command, &data, PATIENCE).await {
+        Ok(data) if data.get("never_started") == Some(&Value::Bool(true)) => {
+            Err("never started, no output".to_owned())
+        }
         Ok(data) => {
             let lines = data.get("lines").and_then(Value::as_array);
             Ok(lines.into_iter().flatten().filter_map(held_line).collect())
