@@ -4,6 +4,8 @@
 
 #[path = "rights/attacks.rs"]
 mod attacks;
+#[path = "rights/cluster.rs"]
+mod cluster;
 #[path = "rights/consumers.rs"]
 mod consumers;
 #[path = "support/nats.rs"]

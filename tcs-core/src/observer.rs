@@ -47,6 +47,8 @@ const BATCH: usize = 4096;
 /// While following, what comes within this is told together: nobody looks closer, and each batch
 /// costs its reader a wake-up.
 const LINGER: Duration = Duration::from_millis(20);
+/// How long a picture waits for a message that tells the broker's time, where nothing else does.
+const CLOCK_WAIT: Duration = Duration::from_secs(1);
 /// Batches waiting for a slow reader; behind them messages coalesce by subject.
 const WAITING: usize = 4;
 
@@ -119,15 +121,20 @@ impl Observer {
         let mut picture = self.blank();
         let follow = self.bus.follow(&Kind::FLEET, self.core);
         let mut clock = picture.clock;
+        let mut settled = None;
         loop {
-            let wait = if !picture.is_settled() {
-                patience.timeout
+            let until = if !picture.is_settled() {
+                start + patience.timeout
             } else if picture.is_listening() {
-                patience.listen
+                start + patience.listen
+            } else if picture.lacks_clock() {
+                // servers before 2.10 tell their time only by what they store
+                let settled = *settled.get_or_insert_with(clock::monotonic);
+                (start + patience.timeout).min(settled + CLOCK_WAIT)
             } else {
                 break;
             };
-            let next = tokio::time::timeout_at((start + wait).into(), follow.next(BATCH));
+            let next = tokio::time::timeout_at(until.into(), follow.next(BATCH));
             let Ok(heard) = next.await else { break };
             for item in heard {
                 apply(&mut picture, observe(item, self.bus.subjects(), &mut clock));

@@ -27,7 +27,7 @@ const COMMAND: &str = "svc.rpc.camera.a.v1.expose";
 /// Questions that anybody may ask.
 const HARMLESS: [&str; 4] = ["health", "stats", "list", "logs.camera.a"];
 
-async fn client(server: &Server, user: &str) -> Client {
+pub(super) async fn client(server: &Server, user: &str) -> Client {
     ConnectOptions::new()
         .user_and_password(user.to_owned(), format!("pw-{user}"))
         .custom_inbox_prefix(format!("_INBOX.{user}"))
@@ -36,7 +36,7 @@ async fn client(server: &Server, user: &str) -> Client {
         .unwrap()
 }
 
-fn envelope(data: &Value) -> Vec<u8> {
+pub(super) fn envelope(data: &Value) -> Vec<u8> {
     let meta = json!({"id": "m", "sender": "s", "ts": [2026, 11, 23, 0, 0, 0, 0]});
     json!({"data": data, "meta": meta}).to_string().into_bytes()
 }
@@ -99,13 +99,14 @@ async fn state(launcher: &Client) -> State {
 }
 
 /// Streams with an old crash, a status that looks like a request, and somebody's consumer.
-async fn site(launcher: &Client) {
+pub(super) async fn site(launcher: &Client, replicas: usize) {
     let context = jetstream::new(launcher.clone());
     for kind in ["registry", "status", "heartbeat"] {
         let config = stream::Config {
             name: format!("svc_{kind}"),
             subjects: vec![format!("svc.{kind}.>")],
             allow_direct: true,
+            num_replicas: replicas,
             ..stream::Config::default()
         };
         context.create_stream(config).await.unwrap();
@@ -306,27 +307,33 @@ async fn overheard(attacker: &Client, user: &str) -> Arc<Mutex<Vec<String>>> {
     heard
 }
 
-/// All attacks of one user on a server whose configuration should stop them.
-async fn assert_nothing_works(server: &Server, user: &str) {
-    let launcher = client(server, "launcher").await;
+/// All attacks of one user, where the configuration should stop them: of the launcher's server and
+/// the attacker's.
+pub(super) async fn assert_nothing_works([at, from]: [&Server; 2], user: &str) {
+    let launcher = client(at, "launcher").await;
     let calls = Calls::default();
-    let _serving = calls.serve(bus(server, "launcher").await).await;
+    let _serving = calls.serve(bus(at, "launcher").await).await;
     // all that arrives for launchers and services
     let mut arriving = launcher.subscribe("svc.rpc.>").await.unwrap();
     launcher.flush().await.unwrap();
     let before = state(&launcher).await;
     assert_eq!(before.streams.len(), 3);
 
-    let attacker = client(server, user).await;
+    let attacker = client(from, user).await;
     let heard = overheard(&attacker, user).await;
     attack(&attacker, user).await;
     // Whatever was let through of that has arrived before this, which is answered, in that order.
     let question = format!("svc.rpc.{LAUNCHER}.v1.list");
-    let own = client(server, user).await;
+    let own = client(from, user).await;
     for asking in [&attacker, &own] {
         let fence = asking.request(question.clone(), envelope(&json!({})).into());
         assert!(!within_limit("an answer", fence).await.unwrap().payload.is_empty(), "{user}");
     }
+    // and so had what JetStream was asked to change, before this is
+    let stream = jetstream::new(launcher.clone()).get_stream("svc_status").await.unwrap();
+    let config = consumer::pull::Config { name: Some("last".to_owned()), ..Default::default() };
+    stream.create_consumer(config).await.unwrap();
+    stream.delete_consumer("last").await.unwrap();
     let mut faults = Vec::new();
     let after = state(&launcher).await;
     if after != before {
@@ -362,9 +369,9 @@ async fn assert_nothing_works(server: &Server, user: &str) {
 async fn nobody_changes_or_overhears_what_is_not_theirs() {
     on_each_server(async |binary: Binary| {
         let server = server(&binary).await;
-        site(&client(&server, "launcher").await).await;
+        site(&client(&server, "launcher").await, 1).await;
         for user in ["viewer", "operator"] {
-            assert_nothing_works(&server, user).await;
+            assert_nothing_works([&server, &server], user).await;
         }
         assert_not_forged_by_the_service_user(&server).await;
     })
@@ -394,7 +401,7 @@ async fn forged_requests_are_not_acted_on() {
     on_each_server(async |binary: Binary| {
         let server = Server::start_with(&binary, JETSTREAM).await;
         let client = async_nats::connect(server.url()).await.unwrap();
-        site(&client).await;
+        site(&client, 1).await;
         let calls = Calls::default();
         let open = NatsSection { url: Some(server.url().as_str().into()), ..Default::default() };
         let settings = Settings::from_process(&open, None).unwrap();
@@ -467,7 +474,7 @@ async fn a_copy_of_a_stored_message_is_no_news() {
               permissions { publish: { deny: \"$JS.API.CONSUMER.>\" } } } ] }";
         let server = Server::start_with(&binary, &format!("{JETSTREAM}{users}")).await;
         let client = client(&server, "admin").await;
-        site(&client).await;
+        site(&client, 1).await;
         let get = json!({"last_by_subj": "svc.registry.crashed.camera.a"}).to_string();
         let copy = "svc.registry.crashed.camera.b";
         let question = "$JS.API.DIRECT.GET.svc_registry";

@@ -24,7 +24,7 @@ use super::streams::StreamFacts;
 use crate::wire::Kind;
 
 /// Single gets under way at a time.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 /// Subjects whose newest messages are asked for in one batch; a server gives 1,024 at most.
 const SUBJECTS: usize = 512;
 /// Messages asked for in one batch.

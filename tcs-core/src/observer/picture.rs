@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::hearing::Hearing;
 use super::observation::{Observation, Observed};
 use super::problem::Problem;
-use crate::bus::{BrokerClock, Cut, LinkState, Reading};
+use crate::bus::{BrokerClock, ClockQuality, Cut, LinkState, Means, Progress, Reading};
 use crate::clock;
 use crate::fleet::{self, Fleet, FleetView};
 use crate::wire::{Kind, Message};
@@ -146,6 +146,23 @@ impl Picture {
         })
     }
 
+    /// Whether the broker's time is not known, and a message that is stored while the streams are
+    /// read will tell it.
+    pub fn lacks_clock(&self) -> bool {
+        let by_gets = |reading: &Reading| match reading {
+            Reading::Streams(streams) => streams
+                .values()
+                .any(|progress| matches!(progress, Progress::Complete(Means::Gets(_)))),
+            Reading::Pending
+            | Reading::NoStream { .. }
+            | Reading::NoJetStream { .. }
+            | Reading::Failed(_) => false,
+        };
+        self.clock.quality == ClockQuality::Local
+            && self.link.is_connected()
+            && self.readings.values().any(by_gets)
+    }
+
     /// All that keeps it from being the whole truth now; empty: it is. The one list: `--json`,
     /// `check`, warnings and the dashboard's header are made from it.
     pub fn problems(&self, prefix: &str) -> Vec<Problem> {
@@ -177,7 +194,7 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::{ClockQuality, Means, Progress, Server};
+    use crate::bus::Server;
 
     fn connected(since: Instant) -> LinkState {
         let server = Server {

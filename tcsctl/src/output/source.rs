@@ -128,12 +128,15 @@ impl Source {
             return format!("as of {} from {from}", look.times.point(at, at));
         }
         let took = format!("{:.2} s", self.took.as_secs_f64());
+        // ages are by this machine's clock then
+        let unchecked = if self.clock == "local" { ", clock unchecked" } else { "" };
         match (self.mode, view.newest) {
             (Mode::Core, _) => {
                 format!("heard {} in {took} from {from}, no history", self.messages)
             }
             (Mode::Streams, Some(newest)) => {
-                format!("newest message {}, read in {took} from {from}", ago(view.now - newest))
+                let age = ago(view.now - newest);
+                format!("newest message {age}, read in {took} from {from}{unchecked}")
             }
             (Mode::Streams, None) => format!("read in {took} from {from}"),
         }
