@@ -22,6 +22,7 @@ mod reason;
 mod recent;
 mod record;
 mod relations;
+mod room;
 mod stamp;
 mod tree;
 mod verdict;
@@ -39,17 +40,14 @@ pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
 pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
+pub use room::{FOREIGN_BYTES, MAX_NAMES};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
-use crate::wire::{DecodeError, Decoded, Message, NotStored, OutboxReport};
+use crate::wire::{DecodeError, Decoded, Event, Message, NotStored, OutboxReport};
 use life::{Life, Moment};
 
-/// Names kept; ended and ad-hoc ones go first (`truth.md` 12).
-pub const MAX_NAMES: usize = 100_000;
-/// How many go at once when there are more.
-const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
 /// A report of what is not stored that is older than this, by the newest message, is history.
 const RECENT_REPORT: TimeDelta = TimeDelta::minutes(2);
 /// Malformed messages of which the subject and the reason are kept.
@@ -65,7 +63,8 @@ pub struct Tally {
     pub malformed: u64,
     /// Cut by a bound.
     pub cut: u64,
-    /// Services forgotten because there were more than [`MAX_NAMES`].
+    /// Services forgotten because there were more than [`MAX_NAMES`], or because those that no
+    /// launcher declares occupied more than [`FOREIGN_BYTES`].
     pub evicted: u64,
     /// The last malformed ones, oldest first: subject and reason.
     pub last_malformed: VecDeque<(String, String)>,
@@ -90,6 +89,7 @@ pub struct Fleet {
     origins: Arc<Origins>,
     gaps: Arc<gaps::Gaps>,
     tally: Tally,
+    room: room::Room,
 }
 
 impl Fleet {
@@ -119,15 +119,18 @@ impl Fleet {
         }
         let Some(name) = decoded.message.name() else { return false };
         if let Some(record) = self.records.get_mut(name) {
-            return Arc::make_mut(record).apply(decoded, stamp);
-        }
-        if self.records.len() >= MAX_NAMES {
-            self.evict();
+            let before = room::foreign_bytes(record);
+            let changed = Arc::make_mut(record).apply(decoded, stamp);
+            self.room.change(before, room::foreign_bytes(record));
+            self.make_room();
+            return changed;
         }
         let mut record = Record::default();
         let name: Arc<str> = name.into();
         record.apply(decoded, stamp);
+        self.room.change(0, room::foreign_bytes(&record));
         self.records.insert(name, Arc::new(record));
+        self.make_room();
         true
     }
 
@@ -159,6 +162,14 @@ impl Fleet {
         })
     }
 
+    /// Forgets services where there are too many, or those that no launcher declares occupy too
+    /// much.
+    fn make_room(&mut self) {
+        if self.records.len() > MAX_NAMES || self.room.is_full() {
+            self.tally.evicted += self.room.evict(&mut self.records);
+        }
+    }
+
     /// Counts a message that could not be read at all.
     pub fn malformed(&mut self, subject: &str, error: &DecodeError) {
         self.tally.received += 1;
@@ -173,6 +184,20 @@ impl Fleet {
     /// When the things happened that the messages tell of.
     pub fn origins(&self) -> &Arc<Origins> {
         &self.origins
+    }
+
+    /// Whether a service crashed within [`FLAPPING_WINDOW`] before `now` under a launcher that does
+    /// not count crashes, so that only earlier messages tell how often.
+    pub fn has_uncounted_crashes(&self, now: DateTime<Utc>) -> bool {
+        self.records.values().any(|record| {
+            record.crashed().is_some_and(|kept| {
+                let counted = match &kept.message.event {
+                    Event::Crashed(crash) => crash.recent_crashes.is_some(),
+                    _ => true,
+                };
+                !counted && now - kept.stamp.stored < FLAPPING_WINDOW
+            })
+        })
     }
 
     /// How many names are known.
@@ -193,26 +218,6 @@ impl Fleet {
     /// The names known, in order.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.records.keys()
-    }
-
-    /// Forgets some names: ended and ad-hoc ones first, then those unheard for longest.
-    fn evict(&mut self) {
-        let mut names: Vec<_> = self
-            .records
-            .iter()
-            .map(|(name, record)| {
-                let current = !record.declared().is_empty()
-                    && record.newest_end().is_none_or(|end| {
-                        record.start().is_some_and(|start| start.stamp.is_newer(&end.stamp))
-                    });
-                (current, record.last_heard(), Arc::clone(name))
-            })
-            .collect();
-        names.sort_unstable();
-        for (_, _, name) in names.into_iter().take(EVICTED_AT_ONCE) {
-            self.records.remove(&name);
-            self.tally.evicted += 1;
-        }
     }
 
     /// The services that `launcher` declares at present, each with the other live launchers that

@@ -126,8 +126,7 @@ impl Timeline {
             return None;
         }
         // how Python's controller ends (`truth.md` 4)
-        let ended =
-            message.status == Status::Ok && message.message.as_deref() == Some("Service stopped");
+        let ended = message.says_shutdown();
         let status = if ended { Status::Shutdown } else { message.status };
         let last = self.last.entry(message.name.clone()).or_default();
         let before = last.status;

@@ -51,6 +51,8 @@ pub struct Beat {
     pub outbox: Option<Arc<OutboxReport>>,
     /// Light metrics, where there are some.
     pub metrics: Option<Arc<Map<String, Value>>>,
+    /// About what it occupies, in bytes.
+    weight: usize,
 }
 
 impl Stamped for Beat {
@@ -216,6 +218,22 @@ impl Record {
         status.max(beat).max(registry)
     }
 
+    /// About what it occupies, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.status.weight()
+            + self.events.iter().map(Register::weight).sum::<usize>()
+            + self.declared.iter().map(|kept| kept.weight).sum::<usize>()
+            + self.beats().iter().map(|beat| beat.weight).sum::<usize>()
+            + size_of_val(self.statuses())
+            + size_of_val(self.crashes())
+    }
+
+    /// Whether more than one message of it is held.
+    pub(super) fn is_established(&self) -> bool {
+        self.beats().len() + self.statuses().len() + self.registry().take(2).count() > 1
+    }
+
     /// The declared limits of restarting, from the newest `declared`.
     pub fn declaration(&self) -> Option<&Declared> {
         self.declared.first().and_then(|kept| match &kept.message.event {
@@ -228,6 +246,7 @@ impl Record {
     pub(super) fn apply(&mut self, decoded: Decoded, stamp: Stamp) -> bool {
         let Decoded { message, meta, notes } = decoded;
         let run = RunTime::of(&meta);
+        let weight = message.weight();
         let sender: Arc<str> = meta.sender.into();
         let sent = meta.ts;
         let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
@@ -235,12 +254,12 @@ impl Record {
             Message::Status(message) => {
                 let fact = fact(&message, &sender);
                 let noted = self.statuses.put(Mark { stamp, run, fact });
-                noted | self.status.put(Kept { stamp, message, sender, sent, run, partial })
+                noted | self.status.put(Kept { stamp, message, sender, sent, run, partial, weight })
             }
             Message::Registry(message) => {
-                self.put_registry(Kept { stamp, message, sender, sent, run, partial })
+                self.put_registry(Kept { stamp, message, sender, sent, run, partial, weight })
             }
-            Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent),
+            Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent, weight),
             Message::Journal(_) => false,
         }
     }
@@ -293,6 +312,7 @@ impl Record {
         stamp: Stamp,
         sender: Arc<str>,
         sent: Option<Timestamp>,
+        weight: usize,
     ) -> bool {
         // one sender's name is shared by all its beats
         let sender = self
@@ -313,6 +333,7 @@ impl Record {
             by_launcher: message.reported_by.as_deref() == Some("launcher"),
             outbox: message.outbox.map(Arc::new),
             metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
+            weight,
         })
     }
 }

@@ -76,6 +76,8 @@ pub struct Kept<T> {
     pub run: Option<RunTime>,
     /// Whether something in it was cut or dropped in reading.
     pub partial: bool,
+    /// About what it occupies, in bytes.
+    pub(super) weight: usize,
 }
 
 /// The newest message of one kind: one register for what streams hold and one for plain NATS. A
@@ -104,6 +106,11 @@ impl<T> Register<T> {
             *place = Some(Arc::new(kept));
         }
         newer
+    }
+
+    /// About what they occupy, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        [&self.stream, &self.core].into_iter().flatten().map(|kept| kept.weight).sum()
     }
 
     /// Whichever register's message is later in broker time.

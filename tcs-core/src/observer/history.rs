@@ -11,7 +11,7 @@ use super::picture::Picture;
 use super::problem::Problem;
 use super::{Observer, Patience};
 use crate::bus::{ApiError, BrokerClock, Budget, Extent, Piece, Reading};
-use crate::fleet::Stamp;
+use crate::fleet::{FLAPPING_WINDOW, Stamp};
 use crate::wire::Kind;
 
 /// No more history than this is read at once.
@@ -114,6 +114,24 @@ impl Observer {
             left.retain(|service| few.contains(&self.bus.subjects().heartbeat(service)));
             if left.is_empty() {
                 return;
+            }
+        }
+    }
+
+    /// Reads the crashes of the last 10 minutes into `picture`, where the launcher does not count
+    /// them itself: a snapshot holds the newest crash of a service alone.
+    pub async fn count_crashes(&self, picture: &mut Picture) {
+        let now = picture.at.unwrap_or_else(|| picture.clock.now());
+        if !picture.fleet.has_uncounted_crashes(now) {
+            return;
+        }
+        let filter = self.bus.subjects().registry("crashed", ">");
+        let from = Some(now - FLAPPING_WINDOW);
+        let pieces = pieces_of(picture, Kind::Registry, &filter, from, picture.at);
+        for (piece, observations, result) in self.read_all(pieces).await {
+            picture.extend(observations);
+            if let Err(error) = result {
+                tracing::debug!(filter = piece.filter, %error, "last crashes not read");
             }
         }
     }

@@ -123,7 +123,9 @@ fn hear(message: &Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<He
             }
             let sent = sent.or(status.timestamp.map(Timestamp::time))?;
             let id = status.name.parse().ok()?;
-            Some(Heard { id, sent, what: What::Status(status.status, status.message.clone()) })
+            // a component in trouble does not make an end a failure
+            let what = What::Status(status.own_status(), status.message.clone());
+            Some(Heard { id, sent, what })
         }
         Message::Heartbeat(beat) if beat.reported_by.is_none() => {
             let sent = sent.or(beat.timestamp.map(Timestamp::time))?;
@@ -158,6 +160,8 @@ mod tests {
         };
         assert_eq!(status(json!({})), Some(What::Status(Status::Failed, None)));
         assert_eq!(status(json!({"hostname": "there"})), None);
+        let part = json!({"details": {"own_status": "ok", "children": []}});
+        assert_eq!(status(part), Some(What::Status(Status::Ok, None)), "a component failed");
         assert_eq!(status(json!({"details": {"reported_by": "launcher"}})), None);
         let beat = json!({"service_id": "a.b"});
         assert_eq!(heard("svc.heartbeat.a.b", &beat), Some(What::Beat));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tcs_core::bus::{Bus, ClockQuality, LinkState, Reading};
 use tcs_core::clock;
-use tcs_core::fleet::{Filter, FleetView};
+use tcs_core::fleet::{Filter, FleetView, IntervalSource};
 use tcs_core::observer::{self, Observer, Patience, Problem};
 
 use super::session::{Ended, Session};
@@ -64,6 +64,8 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
             )
         })?,
     };
+    // late, it is a picture all the same
+    tokio::time::timeout(left.now(), observer.count_crashes(&mut picture)).await.ok();
     let mut view = picture.view(clock::monotonic());
     let names = worth_learning(&view, want);
     if !names.is_empty() {
@@ -107,18 +109,23 @@ fn worth_learning(view: &FleetView, want: &Want) -> Vec<String> {
     if want.filter.is_empty() && !want.intervals {
         return Vec::new();
     }
-    let names: Vec<String> = view
+    let mut chosen: Vec<_> = view
         .services
         .iter()
         .filter(|service| want.filter.matches(service))
         .filter(|service| service.phase.is_up() && service.last_heartbeat.is_some())
-        // what says its own interval has nothing to be learned
-        .filter(|service| service.interval_source != tcs_core::fleet::IntervalSource::Said)
         .filter(|service| tcs_core::id::check_name("name", &service.id).is_ok())
-        .map(|service| service.id.to_string())
         .collect();
+    if chosen.len() > LEARNED {
+        // of many only those whose interval is not known; of a few it is seen, too, whether two
+        // programs send heartbeats under one name
+        chosen.retain(|service| service.interval_source != IntervalSource::Said);
+    }
     let most = if want.intervals { LEARNED_AT_MOST } else { LEARNED };
-    if names.len() > most { Vec::new() } else { names }
+    if chosen.len() > most {
+        return Vec::new();
+    }
+    chosen.into_iter().map(|service| service.id.to_string()).collect()
 }
 
 /// Connects, within the time-out.

@@ -12,6 +12,8 @@ use crate::selection::Selection;
 
 /// Cells before a value.
 const LABEL: usize = 14;
+/// From when on it is told how late a message was delivered.
+const LATE: chrono::TimeDelta = chrono::TimeDelta::seconds(1);
 /// Components shown of one service; `--json` has them all.
 const MAX_PARTS: usize = 200;
 
@@ -57,10 +59,13 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
         field(lines, if i == 0 { "because" } else { "" }, line);
     }
     text(lines, "phase", &phase(service, &at));
-    text(lines, "status", &status(service, &at));
+    text(lines, "status", &status(view, service, &at));
     text(lines, "heartbeat", &heartbeat(view, service, &at));
     let mut process = Vec::new();
     process.extend(service.pid.map(|pid| format!("pid {pid}")));
+    if service.pid.is_none() {
+        process.extend(service.last_pid.map(|pid| format!("none; the last one was pid {pid}")));
+    }
     process.extend(service.host.as_ref().map(|host| format!("on {host}")));
     if let Some(skew) = service
         .host
@@ -79,7 +84,12 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
         under.push_str(" (not declared)");
     }
     text(lines, if service.managed { "launcher" } else { "parent" }, &under);
+    text(lines, "runner", service.runner_id().unwrap_or_default());
+    if let Some(declared) = view.declared_at(service) {
+        text(lines, "declared", &at(declared));
+    }
     text(lines, "restarts", &restarts(service));
+    last_end(view, service, lines, &at);
     let components = service.record.status().map(|kept| &kept.message.details.components[..]);
     parts(lines, components.unwrap_or_default());
     for (i, (name, value)) in json::metrics(service).iter().enumerate() {
@@ -89,10 +99,14 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
     }
     for (i, kept) in service.record.events().iter().rev().enumerate() {
         let message = &kept.message;
-        let mut line = Line::new().with(Tone::Dim, &look.times.stamp(kept.stamp.stored, view.now));
+        let happened = view.happened(kept);
+        let mut line = Line::new().with(Tone::Dim, &look.times.stamp(happened.at, view.now));
         line.push(Tone::Plain, &format!("  {}", super::events::event(&message.event)));
         if let Some(by) = &message.requested_by {
             line.push(Tone::Dim, &format!("  by {by}"));
+        }
+        if happened.late >= LATE {
+            line.push(Tone::Dim, &format!("  delivered {} late", words(happened.late)));
         }
         field(lines, if i == 0 { "history" } else { "" }, line);
     }
@@ -118,7 +132,11 @@ fn phase(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> S
     }
 }
 
-fn status(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String) -> String {
+fn status(
+    view: &FleetView,
+    service: &ServiceView,
+    at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String,
+) -> String {
     let Some(kept) = service.record.status() else {
         return service.status.map_or_else(
             || "none held".to_owned(),
@@ -131,12 +149,17 @@ fn status(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> 
         text.push_str(": ");
         text.push_str(words);
     }
-    let _ = write!(text, ", said {}", at(kept.stamp.stored));
+    let own = message.own_status();
+    if own != message.status {
+        let whose = if service.is_launcher { "services" } else { "components" };
+        let _ = write!(text, " (worst of its {whose}; its own status is {own})");
+    }
+    let _ = write!(text, ", reported {}", at(view.happened(kept).at));
     if message.by_launcher() {
         text.push_str(" by its launcher");
     }
     if service.status.is_none() {
-        text.push_str("; not of the present run");
+        text.push_str("; of an earlier run");
     }
     text
 }
@@ -161,6 +184,35 @@ fn heartbeat(
             }
         }
         (liveness, Some(_), Some(last)) => format!("{liveness}, last {}, {every}", at(last)),
+    }
+}
+
+/// How its last process ended, with its last lines of output.
+fn last_end(
+    view: &FleetView,
+    service: &ServiceView,
+    lines: &mut Vec<Line>,
+    at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String,
+) {
+    let Some(end) = view.last_end(service) else { return };
+    let mut told = end.reason.replace('_', " ");
+    let how = end.signal.or_else(|| end.exit_code.map(|code| format!("exit code {code}")));
+    for fact in
+        how.into_iter().chain(end.core_dumped.filter(|it| *it).map(|_| "core dumped".into()))
+    {
+        told.push_str(", ");
+        told.push_str(&fact);
+    }
+    if let Some(uptime) = end.uptime {
+        let _ = write!(told, ", after {}", words(uptime));
+    }
+    if let Some(by) = end.requested_by {
+        let _ = write!(told, ", by {by}");
+    }
+    let _ = write!(told, ", {}", at(end.at));
+    text(lines, "last end", &told);
+    for (i, line) in end.last_lines.iter().enumerate() {
+        field(lines, if i == 0 { "output" } else { "" }, Line::new().with(Tone::Plain, line));
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::{Line, beat, beats, crashed, event, launcher, picture, status};
 use crate::fleet::{Filter, Fleet};
-use crate::wire::{Kind, Subject, decode};
+use crate::wire::{Kind, Message, Subject, decode};
 
 const HOUR: f64 = 3600.0;
 
@@ -121,18 +121,58 @@ fn malformed_messages_are_counted_with_their_subjects_and_bounded() {
     assert_eq!(fleet.len(), 1, "the message with the wrong field is kept");
 }
 
+/// Folds one line in.
+fn put(fleet: &mut Fleet, line: &Line) {
+    fleet.apply(&line.subject, line.decoded(), super::support::stamp(line));
+}
+
 #[test]
-fn a_flood_of_names_forgets_the_ended_first() {
+fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
+    use crate::fleet::{FOREIGN_BYTES, MAX_NAMES};
     let mut fleet = Fleet::new();
-    let mut put = |line: &Line| {
-        fleet.apply(&line.subject, line.decoded(), super::support::stamp(line));
-    };
-    put(&event("declared", "keep.me", 1.0));
-    put(&event("start", "keep.me", 2.0));
-    for i in 0..crate::fleet::MAX_NAMES {
-        put(&beat(&format!("flood.{i}"), 3.0 + i as f64 * 1e-5));
+    for i in 0..10 {
+        let id = format!("keep.me{i}");
+        put(&mut fleet, &event("declared", &id, 1.0));
+        // one of them has ended
+        put(&mut fleet, &event(if i == 0 { "stop" } else { "start" }, &id, 2.0));
     }
-    assert!(fleet.len() <= crate::fleet::MAX_NAMES);
-    assert_eq!(fleet.tally().evicted, 1000);
-    assert!(fleet.names().any(|name| &**name == "keep.me"));
+    for line in launcher(0.0, 0.0) {
+        put(&mut fleet, &line);
+    }
+    let monitor = ["status", "beat"].map(|kind| match kind {
+        "status" => status("a.monitor", "ok", 2.0),
+        _ => beat("a.monitor", 2.5),
+    });
+    for line in &monitor {
+        put(&mut fleet, line);
+    }
+    // as `line`, of other names and later
+    let flood = |fleet: &mut Fleet, line: &Line, name: &str, count: usize, from: f64| {
+        let decoded = line.decoded();
+        for i in 0..count {
+            let mut decoded = decoded.clone();
+            match &mut decoded.message {
+                Message::Heartbeat(it) => it.service_id = format!("{name}.{i}"),
+                Message::Status(it) => it.name = format!("{name}.{i}"),
+                _ => {}
+            }
+            let line = Line { stored: from + i as f64 * 1e-5, ..line.clone() };
+            fleet.apply(&line.subject, decoded, super::support::stamp(&line));
+        }
+    };
+    flood(&mut fleet, &beat("flood.0", 3.0), "flood", MAX_NAMES, 3.0);
+    assert!(fleet.len() <= MAX_NAMES);
+    assert!(fleet.tally().evicted > 0);
+    let kept = |name: &str| fleet.names().any(|known| &**known == name);
+    assert!((0..10).all(|i| kept(&format!("keep.me{i}"))));
+    assert!(kept(super::support::LAUNCHER) && kept("a.monitor") && !kept("flood.0"));
+    // few names with much in them
+    let text = "x".repeat(60_000);
+    let large = json!({"details": {"metrics": {"a": text}}});
+    let large = status("large.0", "ok", 10.0).with(&large);
+    flood(&mut fleet, &large, "large", 2 * FOREIGN_BYTES / text.len(), 10.0);
+    let large = fleet.names().filter(|name| name.starts_with("large")).count();
+    assert!(large * text.len() <= FOREIGN_BYTES, "{large}");
+    assert!(large * text.len() >= FOREIGN_BYTES / 2, "{large}");
+    assert!((0..10).all(|i| fleet.names().any(|name| **name == *format!("keep.me{i}"))));
 }

@@ -2,6 +2,7 @@
 
 mod liveness;
 mod phases;
+mod reports;
 mod verdicts;
 
 use serde_json::json;
