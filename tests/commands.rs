@@ -38,6 +38,34 @@ async fn check_follows_the_plugin_convention() {
         let quiet = filled(&binary, "standalone-sigterm").await;
         let output = at(&quiet.url(), &["check"]).expect(0);
         assert!(output.out.starts_with("TCS OK - "), "{output:#?}");
+        // a record with holes is a warning, though everything runs
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("outbox.jsonl");
+        let beat = serde_json::json!({
+            "data": {
+                "service_id": "launcher.x", "status": "ok",
+                "outbox": {"waiting": 7, "lost_events": 3, "refused": [
+                    {"stream": "status", "reason": "maximum bytes exceeded (10077)", "for_s": 60}
+                ]},
+            },
+            "meta": {},
+        });
+        let line = serde_json::json!({
+            "t": 1.0, "subject": "svc.heartbeat.launcher.x", "headers": {},
+            "payload": beat.to_string(),
+        });
+        std::fs::write(&file, format!("{line}\n")).unwrap();
+        at(&quiet.url(), &["replay", "--instant", file.to_str().unwrap()]).expect(0);
+        let output = at(&quiet.url(), &["check"]).expect(1);
+        assert!(output.out.starts_with("TCS WARNING - "), "{output:#?}");
+        let told = "; 3 events of launcher.x are missing; status messages of launcher.x are not \
+                    stored: maximum bytes exceeded (10077) |";
+        assert!(output.out.contains(told), "{output:#?}");
+        let output = at(&quiet.url(), &["list", "--json"]).expect(0);
+        let json: serde_json::Value = serde_json::from_str(&output.out).unwrap();
+        let codes = &json["source"]["problem_codes"];
+        assert_eq!(*codes, serde_json::json!(["events_missing", "not_stored"]), "{output:#?}");
+        assert_eq!(json["source"]["complete"], true);
         // that some of many were stopped on purpose is no fault, and those that are one are named
         let output = at(&server.url(), &["check", "phase:stopped"]).expect(0);
         assert!(output.out.starts_with("TCS OK - "), "{output:#?}");

@@ -42,6 +42,7 @@ fn judge(view: &FleetView, services: &[Judged<'_>], source: &Source, filtered: b
         Some(check) => check,
         // everything is stopped, or nothing is known at all
         None if filtered || view.services.is_empty() => Check::Unknown,
+        None if source.faulty => Check::Warning,
         None => Check::Ok,
     }
 }
