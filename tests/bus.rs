@@ -4,6 +4,8 @@
 
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "bus/foreign.rs"]
+mod foreign;
 #[path = "bus/outages.rs"]
 mod outages;
 #[path = "bus/rights.rs"]

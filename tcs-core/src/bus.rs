@@ -28,7 +28,7 @@ pub mod streams;
 mod time;
 
 /// Under this name the client library logs; it tells of each attempt to connect.
-pub(crate) const CLIENT_LIBRARY: &str = "async_nats";
+pub(crate) const CLIENT_LIBRARY: &str = "tcs_async_nats";
 
 pub use address::{AddressError, DEFAULT_PORT, Scheme, ServerUrl};
 pub use api::ApiError;

@@ -103,7 +103,10 @@ impl Fleet {
     /// the one that the message names.
     pub fn apply(&mut self, subject: &str, decoded: Decoded, stamp: Stamp) -> bool {
         self.tally.received += 1;
-        if !decoded.notes.dropped.is_empty() {
+        if !crate::wire::is_clean_subject(subject) {
+            let why = "the subject has white space, control characters or bytes that are no text";
+            self.tally.note_malformed(subject, why.to_owned());
+        } else if !decoded.notes.dropped.is_empty() {
             let why = format!("wrong type: {}", decoded.notes.dropped.join(", "));
             self.tally.note_malformed(subject, why);
         }

@@ -37,6 +37,9 @@
 //! so, [`bus`] is the NATS edge, and [`observer`] joins the two. [`config`] reads files;
 //! [`mod@service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
 
+/// The vendored client library, under its own name; see `vendor/async-nats/README.md`.
+extern crate tcs_async_nats as async_nats;
+
 pub mod bus;
 pub mod clock;
 pub mod config;

@@ -27,7 +27,7 @@ pub use status::{
     Component, Details, MAX_COMPONENT_TEXT, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus,
     Status, StatusMessage,
 };
-pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects};
+pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects, is_clean_subject};
 pub use timestamp::Timestamp;
 pub use tolerant::{MAX_TEXT, Notes};
 

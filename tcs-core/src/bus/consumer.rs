@@ -242,7 +242,10 @@ impl Consumer {
     }
 
     async fn accept(&mut self, message: Message, batch: &mut Vec<Delivery>) -> Result<(), Fault> {
-        if let Some(status) = message.status {
+        // The server's own messages come to the inbox; a status line elsewhere is a publisher's.
+        if let Some(status) = message.status
+            && message.subject.as_str() == self.inbox
+        {
             return self.control(status, &message).await;
         }
         let Some(place) = message.reply.as_deref().and_then(Place::parse) else { return Ok(()) };

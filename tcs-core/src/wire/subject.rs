@@ -8,6 +8,12 @@ use crate::id::{IdError, check_name};
 /// The prefix when nobody says otherwise.
 pub const DEFAULT_PREFIX: &str = "svc";
 
+/// Whether a received subject is one that our own publishers could have sent. NATS itself carries
+/// any bytes but blanks; those that are no UTF-8 arrive as U+FFFD.
+pub fn is_clean_subject(subject: &str) -> bool {
+    !subject.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\u{fffd}')
+}
+
 /// What a subject carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
