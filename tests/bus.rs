@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
+#[path = "bus/connecting.rs"]
+mod connecting;
 #[path = "bus/foreign.rs"]
 mod foreign;
+#[path = "support/nats.rs"]
+mod nats;
 #[path = "bus/outages.rs"]
 mod outages;
 #[path = "bus/rights.rs"]

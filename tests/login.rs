@@ -13,7 +13,7 @@ use nats::{Server, on_each_server};
 use nkeys::KeyPair as NKeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::{Bus, ConnectError, Failure};
+use tcs_core::bus::{Bus, ConnectError, Failure, LinkState};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,52 +68,105 @@ async fn by_nkey_out_of_a_file() {
 
 /// A token as `nsc` writes it: claims about `subject`, signed by `issuer`.
 fn token(issuer: &NKeyPair, subject: &str, kind: &str, more: &str) -> String {
+    token_until(issuer, subject, None, kind, more)
+}
+
+fn token_until(
+    issuer: &NKeyPair,
+    subject: &str,
+    expires: Option<i64>,
+    kind: &str,
+    more: &str,
+) -> String {
+    let expires = expires.map_or_else(String::new, |at| format!(r#""exp":{at},"#));
     let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let header = encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
     let claims = format!(
-        r#"{{"jti":"{kind}","iat":1700000000,"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
+        r#"{{{expires}"jti":"{kind}","iat":1700000000,"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
         issuer.public_key()
     );
     let signed = format!("{header}.{}", encode(claims.as_bytes()));
     format!("{signed}.{}", encode(&issuer.sign(signed.as_bytes()).unwrap()))
 }
 
+/// An operator with one account, as a server's configuration, and how its users are made.
+struct Site {
+    account: NKeyPair,
+    user: NKeyPair,
+    config: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let unlimited = r#""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#;
+        let (operator, account, user) =
+            (NKeyPair::new_operator(), NKeyPair::new_account(), NKeyPair::new_user());
+        let operator_jwt = token(&operator, &operator.public_key(), "operator", "");
+        let account_jwt = token(&operator, &account.public_key(), "account", unlimited);
+        let config = format!(
+            "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n",
+            account.public_key()
+        );
+        Self { account, user, config }
+    }
+
+    /// The user's token, which expires at a time in seconds.
+    fn user_jwt(&self, expires: Option<i64>) -> String {
+        let rights = r#""pub":{},"sub":{},"subs":-1,"data":-1,"payload":-1,"#;
+        token_until(&self.account, &self.user.public_key(), expires, "user", rights)
+    }
+
+    fn creds(&self, expires: Option<i64>) -> String {
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            self.user_jwt(expires),
+            self.user.seed().unwrap()
+        )
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn by_credentials_and_by_jwt_with_its_seed() {
-    let unlimited = r#""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#;
-    let (operator, account, user) =
-        (NKeyPair::new_operator(), NKeyPair::new_account(), NKeyPair::new_user());
-    let operator_jwt = token(&operator, &operator.public_key(), "operator", "");
-    let account_jwt = token(&operator, &account.public_key(), "account", unlimited);
-    let user_jwt = token(
-        &account,
-        &user.public_key(),
-        "user",
-        r#""pub":{},"sub":{},"subs":-1,"data":-1,"payload":-1,"#,
-    );
-    let config = format!(
-        "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n",
-        account.public_key()
-    );
+    let site = Site::new();
     on_each_server(async |binary| {
-        let server = Server::start_with(&binary, &config).await;
-        let seed = user.seed().unwrap();
+        let server = Server::start_with(&binary, &site.config).await;
         let file = server.dir().join("user.creds");
-        std::fs::write(
-            &file,
-            format!(
-                "-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n\
-                 -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
-            ),
-        )
-        .unwrap();
+        std::fs::write(&file, site.creds(None)).unwrap();
         let creds = Some(file.to_str().unwrap().into());
         connect(&NatsSection { creds, ..at(&server.url()) }).await.unwrap();
+        let user_jwt = site.user_jwt(None);
+        let seed = site.user.seed().unwrap();
         let (jwt, own) = (Some(user_jwt.as_str().into()), Some(seed.as_str().into()));
         connect(&NatsSection { jwt, seed: own, ..at(&server.url()) }).await.unwrap();
         let (jwt, other) = (Some(user_jwt.as_str().into()), Some(SEED.into()));
         let wrong = NatsSection { jwt, seed: other, ..at(&server.url()) };
         assert_eq!(failure(&wrong).await, Failure::Login);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_are_read_anew() {
+    let site = Site::new();
+    on_each_server(async |binary| {
+        let server = Server::start_with(&binary, &site.config).await;
+        let file = server.dir().join("user.creds");
+        let soon = tcs_core::clock::wall().timestamp() + 2;
+        std::fs::write(&file, site.creds(Some(soon))).unwrap();
+        let creds = Some(file.to_str().unwrap().into());
+        let bus = connect(&NatsSection { creds, ..at(&server.url()) }).await.unwrap();
+        let mut link = bus.link();
+        // The server ends the connection when the token expires, and the old one is refused.
+        let refused = link.wait_for(|state| {
+            matches!(state, LinkState::Disconnected { why: Some(Failure::Login), .. })
+        });
+        drop(nats::within_limit("the old token is refused", refused).await.unwrap());
+        // A file that is being written is not taken for the new one.
+        std::fs::write(&file, "-----BEGIN").unwrap();
+        std::fs::write(&file, site.creds(None)).unwrap();
+        let back = link.wait_for(LinkState::is_connected);
+        drop(nats::within_limit("connected with the new token", back).await.unwrap());
     })
     .await;
 }

@@ -75,9 +75,12 @@ pub fn resolve(args: &ConnectionArgs) -> Result<Resolved, ResolveError> {
             None
         }
     };
-    let file = section.as_ref().map(|section| (path, section));
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let settings = Settings::resolve(&flags(args), file, Outside { env: &env, read: &read })?;
+    let (flags, path) = (flags(args), path.to_owned());
+    let settings = Settings::resolve_by(move || {
+        let file = section.as_ref().map(|section| (path.as_path(), section));
+        let env = |name: &str| environment.get(name).map(str::to_owned);
+        let read = |path: &Path| std::fs::read_to_string(path);
+        Settings::resolve(&flags, file, Outside { env: &env, read: &read })
+    })?;
     Ok(Resolved { settings, warnings })
 }

@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Request};
+use async_nats::{AuthError, Client, ConnectOptions, ReconnectToServer, Request};
 use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
 use super::contact::ROUND_TRIP_EVERY;
-use super::failure::Failure;
-use super::link::{self, Denial, Link, LinkState, RETRY_AT_MOST};
+use super::dial::{Before, Known};
+use super::failure::{CREDENTIALS, Failure};
+use super::link::{self, Denial, Link, LinkState};
+use super::secret::parse_creds;
 use super::settings::{Auth, Settings};
 use crate::clock;
 use crate::wire::Subjects;
 
-/// A dead peer is noticed at the third ping (the library's default is a minute): within 6 s.
-const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// A silent peer is noticed at the third ping after the last sign of it: within 6 s. One that
+/// sends but does not answer, after 16 (see the vendored library's README).
+const PING_INTERVAL: Duration = Duration::from_millis(1800);
 /// An overflow drops flow control messages too, and each costs a wait of seconds: big enough for
 /// a whole snapshot.
 const SUBSCRIPTION_CAPACITY: usize = 262_144;
@@ -40,6 +43,12 @@ struct Inner {
     timeout: Duration,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.link.close();
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -50,6 +59,12 @@ pub enum ConnectError {
         servers: String,
         /// Why not.
         failure: Failure,
+    },
+    /// None of several servers could be connected to.
+    #[error("cannot connect to any server:{}", each(attempts))]
+    AllFailed {
+        /// Each server's address, and what came of it; `None`: it was not its turn in time.
+        attempts: Vec<(String, Option<Failure>)>,
     },
     /// The text given as credentials is none.
     #[error("the credentials file holds no JWT and seed: {0}")]
@@ -64,8 +79,28 @@ pub enum ConnectError {
     },
 }
 
+fn each(attempts: &[(String, Option<Failure>)]) -> String {
+    let line = |(server, failure): &(String, Option<Failure>)| match failure {
+        Some(failure) => format!("\n  {server}: {failure}"),
+        None => format!("\n  {server}: not tried in the time given"),
+    };
+    let lines: String = attempts.iter().map(line).collect();
+    lines
+        + &attempts.iter().find_map(|(_, failure)| failure.as_ref()).map_or_else(String::new, hint)
+}
+
 fn hint(failure: &Failure) -> String {
     failure.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"))
+}
+
+impl ConnectError {
+    fn of(mut attempts: Vec<(String, Option<Failure>)>, settings: &Settings) -> Self {
+        if attempts.len() > 1 {
+            return Self::AllFailed { attempts };
+        }
+        let failure = attempts.pop().and_then(|(_, failure)| failure).unwrap_or(Failure::TimedOut);
+        Self::Failed { servers: settings.shown_servers(), failure }
+    }
 }
 
 impl Bus {
@@ -76,12 +111,17 @@ impl Bus {
         name: &str,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let failed = |failure| ConnectError::Failed { servers: settings.shown_servers(), failure };
-        let connecting = Self::start(settings, name, timeout, false);
-        match tokio::time::timeout(timeout, connecting).await {
-            Ok(result) => result,
-            Err(_) => Err(failed(Failure::TimedOut)),
+        let bus = Self::start(settings, name, timeout).await?;
+        let link = Arc::clone(&bus.0.link);
+        let mut state = link.watch();
+        let done = state.wait_for(|state| state.is_connected() || link.all_failed());
+        if let Ok(Ok(state)) = tokio::time::timeout(timeout, done).await
+            && state.is_connected()
+        {
+            drop(state);
+            return Ok(bus);
         }
+        Err(ConnectError::of(link.report(), settings))
     }
 
     /// Returns at once and goes on trying, for ever, also where the login is refused (it may be
@@ -91,25 +131,24 @@ impl Bus {
         name: &str,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        Self::start(settings, name, timeout, true).await
+        Self::start(settings, name, timeout).await
     }
 
     async fn start(
         settings: &Settings,
         name: &str,
         timeout: Duration,
-        background: bool,
     ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::new());
         let (events_to, events) = mpsc::channel(1024);
-        let mut options =
-            options(settings, timeout, &link).await?.name(name).event_callback(move |event| {
+        let options = options(settings, timeout, &link)
+            .await?
+            .name(name)
+            .retry_on_initial_connect()
+            .event_callback(move |event| {
                 let events_to = events_to.clone();
                 async move { events_to.send(event).await.unwrap_or_default() }
             });
-        if background {
-            options = options.retry_on_initial_connect();
-        }
         let addresses: Vec<String> =
             settings.servers.value.iter().map(ToString::to_string).collect();
         let client = options.connect(addresses).await.map_err(|error| ConnectError::Failed {
@@ -124,10 +163,6 @@ impl Bus {
         let weak = Arc::downgrade(&bus.0);
         let client = move || weak.upgrade().map(|inner| inner.client.clone());
         tokio::spawn(link::keep(client, events, link, inbox));
-        if !background {
-            let mut state = bus.link();
-            state.wait_for(LinkState::is_connected).await.ok();
-        }
         Ok(bus)
     }
 
@@ -238,33 +273,29 @@ async fn options(
     timeout: Duration,
     link: &Arc<Link>,
 ) -> Result<ConnectOptions, ConnectError> {
-    let first_round = settings.servers.value.len();
-    let ever = Arc::clone(link);
-    let detail = Arc::clone(link);
-    let mut options = ConnectOptions::new()
-        .connection_timeout(timeout)
+    let servers = u32::try_from(settings.servers.value.len()).unwrap_or(u32::MAX);
+    // One that accepts and says nothing must leave time for the others, and for the command.
+    let attempt = if servers > 1 { timeout / servers.saturating_add(1) } else { timeout };
+    let dialing = Arc::clone(link);
+    check_credentials(&settings.auth.value)?;
+    let options = if settings.auth.value == Auth::Anonymous {
+        ConnectOptions::new()
+    } else {
+        let login = Arc::new(Login { settings: settings.clone(), last: Mutex::default() });
+        ConnectOptions::with_auth_callback(move |nonce| {
+            let answer = login.answer(&nonce);
+            async { answer }
+        })
+    };
+    let mut options = options
+        .connection_timeout(attempt)
         .request_timeout(Some(timeout))
         .ping_interval(PING_INTERVAL)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .max_reconnects(None)
-        .reconnect_delay_callback(move |attempt| {
-            // The very first round goes through the list at once. A server that accepts and then
-            // hangs up must not be hammered.
-            let never_connected = matches!(*ever.watch().borrow(), LinkState::Connecting { .. });
-            if never_connected && attempt <= first_round {
-                Duration::ZERO
-            } else {
-                let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
-                (Duration::from_millis(25) * 2_u32.pow(doublings)).min(RETRY_AT_MOST)
-            }
-        })
         .reconnect_to_server_callback(move |pool, _| {
-            // Not to choose one, but because the pool alone knows why an attempt failed.
-            let errors: Vec<_> = pool.iter().filter_map(|s| s.last_error.as_deref()).collect();
-            if let Some(error) = errors.last() {
-                detail.detail(Failure::explain(error));
-            }
-            async { None }
+            let next = next_server(&dialing, &pool);
+            async { next }
         });
     options = options.custom_inbox_prefix(&settings.inbox_prefix);
     let tls = &settings.tls.value;
@@ -277,29 +308,100 @@ async fn options(
     if tls.first {
         options = options.tls_first();
     }
-    Ok(match &settings.auth.value {
-        Auth::Anonymous => options,
-        Auth::User(user, password) => {
-            options.user_and_password(user.clone(), password.reveal().to_owned())
-        }
-        Auth::Token(token) => options.token(token.reveal().to_owned()),
-        Auth::NKey(seed) => options.nkey(seed.reveal().to_owned()),
-        Auth::Creds(text) => credentials(options, text.reveal())?,
-        // The signing is inside the library, and this is the way to it.
-        Auth::Jwt(jwt, seed) => credentials(
-            options,
-            &format!(
-                "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
-                 -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-                jwt.reveal(),
-                seed.reveal()
-            ),
-        )?,
-    })
+    Ok(options)
 }
 
-fn credentials(options: ConnectOptions, text: &str) -> Result<ConnectOptions, ConnectError> {
-    options.credentials(text).map_err(|error| ConnectError::Credentials(error.to_string()))
+/// Before each attempt: what came of the last one, and which server is next.
+fn next_server(link: &Link, pool: &[async_nats::Server]) -> Option<ReconnectToServer> {
+    let known: Vec<Known> = pool
+        .iter()
+        .map(|server| Known {
+            url: server.to_string(),
+            failed: server.failed_attempts,
+            error: server.last_error.clone(),
+        })
+        .collect();
+    if link.is_closed() {
+        // Nobody wants it any more, and the library goes on until it has succeeded.
+        let addr = pool.first()?.addr.clone();
+        return Some(ReconnectToServer { addr, delay: Some(Duration::MAX) });
+    }
+    let (next, before) = link.dial(&known);
+    if let Before::Failed(failure) = before {
+        link.failed(failure);
+    }
+    let (url, delay) = next?;
+    let server = pool.iter().find(|server| server.to_string() == url)?;
+    Some(ReconnectToServer { addr: server.addr.clone(), delay: Some(delay) })
+}
+
+fn check_credentials(auth: &Auth) -> Result<(), ConnectError> {
+    match auth {
+        Auth::Creds(text) if parse_creds(text.reveal()).is_none() => {
+            Err(ConnectError::Credentials("it has other lines".to_owned()))
+        }
+        Auth::Anonymous
+        | Auth::User(..)
+        | Auth::Token(_)
+        | Auth::NKey(_)
+        | Auth::Jwt(..)
+        | Auth::Creds(_) => Ok(()),
+    }
+}
+
+/// Answers each login with the credentials as they are now.
+struct Login {
+    settings: Settings,
+    /// The last that could be read: used while the file is being replaced.
+    last: Mutex<Option<Auth>>,
+}
+
+impl Login {
+    fn answer(&self, nonce: &[u8]) -> Result<async_nats::Auth, AuthError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let auth = match self.settings.fresh_auth() {
+            Ok(auth) if check_credentials(&auth).is_ok() => auth,
+            Ok(_) => last.clone().ok_or_else(|| refusal(&"no JWT and seed in the file"))?,
+            Err(error) => last.clone().ok_or_else(|| refusal(&error))?,
+        };
+        let answer = sign(&auth, nonce)?;
+        *last = Some(auth);
+        Ok(answer)
+    }
+}
+
+fn refusal(why: &dyn std::fmt::Display) -> AuthError {
+    AuthError::new(format!("{CREDENTIALS}{why}"))
+}
+
+fn sign(auth: &Auth, nonce: &[u8]) -> Result<async_nats::Auth, AuthError> {
+    let mut answer = async_nats::Auth::new();
+    let mut by_seed = |seed: &str| -> Result<String, AuthError> {
+        let pair = nkeys::KeyPair::from_seed(seed.trim());
+        let pair = pair.map_err(|error| refusal(&format!("the seed is not valid: {error}")))?;
+        let signature = pair.sign(nonce).map_err(|error| refusal(&error))?;
+        answer.signature = Some(signature);
+        Ok(pair.public_key())
+    };
+    match auth {
+        Auth::Anonymous => {}
+        Auth::User(user, password) => {
+            answer.username = Some(user.clone());
+            answer.password = Some(password.reveal().to_owned());
+        }
+        Auth::Token(token) => answer.token = Some(token.reveal().to_owned()),
+        Auth::NKey(seed) => answer.nkey = Some(by_seed(seed.reveal())?),
+        Auth::Jwt(jwt, seed) => {
+            by_seed(seed.reveal())?;
+            answer.jwt = Some(jwt.reveal().to_owned());
+        }
+        Auth::Creds(text) => {
+            let (jwt, seed) = parse_creds(text.reveal()).ok_or_else(|| refusal(&"no JWT"))?;
+            by_seed(seed)?;
+            answer.jwt = Some(jwt.to_owned());
+        }
+    }
+    Ok(answer)
 }
 
 /// A missing file is told by name now, not as an "IO error" of the connection later.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Marks our own text inside an error of the client library.
+pub(super) const CREDENTIALS: &str = "tcs credentials: ";
+
 /// Kinds of failure that call for different things to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -17,6 +20,12 @@ pub enum Failure {
     Tls(String),
     /// No answer in time.
     TimedOut,
+    /// The server has as many connections as it allows.
+    TooMany,
+    /// What came is not what a NATS server sends, or cannot be parsed.
+    Protocol(String),
+    /// The credentials cannot be read or used.
+    Credentials(String),
     /// All else, in the words of whoever noticed it.
     Other(String),
 }
@@ -25,7 +34,17 @@ impl Failure {
     /// From the client library's words, which are `kind: source` or the kind alone.
     pub(super) fn explain(text: &str) -> Self {
         let has = |needle: &str| text.contains(needle);
-        if has("authorization violation") || has("Authorization Violation") {
+        if has("maximum connections exceeded") || has("maximum account active connections") {
+            Self::TooMany
+        } else if let Some((_, why)) = text.split_once(CREDENTIALS) {
+            Self::Credentials(last_part(why.trim_end_matches(')')))
+        } else if has("xpected INFO, got")
+            || has("invalid server operation")
+            || has(" after MSG")
+            || has(" after HMSG")
+        {
+            Self::Protocol(last_part(text.trim_start_matches("connection lost: ")))
+        } else if has("authorization violation") || has("Authorization Violation") {
             Self::Login
         } else if has("signing nonce") {
             Self::Other("the key cannot sign the login: is the seed right?".to_owned())
@@ -55,7 +74,22 @@ impl Failure {
             Self::Dns => Some("is the host name right?"),
             Self::UnknownAuthority => Some("name the authority's certificate with --tlsca"),
             Self::TimedOut => Some("is the host reachable from here (firewall, VPN)?"),
-            Self::Tls(_) | Self::Other(_) => None,
+            Self::TooMany => Some("raise max_connections of the server or the account"),
+            Self::Protocol(_) => Some("is this the client port of a NATS server?"),
+            Self::Tls(_) | Self::Credentials(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether trying again soon is unlikely to help.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Login | Self::TooMany | Self::Protocol(_) | Self::Credentials(_) => true,
+            Self::Refused
+            | Self::Dns
+            | Self::UnknownAuthority
+            | Self::Tls(_)
+            | Self::TimedOut
+            | Self::Other(_) => false,
         }
     }
 }
@@ -79,6 +113,9 @@ impl fmt::Display for Failure {
             }
             Self::Tls(text) => write!(f, "TLS: {text}"),
             Self::TimedOut => f.write_str("no answer in time"),
+            Self::TooMany => f.write_str("the server has reached its maximum of connections"),
+            Self::Protocol(text) => write!(f, "not the protocol of NATS: {text}"),
+            Self::Credentials(text) => write!(f, "credentials: {text}"),
             Self::Other(text) => f.write_str(text),
         }
     }

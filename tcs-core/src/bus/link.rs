@@ -5,7 +5,7 @@
 //! refusals ([`Denial`]), because a request that is refused is otherwise only never answered.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use async_nats::{Client, Event};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::abilities::Abilities;
+use super::dial::{Before, Dialer, Known};
 use super::failure::Failure;
 use crate::clock;
 
@@ -36,7 +37,7 @@ pub enum LinkState {
         /// To whom.
         server: Server,
     },
-    /// Was connected, and is being tried again, at most [`RETRY_AT_MOST`] apart, for ever.
+    /// Was connected, and is being tried again, for ever.
     Disconnected {
         /// Since when.
         since: Instant,
@@ -47,8 +48,8 @@ pub enum LinkState {
     },
 }
 
-/// The longest wait between two attempts to connect (truth.md 8).
-pub const RETRY_AT_MOST: Duration = Duration::from_millis(500);
+/// How often the state is compared with the client library's own.
+const COMPARE: Duration = Duration::from_millis(500);
 
 /// How long the server may take to say that nobody listens.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
@@ -142,6 +143,8 @@ pub(super) struct Link {
     heard: Mutex<Option<Instant>>,
     /// A request was not answered in time.
     doubt: Notify,
+    dialer: Mutex<Dialer>,
+    closed: AtomicBool,
 }
 
 impl Link {
@@ -157,6 +160,8 @@ impl Link {
             rtt: Mutex::default(),
             heard: Mutex::default(),
             doubt: Notify::new(),
+            dialer: Mutex::default(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -220,16 +225,36 @@ impl Link {
         });
     }
 
-    /// What the pool remembers of the last attempt is more precise than the event.
-    pub(super) fn detail(&self, failure: Failure) {
-        self.state.send_if_modified(|state| match state {
-            LinkState::Connecting { why, .. } | LinkState::Disconnected { why, .. } => {
-                let changed = why.as_ref() != Some(&failure);
-                *why = Some(failure);
-                changed
-            }
-            LinkState::Connected { .. } => false,
-        });
+    /// Which server to try next and after which pause, and what came of the last attempt.
+    pub(super) fn dial(&self, pool: &[Known]) -> (Option<(String, Duration)>, Before) {
+        let lost = match &*self.state.borrow() {
+            LinkState::Disconnected { why, .. } => why.clone(),
+            LinkState::Connecting { .. } | LinkState::Connected { .. } => None,
+        };
+        let lost =
+            lost.or_else(|| self.last_word.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let mut dialer = self.dialer.lock().unwrap_or_else(PoisonError::into_inner);
+        dialer.next(pool, lost.as_ref(), clock::monotonic())
+    }
+
+    /// Each server and why it could not be connected to.
+    pub(super) fn report(&self) -> Vec<(String, Option<Failure>)> {
+        self.dialer.lock().unwrap_or_else(PoisonError::into_inner).report()
+    }
+
+    /// Whether each server was tried, in vain.
+    pub(super) fn all_failed(&self) -> bool {
+        let report = self.report();
+        !report.is_empty() && report.iter().all(|(_, failure)| failure.is_some())
+    }
+
+    /// The connection is no longer wanted.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     pub(super) fn connected(&self, server: Server) {
@@ -276,7 +301,7 @@ pub(super) async fn keep(
     inbox: String,
 ) {
     let mut probed: Option<Instant> = None;
-    let mut check = tokio::time::interval(RETRY_AT_MOST);
+    let mut check = tokio::time::interval(COMPARE);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let event = tokio::select! {
@@ -309,8 +334,13 @@ pub(super) async fn keep(
                     None => link.last_word(Failure::explain(&text)),
                 }
             }
-            Some(Event::ClientError(error)) => link.failed(Failure::explain(&error.to_string())),
             Some(Event::LameDuckMode) => leave(client).await,
+            // Failed attempts are told before the next one; see `connect::next_server`.
+            Some(Event::ClientError(error)) => {
+                if let Some((_, why)) = error.to_string().split_once("connection lost: ") {
+                    link.last_word(Failure::explain(why));
+                }
+            }
             Some(Event::Draining) => {}
             None => {
                 let shown = link.state.borrow().is_connected();

@@ -188,6 +188,14 @@ impl Outside<'_> {
     }
 }
 
+/// JWT and seed out of the text of a credentials file.
+pub(super) fn parse_creds(text: &str) -> Option<(&str, &str)> {
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| line.starts_with("-----BEGIN NATS USER JWT"))?;
+    let jwt = lines.find(|line| !line.is_empty())?;
+    Some((jwt, find_seed(text)?))
+}
+
 /// The first line that looks like a user's seed: `SU` and 56 more base32 characters.
 fn find_seed(text: &str) -> Option<&str> {
     text.lines().map(str::trim).find(|line| {

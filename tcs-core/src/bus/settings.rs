@@ -15,6 +15,7 @@ mod layers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::address::{self, AddressError, ServerUrl, UserInfo};
 use super::context::ContextError;
@@ -192,6 +193,17 @@ pub struct Settings {
     pub api_prefix: String,
     /// Whether a program should refuse to work without NATS; true when nobody says.
     pub required: bool,
+    /// Resolves the settings anew; see [`Settings::resolve_by`].
+    again: Option<Again>,
+}
+
+#[derive(Clone)]
+struct Again(Arc<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>);
+
+impl fmt::Debug for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Again")
+    }
 }
 
 /// Why the settings cannot be resolved. No text holds a secret.
@@ -264,7 +276,25 @@ impl Settings {
             subjects: subjects(&layers)?,
             api_prefix: api_prefix(&layers),
             required: layers.first("", |s| s.required.as_ref()).is_none_or(|f| *f.value),
+            again: None,
         })
+    }
+
+    /// Resolves them by `resolve`, now and again before each attempt to connect: a credentials
+    /// file that was renewed on disk is used.
+    pub fn resolve_by(
+        resolve: impl Fn() -> Result<Self, SettingsError> + Send + Sync + 'static,
+    ) -> Result<Self, SettingsError> {
+        let settings = resolve()?;
+        Ok(Self { again: Some(Again(Arc::new(resolve))), ..settings })
+    }
+
+    /// The identity as it is to be had now.
+    pub(super) fn fresh_auth(&self) -> Result<Auth, SettingsError> {
+        match &self.again {
+            Some(again) => Ok((again.0)()?.auth.value),
+            None => Ok(self.auth.value.clone()),
+        }
     }
 
     /// The same from this process's environment and file system.
@@ -272,9 +302,14 @@ impl Settings {
         flags: &NatsSection,
         file: Option<(&Path, &NatsSection)>,
     ) -> Result<Self, SettingsError> {
-        let env = |name: &str| std::env::var(name).ok();
-        let read = |path: &Path| std::fs::read_to_string(path);
-        Self::resolve(flags, file, Outside { env: &env, read: &read })
+        let flags = flags.clone();
+        let file = file.map(|(path, section)| (path.to_owned(), section.clone()));
+        Self::resolve_by(move || {
+            let env = |name: &str| std::env::var(name).ok();
+            let read = |path: &Path| std::fs::read_to_string(path);
+            let file = file.as_ref().map(|(path, section)| (path.as_path(), section));
+            Self::resolve(&flags, file, Outside { env: &env, read: &read })
+        })
     }
 
     /// What was resolved and must not be shown, files read.

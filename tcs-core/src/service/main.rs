@@ -196,13 +196,13 @@ fn settings(
     if !config.warnings.is_empty() {
         tracing::warn!("{}", config.warnings);
     }
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let nats = NatsSettings::resolve(
-        &NatsSection::default(),
-        config.nats.as_ref().map(|section| (path, section)),
-        Outside { env: &env, read: &read },
-    )?;
+    let section = config.nats.clone().map(|section| (path.to_owned(), section));
+    let nats = NatsSettings::resolve_by(move || {
+        let env = |name: &str| environment.get(name).map(str::to_owned);
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let section = section.as_ref().map(|(path, section)| (path.as_path(), section));
+        NatsSettings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+    })?;
     let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
     Ok((config.settings_for(service_type, variant), launch.heartbeat, nats))
 }

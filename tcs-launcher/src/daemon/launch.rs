@@ -200,10 +200,14 @@ pub(crate) fn broker(
     path: &Path,
     environment: &Environment,
 ) -> Result<Settings, SettingsError> {
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let section = config.nats.as_ref().map(|section| (path, section));
-    Settings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+    let environment = environment.clone();
+    let section = config.nats.clone().map(|section| (path.to_owned(), section));
+    Settings::resolve_by(move || {
+        let env = |name: &str| environment.get(name).map(str::to_owned);
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let section = section.as_ref().map(|(path, section)| (path.as_path(), section));
+        Settings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+    })
 }
 
 /// Host and port of the first of the servers, for children that know no more than these.

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use ratatui::layout::Rect;
 use std::fmt::Write as _;
-use tcs_core::bus::RETRY_AT_MOST;
 use tcs_core::fleet::{Link, words};
 use tcs_core::observer::Unanswered;
 
@@ -76,8 +75,7 @@ fn no_link(state: &State) -> String {
     if let Some(newest) = state.picture.newest {
         let _ = write!(text, ", data {} old", words(whole(state.now - newest)));
     }
-    let pause = RETRY_AT_MOST.as_secs_f64();
-    let _ = write!(text, ", attempt {} (every {pause} s)", attempts + 1);
+    let _ = write!(text, ", attempt {}", attempts + 1);
     if let Some(why) = why {
         let _ = write!(text, ": {why}");
     }
