@@ -201,3 +201,57 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
     })
     .await;
 }
+
+/// The page on rights is followed: its second viewer, its command that is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_handbook_adds_a_person() {
+    let page = include_str!("../docs/handbook/rights.md");
+    let entry = page.split("```").find(|part| part.contains("user: anna")).unwrap();
+    let entry = entry.replace("[ ... as for viewer ... ]", "[\"JS.TCS.API.>\"]");
+    on_each_server(async |binary| {
+        let users = "  VIEWERS {\n    users: [\n";
+        let config = config();
+        assert!(config.contains(users));
+        let config = config.replace(users, &format!("{users}{entry}"));
+        let mut passwords = passwords();
+        passwords.push(("TCS_ANNA_PASSWORD".to_owned(), "\"pw-anna\"".to_owned()));
+        let server = Server::start_with_environment(&binary, &config, passwords).await;
+        attacks::site(&attacks::client(&server, "launcher").await, 1).await;
+        let output = ctl(&server, "anna", &["--all"]).expect(0);
+        assert!(output.out.contains("camera.a"), "{output:#?}");
+        let refused = ctl(&server, "anna", &["health", "camera.a"]);
+        assert!(refused.out.contains("no right to publish `svc.rpc.camera.a"), "{refused:#?}");
+    })
+    .await;
+}
+
+/// Empty messages and deletion markers say nothing, and are nobody's fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn tombstones_are_not_malformed() {
+    on_each_server(async |binary| {
+        let server = server(&binary).await;
+        let launcher = attacks::client(&server, "launcher").await;
+        attacks::site(&launcher, 1).await;
+        let context = async_nats::jetstream::new(launcher);
+        let mut deleted = async_nats::HeaderMap::new();
+        deleted.insert("KV-Operation", "DEL");
+        for (subject, headers) in [
+            ("svc.status.gone.a", async_nats::HeaderMap::new()),
+            ("svc.status.gone.b", deleted.clone()),
+            ("svc.registry.stop.gone.a", deleted),
+        ] {
+            let stored = context.publish_with_headers(subject, headers, "".into());
+            stored.await.unwrap().await.unwrap();
+        }
+        for user in ["viewer", "reader"] {
+            let output = ctl(&server, user, &["--all", "--json"]).expect(0);
+            let document = output.json();
+            assert_eq!(document["source"]["malformed"], 0, "{user}: {document:#}");
+            assert!(!output.err.contains("could not be read"), "{user}: {output:#?}");
+            assert!(!output.out.contains("gone."), "{user}: {output:#?}");
+            let output = ctl(&server, user, &["events"]).expect(0);
+            assert!(!output.out.contains("gone.") && output.err.is_empty(), "{user}: {output:#?}");
+        }
+    })
+    .await;
+}
