@@ -283,7 +283,8 @@ except SerialTimeout:
     let of_the_dead = site.statuses("dome.a").await;
     let of_the_dead: Vec<_> = of_the_dead.iter().filter_map(|it| it.message.as_deref()).collect();
     assert!(of_the_dead.contains(&whole.as_str()), "{of_the_dead:?}");
-    assert_eq!(of_the_dead.last(), Some(&&*format!("{whole}; given up after 1 restarts")));
+    let given_up = format!("{whole}; restart limit reached (1 in 60 s), giving up");
+    assert_eq!(of_the_dead.last(), Some(&&*given_up));
     let log = site.tcsd.log();
     assert!(log.contains(&format!(": {whole}; restarting in 0.1 s (1/1)")), "{log}");
     assert!(log.contains(&format!("[ERROR] svc|dome.a: {CAUSE}")), "{log}");
