@@ -1,6 +1,6 @@
 //! `tcsd` as a whole process, at a real broker: how long from the death of a process to the
 //! `crashed` event that a follower has in hand; how long 500 services take to start; what they
-//! cost in memory. Prints figures; on each nats-server that is there.
+//! cost in memory, and in time while nothing happens. Prints figures; on each nats-server that is there.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -24,6 +24,9 @@ const CRASHING: usize = 200;
 const ROUNDS: usize = 3;
 const MANY: usize = 500;
 
+/// How long programs that do nothing are looked at.
+const REST: Duration = Duration::from_mins(1);
+
 /// Nothing takes that long.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -33,6 +36,7 @@ fn main() {
         println!("tcsd at nats-server {}", binary.version);
         runtime.block_on(async {
             crashes(&binary).await;
+            rest(&binary).await;
             many(&binary, "process", "programs, a process each", &programs(MANY, "")).await;
             many(&binary, "process", "Rust services, a process each", &tasks(MANY)).await;
             many(&binary, "async", "Rust services, tasks of tcsd", &tasks(MANY)).await;
@@ -124,6 +128,34 @@ async fn crashes(binary: &nats::Binary) {
         at(0.99),
         at(1.0)
     );
+}
+
+/// What the supervision of programs that do nothing takes of a core.
+async fn rest(binary: &nats::Binary) {
+    let site = site(binary, "process", &programs(MANY, "")).await;
+    let mut events = Events::of(&site.bus);
+    let mut ready = 0;
+    while ready < MANY {
+        ready += usize::from(matches!(events.next().await.event, Event::Ready { .. }));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = computed(site.tcsd.pid());
+    tokio::time::sleep(REST).await;
+    let spent = computed(site.tcsd.pid()).saturating_sub(before);
+    let share = spent.as_secs_f64() / REST.as_secs_f64();
+    println!(
+        "  {MANY} programs at rest for {} s: tcsd takes {:.2} % of a core",
+        REST.as_secs(),
+        share * 100.0
+    );
+}
+
+/// Time that a process has computed.
+fn computed(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 fn started(pids: &mut BTreeMap<String, u32>, event: &RegistryMessage) {

@@ -44,6 +44,7 @@ fn a_program_that_daemonises_has_one_instance_and_leaves_none() {
         wait_for("some restarts", || (restarts() >= 5).then_some(()));
         wait_for("an instance", || (!tcsd.read("instances").is_empty()).then_some(()));
         tcsd.logged("exited with code 0 and left process");
+        tcsd.logged("running in the background");
         tcsd.logged("run the program in the foreground");
         tcsd.signal(Signal::SIGTERM);
         tcsd.end();
@@ -52,50 +53,58 @@ fn a_program_that_daemonises_has_one_instance_and_leaves_none() {
     }
 }
 
-/// Each forks, leaves its session and exits, as fast as it can; none hears SIGTERM.
+/// Each forks, leaves its session and exits, as fast as it can; none hears SIGTERM. As long as one
+/// lives, a file is locked. Should nobody end them they end, and say so.
 const CHAIN: &str = "
-import os, signal
+import fcntl, os, signal, time
 for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_IGN)
 os.closerange(0, 3)
 os.environ.clear()
-open('chain', 'w').close()
-while True:
+lock = os.open('chain', os.O_CREAT | os.O_RDWR)
+fcntl.flock(lock, fcntl.LOCK_EX)
+open('begun', 'w').close()
+end = time.monotonic() + 40
+while time.monotonic() < end:
     if os.fork():
         os._exit(0)
     os.setsid()
+open('expired', 'w').close()
 ";
 
-#[test]
-fn a_program_that_only_forks_and_exits_does_not_escape() {
-    let script = "exec env -i python3 chain.py";
-    let mut tcsd = Tcsd::start(&service(script, "restart: no"), |command| {
+fn chain(script: &str) -> Tcsd {
+    let tcsd = Tcsd::start(&service(script, "restart: no"), |command| {
         let dir = command.get_current_dir().unwrap().to_owned();
         std::fs::write(dir.join("chain.py"), CHAIN).unwrap();
     });
-    wait_for("the chain", || tcsd.dir.path().join("chain").exists().then_some(()));
-    // it is a run of its own: what is left of it is told and ended before tcsd ends
+    wait_for("the chain", || tcsd.dir.path().join("begun").exists().then_some(()));
+    tcsd
+}
+
+fn no_chain_is_left(tcsd: &Tcsd) {
+    wait_for("the lock of the chain", || {
+        let file = std::fs::File::open(tcsd.dir.path().join("chain")).unwrap();
+        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).ok()
+    });
+    assert!(!tcsd.dir.path().join("expired").exists(), "nobody has ended it");
+}
+
+#[test]
+fn a_program_that_only_forks_and_exits_does_not_escape() {
+    let mut tcsd = chain("exec env -i python3 chain.py");
     tcsd.logged("running in the background");
-    wait_for("its end", || here(&tcsd).iter().all(|pid| is_guard(*pid)).then_some(()));
+    // what is left of it is asked to end, and killed after its time
+    no_chain_is_left(&tcsd);
     tcsd.signal(Signal::SIGTERM);
     tcsd.end();
-    assert_eq!(here(&tcsd).into_iter().filter(|pid| !is_guard(*pid)).count(), 0);
 }
 
 #[test]
 fn the_death_of_the_launcher_takes_such_programs_along() {
-    let script = "env -i python3 chain.py; setsid -f env -i sleep 1000 9>&-; sleep 1000";
-    let mut tcsd = Tcsd::start(&service(script, "restart: no"), |command| {
-        let dir = command.get_current_dir().unwrap().to_owned();
-        std::fs::write(dir.join("chain.py"), CHAIN).unwrap();
-    });
-    wait_for("the chain", || tcsd.dir.path().join("chain").exists().then_some(()));
+    let script = "env -i python3 chain.py; setsid -f env -i sleep 1000; sleep 1000";
+    let mut tcsd = chain(script);
     tcsd.signal(Signal::SIGKILL);
     tcsd.end();
-    wait_for("all to be gone", || here(&tcsd).is_empty().then_some(()));
-}
-
-fn is_guard(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| line.contains("__guard"))
+    no_chain_is_left(&tcsd);
+    wait_for("all to be gone, the guard too", || here(&tcsd).is_empty().then_some(()));
 }

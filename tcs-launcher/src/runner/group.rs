@@ -21,7 +21,7 @@ pub mod marks;
 mod orphans;
 mod processes;
 
-pub(crate) use census::{Census, kill_marked};
+pub(crate) use census::{Census, Hunt};
 pub use census::{Look, Members};
 pub use marks::{LAUNCHER_MARK, Mark, Marks, SERVICE_MARK};
 pub use orphans::Orphans;

@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::Mutex;
 
-use super::group::{LAUNCHER_MARK, Marks, kill_marked, marks};
+use super::group::{Hunt, LAUNCHER_MARK, Marks, marks};
 use super::spawner::Spawner;
 
 /// First argument.
@@ -29,6 +29,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// As long as something is left, and at least this many times: what is just being forked is not
 /// seen by the first.
 const SWEEPS_WITHOUT_FIND: u32 = 3;
+
+/// Looks at the newest processes after a sweep that has found something.
+const TURNS: u32 = 500;
 
 /// After this many sweeps what is still there cannot be killed.
 const SWEEPS: u32 = 600;
@@ -53,14 +56,17 @@ pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     if said.last() == Some(&BYE) {
         return ExitCode::SUCCESS;
     }
-    let mark = Marks::new(run).launcher();
+    let mut hunt = Hunt::new(Marks::new(run).launcher());
     let mut without = 0;
     for _ in 0..SWEEPS {
-        without = if kill_marked(&mark) { 0 } else { without + 1 };
+        without = if hunt.sweep() { 0 } else { without + 1 };
         if without == SWEEPS_WITHOUT_FIND {
             return ExitCode::SUCCESS;
         }
         thread::sleep(PAUSE);
+        if without == 0 {
+            hunt.chase(TURNS);
+        }
     }
     ExitCode::FAILURE
 }

@@ -18,6 +18,9 @@ use crate::supervisor::ServiceId;
 const IN_VAIN: u32 = 3;
 const TURNS: u32 = 1000;
 
+/// How often one is looked for that lives long enough to be named.
+const LOOKS: u32 = 10;
+
 /// Between two looks: at first, and in the long run.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONG_PAUSE: Duration = Duration::from_millis(500);
@@ -45,14 +48,21 @@ impl Family<'_> {
     /// A main process that nobody asked to end has ended with code 0: in words, if it has only gone
     /// to the background.
     pub(super) async fn in_background(&mut self) -> Option<String> {
-        let members = self.look().await;
-        let process = members.living.first()?;
-        let name = process.name().map(|name| format!(" ({name})")).unwrap_or_default();
+        let mut which = "processes".to_owned();
+        for _ in 0..LOOKS {
+            let members = self.look().await;
+            if let Some(process) = members.living.first() {
+                let name = process.name().map(|name| format!(" ({name})")).unwrap_or_default();
+                which = format!("process {}{name}", process.pid);
+                break;
+            }
+            if members.is_over() {
+                return None;
+            }
+        }
         Some(format!(
-            "exited with code 0 and left process {}{name} running in the background, which is \
-             ended; run the program in the foreground (often an option such as --foreground or \
-             --no-daemon)",
-            process.pid
+            "exited with code 0 and left {which} running in the background; tcsd ends it: run the \
+             program in the foreground (often an option such as --foreground or --no-daemon)"
         ))
     }
 

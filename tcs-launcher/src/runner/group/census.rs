@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tcs_core::clock;
 
 use super::marks::Carried;
 use super::orphans::reap;
-use super::processes::pids;
+use super::processes::{newest, pids};
 use super::{Mark, Orphans, Process};
 
 /// All processes there were at one moment, with our marks on them.
@@ -112,21 +113,54 @@ fn descendants(processes: &[Process], mut found: BTreeSet<i32>) -> BTreeSet<i32>
     found
 }
 
-/// Kills all that carry `mark`, the newest first and each as soon as it is seen: a process that only
-/// forks and exits is gone before a whole look is. Tells whether there were some.
-pub(crate) fn kill_marked(mark: &Mark) -> bool {
-    let own = std::process::id().cast_signed();
-    let mut found = false;
-    for pid in pids().into_iter().rev().filter(|pid| *pid != own) {
-        let Some(process) = Process::of(pid).filter(|process| !process.is_zombie()) else {
-            continue;
-        };
-        if mark.is_on(pid) {
-            found = true;
-            let _ = process.signal(Signal::SIGKILL);
+/// Kills what carries a mark when its subreaper is gone, and with it the proof of [`Look`].
+#[derive(Debug)]
+pub(crate) struct Hunt {
+    mark: Mark,
+    /// Zombies that were seen: whoever should wait for them may never do so.
+    zombies: BTreeSet<(i32, u64)>,
+}
+
+impl Hunt {
+    /// For all that carries `mark`.
+    pub(crate) fn new(mark: Mark) -> Self {
+        Self { mark, zombies: BTreeSet::new() }
+    }
+
+    /// Looks at all processes, the newest first. Tells whether something is there, or has just been.
+    pub(crate) fn sweep(&mut self) -> bool {
+        let own = std::process::id().cast_signed();
+        let pids = pids().into_iter().rev().filter(|pid| *pid != own);
+        pids.filter(|pid| self.kill(*pid)).count() > 0
+    }
+
+    /// Looks at the newest processes again and again: one that only forks and exits has ended
+    /// before a whole sweep comes to it.
+    pub(crate) fn chase(&mut self, turns: u32) {
+        for _ in 0..turns {
+            let Some(newest) = newest() else { return };
+            for pid in (newest.saturating_sub(4)..=newest + 1).rev() {
+                self.kill(pid);
+            }
         }
     }
-    found
+
+    fn kill(&mut self, pid: i32) -> bool {
+        let Some(process) = Process::of(pid) else { return false };
+        let carried = Carried::by(pid);
+        if !carried.has(&self.mark) {
+            return false;
+        }
+        if process.is_zombie() {
+            return self.zombies.insert((pid, process.start));
+        }
+        if carried.is_of_a_service() {
+            // at once, those that it is just starting too; runs have groups of their own
+            let _ = killpg(Pid::from_raw(process.group), Signal::SIGKILL);
+        }
+        let _ = process.signal(Signal::SIGKILL);
+        true
+    }
 }
 
 /// Looks for many: who asks while a look is under way shares the next one, so that five hundred

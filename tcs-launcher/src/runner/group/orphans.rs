@@ -5,10 +5,11 @@ use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
+use super::marks::Carried;
 use super::{Mark, Process};
 
 /// Reaps orphans.
@@ -58,13 +59,18 @@ impl Orphans {
         let own = std::process::id();
         let mut found = false;
         for pid in children_of_thread(own, own) {
-            if !is_ours(pid) && mark.is_on(pid) {
+            let carried = Carried::by(pid);
+            if !is_ours(pid) && carried.has(mark) {
                 found = true;
                 let Some(process) = Process::of(pid) else { continue };
                 if process.is_zombie() {
                     reap(pid);
                 } else {
-                    // it cannot be another one: nobody reaps it meanwhile
+                    // at once, those that it is just starting too; it cannot be another one's group,
+                    // because nobody reaps it meanwhile, and runs have groups of their own
+                    if carried.is_of_a_service() {
+                        let _ = killpg(Pid::from_raw(process.group), Signal::SIGKILL);
+                    }
                     let _ = process.signal(Signal::SIGKILL);
                 }
             }

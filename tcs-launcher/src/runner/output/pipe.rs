@@ -56,7 +56,11 @@ impl Reader {
     pub(crate) async fn drain(&self) {
         let (done, is_done) = oneshot::channel();
         if self.drains.send(done).await.is_ok() {
-            is_done.await.ok(); // the reader is at its end
+            // a reader that comes to its end just now may never take the request out
+            tokio::select! {
+                _ = is_done => {}
+                () = self.drains.closed() => {}
+            }
         }
     }
 

@@ -1,0 +1,311 @@
+//! `tcsd` beside other supervisors, where they are installed: how long 200 programs take to be up,
+//! how long it takes from SIGKILL of one to its new process, and what the supervision holds in
+//! memory. Times are taken in turns, and compared pair by pair: prints medians and ratios.
+//!
+//! Looked for are runit and s6 (`apt-get install runit s6`), supervisord and circus (in `PATH` or
+//! `.tools/peers`: `python3 -m venv .tools/peers && .tools/peers/bin/pip install supervisor
+//! circus`). `TCS_BENCH_ROUNDS`: how many pairs (50).
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+use tcs_launcher::runner::group::Process;
+
+const PROGRAMS: usize = 200;
+
+/// Nothing takes that long.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Supervisors wait before they start a program again that ran for less than a second.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// In the environment of a supervisor and of what it starts.
+const MARK: &str = "TCS_BENCH_PEER";
+
+type Configure = fn(&Path) -> Vec<String>;
+
+/// A supervisor, and how it is told what to run.
+struct Peer {
+    name: &'static str,
+    program: PathBuf,
+    /// Writes its configuration into a directory, for programs that are started by
+    /// `/bin/sh DIR/start.sh NUMBER`; returns its arguments.
+    configure: Configure,
+    /// What asks it to end.
+    stop: Signal,
+}
+
+fn peers() -> Vec<Peer> {
+    let ours = Peer {
+        name: "tcsd",
+        program: env!("CARGO_BIN_EXE_tcsd").into(),
+        configure: tcsd,
+        stop: Signal::SIGTERM,
+    };
+    let others: [(&str, &str, Configure, Signal); 4] = [
+        ("runit", "runsvdir", runit, Signal::SIGHUP),
+        ("s6", "s6-svscan", s6, Signal::SIGTERM),
+        ("supervisord", "supervisord", supervisord, Signal::SIGTERM),
+        ("circus", "circusd", circus, Signal::SIGTERM),
+    ];
+    let mut peers = vec![ours];
+    for (name, program, configure, stop) in others {
+        match find(program) {
+            Some(program) => peers.push(Peer { name, program, configure, stop }),
+            None => println!("{name} is not installed"),
+        }
+    }
+    peers
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/peers/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).chain([own]).map(|dir| dir.join(program));
+    places.find(|path| path.is_file())
+}
+
+fn tcsd(dir: &Path) -> Vec<String> {
+    let mut text = "nats: {host: 127.0.0.1, port: 1, required: false}\nservices:\n".to_owned();
+    for n in 0..PROGRAMS {
+        let _ = writeln!(
+            text,
+            "  - {{type: p, variant: n{n}, restart: always, restart_sec: 0, restart_max: 0, \
+             launch: {{exec: [/bin/sh, {}/start.sh, '{n}']}}}}",
+            dir.display()
+        );
+    }
+    let file = dir.join("services.yaml");
+    fs::write(&file, text).unwrap();
+    vec!["--config".into(), file.display().to_string()]
+}
+
+/// A directory with a `run` for each program.
+fn run_scripts(dir: &Path) -> Vec<String> {
+    let services = dir.join("services");
+    for n in 0..PROGRAMS {
+        let service = services.join(format!("n{n}"));
+        fs::create_dir_all(&service).unwrap();
+        let run = service.join("run");
+        fs::write(&run, format!("#!/bin/sh\nexec /bin/sh {}/start.sh {n}\n", dir.display()))
+            .unwrap();
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    vec![services.display().to_string()]
+}
+
+fn runit(dir: &Path) -> Vec<String> {
+    run_scripts(dir)
+}
+
+fn s6(dir: &Path) -> Vec<String> {
+    run_scripts(dir)
+}
+
+fn supervisord(dir: &Path) -> Vec<String> {
+    let at = dir.display();
+    let mut text = format!(
+        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\n\
+         pidfile={at}/pid\nchildlogdir={at}\n"
+    );
+    for n in 0..PROGRAMS {
+        let _ = writeln!(
+            text,
+            "[program:n{n}]\ncommand=/bin/sh {at}/start.sh {n}\nautorestart=true\nstartsecs=0\n\
+             stdout_logfile=NONE\nstderr_logfile=NONE"
+        );
+    }
+    let file = dir.join("supervisord.conf");
+    fs::write(&file, text).unwrap();
+    vec!["-c".into(), file.display().to_string()]
+}
+
+fn circus(dir: &Path) -> Vec<String> {
+    let at = dir.display();
+    let mut text = format!(
+        "[circus]\nendpoint=ipc://{at}/control\npubsub_endpoint=ipc://{at}/events\n\
+         check_delay=1\nstatsd=False\n"
+    );
+    for n in 0..PROGRAMS {
+        let _ = writeln!(text, "[watcher:n{n}]\ncmd=/bin/sh {at}/start.sh {n}\nwarmup_delay=0");
+    }
+    let file = dir.join("circus.ini");
+    fs::write(&file, text).unwrap();
+    vec![file.display().to_string()]
+}
+
+/// A supervisor at work.
+struct Running {
+    name: &'static str,
+    child: Child,
+    stop: Signal,
+    /// Each start of a program: its number, its pid, when.
+    starts: Receiver<(usize, i32, Instant)>,
+    pids: Vec<i32>,
+    began: Instant,
+    took: Duration,
+    mark: String,
+    // goes last
+    _dir: tempfile::TempDir,
+}
+
+impl Running {
+    /// Returns once all programs are up.
+    fn start(peer: &Peer) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("started");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let script = format!("echo \"$1 $$\" > {}\nexec sleep infinity\n", fifo.display());
+        fs::write(dir.path().join("start.sh"), script).unwrap();
+        let arguments = (peer.configure)(dir.path());
+        // it can write, too, so that it never comes to an end
+        let reading = File::options().read(true).write(true).open(&fifo).unwrap();
+        let (tell, starts) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reading).lines() {
+                let line = line.unwrap();
+                let (number, pid) = line.split_once(' ').unwrap();
+                let start = (number.parse().unwrap(), pid.parse().unwrap(), Instant::now());
+                if tell.send(start).is_err() {
+                    return;
+                }
+            }
+        });
+        let mark = format!("{}-{}", peer.name, dir.path().display());
+        let mut command = Command::new(&peer.program);
+        command.args(arguments).current_dir(dir.path()).env(MARK, &mark);
+        command.env("RUNTIME_DIRECTORY", dir.path().join("run"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let began = Instant::now();
+        let child = command.spawn().unwrap();
+        let mut running = Self {
+            name: peer.name,
+            child,
+            stop: peer.stop,
+            starts,
+            pids: vec![0; PROGRAMS],
+            began,
+            took: Duration::ZERO,
+            mark,
+            _dir: dir,
+        };
+        while running.pids.contains(&0) {
+            let at = running.next();
+            running.took = at.1.duration_since(running.began);
+        }
+        running
+    }
+
+    fn next(&mut self) -> (usize, Instant) {
+        let start = self.starts.recv_timeout(LIMIT);
+        let (number, pid, at) = start.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        self.pids[number] = pid;
+        (number, at)
+    }
+
+    /// From SIGKILL of a program to the first words of the next.
+    fn restart(&mut self, number: usize) -> Duration {
+        while self.starts.try_recv().is_ok() {}
+        let pid = Pid::from_raw(self.pids[number]);
+        let killed = Instant::now();
+        kill(pid, Signal::SIGKILL).unwrap();
+        loop {
+            let (started, at) = self.next();
+            if started == number {
+                return at.duration_since(killed);
+            }
+        }
+    }
+
+    /// The processes of the supervision and of its programs.
+    fn processes(&self) -> Vec<Process> {
+        let mark = format!("{MARK}={}", self.mark);
+        let is_marked = |it: &Process| {
+            let environment = fs::read(format!("/proc/{}/environ", it.pid)).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+        };
+        Process::all().into_iter().filter(|it| !it.is_zombie() && is_marked(it)).collect()
+    }
+
+    /// Thousands of bytes that the supervision holds, each page shared by those who have it.
+    fn memory(&self) -> u64 {
+        let of = |process: &Process| -> Option<u64> {
+            if self.pids.contains(&process.pid) {
+                return None;
+            }
+            let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        self.processes().iter().filter_map(of).sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), self.stop);
+        let begin = Instant::now();
+        while !self.processes().is_empty() {
+            if begin.elapsed() > Duration::from_secs(20) {
+                for process in self.processes() {
+                    let _ = process.signal(Signal::SIGKILL);
+                }
+            }
+            let _ = self.child.try_wait();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// One line: the median of each, and of its pairs with ours.
+fn compare(what: &str, unit: &str, names: &[&str], samples: &[Vec<f64>]) {
+    println!("{what}, medians of {}:", samples[0].len());
+    for (name, values) in names.iter().zip(samples) {
+        let ratios = values.iter().zip(&samples[0]).map(|(theirs, ours)| ours / theirs).collect();
+        let (value, ratio) = (median(values.clone()), median(ratios));
+        println!("  {name:<12} {value:>9.2} {unit}, tcsd {ratio:.2} times of it");
+    }
+}
+
+fn main() {
+    let rounds: usize = std::env::var("TCS_BENCH_ROUNDS").map_or(50, |it| it.parse().unwrap());
+    let peers = peers();
+    let names: Vec<&str> = peers.iter().map(|it| it.name).collect();
+    let mut samples = vec![Vec::new(); peers.len()];
+    for _ in 0..rounds {
+        for (peer, samples) in peers.iter().zip(&mut samples) {
+            samples.push(Running::start(peer).took.as_secs_f64());
+        }
+    }
+    compare(&format!("{PROGRAMS} programs up"), "s", &names, &samples);
+
+    let mut running: Vec<Running> = peers.iter().map(Running::start).collect();
+    std::thread::sleep(SETTLE);
+    let memory: Vec<Vec<f64>> =
+        running.iter().map(|it| vec![it.memory() as f64 / 1024.0]).collect();
+    let mut samples = vec![Vec::new(); peers.len()];
+    for round in 0..rounds {
+        for (peer, samples) in running.iter_mut().zip(&mut samples) {
+            samples.push(peer.restart(round % PROGRAMS).as_secs_f64() * 1000.0);
+        }
+    }
+    compare("from SIGKILL to the new process", "ms", &names, &samples);
+    compare("memory of the supervision", "MiB", &names, &memory);
+}
