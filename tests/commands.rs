@@ -256,7 +256,7 @@ fn demo_shows_a_fleet_without_one() {
     assert!(line("launcher.").starts_with("● "), "{output:#?}");
     assert!(line("examples.minimal.tutorial").contains("ok (♥)"), "{output:#?}");
     assert!(line("examples.crashing.camera").contains("⟳"), "{output:#?}");
-    assert!(line("examples.hanging.dome").contains("its loop is "), "{output:#?}");
+    assert!(line("examples.hanging.dome").contains("main loop blocked for "), "{output:#?}");
     assert!(line("examples.importing.catalogues").contains("completed"), "{output:#?}");
     assert!(line("archive.main").contains("Running"), "{output:#?}");
 

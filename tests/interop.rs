@@ -146,6 +146,32 @@ async fn a_python_monitor_is_seen_as_it_is_alive_and_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_python_monitor_that_ends_with_a_component_in_error_is_stopped() {
+    nats::on_each_server(|binary| async move {
+        let server = with_streams(&binary).await;
+        let mut monitored = Monitored::start(&server);
+        expect(&server, &["wait", NAME, "--for", "ok", "--timeout", "20s"]);
+        // it sends its component's status with its own next one
+        monitored.say("camera error no signal");
+        monitored.say("status busy Exposing");
+        expect(&server, &["wait", NAME, "--for", "error", "--timeout", "20s"]);
+        let service = see(&server);
+        assert_eq!(service["headline"], "camera: no signal");
+        assert_eq!(service["cause"], "camera: no signal");
+        assert_eq!((&service["status"], &service["own_status"]), (&json!("error"), &json!("busy")));
+        // as a service of ocabox-tcs ends
+        monitored.say("status shutdown Stopping service");
+        monitored.say("status ok Service stopped");
+        nats::wait_for("its end", || see(&server)["verdict"] != "error").await;
+        monitored.say("quit");
+        expect(&server, &["wait", NAME, "--for", "stopped", "--timeout", "20s"]);
+        let service = see(&server);
+        assert_eq!((&service["phase"], &service["cause"]), (&json!("stopped"), &json!(null)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_python_publisher_is_never_slowed_by_our_listening() {
     nats::on_each_server(|binary| async move {
         // a listener where no stream holds the subjects would make each publish wait for an ack

@@ -1,6 +1,7 @@
 """A program with serverish's monitor, as they run in the field: driven by lines on stdin.
 
     status WORD [MESSAGE]    set the status
+    camera WORD [MESSAGE]    set the status of its component
     pace N                   publish N statuses one after the other; say how long each took
     quit                     end in order
 
@@ -31,6 +32,8 @@ async def main(port, name, heartbeat):
             while line := (await lines.readline()).decode().split():
                 if line[0] == "status":
                     monitor.set_status(Status(line[1]), " ".join(line[2:]) or None)
+                elif line[0] == "camera":
+                    camera.set_status(Status(line[1]), " ".join(line[2:]) or None)
                 elif line[0] == "pace":
                     publisher = get_publisher(f"svc.status.{name}.pace")
                     times = []

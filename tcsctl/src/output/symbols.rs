@@ -43,16 +43,18 @@ pub const fn heart(liveness: Liveness) -> (&'static str, Tone) {
 /// What a verdict means, for the legend.
 pub const fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Failed => "given up by its launcher, or unusable by its own word",
-        Verdict::Lost => "should be running, and nothing is heard of it",
-        Verdict::Error => "running, and something is broken by its own word",
-        Verdict::Restarting => "crashed, being brought back: (attempt/limit)",
-        Verdict::Late => "running, and its heartbeat or its loop is late",
-        Verdict::Degraded => "running, and something is less than it should be",
-        Verdict::Starting => "its start is under way",
+        Verdict::Failed => "given up by its launcher, or it reports failed",
+        Verdict::Lost => "should be running, and sends no heartbeats",
+        Verdict::Error => "running, and it reports an error",
+        Verdict::Restarting => "crashed, being restarted: (attempt/limit)",
+        Verdict::Late => "running, but its heartbeats or its main loop are late",
+        Verdict::Degraded => {
+            "running, but it reports a warning, crashed often, or is not under control"
+        }
+        Verdict::Starting => "starting, or waiting for other services",
         Verdict::Stopping => "asked to stop, not ended yet",
-        Verdict::Unknown => "nothing can be said",
-        Verdict::Ok => "running well: ok, busy or idle, as it says itself",
+        Verdict::Unknown => "not known",
+        Verdict::Ok => "running well: ok, busy or idle, as it reports",
         Verdict::Stopped => "not running, and not meant to",
     }
 }
