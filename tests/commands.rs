@@ -128,17 +128,11 @@ async fn events_of_the_past_and_as_they_happen() {
             .map(|line| line.splitn(4, char::is_whitespace).last().unwrap().trim_start())
             .collect();
         assert_eq!(
-            texts
-                .iter()
-                .filter(|text| text.contains("crashed: SIGKILL, will be restarted"))
-                .count(),
+            texts.iter().filter(|text| text.contains("SIGKILL; will be restarted")).count(),
             2
         );
         assert_eq!(
-            texts
-                .iter()
-                .filter(|text| text.contains("crashed: SIGKILL, will not be restarted"))
-                .count(),
+            texts.iter().filter(|text| text.contains("SIGKILL; will not be restarted")).count(),
             1
         );
         assert!(texts.iter().any(|text| text.contains("restarting (1/2)")), "{texts:#?}");

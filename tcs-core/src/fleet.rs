@@ -24,6 +24,7 @@ mod record;
 mod relations;
 mod room;
 mod stamp;
+pub mod transitions;
 mod tree;
 mod verdict;
 mod view;
@@ -240,6 +241,33 @@ impl Fleet {
         };
         let records = self.records.iter().map(|(name, record)| (name, &**record));
         launchers.rivals(launcher, records, is_live)
+    }
+
+    /// A known name, shared.
+    pub fn name(&self, name: &str) -> Option<Arc<str>> {
+        self.records.get_key_value(name).map(|(name, _)| Arc::clone(name))
+    }
+
+    /// One service at `now`, with what its launchers add and without what other services do: that
+    /// a host, or everything, is silent at once.
+    pub fn view_of(&self, name: &str, now: DateTime<Utc>, link: Link) -> Option<ServiceView> {
+        let record = self.records.get(name)?;
+        let parents = record
+            .registry()
+            .filter_map(|kept| kept.message.parent.as_deref())
+            .chain(record.status().and_then(|kept| kept.message.parent.as_deref()));
+        let records = std::iter::once(name)
+            .chain(parents)
+            .filter_map(|name| self.records.get_key_value(name))
+            .map(|(name, record)| (Arc::clone(name), Arc::clone(record)))
+            .collect();
+        let alone = Self { records, newest: self.newest, ..Self::default() };
+        let mut view = alone.view(now, link);
+        let mut service = view.services.swap_remove(view.position(name)?);
+        service
+            .reasons
+            .retain(|reason| !matches!(reason, Reason::HeartbeatsMissing | Reason::HostSilent(_)));
+        Some(service)
     }
 
     /// The picture at `now` (the broker's clock).

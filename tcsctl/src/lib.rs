@@ -8,4 +8,3 @@ pub mod output;
 pub mod recording;
 pub mod selection;
 pub mod settings;
-pub mod timeline;

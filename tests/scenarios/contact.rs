@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
-use tcs_core::fleet::{FleetView, Link, Verdict};
-use tcs_core::observer::{Observer, Problem};
-use tcs_core::wire::Kind;
+use tcs_core::fleet::transitions::{Cause, Transitions};
+use tcs_core::fleet::{Fleet, FleetView, Link, Verdict};
+use tcs_core::observer::{Observation, Observed, Observer, Problem};
+use tcs_core::wire::{Kind, Message};
 
 use super::proxy::Proxy;
 use super::tcsd::Watch;
@@ -98,6 +100,44 @@ async fn a_broker_that_hangs_and_goes_on() {
     assert!(problems.iter().any(is_told), "{problems:?}");
     site.server.signal("CONT");
     watch.see_while("all is well again", all_ok, none_lost).await;
+}
+
+/// What was late in the past is found in the stored heartbeats: when it began, when it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_late_is_found_with_its_true_times() {
+    const ID: &str = "hello_world.a";
+    let site = site().await;
+    let (_bus, mut watch) = watch(site.server.port()).await;
+    watch.see("all ok", all_ok).await;
+    let pid = watch.service(ID).pid.unwrap();
+    super::tcsd::signal("STOP", pid);
+    watch.sees("late", ID, |it| it.verdict == Verdict::Late).await;
+    super::tcsd::signal("CONT", pid);
+    watch.sees("ok", ID, |it| it.verdict == Verdict::Ok).await;
+
+    let since = clock::wall() - TimeDelta::hours(1);
+    let past = site.observer.since(since, &Kind::FLEET).await;
+    let (mut fleet, mut transitions) = (Fleet::new(), Transitions::default());
+    let (mut told, mut beats) = (Vec::new(), Vec::new());
+    for observation in past.observations {
+        let Observation::Message(message) = observation else { continue };
+        let Observed { subject, decoded, stamp, .. } = &*message;
+        if let Message::Heartbeat(beat) = &decoded.message
+            && beat.service_id == ID
+        {
+            beats.push(stamp.stored);
+        }
+        told.extend(transitions.take(&mut fleet, subject, decoded, *stamp, Link::Steady));
+    }
+    told.retain(|it| &*it.id == ID && matches!(it.cause, Cause::Heartbeat));
+    let [late, ok] = &told[..] else { panic!("{told:#?}") };
+    let gap = beats.windows(2).max_by_key(|pair| pair[1] - pair[0]).unwrap();
+    assert_eq!((late.verdict, ok.verdict), (Verdict::Late, Verdict::Ok));
+    assert_eq!(late.at - gap[0], TimeDelta::milliseconds(1_200), "three intervals after the last");
+    assert_eq!(late.reasons[0].code(), "heartbeat_late");
+    // a beat is made before it is stored
+    assert!(ok.at <= gap[1] && gap[1] - ok.at < TimeDelta::seconds(1), "{ok:?}, {gap:?}");
+    assert_eq!(ok.before.unwrap().lasted, Some(ok.at - late.at));
 }
 
 /// A service that hangs while all else goes on is late and lost as ever, also where it is the only

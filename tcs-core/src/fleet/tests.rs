@@ -8,3 +8,4 @@ mod relations;
 mod rules;
 mod scenarios;
 mod support;
+mod transitions;

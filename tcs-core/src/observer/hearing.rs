@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::observation::Observed;
 use crate::bus::{BrokerClock, CONTACT_LOST_AFTER, Contact};
 use crate::fleet::Link;
+use crate::wire::Message;
 
 /// Liveness is judged by the last proof of contact once that is older than this. On a quiet site a
 /// proof comes every second and a half.
@@ -46,17 +48,29 @@ impl Hearing {
         let at = |instant| clock.at(instant);
         self.heard = contact.heard.map(at);
         self.answered = contact.answered.map(at);
-        self.again = contact.again.map(at);
+        self.again = self.again.max(contact.again.map(at));
     }
 
     /// Takes over what another reader of the same site knows.
     pub fn renew(&mut self, other: Self) {
-        *self = Self { beat: self.beat.max(other.beat), ..other };
+        let (again, beat) = (self.again.max(other.again), self.beat.max(other.beat));
+        *self = Self { again, beat, ..other };
     }
 
     /// A heartbeat came.
     pub fn note_beat(&mut self, stored: DateTime<Utc>) {
+        // the first one after a loss may come before the news that contact is there again
+        if self.proven(stored).is_some_and(|proven| stored - proven >= lost_after()) {
+            self.again = self.again.max(Some(stored));
+        }
         self.beat = self.beat.max(Some(stored));
+    }
+
+    /// A message came; of those a heartbeat proves contact.
+    pub fn note(&mut self, message: &Observed) {
+        if let Message::Heartbeat(_) = &message.decoded.message {
+            self.note_beat(message.stamp.stored);
+        }
     }
 
     /// The last proof of contact, as of `now`.
@@ -82,7 +96,7 @@ impl Hearing {
 
     /// Who does not answer, although the link is up; for longer than a loaded broker may take.
     pub fn unanswered(&self, now: DateTime<Utc>) -> Option<Unanswered> {
-        let limit = TimeDelta::from_std(CONTACT_LOST_AFTER).unwrap_or_default();
+        let limit = lost_after();
         let lasted = now - self.proven(now)?;
         let nothing = self.answered.max(self.beat).map_or(lasted, |at| now - at);
         match (lasted >= limit, nothing >= limit) {
@@ -91,6 +105,10 @@ impl Hearing {
             (true, false) => Some(Unanswered::JetStream { lasted }),
         }
     }
+}
+
+fn lost_after() -> TimeDelta {
+    TimeDelta::from_std(CONTACT_LOST_AFTER).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tcs_core::clock;
-use tcs_core::fleet::Stamp;
-use tcs_core::observer::{Observation, Observed, Observer, Problem};
+use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
+use tcs_core::fleet::{Fleet, Link, Stamp};
+use tcs_core::observer::{Observation, Observed, Observer, Past, Picture, Problem};
 use tcs_core::wire::Kind;
 
 use super::picture;
@@ -13,10 +16,11 @@ use super::session::{Ended, Session, finished};
 use crate::cli::EventsArgs;
 use crate::exit::Exit;
 use crate::output::{Word, events as output};
-use crate::timeline::{Happening, Timeline};
 
-/// What tells of happenings.
+/// What tells of events and statuses.
 const KINDS: [Kind; 2] = [Kind::Registry, Kind::Status];
+/// How often to look for what only the passing of time tells.
+const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
     if !args.follow {
@@ -33,9 +37,8 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
     let since = session.past(args.since)?;
     let until = clock::monotonic() + session.timeout();
     let observer = picture::observe(session).await?;
-    let mut printer = Printer::new(session, args);
     let reading = tokio::time::timeout_at(until.into(), observer.since(since, &KINDS));
-    let past = reading.await.map_err(|_| {
+    let mut past = reading.await.map_err(|_| {
         Ended::new(
             Exit::NoContact,
             format!(
@@ -44,12 +47,14 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
             ),
         )
     })?;
-    let news: Vec<Happening> =
-        past.observations.iter().filter_map(|observation| printer.news(observation)).collect();
-    printer.names = output::name_width(&news, &session.screen.look);
-    for happening in &news {
-        printer.print(happening)?;
-    }
+    let reading = tokio::time::timeout_at(until.into(), observer.since(since, &[Kind::Heartbeat]));
+    let heard_from = match reading.await {
+        Ok(beats) => take_heartbeats(session, since, &mut past, beats),
+        Err(_) => not_heard(session, "they were not read in time (--timeout)"),
+    };
+    let mut printer = Printer::new(session, args, heard_from);
+    let news = printer.past(&past);
+    printer.print(&news)?;
     let exit = tell(session, &past.problems);
     if args.follow && exit == Exit::Done {
         follow(&observer, &mut printer).await?;
@@ -57,6 +62,41 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
         session.screen.tell(Word::Note, "nothing happened since then");
     }
     Ok(exit.into())
+}
+
+/// Puts the heartbeats in their place among the other messages; from when on they are known, and
+/// so what was late or lost. Read in part, they would look like silence.
+fn take_heartbeats(
+    session: &Session,
+    since: DateTime<Utc>,
+    past: &mut Past,
+    beats: Past,
+) -> Option<DateTime<Utc>> {
+    let mut from = since;
+    for problem in &beats.problems {
+        match problem {
+            Problem::HistoryBegins { at, .. } => from = from.max(*at),
+            problem => return not_heard(session, &problem.to_string()),
+        }
+    }
+    if from > since {
+        let from = session.screen.look.times.stamp(from, clock::wall());
+        let text =
+            format!("heartbeats are held from {from} on; late and lost before are not known");
+        session.screen.tell(Word::Note, &text);
+    }
+    past.observations.extend(beats.observations);
+    past.observations.sort_by_key(|observation| match observation {
+        Observation::Message(message) => Some(message.stamp.stored),
+        _ => None,
+    });
+    Some(from)
+}
+
+fn not_heard(session: &Session, why: &str) -> Option<DateTime<Utc>> {
+    let text = format!("late and lost are not shown, heartbeats are not known: {why}");
+    session.screen.tell(Word::Warning, &text);
+    None
 }
 
 /// Says what is missing, and what that makes of the answer.
@@ -80,23 +120,37 @@ fn tell(session: &Session, problems: &[Problem]) -> Exit {
 
 /// Goes on for ever. The link may be lost meanwhile: that is said, and nothing else is.
 async fn follow(observer: &Observer, printer: &mut Printer<'_>) -> Result<(), Ended> {
-    let mut following = observer.follow(&KINDS);
+    let mut following = observer.follow(&Kind::FLEET);
+    // of the picture only what it knows of the link and the clock
+    let mut facts = observer.blank();
+    let mut looks = tokio::time::interval(LOOK);
     loop {
-        let Some(batch) = following.next().await else { return Ok(()) };
-        for observation in batch {
-            if let Some(happening) = printer.news(&observation) {
-                printer.print(&happening)?;
+        tokio::select! {
+            batch = following.next() => {
+                let Some(batch) = batch else { return Ok(()) };
+                let news = printer.batch(&mut facts, batch);
+                printer.print(&news)?;
+            }
+            _ = looks.tick() => {
+                let now = clock::monotonic();
+                let link = facts.fleet_link(now);
+                // a fleet whose streams are not read yet is not silent
+                if facts.is_settled() {
+                    let news = printer.advance(facts.clock.at(now), link);
+                    printer.print(&news)?;
+                }
             }
         }
     }
 }
 
-/// Prints each message's news once.
+/// Prints each thing that happened once.
 struct Printer<'a> {
     session: &'a Session,
     args: &'a EventsArgs,
     needle: String,
-    timeline: Timeline,
+    fleet: Fleet,
+    transitions: Transitions,
     /// The newest of each subject: what follows repeats it.
     newest: HashMap<String, Stamp>,
     connected: bool,
@@ -105,56 +159,100 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(session: &'a Session, args: &'a EventsArgs) -> Self {
+    fn new(session: &'a Session, args: &'a EventsArgs, heard_from: Option<DateTime<Utc>>) -> Self {
         Self {
             session,
             args,
             needle: args.service.as_deref().unwrap_or_default().to_lowercase(),
-            timeline: Timeline::default(),
+            fleet: Fleet::new(),
+            transitions: Transitions::heard_from(heard_from),
             newest: HashMap::new(),
             connected: true,
             names: 0,
         }
     }
 
-    /// What is news in an observation. That the link is lost, or back, is said at once.
-    fn news(&mut self, observation: &Observation) -> Option<Happening> {
-        match observation {
-            Observation::Message(message) => self.message(message),
-            Observation::Link(state) => {
-                let now = state.is_connected();
-                if now != self.connected {
-                    let text =
-                        if now { "connected again" } else { "connection lost, trying again" };
-                    self.session.screen.tell(Word::Warning, text);
-                    self.connected = now;
-                }
-                None
+    /// What has happened, in the order in which it did, up to the newest message.
+    fn past(&mut self, past: &Past) -> Vec<Transition> {
+        let mut news = Vec::new();
+        for observation in &past.observations {
+            if let Observation::Message(message) = observation {
+                news.extend(self.message(message, Link::Steady));
             }
-            Observation::Malformed { .. }
-            | Observation::Reading(..)
-            | Observation::Clock(_)
-            | Observation::Contact(_) => None,
+        }
+        if let Some(newest) = self.fleet.newest() {
+            news.extend(self.advance(newest, Link::Steady));
+        }
+        news.sort_by_key(|transition| transition.at);
+        news
+    }
+
+    /// What is news in what came. That the link is lost, or back, is said at once.
+    fn batch(&mut self, facts: &mut Picture, batch: Vec<Observation>) -> Vec<Transition> {
+        let mut news = Vec::new();
+        for observation in batch {
+            match observation {
+                Observation::Message(message) => {
+                    facts.hearing.note(&message);
+                    let link = facts.fleet_link(clock::monotonic());
+                    news.extend(self.message(&message, link));
+                }
+                Observation::Malformed { .. } => {}
+                observation => {
+                    if let Observation::Link(state) = &observation {
+                        self.link(state.is_connected());
+                    }
+                    facts.apply(observation);
+                }
+            }
+        }
+        news
+    }
+
+    fn link(&mut self, now: bool) {
+        if now != self.connected {
+            let text = if now { "connected again" } else { "disconnected; reconnecting" };
+            self.session.screen.tell(Word::Warning, text);
+            self.connected = now;
         }
     }
 
-    fn message(&mut self, message: &Observed) -> Option<Happening> {
+    fn message(&mut self, message: &Observed, link: Link) -> Vec<Transition> {
         let known = self.newest.get(&message.subject);
         if known.is_some_and(|known| !message.stamp.is_newer(known)) {
-            return None;
+            return Vec::new();
         }
         self.newest.insert(message.subject.clone(), message.stamp);
-        let told = self.timeline.push(message.decoded.message.clone(), message.stamp.stored);
-        told.filter(|happening| happening.id.to_lowercase().contains(&self.needle))
+        let Observed { subject, decoded, stamp, .. } = message;
+        let told = self.transitions.take(&mut self.fleet, subject, decoded, *stamp, link);
+        self.wanted(told)
     }
 
-    fn print(&self, happening: &Happening) -> Result<(), Ended> {
+    fn advance(&mut self, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
+        let told = self.transitions.advance(&self.fleet, now, link);
+        self.wanted(told)
+    }
+
+    fn wanted(&self, mut told: Vec<Transition>) -> Vec<Transition> {
+        told.retain(|transition| transition.id.to_lowercase().contains(&self.needle));
+        told
+    }
+
+    fn print(&mut self, news: &[Transition]) -> Result<(), Ended> {
         let screen = &self.session.screen;
         if self.args.json {
-            screen.print_json(&output::Object::new(happening), false)?;
-        } else {
-            screen.print([&output::line(happening, self.names, clock::wall(), &screen.look)])?;
+            for transition in news {
+                screen.print_json(&output::Object::new(transition), false)?;
+            }
+            return Ok(());
         }
-        Ok(())
+        let groups = grouped(news);
+        if self.names == 0 {
+            self.names = output::name_width(&groups, &screen.look);
+        }
+        let now = clock::wall();
+        let lines: Vec<_> =
+            groups.iter().map(|group| output::line(group, self.names, now, &screen.look)).collect();
+        Ok(screen.print(&lines)?)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::transitions::Transition;
 use tcs_core::fleet::{Fleet, Link};
 use tcs_core::observer::{Hearing, Observed};
 use tcs_core::wire::{DecodeError, Level};
@@ -24,6 +25,10 @@ pub enum Event {
     Resize(u16, u16),
     /// Messages of the fleet, in the order in which they came.
     Heard(Vec<Heard>),
+    /// All that is held has come: what comes from now on is news.
+    Settled,
+    /// What happened before that, as far as it was read.
+    Happened(Vec<Transition>),
     /// The past, as asked for by [`Action::LoadHistory`]; or why it could not be read.
     Past(Result<PastRead, String>),
     /// The link to the broker stands otherwise than before.
@@ -69,6 +74,8 @@ pub struct PastRead {
     pub before: Fleet,
     /// What was stored since.
     pub messages: Vec<Heard>,
+    /// What happened since.
+    pub transitions: Vec<Transition>,
     /// What is missing in it, in words.
     pub problems: Vec<String>,
 }

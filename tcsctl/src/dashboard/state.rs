@@ -21,9 +21,9 @@ mod travel;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::transitions::Transitions;
 use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
 use tcs_core::observer::{Hearing, Observed, Unanswered};
-use tcs_core::wire::Message;
 
 use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
@@ -165,6 +165,9 @@ pub struct State {
     pub tape: Tape,
     /// What happened.
     pub history: History,
+    transitions: Transitions,
+    /// Since when what comes is news; what was before is read from the streams.
+    settled: Option<DateTime<Utc>>,
     /// The table of services.
     pub table: Table,
     /// What fills the screen.
@@ -225,6 +228,8 @@ impl State {
             past: Past::Unread,
             tape: Tape::default(),
             history: History::default(),
+            transitions: Transitions::default(),
+            settled: None,
             page: Page::Fleet,
             scrolled: 0,
             logs: Logs::default(),
@@ -247,6 +252,13 @@ impl State {
                 self.table.scroll(layout::rows(self));
             }
             Event::Heard(messages) => self.hear(messages),
+            Event::Settled => {
+                self.settled.get_or_insert(now);
+                self.transitions.begin(&self.fleet, now, self.fleet_link(now));
+            }
+            Event::Happened(past) => {
+                self.history.replace_past(past, self.settled.unwrap_or(now));
+            }
             Event::Past(result) => self.past_read(result),
             Event::Link(link) => {
                 self.link = link;
@@ -273,6 +285,10 @@ impl State {
     /// Makes the picture anew if it may have changed, and if it is time.
     pub fn settle(&mut self, now: DateTime<Utc>) {
         self.now = now;
+        if self.settled.is_some() {
+            let news = self.transitions.advance(&self.fleet, now, self.fleet_link(now));
+            self.history.extend(news);
+        }
         let wait = match self.fleet.len() {
             0..SMALL_FLEET => TimeDelta::zero(),
             SMALL_FLEET..HUGE_FLEET => LARGE_FLEET_EVERY,
@@ -288,12 +304,7 @@ impl State {
         }
         match &self.moment {
             Moment::Live => {
-                let link = self.hearing.judge(self.link.for_fleet(), now);
-                let picture = self.fleet.view(now, link);
-                if self.link.is_up() {
-                    self.history.compare(&self.picture, &picture);
-                }
-                self.picture = picture;
+                self.picture = self.fleet.view(now, self.fleet_link(now));
             }
             Moment::Past { at, fleet } => {
                 if self.stale == Stale::Now {
@@ -364,17 +375,30 @@ impl State {
         for heard in messages {
             match heard {
                 Heard::Message(message) => {
-                    if let Message::Heartbeat(_) = &message.decoded.message {
-                        self.hearing.note_beat(message.stamp.stored);
-                    }
-                    self.history.note(&message.decoded, message.stamp.stored);
+                    self.hearing.note(&message);
                     self.tape.push(Arc::clone(&message), &self.fleet, self.now);
-                    fold(&mut self.fleet, &message);
+                    self.take(&message);
                 }
                 Heard::Malformed { subject, error } => self.fleet.malformed(&subject, &error),
             }
         }
         self.stale = self.stale.max(Stale::Soon);
+    }
+
+    /// Folds a message in; once all that is held has come, what it tells is news.
+    fn take(&mut self, message: &Observed) {
+        if self.settled.is_none() {
+            return fold(&mut self.fleet, message);
+        }
+        let link = self.fleet_link(self.now);
+        let Observed { subject, decoded, stamp, .. } = message;
+        let news = self.transitions.take(&mut self.fleet, subject, decoded, *stamp, link);
+        self.history.extend(news);
+    }
+
+    /// The link as the fleet's rules want it.
+    fn fleet_link(&self, now: DateTime<Utc>) -> Link {
+        self.hearing.judge(self.link.for_fleet(), now)
     }
 
     fn reply(&mut self, reply: &Reply) {

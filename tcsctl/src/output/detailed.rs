@@ -101,7 +101,7 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
         let message = &kept.message;
         let happened = view.happened(kept);
         let mut line = Line::new().with(Tone::Dim, &look.times.stamp(happened.at, view.now));
-        line.push(Tone::Plain, &format!("  {}", super::events::event(&message.event)));
+        line.push(Tone::Plain, &format!("  {}", super::events::event(&message.event, None)));
         if let Some(by) = &message.requested_by {
             line.push(Tone::Dim, &format!("  by {by}"));
         }

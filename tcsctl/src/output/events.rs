@@ -1,62 +1,53 @@
-//! What happened, a line each.
+//! What happened, a line each: one form for `tcsctl events` and the dashboard.
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tcs_core::fleet::{gave_up, how_ended, words};
+use tcs_core::fleet::transitions::{Cause, Group, Transition};
+use tcs_core::fleet::{Reason, Verdict, gave_up, how_ended, words};
 use tcs_core::wire::{Event, Limit, Status};
 
 use super::span::{Line, Tone};
 use super::{Look, symbols, text};
-use crate::timeline::{Happening, What};
 
 /// The narrowest and the widest that the names' column gets on a terminal.
 const NAMES: (usize, usize) = (24, 44);
+/// A message that was stored this much later than what it tells of says so.
+const LATE: TimeDelta = TimeDelta::seconds(2);
 
-/// How wide the column of names is, for these happenings and what may follow.
-pub fn name_width<'a>(happenings: impl IntoIterator<Item = &'a Happening>, look: &Look) -> usize {
-    let widest = happenings.into_iter().map(|h| text::width(&text::shown(&h.id))).max();
+/// How wide the column of names is, for these groups and what may follow.
+pub fn name_width<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>, look: &Look) -> usize {
+    let widest = groups.into_iter().map(|group| text::width(&text::shown(&name(group)))).max();
     let most = look.width.map_or(usize::MAX, |width| NAMES.1.min(width * 2 / 5));
     widest.unwrap_or(0).max(NAMES.0).min(most)
 }
 
+/// To whom it happened: `guider.jk15`, `53 services`.
+pub fn name(group: &Group<'_>) -> String {
+    if group.is_many() {
+        format!("{} services", group.members.len())
+    } else {
+        group.first().id.to_string()
+    }
+}
+
 /// One line: when, who (in a column of `names` cells), what.
-pub fn line(happening: &Happening, names: usize, now: DateTime<Utc>, look: &Look) -> Line {
-    let mut line = Line::new().with(Tone::Dim, &look.times.stamp(happening.at, now));
+pub fn line(group: &Group<'_>, names: usize, now: DateTime<Utc>, look: &Look) -> Line {
+    let first = group.first();
+    let mut line = Line::new().with(Tone::Dim, &look.times.stamp(first.at, now));
     line.push(Tone::Plain, "  ");
-    let name = text::shown(&happening.id);
+    let name = name(group);
+    let name = text::shown(&name);
     let name = match look.width {
         Some(_) => text::cut_middle(&name, names, "…"),
         None => name.into_owned(),
     };
     let end = line.width() + names.max(text::width(&name)) + 2;
     line.push(Tone::Plain, &name).pad_to(end);
-    match &happening.what {
-        What::Event { event, requested_by, lasted, .. } => {
-            line.push(tone(event), &self::event(event));
-            if let Some(lasted) = lasted {
-                line.push(Tone::Plain, &format!(", after {}", words(*lasted)));
-            }
-            if let Some(by) = requested_by {
-                line.push(Tone::Dim, &format!("  by {by}"));
-            }
-        }
-        What::Status { from, to, message, lasted } => {
-            if let Some(from) = from {
-                line.push(Tone::Dim, &format!("{from} → "));
-            } else {
-                line.push(Tone::Dim, "says ");
-            }
-            line.push(symbols::status_tone(*to), to.as_str());
-            if let Some(message) = message {
-                line.push(Tone::Plain, &format!(": {message}"));
-            }
-            if let (Some(from), Some(lasted)) = (from, lasted) {
-                line.push(Tone::Dim, &format!("  ({from} for {})", words(*lasted)));
-            }
-        }
+    for (tone, part) in parts_of(group, "→") {
+        line.push(tone, &part);
     }
     match look.width {
         Some(width) => line.cut(width, "…"),
@@ -64,14 +55,106 @@ pub fn line(happening: &Happening, names: usize, now: DateTime<Utc>, look: &Look
     }
 }
 
-/// A crash in words.
-pub fn crashed(how: &str, will_restart: bool) -> String {
-    let not = if will_restart { "" } else { "not " };
-    format!("crashed: {how}, will {not}be restarted")
+/// What happened, in words.
+pub fn group_words(group: &Group<'_>, arrow: &str) -> String {
+    parts_of(group, arrow).into_iter().map(|(_, part)| part).collect()
 }
 
-/// A life cycle event in words.
-pub fn event(event: &Event) -> String {
+/// What happened, in words: `ok → error after 42 s: lost the star`.
+pub fn transition_words(transition: &Transition, arrow: &str) -> String {
+    parts(transition, arrow).into_iter().map(|(_, part)| part).collect()
+}
+
+type Parts = Vec<(Tone, String)>;
+
+fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
+    let first = group.first();
+    if !group.is_many() {
+        return parts(first, arrow);
+    }
+    let mut parts = change(first.before.map(|it| it.verdict.as_str()), first, arrow);
+    if let Some(lasted) = group.lasted().filter(|_| is_silent(first.before.map(|it| it.verdict))) {
+        parts.push((Tone::Plain, format!(" after {}", words(lasted))));
+    }
+    let within = group.within();
+    parts.push((
+        Tone::Plain,
+        if within < TimeDelta::seconds(1) {
+            ", all at once".to_owned()
+        } else {
+            format!(", all within {}", words(within))
+        },
+    ));
+    parts
+}
+
+fn is_silent(verdict: Option<Verdict>) -> bool {
+    matches!(verdict, Some(Verdict::Late | Verdict::Lost))
+}
+
+fn change(from: Option<&str>, transition: &Transition, arrow: &str) -> Parts {
+    let mut parts = Parts::new();
+    if let Some(from) = from {
+        parts.push((Tone::Dim, format!("{from} {arrow} ")));
+    }
+    let verdict = transition.verdict;
+    parts.push((symbols::tone(verdict), verdict.as_str().to_owned()));
+    parts
+}
+
+fn parts(transition: &Transition, arrow: &str) -> Parts {
+    let mut parts = match &transition.cause {
+        Cause::Event { event, ran, .. } => vec![(tone(event), self::event(event, *ran))],
+        Cause::Status { from, to, message } => {
+            let mut parts = match from {
+                Some((from, _)) => vec![(Tone::Dim, format!("{from} {arrow} "))],
+                None => vec![(Tone::Dim, "reports ".to_owned())],
+            };
+            parts.push((symbols::status_tone(*to), to.as_str().to_owned()));
+            if let Some((_, lasted)) = from {
+                parts.push((Tone::Plain, format!(" after {}", words(*lasted))));
+            }
+            if let Some(message) = message.as_deref().filter(|message| !message.is_empty()) {
+                parts.push((Tone::Plain, format!(": {message}")));
+            }
+            parts
+        }
+        Cause::Heartbeat => {
+            let mut parts =
+                change(transition.before.map(|it| it.verdict.as_str()), transition, arrow);
+            if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
+                parts.push((Tone::Plain, format!(" after {}", words(lasted))));
+            }
+            let before = transition.before.map(|before| before.verdict);
+            match (transition.verdict, &transition.reasons[..]) {
+                (Verdict::Ok, _) if is_silent(before) => {
+                    parts.push((Tone::Plain, ": heartbeats arrive again".to_owned()));
+                }
+                (Verdict::Ok, _) | (_, []) => {}
+                (_, [reason, ..]) => parts.push((Tone::Plain, format!(": {reason}"))),
+            }
+            parts
+        }
+    };
+    if let Some(by) = &transition.by {
+        parts.push((Tone::Dim, format!("  by {by}")));
+    }
+    if transition.delivered_late >= LATE {
+        let late = words(transition.delivered_late);
+        parts.push((Tone::Dim, format!("  delivered {late} late")));
+    }
+    parts
+}
+
+/// A crash in words.
+pub fn crashed(how: &str, ran: Option<TimeDelta>, will_restart: bool) -> String {
+    let after = ran.map_or_else(String::new, |ran| format!(" after {}", words(ran)));
+    let not = if will_restart { "" } else { "not " };
+    format!("crashed{after}: {how}; will {not}be restarted")
+}
+
+/// A life cycle event in words; of an end, with how long the run had lasted.
+pub fn event(event: &Event, ran: Option<TimeDelta>) -> String {
     match event {
         Event::Declared(declared) => match &declared.restart_policy {
             Some(policy) => format!("declared, restart {policy}"),
@@ -101,13 +184,17 @@ pub fn event(event: &Event) -> String {
         },
         Event::Stopping { reason } => with("stopping", reason.as_deref()),
         Event::Stop(stop) => {
-            let mut text = with("stopped", stop.reason.as_deref());
+            let stopped = ran.map_or_else(
+                || "stopped".to_owned(),
+                |ran| format!("stopped after {}", words(ran)),
+            );
+            let mut text = with(&stopped, stop.reason.as_deref());
             if let Some(code) = stop.exit_code.filter(|code| *code != 0) {
                 let _ = write!(text, ", {}", how_ended(code));
             }
             text
         }
-        Event::Crashed(crash) => crashed(&crash.headline(), crash.will_restart),
+        Event::Crashed(crash) => crashed(&crash.headline(), ran, crash.will_restart),
         Event::Restarting { restart_attempt, max_restarts, .. } => {
             let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
             match max_restarts {
@@ -153,44 +240,59 @@ pub struct Object<'a> {
     launcher: Option<&'a str>,
     requested_by: Option<&'a str>,
     details: Value,
+    verdict: &'static str,
+    verdict_before: Option<&'static str>,
+    verdict_lasted_s: Option<f64>,
+    reasons: Vec<&'static str>,
+    evidence: Vec<String>,
+    delivered_late_s: f64,
 }
 
 impl<'a> Object<'a> {
-    /// Of one happening.
-    pub fn new(happening: &'a Happening) -> Self {
+    /// Of one transition.
+    pub fn new(transition: &'a Transition) -> Self {
+        let seconds = |span: TimeDelta| span.num_milliseconds() as f64 / 1000.0;
+        let before = transition.before;
         let mut object = Self {
             schema: "tcsctl.event.v1",
-            at: happening.at,
-            id: &happening.id,
-            kind: "status",
-            event: "status",
-            text: String::new(),
+            at: transition.at,
+            id: &transition.id,
+            kind: "liveness",
+            event: "liveness",
+            text: transition_words(&Transition { by: None, ..transition.clone() }, "→"),
             from: None,
             status: None,
             message: None,
             lasted_s: None,
             launcher: None,
-            requested_by: None,
+            requested_by: transition.by.as_deref(),
             details: Value::Null,
+            verdict: transition.verdict.as_str(),
+            verdict_before: before.map(|before| before.verdict.as_str()),
+            verdict_lasted_s: before.and_then(|before| before.lasted).map(seconds),
+            reasons: transition.reasons.iter().map(Reason::code).collect(),
+            evidence: transition.reasons.iter().map(ToString::to_string).collect(),
+            delivered_late_s: seconds(transition.delivered_late),
         };
-        let seconds = |span: chrono::TimeDelta| span.num_milliseconds() as f64 / 1000.0;
-        match &happening.what {
-            What::Event { event, parent, requested_by, lasted } => {
+        match &transition.cause {
+            Cause::Event { event, launcher, ran } => {
                 object.kind = "lifecycle";
                 object.event = event.name();
-                object.text = self::event(event);
-                object.lasted_s = lasted.map(seconds);
-                object.launcher = parent.as_deref();
-                object.requested_by = requested_by.as_deref();
+                object.text = self::event(event, *ran);
+                object.lasted_s = ran.map(seconds);
+                object.launcher = launcher.as_deref();
                 object.details = details(event);
             }
-            What::Status { from, to, message, lasted } => {
+            Cause::Status { from, to, message } => {
+                object.kind = "status";
+                object.event = "status";
                 object.text = to.to_string();
-                object.from = *from;
+                object.from = from.map(|(from, _)| from);
                 object.status = Some(*to);
                 object.message = message.as_deref();
-                object.lasted_s = lasted.map(seconds);
+                object.lasted_s = from.map(|(_, lasted)| seconds(lasted));
             }
+            Cause::Heartbeat => object.lasted_s = object.verdict_lasted_s,
         }
         object
     }

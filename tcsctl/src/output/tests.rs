@@ -228,55 +228,81 @@ fn a_deep_tree_neither_overflows_nor_hides_anybody() {
 
 #[test]
 fn events_in_columns() {
+    use chrono::TimeDelta;
+    use tcs_core::fleet::transitions::{Before, Cause, Transition, grouped};
+    use tcs_core::fleet::{Reason, Silence, Verdict};
     use tcs_core::wire::{Crashed, Event, Status};
+
     let at = |second: i64| DateTime::<Utc>::from_timestamp(1_795_400_000 + second, 0).unwrap();
-    let happening = |at, id: &str, what| crate::timeline::Happening { at, id: id.to_owned(), what };
-    let happenings = [
-        happening(
-            at(0),
-            "guider.jk15",
-            crate::timeline::What::Event {
-                event: Event::Start {
-                    hostname: Some("srv01".into()),
-                    pid: Some(7480),
-                    recent_crashes: None,
-                },
-                parent: Some("launcher.Kx1xDO.srv01-process-launcher".into()),
-                requested_by: Some("tcsctl:ada@ops:77".into()),
-                lasted: None,
-            },
-        ),
-        happening(
+    let transition = |at, id: &str, verdict, cause| Transition {
+        at,
+        delivered_late: TimeDelta::zero(),
+        id: id.into(),
+        cause,
+        by: None,
+        before: None,
+        verdict,
+        reasons: Vec::new(),
+    };
+    let before = |verdict, seconds| {
+        let lasted = Some(TimeDelta::seconds(seconds));
+        Some(Before { verdict, lasted })
+    };
+    let start =
+        Event::Start { hostname: Some("srv01".into()), pid: Some(7480), recent_crashes: None };
+    let crash =
+        Event::Crashed(Crashed { exit_code: Some(-11), will_restart: true, ..Crashed::default() });
+    let event = |event, ran| Cause::Event { event, launcher: None, ran };
+    let silence = Silence { age: TimeDelta::seconds(30), interval: TimeDelta::seconds(10) };
+    let late = Reason::HeartbeatLate(silence);
+    let guider = "guider.jk15";
+    let mut transitions = vec![
+        Transition {
+            by: Some("tcsctl:ada@ops:77".into()),
+            ..transition(at(0), guider, Verdict::Starting, event(start, None))
+        },
+        transition(
             at(60),
-            "guider.jk15",
-            crate::timeline::What::Status {
-                from: Some(Status::Ok),
+            guider,
+            Verdict::Error,
+            Cause::Status {
+                from: Some((Status::Ok, TimeDelta::seconds(59))),
                 to: Status::Error,
                 message: Some("lost the star\nat last".into()),
-                lasted: Some(chrono::TimeDelta::seconds(59)),
             },
         ),
-        happening(
-            at(61),
-            "a.service.with.quite.a.long.name.that.is.cut.main",
-            crate::timeline::What::Event {
-                event: Event::Crashed(Crashed {
-                    exit_code: Some(-11),
-                    will_restart: true,
-                    ..Crashed::default()
-                }),
-                parent: None,
-                requested_by: None,
-                lasted: Some(chrono::TimeDelta::seconds(3_700)),
-            },
-        ),
+        Transition {
+            delivered_late: TimeDelta::seconds(11),
+            ..transition(
+                at(61),
+                "a.service.with.quite.a.long.name.that.is.cut.main",
+                Verdict::Restarting,
+                event(crash, Some(TimeDelta::seconds(3_700))),
+            )
+        },
+        Transition {
+            before: before(Verdict::Ok, 268),
+            reasons: vec![late],
+            ..transition(at(62), guider, Verdict::Late, Cause::Heartbeat)
+        },
+        Transition {
+            before: before(Verdict::Late, 8),
+            ..transition(at(70), guider, Verdict::Ok, Cause::Heartbeat)
+        },
     ];
+    for i in 0..53 {
+        transitions.push(Transition {
+            before: before(Verdict::Late, 9),
+            ..transition(at(80 + i / 20), &format!("a.n{i}"), Verdict::Ok, Cause::Heartbeat)
+        });
+    }
+    let groups = grouped(&transitions);
     let mut text = String::new();
     for width in [Some(80), Some(120), None] {
         let look = look(width);
-        let names = events::name_width(&happenings, &look);
-        for happening in &happenings {
-            let line = events::line(happening, names, at(100), &look);
+        let names = events::name_width(&groups, &look);
+        for group in &groups {
+            let line = events::line(group, names, at(100), &look);
             assert!(width.is_none_or(|width| line.width() <= width));
             text.push_str(&line.marked());
             text.push('\n');

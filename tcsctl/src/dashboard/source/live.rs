@@ -6,7 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::LinkState;
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
-use tcs_core::observer::{Observation, Observer, Patience, Picture, Problem};
+use tcs_core::fleet::transitions::{Transition, Transitions};
+use tcs_core::fleet::{Fleet, Link};
+use tcs_core::observer::{Observation, Observed, Observer, Patience, Picture, Problem};
 use tcs_core::wire::Kind;
 use tokio::sync::mpsc::Sender;
 
@@ -87,6 +89,9 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
         }
         if !began && facts.is_settled() && facts.link.is_connected() {
             began = true;
+            if feed.send(Feed::Event(Event::Settled)).await.is_err() {
+                return;
+            }
             tokio::spawn(read_rhythm(observer.clone(), facts.clock.now(), feed.clone()));
         }
     }
@@ -141,16 +146,44 @@ fn gaps(observer: &Observer, facts: &Picture) -> Vec<String> {
 
 /// The last beats, so that rhythms are known from the start, and what happened before it.
 async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>) {
-    for (back, kinds) in
-        [(BEATS, &[Kind::Heartbeat][..]), (HAPPENED, &[Kind::Registry, Kind::Status])]
-    {
-        let reading = tokio::time::timeout(PATIENCE, observer.since(now - back, kinds));
-        let Ok(past) = reading.await else { return };
-        let heard = messages(past.observations);
-        if feed.send(Feed::Event(Event::Heard(heard))).await.is_err() {
+    let since = |back: TimeDelta, kinds: &'static [Kind]| {
+        tokio::time::timeout(PATIENCE, observer.since(now - back, kinds))
+    };
+    let Ok(beats) = since(BEATS, &[Kind::Heartbeat]).await else { return };
+    let Ok(past) = since(HAPPENED, &[Kind::Registry, Kind::Status]).await else { return };
+    let whole = beats.problems.is_empty();
+    let (beats, mut all) = (messages(beats.observations), messages(past.observations));
+    all.extend(beats.iter().cloned());
+    let from = whole.then(|| now - BEATS);
+    let happened = happened(Fleet::new(), &all, Transitions::heard_from(from), now);
+    for event in [Event::Heard(beats), Event::Happened(happened)] {
+        if feed.send(Feed::Event(event)).await.is_err() {
             return;
         }
     }
+}
+
+/// What happened, by these messages.
+pub(crate) fn happened(
+    mut fleet: Fleet,
+    messages: &[Heard],
+    mut transitions: Transitions,
+    now: DateTime<Utc>,
+) -> Vec<Transition> {
+    let mut ordered: Vec<&Observed> = messages
+        .iter()
+        .filter_map(|heard| match heard {
+            Heard::Message(message) => Some(&**message),
+            Heard::Malformed { .. } => None,
+        })
+        .collect();
+    ordered.sort_by_key(|message| message.stamp.stored);
+    let mut happened = Vec::new();
+    for Observed { subject, decoded, stamp, .. } in ordered {
+        happened.extend(transitions.take(&mut fleet, subject, decoded, *stamp, Link::Steady));
+    }
+    happened.extend(transitions.advance(&fleet, now, Link::Steady));
+    happened
 }
 
 fn messages(observations: Vec<Observation>) -> Vec<Heard> {
@@ -228,10 +261,10 @@ async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead
             }
         }
     }
-    Ok(PastRead {
-        since: begins,
-        before: before.fleet,
-        messages: messages(past.observations),
-        problems,
-    })
+    let messages = messages(past.observations);
+    let now = before.clock.now();
+    let mut transitions = Transitions::heard_from(problems.is_empty().then_some(begins));
+    transitions.begin(&before.fleet, since, Link::Steady);
+    let transitions = happened(before.fleet.clone(), &messages, transitions, now);
+    Ok(PastRead { since: begins, before: before.fleet, messages, transitions, problems })
 }

@@ -25,6 +25,8 @@ pub struct Recording {
     /// By stored time; those that come at the beginning, all at once, first.
     messages: Arc<Vec<(DateTime<Utc>, Heard)>>,
     began: DateTime<Utc>,
+    /// Whether it begins with what was held.
+    held: bool,
     speed: f64,
 }
 
@@ -90,6 +92,7 @@ impl Recording {
             warnings,
             messages: Arc::new(messages),
             began,
+            held: held_at.is_some(),
             speed,
         })
     }
@@ -104,6 +107,16 @@ impl Recording {
 /// Hands the messages on as their time comes.
 pub(super) async fn play(recording: Recording, pace: Pace, feed: Sender<Feed>) {
     let mut rest = &recording.messages[..];
+    // what was held when it began is no news
+    let held =
+        if recording.held { rest.partition_point(|(at, _)| *at <= recording.began) } else { 0 };
+    let batch = rest[..held].iter().map(|(_, heard)| heard.clone()).collect();
+    rest = &rest[held..];
+    for event in [Event::Heard(batch), Event::Settled] {
+        if feed.send(Feed::Event(event)).await.is_err() {
+            return;
+        }
+    }
     while let Some((next, _)) = rest.first() {
         tokio::time::sleep(pace.wait(*next)).await;
         let now = pace.now();

@@ -78,10 +78,10 @@ impl<'a> Dump<'a> {
     fn new(state: &'a State) -> Self {
         let (picture, table, tally) = (&state.picture, &state.table, state.fleet.tally());
         let events = state.history.until(state.now);
-        let event = |entry: &'a super::history::Entry| Event {
+        let event = |entry: &'a tcs_core::fleet::transitions::Transition| Event {
             at: entry.at,
             id: &entry.id,
-            text: entry.words("->"),
+            text: crate::output::events::transition_words(entry, "->"),
         };
         Self {
             schema: "tcsctl.state.v1",

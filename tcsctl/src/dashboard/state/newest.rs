@@ -1,23 +1,26 @@
-//! The newest events, for the few lines below the table. That a service works or rests, and that it
-//! crashes once more, would push out what else is worth a look: the first stands on the page of
-//! events alone, the second in one line here, with how often it was.
+//! The newest events, for the few lines below the table. That a service works or rests, that it
+//! crashes once more, and that many go silent at once would push out what else is worth a look: the
+//! first stands on the page of events alone, the others are one line here.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::transitions::{Cause, Group, Transition, grouped};
 use tcs_core::fleet::words;
+use tcs_core::wire::Event;
 
-use super::history::{Entry, What};
+use super::history::is_routine;
+use crate::output::events as output;
 
 /// A crash that follows another by more than this stands for itself: so long a restart is
 /// remembered at least (`truth.md` 6).
 const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
 
 /// What a line tells.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Told<'a> {
-    /// Of several crashes the last.
-    pub entry: &'a Entry,
+    /// One transition, or that of many services. Of several crashes the last.
+    pub group: Group<'a>,
     /// The crashes that it stands for, where there are several.
     crashes: Option<Crashes>,
 }
@@ -33,38 +36,39 @@ struct Crashes {
 impl Told<'_> {
     /// In words: `crashed 7 times in 2 min 4 s: SIGSEGV`.
     pub fn words(&self, arrow: &str) -> String {
-        match (self.crashes, &self.entry.what) {
-            (Some(Crashes { count, first, last }), What::Crash { how }) => {
+        match (self.crashes, crash(self.group.first())) {
+            (Some(Crashes { count, first, last }), Some(how)) => {
                 format!("crashed {count} times in {}: {how}", words(last - first))
             }
-            _ => self.entry.words(arrow),
+            _ => output::group_words(&self.group, arrow),
         }
     }
 }
 
 /// The newest of `entries` (oldest first) that are worth a line, newest first. Of a service that
 /// crashes again and again: its last crash, what it did last, and all that is no part of it.
-pub fn newest<'a>(entries: &'a [Entry], most: usize) -> Vec<Told<'a>> {
+pub fn newest<'a>(entries: &'a [Transition], most: usize) -> Vec<Told<'a>> {
     let loops = loops(entries);
     let mut met: HashSet<&str> = HashSet::new();
-    let line = |entry: &'a Entry| {
+    let groups = grouped(entries.iter().filter(|entry| !is_routine(entry)));
+    let line = |group: Group<'a>| {
+        let entry = group.first();
         let crashes = loops.get(&*entry.id).copied().filter(|it| it.count > 1);
-        let Some(crashes) = crashes.filter(|it| entry.at >= it.first) else {
-            return Some(Told { entry, crashes: None });
+        let Some(crashes) = crashes.filter(|it| entry.at >= it.first && !group.is_many()) else {
+            return Some(Told { group, crashes: None });
         };
         let is_newest = met.insert(&entry.id);
-        let is_last_crash = matches!(entry.what, What::Crash { .. }) && entry.at == crashes.last;
-        let told = is_newest || is_last_crash || !is_step(&entry.what);
-        told.then_some(Told { entry, crashes: Some(crashes) })
+        let is_last_crash = crash(entry).is_some() && entry.at == crashes.last;
+        let told = is_newest || is_last_crash || !is_step(entry);
+        told.then_some(Told { group, crashes: Some(crashes) })
     };
-    let worth_a_look = entries.iter().rev().filter(|entry| !entry.is_routine());
-    worth_a_look.filter_map(line).take(most).collect()
+    groups.into_iter().rev().filter_map(line).take(most).collect()
 }
 
 /// The last series of crashes of each service.
-fn loops(entries: &[Entry]) -> HashMap<&str, Crashes> {
+fn loops(entries: &[Transition]) -> HashMap<&str, Crashes> {
     let mut loops: HashMap<&str, Crashes> = HashMap::new();
-    for entry in entries.iter().filter(|entry| matches!(entry.what, What::Crash { .. })) {
+    for entry in entries.iter().filter(|entry| crash(entry).is_some()) {
         let (at, one) = (entry.at, Crashes { count: 1, first: entry.at, last: entry.at });
         let series = loops.entry(&entry.id).or_insert(Crashes { count: 0, ..one });
         *series = match *series {
@@ -75,43 +79,76 @@ fn loops(entries: &[Entry]) -> HashMap<&str, Crashes> {
     loops
 }
 
+/// How it crashed, if it did and is to be started again.
+fn crash(transition: &Transition) -> Option<String> {
+    match &transition.cause {
+        Cause::Event { event: Event::Crashed(crash), .. } if crash.will_restart => {
+            Some(crash.headline())
+        }
+        _ => None,
+    }
+}
+
 /// Whether it happens once more with each crash: the crash, the start that follows, and what the
-/// service says meanwhile.
-fn is_step(what: &What) -> bool {
-    match what {
-        What::Crash { .. } | What::Return { .. } | What::Status { .. } => true,
-        What::Life { .. } | What::Heart { .. } => false,
+/// service reports meanwhile.
+fn is_step(transition: &Transition) -> bool {
+    match &transition.cause {
+        Cause::Status { .. } => true,
+        Cause::Heartbeat => false,
+        Cause::Event { event, .. } => match event {
+            Event::Crashed(crash) => crash.will_restart,
+            Event::Start { .. } | Event::Ready { .. } | Event::Restarting { .. } => true,
+            _ => false,
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tcs_core::fleet::Verdict;
-    use tcs_core::wire::Status;
+    use tcs_core::wire::{Crashed, Status};
 
     use super::*;
 
-    fn entry(second: i64, id: &str, what: What) -> Entry {
+    fn entry(second: i64, id: &str, cause: Cause) -> Transition {
         let at = DateTime::from_timestamp(1_795_393_000 + second, 0).unwrap();
-        Entry { at, id: id.into(), what }
+        Transition {
+            at,
+            delivered_late: TimeDelta::zero(),
+            id: id.into(),
+            cause,
+            by: None,
+            before: None,
+            verdict: Verdict::Ok,
+            reasons: Vec::new(),
+        }
     }
 
-    fn crash(second: i64) -> Entry {
-        entry(second, "bad.a", What::Crash { how: "SIGSEGV".to_owned() })
+    fn event(second: i64, event: Event) -> Transition {
+        entry(second, "bad.a", Cause::Event { event, launcher: None, ran: None })
     }
 
-    fn start(second: i64) -> Entry {
-        let (text, weight) = ("started".to_owned(), Verdict::Starting);
-        entry(second, "bad.a", What::Return { text, weight })
+    fn crash(second: i64) -> Transition {
+        let crash = Crashed {
+            signal: Some("SIGSEGV".to_owned()),
+            will_restart: true,
+            ..Crashed::default()
+        };
+        event(second, Event::Crashed(crash))
     }
 
-    fn says(second: i64, id: &str, to: Status) -> Entry {
-        entry(second, id, What::Status { from: None, to, message: String::new() })
+    fn start(second: i64) -> Transition {
+        event(second, Event::Start { hostname: None, pid: None, recent_crashes: None })
     }
 
-    fn told(entries: &[Entry], most: usize) -> Vec<String> {
+    fn says(second: i64, id: &str, to: Status) -> Transition {
+        entry(second, id, Cause::Status { from: None, to, message: None })
+    }
+
+    fn told(entries: &[Transition], most: usize) -> Vec<String> {
         let newest = newest(entries, most);
-        newest.iter().map(|told| format!("{} {}", told.entry.id, told.words("->"))).collect()
+        let told = |told: &Told<'_>| format!("{} {}", output::name(&told.group), told.words("->"));
+        newest.iter().map(told).collect()
     }
 
     #[test]
@@ -124,29 +161,47 @@ mod tests {
                 says(10 * i + 6, "bad.a", Status::Ok),
             ]);
         }
-        let all =
-            ["bad.a says ok", "bad.a crashed 7 times in 1 min: SIGSEGV", "guider.a says error"];
+        let all = [
+            "bad.a reports ok",
+            "bad.a crashed 7 times in 1 min: SIGSEGV",
+            "guider.a reports error",
+        ];
         assert_eq!(told(&night, 4), all);
         // while it is down the crash itself is the newest
         night.push(crash(71));
         assert_eq!(told(&night, 4)[..], ["bad.a crashed 8 times in 1 min 10 s: SIGSEGV", all[2]]);
         // what is no part of it is told as it is
-        let given_up = What::Life { text: "given up".to_owned(), weight: Verdict::Failed };
-        night.push(entry(72, "bad.a", given_up.clone()));
-        night.insert(3, entry(8, "bad.a", given_up));
+        let given_up = |second| {
+            event(second, Event::Failed { reason: None, restart_count: None, restart_window: None })
+        };
+        night.push(given_up(72));
+        night.insert(3, given_up(8));
         let lines = told(&night, 9);
-        assert_eq!(lines.iter().filter(|line| *line == "bad.a given up").count(), 2, "{lines:#?}");
+        assert_eq!(lines.iter().filter(|line| *line == "bad.a giving up").count(), 2, "{lines:#?}");
         assert_eq!(lines.len(), 4, "{lines:#?}");
     }
 
     #[test]
     fn crashes_far_from_each_other_are_told_each() {
         let night = [crash(0), start(1), crash(400), start(401)];
-        let each = ["bad.a started", "bad.a crashed: SIGSEGV, will be restarted"];
+        let each = ["bad.a started", "bad.a crashed: SIGSEGV; will be restarted"];
         assert_eq!(told(&night, 9), [each, each].concat());
         // of two series only the last is one line
         let night = [crash(0), start(1), crash(2), crash(400), start(401), crash(402), start(403)];
         let last = ["bad.a started", "bad.a crashed 2 times in 2 s: SIGSEGV", each[1], each[0]];
         assert_eq!(told(&night, 4), last);
+    }
+
+    #[test]
+    fn many_that_go_silent_at_once_are_one_line() {
+        let late = |second, id: &str| Transition {
+            verdict: Verdict::Late,
+            ..entry(second, id, Cause::Heartbeat)
+        };
+        let mut night = vec![late(0, "a.a"), late(3, "b.a"), crash(4), late(6, "c.a")];
+        let many = "3 services late, all within 6 s";
+        assert_eq!(told(&night, 9), ["bad.a crashed: SIGSEGV; will be restarted", many]);
+        night.remove(1);
+        assert_eq!(told(&night, 9).len(), 3, "two are told each");
     }
 }

@@ -189,7 +189,13 @@ mod tests {
         let mut before = Fleet::new();
         old[..5].iter().for_each(|message| super::super::fold(&mut before, message));
         let messages_since = old[5..].iter().map(|m| Heard::Message(Arc::clone(m))).collect();
-        tape.root(PastRead { since, before, messages: messages_since, problems: Vec::new() });
+        tape.root(PastRead {
+            since,
+            before,
+            messages: messages_since,
+            transitions: Vec::new(),
+            problems: Vec::new(),
+        });
         assert_eq!(tape.reaches(), Some(since));
         for message in &messages[4..] {
             let then = message.stamp.stored;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Moment, Past, Stale, State, tape};
-use crate::dashboard::event::{Action, Heard, LinkFacts, PastRead};
+use crate::dashboard::event::{Action, LinkFacts, PastRead};
 
 impl State {
     pub(super) fn pause(&mut self) {
@@ -95,12 +95,9 @@ impl State {
 
     pub(super) fn past_read(&mut self, result: Result<PastRead, String>) {
         self.past = match result {
-            Ok(read) => {
-                for heard in &read.messages {
-                    if let Heard::Message(message) = heard {
-                        self.history.note(&message.decoded, message.stamp.stored);
-                    }
-                }
+            Ok(mut read) => {
+                let transitions = std::mem::take(&mut read.transitions);
+                self.history.replace_past(transitions, self.settled.unwrap_or(self.now));
                 if !read.problems.is_empty() {
                     self.tell(format!("of the past: {}", read.problems.join("; ")), true);
                 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use tcs_core::fleet::{Order, Stamp};
+use tcs_core::fleet::transitions::Transitions;
+use tcs_core::fleet::{Fleet, Order, Stamp};
 use tcs_core::observer::Observed;
 use tcs_core::wire::{Subjects, decode};
 
 use crate::dashboard::event::{Event, Heard, LinkFacts};
+use crate::dashboard::source::live::happened;
 use crate::dashboard::state::{Options, State};
 
 /// A recording of a real fleet.
@@ -295,7 +297,13 @@ pub(crate) fn state(messages: Vec<Arc<Observed>>, size: (u16, u16), now: DateTim
     let options =
         Options { site: "oca".to_owned(), colour: true, mouse: true, ..Options::default() };
     let mut state = State::new(options, up(), size, now);
-    state.update(Event::Heard(messages.into_iter().map(Heard::Message).collect()), now);
+    let messages: Vec<Heard> = messages.into_iter().map(Heard::Message).collect();
+    // as a site is read: what is held, then what happened, with the beats of a few minutes
+    let beats = Transitions::heard_from(Some(now - TimeDelta::minutes(2)));
+    let happened = happened(Fleet::new(), &messages, beats, now);
+    for event in [Event::Heard(messages), Event::Settled, Event::Happened(happened)] {
+        state.update(event, now);
+    }
     state.settle(now);
     state
 }

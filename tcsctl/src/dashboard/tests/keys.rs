@@ -305,7 +305,7 @@ fn history_tells_changes_once_and_with_how_long_it_lasted() {
         .until(night())
         .iter()
         .filter(|entry| &*entry.id == "dome_follower.main")
-        .map(|entry| entry.words("→"))
+        .map(|entry| crate::output::events::transition_words(entry, "→"))
         .collect();
     let last = words.last().unwrap();
     assert!(last.starts_with("ok → warning after 3 h 8 min: shutter slower"), "{last}");
@@ -316,18 +316,18 @@ fn what_a_launcher_says_for_a_service_is_its_event_and_not_the_services_word() {
     let mut state = fleet();
     let count = |state: &State| state.history.until(night()).len();
     let before = count(&state);
-    let said = |by: &str| {
+    let said = |ago: f64, by: &str| {
         let mut messages = Messages::default();
         messages.send(
-            1.0,
+            ago,
             "status.focuser.jk15",
             json!({"name": "focuser.jk15", "status": "failed", "details": {"reported_by": by}}),
         );
         messages.take().into_iter().map(Heard::Message).collect()
     };
-    state.update(Event::Heard(said("launcher")), night());
+    state.update(Event::Heard(said(1.0, "launcher")), night());
     assert_eq!(count(&state), before);
-    state.update(Event::Heard(said("itself")), night());
+    state.update(Event::Heard(said(0.5, "itself")), night());
     assert_eq!(count(&state), before + 1);
 }
 

@@ -317,7 +317,7 @@ fn happened(out: &mut Vec<Parts>, pen: &Pen<'_>, state: &State, service: &Servic
     for entry in mine.into_iter().rev() {
         out.push(vec![
             (format!("  {}  ", pen.clock(entry.at, now)), Role::Dim),
-            (entry.words(pen.glyphs.arrow), events::role(entry)),
+            (crate::output::events::transition_words(entry, pen.glyphs.arrow), events::role(entry)),
         ]);
     }
 }

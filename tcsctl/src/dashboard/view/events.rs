@@ -1,19 +1,26 @@
 //! What happened, newest last: a few lines below the table, or a page.
 
 use ratatui::layout::Rect;
+use tcs_core::fleet::transitions::Transition;
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
-use crate::dashboard::state::history::Entry;
+use crate::dashboard::state::history::weight;
 use crate::dashboard::state::newest::newest;
 use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::events as output;
 use crate::output::text;
+
+/// One line: what gives it its time and colour, to whom it happened, what.
+type Shown<'a> = (&'a Transition, String, String);
 
 /// The newest that are worth a look, as many as there is room for.
 pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let all = state.history.until(state.picture.now);
     let newest = newest(all, usize::from(area.height));
-    let lines = newest.iter().map(|told| (told.entry, told.words(pen.glyphs.arrow)));
+    let lines = newest
+        .iter()
+        .map(|told| (told.group.first(), output::name(&told.group), told.words(pen.glyphs.arrow)));
     list(pen, state, area, lines.collect());
 }
 
@@ -27,22 +34,23 @@ pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
     pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
     let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
     let newest = all.iter().rev().skip(state.scrolled).take(usize::from(below.height));
-    let lines = newest.map(|entry| (entry, entry.words(pen.glyphs.arrow))).collect();
+    let words = |entry| output::transition_words(entry, pen.glyphs.arrow);
+    let lines = newest.map(|entry| (entry, entry.id.to_string(), words(entry))).collect();
     list(pen, state, below, lines);
 }
 
 /// These, newest first, in their words.
-fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<(&Entry, String)>) {
+fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
     let now = state.picture.now;
     if shown.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
     }
     let name = usize::from(area.width / 3).clamp(12, 40);
-    for (i, (entry, words)) in shown.into_iter().rev().enumerate() {
+    for (i, (entry, id, words)) in shown.into_iter().rev().enumerate() {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
         x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
-        let id = text::cut_middle(&text::shown(&entry.id), name, pen.glyphs.ellipsis);
+        let id = text::cut_middle(&text::shown(&id), name, pen.glyphs.ellipsis);
         pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
         x += name as u16 + 2;
         let room = area.right().saturating_sub(x + 1);
@@ -51,6 +59,6 @@ fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<(&Entry, String
 }
 
 /// What an entry looks like: loud only where something is wrong.
-pub(super) fn role(entry: &Entry) -> Role {
-    of_verdict(entry.weight())
+pub(super) fn role(entry: &Transition) -> Role {
+    of_verdict(weight(entry))
 }
