@@ -7,11 +7,13 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
-use tcs_core::wire::{Event, RegistryMessage};
+use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage};
 use tcsd::{Site, because};
 
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/python.rs"]
+mod python;
 #[path = "support/tcsd.rs"]
 mod tcsd;
 
@@ -282,4 +284,122 @@ async fn another_run_under_our_own_name_is_a_conflict() {
     nats::wait_for("the first takes it back", || says(over, &logs[0])).await;
     other.0.wait().unwrap();
     watch.sees("no conflict", "a.a", |it| !because(it, "conflict")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_service_is_ready_when_its_status_says_so() {
+    let field = |variant: &str, ready: &str| {
+        let launch = format!("launch: {{env: {{TCS_TEST_FIELD: slow}}{ready}}}");
+        format!("  - {{type: field, variant: {variant}, module: field_service, {launch}}}\n")
+    };
+    let site = Site::start(
+        "process",
+        &format!(
+            "launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}\nservices:\n{}{}{}",
+            python::interpreter(),
+            python::script(""),
+            field("status", ""),
+            field("beat", ", ready: heartbeat"),
+            one("user", "launch: {exec: [sleep, '1000'], after: [field.status, field.beat]}")
+        ),
+    )
+    .await;
+    site.pid("user.a").await;
+    let events = site.events(None).await;
+    let at = |id: &str, name: &str| {
+        let is = |it: &RegistryMessage| it.service_id == id && it.event.name() == name;
+        events.iter().position(is).unwrap_or_else(|| panic!("no {name} of {id}"))
+    };
+    for id in ["field.status", "field.beat"] {
+        let ready = &events[at(id, "ready")].event;
+        let Event::Ready { startup_duration_seconds: Some(took) } = ready else { panic!() };
+        assert!(*took >= 2.0, "{id} ready after {took} s");
+        assert!(at(id, "ready") < at("user.a", "start"));
+    }
+}
+
+/// The newest status of a launcher's or service's own subject that is so.
+async fn last_status(site: &Site, id: &str, what: &str, is_so: impl Fn(&StatusMessage) -> bool) {
+    nats::within_limit(what, async {
+        loop {
+            let statuses = site.statuses(id).await;
+            if statuses.last().is_some_and(&is_so) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_launchers_status_is_the_worst_of_its_services() {
+    let mut site = Site::start(
+        "process",
+        &format!(
+            "services:\n{}{}{}",
+            one("well", "launch: {exec: [sleep, '1000']}"),
+            one("idle", "launch: {enabled: false, exec: [sh, -c, 'exit 3']}"),
+            one("bad", "launch: {exec: [sh, -c, 'exit 3']}"),
+        ),
+    )
+    .await;
+    let name = site.tcsd.name.to_string();
+    let is_failed = |it: &StatusMessage| {
+        it.status == Status::Failed
+            && it.details.own_status == Some(Status::Ok)
+            && it.message.as_deref().is_some_and(|text| text.contains("failed: bad.a"))
+    };
+    last_status(&site, &name, "the failed service shows", is_failed).await;
+    // one that is not to run is nobody's trouble
+    site.ask("stop.bad.a").await.unwrap();
+    let is_well = |it: &StatusMessage| it.status == Status::Ok;
+    last_status(&site, &name, "nothing is wrong", is_well).await;
+    site.ask("start.bad.a").await.ok();
+    last_status(&site, &name, "it has failed again", is_failed).await;
+    // at its own end it speaks of itself
+    site.tcsd.stop().await;
+    let is_over = |it: &StatusMessage| it.status == Status::Shutdown;
+    last_status(&site, &name, "its own end", is_over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_launcher_speaks_for_a_silent_program_to_its_end() {
+    let site = Site::start(
+        "process",
+        &format!(
+            "services:\n{}{}{}",
+            one("done", "launch: {exec: ['true']}"),
+            one("gone", "launch: {exec: [sh, -c, 'exit 3']}"),
+            one("absent", "launch: {exec: [./no-such-program]}"),
+        ),
+    )
+    .await;
+    let by_launcher = |it: &StatusMessage| it.details.reported_by.as_deref() == Some("launcher");
+    let is_over = |it: &StatusMessage| it.status == Status::Shutdown && by_launcher(it);
+    last_status(&site, "done.a", "its last status", is_over).await;
+    // the old console lists only what has a heartbeat: these never came to one of their own
+    for id in ["gone.a", "absent.a"] {
+        let is_failed = |it: &StatusMessage| it.status == Status::Failed && by_launcher(it);
+        last_status(&site, id, "the status of the dead", is_failed).await;
+        let beat = nats::within_limit("a heartbeat", async {
+            loop {
+                let subject = site.bus.subjects().heartbeat(id);
+                let raw = site.bus.last_word(tcs_core::wire::Kind::Heartbeat, &subject).await;
+                if let Ok(Some(raw)) = raw {
+                    let subject = site.bus.subjects().parse(raw.subject()).unwrap();
+                    return tcs_core::wire::decode(subject, raw.payload()).unwrap().message;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        let Message::Heartbeat(beat) = beat else { panic!() };
+        assert_eq!(beat.status, Some(Status::Failed));
+        assert_eq!(beat.reported_by.as_deref(), Some("launcher"));
+        // and starts nothing
+        let mut watch = site.watch();
+        let failed = |it: &tcs_core::fleet::ServiceView| it.phase == tcs_core::fleet::Phase::Failed;
+        watch.sees("failed", id, failed).await;
+    }
 }

@@ -10,6 +10,7 @@ mod launch;
 mod link;
 mod log;
 mod outputs;
+mod own_status;
 mod plan;
 mod readers;
 mod reloads;
@@ -30,7 +31,7 @@ use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use tcs_core::clock;
 use tcs_core::config::{Config, Environment, How, Secrets};
-use tcs_core::monitor::Monitor;
+use tcs_core::fleet::how_ended;
 use tcs_core::service::Registry;
 use tcs_core::wire::Event as Wire;
 use tcs_core::wire::Status;
@@ -39,7 +40,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::control::Ask;
 use crate::runner::output::Output;
 use crate::runner::{Handle, ProcessRunner, Tell, Told};
-use crate::supervisor::{Answer, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket};
+use crate::supervisor::{
+    Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+};
 use hearing::Last;
 pub(crate) use launch::broker;
 pub use launch::{Options, main};
@@ -62,6 +65,10 @@ struct Spawned {
     at: DateTime<Utc>,
     /// When the launcher beats for it next; `None`: it speaks for itself.
     beat_at: Option<Duration>,
+    /// It has published something itself.
+    speaks: bool,
+    /// The last status that it published.
+    said: Option<(Status, Option<String>)>,
 }
 
 struct Daemon<'a> {
@@ -99,7 +106,6 @@ impl Daemon<'_> {
     async fn live(
         &mut self,
         config: &Config,
-        monitor: &Monitor,
         mut signals: Signals,
         mut told: mpsc::Receiver<Told>,
         mut lasts: mpsc::Receiver<Last>,
@@ -115,7 +121,7 @@ impl Daemon<'_> {
             tokio::spawn(words::listen(bus, own, heard, found));
         }
         let mut done = self.begin(config);
-        monitor.set_status(Status::Ok, "Supervising");
+        self.voice.own_status.begin();
         let mut stopping = false;
         while done.is_none() {
             // out of this loop and nowhere else: one that stands still is not fed
@@ -124,7 +130,7 @@ impl Daemon<'_> {
                 biased;
                 wish = signals.next() => match wish {
                     Wish::Stop(signal) => {
-                        self.stop(signal, std::mem::replace(&mut stopping, true), monitor)
+                        self.stop(signal, std::mem::replace(&mut stopping, true))
                     }
                     Wish::Reload => {
                         self.read_again(None).ok();
@@ -156,12 +162,12 @@ impl Daemon<'_> {
     }
 
     /// A signal to stop, the first one or one that comes `again`.
-    fn stop(&mut self, signal: Signal, again: bool, monitor: &Monitor) -> Option<bool> {
+    fn stop(&mut self, signal: Signal, again: bool) -> Option<bool> {
         if again {
             tracing::warn!("{signal} again: killing what has not stopped yet");
         } else {
             tracing::info!("{signal}: stopping all services; a second signal kills them");
-            monitor.set_status(Status::Shutdown, "Stopping services");
+            self.voice.own_status.end();
             self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
             self.systemd.stopping();
         }
@@ -176,8 +182,19 @@ impl Daemon<'_> {
     fn handle(&mut self, event: Event) -> Option<bool> {
         let now = self.now();
         let mut done = None;
+        let mut touched = BTreeSet::new();
+        if let Event::Request { id, .. } | Event::Report { id, .. } = &event {
+            touched.insert(id.clone());
+        }
         for effect in self.supervisor.handle(event, now) {
+            if let Effect::Publish { id, .. } | Effect::Forget { id } = &effect {
+                touched.insert(id.clone());
+            }
             done = self.act(effect).or(done);
+        }
+        for id in touched {
+            let trouble = self.trouble(&id);
+            self.voice.own_status.set(&id, trouble);
         }
         done
     }
@@ -226,7 +243,20 @@ impl Daemon<'_> {
         } else {
             self.voice.say(plan, event, requested_by);
         }
-        if matches!(plan.how, How::Program(_)) {
+        let is_silent = !self.handles.get(id).is_some_and(|it| it.speaks);
+        let heartbeat = plan.entry.launch.heartbeat;
+        match event {
+            // without any heartbeat the old console does not list it
+            Lifecycle::Crashed { restart, .. } if is_silent => {
+                let status = if restart.is_some() { Status::Error } else { Status::Failed };
+                self.voice.beat(id, status, Duration::ZERO, heartbeat);
+            }
+            Lifecycle::Failed { .. } if is_silent => {
+                self.voice.beat(id, Status::Failed, Duration::ZERO, heartbeat);
+            }
+            _ => {}
+        }
+        if matches!(plan.how, How::Program(_)) && is_silent {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
             match event {
                 Lifecycle::Start { pid, .. } => {
@@ -234,7 +264,16 @@ impl Daemon<'_> {
                 }
                 Lifecycle::Ready { .. } => {
                     self.voice.status(id, Status::Ok, Some("Running".to_owned()), pid);
-                    self.voice.beat(id, Duration::ZERO, plan.entry.launch.heartbeat);
+                    self.voice.beat(id, Status::Ok, Duration::ZERO, heartbeat);
+                }
+                Lifecycle::Stop { reason, code: Some(code), .. } => {
+                    let how = match reason {
+                        EndReason::Completed => "Completed".to_owned(),
+                        EndReason::Terminated | EndReason::ForceKilled => {
+                            format!("Stopped: {}", how_ended(*code))
+                        }
+                    };
+                    self.voice.status(id, Status::Shutdown, Some(how), None);
                 }
                 Lifecycle::Declared
                 | Lifecycle::Waiting { .. }

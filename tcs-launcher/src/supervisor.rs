@@ -19,6 +19,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tcs_core::fleet::how_ended;
+
 mod deadline;
 mod effect;
 mod event;
@@ -170,6 +172,14 @@ impl Supervisor {
     /// What keeps a service from being started, where others do: at most 16 are named.
     pub fn waits_for(&self, id: &ServiceId) -> Vec<ServiceId> {
         self.services.get(id).map(|it| order::waits_for(&self.services, it)).unwrap_or_default()
+    }
+
+    /// Why the last run of a service ended, in words; empty if it has not.
+    pub fn why_ended(&self, id: &ServiceId) -> String {
+        let Some(last) = self.services.get(id).map(|service| &service.last) else {
+            return String::new();
+        };
+        last.error.clone().or(last.code.map(how_ended)).unwrap_or_default()
     }
 
     /// Does what has become possible.

@@ -3,6 +3,7 @@
 usage: CONFIG VARIANT --runner-id ID --parent-name NAME --no-banner
 
 `TCS_TEST_FIELD=failing`: says that its start failed, and exits with 0, as the field's do.
+`TCS_TEST_FIELD=slow`: starts for 2 s, and beats meanwhile.
 `TCS_TEST_FIELD=raising`: its main loop has raised: it says so, and its heart goes on.
 Otherwise it runs until it is told to stop.
 """
@@ -23,6 +24,8 @@ async def main():
         monitor = await create_monitor(f"field.{variant}", heartbeat_interval=1.0, parent_name=parent)
         async with monitor:
             monitor.set_status(Status.STARTUP, "Starting service")
+            if os.environ.get("TCS_TEST_FIELD") == "slow":
+                await asyncio.sleep(2)
             if os.environ.get("TCS_TEST_FIELD") == "failing":
                 monitor.set_status(Status.FAILED, "Failed to start service: no dome")
                 await asyncio.sleep(0.3)

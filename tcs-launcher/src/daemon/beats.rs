@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tcs_core::config::How;
+use tcs_core::wire::Status;
 
 use super::Daemon;
 use super::plan::Plan;
@@ -42,7 +43,7 @@ impl Daemon<'_> {
             let process = service.pid.and_then(|pid| Process::of(pid.cast_signed()));
             if process.is_some_and(|it| !it.is_zombie() && !matches!(it.state, b'T' | b't')) {
                 let uptime = now.saturating_sub(service.since.unwrap_or(now));
-                voice.beat(id, uptime, interval);
+                voice.beat(id, Status::Ok, uptime, interval);
             }
         }
     }

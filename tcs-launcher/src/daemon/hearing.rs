@@ -6,7 +6,7 @@ use tcs_core::config::{How, Ready};
 use tcs_core::wire::Status;
 
 use super::Daemon;
-use super::words::{self, Heard};
+use super::words::{self, Heard, ReadyBy};
 use crate::runner::{Told, What};
 use crate::supervisor::{Event, Report, ServiceId};
 
@@ -22,12 +22,26 @@ impl Daemon<'_> {
     /// A service's own word, of its present run.
     pub(super) fn heard(&mut self, heard: Heard) -> Option<bool> {
         let Heard { id, sent, what } = heard;
-        let ready = self.plans.get(&id)?.entry.launch.ready.as_ref();
-        let by_beat = matches!(ready, Some(Ready::Heartbeat));
+        let plan = self.plans.get(&id)?;
+        let by = match (&plan.how, &plan.entry.launch.ready) {
+            (_, Some(Ready::Heartbeat)) => ReadyBy::Heartbeat,
+            (How::Python { .. }, None) => ReadyBy::Status,
+            (How::Python { .. } | How::Rust(_) | How::Program(_), _) => ReadyBy::Runner,
+        };
         let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
         spawned.beat_at = None;
-        let run = spawned.run;
-        self.handle(Event::Report { id, run, report: what.report(by_beat)? })
+        spawned.speaks = true;
+        let (run, is_ready) = (spawned.run, what.is_ready(by));
+        let mut done = None;
+        if let words::What::Status(status, message) = what {
+            spawned.said = Some((status, message.clone()));
+            let report = Report::Said { word: words::word(status), message };
+            done = self.handle(Event::Report { id: id.clone(), run, report });
+        }
+        if is_ready {
+            done = self.handle(Event::Report { id, run, report: Report::Ready }).or(done);
+        }
+        done
     }
 
     pub(super) fn told(&mut self, told: Told) -> Option<bool> {

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use super::home::Home;
 use super::instance_lock::InstanceLock;
 use super::outputs::Outputs;
+use super::own_status::OwnStatus;
 use super::signals::Signals;
 use super::systemd::Systemd;
 use super::voice::Voice;
@@ -140,7 +141,8 @@ async fn launch(
     let (tell, told) = mpsc::channel(BACKLOG);
     let (last, lasts) = mpsc::channel(BACKLOG);
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
-    let voice = Voice::new(reporter, id.to_string(), name.to_string(), launcher_run);
+    let own_status = OwnStatus::new(monitor.clone());
+    let voice = Voice::new(reporter, own_status, id.to_string(), name.to_string(), launcher_run);
     let mut daemon = Daemon {
         options,
         environment,
@@ -173,7 +175,7 @@ async fn launch(
         Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
         Some(_) | None => true,
     };
-    let well = may_begin && daemon.live(&config, &monitor, signals, told, lasts, asked).await;
+    let well = may_begin && daemon.live(&config, signals, told, lasts, asked).await;
     daemon.systemd.last(well);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;

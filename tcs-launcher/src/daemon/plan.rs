@@ -101,11 +101,11 @@ impl Site<'_> {
                 window: entry.restart.window,
                 backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
             },
-            // a Rust service's host tells when it is up
-            readiness: if matches!(how, How::Rust(_)) || launch.ready.is_some() {
-                Readiness::Reported
-            } else {
+            // a Rust service's host tells when it is up, and a Python service's status
+            readiness: if matches!(how, How::Program(_)) && launch.ready.is_none() {
                 Readiness::AtOnce
+            } else {
+                Readiness::Reported
             },
             start_timeout: launch.start_timeout,
             stop_timeout: launch.stop_timeout.unwrap_or(self.grace),

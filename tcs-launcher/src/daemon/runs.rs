@@ -26,7 +26,7 @@ impl Daemon<'_> {
             self.outputs.begin(&id, run, log, true, secrets);
             self.start_task(&plan, run, tell)
         };
-        self.handles.insert(id, Spawned { run, handle, at, beat_at });
+        self.handles.insert(id, Spawned { run, handle, at, beat_at, speaks: false, said: None });
     }
 
     fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {

@@ -11,12 +11,15 @@ use tcs_core::monitor::Reporter;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
 
+use super::own_status::OwnStatus;
 use super::plan::Plan;
 use super::rivals::Shared;
 use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
 /// Speaks for the launcher.
 pub(super) struct Voice {
+    /// Its own status, and the worst of its services.
+    pub(super) own_status: OwnStatus,
     pub(super) reporter: Reporter,
     pub(super) launcher_id: String,
     /// The monitored name.
@@ -36,9 +39,16 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    pub(super) fn new(reporter: Reporter, id: String, name: String, run: String) -> Self {
+    pub(super) fn new(
+        reporter: Reporter,
+        own_status: OwnStatus,
+        id: String,
+        name: String,
+        run: String,
+    ) -> Self {
         reporter.gate();
         Self {
+            own_status,
             reporter,
             launcher_id: id,
             name,
@@ -179,11 +189,17 @@ impl Voice {
     }
 
     /// A heartbeat for a program that does not speak; dropped while there is no broker.
-    pub(super) fn beat(&self, id: &ServiceId, uptime: Duration, interval: Duration) {
+    pub(super) fn beat(
+        &self,
+        id: &ServiceId,
+        status: Status,
+        uptime: Duration,
+        interval: Duration,
+    ) {
         let message = HeartbeatMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
-            status: Some(Status::Ok),
+            status: Some(status),
             uptime_seconds: Some(uptime.as_secs_f64()),
             interval_seconds: Some(interval.as_secs_f64()),
             reported_by: Some("launcher".to_owned()),

@@ -12,7 +12,7 @@ use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
 use tokio::sync::{mpsc, watch};
 
 use super::rivals::{Rivals, Shared};
-use crate::supervisor::{Report, ServiceId, Word};
+use crate::supervisor::{ServiceId, Word};
 
 /// How long an end waits for what was said before it.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -29,29 +29,57 @@ pub(super) struct Heard {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum What {
     Status(Status, Option<String>),
-    Beat,
+    /// The status that it carries.
+    Beat(Option<Status>),
+}
+
+/// What says that a service is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadyBy {
+    /// Its runner sees it, or it counts as up as soon as it is started.
+    Runner,
+    /// Its first heartbeat of a status other than `startup`.
+    Heartbeat,
+    /// Its first status other than `startup`.
+    Status,
 }
 
 impl What {
-    /// What it is to the supervisor; `None` for a beat where nobody waits for one.
-    pub(super) fn report(self, ready_by_beat: bool) -> Option<Report> {
-        match self {
-            Self::Status(status, message) => {
-                let word = match status {
-                    Status::Failed | Status::Error => Word::Failed,
-                    Status::Busy => Word::Busy,
-                    Status::Unknown
-                    | Status::Ok
-                    | Status::Idle
-                    | Status::Shutdown
-                    | Status::Startup
-                    | Status::Degraded
-                    | Status::Warning => Word::Other,
-                };
-                Some(Report::Said { word, message })
-            }
-            Self::Beat => ready_by_beat.then_some(Report::Ready),
+    /// Whether it says that the service is up. One that reports `failed` is not: a Python service
+    /// whose start has failed says so.
+    pub(super) fn is_ready(&self, by: ReadyBy) -> bool {
+        match (self, by) {
+            (Self::Status(status, _), ReadyBy::Status) => is_up(*status),
+            (Self::Beat(status), ReadyBy::Heartbeat) => status.is_none_or(is_up),
+            (Self::Status(..) | Self::Beat(_), _) => false,
         }
+    }
+}
+
+fn is_up(status: Status) -> bool {
+    match status {
+        Status::Ok
+        | Status::Idle
+        | Status::Busy
+        | Status::Degraded
+        | Status::Warning
+        | Status::Error => true,
+        Status::Unknown | Status::Startup | Status::Shutdown | Status::Failed => false,
+    }
+}
+
+/// What a status means to the supervisor.
+pub(super) fn word(status: Status) -> Word {
+    match status {
+        Status::Failed | Status::Error => Word::Failed,
+        Status::Busy => Word::Busy,
+        Status::Unknown
+        | Status::Ok
+        | Status::Idle
+        | Status::Shutdown
+        | Status::Startup
+        | Status::Degraded
+        | Status::Warning => Word::Other,
     }
 }
 
@@ -129,7 +157,7 @@ fn hear(message: &Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<He
         }
         Message::Heartbeat(beat) if beat.reported_by.is_none() => {
             let sent = sent.or(beat.timestamp.map(Timestamp::time))?;
-            Some(Heard { id: beat.service_id.parse().ok()?, sent, what: What::Beat })
+            Some(Heard { id: beat.service_id.parse().ok()?, sent, what: What::Beat(beat.status) })
         }
         Message::Heartbeat(_) | Message::Registry(_) | Message::Journal(_) => None,
     }
@@ -164,8 +192,26 @@ mod tests {
         assert_eq!(status(part), Some(What::Status(Status::Ok, None)), "a component failed");
         assert_eq!(status(json!({"details": {"reported_by": "launcher"}})), None);
         let beat = json!({"service_id": "a.b"});
-        assert_eq!(heard("svc.heartbeat.a.b", &beat), Some(What::Beat));
+        assert_eq!(heard("svc.heartbeat.a.b", &beat), Some(What::Beat(None)));
         let launchers = json!({"service_id": "a.b", "reported_by": "launcher"});
         assert_eq!(heard("svc.heartbeat.a.b", &launchers), None);
+    }
+
+    #[test]
+    fn a_service_that_still_starts_or_has_failed_is_not_ready() {
+        use ReadyBy::{Heartbeat, Runner};
+        let ready = |status| {
+            let (said, beat) = (What::Status(status, None), What::Beat(Some(status)));
+            assert_eq!(said.is_ready(ReadyBy::Status), beat.is_ready(Heartbeat), "{status}");
+            assert!(!said.is_ready(Runner) && !said.is_ready(Heartbeat));
+            assert!(!beat.is_ready(Runner) && !beat.is_ready(ReadyBy::Status));
+            beat.is_ready(Heartbeat)
+        };
+        let not = Status::ALL.into_iter().filter(|status| !ready(*status));
+        assert_eq!(
+            not.collect::<std::collections::BTreeSet<_>>(),
+            [Status::Unknown, Status::Startup, Status::Shutdown, Status::Failed].into()
+        );
+        assert!(What::Beat(None).is_ready(Heartbeat));
     }
 }
