@@ -31,6 +31,8 @@ pub fn flags(args: &ConnectionArgs) -> NatsSection {
         ca: path(&args.tlsca),
         subject_prefix: args.prefix.clone(),
         context: args.context.clone(),
+        js_domain: args.domain.clone(),
+        js_api_prefix: args.api_prefix.clone(),
         ..NatsSection::default()
     }
 }

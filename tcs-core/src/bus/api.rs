@@ -13,6 +13,7 @@ use tokio_util::bytes::Bytes;
 
 use super::connect::{Bus, since};
 use super::link::{self, Action, Denial, LinkState};
+use super::settings::DEFAULT_API;
 use crate::clock;
 
 /// Why a request to JetStream brought nothing.
@@ -24,6 +25,14 @@ pub enum ApiError {
     /// The server runs without JetStream.
     #[error("the server has no JetStream")]
     NoJetStream,
+    /// Nothing answers behind the JetStream domain or API prefix of the settings.
+    #[error("no JetStream answers to `{prefix}`{}", domain_of_server(domain.as_deref()))]
+    NoDomain {
+        /// The prefix that was asked.
+        prefix: String,
+        /// The domain of the server that we are connected to.
+        domain: Option<String>,
+    },
     /// The server has JetStream, this account has not.
     #[error("JetStream is not enabled for this account")]
     NotEnabled,
@@ -63,12 +72,20 @@ pub(super) const STREAM_NOT_FOUND: u64 = 10059;
 const NOT_ENABLED: u64 = 10076;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
 
+fn domain_of_server(domain: Option<&str>) -> String {
+    match domain {
+        Some(domain) => format!(" (this server is in the domain `{domain}`)"),
+        None => " (this server is in no domain)".to_owned(),
+    }
+}
+
 impl ApiError {
     /// Whether asking again soon may help by itself.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Disconnected | Self::TimedOut { .. } => true,
             Self::NoJetStream
+            | Self::NoDomain { .. }
             | Self::NotEnabled
             | Self::Denied(_)
             | Self::Refused { .. }
@@ -110,7 +127,11 @@ impl Bus {
         let unreadable = |why: String| ApiError::Unreadable { subject: subject.clone(), why };
         let body = serde_json::to_vec(body).map_err(|error| unreadable(error.to_string()))?;
         let sent = clock::monotonic();
-        let message = self.ask(&subject, Request::new().payload(body.into())).await?;
+        let message = match self.ask(&subject, Request::new().payload(body.into())).await {
+            Ok(message) => message,
+            Err(ApiError::NoJetStream) => return Err(self.no_jetstream()),
+            Err(error) => return Err(error),
+        };
         let received = clock::monotonic();
         if let Ok(ErrorReply { error: Some(error) }) = serde_json::from_slice(&message.payload) {
             return Err(match error.err_code {
@@ -126,6 +147,17 @@ impl Bus {
         let value = serde_json::from_slice(&message.payload)
             .map_err(|error| unreadable(error.to_string()))?;
         Ok(Answer { value, sent, received })
+    }
+
+    /// Nobody answers to the API: with the default prefix there is none, with another one it may
+    /// be mistyped, or the way to it down.
+    fn no_jetstream(&self) -> ApiError {
+        let prefix = &self.settings().api_prefix.value;
+        if prefix == DEFAULT_API {
+            return ApiError::NoJetStream;
+        }
+        let domain = self.client().server_info().domain;
+        ApiError::NoDomain { prefix: prefix.clone(), domain }
     }
 
     /// One request to the server itself, raced against its remarks and the loss of the link.

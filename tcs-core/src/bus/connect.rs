@@ -246,7 +246,7 @@ impl Bus {
 
     /// `<api prefix>.<what>`
     pub(super) fn api_subject(&self, what: &str) -> String {
-        format!("{}.{what}", self.0.settings.api_prefix)
+        format!("{}.{what}", self.0.settings.api_prefix.value)
     }
 
     /// Fire and forget, for flow control and clean-up.

@@ -336,7 +336,7 @@ fn now_reading(
             let progress = |name: &String| known(name).unwrap_or(Progress::Reading);
             Reading::Streams(names.iter().map(|name| (name.clone(), progress(name))).collect())
         }
-        Err(why @ (ApiError::NoJetStream | ApiError::NotEnabled)) => {
+        Err(why @ (ApiError::NoJetStream | ApiError::NoDomain { .. } | ApiError::NotEnabled)) => {
             Reading::NoJetStream { why: why.clone(), listening }
         }
         Err(error) => Reading::Failed(error.clone()),

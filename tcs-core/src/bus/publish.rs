@@ -306,7 +306,7 @@ impl Publisher {
 
     /// What the server says of streams that hold a subject.
     pub(super) async fn streams(&self, subject: &str) -> Streams {
-        match self.bus.streams_of(subject).await {
+        match self.bus.streams_capturing(subject).await {
             Ok(streams) if streams.is_empty() => Streams::None("no stream holds it".to_owned()),
             Ok(_) => Streams::Held,
             Err(error @ ApiError::NotEnabled) => Streams::None(error.to_string()),

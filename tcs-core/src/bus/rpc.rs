@@ -94,7 +94,8 @@ impl Bus {
                 },
                 ApiError::Denied(denial) => RequestError::Denied(denial),
                 ApiError::Disconnected => RequestError::Disconnected,
-                error @ (ApiError::NotEnabled
+                error @ (ApiError::NoDomain { .. }
+                | ApiError::NotEnabled
                 | ApiError::Refused { .. }
                 | ApiError::Unreadable { .. }) => unreadable(error.to_string()),
             })?;

@@ -13,6 +13,7 @@
 
 mod layers;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use super::address::{self, AddressError, ServerUrl, UserInfo};
 use super::context::ContextError;
 use super::secret::{Outside, Secret, SecretError};
-use crate::id::IdError;
-use crate::wire::Subjects;
+use crate::id::{IdError, check_name};
+use crate::wire::{Kind, Subjects};
 use layers::{Found, Layers};
 
 /// What one place (flags, a file's `nats` section, a context) says; `None`: nothing.
@@ -66,6 +67,10 @@ pub struct NatsSection {
     pub js_domain: Option<String>,
     /// Prefix of the JetStream API, `$JS.API` by default.
     pub js_api_prefix: Option<String>,
+    /// Names of the streams to use, by kind; without one they are found by their subjects.
+    pub streams: BTreeMap<Kind, String>,
+    /// Copies of each stream that is made, 1 to 5; else as many as the cluster allows, at most 3.
+    pub replicas: Option<u8>,
     /// Name of a `nats` context, or path of a context's file.
     pub context: Option<String>,
     /// Whether a program should refuse to work without NATS.
@@ -190,7 +195,11 @@ pub struct Settings {
     /// Prefix of reply subjects, without a dot at the end.
     pub inbox_prefix: String,
     /// Prefix of the JetStream API, without a dot at the end.
-    pub api_prefix: String,
+    pub api_prefix: Sourced<String>,
+    /// Names of the streams to use, where they are not to be found by their subjects.
+    pub streams: BTreeMap<Kind, String>,
+    /// Copies of each stream that is made; `None`: by the size of the cluster.
+    pub replicas: Option<u8>,
     /// Whether a program should refuse to work without NATS; true when nobody says.
     pub required: bool,
     /// Resolves the settings anew; see [`Settings::resolve_by`].
@@ -224,6 +233,22 @@ pub enum SettingsError {
         origin: Origin,
         /// What is wrong.
         source: SecretError,
+    },
+    /// JetStream domain or API prefix.
+    #[error("{origin}: {source}")]
+    JetStream {
+        /// Who said so.
+        origin: Origin,
+        /// What is wrong.
+        source: IdError,
+    },
+    /// A JetStream domain with a dot in it.
+    #[error("{origin}: JetStream domain `{domain}` has a dot: write an API prefix as such")]
+    Domain {
+        /// Who said so.
+        origin: Origin,
+        /// As given.
+        domain: String,
     },
     /// Subject prefix.
     #[error("{origin}: {source}")]
@@ -274,7 +299,14 @@ impl Settings {
             servers,
             tls: tls(&layers, outside)?,
             subjects: subjects(&layers)?,
-            api_prefix: api_prefix(&layers),
+            api_prefix: api_prefix(&layers)?,
+            streams: layers
+                .sections()
+                .map(|(_, section)| &section.streams)
+                .find(|streams| !streams.is_empty())
+                .cloned()
+                .unwrap_or_default(),
+            replicas: layers.first("", |s| s.replicas.as_ref()).map(|f| *f.value),
             required: layers.first("", |s| s.required.as_ref()).is_none_or(|f| *f.value),
             again: None,
         })
@@ -332,7 +364,7 @@ impl Settings {
     }
 
     /// What was decided and who decided it, for `--verbose`: name, value, origin.
-    pub fn decisions(&self) -> [(&'static str, String, &Origin); 4] {
+    pub fn decisions(&self) -> [(&'static str, String, &Origin); 5] {
         let tls = match &self.tls.value {
             Tls { ca: None, client: None, first: false } => "as the server demands".to_owned(),
             Tls { ca, client, first } => [
@@ -350,6 +382,7 @@ impl Settings {
             ("login", self.auth.value.to_string(), &self.auth.origin),
             ("tls", tls, &self.tls.origin),
             ("prefix", self.subjects.value.prefix().to_owned(), &self.subjects.origin),
+            ("jetstream api", self.api_prefix.value.clone(), &self.api_prefix.origin),
         ]
     }
 }
@@ -488,7 +521,7 @@ fn subjects(layers: &Layers) -> Result<Sourced<Subjects>, SettingsError> {
 /// Without a setting each user has a prefix of its own, so that a server can allow it to read its
 /// own replies and no others.
 fn inbox_prefix(layers: &Layers, auth: &Auth) -> String {
-    if let Some(prefix) = layers.first("", |s| s.inbox_prefix.as_ref()) {
+    if let Some(prefix) = layers.first("NATS_INBOX_PREFIX", |s| s.inbox_prefix.as_ref()) {
         return prefix.value.trim_end_matches('.').to_owned();
     }
     let can_be_subject = |user: &str| {
@@ -506,15 +539,33 @@ fn inbox_prefix(layers: &Layers, auth: &Auth) -> String {
     }
 }
 
-fn api_prefix(layers: &Layers) -> String {
-    let prefix = layers.first("", |s| s.js_api_prefix.as_ref());
-    let domain = layers.first("", |s| s.js_domain.as_ref());
+/// The strongest place that names a prefix or a domain; in one place the prefix counts.
+fn api_prefix(layers: &Layers) -> Result<Sourced<String>, SettingsError> {
+    let prefix = layers.first("NATS_JS_API_PREFIX", |s| s.js_api_prefix.as_ref());
+    let domain = layers.first("NATS_JS_DOMAIN", |s| s.js_domain.as_ref());
+    let check = |what, text: &str, origin: &Origin| {
+        check_name(what, text)
+            .map_err(|source| SettingsError::JetStream { origin: origin.clone(), source })
+    };
     match (prefix, domain) {
-        (Some(prefix), _) => prefix.value.trim_end_matches('.').to_owned(),
-        (None, Some(domain)) => format!("$JS.{}.API", domain.value),
-        (None, None) => "$JS.API".to_owned(),
+        (Some(prefix), domain) if domain.as_ref().is_none_or(|d| prefix.place <= d.place) => {
+            let value = prefix.value.trim_end_matches('.').to_owned();
+            check("JetStream API prefix", &value, &prefix.origin)?;
+            Ok(Sourced { value, origin: prefix.origin })
+        }
+        (_, Some(Found { value: domain, origin, .. })) => {
+            check("JetStream domain", domain, &origin)?;
+            if domain.contains('.') {
+                return Err(SettingsError::Domain { origin, domain: domain.clone() });
+            }
+            Ok(Sourced { value: format!("$JS.{domain}.API"), origin })
+        }
+        (_, None) => Ok(Sourced { value: DEFAULT_API.to_owned(), origin: Origin::Default }),
     }
 }
+
+/// The JetStream API of the domain that a server belongs to.
+pub(super) const DEFAULT_API: &str = "$JS.API";
 
 #[cfg(test)]
 mod tests;

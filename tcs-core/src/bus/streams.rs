@@ -40,6 +40,15 @@ pub struct StreamFacts {
     pub has_leader: bool,
     /// Publishers get no acknowledgement: Python ones then need 25 s for each heartbeat.
     pub no_ack: bool,
+    /// Whether its server belongs to a cluster.
+    pub clustered: bool,
+}
+
+impl StreamFacts {
+    /// Whether the loss of one server of a cluster makes it unavailable.
+    pub fn is_at_risk(&self) -> bool {
+        self.clustered && self.replicas < 2
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,6 +68,8 @@ struct Info {
 
 #[derive(Deserialize)]
 struct Cluster {
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     leader: String,
 }
@@ -86,6 +97,27 @@ struct State {
     subjects: Option<BTreeMap<String, u64>>,
 }
 
+/// A stream that may take its messages from others.
+#[derive(Deserialize)]
+struct Source {
+    config: SourceConfig,
+    state: SourceState,
+}
+
+#[derive(Deserialize)]
+struct SourceConfig {
+    mirror: Option<serde::de::IgnoredAny>,
+    sources: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct SourceState {
+    subjects: Option<BTreeMap<String, u64>>,
+}
+
+/// Streams that are looked into for mirrored messages, at most.
+const LOOKED_INTO: usize = 64;
+
 #[derive(Deserialize)]
 struct SubjectsPage {
     state: State,
@@ -106,11 +138,16 @@ impl From<Info> for StreamFacts {
             holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
             allow_direct: info.config.allow_direct,
             replicas: info.config.num_replicas,
+            clustered: info.cluster.as_ref().is_some_and(|cluster| !cluster.name.is_empty()),
             has_leader: info.cluster.is_none_or(|cluster| !cluster.leader.is_empty()),
             no_ack: info.config.no_ack,
         }
     }
 }
+
+/// JetStream's codes for more replicas than servers, and for replicas without a cluster.
+const NO_PEERS: u64 = 10005;
+const NOT_CLUSTERED: u64 = 10074;
 
 /// Limits of a stream that we make.
 struct Limits {
@@ -140,8 +177,49 @@ pub enum Made {
 }
 
 impl Bus {
-    /// Names of all streams that hold subjects of `filter` (`svc.status.>`), 0 to n.
+    /// Names of all streams to read subjects of `filter` (`svc.status.>`) from, 0 to n: the one
+    /// that the settings name; else those that capture the subjects; else mirrors, and streams that
+    /// take them from others, which hold messages of them.
     pub async fn streams_of(&self, filter: &str) -> Result<Vec<String>, ApiError> {
+        let of = |kind: &Kind| filter.starts_with(self.subjects().all(*kind).trim_end_matches('>'));
+        let kind = Kind::FLEET.into_iter().find(of);
+        if let Some(name) = kind.and_then(|kind| self.settings().streams.get(&kind)) {
+            return match self.stream(name).await {
+                // without the right to ask, it is believed
+                Ok(_) | Err(ApiError::Denied(_)) => Ok(vec![name.clone()]),
+                Err(error) => Err(error),
+            };
+        }
+        let names = self.streams_capturing(filter).await?;
+        if !names.is_empty() {
+            return Ok(names);
+        }
+        match self.streams_holding(filter).await {
+            Ok(names) => Ok(names),
+            // that more may not be asked, or was not answered, changes nothing about the answer
+            Err(ApiError::Disconnected) => Err(ApiError::Disconnected),
+            Err(_) => Ok(names),
+        }
+    }
+
+    /// Names of the streams without subjects of their own that hold messages of `filter`.
+    async fn streams_holding(&self, filter: &str) -> Result<Vec<String>, ApiError> {
+        let names: Names = self.api("STREAM.NAMES", &json!({})).await?.value;
+        let mut holding = Vec::new();
+        let body = json!({ "subjects_filter": filter });
+        for name in names.streams.unwrap_or_default().into_iter().take(LOOKED_INTO) {
+            let info = self.api::<Source>(&format!("STREAM.INFO.{name}"), &body).await?.value;
+            let takes = info.config.mirror.is_some() || info.config.sources.is_some();
+            if takes && info.state.subjects.is_some_and(|subjects| !subjects.is_empty()) {
+                holding.push(name);
+            }
+        }
+        holding.sort();
+        Ok(holding)
+    }
+
+    /// Names of all streams that store what is published on subjects of `filter`, 0 to n.
+    pub(super) async fn streams_capturing(&self, filter: &str) -> Result<Vec<String>, ApiError> {
         let names: Names = self.api("STREAM.NAMES", &json!({ "subject": filter })).await?.value;
         let mut names = names.streams.unwrap_or_default();
         names.sort();
@@ -190,7 +268,7 @@ impl Bus {
         let mut done = Vec::with_capacity(LIMITS.len());
         for limits in &LIMITS {
             let filter = self.subjects().all(limits.kind);
-            let made = match self.streams_of(&filter).await {
+            let made = match self.streams_capturing(&filter).await {
                 Ok(names) if names.is_empty() => match self.create(limits, &filter).await {
                     Ok(name) => Made::Created(name),
                     Err(error) => Made::Failed(error),
@@ -203,7 +281,38 @@ impl Bus {
         done
     }
 
+    /// With the replicas of the settings; else 3 in a cluster that has as many servers, else 1.
     async fn create(&self, limits: &Limits, filter: &str) -> Result<String, ApiError> {
+        if let Some(replicas) = self.settings().replicas {
+            return self.create_with(limits, filter, replicas).await;
+        }
+        if self.client().server_info().cluster.is_none() {
+            return self.create_with(limits, filter, 1).await;
+        }
+        match self.create_with(limits, filter, 3).await {
+            Err(ApiError::Refused { code: NOT_CLUSTERED, .. }) => {
+                self.create_with(limits, filter, 1).await
+            }
+            // Fewer than three servers for good, or one that is down right now?
+            Err(ApiError::Refused { code: NO_PEERS, .. }) if self.known_servers().await < 3 => {
+                self.create_with(limits, filter, 1).await
+            }
+            result => result,
+        }
+    }
+
+    /// Servers of the cluster, as far as they announce themselves.
+    async fn known_servers(&self) -> usize {
+        let pool = tokio::time::timeout(self.timeout(), self.client().server_pool()).await;
+        pool.ok().and_then(Result::ok).map_or(0, |pool| pool.len())
+    }
+
+    async fn create_with(
+        &self,
+        limits: &Limits,
+        filter: &str,
+        replicas: u8,
+    ) -> Result<String, ApiError> {
         #[derive(Serialize)]
         struct Create<'a> {
             name: &'a str,
@@ -221,7 +330,8 @@ impl Bus {
             allow_direct: bool,
         }
         const NANOS: u64 = 1_000_000_000;
-        let name = self.subjects().stream_name(limits.kind);
+        let named = self.settings().streams.get(&limits.kind).cloned();
+        let name = named.unwrap_or_else(|| self.subjects().stream_name(limits.kind));
         let config = Create {
             name: &name,
             subjects: [filter],
@@ -233,7 +343,7 @@ impl Bus {
             max_msgs: -1,
             max_consumers: -1,
             max_msgs_per_subject: limits.per_subject,
-            num_replicas: 1,
+            num_replicas: replicas,
             duplicate_window: 120 * NANOS,
             allow_direct: true,
         };

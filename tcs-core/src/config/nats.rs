@@ -1,6 +1,6 @@
 //! The `nats` section: what Python's has, and what ours adds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::Environment;
 use super::expand;
@@ -10,8 +10,9 @@ use super::value::{Node, Value};
 use crate::bus::Secret;
 use crate::bus::settings::NatsSection;
 use crate::id;
+use crate::wire::Kind;
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 25] = [
     "host",
     "port",
     "required",
@@ -30,8 +31,12 @@ const KEYS: [&str; 21] = [
     "key",
     "tls_first",
     "inbox_prefix",
+    "domain",
+    "api_prefix",
     "js_domain",
     "js_api_prefix",
+    "streams",
+    "replicas",
     "context",
 ];
 
@@ -106,11 +111,48 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<NatsSection> 
         tls_first: section.flag("tls_first"),
         subject_prefix: subject_prefix(&mut section),
         inbox_prefix: section.text("inbox_prefix"),
-        js_domain: section.text("js_domain"),
-        js_api_prefix: section.text("js_api_prefix"),
+        js_domain: section.text("domain").or_else(|| section.text("js_domain")),
+        js_api_prefix: section.text("api_prefix").or_else(|| section.text("js_api_prefix")),
+        streams: streams(&mut section),
+        replicas: replicas(&mut section),
         context: section.text("context"),
         required: section.flag("required").or(Some(true)),
     })
+}
+
+/// `streams: {registry: NAME, status: NAME, heartbeat: NAME}`, any of them.
+fn streams(section: &mut Section<'_, '_>) -> BTreeMap<Kind, String> {
+    let Some(map) = section.mapping("streams") else { return BTreeMap::new() };
+    let mut names = Section { name: "`nats.streams`", map, problems: &mut *section.problems };
+    names.unknown_keys(&Kind::FLEET.map(Kind::token), Severity::Error);
+    let mut streams = BTreeMap::new();
+    for kind in Kind::FLEET {
+        let Some(name) = names.text(kind.token()) else { continue };
+        if let Some(node) = map.get(kind.token())
+            && (name.is_empty()
+                || name.contains(|c: char| {
+                    c.is_whitespace() || c.is_control() || ".*>/\\".contains(c)
+                }))
+        {
+            let message =
+                format!("`{name}` is not a stream name: no blanks, `.`, `*`, `>`, `/`, `\\`");
+            names.problems.push(Problem::error(node.at, message));
+        }
+        streams.insert(kind, name);
+    }
+    streams
+}
+
+fn replicas(section: &mut Section<'_, '_>) -> Option<u8> {
+    let number = section.whole("replicas")?;
+    let replicas = u8::try_from(number).ok().filter(|replicas| (1..=5).contains(replicas));
+    if replicas.is_none()
+        && let Some(node) = section.node("replicas")
+    {
+        let message = format!("`replicas` must be 1 to 5 (1, 3 or 5 make sense), found {number}");
+        section.problems.push(Problem::error(node.at, message));
+    }
+    replicas
 }
 
 fn port(section: &mut Section<'_, '_>) -> Option<u16> {

@@ -190,7 +190,9 @@ impl Problem {
                 None
             }
             Self::NoStreams { kinds, prefix, .. } => Some(if kinds.len() < Kind::FLEET.len() {
-                "a launcher (tcsd) makes missing streams when it starts".to_owned()
+                "a launcher (tcsd) makes missing streams when it starts; where it cannot, its log \
+                 says why"
+                    .to_owned()
             } else {
                 format!(
                     "is the prefix right (--prefix)? a launcher (tcsd) makes the streams when it \
@@ -198,8 +200,19 @@ impl Problem {
                     prefix.replace('.', "_")
                 )
             }),
+            Self::NoJetStream { why: ApiError::NoDomain { .. }, .. } => Some(
+                "is the JetStream domain or API prefix right (--domain, --api-prefix), and is the \
+                 leaf node connected?"
+                    .to_owned(),
+            ),
+            Self::NoJetStream { why: ApiError::NotEnabled, .. } => Some(
+                "log in to an account that has JetStream, name the domain that has it (--domain), \
+                 or enable it for this account in the server's configuration"
+                    .to_owned(),
+            ),
             Self::NoJetStream { .. } => {
-                Some("start nats-server with JetStream (-js), or listen with --core".to_owned())
+                Some("start nats-server with JetStream (-js), name the domain of the leaf node or hub that has \
+                     it (--domain), or listen with --core".to_owned())
             }
             Self::Unreadable { why: ApiError::Denied(_), .. } => {
                 Some("ask for that right, or use another login (--user, --creds)".to_owned())

@@ -57,6 +57,18 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
 /// Between two attempts to find or make streams that a cluster could not answer for.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// In a cluster a stream with one replica is unavailable while its server is down.
+async fn warn_of_single_replicas(bus: &Bus, streams: &[String]) {
+    for stream in streams {
+        if bus.stream(stream).await.is_ok_and(|facts| facts.is_at_risk()) {
+            tracing::warn!(
+                "stream {stream} has one replica in a cluster: it is unavailable while its server \
+                 is down\nhint: nats stream edit {stream} --replicas 3"
+            );
+        }
+    }
+}
+
 /// After each connection: makes missing streams, and tells whether some were missing. Before the
 /// first message of this run goes out, it takes over from the one before how many events of the
 /// launcher `name` are missing.
@@ -83,6 +95,7 @@ pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Se
                             tracing::warn!("no stream for {}: {error}", kind.token());
                         }
                     }
+                    Made::Found(names) if !told => warn_of_single_replicas(&bus, &names).await,
                     Made::Found(_) => {}
                 }
             }

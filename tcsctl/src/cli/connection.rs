@@ -29,6 +29,18 @@ pub struct ConnectionArgs {
     /// A context of the `nats` command, by name
     #[arg(long, value_name = "NAME", global = true)]
     pub context: Option<String>,
+    /// JetStream domain, e.g. of a leaf node or of the hub
+    #[arg(long, visible_alias = "js-domain", value_name = "NAME", global = true)]
+    pub domain: Option<String>,
+    /// Prefix of the JetStream API [default: $JS.API]
+    #[arg(
+        long,
+        visible_alias = "js-api-prefix",
+        value_name = "PREFIX",
+        global = true,
+        conflicts_with = "domain"
+    )]
+    pub api_prefix: Option<String>,
     /// User name
     #[arg(long, global = true)]
     pub user: Option<String>,
@@ -72,6 +84,8 @@ impl ConnectionArgs {
             ("--prefix", self.prefix.clone()),
             ("--config", path(&self.config)),
             ("--context", self.context.clone()),
+            ("--domain", self.domain.clone()),
+            ("--api-prefix", self.api_prefix.clone()),
             ("--user", self.user.clone()),
             ("--creds", path(&self.creds)),
             ("--nkey", path(&self.nkey)),

@@ -106,7 +106,7 @@ impl Log<'_> {
             data,
             acts: false,
         };
-        let reply = self.remote.ask(question, self.remote.session.timeout()).await;
+        let reply = self.remote.ask(question, self.remote.session.left()).await;
         let data = reply.outcome?;
         let lines = data.get("lines").and_then(Value::as_array);
         Ok(Held {

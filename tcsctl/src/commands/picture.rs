@@ -10,7 +10,7 @@ use tcs_core::observer::{self, Observer, Patience, Problem};
 use super::session::{Ended, Session};
 use crate::cli::moment::Moment;
 use crate::exit::Exit;
-use crate::output::{Mode, Source};
+use crate::output::{Mode, Source, Word};
 
 /// A filter that matches more is answered with assumed intervals (`truth.md` 5).
 const LEARNED: usize = 20;
@@ -75,6 +75,7 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
         view = picture.view(clock::monotonic());
     }
     let took = clock::monotonic() - began;
+    session.spend(took);
     session.note(&format!(
         "connected in {:.0} ms, read {} messages ({} kB) in {:.0} ms",
         millis(connected - began),
@@ -86,7 +87,25 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     for (kind, streams) in &source.streams {
         session.note(&format!("{kind}: {}", streams.join(", ")));
     }
+    if session.is_verbose() {
+        warn_of_single_replicas(session, observer.bus(), &source).await;
+    }
     Ok(Picture { bus: observer.bus().clone(), view, source })
+}
+
+/// In a cluster a stream with one replica is unavailable while its server is down.
+async fn warn_of_single_replicas(session: &Session, bus: &Bus, source: &Source) {
+    for stream in source.streams.values().flatten() {
+        if let Ok(facts) = bus.stream(stream).await
+            && facts.is_at_risk()
+        {
+            let text = format!(
+                "stream {stream} has one replica in a cluster: it is unavailable while its server \
+                 is down\nhint: nats stream edit {stream} --replicas 3"
+            );
+            session.screen.tell(Word::Warning, &text);
+        }
+    }
 }
 
 fn millis(span: Duration) -> f64 {

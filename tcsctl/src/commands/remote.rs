@@ -102,7 +102,7 @@ impl<'a> Remote<'a> {
             acts: false,
         };
         let questions = ids.into_iter().map(question).collect();
-        self.ask_all(questions, self.session.timeout(), json).await
+        self.ask_all(questions, self.session.left(), json).await
     }
 
     /// Asks them all, and prints each answer as it comes, in their order.

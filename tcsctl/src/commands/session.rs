@@ -1,6 +1,7 @@
 //! What all commands share: the options, the screen, the settings, and how they end.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::settings::{self, DEFAULT_TIMEOUT, ResolveError, Resolved};
 
 /// A signal's number on top of this is what a shell is told.
 pub(crate) const SIGNALLED: u8 = 128;
+
+/// A request gets this much time in any case.
+const LEAST: Duration = Duration::from_millis(200);
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -86,6 +90,8 @@ pub(crate) struct Session {
     pub(crate) local_times: bool,
     /// Connections that were made.
     buses: Mutex<Vec<Bus>>,
+    /// What connecting and reading have used up of the time-out, in milliseconds.
+    spent: AtomicU64,
 }
 
 impl Session {
@@ -97,6 +103,7 @@ impl Session {
             verbose: cli.output.verbose,
             local_times: cli.output.time == Times::Local,
             buses: Mutex::default(),
+            spent: AtomicU64::new(0),
         }
     }
 
@@ -106,7 +113,8 @@ impl Session {
         let connection =
             ConnectionArgs { timeout: self.connection.timeout, ..ConnectionArgs::default() };
         let (settings, buses) = (Some(settings), Mutex::default());
-        Self { connection, screen, settings, verbose, local_times, buses }
+        let spent = AtomicU64::new(0);
+        Self { connection, screen, settings, verbose, local_times, buses, spent }
     }
 
     /// Runs a command on a runtime of its own. However it ends, nothing of it stays at the broker.
@@ -162,6 +170,19 @@ impl Session {
         self.connection.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
+    /// What is left of it for a request, after what was spent on connecting and reading. Time in
+    /// which a person was asked is not spent.
+    pub(crate) fn left(&self) -> Duration {
+        let spent = Duration::from_millis(self.spent.load(Ordering::Relaxed));
+        self.timeout().saturating_sub(spent).max(LEAST)
+    }
+
+    /// So much of the time-out was used up.
+    pub(crate) fn spend(&self, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.spent.fetch_add(ms, Ordering::Relaxed);
+    }
+
     /// A moment of the past, as typed.
     pub(crate) fn past(&self, moment: Moment) -> Result<DateTime<Utc>, Ended> {
         let now = clock::wall();
@@ -188,7 +209,15 @@ impl Session {
 
     /// Connects within the time-out.
     pub(crate) async fn connect(&self) -> Result<Bus, Ended> {
-        Ok(self.keep(Bus::connect(&self.settings()?, client_name(), self.timeout()).await?))
+        let began = clock::monotonic();
+        let bus = Bus::connect(&self.settings()?, client_name(), self.timeout()).await?;
+        self.spend(began.elapsed());
+        Ok(self.keep(bus))
+    }
+
+    /// Whether `--verbose` was given.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// By the way, with `--verbose`.

@@ -71,7 +71,7 @@ async fn try_find(
     let (stream, after, newest) = match first {
         // another stream may hold the subject by now
         Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. }) => {
-            let streams = bus.streams_of(parcel.subject()).await?;
+            let streams = bus.streams_capturing(parcel.subject()).await?;
             let Some(other) = streams.into_iter().find(|it| Some(it) != known.as_ref()) else {
                 return first.map(|_| None);
             };

@@ -311,7 +311,20 @@ async fn answer_all(bus: Bus, command: Command, endpoint: Arc<Endpoint>, mut req
             let reply = answer(&command, &endpoint.subject, &message, &memory).await;
             endpoint.note(clock::monotonic() - start, reply.as_ref().err().map(String::as_str));
             let Some(to) = message.reply else { return };
-            match rpc::write_reply(&reply, new_meta()) {
+            let written = rpc::write_reply(&reply, new_meta());
+            let most = bus.client().server_info().max_payload;
+            let written = match written {
+                Ok(body) if most > 0 && body.len() > most => {
+                    let why = format!(
+                        "the reply has {} bytes, and the server carries {most} at most (max_payload)",
+                        body.len()
+                    );
+                    tracing::warn!("`{}`: {why}", command.name);
+                    rpc::write_reply(&Reply::Err(why), new_meta())
+                }
+                written => written,
+            };
+            match written {
                 Ok(body) => bus.send(to.to_string(), None, body.into()).await,
                 Err(error) => {
                     tracing::warn!("`{}`: the reply cannot be sent: {error}", command.name);

@@ -121,6 +121,9 @@ fn environment(outside: Outside<'_>) -> Result<NatsSection, SettingsError> {
         cert: outside.var("NATS_CERT"),
         key: outside.var("NATS_KEY"),
         ca: outside.var("NATS_CA"),
+        inbox_prefix: outside.var("NATS_INBOX_PREFIX"),
+        js_domain: outside.var("NATS_JS_DOMAIN"),
+        js_api_prefix: outside.var("NATS_JS_API_PREFIX"),
         ..NatsSection::default()
     })
 }

@@ -144,9 +144,31 @@ fn prefix_and_api_prefix() {
     };
     let settings = resolve(&NONE(), &section, &[], &[]).unwrap();
     assert_eq!(settings.subjects.value.prefix(), "ocm.svc");
-    assert_eq!(settings.api_prefix, "$JS.hub.API");
+    assert_eq!(settings.api_prefix.value, "$JS.hub.API");
     let wrong = NatsSection { subject_prefix: Some("a b".into()), ..NONE() };
     assert!(matches!(resolve(&wrong, &NONE(), &[], &[]), Err(SettingsError::Prefix { .. })));
     let shown: Vec<_> = settings.decisions().map(|(n, v, o)| format!("{n} {v} ({o})")).into();
     assert_eq!(shown[3], "prefix ocm.svc (site.yaml)");
+}
+
+#[test]
+fn the_stronger_place_names_the_jetstream_api() {
+    let domain =
+        |name: &str| NatsSection { js_domain: Some(name.into()), ..NatsSection::default() };
+    let prefix = |text: &str| NatsSection { js_api_prefix: Some(text.into()), ..domain("lost") };
+    let env = |name: &str| (name == "NATS_JS_DOMAIN").then(|| "fromenv".to_owned());
+    let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    let resolve = |flags: &NatsSection, file: &NatsSection| {
+        let outside = Outside { env: &env, read: &read };
+        Settings::resolve(flags, Some((Path::new("site.yaml"), file)), outside)
+    };
+    let api =
+        |flags: &NatsSection, file: &NatsSection| resolve(flags, file).unwrap().api_prefix.value;
+    let none = NatsSection::default();
+    assert_eq!(api(&none, &none), "$JS.fromenv.API");
+    assert_eq!(api(&none, &prefix("JS.TCS.API.")), "JS.TCS.API");
+    assert_eq!(api(&domain("north"), &prefix("JS.TCS.API")), "$JS.north.API");
+    let error = resolve(&domain("a.b"), &none).unwrap_err().to_string();
+    assert_eq!(error, "flag: JetStream domain `a.b` has a dot: write an API prefix as such");
+    assert!(resolve(&domain("a b"), &none).is_err() && resolve(&prefix("a.>"), &none).is_err());
 }
