@@ -301,6 +301,7 @@ pub(super) async fn keep(
     inbox: String,
 ) {
     let mut probed: Option<Instant> = None;
+    let mut known: Option<u64> = None;
     let mut check = tokio::time::interval(COMPARE);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -322,7 +323,14 @@ pub(super) async fn keep(
         };
         let Some(client) = client() else { return };
         match event {
-            Some(Event::Connected) => link.connected(server(&client).await),
+            Some(Event::Connected) => {
+                // The comparison may have been first; another connection has another number.
+                let id = client.server_info().client_id;
+                if !link.state.borrow().is_connected() || known != Some(id) {
+                    link.connected(server(&client).await);
+                    known = Some(client.server_info().client_id);
+                }
+            }
             Some(Event::Disconnected | Event::Closed) => link.disconnected(),
             Some(Event::SlowConsumer(_)) => {
                 link.dropped.fetch_add(1, Ordering::Relaxed);
@@ -345,7 +353,10 @@ pub(super) async fn keep(
             None => {
                 let shown = link.state.borrow().is_connected();
                 match client.connection_state() {
-                    State::Connected if !shown => link.connected(server(&client).await),
+                    State::Connected if !shown => {
+                        link.connected(server(&client).await);
+                        known = Some(client.server_info().client_id);
+                    }
                     State::Disconnected if shown => link.disconnected(),
                     State::Connected | State::Disconnected | State::Pending => {}
                 }
