@@ -207,8 +207,9 @@ async fn a_thousand_parts() {
         }
         monitor.submonitor("part 777").set_status(Status::Error, "overheated");
         monitor.set_status(Status::Idle, "all parts there");
-        let ended =
-            |said: &[Held]| said.last().is_some_and(|one| one.text("message") == "all parts there");
+        // the part that is in trouble leads
+        let words = "part 777: overheated";
+        let ended = |said: &[Held]| said.last().is_some_and(|one| one.text("message") == words);
         let said = site.wait_until("status", "many.a", ended).await;
         let last = said.last().unwrap();
         // 2 MB would never arrive: the gravest parts do
