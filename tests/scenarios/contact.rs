@@ -40,6 +40,15 @@ async fn watch(port: u16) -> (Bus, Watch) {
     (bus, Watch { picture: observer.blank(), following: observer.follow(&Kind::FLEET) })
 }
 
+/// Waits until all is well, and contact is known.
+async fn well(watch: &mut Watch) {
+    watch.see("all ok", all_ok).await;
+    while watch.picture.hearing.heard.is_none() {
+        let batch = super::nats::within_limit("contact", watch.following.next()).await;
+        watch.picture.extend(batch.unwrap());
+    }
+}
+
 fn all_ok(view: &FleetView) -> bool {
     view.services.len() == 3 && view.services.iter().all(|it| it.verdict == Verdict::Ok)
 }
@@ -65,7 +74,7 @@ async fn a_connection_that_delivers_nothing() {
     for stop in [Proxy::stop, Proxy::stop_from_server] {
         let proxy = Proxy::start(site.server.port()).await;
         let (bus, mut watch) = watch(proxy.port()).await;
-        watch.see("all ok", all_ok).await;
+        well(&mut watch).await;
         stop(&proxy);
         let stopped = clock::monotonic();
         watch.see_while("that nothing is heard", frozen, none_lost).await;
@@ -88,7 +97,7 @@ async fn a_connection_that_delivers_nothing() {
 async fn a_broker_that_hangs_and_goes_on() {
     let site = site().await;
     let (_bus, mut watch) = watch(site.server.port()).await;
-    watch.see("all ok", all_ok).await;
+    well(&mut watch).await;
     assert!(watch.picture.problems("svc").is_empty());
     site.server.signal("STOP");
     let stopped = clock::monotonic();

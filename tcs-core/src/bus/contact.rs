@@ -66,6 +66,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     let mut told = Contact::default();
     loop {
         shared.connected().await;
+        // before asking, which may take long: whoever looks sees how old the last proof is
+        tell(&shared, &mut told);
         let now = clock::monotonic();
         let heard = shared.contact.get().heard;
         let due = |at: Option<Instant>, every| {
@@ -74,7 +76,6 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         let mut pause = PROBE_EVERY / 2;
         if due(heard, PROBE_EVERY) || due(measured, ROUND_TRIP_EVERY) {
             let asking = tokio::time::timeout(PROBE_TIMEOUT, ask(&shared));
-            // told while it is waited for: whoever looks sees how old the last proof is
             match asking.await {
                 Ok(Some(Probe::Heard)) => {
                     let now = clock::monotonic();
@@ -87,13 +88,17 @@ pub(super) async fn keep(shared: Arc<Shared>) {
                 Err(_) => pause = Duration::ZERO,
             }
         }
-        let answered = shared.bus.link_core().heard();
-        let contact = Contact { answered, ..shared.contact.get() };
-        if contact != told {
-            told = contact;
-            shared.mailbox.note(Note::Contact(contact));
-        }
+        tell(&shared, &mut told);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Tells how contact stands, where that is news.
+fn tell(shared: &Shared, told: &mut Contact) {
+    let contact = Contact { answered: shared.bus.link_core().heard(), ..shared.contact.get() };
+    if contact != *told {
+        *told = contact;
+        shared.mailbox.note(Note::Contact(contact));
     }
 }
 

@@ -137,6 +137,10 @@ impl Reader {
             {
                 completion = None;
                 self.was_complete = true;
+                // the server has just made the consumer and delivered all that it has
+                if self.kind == Kind::Heartbeat {
+                    self.shared.contact.hear(clock::monotonic());
+                }
                 self.tell(Progress::Complete(self.means.clone()));
             }
             let until = completion.as_ref().and_then(Completion::deadline);
