@@ -92,13 +92,15 @@ pub(crate) struct Core {
     template: StatusMessage,
     /// When the root's own status began.
     own_since: Option<Instant>,
+    /// Why the program's own code does not run, although its heartbeats go on.
+    blocked: Option<String>,
 }
 
 impl Core {
     /// `template` holds what is the same in each message: name, parent, pid, host.
     pub(crate) fn new(template: StatusMessage) -> Self {
         let root = Node { name: template.name.clone(), ..Node::default() };
-        Self { nodes: vec![root], pace: Pace::default(), template, own_since: None }
+        Self { nodes: vec![root], pace: Pace::default(), template, own_since: None, blocked: None }
     }
 
     /// The child of that name; made if there is none.
@@ -328,6 +330,23 @@ impl Core {
         }
     }
 
+    /// The program's own code no longer runs, or does again: tells it of an object that is up, as
+    /// its own status, which cannot change meanwhile, would be believed for ever.
+    pub(crate) fn set_blocked(&mut self, why: Option<String>, now: Moment) -> Effect {
+        let before = self.is_blocked();
+        if why.is_none() || self.blocked.is_none() {
+            self.blocked = why;
+        }
+        if before == self.is_blocked() { Effect::None } else { self.changed(now) }
+    }
+
+    /// Whether a report says so: not while it starts or ends, and not in the place of worse.
+    fn is_blocked(&self) -> bool {
+        let Node { said, aggregate, .. } = &self.nodes[0];
+        let is_up = !matches!(said.status, Status::Unknown | Status::Startup | Status::Shutdown);
+        self.blocked.is_some() && is_up && *aggregate <= Status::Warning
+    }
+
     /// When [`Core::tick`] has something to do.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.nodes.iter().filter_map(|node| node.idle_at).chain(self.pace.due()).min()
@@ -377,10 +396,16 @@ impl Core {
         let mut nodes = vec![NodeId::ROOT];
         let mut details = self.details(NodeId::ROOT, now.wall, 0, &mut nodes);
         details.coalesced = (changes > 1).then_some(changes);
+        let (mut status, mut text) = (root.aggregate, self.trouble_below());
+        if self.is_blocked() {
+            (status, text) = (Status::Warning, self.blocked.clone());
+            details.own_status = Some(root.said.status);
+            details.reported_by = Some("watchdog".to_owned());
+        }
         let message = StatusMessage {
-            status: root.aggregate,
+            status,
             timestamp: Some(now.wall.into()),
-            message: self.trouble_below().or_else(|| root.said.message.clone()),
+            message: text.or_else(|| root.said.message.clone()),
             details: Arc::new(details),
             status_age_s: self.own_since.map(|since| {
                 let age = now.mono.saturating_duration_since(since).as_secs_f64();

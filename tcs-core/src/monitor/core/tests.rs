@@ -242,3 +242,31 @@ fn the_part_that_is_in_trouble_leads_with_its_own_words() {
     );
     assert_eq!(rig.sent[1].details.own_status, Some(Status::Busy));
 }
+
+#[test]
+fn a_blocked_program_is_a_warning_of_the_watchdog_until_it_goes_on() {
+    let mut rig = Rig::new();
+    let block = |rig: &mut Rig, why: Option<&str>| {
+        rig.with(|core, now| core.set_blocked(why.map(str::to_owned), now));
+    };
+    // while it starts that is its own business
+    rig.set(NodeId::ROOT, Status::Startup);
+    block(&mut rig, Some("main loop blocked for 31 s"));
+    block(&mut rig, None);
+    rig.set(NodeId::ROOT, Status::Ok);
+    block(&mut rig, Some("main loop blocked for 31 s"));
+    block(&mut rig, Some("main loop blocked for 41 s"));
+    let said = rig.sent.last().unwrap();
+    assert_eq!(said.details.reported_by.as_deref(), Some("watchdog"));
+    assert_eq!(said.details.own_status, Some(Status::Ok));
+    assert_eq!(said.message.as_deref(), Some("main loop blocked for 31 s"));
+    assert_eq!(rig.core.status(NodeId::ROOT), Status::Ok, "what beats carry");
+    block(&mut rig, None);
+    assert_eq!(rig.statuses(), [Status::Startup, Status::Ok, Status::Warning, Status::Ok]);
+    assert_eq!(rig.sent.last().unwrap().details.reported_by, None);
+    // it hides nothing worse, and not its end
+    rig.set(NodeId::ROOT, Status::Error);
+    block(&mut rig, Some("main loop blocked for 31 s"));
+    rig.set(NodeId::ROOT, Status::Shutdown);
+    assert_eq!(rig.statuses()[4..], [Status::Error, Status::Shutdown]);
+}
