@@ -57,7 +57,7 @@ impl Cluster {
 
     /// Asks JetStream until it answers so.
     pub async fn ask(&self, what: &str, body: &Value, is_so: impl Fn(&Value) -> bool) -> Value {
-        let client = self.client().await;
+        let client = Box::pin(self.client()).await;
         let begin = clock::monotonic();
         loop {
             let subject = format!("$JS.API.{what}");
@@ -99,6 +99,20 @@ impl Cluster {
         let info = self.ask(&format!("STREAM.INFO.{stream}"), &json!({}), led).await;
         let name = info["cluster"]["leader"].as_str().unwrap().to_owned();
         name.strip_prefix("node").unwrap().parse().unwrap()
+    }
+
+    /// Waits until the cluster has a leader, without which no consumer can be made, and each
+    /// stream has one, other than a node that was killed.
+    pub async fn led(&self, killed: Option<usize>) {
+        let killed = killed.map(|node| format!("node{node}"));
+        for kind in ["registry", "status", "heartbeat"] {
+            let led = |answer: &Value| {
+                let leader = answer["cluster"]["leader"].as_str();
+                leader.is_some() && leader != killed.as_deref()
+            };
+            self.ask(&format!("STREAM.INFO.svc_{kind}"), &json!({}), led).await;
+        }
+        self.quorum().await;
     }
 
     /// Waits until all copies of the streams are up to date.

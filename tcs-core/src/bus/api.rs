@@ -123,11 +123,22 @@ impl Bus {
         what: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<Answer<T>, ApiError> {
+        self.api_within(what, body, self.timeout()).await
+    }
+
+    /// The same, for an answer that is waited for no longer than `limit`.
+    pub(super) async fn api_within<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &(impl Serialize + Sync),
+        limit: Duration,
+    ) -> Result<Answer<T>, ApiError> {
         let subject = self.api_subject(what);
         let unreadable = |why: String| ApiError::Unreadable { subject: subject.clone(), why };
         let body = serde_json::to_vec(body).map_err(|error| unreadable(error.to_string()))?;
         let sent = clock::monotonic();
-        let message = match self.ask(&subject, Request::new().payload(body.into())).await {
+        let request = Request::new().payload(body.into());
+        let message = match self.ask_within(&subject, request, limit).await {
             Ok(message) => message,
             Err(ApiError::NoJetStream) => return Err(self.no_jetstream()),
             Err(error) => return Err(error),

@@ -20,10 +20,13 @@ use super::link::{Action, Denial, LinkState};
 use super::time::Sample;
 use crate::clock;
 
-/// The server shows that it lives this often when there is nothing to deliver.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The server shows that the consumer lives this often when there is nothing to deliver.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Neither message nor heartbeat for so long: the consumer is gone, or the way to it.
-const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(4);
+/// Without anybody to deliver to the server keeps it no longer; so long a request for messages
+/// stands.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// Messages asked for at a time when pulling.
 const PULL: u64 = 1000;
 /// Most messages handed over at once.
@@ -118,7 +121,8 @@ pub(super) struct Consumer {
     subscriber: Subscriber,
     denials: broadcast::Receiver<Denial>,
     link: watch::Receiver<LinkState>,
-    heard: Instant,
+    /// When it was made, or anything came from it last.
+    pub(super) heard: Instant,
     /// Sequence of the last delivery.
     delivered: u64,
     /// Of the last request when pulling: what is still to come.
@@ -132,12 +136,14 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
+    /// Makes one, or fails within `limit`.
     pub(super) async fn create(
         bus: &Bus,
         stream: &str,
         filter: &str,
         start: Start,
         pace: Pace,
+        limit: Duration,
     ) -> Result<Self, ApiError> {
         // While the link is down requests would queue up, and then block.
         if !bus.is_connected() {
@@ -162,7 +168,7 @@ impl Consumer {
         // known before it is asked for: whoever stops waiting for it can still delete it
         let of_bus = (stream.to_owned(), name.clone());
         bus.consumers().insert(of_bus.clone());
-        let created = bus.api::<Created>(&what, &body).await;
+        let created = bus.api_within::<Created>(&what, &body, limit).await;
         if created.as_ref().is_err_and(|error| !error.is_transient()) {
             bus.consumers().remove(&of_bus);
         }
@@ -174,10 +180,15 @@ impl Consumer {
             }
             // The stream was found, so there is JetStream: its streams can be read from here, and
             // nothing else.
-            Err(ApiError::NoJetStream | ApiError::NotEnabled) => {
+            Err(ApiError::NoJetStream | ApiError::NoDomain { .. } | ApiError::NotEnabled) => {
                 let denial = Denial { action: Action::Publish, subject: bus.api_subject(&what) };
                 abilities.set_no_consumers(stream, denial.clone());
                 return Err(ApiError::Denied(denial));
+            }
+            Err(error @ ApiError::TimedOut { .. }) => {
+                // it may still be made, and nobody will read it
+                remove(bus, stream, &name).await;
+                return Err(error);
             }
             Err(error) => return Err(error),
         };
@@ -297,7 +308,7 @@ impl Consumer {
         self.outstanding = PULL;
         let body = json!({
             "batch": PULL,
-            "expires": nanos(HEARTBEAT * 6),
+            "expires": nanos(IDLE_LIMIT),
             "idle_heartbeat": nanos(HEARTBEAT),
         });
         let body = Bytes::from(body.to_string());
@@ -319,15 +330,17 @@ impl Consumer {
 
     /// Takes it off the server, which would keep it for half a minute otherwise.
     pub(super) async fn delete(self) {
-        let subject =
-            self.bus.api_subject(&format!("CONSUMER.DELETE.{}.{}", self.stream, self.name));
-        let deleted = (self.stream, self.name);
-        self.bus.consumers().remove(&deleted);
-        // Its answer is of no interest, and without that right there is none.
-        let reply = Some(self.bus.client().new_inbox());
-        if self.bus.is_connected() {
-            self.bus.send(subject, reply, Bytes::new()).await;
-        }
+        remove(&self.bus, &self.stream, &self.name).await;
+    }
+}
+
+async fn remove(bus: &Bus, stream: &str, name: &str) {
+    let subject = bus.api_subject(&format!("CONSUMER.DELETE.{stream}.{name}"));
+    bus.consumers().remove(&(stream.to_owned(), name.to_owned()));
+    // Its answer is of no interest, and without that right there is none.
+    let reply = Some(bus.client().new_inbox());
+    if bus.is_connected() {
+        bus.send(subject, reply, Bytes::new()).await;
     }
 }
 
@@ -337,7 +350,7 @@ fn config(name: &str, filter: &str, start: Start, pace: Pace, inbox: &str) -> Va
         "filter_subject": filter,
         "ack_policy": "none",
         "replay_policy": "instant",
-        "inactive_threshold": nanos(HEARTBEAT * 6),
+        "inactive_threshold": nanos(IDLE_LIMIT),
         "num_replicas": 1,
         "mem_storage": true,
     });

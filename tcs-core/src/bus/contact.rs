@@ -1,10 +1,13 @@
 //! Whether what a site's services send can be heard at all: the difference between a service that
 //! is silent and a broker, a stream or a connection that delivers nothing.
 //!
-//! A heartbeat that arrives proves it, and so does the leader of the heartbeats' stream when it
-//! answers. Where none has arrived for [`PROBE_EVERY`], the leader is asked. A connection that is
-//! dead without being closed, a broker that hangs, and a cluster without a quorum all show here
-//! within seconds; the client library notices the first two later and the third never.
+//! A heartbeat that arrives proves it. Where none arrives, two things must be shown: the leader of
+//! the heartbeats' stream answers, and the consumer through which we read it is alive (it sends an
+//! idle heartbeat every second). Either can be gone alone: a consumer in memory dies with its node
+//! while the stream goes on elsewhere, and a consumer lives on where the stream has no leader. A
+//! connection that is dead without being closed, a broker that hangs, and a cluster without a
+//! quorum all show here within seconds; the client library notices the first two later and the
+//! third never.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,8 +29,8 @@ pub const CONTACT_LOST_AFTER: Duration = Duration::from_secs(3);
 /// What was last heard, and when. Instants are of this machine's monotonic clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Contact {
-    /// A heartbeat arrived, or the leader of the heartbeats' stream answered. `None`: never, or
-    /// it may not be asked, and nothing is known.
+    /// Up to then a heartbeat would have arrived: one did, or the stream's leader and our
+    /// consumer were both alive. `None`: nothing is known yet.
     pub heard: Option<Instant>,
     /// Anything came over the connection: a message, any answer.
     pub answered: Option<Instant>,
@@ -36,27 +39,82 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Contact is proven at `now`.
-    fn hear(&mut self, now: Instant) {
-        let before = self.heard.replace(now);
-        if before.is_some_and(|at| now.saturating_duration_since(at) >= CONTACT_LOST_AFTER) {
+    /// Contact is proven up to `proof`, which is known at `now`.
+    fn hear(&mut self, proof: Instant, now: Instant) {
+        if self.heard.is_some_and(|before| proof <= before) {
+            return;
+        }
+        let before = self.heard.replace(proof);
+        if before.is_some_and(|at| proof.saturating_duration_since(at) >= CONTACT_LOST_AFTER) {
             self.again = Some(now);
+        }
+    }
+}
+
+/// What is known of both ends, and what follows from it.
+#[derive(Debug, Default)]
+struct Ends {
+    contact: Contact,
+    /// The leader of the heartbeats' stream was last alive.
+    leader: Option<Instant>,
+    /// So was the consumer through which it is read.
+    consumer: Option<Instant>,
+    /// The stream is read without a consumer, by asking its leader.
+    by_leader: bool,
+}
+
+impl Ends {
+    fn infer(&mut self, now: Instant) {
+        let consumer = if self.by_leader { self.leader } else { self.consumer };
+        if let Some((leader, consumer)) = self.leader.zip(consumer) {
+            self.contact.hear(leader.min(consumer), now);
         }
     }
 }
 
 /// Shared between the tasks that read and the one that asks.
 #[derive(Debug, Default)]
-pub(super) struct ContactKeeper(Mutex<Contact>);
+pub(super) struct ContactKeeper(Mutex<Ends>);
 
 impl ContactKeeper {
-    /// A heartbeat arrived, or the leader answered.
+    fn change(&self, change: impl FnOnce(&mut Ends)) {
+        let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut ends);
+        ends.infer(clock::monotonic());
+    }
+
+    /// A heartbeat arrived: all is well from one end to the other.
     pub(super) fn hear(&self, now: Instant) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(now);
+        self.change(|ends| {
+            ends.leader = ends.leader.max(Some(now));
+            ends.consumer = ends.consumer.max(Some(now));
+        });
+    }
+
+    /// The consumer was made, or has said that it has nothing to deliver.
+    pub(super) fn consumer_alive(&self, at: Instant) {
+        self.change(|ends| {
+            ends.by_leader = false;
+            ends.consumer = ends.consumer.max(Some(at));
+        });
+    }
+
+    /// Whether the stream is read by asking its leader.
+    pub(super) fn read_by_leader(&self, so: bool) {
+        self.change(|ends| ends.by_leader = so);
+    }
+
+    /// The leader answered, or may not be asked.
+    fn leader_alive(&self, at: Instant) {
+        self.change(|ends| ends.leader = ends.leader.max(Some(at)));
+    }
+
+    fn leader(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).leader
     }
 
     fn get(&self) -> Contact {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contact
     }
 }
 
@@ -69,19 +127,21 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         // before asking, which may take long: whoever looks sees how old the last proof is
         tell(&shared, &mut told);
         let now = clock::monotonic();
-        let heard = shared.contact.get().heard;
+        let leader = shared.contact.leader();
         let due = |at: Option<Instant>, every| {
             at.is_none_or(|at| now.saturating_duration_since(at) >= every)
         };
         let mut pause = PROBE_EVERY / 2;
-        if due(heard, PROBE_EVERY) || due(measured, ROUND_TRIP_EVERY) {
+        if due(leader, PROBE_EVERY) || due(measured, ROUND_TRIP_EVERY) {
             let asking = tokio::time::timeout(PROBE_TIMEOUT, ask(&shared));
             match asking.await {
                 Ok(Some(Probe::Heard)) => {
                     let now = clock::monotonic();
                     measured = Some(now);
-                    shared.contact.hear(now);
+                    shared.contact.leader_alive(now);
                 }
+                // our consumer must do
+                Ok(Some(Probe::MayNotAsk)) => shared.contact.leader_alive(clock::monotonic()),
                 Ok(Some(Probe::NoLeader)) => measured = Some(clock::monotonic()),
                 // nobody to be asked yet
                 Ok(None) => pause = PROBE_EVERY / 10,
@@ -108,6 +168,8 @@ enum Probe {
     Heard,
     /// Somebody has, and the stream has no leader, or nobody is found to say so.
     NoLeader,
+    /// That right is missing.
+    MayNotAsk,
 }
 
 /// Asks for the heartbeats' stream; `None`: there is none to be asked for.
@@ -115,7 +177,7 @@ async fn ask(shared: &Shared) -> Option<Probe> {
     let stream = shared.stream_of(Kind::Heartbeat)?;
     match shared.bus.stream(&stream).await {
         Ok(facts) if facts.has_leader => Some(Probe::Heard),
-        Err(ApiError::Denied(_)) => None,
+        Err(ApiError::Denied(_)) => Some(Probe::MayNotAsk),
         Err(ApiError::TimedOut { .. } | ApiError::Disconnected) => std::future::pending().await,
         Ok(_) | Err(_) => Some(Probe::NoLeader),
     }
@@ -130,12 +192,39 @@ mod tests {
         let start = clock::monotonic();
         let at = |ms| start + Duration::from_millis(ms);
         let mut contact = Contact::default();
-        contact.hear(at(0));
-        contact.hear(at(2_900));
-        assert_eq!(contact.again, None);
-        contact.hear(at(5_900));
-        assert_eq!(contact.again, Some(at(5_900)));
-        contact.hear(at(6_000));
-        assert_eq!((contact.heard, contact.again), (Some(at(6_000)), Some(at(5_900))));
+        let mut hear = |ms| {
+            contact.hear(at(ms), at(ms));
+            (contact.heard, contact.again)
+        };
+        assert_eq!(hear(0), (Some(at(0)), None));
+        assert_eq!(hear(2_900), (Some(at(2_900)), None));
+        assert_eq!(hear(5_900), (Some(at(5_900)), Some(at(5_900))));
+        assert_eq!(hear(6_000), (Some(at(6_000)), Some(at(5_900))));
+        assert_eq!(hear(5_000), (Some(at(6_000)), Some(at(5_900))), "an older proof is no news");
+    }
+
+    #[test]
+    fn contact_needs_a_leader_and_a_consumer() {
+        let start = clock::monotonic();
+        let at = |ms| start + Duration::from_millis(ms);
+        let keeper = ContactKeeper::default();
+        keeper.leader_alive(at(0));
+        assert_eq!(keeper.get().heard, None, "nothing is read yet");
+        keeper.consumer_alive(at(500));
+        assert_eq!(keeper.get().heard, Some(at(0)));
+        keeper.hear(at(1_000));
+        // the consumer died with its node; another node leads the stream
+        keeper.leader_alive(at(9_000));
+        assert_eq!(keeper.get().heard, Some(at(1_000)));
+        keeper.consumer_alive(at(9_500));
+        assert_eq!(keeper.get().heard, Some(at(9_000)));
+        assert!(keeper.get().again.is_some());
+        // no quorum: the consumer goes on saying that it has nothing
+        keeper.consumer_alive(at(15_000));
+        assert_eq!(keeper.get().heard, Some(at(9_000)));
+        // no right to have a consumer
+        keeper.read_by_leader(true);
+        keeper.leader_alive(at(20_000));
+        assert_eq!(keeper.get().heard, Some(at(20_000)));
     }
 }

@@ -225,7 +225,8 @@ async fn keep_clock(shared: Arc<Shared>) {
         }
         // Servers before 2.10 tell the time only as the age of a consumer.
         let filter = shared.bus.subjects().all(kind);
-        let consumer = Consumer::create(&shared.bus, &stream, &filter, Start::New, Pace::Pull);
+        let (bus, limit) = (&shared.bus, shared.bus.timeout());
+        let consumer = Consumer::create(bus, &stream, &filter, Start::New, Pace::Pull, limit);
         if let Ok(consumer) = consumer.await {
             shared.sampled(consumer.sample);
             consumer.delete().await;

@@ -165,8 +165,9 @@ impl Bus {
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
         let mut pace = Pace::Push;
         for _ in 0..TRIES {
+            let (stream, filter) = (&piece.stream, &piece.filter);
             let mut consumer =
-                Consumer::create(self, &piece.stream, &piece.filter, start, pace).await?;
+                Consumer::create(self, stream, filter, start, pace, self.timeout()).await?;
             let mut batch = Vec::new();
             let is_none = newest_seq.is_none() && consumer.pending == 0;
             let mut end = is_none.then_some(Extent::Whole);

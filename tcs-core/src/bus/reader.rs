@@ -14,7 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::api::ApiError;
+use super::api::{ApiError, STREAM_NOT_FOUND};
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Means, Progress};
 use super::follow::{LINK_CHECK, Shared};
@@ -28,6 +28,12 @@ use crate::wire::Kind;
 const RESUME_AT_MOST: u64 = 20_000;
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A stream that was read before, and delivers no more: its leader is asked so often whether it is
+/// there, each answer is waited for so long, and so is a consumer made anew.
+const LEADER_EVERY: Duration = Duration::from_millis(500);
+const RESUME_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is noted that the heartbeats' consumer is alive.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
 
 struct Reader {
     shared: Arc<Shared>,
@@ -54,6 +60,16 @@ enum End {
     LinkLost,
     /// Cannot be done; try again much later.
     Failed(ApiError),
+}
+
+/// Whether it goes by itself: nobody answers, or a cluster has no leader or no node to spare.
+fn is_passing(error: &ApiError) -> bool {
+    // no peers for it, cluster not available, not the leader, stream or consumer offline
+    const OF_CLUSTER: [u64; 5] = [10005, 10008, 10009, 10118, 10119];
+    match error {
+        ApiError::Refused { code, .. } => OF_CLUSTER.contains(code),
+        error => error.is_transient(),
+    }
 }
 
 /// Reads `stream` until cancelled.
@@ -117,6 +133,9 @@ impl Reader {
     /// One consumer, from its making to its end.
     async fn session(&mut self) -> End {
         let cancel = self.cancel.clone();
+        if self.was_complete && cancel.run_until_cancelled(self.leader()).await.is_none() {
+            return End::Cancelled;
+        }
         let Some(opened) = cancel.run_until_cancelled(self.open()).await else {
             return End::Cancelled;
         };
@@ -124,13 +143,16 @@ impl Reader {
             Ok(Some(opened)) => opened,
             Ok(None) => return self.by_gets().await,
             Err(ApiError::Disconnected) => return End::LinkLost,
-            Err(error) if error.is_transient() && self.was_complete => return End::Again,
+            Err(error) if self.was_complete && is_passing(&error) => return End::Again,
             Err(error) => return End::Failed(error),
         };
         self.shared.sampled(consumer.sample);
         let mut batch: Vec<Delivery> = Vec::new();
         let mut completion = Some(Completion::new(consumer.pending, newest));
         loop {
+            if self.kind == Kind::Heartbeat {
+                self.shared.contact.consumer_alive(consumer.heard);
+            }
             if completion
                 .as_ref()
                 .is_some_and(|it| consumer.is_idle() || it.is_complete(clock::monotonic()))
@@ -143,7 +165,11 @@ impl Reader {
                 }
                 self.tell(Progress::Complete(self.means.clone()));
             }
-            let until = completion.as_ref().and_then(Completion::deadline);
+            let mut until = completion.as_ref().and_then(Completion::deadline);
+            if self.kind == Kind::Heartbeat {
+                let note = clock::monotonic() + NOTE_EVERY;
+                until = Some(until.map_or(note, |until| until.min(note)));
+            }
             let reading = consumer.read(&mut batch, until);
             let Some(read) = cancel.run_until_cancelled(reading).await else {
                 consumer.delete().await;
@@ -156,6 +182,23 @@ impl Reader {
                 self.adapt(fault);
                 consumer.delete().await;
                 return end;
+            }
+        }
+    }
+
+    /// Waits until the stream's leader answers, or it cannot be known whether it does: before that
+    /// no consumer can be made, and asking for one would only be waited for.
+    async fn leader(&self) {
+        loop {
+            let asked = self.shared.bus.stream_within(&self.stream, RESUME_TIMEOUT).await;
+            match asked {
+                Ok(facts) if facts.has_leader => return,
+                Err(
+                    ApiError::Disconnected
+                    | ApiError::Denied(_)
+                    | ApiError::Refused { code: STREAM_NOT_FOUND, .. },
+                ) => return,
+                Ok(_) | Err(_) => tokio::time::sleep(LEADER_EVERY).await,
             }
         }
     }
@@ -219,7 +262,12 @@ impl Reader {
             Means::Push => Pace::Push,
             Means::Pull(_) | Means::Gets(_) => Pace::Pull,
         };
-        Consumer::create(&self.shared.bus, &self.stream, &self.filter, start, pace).await
+        let bus = &self.shared.bus;
+        let mut limit = bus.timeout();
+        if self.was_complete {
+            limit = limit.min(RESUME_TIMEOUT);
+        }
+        Consumer::create(bus, &self.stream, &self.filter, start, pace, limit).await
     }
 
     /// `None`: that may not be asked.

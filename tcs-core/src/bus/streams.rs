@@ -2,6 +2,7 @@
 //! missing (wire.md, "Streams").
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -229,6 +230,16 @@ impl Bus {
     /// Facts of one stream.
     pub async fn stream(&self, name: &str) -> Result<StreamFacts, ApiError> {
         Ok(self.stream_and_clock(name).await?.0)
+    }
+
+    /// The same, waited for no longer than `limit`.
+    pub(super) async fn stream_within(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> Result<StreamFacts, ApiError> {
+        let what = format!("STREAM.INFO.{name}");
+        Ok(self.api_within::<Info>(&what, &json!({}), limit).await?.value.into())
     }
 
     /// The same, with the server's clock where it tells it (from 2.10 on).

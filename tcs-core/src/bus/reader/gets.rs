@@ -103,7 +103,11 @@ impl Reader {
                 }),
             }
         };
-        cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled)
+        let end = cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled);
+        if self.kind == Kind::Heartbeat {
+            self.shared.contact.read_by_leader(false);
+        }
+        end
     }
 
     async fn read_by_gets(&mut self) -> Result<End, ApiError> {
@@ -121,6 +125,9 @@ impl Reader {
             self.read_newest(facts).await?;
         }
         self.was_complete = true;
+        if self.kind == Kind::Heartbeat {
+            self.shared.contact.read_by_leader(true);
+        }
         self.tell(Progress::Complete(self.means.clone()));
         let mut again = AGAIN.len();
         loop {
