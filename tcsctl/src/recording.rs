@@ -143,9 +143,45 @@ pub fn shift(payload: &str, by: TimeDelta) -> String {
     times.replace_all(payload, moved).into_owned()
 }
 
+/// Replaces what places a message in the run that sent it: a replay is a run of its own.
+static RUN_SECONDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    const NUMBER: &str = r"-?[0-9][0-9.eE+-]*";
+    let field = format!(r#""run_s"\s*:\s*{NUMBER}"#);
+    Regex::new(&format!(r"\s*,\s*{field}|{field}\s*,?\s*")).ok()
+});
+static LAUNCHER_RUN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"("launcher_run"\s*:\s*"[^"\\]*)""#).ok());
+
+/// `payload` as a message of the replay `id`: without `run_s`, which counts from the beginning of a
+/// run that is over, and with a `launcher_run` of its own, so that its numbered events are not taken
+/// for copies of the recorded ones.
+pub fn renew(payload: &str, id: &str) -> String {
+    let (Some(run_seconds), Some(launcher_run)) = (&*RUN_SECONDS, &*LAUNCHER_RUN) else {
+        return payload.to_owned();
+    };
+    let payload = run_seconds.replace_all(payload, "");
+    let renewed = |found: &Captures<'_>| format!("{}.replay-{id}\"", &found[1]);
+    launcher_run.replace_all(&payload, renewed).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replay_is_a_run_of_its_own() {
+        let body = |run_s: &str, run: &str| {
+            format!(
+                r#"{{"data": {{"launcher_run": "{run}", "m": "\"run_s\": 2, \"launcher_run\": \"x\""}}, "meta": {{"ts": [2026, 1, 2]{run_s}, "id": "x"}}}}"#
+            )
+        };
+        let renewed = |run_s: &str| renew(&body(run_s, "r"), "k");
+        assert_eq!(renewed(r#", "run_s": 12.5"#), body("", "r.replay-k"));
+        assert_eq!(renewed(r#","run_s":1.5e-3"#), body("", "r.replay-k"));
+        assert_eq!(renew(r#"{"run_s": 4, "id": "x"}"#, "k"), r#"{"id": "x"}"#);
+        assert_eq!(renew(r#"{"run_s":0.25}"#, "k"), "{}");
+        assert_eq!(renew(r#"{"a": [1], "run_s": null}"#, "k"), r#"{"a": [1], "run_s": null}"#);
+    }
 
     #[test]
     fn times_move_and_nothing_else_does() {

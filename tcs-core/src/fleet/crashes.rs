@@ -53,7 +53,7 @@ pub(super) fn flapping(record: &Record, moment: &Moment<'_>) -> Option<Reason> {
     let counted = [record.start(), record.crashed(), record.restarting()]
         .into_iter()
         .flatten()
-        .max_by(|a, b| a.stamp.compare(&b.stamp))
+        .max_by(|a, b| a.compare(b))
         .and_then(|newest| match newest.message.event {
             Event::Start { recent_crashes, .. } | Event::Restarting { recent_crashes, .. } => {
                 recent_crashes
@@ -103,8 +103,8 @@ pub(super) fn requested_by(record: &Record, end: &Kept<RegistryMessage>) -> Opti
     if end.message.requested_by.is_some() {
         return end.message.requested_by.clone();
     }
-    let stopping = record.stopping().filter(|kept| end.stamp.is_newer(&kept.stamp))?;
-    let started_since = record.start().is_some_and(|start| start.stamp.is_newer(&stopping.stamp));
+    let stopping = record.stopping().filter(|kept| end.is_newer(kept))?;
+    let started_since = record.start().is_some_and(|start| start.is_newer(stopping));
     stopping.message.requested_by.clone().filter(|_| !started_since)
 }
 
@@ -203,7 +203,7 @@ pub(super) fn attempt(record: &Record) -> Option<Attempt> {
         _ => None,
     });
     let number = match again {
-        Some((kept, Some(number), _)) if kept.stamp.is_newer(&crashed.stamp) => number,
+        Some((kept, Some(number), _)) if kept.is_newer(crashed) => number,
         Some((kept, Some(number), _))
             if crashed.stamp.stored - kept.stamp.stored < DEFAULT_WINDOW =>
         {

@@ -249,7 +249,7 @@ impl<'a> Life<'a> {
         };
         let restarts = matches!(&end.message.event, Event::Crashed(crash) if crash.will_restart);
         let began = self.began.unwrap_or(again.stamp.stored);
-        restarts && again.stamp.is_newer(&end.stamp) && began - again.stamp.stored < RESTART_TAKES
+        restarts && again.is_newer(end) && began - again.stamp.stored < RESTART_TAKES
     }
 
     /// A service that sends heartbeats after its end, with no start between, runs outside its
@@ -413,7 +413,7 @@ fn belongs(
     }
     let Event::Start { hostname, pid, .. } = &start.message.event else { return false };
     // the end of an earlier run, not of this one
-    let end = end.filter(|end| start.stamp.is_newer(&end.stamp));
+    let end = end.filter(|end| start.is_newer(end));
     pid.is_some()
         && *pid == kept.message.pid
         && *hostname == kept.message.hostname

@@ -7,6 +7,11 @@ use super::stamp::{Order, Stamp};
 /// What stands in a [`Recent`].
 pub(super) trait Stamped {
     fn stamp(&self) -> &Stamp;
+
+    /// Whether both are one message that was stored twice.
+    fn is_copy(&self, _other: &Self) -> bool {
+        false
+    }
 }
 
 /// At most `N`, the newest. A join: what falls out could never come back in.
@@ -25,8 +30,15 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
         &self.0
     }
 
-    /// Takes it in, unless it is there already or older than `N` others; says whether it did.
+    /// Takes it in, unless it is there already or older than `N` others; says whether it did. Of
+    /// two copies the one that was stored first counts.
     pub(super) fn put(&mut self, item: T) -> bool {
+        if let Some(copy) = self.0.iter().position(|held| held.is_copy(&item)) {
+            if key(self.0[copy].stamp()) <= key(item.stamp()) {
+                return false;
+            }
+            self.0.remove(copy);
+        }
         let found = self.0.binary_search_by_key(&key(item.stamp()), |held| key(held.stamp()));
         let Err(place) = found else { return false };
         if place == 0 && self.0.len() == N {

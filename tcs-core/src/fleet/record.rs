@@ -74,6 +74,10 @@ impl Stamped for Mark {
     fn stamp(&self) -> &Stamp {
         &self.stamp
     }
+
+    fn is_copy(&self, other: &Self) -> bool {
+        self.run.is_some() && (self.run, self.fact) == (other.run, other.fact)
+    }
 }
 
 impl Mark {
@@ -202,7 +206,7 @@ impl Record {
         slots
             .iter()
             .filter_map(|slot| self.events[*slot as usize].newest())
-            .max_by(|a, b| a.stamp.compare(&b.stamp))
+            .max_by(|a, b| a.compare(b))
     }
 
     /// All registry messages held, in no order.
@@ -287,7 +291,7 @@ impl Record {
     fn put_declared(&mut self, kept: Kept<RegistryMessage>) -> bool {
         let same = self.declared.iter().position(|held| held.message.parent == kept.message.parent);
         if let Some(i) = same {
-            if !kept.stamp.is_newer(&self.declared[i].stamp) {
+            if !kept.is_newer(&self.declared[i]) {
                 return false;
             }
             self.declared.remove(i);

@@ -98,7 +98,5 @@ enum Class {
 }
 
 fn has_ended(record: &Record) -> bool {
-    record
-        .newest_end()
-        .is_some_and(|end| record.start().is_none_or(|start| !start.stamp.is_newer(&end.stamp)))
+    record.newest_end().is_some_and(|end| record.start().is_none_or(|start| !start.is_newer(end)))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher, Sent};
+use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
 use tcs_core::bus::streams::Made;
 use tcs_core::clock;
 use tcs_core::wire::{Kind, Subjects};
@@ -120,6 +120,7 @@ async fn publish(
     play: Play,
 ) -> Result<Played, Ended> {
     let publisher = Publisher::new(bus.clone());
+    let id = random_id();
     let mut played = Played::default();
     let began = clock::monotonic();
     let (mut held, live): (Vec<_>, Vec<_>) =
@@ -144,7 +145,7 @@ async fn publish(
             Some(stored) if !play.as_is => recording::shift(&entry.payload, clock::wall() - stored),
             _ => entry.payload,
         };
-        let parcel = Parcel::composed(subject, body.into_bytes());
+        let parcel = Parcel::composed(subject, recording::renew(&body, &id).into_bytes());
         match publisher.send(&parcel).await {
             Ok(Sent::Stored { .. }) => played.stored += 1,
             Ok(Sent::Unstored) => played.unstored += 1,

@@ -54,6 +54,34 @@ fn fold(messages: &[(Line, Stamp)]) -> Fleet {
     fleet
 }
 
+/// Events of two runs of a launcher, numbered as they happened, some stored a second time later on.
+fn numbered() -> impl Strategy<Value = Vec<(Line, Stamp)>> {
+    let one = (0..5_usize, any::<bool>(), prop::option::of(1..6_usize));
+    prop::collection::vec(one, 1..30).prop_map(|picks| {
+        let mut stored = Vec::new();
+        let (mut numbers, mut again) = ([0_u64; 2], Vec::new());
+        for (i, (kind, run, copy)) in picks.into_iter().enumerate() {
+            let s = 1.0 + 7.0 * i as f64;
+            let number = &mut numbers[usize::from(run)];
+            *number += 1;
+            let name = ["start", "ready", "stop", "restarting", "crashed"][kind];
+            let mut line = event(name, "a.x", s)
+                .with(&json!({"launcher_run": format!("r{run}"), "event_seq": *number}))
+                .meta(&json!({"sender": format!("s{run}"), "run_s": s, "ts": array(s)}));
+            if name == "crashed" {
+                line = line.with(&json!({"exit_code": 3, "will_restart": true}));
+            }
+            stored.push((line.clone(), stamp(&line)));
+            if let Some(copy) = copy {
+                line.stored += 7.0 * copy as f64 + 1.0 + i as f64 / 100.0;
+                again.push((line.clone(), stamp(&line)));
+            }
+        }
+        stored.extend(again);
+        stored
+    })
+}
+
 /// What people see, without what only the messages between tell: a snapshot holds one status.
 fn seen(fleet: &Fleet) -> Vec<String> {
     let view = fleet.view(at(300.0), Link::Steady);
@@ -88,6 +116,24 @@ proptest! {
         prop_assert_eq!(picture(&fleet), straight);
         let whole = fold(&messages);
         prop_assert_eq!(fleet.origins(), whole.origins());
+    }
+
+    #[test]
+    fn of_an_event_that_is_stored_twice_the_first_counts(
+        messages in numbered(), seed in any::<u64>(),
+    ) {
+        let mut once: std::collections::BTreeMap<(String, u64), (Line, Stamp)> =
+            std::collections::BTreeMap::new();
+        for (line, stamp) in &messages {
+            let run = line.data["launcher_run"].as_str().unwrap().to_owned();
+            let key = (run, line.data["event_seq"].as_u64().unwrap());
+            once.entry(key).or_insert_with(|| (line.clone(), *stamp));
+        }
+        let once: Vec<_> = once.into_values().collect();
+        let mut mixed = messages.clone();
+        shuffle(&mut mixed, seed);
+        prop_assert_eq!(seen(&fold(&mixed)), seen(&fold(&once)));
+        prop_assert_eq!(picture(&fold(&mixed)), picture(&fold(&messages)));
     }
 
     #[test]

@@ -81,6 +81,26 @@ fn silence_begins_and_ends_when_it_did_and_lasted_as_long() {
 }
 
 #[test]
+fn an_event_that_is_stored_twice_is_told_once() {
+    let numbered = |line: Line, number: u32| {
+        let made = json!({"run_s": f64::from(number), "ts": array(f64::from(number))});
+        line.with(&json!({"launcher_run": "r", "event_seq": number})).meta(&made)
+    };
+    let lines = [
+        numbered(event("start", ID, 1.0), 1),
+        numbered(crashed(ID, 2.0, true), 2),
+        numbered(event("restarting", ID, 3.0), 3),
+        numbered(event("start", ID, 4.0), 4),
+        // sent again: the launcher did not learn that they were stored
+        numbered(event("start", ID, 5.0), 1),
+        numbered(crashed(ID, 6.0, true), 2),
+    ];
+    let told = words(&story(&lines[..4], 6.5));
+    assert_eq!(words(&story(&lines, 6.5)), told);
+    assert_eq!(told.len(), 4);
+}
+
+#[test]
 fn a_blocked_loop_is_told_as_that_and_not_as_missing_heartbeats() {
     let mut lines = vec![ok()];
     for second in 1..=20 {
