@@ -99,7 +99,10 @@ impl Site {
     }
 
     async fn send(&self, subject: &str, data: &Value) {
-        let meta = json!({"id": "m", "sender": "evil", "ts": [2026, 11, 23]});
+        let mut meta = json!({"id": "m", "sender": "evil", "ts": [2026, 11, 23]});
+        if subject.starts_with("journal.") {
+            meta["message_type"] = json!("journal.publish");
+        }
         let body = json!({"data": data, "meta": meta}).to_string();
         self.send_raw(subject, body.into_bytes()).await;
     }

@@ -10,6 +10,8 @@ mod cluster;
 mod consumers;
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/cluster.rs"]
+mod nodes;
 #[path = "support/python.rs"]
 mod python;
 #[path = "support/tcsctl.rs"]
@@ -20,6 +22,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use nats::{Binary, LIMIT, Server, on_each_server};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
@@ -118,18 +121,30 @@ fn is_ok(output: &Output, id: &str) -> bool {
     all.any(|it| it["id"] == id && it["verdict"] == "ok")
 }
 
-/// Follows a log until a line comes that was written after the following began.
-fn assert_follows_log(server: &Server, user: &str) {
+/// Follows a log. Meanwhile somebody of the same account has a service's answer delivered where
+/// log lines are heard.
+async fn assert_follows_log(server: &Server, user: &str) {
     let password = format!("pw-{user}");
     let mut command = tcsctl::command(&["logs", "x.a", "-f", "--lines", "0", "--json"]);
     command.args(["--server", &server.url(), "--user", user, "--password", &password]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut read = vec![lines.next().unwrap().unwrap()];
+
+    let attacker = attacks::client(server, user).await;
+    let mut heard = attacker.subscribe("svc.journal.x.a").await.unwrap();
+    let question = attacks::envelope(&serde_json::json!({}));
+    let health = "svc.rpc.field.a.v1.health";
+    attacker.publish_with_reply(health, "svc.journal.x.a", question.into()).await.unwrap();
+    nats::within_limit("the answer is heard there", async {
+        while heard.next().await.unwrap().payload.windows(4).any(|it| it == b"tick") {}
+    })
+    .await;
+
+    read.extend(lines.by_ref().take(20).map(Result::unwrap));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(line.contains("tick"), "{user}: {line:?}");
+    assert!(read.iter().all(|line| line.contains("tick")), "{user}: {read:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +160,7 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
             assert!(ctl(&["list", "--all"]).expect(0).out.contains("x.a"), "{user}");
             assert!(ctl(&["events"]).expect(0).out.contains("x.a"), "{user}");
             assert!(ctl(&["logs", "x.a"]).expect(0).out.contains("tick"), "{user}");
-            assert_follows_log(&server, user);
+            assert_follows_log(&server, user).await;
             ctl(&["check", "x.a"]).expect(0);
             assert!(ctl(&["-d"]).expect(0).out.contains("field.a"), "{user}");
             let now = ctl(&["--json"]).json();

@@ -92,6 +92,20 @@ pub struct Decoded {
     pub notes: Notes,
 }
 
+impl Decoded {
+    /// The log line that this is. A reply to a request that names a journal's subject for replies
+    /// has a `message` too, but not the type that every sender of log lines writes.
+    pub fn log_line(&self) -> Option<&JournalMessage> {
+        match &self.message {
+            Message::Journal(line) if self.meta.message_type.starts_with("journal") => Some(line),
+            Message::Journal(_)
+            | Message::Registry(_)
+            | Message::Status(_)
+            | Message::Heartbeat(_) => None,
+        }
+    }
+}
+
 /// Why a body was dropped whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

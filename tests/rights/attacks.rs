@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer, stream};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, HeaderMap};
 use chrono::DateTime;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
@@ -62,14 +62,17 @@ impl Calls {
     async fn serve(&self, bus: Bus) -> Vec<Serving> {
         let responders = Responders::new(bus);
         let mut serving = Vec::new();
-        for (name, acts) in [(LAUNCHER, "reload"), ("camera.a", "expose")] {
+        for (name, acts) in
+            [(LAUNCHER, &["reload", "stop.>"]), ("camera.a", &["expose", "move.>"])]
+        {
             let about = Announcement {
                 name: name.to_owned(),
                 description: String::new(),
                 version: "1.0.0".to_owned(),
             };
             let harmless = HARMLESS.map(|name| Command::new(name, |_| async { Ok(Map::new()) }));
-            let commands = [self.command(acts).acting()].into_iter().chain(harmless);
+            let acting = acts.iter().map(|name| self.command(name).acting());
+            let commands = acting.chain(harmless);
             serving.push(responders.serve(about, commands).await.unwrap());
         }
         serving
@@ -251,7 +254,25 @@ async fn attack(attacker: &Client, user: &str) {
             publish(question.clone(), Some(target), body.clone()).await;
         }
     }
+    if user == "viewer" {
+        // the ends of commands that look like questions to a longer id
+        for question in ["health", "stats"] {
+            for command in [
+                format!("svc.rpc.camera.a.v1.move.v1.{question}"),
+                format!("svc.rpc.{LAUNCHER}.v1.stop.v1.{question}"),
+                format!("svc.rpc.{LAUNCHER}.v1.stop.launcher.x.y.v1.{question}"),
+            ] {
+                publish(command, Some("_INBOX.x.1"), envelope(&json!({}))).await;
+            }
+        }
+    }
     for target in TARGETS.iter().filter(|target| user == "viewer" || !target.contains(".rpc.")) {
+        // newer servers tell there where a message went
+        let mut traced = HeaderMap::new();
+        traced.insert("Nats-Trace-Dest", *target);
+        let health = "svc.rpc.camera.a.v1.health";
+        let body = envelope(&json!({})).into();
+        attacker.publish_with_headers(health, traced, body).await.unwrap();
         publish((*target).to_owned(), None, envelope(&json!({"name": "camera.a"}))).await;
         publish((*target).to_owned(), Some("_INBOX.x.1"), envelope(&json!({}))).await;
     }

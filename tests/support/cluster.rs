@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tcs_core::clock;
 
-use super::nats::{Binary, LIMIT, Server};
+use super::nats::{Binary, JETSTREAM, LIMIT, Server};
 
 /// The servers of a cluster; one that is killed stays in its place.
 pub struct Cluster {
@@ -17,8 +17,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts three and waits until they have a leader.
+    /// Starts three, open to all, and waits until they have a leader.
     pub async fn start(binary: &Binary) -> Self {
+        let cluster = Self::start_with(binary, JETSTREAM, &[]).await;
+        cluster.quorum().await;
+        cluster
+    }
+
+    /// Starts three with this configuration and variables for it.
+    pub async fn start_with(
+        binary: &Binary,
+        config: &str,
+        environment: &[(String, String)],
+    ) -> Self {
         // their ports among themselves must be known beforehand; held until they are used
         let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<u16> = held.iter().map(|it| it.local_addr().unwrap().port()).collect();
@@ -28,17 +39,15 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (n, (listener, port)) in held.into_iter().zip(&ports).enumerate() {
             let config = format!(
-                "server_name: node{n}\n\
-                 jetstream {{ store_dir: \"STORE\" }}\n\
+                "{config}\nserver_name: node{n}\n\
                  lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"2s\"\n\
                  cluster {{ name: site, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
             );
             drop(listener);
-            nodes.push(Server::start_with(binary, &config).await);
+            let environment = environment.to_vec();
+            nodes.push(Server::start_with_environment(binary, &config, environment).await);
         }
-        let cluster = Self { nodes };
-        cluster.quorum().await;
-        cluster
+        Self { nodes }
     }
 
     /// All addresses, for a client.

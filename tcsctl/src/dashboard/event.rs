@@ -132,6 +132,9 @@ pub enum LinkFacts {
         rtt_us: Option<u64>,
         /// Whether JetStream answers; `None`: not known yet.
         jetstream: Option<bool>,
+        /// Whether the streams are read and the broker's clock is still not known, so that ages
+        /// are by this machine's clock.
+        clock_unchecked: bool,
     },
     /// Was connected.
     Down {

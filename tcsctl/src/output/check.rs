@@ -37,6 +37,9 @@ pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &S
     } else if source.faulty {
         let _ = write!(text, "; {}", source.problems.join("; "));
     }
+    if source.is_clock_unchecked() {
+        text.push_str("; clock unchecked");
+    }
     // a bar begins performance data
     let mut line = head(result).with(Tone::Plain, &text.replace('|', "/"));
     line.push(Tone::Dim, " |");

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use tcs_core::observer::Observation;
-use tcs_core::wire::{Level, Message, Timestamp};
+use tcs_core::wire::{Level, Timestamp};
 
 use super::Look;
 use super::span::{Line, Tone};
@@ -59,18 +59,13 @@ impl LogLine {
     /// As it comes on the journal's subject.
     pub fn live(observation: &Observation, subject: &str) -> Option<Self> {
         let Observation::Message(observed) = observation else { return None };
-        match &observed.decoded.message {
-            Message::Journal(journal) if observed.subject == subject => Some(Self {
-                at: Some(journal.timestamp.map_or(observed.stamp.stored, Timestamp::time)),
-                level: journal.level.0,
-                stream: observed.decoded.meta.stream.as_deref().and_then(Stream::of),
-                text: journal.message.clone(),
-            }),
-            Message::Journal(_)
-            | Message::Registry(_)
-            | Message::Status(_)
-            | Message::Heartbeat(_) => None,
-        }
+        let line = observed.decoded.log_line().filter(|_| observed.subject == subject)?;
+        Some(Self {
+            at: Some(line.timestamp.map_or(observed.stamp.stored, Timestamp::time)),
+            level: line.level.0,
+            stream: observed.decoded.meta.stream.as_deref().and_then(Stream::of),
+            text: line.message.clone(),
+        })
     }
 }
 

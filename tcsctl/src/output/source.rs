@@ -121,6 +121,12 @@ impl Source {
         more(self.evicted, "services are left out: there are too many");
     }
 
+    /// Whether messages were read and the broker's clock is not known: ages are by this machine's
+    /// clock then.
+    pub fn is_clock_unchecked(&self) -> bool {
+        self.clock == "local" && self.newest_message_at.is_some() && self.at.is_none()
+    }
+
     /// The footer's right part.
     pub fn line(&self, view: &FleetView, look: &Look) -> String {
         let from = &self.server;
@@ -128,8 +134,7 @@ impl Source {
             return format!("as of {} from {from}", look.times.point(at, at));
         }
         let took = format!("{:.2} s", self.took.as_secs_f64());
-        // ages are by this machine's clock then
-        let unchecked = if self.clock == "local" { ", clock unchecked" } else { "" };
+        let unchecked = if self.is_clock_unchecked() { ", clock unchecked" } else { "" };
         match (self.mode, view.newest) {
             (Mode::Core, _) => {
                 format!("heard {} in {took} from {from}, no history", self.messages)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_core::bus::LinkState;
+use tcs_core::bus::{ClockQuality, LinkState};
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
@@ -122,6 +122,7 @@ fn link_facts(observer: &Observer, facts: &Picture) -> LinkFacts {
                 let none = |problem: &Problem| matches!(problem, Problem::NoJetStream { .. });
                 !facts.problems("").iter().any(none)
             }),
+            clock_unchecked: facts.is_settled() && facts.clock.quality == ClockQuality::Local,
         },
     }
 }

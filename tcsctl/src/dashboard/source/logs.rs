@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::observer::{Observation, Observer};
-use tcs_core::wire::{Kind, Level, Message, Timestamp};
+use tcs_core::wire::{Kind, Level, Timestamp};
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
@@ -108,14 +108,10 @@ fn held_line(value: &Value) -> Option<LogLine> {
 
 fn line(observation: &Observation, subject: &str) -> Option<LogLine> {
     let Observation::Message(observed) = observation else { return None };
-    match &observed.decoded.message {
-        Message::Journal(journal) if observed.subject == subject => Some(LogLine {
-            at: Some(journal.timestamp.map_or(observed.stamp.stored, Timestamp::time)),
-            level: journal.level,
-            text: journal.message.clone(),
-        }),
-        Message::Journal(_) | Message::Registry(_) | Message::Status(_) | Message::Heartbeat(_) => {
-            None
-        }
-    }
+    let line = observed.decoded.log_line().filter(|_| observed.subject == subject)?;
+    Some(LogLine {
+        at: Some(line.timestamp.map_or(observed.stamp.stored, Timestamp::time)),
+        level: line.level,
+        text: line.message.clone(),
+    })
 }

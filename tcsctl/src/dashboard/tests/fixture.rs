@@ -289,6 +289,7 @@ pub(crate) fn up() -> LinkFacts {
         server: "nats://nats.oca.lan:4222".to_owned(),
         rtt_us: Some(3000),
         jetstream: Some(true),
+        clock_unchecked: false,
     }
 }
 

@@ -30,7 +30,7 @@ fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
     let dot = pen.glyphs.dot;
     let mut parts: Vec<(String, Role)> = vec![(state.options.site.clone(), Role::Strong)];
     match &state.link {
-        LinkFacts::Up { server, rtt_us, jetstream, .. } => {
+        LinkFacts::Up { server, rtt_us, jetstream, clock_unchecked, .. } => {
             let rtt = rtt_us.map_or_else(String::new, |us| {
                 if us < 1000 { " <1 ms".to_owned() } else { format!(" {} ms", us / 1000) }
             });
@@ -49,6 +49,9 @@ fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
                 }
                 (Some(true), None) => parts.push(("JetStream ok".to_owned(), Role::Good)),
                 (Some(false), None) => parts.push(("no JetStream".to_owned(), Role::Warn)),
+            }
+            if *clock_unchecked {
+                parts.push(("clock unchecked".to_owned(), Role::Warn));
             }
             let bare = server.trim_start_matches("nats://");
             if !state.options.site.contains(bare) {
