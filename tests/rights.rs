@@ -121,9 +121,9 @@ fn is_ok(output: &Output, id: &str) -> bool {
     all.any(|it| it["id"] == id && it["verdict"] == "ok")
 }
 
-/// Follows a log. Meanwhile somebody of the same account has a service's answer delivered where
+/// Follows a log. Meanwhile somebody of the same account has a launcher's answer delivered where
 /// log lines are heard.
-async fn assert_follows_log(server: &Server, user: &str) {
+async fn assert_follows_log(server: &Server, user: &str, launcher: &str) {
     let password = format!("pw-{user}");
     let mut command = tcsctl::command(&["logs", "x.a", "-f", "--lines", "0", "--json"]);
     command.args(["--server", &server.url(), "--user", user, "--password", &password]);
@@ -134,7 +134,7 @@ async fn assert_follows_log(server: &Server, user: &str) {
     let attacker = attacks::client(server, user).await;
     let mut heard = attacker.subscribe("svc.journal.x.a").await.unwrap();
     let question = attacks::envelope(&serde_json::json!({}));
-    let health = "svc.rpc.field.a.v1.health";
+    let health = format!("svc.rpc.{launcher}.v1.health");
     attacker.publish_with_reply(health, "svc.journal.x.a", question.into()).await.unwrap();
     nats::within_limit("the answer is heard there", async {
         while heard.next().await.unwrap().payload.windows(4).any(|it| it == b"tick") {}
@@ -160,7 +160,6 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
             assert!(ctl(&["list", "--all"]).expect(0).out.contains("x.a"), "{user}");
             assert!(ctl(&["events"]).expect(0).out.contains("x.a"), "{user}");
             assert!(ctl(&["logs", "x.a"]).expect(0).out.contains("tick"), "{user}");
-            assert_follows_log(&server, user).await;
             ctl(&["check", "x.a"]).expect(0);
             assert!(ctl(&["-d"]).expect(0).out.contains("field.a"), "{user}");
             let now = ctl(&["--json"]).json();
@@ -169,7 +168,9 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
             let document = ctl(&["--all", "--json"]).json();
             let all = document["services"].as_array().unwrap();
             let launcher = all.iter().find(|it| it["is_launcher"] == true).unwrap();
-            ctl(&["health", launcher["id"].as_str().unwrap()]).expect(0);
+            let launcher = launcher["id"].as_str().unwrap();
+            ctl(&["health", launcher]).expect(0);
+            assert_follows_log(&server, user, launcher).await;
         }
 
         // the Python fleet's own client needs consumers
@@ -222,7 +223,7 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
 async fn the_handbook_adds_a_person() {
     let page = include_str!("../docs/handbook/rights.md");
     let entry = page.split("```").find(|part| part.contains("user: anna")).unwrap();
-    let entry = entry.replace("[ ... as for viewer ... ]", "[\"JS.TCS.API.>\"]");
+    let entry = entry.replace("{ ... as for viewer ... }", "[\"JS.TCS.API.>\"]");
     on_each_server(async |binary| {
         let users = "  VIEWERS {\n    users: [\n";
         let config = config();

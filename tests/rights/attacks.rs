@@ -62,8 +62,7 @@ impl Calls {
     async fn serve(&self, bus: Bus) -> Vec<Serving> {
         let responders = Responders::new(bus);
         let mut serving = Vec::new();
-        for (name, acts) in
-            [(LAUNCHER, &["reload", "stop.>"]), ("camera.a", &["expose", "move.>"])]
+        for (name, acts) in [(LAUNCHER, &["reload", "stop.>"]), ("camera.a", &["expose", "move.>"])]
         {
             let about = Announcement {
                 name: name.to_owned(),

@@ -32,6 +32,12 @@ fn source() -> Source {
     }
 }
 
+/// Where the broker's clock is not known.
+fn unchecked() -> Source {
+    let newest_message_at = Some(chrono::DateTime::UNIX_EPOCH);
+    Source { clock: "local".into(), newest_message_at, ..source() }
+}
+
 fn marked(lines: &[Line]) -> String {
     lines.iter().map(Line::marked).collect::<Vec<_>>().join("\n")
 }
@@ -206,6 +212,8 @@ fn check_lines() {
     let one: Vec<_> = view.get("guider.jk15").into_iter().map(|it| (it, Check::Ok)).collect();
     let line = check::line(Check::Ok, &view, &one, &source());
     insta::assert_snapshot!(line.marked());
+    let line = check::line(Check::Ok, &view, &one, &unchecked());
+    assert!(line.marked().contains("; clock unchecked"), "{}", line.marked());
     insta::assert_snapshot!(
         check::unknown("cannot connect to nats://a:4222: connection refused\nhint: x").marked(),
         @"<strong|TCS UNKNOWN> - cannot connect to nats://a:4222: connection refused"

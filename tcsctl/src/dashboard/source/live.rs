@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_core::bus::{ClockQuality, LinkState};
 use tcs_core::bus::rpc::RequestError;
+use tcs_core::bus::{ClockQuality, LinkState};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::{Fleet, Link};

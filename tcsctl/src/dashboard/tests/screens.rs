@@ -126,6 +126,16 @@ fn no_theme_tells_anything_by_colour_alone() {
 }
 
 #[test]
+fn the_header_tells_of_an_unknown_clock() {
+    let mut state = screen((80, 24));
+    assert!(!text(&buffer(&state)).contains("clock unchecked"));
+    let LinkFacts::Up { clock_unchecked, .. } = &mut state.link else { panic!() };
+    *clock_unchecked = true;
+    let text = text(&buffer(&state));
+    assert!(text.lines().next().unwrap().contains("clock unchecked"), "{text}");
+}
+
+#[test]
 fn the_night_theme_is_red_alone() {
     let mut state = screen((120, 40));
     state.theme = ThemeName::Night;
