@@ -13,7 +13,9 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// How many numbers are in it.
     pub(crate) fn count(&self) -> u64 {
-        self.runs.iter().fold(0, |sum, (first, last)| sum.saturating_add(last - first + 1))
+        self.runs
+            .iter()
+            .fold(0, |sum, (first, last)| sum.saturating_add((last - first).saturating_add(1)))
     }
 
     /// Adds the numbers from `first` to `last`, of which none is in it.

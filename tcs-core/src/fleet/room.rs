@@ -11,7 +11,7 @@ pub const MAX_NAMES: usize = 100_000;
 /// How many go at once when there are more.
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
 /// What services that no launcher ever declared may occupy together, in bytes.
-pub const FOREIGN_BYTES: usize = 96 * 1024 * 1024;
+pub const FOREIGN_BYTES: usize = 32 * 1024 * 1024;
 
 /// What is kept by name.
 type Records = BTreeMap<Arc<str>, Arc<Record>>;
