@@ -3,7 +3,7 @@
 //! a stream has acknowledged them.
 //!
 //! Each class of messages has a lane of its own, bounded in count and bytes; what has to be given
-//! up is counted. [`Machine`] decides what is sent when; this file does it.
+//! up is counted. `Machine` decides what is sent when; this file does it.
 
 mod effect;
 mod folded;
