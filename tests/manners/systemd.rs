@@ -157,7 +157,7 @@ services: [{{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}]
     let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
     // nobody has to wait for its end
     let mut in_vain = Tcsd::start(&file, |_| {});
-    in_vain.logged("waiting for the broker (the server cannot be reached), nothing runs yet");
+    in_vain.logged("waiting for the broker (connection refused), nothing runs yet");
     in_vain.logged("hint: with `nats: {required: false}`");
     in_vain.signal(Signal::SIGTERM);
     assert_eq!(in_vain.end(), Some(1), "what was wanted has not run");
