@@ -1,8 +1,10 @@
 //! Notify sockets: whom they believe, who can reach them, and where they are.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,6 +44,36 @@ async fn strangers_are_not_believed_even_after_their_death() {
     lab.ends(Exit::signal(9)).await;
 }
 
+/// Another user of the host, who may even be the user of the service, and is none of its processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_user_forges_nothing() {
+    if !Uid::effective().is_root() {
+        println!("SKIPPED: only root can start processes of another user");
+        return;
+    }
+    let nobody = 65534;
+    let mut lab = Lab::new();
+    for (number, user, sent) in [(1, Some(nobody.to_string()), "100\n"), (2, None, "0\n")] {
+        let go = lab.path(&format!("go-{number}"));
+        let script = ["await", &go, "notify", "STATUS=mine", "notify", "READY=1", "forever"];
+        let launch = Launch { ready: Some(Ready::Notify), user, ..Lab::launch(&script) };
+        // its own directory may be closed to others
+        let handle = lab.start(Launch { program: "/proc/self/exe".into(), ..launch });
+        lab.spawned().await;
+        let program = File::open(badchild()).unwrap();
+        let mut hostile = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        hostile.args(["attack", "100", "READY=1\nWATCHDOG=trigger\nSTATUS=forged"]);
+        hostile.uid(nobody).gid(nobody).env("NOTIFY_SOCKET", socket(&lab, number));
+        let output = hostile.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), sent, "{output:?}");
+        fs::write(&go, "").unwrap();
+        assert_eq!(lab.next().await, What::Status("mine".into()));
+        assert_eq!(lab.report().await, Report::Ready);
+        handle.kill();
+        lab.ends(Exit::signal(9)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_of_the_program_is_believed() {
     let mut lab = Lab::new();
@@ -74,7 +106,7 @@ async fn only_the_user_of_the_run_can_reach_its_socket() {
         return;
     }
     // a program of another user reaches its own, and no other
-    let script = "test -w $NOTIFY_SOCKET && echo own; ls ${NOTIFY_SOCKET%/*}; exec sleep 1000";
+    let script = "test -w $NOTIFY_SOCKET && echo own; ls ${NOTIFY_SOCKET%/*} 2>&1; exec sleep 1000";
     let launch = Launch {
         program: "sh".into(),
         args: vec!["-c".into(), script.into()],

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -91,6 +91,11 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
             let path = env::var("NOTIFY_SOCKET").expect("NOTIFY_SOCKET");
             socket.send_to(next().as_bytes(), path).expect("notify");
         }
+        // in each of so many processes that die at once; says how many could send
+        "attack" => {
+            let (count, words) = (next().parse().expect("a count"), next());
+            println!("{}", (0..count).filter(|_: &u32| notify_and_die(&words)).count());
+        }
         "listen" => {
             let listener = TcpListener::bind(next()).expect("bind");
             drop(listener.accept());
@@ -156,6 +161,16 @@ fn beats(name: &str, count: u32, pause: u64) {
             sleep(pause);
         }
     });
+}
+
+/// Whether it could.
+fn notify_and_die(words: &str) -> bool {
+    // another user may not see where our file is
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["notify", words, "die", "SIGKILL"]).stdin(Stdio::null()).stderr(Stdio::null());
+    // which takes longer than all the rest
+    command.env("RUST_BACKTRACE", "0");
+    command.status().expect("status").signal() == Some(Signal::SIGKILL as i32)
 }
 
 fn myself(args: &[&str]) -> Command {

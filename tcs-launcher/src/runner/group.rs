@@ -10,9 +10,9 @@
 //! their subreaper: a member whose parent has ended is a child of the launcher. So whenever
 //! something of a run is there, it has a topmost process that is the launcher's child, and that
 //! process cannot vanish while nobody reaps orphans: it lives, or it is a zombie with a mark.
-//! [`Look`] reads `/proc` once, in the order of process ids, while [`Orphans`] are not reaped; a run
-//! is over when such a look shows neither a living member nor a zombie. Zombies are reaped after
-//! the look, so the next one shows only those that have ended since.
+//! [`Look`] lists the launcher's children while [`Orphans`] are not reaped; a run is over when such
+//! a look shows neither a living member nor a zombie. Zombies are reaped after the look, so the
+//! next one shows only those that have ended since.
 
 use std::fs;
 

@@ -144,10 +144,10 @@ impl ProcessRunner {
         let _ = sweep.await;
     }
 
-    /// Who is there of the runs, not before this call.
+    /// Who is left of runs whose main process has ended, not before this call.
     pub(super) async fn look(&self) -> Arc<Look> {
         let spawner = Arc::clone(&self.spawner);
-        self.census.look(move || spawner.look()).await
+        self.census.look(move || spawner.look_at_orphans()).await
     }
 
     async fn spawn(

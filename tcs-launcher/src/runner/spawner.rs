@@ -100,11 +100,18 @@ impl Spawner {
         lock(&self.ours).contains(&pid)
     }
 
-    /// Looks who is there of the runs. Blocks.
+    /// Looks who is there of all that was started. Blocks.
     pub(crate) fn look(&self) -> Look {
         self.orphans.as_ref().map_or_else(Look::now, |orphans| {
             Look::at_descendants(orphans, |pid| self.is_ours(pid))
         })
+    }
+
+    /// Looks who is left of runs whose main process has ended. Blocks.
+    pub(crate) fn look_at_orphans(&self) -> Look {
+        self.orphans
+            .as_ref()
+            .map_or_else(Look::now, |orphans| Look::at_orphans(orphans, |pid| self.is_ours(pid)))
     }
 
     /// Kills orphans that carry `mark` until there are none, or for so many `turns`. Blocks.

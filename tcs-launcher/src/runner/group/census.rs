@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use tcs_core::clock;
 
 use super::marks::Carried;
-use super::orphans::reap;
+use super::orphans::{children_of, children_of_first_thread, reap};
 use super::processes::{newest, pids};
 use super::{Mark, Orphans, Process};
 
@@ -44,22 +44,54 @@ impl Look {
     /// Looks now, at all processes. Takes some 10 ms for a thousand processes: not for an async
     /// task to do.
     pub fn now() -> Self {
-        let see = |process: Process| Seen { process, carried: Carried::by(process.pid) };
-        Self(Process::all().into_iter().map(see).collect())
+        Self::at(Process::all().into_iter())
     }
 
-    /// Looks at what descends from this program, which is all that its runs can have left where it
-    /// is the subreaper. Orphans of runs that have ended are reaped afterwards; `is_ours`: somebody
-    /// else waits for it.
+    /// Looks at all that descends from this program. Orphans of runs that have ended are reaped
+    /// afterwards; `is_ours`: somebody else waits for it.
     pub(crate) fn at_descendants(orphans: &Orphans, is_ours: impl Fn(i32) -> bool) -> Self {
         let own = std::process::id().cast_signed();
         let kept = orphans.keep();
         let processes = Process::all();
         let below = descendants(&processes, BTreeSet::from([own]));
         let below = processes.into_iter().filter(|process| below.contains(&process.pid));
+        let look = Self::at(below);
+        look.reap(is_ours);
+        drop(kept);
+        look
+    }
+
+    /// Looks at the orphans and what descends from them, which is all that runs can have left whose
+    /// main process has ended. Costs nearly nothing where there are none, however many processes
+    /// run. Reaps like [`Look::at_descendants`].
+    pub(crate) fn at_orphans(orphans: &Orphans, is_ours: impl Fn(i32) -> bool) -> Self {
+        let kept = orphans.keep();
+        let Some(children) = children_of_first_thread(&kept) else {
+            drop(kept);
+            return Self::at_descendants(orphans, is_ours);
+        };
+        let mut found = BTreeSet::new();
+        let mut next: Vec<i32> = children.into_iter().filter(|pid| !is_ours(*pid)).collect();
+        while let Some(pid) = next.pop() {
+            if found.insert(pid) {
+                next.extend(children_of(pid));
+            }
+        }
+        let look = Self::at(found.into_iter().filter_map(Process::of));
+        look.reap(is_ours);
+        drop(kept);
+        look
+    }
+
+    fn at(processes: impl Iterator<Item = Process>) -> Self {
         let see = |process: Process| Seen { process, carried: Carried::by(process.pid) };
-        let look = Self(below.map(see).collect());
-        for Seen { process, carried } in &look.0 {
+        Self(processes.map(see).collect())
+    }
+
+    /// Takes the exit status of orphans that have ended and been seen.
+    fn reap(&self, is_ours: impl Fn(i32) -> bool) {
+        let own = std::process::id().cast_signed();
+        for Seen { process, carried } in &self.0 {
             if process.parent == own
                 && process.is_zombie()
                 && carried.is_of_a_service()
@@ -68,8 +100,6 @@ impl Look {
                 reap(process.pid);
             }
         }
-        drop(kept);
-        look
     }
 
     /// Who belongs to a mark or to a group.

@@ -21,6 +21,9 @@ use super::{Mark, Process};
 #[derive(Debug, Default)]
 pub struct Orphans(Mutex<Known>);
 
+/// How often the list of children is read before all processes are looked at instead.
+const LISTS: u32 = 3;
+
 /// What earlier looks have shown.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -79,6 +82,38 @@ impl Orphans {
     }
 }
 
+/// The children that are counted to the first thread, all orphans among them; `None` where the
+/// kernel does not tell.
+///
+/// While the kernel lists children, it may pass over one if the one before it is reaped just then.
+/// Orphans are not reaped as long as they are kept, but the children of tasks may be: the list is
+/// complete if another one still has all that are in it.
+pub(super) fn children_of_first_thread(_kept: &Known) -> Option<BTreeSet<i32>> {
+    let own = std::process::id();
+    let path = format!("/proc/{own}/task/{own}/children");
+    let read = || Some(pids(&fs::read_to_string(&path).ok()?).collect::<BTreeSet<i32>>());
+    let mut last = read()?;
+    for _ in 0..LISTS {
+        let next = read()?;
+        if next.is_superset(&last) {
+            return Some(last);
+        }
+        last = next;
+    }
+    None
+}
+
+/// The children of a process.
+pub(super) fn children_of(process: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    threads.filter_map(of_thread).flat_map(|list| pids(&list).collect::<Vec<_>>()).collect()
+}
+
+fn pids(list: &str) -> impl Iterator<Item = i32> {
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok())
+}
+
 /// Takes the exit status of a child that has ended.
 pub(super) fn reap(pid: i32) {
     while waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) == Err(Errno::EINTR) {}
@@ -98,5 +133,5 @@ fn children() -> Vec<(i32, i32)> {
 fn children_of_thread(process: u32, thread: u32) -> Vec<i32> {
     let list = fs::read_to_string(format!("/proc/{process}/task/{thread}/children"));
     let list = list.unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    pids(&list).collect()
 }
