@@ -86,8 +86,9 @@ async fn a_launcher_that_is_killed_is_lost_with_its_children_and_comes_back() {
     let mut second = site.tcsd.command().spawn().unwrap();
     let status = tokio::task::spawn_blocking(move || second.wait().unwrap()).await.unwrap();
     assert_eq!(status.code(), Some(1));
-    let held = format!("is already supervised on this host: tcsd, pid {}", site.tcsd.pid());
-    assert!(site.tcsd.log().contains(&held), "{}", site.tcsd.log());
+    let (held, holder) = ("is already supervised on this host: launcher ", site.tcsd.pid());
+    let log = site.tcsd.log();
+    assert!(log.contains(held) && log.contains(&format!(", pid {holder}, since ")), "{log}");
     assert_eq!(site.story("silent.a").await.len(), 6, "{:?}", site.story("silent.a").await);
 }
 

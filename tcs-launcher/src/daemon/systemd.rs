@@ -103,10 +103,10 @@ impl Systemd {
                 self.stage = Stage::Up;
                 words.push("READY=1".to_owned());
             }
+            words.extend(self.new_status(supervisor));
             if self.stage != Stage::Up {
                 words.push(extension());
             }
-            words.extend(self.new_status(supervisor));
         }
         self.say(&words);
     }
