@@ -1,10 +1,14 @@
 //! Scenarios 11 and 12, and the other things that happen to a broker: supervision goes on without
 //! it, and what happened meanwhile is told in order once it is back.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Link, Liveness, Verdict};
 use tcs_core::observer::Problem;
@@ -269,6 +273,95 @@ async fn a_stream_that_is_full() {
     watch.complete().await;
     let steady = |it: &tcs_core::wire::StatusMessage| it.name == "silent.a";
     assert!(site.statuses("silent.a").await.iter().any(steady), "what waited is stored");
+    assert_whole(&site.events(None).await);
+}
+
+/// A disk in memory, gone at the end.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`: there is no right to mount one.
+    fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+
+    /// Takes all room that is left; gives it back when the file is removed.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.path().join("ballast");
+        let mut file = std::fs::File::create(&path).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+/// The broker's disk is full, so that nothing is acknowledged: the launcher answers all the same.
+/// What happened meanwhile is stored once there is room. Needs the right to mount.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_whose_disk_is_full() {
+    let Some(disk) = SmallDisk::mount("16m") else {
+        return println!("NOT TESTED: no right to mount a small disk");
+    };
+    let store = disk.0.path().join("store");
+    let config =
+        format!("jetstream {{ store_dir: \"{}\", max_file_store: 1GB }}\n", store.display());
+    let server = nats::Server::start_with(&nats::server(), &config).await;
+    let tcsd = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::at(server, tcsd, "process", &services()).await;
+    site.tcsd.run();
+    let mut watch = site.watch();
+    watch.see("all well", |view| all(view, &WELL)).await;
+
+    let ballast = disk.fill();
+    let waits = || site.tcsd.log().contains("is not stored, and is kept");
+    nats::wait_for("nothing is stored", waits).await;
+    // over a connection that asks JetStream nothing: the server stops reading from those that do
+    let section = NatsSection { port: Some(site.server.port()), ..NatsSection::default() };
+    let settings = Settings::from_process(&section, None).unwrap();
+    let client = Bus::connect(&settings, "asker", nats::LIMIT).await.unwrap();
+    let name = site.tcsd.name.as_str();
+    let mut slowest = Duration::ZERO;
+    let (mut killed, mut kills) = (None, 0);
+    for _ in 0..30 {
+        let pid = logged_pid(&site, "back.a");
+        if killed != Some(pid) {
+            tcsd::signal("KILL", pid);
+            killed = Some(pid);
+            kills += 1;
+        }
+        let asked = clock::monotonic();
+        client.request(name, "list", &serde_json::json!({}), nats::LIMIT).await.unwrap();
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!("the slowest answer while the disk was full: {slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+
+    // a broker of this age goes on without JetStream until it is started again
+    std::fs::remove_file(ballast).unwrap();
+    site.server.kill();
+    site.server.run().await;
+    let begin = clock::monotonic();
+    loop {
+        let names = site.story("back.a").await;
+        let crashes = names.iter().filter(|it| *it == "crashed").count();
+        if crashes == kills {
+            break;
+        }
+        assert!(crashes < kills && begin.elapsed() < nats::LIMIT, "{crashes} of {kills} crashes");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("all {kills} crashes are stored after {:.1} s", begin.elapsed().as_secs_f64());
+    let live = |view: &FleetView| view.services.iter().all(|it| it.liveness == Liveness::Live);
+    watch.see("all live again", live).await;
     assert_whole(&site.events(None).await);
 }
 
