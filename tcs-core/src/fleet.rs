@@ -23,6 +23,7 @@ mod recent;
 mod record;
 mod relations;
 mod room;
+pub mod silence;
 mod stamp;
 pub mod transitions;
 mod tree;
@@ -46,7 +47,7 @@ pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
-use crate::wire::{DecodeError, Decoded, Event, Message, NotStored, OutboxReport};
+use crate::wire::{DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport};
 use life::{Life, Moment};
 
 /// A report of what is not stored that is older than this, by the newest message, is history.
@@ -99,6 +100,14 @@ impl Fleet {
         Self::default()
     }
 
+    /// Learns from a message when its sender's run began, and nothing else: what is folded in
+    /// afterwards is dated by all that is known of the run, also by what came later.
+    pub fn learn_origin(&mut self, meta: &Meta, stored: DateTime<Utc>) {
+        if let Some(time) = RunTime::of(meta) {
+            Arc::make_mut(&mut self.origins).note(time, stored);
+        }
+    }
+
     /// Folds one message in. Returns whether it changed what is kept: `false` for an older one and
     /// for one that is there already. `subject` is for counting what is malformed; the service is
     /// the one that the message names.
@@ -113,9 +122,7 @@ impl Fleet {
         }
         self.tally.cut += u64::from(!decoded.notes.cut.is_empty());
         self.newest = self.newest.max(Some(stamp.stored));
-        if let Some(time) = RunTime::of(&decoded.meta) {
-            Arc::make_mut(&mut self.origins).note(time, stamp.stored);
-        }
+        self.learn_origin(&decoded.meta, stamp.stored);
         if let Message::Registry(event) = &decoded.message
             && event.event_seq.is_some()
         {
@@ -202,6 +209,19 @@ impl Fleet {
                 !counted && now - kept.stamp.stored < FLAPPING_WINDOW
             })
         })
+    }
+
+    /// Whether something newer than this message, of the same kind, is known of the service.
+    fn has_newer(&self, name: &str, message: &Message, stamp: &Stamp) -> bool {
+        let Some(record) = self.records.get(name) else { return false };
+        let newest = match message {
+            Message::Registry(message) if matches!(message.event, Event::Crashed(_)) => {
+                record.crashed().map(|kept| kept.stamp)
+            }
+            Message::Status(_) => record.status().map(|kept| kept.stamp),
+            _ => None,
+        };
+        newest.is_some_and(|newest| newest.is_newer(stamp))
     }
 
     /// How many names are known.

@@ -30,7 +30,7 @@ const STYLES: Styles = Styles::styled()
 #[command(
     name = "tcsctl",
     version,
-    about = "Shows what is so in a fleet of observatory services: which run, which do not, and why.\n\
+    about = "Show the state of a fleet of observatory services: which run, which do not, and why.\n\
              Without a command it lists the running services and whatever is broken.",
     after_help = after_help(),
     styles = STYLES,

@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
-use tcs_core::fleet::transitions::{Cause, Transitions};
+use tcs_core::fleet::transitions::{Cause, Transition, Transitions};
 use tcs_core::fleet::{Fleet, FleetView, Link, Verdict};
-use tcs_core::observer::{Observation, Observed, Observer, Problem};
-use tcs_core::wire::{Kind, Message};
+use tcs_core::observer::{Observation, Observed, Observer, Patience, Problem};
+use tcs_core::wire::{Kind, Message, RegistryMessage};
 
 use super::proxy::Proxy;
-use super::tcsd::Watch;
+use super::tcsd::{Watch, told};
 use super::{Site, bad};
 
 /// Twelve intervals are as long as the outages here, so that each service would be lost.
@@ -167,4 +167,85 @@ async fn silence_of_a_service_is_its_own() {
     site.tcsd.signal("CONT");
     watch.see("all ok", all_ok).await;
     site.tcsd.stop().await;
+}
+
+/// A broker that hangs while a service crashes twice: afterwards both crashes stand where they
+/// happened, and the silence of everybody is no service's, neither for somebody who asks just then
+/// nor for somebody who reads the past.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_while_the_broker_hung() {
+    const ID: &str = "back.a";
+    let exec = bad(&["forever"]);
+    let config = format!(
+        "launch: {{heartbeat: 0.3}}
+services:
+  - {{type: hello_world, variant: a}}
+  - {{type: back, variant: a, restart: always, restart_sec: 0.1, restart_max: 0, launch: {{exec: {exec}}}}}
+"
+    );
+    let site = Site::start("process", &config).await;
+    let (_bus, mut watch) = watch(site.server.port()).await;
+    well(&mut watch).await;
+    let log = || site.tcsd.log();
+    site.server.signal("STOP");
+    let stopped = (clock::monotonic(), clock::wall());
+    for run in 1..=2 {
+        let log_now = log();
+        let pid = log_now.rsplit("back.a started, pid ").next().unwrap();
+        super::tcsd::signal("KILL", pid.split(':').next().unwrap().trim().parse().unwrap());
+        super::nats::wait_for("its next run", || log().matches("back.a ready").count() == run + 1)
+            .await;
+    }
+    // for longer than twelve intervals, so that each service would be lost
+    super::nats::wait_for("time", || stopped.0.elapsed() > Duration::from_secs(4)).await;
+    let thawed = clock::wall();
+    site.server.signal("CONT");
+
+    let (bus, _) = self::watch(site.server.port()).await;
+    let observer = Observer::new(bus);
+    let mut picture = observer.snapshot(Patience::default()).await;
+    observer.find_silence(&mut picture).await;
+    let view = picture.view(clock::monotonic());
+    assert!(view.services.iter().all(|it| it.verdict != Verdict::Lost), "{}", told(&view));
+
+    let is_last = |events: &[RegistryMessage]| {
+        events.iter().filter(|it| it.event.name() == "ready").count() == 3
+    };
+    while !is_last(&site.events(Some(ID)).await) {
+        watch.following.next().await;
+    }
+    let past = observer.since(clock::wall() - TimeDelta::hours(1), &Kind::FLEET).await;
+    let messages: Vec<_> = past
+        .observations
+        .iter()
+        .filter_map(|observation| match observation {
+            Observation::Message(message) => Some(&**message),
+            _ => None,
+        })
+        .collect();
+    let (mut fleet, mut transitions) = (Fleet::new(), Transitions::default());
+    transitions.look_ahead(&mut fleet, messages.iter().map(|it| (&it.decoded, it.stamp)));
+    let mut story = Vec::new();
+    for Observed { subject, decoded, stamp, .. } in messages {
+        story.extend(transitions.take(&mut fleet, subject, decoded, *stamp, Link::Steady));
+    }
+    story.sort_by_key(|it| it.at);
+    let silent = |it: &Transition| matches!(it.verdict, Verdict::Lost);
+    assert!(!story.iter().any(silent), "{story:#?}");
+    let crashes: Vec<_> = story
+        .iter()
+        .filter(|it| &*it.id == ID)
+        .filter_map(|it| match &it.cause {
+            Cause::Event { event, .. } if event.name() != "declared" => Some((event.name(), it)),
+            _ => None,
+        })
+        .collect();
+    let order: Vec<_> = crashes.iter().map(|(name, _)| *name).collect();
+    let run = ["start", "ready"];
+    let again = ["crashed", "restarting", "start", "ready"];
+    assert_eq!(order, [&run[..], &again, &again].concat());
+    for (_, crash) in crashes.iter().filter(|(name, _)| *name == "crashed") {
+        assert!(stopped.1 < crash.at && crash.at < thawed, "{crash:?}, thawed {thawed}");
+        assert!(crash.delivered_late >= thawed - crash.at, "{crash:?}, thawed {thawed}");
+    }
 }

@@ -120,7 +120,9 @@ impl Crashed {
         {
             signal.push_str(", core dumped");
         }
-        let output = self.last_lines.iter().rev().map(String::as_str);
+        // one that was killed has not written why
+        let killed = signal.as_deref().is_some_and(|name| name.starts_with("SIGKILL"));
+        let output = self.last_lines.iter().rev().filter(|_| !killed).map(String::as_str);
         let text = self.error.as_deref().into_iter().flat_map(str::lines).chain(output);
         let text = text.map(str::trim).find(|line| !line.is_empty());
         match (text, signal, self.exit_code) {

@@ -11,7 +11,7 @@ pub const DEFAULT_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 const MIN_INTERVAL: TimeDelta = TimeDelta::milliseconds(100);
 const MAX_INTERVAL: TimeDelta = TimeDelta::hours(1);
 /// Intervals of silence from which a service is late.
-const LATE: i32 = 3;
+pub(super) const LATE: i32 = 3;
 /// Intervals of silence from which it is lost.
 const LOST: i32 = 12;
 /// How long a start-up or a status without any heartbeat is believed.

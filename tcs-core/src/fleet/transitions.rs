@@ -11,13 +11,14 @@
 //! heartbeats of the past are not held, nothing of that kind is told of it.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::liveness::{PATIENCE, blocked, span};
 use super::origin::RunTime;
+use super::silence::{Silence, Silences};
 use super::verdict::{Liveness, Verdict};
 use super::view::{Link, ServiceView};
 use super::{Fleet, MAX_NAMES, Reason, Stamp};
@@ -31,6 +32,8 @@ pub use grouping::{Group, MANY, grouped};
 
 /// Two `stop` of one service closer than this are one: Python's process launcher sends it twice.
 const TWICE: TimeDelta = TimeDelta::milliseconds(500);
+/// A status that has been reported for so long is sent again.
+const OLD: TimeDelta = TimeDelta::seconds(5);
 /// A crash is part of the verdict for so long.
 const CRASH_COUNTS: TimeDelta = TimeDelta::minutes(5);
 /// After a time in which nothing could be heard, a service has one interval and this to be heard.
@@ -156,6 +159,8 @@ pub struct Transitions {
     known: HashMap<Arc<str>, Known>,
     wakes: BinaryHeap<Reverse<(DateTime<Utc>, Arc<str>)>>,
     blind: Option<Blind>,
+    /// Times to come in which nothing could be heard: of a past that is read as a whole.
+    silences: VecDeque<Silence>,
 }
 
 impl Transitions {
@@ -180,6 +185,23 @@ impl Transitions {
         }
     }
 
+    /// Looks through a past, in the order in which it was stored, before it is taken message by
+    /// message: when its runs began, and when nobody's heartbeats could be stored.
+    pub fn look_ahead<'a>(
+        &mut self,
+        fleet: &mut Fleet,
+        messages: impl IntoIterator<Item = (&'a Decoded, Stamp)>,
+    ) {
+        let mut silences = Silences::default();
+        for (Decoded { message, meta, .. }, stamp) in messages {
+            fleet.learn_origin(meta, stamp.stored);
+            if let Message::Heartbeat(message) = message {
+                silences.note(meta, message, stamp.stored);
+            }
+        }
+        self.silences = silences.found().into();
+    }
+
     /// Folds a message into `fleet`; what happened until then and what it tells of. A message that
     /// is no news to the fleet, or that came out of order, tells nothing.
     pub fn take(
@@ -198,6 +220,9 @@ impl Transitions {
         let Some(id) = decoded.message.name().and_then(|name| fleet.name(name)) else {
             return transitions;
         };
+        if fleet.has_newer(&id, &decoded.message, &stamp) {
+            return transitions;
+        }
         if self.known.len() >= MAX_NAMES && !self.known.contains_key(&id) {
             self.known.clear();
             self.wakes.clear();
@@ -218,6 +243,22 @@ impl Transitions {
     /// Goes on to `now`: what turned because nothing came. While nothing can be heard the time does
     /// not go on.
     pub fn advance(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        while let Some(Silence { from, until }) = self.silences.front().copied()
+            && from < now
+        {
+            let blind = Link::Down { since: from };
+            transitions.extend(self.go_on(fleet, now.min(until), blind));
+            if now < until {
+                return transitions;
+            }
+            self.silences.pop_front();
+        }
+        transitions.extend(self.go_on(fleet, now, link));
+        transitions
+    }
+
+    fn go_on(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
         let until = match link {
             Link::Down { since } => {
                 if self.blind.is_none_or(|blind| blind.until.is_some()) {
@@ -253,6 +294,7 @@ impl Transitions {
                     Link::Back { since: until }
                 }
             }
+            Some(Blind { from, until: None }) if from < at => Link::Down { since: from },
             Some(_) | None => link,
         }
     }
@@ -329,9 +371,11 @@ impl Transitions {
         let to = reported(message);
         let known = self.known.entry(Arc::clone(told.id)).or_default();
         let before = known.status;
-        let is_news = before.is_none_or(|(status, _)| status != to);
-        if is_news {
-            known.status = Some((to, told.at));
+        // one that is sent again, and was reported before anything is known, is no news
+        let age = message.status_age_s.filter(|_| before.is_none()).map_or(TimeDelta::zero(), span);
+        let is_news = before.is_none_or(|(status, _)| status != to) && age < OLD;
+        if is_news || before.is_none() {
+            known.status = Some((to, told.at - age));
         }
         let service = fleet.view_of(told.id, told.stored, told.link)?;
         let from = before.map(|(from, since)| (from, (told.at - since).max(TimeDelta::zero())));

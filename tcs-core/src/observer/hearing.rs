@@ -66,6 +66,12 @@ impl Hearing {
         self.beat = self.beat.max(Some(stored));
     }
 
+    /// Nothing could be stored until then: that nobody is heard of the time before is no service's
+    /// silence.
+    pub(super) fn note_outage(&mut self, until: DateTime<Utc>) {
+        self.again = self.again.max(Some(until));
+    }
+
     /// A message came; of those a heartbeat proves contact.
     pub fn note(&mut self, message: &Observed) {
         if let Message::Heartbeat(_) = &message.decoded.message {

@@ -2,6 +2,7 @@
 //! happened since.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, stream};
@@ -11,8 +12,10 @@ use super::picture::Picture;
 use super::problem::Problem;
 use super::{Observer, Patience};
 use crate::bus::{ApiError, BrokerClock, Budget, Extent, Piece, Reading};
-use crate::fleet::{FLAPPING_WINDOW, Stamp};
-use crate::wire::Kind;
+use crate::clock;
+use crate::fleet::silence::Silences;
+use crate::fleet::{FLAPPING_WINDOW, FleetView, Liveness, Stamp};
+use crate::wire::{Kind, Message};
 
 /// No more history than this is read at once.
 const HISTORY_BYTES: u64 = 64 * 1024 * 1024;
@@ -22,6 +25,13 @@ const BEATS_BEFORE: TimeDelta = TimeDelta::minutes(15);
 const LAST_BEATS: [TimeDelta; 2] = [TimeDelta::minutes(3), TimeDelta::hours(4)];
 /// From so many beats on an interval can be learned (truth.md 5).
 const ENOUGH_BEATS: usize = 3;
+/// Read before the last heartbeats of silent services: those who live on have one in it.
+const BEATS_BEFORE_SILENCE: TimeDelta = TimeDelta::seconds(30);
+/// Silence that began longer ago is not looked into.
+const OLD_SILENCE: TimeDelta = TimeDelta::minutes(15);
+/// How long, and how often, to look whether heartbeats come after all.
+const SILENCE_WAIT: Duration = Duration::from_secs(2);
+const SILENCE_LOOK: Duration = Duration::from_millis(200);
 /// Pieces read at a time.
 const AT_ONCE: usize = 16;
 
@@ -36,6 +46,35 @@ pub struct Past {
 
 /// One piece's messages, or why there are none.
 type Read = (Piece, Vec<Observation>, Result<Extent, ApiError>);
+
+/// Services without heartbeats, in a picture of now.
+struct Silent {
+    /// The earliest of their last heartbeats.
+    first: DateTime<Utc>,
+    /// Nobody else has been heard for long either: it may be the end of everybody's silence.
+    may_end: bool,
+}
+
+impl Silent {
+    fn of(view: &FleetView) -> Option<Self> {
+        let up = view.services.iter().filter(|service| service.phase.is_up());
+        let (mut silent, mut heard) = (Vec::new(), Vec::new());
+        for service in up {
+            let Some(last) = service.last_heartbeat else { continue };
+            match service.liveness {
+                Liveness::Late | Liveness::Lost if view.now - last < OLD_SILENCE => {
+                    silent.push(last);
+                }
+                Liveness::Live => heard.push(last),
+                _ => {}
+            }
+        }
+        let first = silent.iter().copied().min()?;
+        let wait = TimeDelta::from_std(SILENCE_WAIT).unwrap_or_default();
+        let may_end = heard.iter().all(|last| view.now - *last < wait);
+        Some(Self { first, may_end })
+    }
+}
 
 impl Observer {
     /// The picture at `at`, by the broker's clock: the fold over what was stored until then.
@@ -133,6 +172,46 @@ impl Observer {
             if let Err(error) = result {
                 tracing::debug!(filter = piece.filter, %error, "last crashes not read");
             }
+        }
+    }
+
+    /// Looks for a time in which nobody's heartbeat could be stored, where services are silent:
+    /// right after the broker has hung, their silence is none of theirs. Somebody who has just come
+    /// has not seen it, but the heartbeats before and after it are stored.
+    pub async fn find_silence(&self, picture: &mut Picture) {
+        let began = clock::monotonic();
+        loop {
+            let view = picture.view(clock::monotonic());
+            let Some(silent) = Silent::of(&view) else { return };
+            let from = Some(silent.first - BEATS_BEFORE_SILENCE);
+            let filter = self.bus.subjects().all(Kind::Heartbeat);
+            let pieces = pieces_of(picture, Kind::Heartbeat, &filter, from, None);
+            let mut observations = Vec::new();
+            for (_, observed, result) in self.read_all(pieces).await {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "heartbeats around a silence not read");
+                    return;
+                }
+                observations.extend(observed);
+            }
+            observations.sort_by_key(|observation| stamp_of(observation).map(|it| it.stored));
+            let mut silences = Silences::default();
+            for observation in &observations {
+                let Observation::Message(message) = observation else { continue };
+                if let Message::Heartbeat(beat) = &message.decoded.message {
+                    silences.note(&message.decoded.meta, beat, message.stamp.stored);
+                }
+            }
+            let found = silences.found().pop();
+            picture.extend(observations);
+            if let Some(silence) = found {
+                return picture.hearing.note_outage(silence.until);
+            }
+            // the heartbeats that have waited for the broker come one after another
+            if !silent.may_end || began.elapsed() > SILENCE_WAIT {
+                return;
+            }
+            tokio::time::sleep(SILENCE_LOOK).await;
         }
     }
 

@@ -278,7 +278,7 @@ impl fmt::Display for Problem {
             Self::NotStored { by, stream, reason, others } => {
                 write!(f, "{stream} messages of {by}")?;
                 if *others > 0 {
-                    write!(f, " and {others} others")?;
+                    write!(f, " and {others} other{}", if *others == 1 { "" } else { "s" })?;
                 }
                 write!(f, " are not stored: {reason}")
             }

@@ -15,10 +15,10 @@ use crate::output::{Color, Times};
 /// Of the list.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct ListArgs {
-    /// Only services whose name holds this (any case); it looks through everything
+    /// Only services whose name contains this (any case), of all that is known
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: Option<String>,
-    /// With the stopped and the declared
+    /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
     /// Many lines a service, with all that is known
@@ -38,13 +38,13 @@ pub struct ListArgs {
 /// Of `events`.
 #[derive(Debug, Args)]
 pub struct EventsArgs {
-    /// Only services whose name holds this
+    /// Only services whose name contains this
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: Option<String>,
-    /// From when on: an age (1h), 02:13, or RFC 3339
+    /// Start of the period: an age (1h), 02:13, or RFC 3339
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = moment)]
     pub since: Moment,
-    /// Go on with what happens
+    /// Continue with new events as they come
     #[arg(long, short)]
     pub follow: bool,
     /// One JSON object a line (schema tcsctl.event.v1)
@@ -58,7 +58,7 @@ pub struct WatchArgs {
     /// Only these services: part of a name, or any other filter
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: Option<String>,
-    /// With the stopped and the declared
+    /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
     /// No full screen: a line for each change
@@ -70,13 +70,13 @@ pub struct WatchArgs {
     /// Play a recording, without a broker
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub replay: Option<PathBuf>,
-    /// That many times as fast as it was
+    /// Playback speed factor
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "replay")]
     pub speed: f64,
-    /// Services cannot be started, stopped or restarted from it
+    /// Disable starting, stopping and restarting services
     #[arg(long)]
     pub read_only: bool,
-    /// Its colours: terminal, night, contrast or colour-blind
+    /// Colour theme: terminal, night, contrast or colour-blind
     #[arg(long, value_name = "NAME", value_parser = theme)]
     pub theme: Option<ThemeName>,
     /// Leave the mouse to the terminal
@@ -224,7 +224,7 @@ pub struct LogsArgs {
     /// How many of the last lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     pub lines: u32,
-    /// Go on with what it writes
+    /// Continue with new lines as they come
     #[arg(long, short)]
     pub follow: bool,
     /// One JSON object a line (schema tcsctl.log.v1)
@@ -249,7 +249,7 @@ pub struct ReplayArgs {
     /// A recording; `-` is standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// That many times as fast as it was
+    /// Playback speed factor
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
     /// All at once

@@ -175,6 +175,11 @@ impl<'a> Printer<'a> {
     /// What has happened, in the order in which it did, up to the newest message.
     fn past(&mut self, past: &Past) -> Vec<Transition> {
         let mut news = Vec::new();
+        let messages = past.observations.iter().filter_map(|observation| match observation {
+            Observation::Message(message) => Some((&message.decoded, message.stamp)),
+            _ => None,
+        });
+        self.transitions.look_ahead(&mut self.fleet, messages);
         for observation in &past.observations {
             if let Observation::Message(message) = observation {
                 news.extend(self.message(message, Link::Steady));

@@ -66,6 +66,9 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     };
     // late, it is a picture all the same
     tokio::time::timeout(left.now(), observer.count_crashes(&mut picture)).await.ok();
+    if at.is_none() {
+        tokio::time::timeout(left.now() / 2, observer.find_silence(&mut picture)).await.ok();
+    }
     let mut view = picture.view(clock::monotonic());
     let names = worth_learning(&view, want);
     if !names.is_empty() {

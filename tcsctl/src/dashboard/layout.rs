@@ -14,6 +14,12 @@ pub const LEAST: (u16, u16) = (40, 10);
 /// From so many columns on the detail stands beside the table.
 const WIDE: u16 = 120;
 
+/// From so many cells of the table on the status that a service reports has room beside its
+/// verdict.
+const WITH_STATUS: u16 = 104;
+/// `◐ degraded (warning)`
+const VERDICT_AND_STATUS: u16 = 20;
+
 /// The areas of one screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panes {
@@ -108,6 +114,9 @@ pub fn columns(width: u16, longest: (u16, u16)) -> Vec<(Column, u16, u16)> {
     let shown: Vec<Column> =
         Column::ALL.into_iter().filter(|column| width >= column.from_width()).collect();
     let wanted = |column: Column| match column.width() {
+        Width::Fixed(least) if column == Column::Verdict && width >= WITH_STATUS => {
+            least.max(VERDICT_AND_STATUS)
+        }
         Width::Fixed(width) => width,
         Width::Content(least, most) => {
             let content = if column == Column::Host { longest.1 } else { longest.0 };

@@ -170,7 +170,7 @@ fn heartbeat(
     at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String,
 ) -> String {
     let source = match service.interval_source {
-        IntervalSource::Said => "as it says",
+        IntervalSource::Said => "reported",
         IntervalSource::Learned => "learned",
         IntervalSource::Assumed => "assumed",
     };

@@ -7,7 +7,7 @@ use super::symbols;
 
 /// The legend, worst first.
 pub fn legend() -> Vec<Line> {
-    let mut lines = vec![Line::new().with(Tone::Strong, "Verdict: what is so, worst first")];
+    let mut lines = vec![Line::new().with(Tone::Strong, "Verdict, worst first")];
     for verdict in Verdict::ALL {
         let tone = symbols::tone(verdict);
         let mut line = Line::new();
@@ -20,14 +20,14 @@ pub fn legend() -> Vec<Line> {
         lines.push(line);
     }
     lines.push(Line::new());
-    lines.push(Line::new().with(Tone::Strong, "Heart: what its heartbeats say"));
+    lines.push(Line::new().with(Tone::Strong, "Heartbeat"));
     for (liveness, meaning) in [
         (
             Liveness::Live,
-            "the last one is under 3 intervals old (10 s each, unless it says otherwise)",
+            "the last one is less than 3 intervals old (10 s each, unless reported)",
         ),
-        (Liveness::Late, "under 12 intervals"),
-        (Liveness::Lost, "older"),
+        (Liveness::Late, "3 to 12 intervals old"),
+        (Liveness::Lost, "more than 12 intervals old"),
     ] {
         let (heart, tone) = symbols::heart(liveness);
         let mut line = Line::new();
@@ -41,23 +41,23 @@ pub fn legend() -> Vec<Line> {
     }
     lines.push(Line::new().with(Tone::Plain, "  none".to_owned().as_str()));
     if let Some(last) = lines.last_mut() {
-        last.pad_to(16).push(Tone::Plain, "no heartbeat is held of its present run");
+        last.pad_to(16).push(Tone::Plain, "no heartbeat stored since it was started");
     }
     lines.push(Line::new());
-    lines.push(Line::new().with(Tone::Strong, "Beside them"));
+    lines.push(Line::new().with(Tone::Strong, "Other signs"));
     for (sign, tone, meaning) in [
         (
             "(2/5)",
             Tone::Warn,
-            "restart under way: the second of at most five; ∞ no limit, ? not told",
+            "restart under way: the second of at most five; ∞ no limit, ? not known",
         ),
         (
             "↻2",
             Tone::Moving,
-            "came back, restarted twice in the last 5 minutes or its restart window",
+            "running again, restarted twice in the last 5 minutes or its restart window",
         ),
-        ("busy", Tone::Good, "of a running service its own word stands in place of `ok`"),
-        ("× 1 failed below", Tone::Bad, "the worst of what stands below it in the tree"),
+        ("busy", Tone::Good, "the status that a running service reports, in place of `ok`"),
+        ("worst below:", Tone::Bad, "the worst verdict of the services below it in the tree"),
     ] {
         let mut line = Line::new();
         line.push(Tone::Plain, "  ").push(tone, sign);
@@ -72,7 +72,7 @@ pub fn legend() -> Vec<Line> {
     lines.push(Line::new());
     lines.push(Line::new().with(
         Tone::Dim,
-        "Reported status and heartbeat are two facts: a service may say `ok` and be lost.",
+        "Reported status and heartbeat are independent: a service may report `ok` and be lost.",
     ));
     lines
 }

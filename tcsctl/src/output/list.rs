@@ -136,17 +136,12 @@ fn indents(rows: &[Row]) -> Vec<String> {
 /// heartbeats come, and how often it was restarted.
 pub(super) fn state(service: &ServiceView) -> Line {
     let tone = symbols::tone(service.verdict);
-    // what the services of a launcher report stands at them
-    let status = if service.is_launcher { service.own_status } else { service.status };
-    let word = match (service.verdict, status) {
+    let word = match (service.verdict, shown_status(service)) {
         (Verdict::Ok, Some(status)) => status.as_str(),
         (verdict, _) => verdict.as_str(),
     };
     let mut line = Line::new().with(tone, word);
-    if let Some(status) =
-        status.filter(|status| service.verdict.is_fault() && *status != Status::Unknown)
-        && status.as_str() != word
-    {
+    if let Some(status) = other_status(service) {
         line.push(Tone::Dim, &format!(" ({status})"));
     }
     if let Some(attempt) = service.attempt.filter(|_| service.verdict == Verdict::Restarting) {
@@ -164,6 +159,18 @@ pub(super) fn state(service: &ServiceView) -> Line {
     line
 }
 
+/// The status that stands beside a service's name: of a launcher its own, since those of its
+/// services stand at them.
+fn shown_status(service: &ServiceView) -> Option<Status> {
+    if service.is_launcher { service.own_status } else { service.status }
+}
+
+/// The status that a service in trouble reports, where its verdict is another.
+pub fn other_status(service: &ServiceView) -> Option<Status> {
+    let status = shown_status(service).filter(|_| service.verdict.is_fault())?;
+    (status != Status::Unknown && status.as_str() != service.verdict.as_str()).then_some(status)
+}
+
 pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     match service.uptime(view.now) {
         Some(up) => Line::new().with(Tone::Plain, &format!("up {}", words(up))),
@@ -174,10 +181,7 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 /// Which services below it are in the worst trouble, then what is to be said of itself.
 pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Line {
     let mut line = Line::new();
-    if let Some((verdict, first, count)) = worst_below(view, service) {
-        let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-        let first = text::shown(first);
-        let text = format!("worst below: {verdict} ({first}{more})");
+    if let Some((verdict, text)) = below_in_words(view, service) {
         line.push(symbols::tone(verdict), &text);
     }
     if !own.is_empty() {
@@ -191,6 +195,14 @@ pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Li
         line.push(tone, own);
     }
     line
+}
+
+/// The worst fault below a service in words, where it is worse than its own verdict:
+/// `worst below: failed (archive.main and 2 more)`.
+pub fn below_in_words(view: &FleetView, service: &ServiceView) -> Option<(Verdict, String)> {
+    let (verdict, first, count) = worst_below(view, service)?;
+    let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    Some((verdict, format!("worst below: {verdict} ({}{more})", text::shown(first))))
 }
 
 /// The worst fault below a service, where it is worse than its own verdict: the first service that

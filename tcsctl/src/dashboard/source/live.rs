@@ -7,9 +7,9 @@ use tcs_core::bus::rpc::RequestError;
 use tcs_core::bus::{ClockQuality, LinkState};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
-use tcs_core::fleet::{Fleet, Link};
+use tcs_core::fleet::{FLAPPING_WINDOW, Fleet, Link};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Picture, Problem};
-use tcs_core::wire::Kind;
+use tcs_core::wire::{Event as RegistryEvent, Kind, Message};
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
@@ -157,7 +157,17 @@ async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>)
     all.extend(beats.iter().cloned());
     let from = whole.then(|| now - BEATS);
     let happened = happened(Fleet::new(), &all, Transitions::heard_from(from), now);
-    for event in [Event::Heard(beats), Event::Happened(happened)] {
+    // where launchers do not count them, the fleet does
+    let crashes = all.into_iter().filter(|heard| match heard {
+        Heard::Message(message) => {
+            let is_crash = matches!(&message.decoded.message, Message::Registry(message)
+                if matches!(message.event, RegistryEvent::Crashed(_)));
+            is_crash && now - message.stamp.stored < FLAPPING_WINDOW
+        }
+        Heard::Malformed { .. } => false,
+    });
+    let heard = beats.into_iter().chain(crashes).collect();
+    for event in [Event::Heard(heard), Event::Happened(happened)] {
         if feed.send(Feed::Event(event)).await.is_err() {
             return;
         }
@@ -180,6 +190,8 @@ pub(crate) fn happened(
         .collect();
     ordered.sort_by_key(|message| message.stamp.stored);
     let mut happened = Vec::new();
+    let messages = ordered.iter().map(|message| (&message.decoded, message.stamp));
+    transitions.look_ahead(&mut fleet, messages);
     for Observed { subject, decoded, stamp, .. } in ordered {
         happened.extend(transitions.take(&mut fleet, subject, decoded, *stamp, Link::Steady));
     }

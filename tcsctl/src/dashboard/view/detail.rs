@@ -14,7 +14,7 @@ use crate::dashboard::columns::ago;
 use crate::dashboard::rhythm;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::{Role, of_verdict};
-use crate::output::{symbols, text};
+use crate::output::{list, symbols, text};
 
 type Parts = Vec<(String, Role)>;
 
@@ -75,23 +75,27 @@ fn lines(pen: &Pen<'_>, state: &State, service: &ServiceView, area: Rect) -> Vec
     let width = usize::from(area.width.saturating_sub(2));
     let now = state.picture.now;
     let mut out: Vec<Parts> = Vec::new();
-    title(&mut out, service, now, width);
+    title(&mut out, state, service, width);
     identity(&mut out, pen, state, service, now);
     why(&mut out, service, width);
     heart(&mut out, pen, service, now);
-    status(&mut out, pen, service, now);
+    status(&mut out, pen, state, service, now);
     metrics(&mut out, pen, service, width);
     happened(&mut out, pen, state, service);
     out
 }
 
-fn title(out: &mut Vec<Parts>, service: &ServiceView, now: DateTime<Utc>, width: usize) {
+fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usize) {
+    let now = state.picture.now;
     let role = of_verdict(service.verdict);
     let id = text::shown(&service.id);
     out.push(vec![(text::cut_middle(&id, width, "…"), Role::Strong)]);
     let attempt = service.attempt.map_or_else(String::new, |attempt| format!(" {attempt}"));
     let mut parts =
         vec![(format!("{} {}{attempt}", symbols::symbol(service.verdict), service.verdict), role)];
+    if let Some(status) = list::other_status(service) {
+        parts.push((format!(" ({status})"), Role::Dim));
+    }
     if let Some(since) = service.since {
         parts.push((
             format!(" for {}", words((now - since).max(chrono::TimeDelta::zero()))),
@@ -102,6 +106,9 @@ fn title(out: &mut Vec<Parts>, service: &ServiceView, now: DateTime<Utc>, width:
         parts.push((format!("  restarted {} times", service.restarts), Role::Moving));
     }
     out.push(parts);
+    if let Some((verdict, below)) = list::below_in_words(&state.picture, service) {
+        wrap(out, &below, width, "", of_verdict(verdict));
+    }
     let headline = service.headline();
     if !headline.is_empty() {
         wrap(out, &headline, width, "", if service.verdict.is_fault() { role } else { Role::Text });
@@ -146,7 +153,7 @@ fn launcher(service: &ServiceView) -> String {
         },
         (Some(parent), false, _) => parent.to_string(),
         (None, false, true) => "not known".to_owned(),
-        (None, false, false) => "none: it runs by itself".to_owned(),
+        (None, false, false) => "none: not started by a launcher".to_owned(),
     }
 }
 
@@ -182,7 +189,7 @@ fn why(out: &mut Vec<Parts>, service: &ServiceView, width: usize) {
 fn heart(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTime<Utc>) {
     heading(out, "Heartbeat");
     let Some(age) = service.heartbeat_age(now) else {
-        out.push(vec![("  none held of this run".to_owned(), Role::Dim)]);
+        out.push(vec![("  none stored since it was started".to_owned(), Role::Dim)]);
         return;
     };
     let rhythm = rhythm::read(service, now);
@@ -199,7 +206,7 @@ fn heart(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTi
         (if service.phase.is_up() { word.to_owned() } else { String::new() }, role),
     ]);
     let from = match service.interval_source {
-        IntervalSource::Said => "as it says",
+        IntervalSource::Said => "reported",
         IntervalSource::Learned => "learned",
         IntervalSource::Assumed => "assumed",
     };
@@ -220,13 +227,19 @@ fn heart(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTi
     }
 }
 
-fn status(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTime<Utc>) {
+fn status(
+    out: &mut Vec<Parts>,
+    pen: &Pen<'_>,
+    state: &State,
+    service: &ServiceView,
+    now: DateTime<Utc>,
+) {
     let Some(held) = service.record.status() else { return };
     heading(out, "Status");
     let message = &held.message;
     let word = message.raw_status.clone().unwrap_or_else(|| message.status.to_string());
     let mut parts = vec![("  ".to_owned(), Role::Text), (word, of_status(message.status))];
-    parts.push((format!(", said {}", ago(now - held.stamp.stored)), Role::Dim));
+    parts.push((format!(", reported {}", ago(now - state.picture.happened(held).at)), Role::Dim));
     if held.partial {
         parts.push((", cut".to_owned(), Role::Warn));
     }

@@ -9,7 +9,7 @@ use crate::dashboard::state::table::{MAX_INDENT, Row};
 use crate::dashboard::state::{Page, State};
 use crate::dashboard::theme::{Role, of_verdict};
 use crate::dashboard::{layout, rhythm};
-use crate::output::{symbols, text};
+use crate::output::{list, symbols, text};
 
 /// Draws titles and rows.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
@@ -67,13 +67,19 @@ fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Col
     };
     match column {
         Column::Verdict => {
-            let text = format!("{} {}", symbols::symbol(verdict), column.text(service, now));
+            let mut text = format!("{} {}", symbols::symbol(verdict), column.text(service, now));
+            let status = list::other_status(service).map(|status| format!(" ({status})"));
+            if let Some(status) = status
+                && text::width(&text) + text::width(&status) <= usize::from(area.width)
+            {
+                text.push_str(&status);
+            }
             pen.put(area.x, area.y, area.width, &text, role);
         }
         Column::Service => name(pen, state, row, service, area, role),
         Column::Beats => strip(pen, state, service, area),
         Column::Message => {
-            let text = message(row, service);
+            let text = message(state, row, service);
             pen.put(area.x, area.y, area.width, &text, role);
         }
         Column::Host | Column::Heard | Column::Restarts | Column::Uptime => {
@@ -93,9 +99,9 @@ fn is_consequence(service: &ServiceView) -> bool {
         && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
 }
 
-fn message(row: &Row, service: &ServiceView) -> String {
+fn message(state: &State, row: &Row, service: &ServiceView) -> String {
     if is_consequence(service) {
-        return "with its launcher".to_owned();
+        return "lost with its launcher".to_owned();
     }
     if row.hidden > 0 {
         let worst = service.worst_below.filter(|worst| worst.is_fault());
@@ -106,7 +112,12 @@ fn message(row: &Row, service: &ServiceView) -> String {
         let own = service.headline();
         return if own.is_empty() { below } else { format!("{below}; {own}") };
     }
-    service.headline()
+    let own = service.headline();
+    match list::below_in_words(&state.picture, service) {
+        Some((_, below)) if own.is_empty() => below,
+        Some((_, below)) => format!("{below} · {own}"),
+        None => own,
+    }
 }
 
 fn name(
