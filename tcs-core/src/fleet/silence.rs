@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::liveness::{DEFAULT_INTERVAL, LATE, span};
 use super::MAX_NAMES;
+use super::liveness::{DEFAULT_INTERVAL, LATE, span};
 use crate::wire::{HeartbeatMessage, Meta};
 
 /// A gap without any heartbeat.

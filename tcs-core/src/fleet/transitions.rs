@@ -419,9 +419,17 @@ impl Transitions {
         at: DateTime<Utc>,
         cause: impl FnOnce(Option<Verdict>) -> Option<Cause>,
     ) -> Option<Transition> {
+        let silent = matches!(service.verdict, Verdict::Late | Verdict::Lost);
+        let unheard =
+            silent && service.liveness != Liveness::Live && self.is_grace(service, looked);
         let known = self.known.entry(Arc::clone(&service.id)).or_default();
-        let old = known.verdict.replace(service.verdict);
-        let changed = old != Some(service.verdict);
+        let old = known.verdict;
+        let cause = cause(old);
+        // its first heartbeat after a time in which nothing could be heard is still to come
+        let kept = old.filter(|_| unheard && !matches!(cause, Some(Cause::Event { .. })));
+        let verdict = kept.unwrap_or(service.verdict);
+        let changed = old != Some(verdict);
+        known.verdict = Some(verdict);
         let began = known.since;
         if changed {
             let first = service.since.filter(|since| old.is_none() && *since < at);
@@ -429,7 +437,7 @@ impl Transitions {
             known.pulse = None;
         }
         self.schedule(service, looked);
-        let cause = cause(old)?;
+        let cause = cause?;
         let before = old.filter(|_| changed).map(|verdict| Before {
             verdict,
             lasted: began.map(|began| (at - began).max(TimeDelta::zero())),
@@ -441,9 +449,16 @@ impl Transitions {
             cause,
             by: None,
             before,
-            verdict: service.verdict,
-            reasons: service.reasons.clone(),
+            verdict,
+            reasons: if kept.is_some() { Vec::new() } else { service.reasons.clone() },
         })
+    }
+
+    /// Whether nothing could be heard until so shortly before that silence proves nothing.
+    fn is_grace(&self, service: &ServiceView, at: DateTime<Utc>) -> bool {
+        let Some(Blind { from, until }) = self.blind else { return false };
+        let again = until.and_then(|until| until.checked_add_signed(service.interval + GRACE));
+        from <= at && again.is_none_or(|again| at < again)
     }
 
     /// When time alone may change this service's verdict next.

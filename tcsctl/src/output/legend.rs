@@ -22,10 +22,7 @@ pub fn legend() -> Vec<Line> {
     lines.push(Line::new());
     lines.push(Line::new().with(Tone::Strong, "Heartbeat"));
     for (liveness, meaning) in [
-        (
-            Liveness::Live,
-            "the last one is less than 3 intervals old (10 s each, unless reported)",
-        ),
+        (Liveness::Live, "the last one is less than 3 intervals old (10 s each, unless reported)"),
         (Liveness::Late, "3 to 12 intervals old"),
         (Liveness::Lost, "more than 12 intervals old"),
     ] {
