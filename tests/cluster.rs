@@ -26,7 +26,7 @@ use tcs_core::bus::publish::random_id;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Liveness, Verdict};
-use tcs_core::observer::{Observation, Observer};
+use tcs_core::observer::{Observation, Observer, Problem};
 use tcs_core::wire::{Kind, Message, RegistryMessage};
 use tcsd::{Tcsd, Watch, told};
 
@@ -183,6 +183,9 @@ async fn survives(binary: nats::Binary) {
     site.cluster.nodes[second].kill();
     let pause = tokio::time::sleep(Duration::from_secs(8));
     look_on(&mut watch, "no quorum", pause).await;
+    let problems = watch.picture.problems("svc");
+    let is_told = |it: &Problem| matches!(it, Problem::NoAnswer(_) | Problem::NotConnected { .. });
+    assert!(problems.iter().any(is_told), "{problems:?}");
     site.cluster.nodes[first].run().await;
     let led = look_on(&mut watch, "waiting for leaders", site.cluster.led(None)).await;
     back(&mut watch, "quorum again", led).await;
