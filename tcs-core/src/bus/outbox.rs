@@ -80,13 +80,12 @@ impl Outbox {
         self.0.wake.notify_one();
     }
 
-    /// From now on messages wait after each new connection until [`Outbox::release`]: for a
-    /// launcher, which makes missing streams first.
+    /// Messages wait until [`Outbox::release`]: for a launcher, which makes missing streams first.
     pub fn gate(&self) {
         self.machine().gate();
     }
 
-    /// Lets messages go, until the connection is lost.
+    /// Lets messages go.
     pub fn release(&self) {
         self.machine().release();
         self.0.wake.notify_one();

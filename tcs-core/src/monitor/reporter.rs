@@ -232,15 +232,14 @@ impl Reporter {
         self.0.outlet.post(subject, data, new_meta(), Some(event_seq));
     }
 
-    /// After each new connection nothing is sent until [`Reporter::release`]: for a launcher, which
-    /// makes missing streams first.
+    /// Nothing is sent until [`Reporter::release`]: for a launcher, which makes missing streams first.
     pub fn gate(&self) {
         if let Some(outbox) = self.outbox() {
             outbox.gate();
         }
     }
 
-    /// Sends what waits, until the connection is lost.
+    /// Sends what waits.
     pub fn release(&self) {
         if let Some(outbox) = self.outbox() {
             outbox.release();

@@ -25,7 +25,6 @@ pub(super) struct Machine {
     links: u64,
     /// Whether messages may go: until then they wait although connected.
     open: bool,
-    gated: bool,
     next: u64,
     sent: u64,
     refused: u64,
@@ -50,7 +49,6 @@ impl Machine {
             link: None,
             links: 0,
             open: true,
-            gated: false,
             next: 0,
             sent: 0,
             refused: 0,
@@ -60,9 +58,9 @@ impl Machine {
         }
     }
 
-    /// After each new connection messages wait for [`Machine::release`].
+    /// Messages wait for [`Machine::release`]: before the first connection nobody knows whether
+    /// streams are there. Later ones go at once, since asking a cluster may take long.
     pub(super) fn gate(&mut self) {
-        self.gated = true;
         self.open = false;
     }
 
@@ -105,9 +103,6 @@ impl Machine {
                 station.lane.link_lost();
                 station.asking = false;
                 station.retry_at = None;
-            }
-            if self.gated {
-                self.open = false;
             }
         }
         self.link = connected.then(|| {
