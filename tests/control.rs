@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nats::{LIMIT, Server, server};
 use serde_json::{Value, json};
-use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::publish::{Parcel, Publisher, new_meta};
 use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
@@ -238,7 +238,9 @@ async fn a_log_is_read_and_followed() {
             let subject = bus.subjects().journal("hello_world.main");
             let line = json!({"conversation_id": "", "level": 30, "message": "clouds",
                               "timestamp": [2026, 11, 22, 2, 13, 7], "op": "publish"});
-            publisher.send(&Parcel::new(subject, &line).unwrap()).await.ok();
+            let mut meta = new_meta();
+            meta.message_type = "journal.publish".to_owned();
+            publisher.send(&Parcel::with_meta(subject, &line, meta).unwrap()).await.ok();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
