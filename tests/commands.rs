@@ -244,7 +244,8 @@ fn demo_shows_a_fleet_without_one() {
     command.env("TCS_NATS_SERVER", server().path);
     let output = tcsctl::finish(command).expect(0);
     let line = |name: &str| {
-        let line = output.out.lines().find(|line| line.contains(name));
+        // its own row: the launcher's, the first, may name it as well
+        let line = output.out.lines().rfind(|line| line.contains(name));
         line.unwrap_or_else(|| panic!("no {name}: {output:#?}")).to_owned()
     };
     assert!(line("launcher.").starts_with("● "), "{output:#?}");
