@@ -29,9 +29,12 @@ const RESUME_AT_MOST: u64 = 20_000;
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A stream that was read before, and delivers no more: its leader is asked so often whether it is
-/// there, each answer is waited for so long, and so is a consumer made anew.
+/// there, and each answer is waited for so long.
 const LEADER_EVERY: Duration = Duration::from_millis(500);
 const RESUME_TIMEOUT: Duration = Duration::from_secs(2);
+/// A consumer that is not made within this is asked for again: a cluster of 2.9 may give it to a
+/// node that is down, which never answers. Three attempts fit into the usual time limit.
+const CREATE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How often it is noted that the heartbeats' consumer is alive.
 const NOTE_EVERY: Duration = Duration::from_millis(500);
 
@@ -263,10 +266,7 @@ impl Reader {
             Means::Pull(_) | Means::Gets(_) => Pace::Pull,
         };
         let bus = &self.shared.bus;
-        let mut limit = bus.timeout();
-        if self.was_complete {
-            limit = limit.min(RESUME_TIMEOUT);
-        }
+        let limit = bus.timeout().min(CREATE_TIMEOUT);
         Consumer::create(bus, &self.stream, &self.filter, start, pace, limit).await
     }
 
