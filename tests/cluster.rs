@@ -38,7 +38,7 @@ const TRUE_WITHIN: Duration = Duration::from_secs(20);
 /// Each lives for a second and crashes.
 fn config() -> String {
     let program = programs::badchild().display().to_string();
-    let mut text = "launch: {heartbeat: 1}\nservices:\n".to_owned();
+    let mut text = "launch: {heartbeat: 2}\nservices:\n".to_owned();
     for n in 0..SERVICES {
         let lives = 1000 + 70 * n;
         let _ = writeln!(
