@@ -123,7 +123,7 @@ fn bind(name: &str, config: &Path) -> anyhow::Result<Option<UnixListener>> {
     bail!("{config} is already supervised on this host, by a process that is ending");
 }
 
-/// Who holds the lock, as it says itself, or at least its process; `None`: nobody any more.
+/// The lock holder's description of itself, else its process; `None`: the lock is free.
 fn holder(address: &SocketAddr) -> Option<String> {
     let stream = UnixStream::connect_addr(address).ok()?;
     let peer = getsockopt(&stream, sockopt::PeerCredentials).ok()?;

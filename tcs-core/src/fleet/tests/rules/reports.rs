@@ -1,5 +1,5 @@
-//! What a service reports against what is so: its own status and its components', repeated
-//! statuses, several crashes, several programs, what waits and what is not configured any more.
+//! Rules for what a service reports: its own status and that of its components, repeated
+//! statuses, several crashes, several programs, waiting services and undeclared ones.
 
 use super::*;
 
