@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use crashes::{FLAPPING_WINDOW, gave_up, how_ended};
+pub use crashes::FLAPPING_WINDOW;
 pub use duration::words;
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;

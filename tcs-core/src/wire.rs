@@ -6,6 +6,7 @@
 //! reading of a stream at a status that is not one of the ten, at `data: null`, at a time that is
 //! not seven integers; our types cannot say such things.
 
+mod end;
 mod envelope;
 mod heartbeat;
 pub mod journal;
@@ -16,6 +17,7 @@ mod subject;
 mod timestamp;
 mod tolerant;
 
+pub use end::{gave_up, how_ended};
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
 pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};

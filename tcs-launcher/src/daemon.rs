@@ -31,10 +31,9 @@ use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use tcs_core::clock;
 use tcs_core::config::{Config, Environment, How, Secrets};
-use tcs_core::fleet::how_ended;
 use tcs_core::service::Registry;
 use tcs_core::wire::Event as Wire;
-use tcs_core::wire::Status;
+use tcs_core::wire::{Status, how_ended};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::Ask;

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tcs_core::fleet::how_ended;
+use tcs_core::wire::how_ended;
 
 mod deadline;
 mod effect;

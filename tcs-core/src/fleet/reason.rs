@@ -4,8 +4,8 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
-use super::crashes::how_ended;
 use super::duration::words;
+use crate::wire::how_ended;
 
 /// One reason of a verdict.
 #[derive(Debug, Clone, PartialEq)]

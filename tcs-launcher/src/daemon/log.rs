@@ -1,7 +1,7 @@
 //! What becomes of the services, in the launcher's own log.
 
-use tcs_core::fleet::how_ended;
 use tcs_core::wire::Crashed;
+use tcs_core::wire::how_ended;
 
 use crate::supervisor::{Lifecycle, ServiceId};
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tcs_core::fleet::transitions::{Cause, Group, Transition};
-use tcs_core::fleet::{Reason, Verdict, gave_up, how_ended, words};
-use tcs_core::wire::{Event, Limit, Status};
+use tcs_core::fleet::{Reason, Verdict, words};
+use tcs_core::wire::{Event, Limit, Status, gave_up, how_ended};
 
 use super::span::{Line, Tone};
 use super::{Look, symbols, text};

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tcs_core::fleet::{how_ended, words};
+use tcs_core::fleet::words;
 use tcs_core::wire::Status;
+use tcs_core::wire::how_ended;
 
 use super::span::{Line, Tone};
 use super::{symbols, text, time};
