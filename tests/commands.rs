@@ -26,7 +26,10 @@ async fn check_follows_the_plugin_convention() {
         let output = at(&server.url(), &["check"]).expect(2);
         assert_eq!(output.out.lines().count(), 1, "{output:#?}");
         assert!(output.out.starts_with("TCS CRITICAL - "), "{output:#?}");
-        assert!(output.out.contains("hello_world.main failed"), "{output:#?}");
+        // each that makes the result is named with its cause
+        for id in ["hello_world.main", "examples.nonblocking.tutorial"] {
+            assert!(output.out.contains(&format!("; {id} failed: SIGKILL")), "{output:#?}");
+        }
         assert!(output.out.contains(" | failed=2;;;0 lost=0;;;0 "), "{output:#?}");
         // named, a stopped one is critical; unnamed, it is as it should be
         let output = at(&server.url(), &["check", "examples.basic.tutorial"]).expect(2);
@@ -70,7 +73,10 @@ async fn check_follows_the_plugin_convention() {
         let output = at(&server.url(), &["check", "phase:stopped"]).expect(0);
         assert!(output.out.starts_with("TCS OK - "), "{output:#?}");
         let output = at(&server.url(), &["check", "tutorial"]).expect(2);
-        assert!(output.out.contains("; examples.nonblocking.tutorial failed |"), "{output:#?}");
+        assert!(
+            output.out.contains("; examples.nonblocking.tutorial failed: SIGKILL |"),
+            "{output:#?}"
+        );
         // streams that hold nothing say nothing
         let empty = Server::start(&binary).await;
         let file = recording("rpc-with-replies");

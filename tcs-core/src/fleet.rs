@@ -25,6 +25,7 @@ mod relations;
 mod room;
 pub mod silence;
 mod stamp;
+mod streak;
 pub mod transitions;
 mod tree;
 mod verdict;
@@ -47,7 +48,9 @@ pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
-use crate::wire::{DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport};
+use crate::wire::{
+    DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport, StatusMessage,
+};
 use life::{Life, Moment};
 
 /// A report of what is not stored that is older than this, by the newest message, is history.
@@ -209,6 +212,19 @@ impl Fleet {
                 !counted && now - kept.stamp.stored < FLAPPING_WINDOW
             })
         })
+    }
+
+    /// The newest status of a service.
+    pub fn status_of(&self, name: &str) -> Option<&StatusMessage> {
+        Some(&self.records.get(name)?.status()?.message)
+    }
+
+    /// When the newest status of a service was stored, where it does not say since when it has been
+    /// reported.
+    pub fn undated_status(&self, name: &str) -> Option<DateTime<Utc>> {
+        let kept = self.records.get(name)?.status()?;
+        let is_dated = life::told_age(&kept.message, kept.run, false).is_some();
+        (!is_dated).then_some(kept.stamp.stored)
     }
 
     /// Whether something newer than this message, of the same kind, is known of the service.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::origin::Origins;
+use super::origin::{Origins, RunTime};
 use super::reason::Reason;
-use super::record::{Beat, Record};
+use super::record::{Beat, Mark, Record};
 use super::stamp::{Kept, SLACK};
 use super::verdict::{Liveness, Phase};
 use super::view::{IntervalSource, Link};
@@ -383,17 +383,36 @@ impl<'a> Life<'a> {
 /// own status; else the first of the messages held that said the same.
 fn fact_began(life: &Life<'_>, kept: &Kept<StatusMessage>, moment: &Moment<'_>) -> DateTime<Utc> {
     let happened = moment.happened(kept);
-    let is_own = life.is_launcher || kept.message.own_status() == kept.message.status;
-    if let Some(age) = kept.message.status_age_s.filter(|age| is_own && *age >= 0.0) {
-        return happened - liveness::span(age);
-    }
     let held = life.record.statuses();
-    let Some(newest) = held.iter().rposition(|mark| mark.stamp == kept.stamp) else {
-        return happened;
-    };
+    let newest = held.iter().rposition(|mark| mark.stamp == kept.stamp);
+    let dated = |mark: &Mark| moment.origins.happened(mark.run, mark.stamp.stored).at;
+    if let Some(age) = told_age(&kept.message, kept.run, life.is_launcher) {
+        let began = happened - age;
+        // the age of its own status: its components may have made another one of it meanwhile
+        let before = newest.filter(|_| !life.is_launcher).unwrap_or_default();
+        let other = held[..before].iter().rposition(|mark| mark.status != kept.message.status);
+        return match other {
+            Some(other) if dated(&held[other]) > began => dated(&held[other + 1]).max(began),
+            _ => began,
+        };
+    }
+    let Some(newest) = newest else { return happened };
     let same = held[..=newest].iter().rev().take_while(|mark| mark.is_same(&held[newest]));
-    let dated = same.map(|mark| moment.origins.happened(mark.run, mark.stamp.stored).at);
-    dated.min().unwrap_or(happened)
+    let whole = same.clone().count() == newest + 1;
+    let older = life.record.older_statuses().filter(|older| whole && older.last.is_same(&held[0]));
+    same.chain(older.map(|older| &older.first)).map(dated).min().unwrap_or(happened)
+}
+
+/// For how long a status has been reported, as the message says. The age is that of the own status,
+/// and no status is older than the run that reports it. `None`: the message does not say.
+pub(super) fn told_age(
+    message: &StatusMessage,
+    run: Option<RunTime>,
+    is_launcher: bool,
+) -> Option<TimeDelta> {
+    let is_own = is_launcher || message.own_status() == message.status;
+    let age = message.status_age_s.filter(|age| is_own && *age >= 0.0).map(liveness::span)?;
+    Some(run.map_or(age, |run| age.min(run.run_age())))
 }
 
 /// Whether a status is of the present run (`truth.md` 3).

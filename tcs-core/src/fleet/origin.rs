@@ -47,6 +47,11 @@ impl RunTime {
         Some(Self { sender: hasher.finish(), began, into })
     }
 
+    /// How far into the run it was made.
+    pub(super) const fn run_age(&self) -> TimeDelta {
+        self.into
+    }
+
     /// Whether both were made in one run. The second in which a run began is known to one second.
     pub(super) fn is_same_run(&self, other: &Self) -> bool {
         self.sender == other.sender && (self.began - other.began).abs() <= 1

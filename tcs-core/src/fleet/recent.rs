@@ -33,32 +33,35 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
     /// Takes it in, unless it is there already or older than `N` others; says whether it did. Of
     /// two copies the one that was stored first counts.
     pub(super) fn put(&mut self, item: T) -> bool {
+        self.put_all(item).0
+    }
+
+    /// The same; gives back what there is no room for.
+    pub(super) fn put_all(&mut self, item: T) -> (bool, Option<T>) {
         if let Some(copy) = self.0.iter().position(|held| held.is_copy(&item)) {
             if key(self.0[copy].stamp()) <= key(item.stamp()) {
-                return false;
+                return (false, None);
             }
             self.0.remove(copy);
         }
         let found = self.0.binary_search_by_key(&key(item.stamp()), |held| key(held.stamp()));
-        let Err(place) = found else { return false };
+        let Err(place) = found else { return (false, None) };
         if place == 0 && self.0.len() == N {
-            return false;
+            return (false, Some(item));
         }
         if self.0.is_empty() {
             // a list of the fleet hears one of each service
             self.0.reserve_exact(1);
         }
         self.0.insert(place, item);
-        if self.0.len() > N {
-            self.0.remove(0);
-        }
-        true
+        let oldest = (self.0.len() > N).then(|| self.0.remove(0));
+        (true, oldest)
     }
 }
 
 /// Messages of plain NATS and of a stream are put in order by broker time; inside each the
 /// reader's or the stream's own count decides.
-fn key(stamp: &Stamp) -> (DateTime<Utc>, DateTime<Utc>, u64) {
+pub(super) fn key(stamp: &Stamp) -> (DateTime<Utc>, DateTime<Utc>, u64) {
     match stamp.order {
         Order::Stream { created, seq } => (stamp.stored, created, seq),
         Order::Core { arrival } => (stamp.stored, DateTime::<Utc>::MIN_UTC, arrival),

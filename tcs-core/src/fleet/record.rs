@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::origin::RunTime;
 use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
+use super::streak::Streak;
 use crate::wire::{
     Declared, Decoded, Event, HeartbeatMessage, Message, OutboxReport, RegistryMessage, Status,
     StatusMessage, Timestamp,
@@ -17,9 +18,10 @@ use crate::wire::{
 
 /// Heartbeats kept of one service.
 pub const MAX_BEATS: usize = 16;
-/// Crashes kept of one service, by their times.
-pub const MAX_CRASHES: usize = 16;
-/// Statuses kept of one service, by their times: to tell when the newest one began.
+/// Crashes kept of one service, by their times: as many as a stream holds of one subject.
+pub const MAX_CRASHES: usize = 100;
+/// Statuses kept of one service, by their times: to tell when the newest one began. Of those before
+/// them a [`Streak`] is kept.
 const MAX_STATUSES: usize = 16;
 /// Launchers whose `declared` is kept of one service.
 pub const MAX_PARENTS: usize = 4;
@@ -68,6 +70,8 @@ pub(super) struct Mark {
     pub(super) run: Option<RunTime>,
     /// Of what it says; two that say the same have the same.
     pub(super) fact: u64,
+    /// What a status message reports.
+    pub(super) status: Status,
 }
 
 impl Stamped for Mark {
@@ -118,6 +122,8 @@ const SLOTS: usize = 9;
 pub struct Record {
     status: Register<StatusMessage>,
     statuses: Recent<Mark, MAX_STATUSES>,
+    /// Of the statuses before those.
+    older: Option<Box<Streak>>,
     events: [Register<RegistryMessage>; SLOTS],
     declared: Vec<Arc<Kept<RegistryMessage>>>,
     beats: Recent<Beat, MAX_BEATS>,
@@ -148,6 +154,11 @@ impl Record {
     /// The last statuses, oldest first.
     pub(super) fn statuses(&self) -> &[Mark] {
         self.statuses.as_slice()
+    }
+
+    /// Of the statuses before [`Self::statuses`], the last that say the same.
+    pub(super) fn older_statuses(&self) -> Option<&Streak> {
+        self.older.as_deref()
     }
 
     /// The newest `declared` of each launcher, newest first.
@@ -256,8 +267,9 @@ impl Record {
         let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
         match message {
             Message::Status(message) => {
-                let fact = fact(&message, &sender);
-                let noted = self.statuses.put(Mark { stamp, run, fact });
+                let (fact, status) = (fact(&message, &sender), message.status);
+                let (noted, older) = self.statuses.put_all(Mark { stamp, run, fact, status });
+                let noted = noted | older.is_some_and(|mark| Streak::put(&mut self.older, mark));
                 noted | self.status.put(Kept { stamp, message, sender, sent, run, partial, weight })
             }
             Message::Registry(message) => {
@@ -282,7 +294,12 @@ impl Record {
             Event::Other(_) => Slot::Other,
         };
         let noted = matches!(slot, Slot::Crashed)
-            && self.crashes.put(Mark { stamp: kept.stamp, run: kept.run, fact: 0 });
+            && self.crashes.put(Mark {
+                stamp: kept.stamp,
+                run: kept.run,
+                fact: 0,
+                status: Status::Unknown,
+            });
         noted | self.events[slot as usize].put(kept)
     }
 

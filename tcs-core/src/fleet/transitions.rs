@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::life::told_age;
 use super::liveness::{PATIENCE, blocked, span};
 use super::origin::RunTime;
 use super::silence::{Silence, Silences};
@@ -58,6 +59,36 @@ pub struct Transition {
     pub verdict: Verdict,
     /// Why it is that, the decisive one first.
     pub reasons: Vec<Reason>,
+}
+
+impl Transition {
+    /// Whether it only tells that a service that is well works or rests.
+    pub fn is_routine(&self) -> bool {
+        let is_well = |status: Status| matches!(status, Status::Ok | Status::Idle | Status::Busy);
+        match &self.cause {
+            Cause::Status { from, to, .. } => {
+                self.before.is_none()
+                    && from.map_or(*to != Status::Ok, |(from, _)| is_well(from))
+                    && is_well(*to)
+            }
+            Cause::Event { .. } | Cause::Heartbeat => false,
+        }
+    }
+
+    /// How grave it is: of a status what that alone would make of the service.
+    pub const fn severity(&self) -> Verdict {
+        match &self.cause {
+            Cause::Event { .. } | Cause::Heartbeat => self.verdict,
+            Cause::Status { to, .. } => match to {
+                Status::Unknown | Status::Shutdown => Verdict::Stopped,
+                Status::Ok | Status::Idle | Status::Busy => Verdict::Ok,
+                Status::Startup => Verdict::Starting,
+                Status::Degraded | Status::Warning => Verdict::Degraded,
+                Status::Error => Verdict::Error,
+                Status::Failed => Verdict::Failed,
+            },
+        }
+    }
 }
 
 /// The verdict that a transition ended.
@@ -372,9 +403,12 @@ impl Transitions {
         let known = self.known.entry(Arc::clone(told.id)).or_default();
         let before = known.status;
         // one that is sent again, and was reported before anything is known, is no news
-        let age = message.status_age_s.filter(|_| before.is_none()).map_or(TimeDelta::zero(), span);
-        let is_news = before.is_none_or(|(status, _)| status != to) && age < OLD;
+        let age = told_age(message, RunTime::of(told.meta), false).filter(|_| before.is_none());
+        let is_news =
+            before.is_none_or(|(status, _)| status != to) && age.is_none_or(|age| age < OLD);
         if is_news || before.is_none() {
+            // what its components made of it meanwhile is not in the age
+            let age = age.filter(|_| message.details.own_status.is_none()).unwrap_or_default();
             known.status = Some((to, told.at - age));
         }
         let service = fleet.view_of(told.id, told.stored, told.link)?;

@@ -25,6 +25,11 @@ const BEATS_BEFORE: TimeDelta = TimeDelta::minutes(15);
 const LAST_BEATS: [TimeDelta; 2] = [TimeDelta::minutes(3), TimeDelta::hours(4)];
 /// From so many beats on an interval can be learned (truth.md 5).
 const ENOUGH_BEATS: usize = 3;
+/// Beats of everybody are read so far back: three intervals of 10 s, and a little.
+const RECENT_BEATS: TimeDelta = TimeDelta::seconds(40);
+/// How far before the newest status to look for when it was first reported: the second time where
+/// all of the first was the same.
+const LAST_STATUSES: [TimeDelta; 2] = [TimeDelta::hours(1), TimeDelta::hours(24)];
 /// Read before the last heartbeats of silent services: those who live on have one in it.
 const BEATS_BEFORE_SILENCE: TimeDelta = TimeDelta::seconds(30);
 /// Silence that began longer ago is not looked into.
@@ -157,6 +162,58 @@ impl Observer {
         }
     }
 
+    /// Reads everybody's beats of the last 40 seconds into `picture`: three intervals and more of
+    /// most, so that intervals are learned, and two programs under one name are seen.
+    pub async fn read_beats(&self, picture: &mut Picture) {
+        let now = picture.at.unwrap_or_else(|| picture.clock.now());
+        let filter = self.bus.subjects().all(Kind::Heartbeat);
+        let from = Some(now - RECENT_BEATS);
+        let pieces = pieces_of(picture, Kind::Heartbeat, &filter, from, picture.at);
+        self.read_into(picture, pieces, "last beats").await;
+    }
+
+    /// Reads the statuses that these services sent before into `picture`, where the newest does not
+    /// say since when it has been so: one that was sent again has been reported for longer.
+    pub async fn date_statuses(&self, picture: &mut Picture, services: &[&str]) {
+        let mut left: Vec<(&str, DateTime<Utc>)> = services
+            .iter()
+            .filter_map(|name| Some((*name, picture.fleet.undated_status(name)?)))
+            .collect();
+        for back in LAST_STATUSES {
+            let pieces = left.iter().flat_map(|(name, newest)| {
+                let filter = self.bus.subjects().status(name);
+                pieces_of(picture, Kind::Status, &filter, Some(*newest - back), None)
+            });
+            let pieces = pieces.collect();
+            let (at, mut all) = (picture.at, Vec::new());
+            for (piece, observations, result) in self.read_all(pieces).await {
+                all.extend(observations);
+                if let Err(error) = result {
+                    tracing::debug!(filter = piece.filter, %error, "earlier statuses not read");
+                }
+            }
+            all.sort_by_key(|observation| stamp_of(observation).map(|it| it.stored));
+            all.retain(|it| stamp_of(it).is_some_and(|it| at.is_none_or(|at| it.stored <= at)));
+            let others: BTreeSet<String> =
+                all.iter().filter_map(|it| is_other(picture, it)).collect();
+            picture.extend(all);
+            left.retain(|(name, _)| !others.contains(*name));
+            if left.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// What is not read is no fault of the picture.
+    async fn read_into(&self, picture: &mut Picture, pieces: Vec<Piece>, what: &str) {
+        for (piece, observations, result) in self.read_all(pieces).await {
+            picture.extend(observations);
+            if let Err(error) = result {
+                tracing::debug!(filter = piece.filter, %error, "{what} not read");
+            }
+        }
+    }
+
     /// Reads the crashes of the last 10 minutes into `picture`, where the launcher does not count
     /// them itself: a snapshot holds the newest crash of a service alone.
     pub async fn count_crashes(&self, picture: &mut Picture) {
@@ -167,12 +224,7 @@ impl Observer {
         let filter = self.bus.subjects().registry("crashed", ">");
         let from = Some(now - FLAPPING_WINDOW);
         let pieces = pieces_of(picture, Kind::Registry, &filter, from, picture.at);
-        for (piece, observations, result) in self.read_all(pieces).await {
-            picture.extend(observations);
-            if let Err(error) = result {
-                tracing::debug!(filter = piece.filter, %error, "last crashes not read");
-            }
-        }
+        self.read_into(picture, pieces, "last crashes").await;
     }
 
     /// Looks for a time in which nobody's heartbeat could be stored, where services are silent:
@@ -284,6 +336,15 @@ fn note_result(problems: &mut Vec<Problem>, piece: &Piece, result: Result<Extent
     if !problems.contains(&problem) {
         problems.push(problem);
     }
+}
+
+/// The service whose status this is, if it reports something else than its newest one does.
+fn is_other(picture: &Picture, observation: &Observation) -> Option<String> {
+    let Observation::Message(message) = observation else { return None };
+    let Message::Status(status) = &message.decoded.message else { return None };
+    let newest = picture.fleet.status_of(&status.name)?;
+    (newest.status != status.status || newest.message != status.message)
+        .then(|| status.name.clone())
 }
 
 /// When it was stored; what could not be read has no time here.

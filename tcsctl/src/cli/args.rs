@@ -47,6 +47,12 @@ pub struct EventsArgs {
     /// Continue with new events as they come
     #[arg(long, short)]
     pub follow: bool,
+    /// Include that a service which is well is busy or idle (--json always does)
+    #[arg(long, short, conflicts_with = "problems")]
+    pub all: bool,
+    /// Problems only: failures, crashes, silence, warnings
+    #[arg(long)]
+    pub problems: bool,
     /// One JSON object a line (schema tcsctl.event.v1)
     #[arg(long)]
     pub json: bool,

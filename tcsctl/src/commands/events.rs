@@ -239,8 +239,16 @@ impl<'a> Printer<'a> {
     }
 
     fn wanted(&self, mut told: Vec<Transition>) -> Vec<Transition> {
-        told.retain(|transition| transition.id.to_lowercase().contains(&self.needle));
+        told.retain(|transition| {
+            transition.id.to_lowercase().contains(&self.needle) && self.is_asked_for(transition)
+        });
         told
+    }
+
+    fn is_asked_for(&self, transition: &Transition) -> bool {
+        let args = self.args;
+        let problem = !args.problems || transition.severity().is_fault();
+        problem && (args.all || args.json || !transition.is_routine())
     }
 
     fn print(&mut self, news: &[Transition]) -> Result<(), Ended> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tcs_core::bus::{Bus, ClockQuality, LinkState, Reading};
 use tcs_core::clock;
-use tcs_core::fleet::{Filter, FleetView, IntervalSource};
+use tcs_core::fleet::{Filter, FleetView, IntervalSource, Liveness, ServiceView};
 use tcs_core::observer::{self, Observer, Patience, Problem};
 
 use super::session::{Ended, Session};
@@ -12,9 +12,9 @@ use crate::cli::moment::Moment;
 use crate::exit::Exit;
 use crate::output::{Mode, Source, Word};
 
-/// A filter that matches more is answered with assumed intervals (`truth.md` 5).
+/// Of so many services each is looked into by itself; of more the last beats are read together.
 const LEARNED: usize = 20;
-/// And for a whole fleet, where each matters.
+/// Of those that are silent by an interval that is only assumed.
 const LEARNED_AT_MOST: usize = 200;
 /// How long to listen where no stream is: two intervals.
 const LISTEN: Duration = Duration::from_secs(20);
@@ -69,14 +69,8 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     if at.is_none() {
         tokio::time::timeout(left.now() / 2, observer.find_silence(&mut picture)).await.ok();
     }
-    let mut view = picture.view(clock::monotonic());
-    let names = worth_learning(&view, want);
-    if !names.is_empty() {
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // late, it is a picture all the same
-        tokio::time::timeout(left.now(), observer.learn_intervals(&mut picture, &names)).await.ok();
-        view = picture.view(clock::monotonic());
-    }
+    tokio::time::timeout(left.now(), look_closer(&observer, &mut picture, want)).await.ok();
+    let view = picture.view(clock::monotonic());
     let took = clock::monotonic() - began;
     session.spend(took);
     session.note(&format!(
@@ -126,28 +120,45 @@ impl Left {
     }
 }
 
-/// Whose last beats to read: those that are asked for and should beat.
-fn worth_learning(view: &FleetView, want: &Want) -> Vec<String> {
-    if want.filter.is_empty() && !want.intervals {
-        return Vec::new();
+/// Reads what the newest messages of each service do not tell: of those that are asked for how
+/// often they send heartbeats, and whether two programs do under one name (`truth.md` 5); of those,
+/// and of all that are in trouble, since when.
+async fn look_closer(observer: &Observer, picture: &mut observer::Picture, want: &Want) {
+    let asked = !want.filter.is_empty() || want.intervals;
+    let names_of = |picture: &observer::Picture, wanted: &dyn Fn(&ServiceView) -> bool| {
+        let mut services = picture.view(clock::monotonic()).services;
+        // where there are too many, the worst are looked into
+        services.sort_by_key(|service| service.verdict);
+        let named = services.into_iter().filter(|service| {
+            wanted(service) && tcs_core::id::check_name("name", &service.id).is_ok()
+        });
+        named.map(|service| service.id).collect::<Vec<_>>()
+    };
+    let beats = |service: &ServiceView| service.phase.is_up() && service.last_heartbeat.is_some();
+    if asked {
+        let mut names =
+            names_of(picture, &|service| want.filter.matches(service) && beats(service));
+        if names.len() > LEARNED {
+            observer.read_beats(picture).await;
+            let is_assumed = |service: &ServiceView| {
+                want.filter.matches(service)
+                    && beats(service)
+                    && service.interval_source == IntervalSource::Assumed
+                    && service.liveness != Liveness::Live
+            };
+            names = names_of(picture, &is_assumed);
+            names.truncate(LEARNED_AT_MOST);
+        }
+        observer
+            .learn_intervals(picture, &names.iter().map(|name| &**name).collect::<Vec<_>>())
+            .await;
     }
-    let mut chosen: Vec<_> = view
-        .services
-        .iter()
-        .filter(|service| want.filter.matches(service))
-        .filter(|service| service.phase.is_up() && service.last_heartbeat.is_some())
-        .filter(|service| tcs_core::id::check_name("name", &service.id).is_ok())
-        .collect();
-    if chosen.len() > LEARNED {
-        // of many only those whose interval is not known; of a few it is seen, too, whether two
-        // programs send heartbeats under one name
-        chosen.retain(|service| service.interval_source != IntervalSource::Said);
-    }
-    let most = if want.intervals { LEARNED_AT_MOST } else { LEARNED };
-    if chosen.len() > most {
-        return Vec::new();
-    }
-    chosen.into_iter().map(|service| service.id.to_string()).collect()
+    let mut names = names_of(picture, &|service| {
+        (asked && want.filter.matches(service)) || service.verdict.is_fault()
+    });
+    names.retain(|name| picture.fleet.undated_status(name).is_some());
+    names.truncate(LEARNED_AT_MOST);
+    observer.date_statuses(picture, &names.iter().map(|name| &**name).collect::<Vec<_>>()).await;
 }
 
 /// Connects, within the time-out.

@@ -137,9 +137,9 @@ table! {
     Move  Chosen  Open         "open"          ["Enter"]             "detail"  "all about the chosen service";
     Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "its output, followed";
     Look  Always  Filter       "filter"        ["/"]                 "filter"  "show some: text, /regex/, host: status: verdict: launcher:, !not";
-    Look  Always  Faults       "faults"        ["!"]                 "faults"  "only what is wrong";
+    Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; of events too";
     Look  Always  Events       "events"        ["e"]                 "events"  "what happened, newest last";
-    Look  Always  All          "all"           ["A"]                 ""        "the stopped and the declared too";
+    Look  Always  All          "all"           ["A"]                 ""        "include stopped and never-started services; of events: busy and idle";
     Look  Always  Sort         "sort"          ["s"]                 ""        "by the next column";
     Look  Always  Reverse      "reverse"       ["S"]                 ""        "turn the order round";
     Look  Chosen  Fold         "fold"          ["h" "Left"]          ""        "hide what is below it, or go to its parent";

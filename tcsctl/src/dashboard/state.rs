@@ -21,7 +21,7 @@ mod travel;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_core::fleet::transitions::Transitions;
+use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
 use tcs_core::observer::{Hearing, Observed, Unanswered};
 
@@ -29,7 +29,7 @@ use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
 use super::layout;
 use super::theme::ThemeName;
-use history::History;
+use history::{History, Shown};
 use logs::Logs;
 use overlay::Overlay;
 use table::Table;
@@ -165,6 +165,8 @@ pub struct State {
     pub tape: Tape,
     /// What happened.
     pub history: History,
+    /// What of it the page of events and the detail show.
+    pub shown_events: Shown,
     transitions: Transitions,
     /// Since when what comes is news; what was before is read from the streams.
     settled: Option<DateTime<Utc>>,
@@ -207,6 +209,12 @@ const HUGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(1000);
 const HUGE_FLEET: usize = 10_000;
 
 impl State {
+    /// What happened up to the moment that is shown, oldest first, as far as it is asked for.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Transition> {
+        let all = self.history.until(self.picture.now).iter();
+        all.filter(|entry| self.shown_events.shows(entry))
+    }
+
     /// Knows nothing yet.
     pub fn new(options: Options, link: LinkFacts, size: (u16, u16), now: DateTime<Utc>) -> Self {
         let fleet = Fleet::new();
@@ -227,6 +235,7 @@ impl State {
             moment: Moment::Live,
             past: Past::Unread,
             tape: Tape::default(),
+            shown_events: Shown::default(),
             history: History::default(),
             transitions: Transitions::default(),
             settled: None,

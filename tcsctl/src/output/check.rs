@@ -1,15 +1,20 @@
-//! The line of `tcsctl check`: `TCS WARNING - 1 late of 12: guider.jk15 late, ... | ok=11 late=1`.
+//! The line of `tcsctl check`:
+//! `TCS CRITICAL - 12 services: 1 failed, 11 ok; dome.main failed: no answer (exit 3) | failed=1`.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict};
 
 use super::source::Source;
 use super::span::{Line, Tone};
+use super::text;
 use crate::exit::Check;
 
-/// Services named in the line.
-const NAMED: usize = 5;
+/// Services named in the line: what monitoring systems take of it is bounded.
+const NAMED: usize = 10;
+/// Cells for the cause of each.
+const CAUSE: usize = 120;
 
 /// A service, and what it alone would make the result.
 pub type Judged<'a> = (&'a ServiceView, Check);
@@ -78,20 +83,30 @@ fn of_one(service: &ServiceView, view: &FleetView) -> String {
     text
 }
 
+/// All that make the result what it is are named, the worst first, each with its cause.
 fn summary(services: &[Judged<'_>], counts: Counts) -> String {
     let parts: Vec<_> = counts.present().map(|(verdict, n)| format!("{n} {verdict}")).collect();
     let mut text = format!("{}: {}", count(services.len()), parts.join(", "));
-    // all that make the result what it is come first
     let mut named: Vec<_> = services.iter().filter(|(_, check)| *check != Check::Ok).collect();
-    named.sort_by_key(|(service, check)| (std::cmp::Reverse(check.weight()), service.verdict));
-    for (i, (service, _)) in named.iter().take(NAMED).enumerate() {
-        text.push_str(if i == 0 { "; " } else { ", " });
-        let _ = write!(text, "{} {}", service.id, service.verdict);
+    named.sort_by_key(|(service, check)| (Reverse(check.weight()), service.verdict));
+    for (service, _) in named.iter().take(NAMED) {
+        let _ = write!(text, "; {} {}", service.id, service.verdict);
+        let cause = service.cause().unwrap_or_else(|| service.headline());
+        if !cause.is_empty() {
+            let _ = write!(text, ": {}", shorten(&cause));
+        }
     }
     if named.len() > NAMED {
-        let _ = write!(text, " and {} more", named.len() - NAMED);
+        let _ = write!(text, "; and {} more", named.len() - NAMED);
     }
     text
+}
+
+fn shorten(cause: &str) -> String {
+    match text::head(cause, CAUSE) {
+        whole if whole.len() == cause.len() => whole.to_owned(),
+        _ => format!("{}…", text::head(cause, CAUSE - 1)),
+    }
 }
 
 fn count(services: usize) -> String {

@@ -157,16 +157,19 @@ async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>)
     all.extend(beats.iter().cloned());
     let from = whole.then(|| now - BEATS);
     let happened = happened(Fleet::new(), &all, Transitions::heard_from(from), now);
-    // where launchers do not count them, the fleet does
-    let crashes = all.into_iter().filter(|heard| match heard {
-        Heard::Message(message) => {
-            let is_crash = matches!(&message.decoded.message, Message::Registry(message)
-                if matches!(message.event, RegistryEvent::Crashed(_)));
-            is_crash && now - message.stamp.stored < FLAPPING_WINDOW
-        }
+    // where launchers do not count crashes, and services do not say since when, the fleet finds it
+    let untold = all.into_iter().filter(|heard| match heard {
+        Heard::Message(message) => match &message.decoded.message {
+            Message::Registry(event) => {
+                matches!(event.event, RegistryEvent::Crashed(_))
+                    && now - message.stamp.stored < FLAPPING_WINDOW
+            }
+            Message::Status(status) => status.status_age_s.is_none(),
+            Message::Heartbeat(_) | Message::Journal(_) => false,
+        },
         Heard::Malformed { .. } => false,
     });
-    let heard = beats.into_iter().chain(crashes).collect();
+    let heard = beats.into_iter().chain(untold).collect();
     for event in [Event::Heard(heard), Event::Happened(happened)] {
         if feed.send(Feed::Event(event)).await.is_err() {
             return;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tcs_core::fleet::Filter;
 
+use super::history::Shown;
 use super::overlay::{Line, MENU, Overlay, found};
 use super::{Page, Stale, State, launcher_of};
 use crate::dashboard::columns::Column;
@@ -89,6 +90,14 @@ impl State {
                 });
                 self.leave_page();
             }
+            Command::Faults if self.page == Page::Events => {
+                self.shown_events.toggle(Shown::Problems);
+                self.scrolled = 0;
+            }
+            Command::All if self.page == Page::Events => {
+                self.shown_events.toggle(Shown::All);
+                self.scrolled = 0;
+            }
             Command::Faults => {
                 self.table.faults = !self.table.faults;
                 self.leave_page();
@@ -166,7 +175,7 @@ impl State {
         let most = match self.page {
             Page::Fleet | Page::Detail => layout::detail_reach(self),
             Page::Logs => self.logs.lines.len().saturating_sub(page),
-            Page::Events => self.history.until(self.picture.now).len().saturating_sub(page),
+            Page::Events => self.events().count().saturating_sub(page),
         };
         // what is shown may have become shorter since
         self.scrolled = self.scrolled.min(most).saturating_add_signed(by).min(most);

@@ -2,12 +2,38 @@
 //! present as they come.
 
 use chrono::{DateTime, Utc};
-use tcs_core::fleet::Verdict;
-use tcs_core::fleet::transitions::{Cause, Transition};
-use tcs_core::wire::Status;
+use tcs_core::fleet::transitions::Transition;
 
 /// Entries kept.
 pub const MAX_ENTRIES: usize = 5000;
+
+/// Which of them the page of events shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// All but that a service that is well works or rests.
+    #[default]
+    Changes,
+    /// What made something worse.
+    Problems,
+    /// All.
+    All,
+}
+
+impl Shown {
+    /// Whether it shows this one.
+    pub fn shows(self, transition: &Transition) -> bool {
+        match self {
+            Self::Changes => !transition.is_routine(),
+            Self::Problems => transition.severity().is_fault(),
+            Self::All => true,
+        }
+    }
+
+    /// This one, or the usual if it is this one already.
+    pub(super) fn toggle(&mut self, to: Self) {
+        *self = if *self == to { Self::Changes } else { to };
+    }
+}
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -42,29 +68,5 @@ impl History {
         self.entries.retain(|entry| entry.at <= until);
         self.entries.sort_by_key(|entry| entry.at);
         self.extend(present);
-    }
-}
-
-/// Whether it only tells that a service that is well works or rests.
-pub fn is_routine(transition: &Transition) -> bool {
-    let is_well = |status: Status| matches!(status, Status::Ok | Status::Idle | Status::Busy);
-    match &transition.cause {
-        Cause::Status { from: Some((from, _)), to, .. } => is_well(*from) && is_well(*to),
-        Cause::Status { from: None, .. } | Cause::Event { .. } | Cause::Heartbeat => false,
-    }
-}
-
-/// How grave: the verdict whose colour it has.
-pub fn weight(transition: &Transition) -> Verdict {
-    match &transition.cause {
-        Cause::Event { .. } | Cause::Heartbeat => transition.verdict,
-        Cause::Status { to, .. } => match to {
-            Status::Unknown | Status::Shutdown => Verdict::Stopped,
-            Status::Ok | Status::Idle | Status::Busy => Verdict::Ok,
-            Status::Startup => Verdict::Starting,
-            Status::Degraded | Status::Warning => Verdict::Degraded,
-            Status::Error => Verdict::Error,
-            Status::Failed => Verdict::Failed,
-        },
     }
 }

@@ -9,7 +9,6 @@ use tcs_core::fleet::transitions::{Cause, Group, Transition, grouped};
 use tcs_core::fleet::words;
 use tcs_core::wire::Event;
 
-use super::history::is_routine;
 use crate::output::events as output;
 
 /// A crash that follows another by more than this stands for itself: so long a restart is
@@ -50,7 +49,7 @@ impl Told<'_> {
 pub fn newest<'a>(entries: &'a [Transition], most: usize) -> Vec<Told<'a>> {
     let loops = loops(entries);
     let mut met: HashSet<&str> = HashSet::new();
-    let groups = grouped(entries.iter().filter(|entry| !is_routine(entry)));
+    let groups = grouped(entries.iter().filter(|entry| !entry.is_routine()));
     let line = |group: Group<'a>| {
         let entry = group.first();
         let crashes = loops.get(&*entry.id).copied().filter(|it| it.count > 1);

@@ -111,7 +111,7 @@ fn what_is_looked_at_stays_though_nobody_chose_it() {
 }
 
 #[test]
-fn what_is_routine_stands_on_the_page_of_events_alone() {
+fn what_is_routine_is_shown_on_request() {
     let mut state = fleet();
     let mut messages = Messages::default();
     for (ago, status) in [(3.0, "busy"), (2.0, "idle"), (1.0, "error")] {
@@ -124,9 +124,18 @@ fn what_is_routine_stands_on_the_page_of_events_alone() {
     let shown = text(&buffer(&state));
     assert!(shown.contains("idle → error after"), "{shown}");
     assert!(!shown.contains("busy → idle after"), "{shown}");
-    press(&mut state, "e");
-    let shown = text(&buffer(&state));
-    assert!(shown.contains("busy → idle after"), "{shown}");
+    let page = |state: &mut State, key: &str| {
+        press(state, key);
+        let shown = text(&buffer(state));
+        (shown.contains("busy → idle after"), shown.contains("idle → error after"), shown)
+    };
+    for (key, routine, problem) in
+        [("e", false, true), ("A", true, true), ("!", false, true), ("!", false, true)]
+    {
+        let (is_routine, is_problem, shown) = page(&mut state, key);
+        assert_eq!((is_routine, is_problem), (routine, problem), "{key}: {shown}");
+        assert_eq!(state.page, Page::Events, "{key}");
+    }
 }
 
 #[test]

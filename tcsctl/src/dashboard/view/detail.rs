@@ -320,7 +320,7 @@ fn happened(out: &mut Vec<Parts>, pen: &Pen<'_>, state: &State, service: &Servic
         .until(now)
         .iter()
         .rev()
-        .filter(|entry| entry.id == service.id)
+        .filter(|entry| entry.id == service.id && state.shown_events.shows(entry))
         .take(EVENTS)
         .collect();
     if mine.is_empty() {

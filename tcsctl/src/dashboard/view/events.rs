@@ -5,7 +5,7 @@ use tcs_core::fleet::transitions::Transition;
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
-use crate::dashboard::state::history::weight;
+use crate::dashboard::state::history::Shown as Choice;
 use crate::dashboard::state::newest::newest;
 use crate::dashboard::theme::{Role, of_verdict};
 use crate::output::events as output;
@@ -24,16 +24,21 @@ pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
     list(pen, state, area, lines.collect());
 }
 
-/// All of them, scrolled.
+/// Those that are asked for, scrolled.
 pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
-    let all = state.history.until(state.picture.now);
+    let all: Vec<_> = state.events().collect();
+    let what = match state.shown_events {
+        Choice::Changes => "events",
+        Choice::Problems => "events, problems only",
+        Choice::All => "events, busy and idle too",
+    };
     let title = match state.scrolled {
-        0 => format!("events: {}, newest last", all.len()),
-        n => format!("events: {}, {n} newer below", all.len()),
+        0 => format!("{what}: {}, newest last", all.len()),
+        n => format!("{what}: {}, {n} newer below", all.len()),
     };
     pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
     let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
-    let newest = all.iter().rev().skip(state.scrolled).take(usize::from(below.height));
+    let newest = all.into_iter().rev().skip(state.scrolled).take(usize::from(below.height));
     let words = |entry| output::transition_words(entry, pen.glyphs.arrow);
     let lines = newest.map(|entry| (entry, entry.id.to_string(), words(entry))).collect();
     list(pen, state, below, lines);
@@ -60,5 +65,5 @@ fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
 
 /// What an entry looks like: loud only where something is wrong.
 pub(super) fn role(entry: &Transition) -> Role {
-    of_verdict(weight(entry))
+    of_verdict(entry.severity())
 }

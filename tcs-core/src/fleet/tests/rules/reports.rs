@@ -137,6 +137,60 @@ fn a_status_repeated_is_the_same_fact() {
 }
 
 #[test]
+fn a_status_repeated_many_times_is_the_same_fact() {
+    let report = |word: &str, s: f64| status(ID, word, s).with(&json!({"message": "no camera"}));
+    let mut stored = vec![report("ok", 3.0), report("failed", 4.0), report("ok", 5.0)];
+    stored.extend((0..60).map(|n| report("failed", 6.0 + f64::from(n))));
+    let since = |lines: &[Line]| {
+        let mut all = vec![start(1.0), beat(ID, 60.0)];
+        all.extend_from_slice(lines);
+        see(&under_launcher(all), ID, 80.0).since.unwrap()
+    };
+    // as it comes; and in whatever order the newest come
+    assert_eq!(since(&stored), at(6.0));
+    let mut turned = stored.clone();
+    let newest = turned.len() - 16;
+    turned[newest..].reverse();
+    assert_eq!(since(&turned), at(6.0));
+    // one of them, and then what was before it; some come meanwhile
+    for live in 1..20 {
+        let (past, came) = stored.split_at(stored.len() - live);
+        let mut lines = came[..1].to_vec();
+        lines.extend_from_slice(past);
+        lines.extend_from_slice(&came[1..]);
+        assert_eq!(since(&lines), at(6.0), "{live}");
+        let mut lines = came.to_vec();
+        lines.extend_from_slice(past);
+        assert_eq!(since(&lines), at(6.0), "{live}");
+    }
+    // what was another fact before is not counted in
+    let mut recovered = stored.clone();
+    recovered.extend((0..3).map(|n| report("ok", 70.0 + f64::from(n))));
+    assert_eq!(since(&recovered), at(70.0));
+}
+
+#[test]
+fn no_status_is_older_than_its_run_or_than_another_that_came_since() {
+    let aged = |s: f64, age: f64, run: f64| {
+        let meta = json!({"run_s": run, "ts": super::array(run)});
+        status(ID, "ok", s).with(&json!({"status_age_s": age})).meta(&meta)
+    };
+    let since = |lines: Vec<Line>| {
+        let mut all = vec![start(1.0), beat(ID, 60.0)];
+        all.extend(lines);
+        see(&under_launcher(all), ID, 80.0).since.unwrap()
+    };
+    assert_eq!(since(vec![aged(61.0, 20.0, 50.0)]), at(41.0));
+    assert_eq!(since(vec![aged(61.0, 600.0, 21.0)]), at(40.0), "the run began then");
+    assert_eq!(since(vec![aged(61.0, 1e300, 21.0)]), at(40.0));
+    assert_eq!(since(vec![aged(61.0, -5.0, 21.0)]), at(61.0));
+    // its camera was in error meanwhile: the service has been ok since that ended
+    let trouble = aged(30.0, 25.0, 29.0).with(&component("camera", "error", "ok", ""));
+    let trouble = trouble.with(&json!({"status": "error"}));
+    assert_eq!(since(vec![aged(10.0, 5.0, 9.0), trouble, aged(61.0, 56.0, 60.0)]), at(61.0));
+}
+
+#[test]
 fn several_crashes_are_flapping_until_there_is_none_for_5_minutes() {
     let cycle = |s: f64| {
         let fields = json!({"exit_code": 3, "error": "no port"});
