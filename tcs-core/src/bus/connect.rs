@@ -121,7 +121,8 @@ impl Bus {
             drop(state);
             return Ok(bus);
         }
-        Err(ConnectError::of(link.report(), settings))
+        let attempts = link.report().into_iter().map(|tried| (tried.url, tried.failure)).collect();
+        Err(ConnectError::of(attempts, settings))
     }
 
     /// Returns at once and goes on trying, for ever, also where the login is refused (it may be
@@ -275,7 +276,8 @@ async fn options(
 ) -> Result<ConnectOptions, ConnectError> {
     let servers = u32::try_from(settings.servers.value.len()).unwrap_or(u32::MAX);
     // One that accepts and says nothing must leave time for the others, and for the command.
-    let attempt = if servers > 1 { timeout / servers.saturating_add(1) } else { timeout };
+    // A single one, too, is to be known for what it did when the time is up.
+    let attempt = if servers > 1 { timeout / servers.saturating_add(1) } else { timeout / 20 * 19 };
     let dialing = Arc::clone(link);
     check_credentials(&settings.auth.value)?;
     let options = if settings.auth.value == Auth::Anonymous {

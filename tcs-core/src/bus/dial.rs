@@ -40,7 +40,19 @@ struct Entry {
     /// Failed attempts as the library counted them when it was last tried.
     failed_before: usize,
     failure: Option<Failure>,
+    failures: u64,
     tries: u64,
+}
+
+/// What came of the attempts at one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// Its address, without credentials.
+    pub(super) url: String,
+    /// Why the last attempt failed; `None`: not tried yet, no result, or connected.
+    pub(super) failure: Option<Failure>,
+    /// Attempts that failed, since the beginning.
+    pub(super) failures: u64,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +92,7 @@ impl Dialer {
                     pause: Duration::ZERO,
                     failed_before: known.failed,
                     failure: None,
+                    failures: 0,
                     tries: 0,
                 });
             }
@@ -111,6 +124,7 @@ impl Dialer {
             };
             entry.ready = Some(now + entry.pause);
             entry.failure = Some(failure.clone());
+            entry.failures += 1;
             return Before::Failed(failure);
         }
         entry.failure = None;
@@ -125,9 +139,14 @@ impl Dialer {
         Before::Lost
     }
 
-    /// Each server and why the last attempt at it failed; `None`: not tried yet, or no result.
-    pub(super) fn report(&self) -> Vec<(String, Option<Failure>)> {
-        self.entries.iter().map(|entry| (entry.url.clone(), entry.failure.clone())).collect()
+    /// What came of the attempts at each server.
+    pub(super) fn report(&self) -> Vec<Tried> {
+        let tried = |entry: &Entry| Tried {
+            url: entry.url.clone(),
+            failure: entry.failure.clone(),
+            failures: entry.failures,
+        };
+        self.entries.iter().map(tried).collect()
     }
 }
 

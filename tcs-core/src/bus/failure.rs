@@ -18,8 +18,12 @@ pub enum Failure {
     UnknownAuthority,
     /// Something else about TLS.
     Tls(String),
-    /// No answer in time.
+    /// Not even a connection in time: packets are dropped, or the host is down.
     TimedOut,
+    /// A connection, and no answer over it in time.
+    Silent,
+    /// The server closed the connection before it was ready for use.
+    Closed,
     /// The server has as many connections as it allows.
     TooMany,
     /// What came is not what a NATS server sends, or cannot be parsed.
@@ -38,6 +42,8 @@ impl Failure {
             Self::TooMany
         } else if let Some((_, why)) = text.split_once(CREDENTIALS) {
             Self::Credentials(last_part(why.trim_end_matches(')')))
+        } else if has("xpected INFO, got nothing") || text.ends_with("broken pipe") {
+            Self::Closed
         } else if has("xpected INFO, got")
             || has("invalid server operation")
             || has(" after MSG")
@@ -56,6 +62,8 @@ impl Failure {
             Self::Dns
         } else if has("ertificate") || has("fatal alert") || has("TLS") || has("corrupt message") {
             Self::Tls(last_part(text))
+        } else if has("timed out after the connection was made") {
+            Self::Silent
         } else if has("timed out") {
             Self::TimedOut
         } else if text.ends_with("IO error") {
@@ -74,8 +82,9 @@ impl Failure {
             Self::Dns => Some("is the host name right?"),
             Self::UnknownAuthority => Some("name the authority's certificate with --tlsca"),
             Self::TimedOut => Some("is the host reachable from here (firewall, VPN)?"),
+            Self::Silent => Some("does the server hang, or what is between it and here?"),
             Self::TooMany => Some("raise max_connections of the server or the account"),
-            Self::Protocol(_) => Some("is this the client port of a NATS server?"),
+            Self::Protocol(_) | Self::Closed => Some("is this the client port of a NATS server?"),
             Self::Tls(_) | Self::Credentials(_) | Self::Other(_) => None,
         }
     }
@@ -83,12 +92,17 @@ impl Failure {
     /// Whether trying again soon is unlikely to help.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
-            Self::Login | Self::TooMany | Self::Protocol(_) | Self::Credentials(_) => true,
+            Self::Login
+            | Self::TooMany
+            | Self::Protocol(_)
+            | Self::Closed
+            | Self::Credentials(_) => true,
             Self::Refused
             | Self::Dns
             | Self::UnknownAuthority
             | Self::Tls(_)
             | Self::TimedOut
+            | Self::Silent
             | Self::Other(_) => false,
         }
     }
@@ -112,7 +126,9 @@ impl fmt::Display for Failure {
                 f.write_str("the server's certificate is signed by an unknown authority")
             }
             Self::Tls(text) => write!(f, "TLS: {text}"),
-            Self::TimedOut => f.write_str("no answer in time"),
+            Self::TimedOut => f.write_str("no connection in time"),
+            Self::Silent => f.write_str("connected, but no answer in time"),
+            Self::Closed => f.write_str("the server closed the connection"),
             Self::TooMany => f.write_str("the server has reached its maximum of connections"),
             Self::Protocol(text) => write!(f, "not the protocol of NATS: {text}"),
             Self::Credentials(text) => write!(f, "credentials: {text}"),
@@ -137,6 +153,9 @@ mod tests {
         );
         is("DNS error: failed to lookup address information: x", Failure::Dns);
         is("timed out", Failure::TimedOut);
+        is("timed out after the connection was made", Failure::Silent);
+        is("IO error: expected INFO, got nothing", Failure::Closed);
+        is("IO error: broken pipe", Failure::Closed);
         is("IO error: broken\u{1b}[2J pipe", Failure::Other("broken[2J pipe".into()));
     }
 }

@@ -14,7 +14,7 @@ use async_nats::{Client, Event};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::abilities::Abilities;
-use super::dial::{Before, Dialer, Known};
+use super::dial::{Before, Dialer, Known, Tried};
 use super::failure::Failure;
 use crate::clock;
 
@@ -237,15 +237,15 @@ impl Link {
         dialer.next(pool, lost.as_ref(), clock::monotonic())
     }
 
-    /// Each server and why it could not be connected to.
-    pub(super) fn report(&self) -> Vec<(String, Option<Failure>)> {
+    /// What came of the attempts at each server.
+    pub(super) fn report(&self) -> Vec<Tried> {
         self.dialer.lock().unwrap_or_else(PoisonError::into_inner).report()
     }
 
     /// Whether each server was tried, in vain.
     pub(super) fn all_failed(&self) -> bool {
         let report = self.report();
-        !report.is_empty() && report.iter().all(|(_, failure)| failure.is_some())
+        !report.is_empty() && report.iter().all(|tried| tried.failure.is_some())
     }
 
     /// The connection is no longer wanted.

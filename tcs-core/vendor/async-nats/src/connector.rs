@@ -165,6 +165,8 @@ pub(crate) struct Connector {
     options: ConnectorOptions,
     pub(crate) connect_stats: Arc<Statistics>,
     attempts: usize,
+    /// Whether the attempt that is under way has a connection.
+    has_reached: bool,
     pub(crate) events_tx: tokio::sync::mpsc::Sender<Event>,
     pub(crate) state_tx: tokio::sync::watch::Sender<State>,
     pub(crate) max_payload: Arc<AtomicUsize>,
@@ -195,6 +197,7 @@ impl Connector {
 
         Ok(Connector {
             attempts: 0,
+            has_reached: false,
             servers,
             options,
             events_tx,
@@ -426,6 +429,7 @@ impl Connector {
         }
 
         for socket_addr in socket_addrs.into_iter().flatten() {
+            self.has_reached = false;
             match tokio::time::timeout(
                 self.options.connection_timeout,
                 self.try_connect_to(
@@ -478,7 +482,14 @@ impl Connector {
                     );
                     if let Some(entry) = self.servers.iter_mut().find(|s| s.addr == *server_addr) {
                         entry.failed_attempts += 1;
-                        entry.last_error = Some("timed out".to_string());
+                        entry.last_error = Some(
+                            if self.has_reached {
+                                "timed out after the connection was made"
+                            } else {
+                                "timed out"
+                            }
+                            .to_string(),
+                        );
                     }
                     last_err = Some(ConnectError::new(crate::ConnectErrorKind::TimedOut));
                 }
@@ -550,6 +561,7 @@ impl Connector {
                     TcpStream::connect(socket_addr).await?
                 };
                 tcp_stream.set_nodelay(true)?;
+                self.has_reached = true;
 
                 Connection::new(
                     Box::new(tcp_stream),
