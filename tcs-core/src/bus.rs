@@ -8,6 +8,7 @@ mod abilities;
 mod address;
 mod api;
 mod connect;
+pub(crate) mod connection_log;
 mod consumer;
 mod contact;
 mod context;

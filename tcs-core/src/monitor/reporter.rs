@@ -18,7 +18,7 @@ use crate::bus::outbox::{Class, Counts, Outbox};
 use crate::bus::publish::{Parcel, Publisher, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
-use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT};
+use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT, connection_log};
 use crate::wire::{HeartbeatMessage, Kind, Meta, OutboxReport, Status, StatusMessage, Subjects};
 
 /// How long the end of the program may wait for its last words to be sent.
@@ -126,6 +126,7 @@ impl Reporter {
             // A server whose disk is slow or full stops reading what a connection publishes:
             // requests and their answers have a connection of their own.
             let answers = Bus::open(&settings, &format!("{name} rpc"), REQUEST_TIMEOUT).await?;
+            tokio::spawn(connection_log::keep([bus.clone(), answers.clone()]));
             let publisher = Publisher::new(bus);
             let outbox = Outbox::default();
             tokio::spawn(outbox.clone().drain(publisher.clone()));

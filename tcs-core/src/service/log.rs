@@ -110,9 +110,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Levels {
         let own = ctx.lookup_current().and_then(|span| {
             span.scope().find_map(|span| span.extensions().get::<ServiceSpan>()?.level)
         });
-        // the client library tells of each attempt to connect; the bus tells what matters of it
+        // the client library has lines for each attempt to connect; `bus::connection_log` folds them
         let limit = if metadata.target().starts_with(crate::bus::CLIENT_LIBRARY) {
-            LevelFilter::WARN.min(self.general)
+            if self.general >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF }
         } else {
             own.unwrap_or(self.general)
         };
