@@ -69,6 +69,10 @@ pub enum ApiError {
 
 /// JetStream's code for a stream that is not there.
 pub(super) const STREAM_NOT_FOUND: u64 = 10059;
+/// The server has not as much storage as a stream may need.
+const NO_STORAGE: u64 = 10047;
+/// The same of the account.
+const NO_ACCOUNT_STORAGE: u64 = 10002;
 const NOT_ENABLED: u64 = 10076;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
 
@@ -91,6 +95,11 @@ impl ApiError {
             | Self::Refused { .. }
             | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// Whether the server, or the account, has not as much storage as a stream may need.
+    pub fn is_short_of_storage(&self) -> bool {
+        matches!(self, Self::Refused { code: NO_STORAGE | NO_ACCOUNT_STORAGE, .. })
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a connection is good for: the streams are there, or it is known that they are not. And
 //! whether anything is to run without one.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tcs_core::bus::outbox::Outbox;
 use tcs_core::bus::streams::Made;
-use tcs_core::bus::{Bus, LinkState};
+use tcs_core::bus::{ApiError, Bus, LinkState};
 use tcs_core::wire::{Kind, Message, decode};
 use tokio::sync::mpsc;
 
@@ -56,6 +57,18 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
 
 /// Between two attempts to find or make streams that a cluster could not answer for.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Between two attempts to make streams that the server refuses to make.
+const AGAIN_REFUSED: Duration = Duration::from_secs(10);
+
+/// What to do about a stream that cannot be made, where there is something to do.
+fn hint(error: &ApiError) -> &'static str {
+    if error.is_short_of_storage() {
+        "\nhint: raise max_file_store of the server or the storage of the account (tcsd's streams \
+         reserve 610 MB), or make the stream yourself with a smaller max_bytes"
+    } else {
+        ""
+    }
+}
 
 /// In a cluster a stream with one replica is unavailable while its server is down.
 async fn warn_of_single_replicas(bus: &Bus, streams: &[String]) {
@@ -76,13 +89,14 @@ pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Se
     let mut before = Some(outbox);
     let mut link = bus.link();
     let mut told = false;
+    let mut failed: BTreeMap<Kind, String> = BTreeMap::new();
     loop {
         if link.wait_for(LinkState::is_connected).await.is_err() {
             return;
         }
         let mut first = true;
         loop {
-            let (mut made, mut unknown) = (false, false);
+            let (mut made, mut again) = (false, None);
             for (kind, found) in bus.create_missing_streams().await {
                 match found {
                     Made::Created(name) => {
@@ -90,9 +104,15 @@ pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Se
                         tracing::info!("made the stream {name}");
                     }
                     Made::Failed(error) => {
-                        unknown |= error.is_transient();
-                        if !told {
-                            tracing::warn!("no stream for {}: {error}", kind.token());
+                        if error.is_transient() {
+                            again = Some(AGAIN);
+                        } else if matches!(error, ApiError::Refused { .. }) {
+                            again = again.or(Some(AGAIN_REFUSED));
+                        }
+                        let text = format!("{error}{}", hint(&error));
+                        let is_new = failed.insert(kind, text.clone()).as_ref() != Some(&text);
+                        if !told || (is_new && !error.is_transient()) {
+                            tracing::warn!("no stream for {}: {text}", kind.token());
                         }
                     }
                     Made::Found(names) if !told => warn_of_single_replicas(&bus, &names).await,
@@ -107,7 +127,11 @@ pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Se
                 return;
             }
             let lost = link.wait_for(|state| !state.is_connected());
-            match if unknown { tokio::time::timeout(AGAIN, lost).await } else { Ok(lost.await) } {
+            let lost = match again {
+                Some(pause) => tokio::time::timeout(pause, lost).await,
+                None => Ok(lost.await),
+            };
+            match lost {
                 Err(_) => {}
                 Ok(Ok(_)) => break,
                 Ok(Err(_)) => return,
