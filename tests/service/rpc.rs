@@ -148,3 +148,22 @@ async fn the_nats_service_api_shows_it() {
     })
     .await;
 }
+
+/// A reply larger than the server carries is answered with that reason, at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_too_large_says_so() {
+    on_each_site(async |site| {
+        let reporter = site.reporter();
+        let monitor = Monitor::builder("guider.jk15").unwrap().start(&reporter);
+        monitor.serve(Command::new("log", |_| async {
+            let lines = vec!["slewing"; 200_000];
+            Ok(json!({ "lines": lines }).as_object().cloned().unwrap_or_default())
+        }));
+        let bus = Bus::connect(&site.settings(), "asker", LIMIT).await.unwrap();
+        once_there(&bus, "stats").await;
+        let RequestError::Refused(why) = ask(&bus, "log").await.unwrap_err() else { panic!() };
+        assert!(why.starts_with("the reply has 2000"), "{why}");
+        assert!(why.ends_with("the server carries 1048576 at most (max_payload)"), "{why}");
+    })
+    .await;
+}
