@@ -1,0 +1,134 @@
+//! Brokers that refuse, each in its way: what `tcsd` does about them, and what it says.
+
+use std::sync::atomic::Ordering;
+
+use nix::sys::signal::Signal;
+
+use super::bad_servers::{closing, dropping, silent};
+use super::nats::{JETSTREAM, Server, on_each_server, server};
+use super::operator;
+use super::{Tcsd, wait_for};
+
+const SERVICES: &str = "services:
+  - {type: stays, variant: a, launch: {exec: [sleep, '1000']}}
+";
+
+/// At these addresses; `more` in the section `nats`.
+fn at(urls: &str, more: &str) -> Tcsd {
+    Tcsd::start(&format!("nats: {{url: '{urls}'{more}}}\n{SERVICES}"), |_| {})
+}
+
+impl Tcsd {
+    /// The lines of its log in which this stands.
+    fn lines(&self, text: &str) -> Vec<String> {
+        self.read("log").lines().filter(|it| it.contains(text)).map(str::to_owned).collect()
+    }
+
+    fn stops(mut self) {
+        self.signal(Signal::SIGTERM);
+        self.end();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_addresses_the_one_that_works_is_found() {
+    let (_queue, _held, dropping) = dropping().await;
+    let (_listener, silent) = silent().await;
+    let (closing, _) = closing().await;
+    let server = Server::start(&server()).await;
+    // nothing runs before it is connected
+    let tcsd = at(&format!("{dropping},{silent},{closing},{}", server.url()), "");
+    tcsd.started("stays.a");
+    tcsd.stops();
+    let tcsd = at(&format!("{dropping},{silent},{closing}"), "");
+    for (url, did) in [
+        (&dropping, "no connection in time"),
+        (&silent, "connected, but no answer in time"),
+        (&closing, "the server closed the connection"),
+    ] {
+        tcsd.logged(&format!("cannot connect to {url}: {did}"));
+    }
+    assert!(!tcsd.read("log").contains("stays.a started"), "it is to wait for a broker");
+    tcsd.stops();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_fail_are_a_line_and_not_one_each() {
+    let (closing, attempts) = closing().await;
+    let tcsd = at(&closing, ", required: false");
+    tcsd.started("stays.a");
+    // of two connections, with pauses of 0.5 s, 1 s, 2 s
+    wait_for("eight attempts", || (attempts.load(Ordering::SeqCst) >= 8).then_some(()));
+    let lines = tcsd.lines(&closing);
+    // the first line is of what was started
+    let told: Vec<_> = lines.iter().filter(|line| !line.contains("services of")).collect();
+    assert_eq!(told.len(), 1, "{lines:#?}");
+    assert!(tcsd.lines("expected INFO").is_empty(), "the client library is silent");
+    tcsd.stops();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_no_room_for_one_more_says_so() {
+    on_each_server(async |binary| {
+        let server = Server::start_with(&binary, &format!("{JETSTREAM}max_connections: 1\n")).await;
+        let first = async_nats::connect(server.url()).await.unwrap();
+        let tcsd = at(&server.url(), "");
+        tcsd.logged(&format!(
+            "cannot connect to {}: the server has reached its maximum of connections",
+            server.url()
+        ));
+        tcsd.logged("nothing runs yet");
+        assert!(tcsd.read("log").lines().count() < 8, "{}", tcsd.read("log"));
+        drop(first);
+        tcsd.started("stays.a");
+        tcsd.stops();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_were_renewed_on_disk_are_used() {
+    let site = operator::Site::new();
+    on_each_server(async |binary| {
+        let server = Server::start_with(&binary, &site.config).await;
+        let file = server.dir().join("tcsd.creds");
+        let soon = tcs_core::clock::wall().timestamp() + 5;
+        std::fs::write(&file, site.creds(Some(soon))).unwrap();
+        let tcsd = at(&server.url(), &format!(", creds: '{}'", file.display()));
+        tcsd.started("stays.a");
+        tcsd.logged("connection to the broker lost");
+        tcsd.logged(&format!("cannot connect to {}: login refused", server.url()));
+        std::fs::write(&file, site.creds(None)).unwrap();
+        tcsd.logged(&format!("connected again: {}", server.url()));
+        assert_eq!(tcsd.lines("started, pid").len(), 1, "its services run on");
+        tcsd.stops();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_for_which_there_is_no_room_is_made_once_there_is() {
+    on_each_server(async |binary| {
+        let config = "jetstream { store_dir: \"STORE\", max_file_store: 1GB }\n";
+        let server = Server::start_with(&binary, config).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let streams = async_nats::jetstream::new(client);
+        let other = async_nats::jetstream::stream::Config {
+            name: "other".to_owned(),
+            subjects: vec!["other.>".to_owned()],
+            max_bytes: 700 << 20,
+            ..Default::default()
+        };
+        streams.create_stream(other).await.unwrap();
+        let tcsd = at(&server.url(), "");
+        tcsd.logged("no stream for status: `$JS.API.STREAM.CREATE.svc_status`: ");
+        tcsd.logged("insufficient storage resources available (10047)");
+        tcsd.logged("hint: raise max_file_store");
+        tcsd.logged("made the stream svc_heartbeat");
+        streams.delete_stream("other").await.unwrap();
+        tcsd.logged("made the stream svc_status");
+        assert_eq!(tcsd.lines("no stream for status").len(), 1, "{}", tcsd.read("log"));
+        tcsd.stops();
+    })
+    .await;
+}
