@@ -1,8 +1,14 @@
 //! The other commands, against real brokers.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "support/bad_servers.rs"]
+mod bad_servers;
+#[path = "commands/budget.rs"]
+mod budget;
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/raw.rs"]
+mod raw;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 

@@ -32,7 +32,6 @@ pub(super) async fn operate(
     patience: Option<&PatienceArgs>,
 ) -> Result<ExitCode, Ended> {
     let (data, own) = asked(patience);
-    let limit = session.connection.timeout.unwrap_or(own);
     let remote = Remote::new(session).await?;
     let mut ids: Vec<String> = Vec::new();
     let mut unnamed = 0;
@@ -67,7 +66,7 @@ pub(super) async fn operate(
         acts: true,
     };
     let questions = ids.into_iter().map(question).collect();
-    remote.ask_all(questions, limit, args.json).await
+    remote.ask_all(questions, remote.limit(own), args.json).await
 }
 
 /// Parameters, and how long that may take.

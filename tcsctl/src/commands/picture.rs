@@ -52,17 +52,17 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     let patience = Patience { timeout: left.now(), listen };
     let mut picture = match at {
         None => observer.snapshot(patience).await,
-        Some(at) => tokio::time::timeout(left.now().max(listen), observer.at(at, patience))
+        Some(at) => tokio::time::timeout(left.for_the_past(session), observer.at(at, patience))
             .await
             .map_err(|_| {
-            Ended::new(
-                Exit::NoContact,
-                format!(
-                    "the past was not read in {:.1} s\nhint: give it more time with --timeout",
-                    session.timeout().as_secs_f64()
-                ),
-            )
-        })?,
+                Ended::new(
+                    Exit::NoContact,
+                    format!(
+                        "the past was not read in {:.1} s\nhint: give it more time with --timeout",
+                        session.timeout().as_secs_f64()
+                    ),
+                )
+            })?,
     };
     // late, it is a picture all the same
     tokio::time::timeout(left.now(), observer.count_crashes(&mut picture)).await.ok();
@@ -85,7 +85,8 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
         session.note(&format!("{kind}: {}", streams.join(", ")));
     }
     if session.is_verbose() {
-        warn_of_single_replicas(session, observer.bus(), &source).await;
+        let warning = warn_of_single_replicas(session, observer.bus(), &source);
+        tokio::time::timeout(left.now(), warning).await.ok();
     }
     Ok(Picture { bus: observer.bus().clone(), view, source })
 }
@@ -117,6 +118,11 @@ struct Left {
 impl Left {
     fn now(&self) -> Duration {
         self.until.saturating_duration_since(clock::monotonic())
+    }
+
+    /// The past takes longer to read, unless somebody has said how long it may take.
+    fn for_the_past(&self, session: &Session) -> Duration {
+        if session.connection.timeout.is_some() { self.now() } else { self.now().max(LISTEN) }
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> Recorder<'a> {
         span: Option<Duration>,
     ) -> std::io::Result<()> {
         let follow = self.bus.follow(&KINDS, core);
-        let mut until = clock::monotonic() + self.session.timeout();
+        let mut until = clock::monotonic() + self.session.left();
         loop {
             let next = follow.next(4096);
             let heard = match (self.held.is_some(), span) {

@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
         data: if args.dry_run { json!({ "dry_run": true }) } else { json!({}) },
         acts: !args.dry_run,
     };
-    let limit = session.connection.timeout.unwrap_or(PATIENCE);
+    let limit = remote.limit(PATIENCE);
     remote.ask_all(ids.into_iter().map(question).collect(), limit, args.json).await
 }
 

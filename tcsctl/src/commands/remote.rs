@@ -14,7 +14,7 @@ use tcs_core::id::check_name;
 
 use super::list::parse;
 use super::picture::{self, Picture};
-use super::session::{Ended, Session, interrupted};
+use super::session::{Ended, LEAST, Session, interrupted};
 use crate::exit::Exit;
 use crate::output::Source;
 use crate::output::reply::{self, Failure, Object, Reply};
@@ -33,6 +33,15 @@ pub(super) struct Remote<'a> {
     pub(super) bus: Bus,
     pub(super) view: FleetView,
     source: Source,
+}
+
+/// How long answers may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Limit {
+    /// Each of them.
+    Each(Duration),
+    /// All together, from now on.
+    All(Duration),
 }
 
 /// One question.
@@ -102,14 +111,22 @@ impl<'a> Remote<'a> {
             acts: false,
         };
         let questions = ids.into_iter().map(question).collect();
-        self.ask_all(questions, self.session.left(), json).await
+        self.ask_all(questions, Limit::All(self.session.left()), json).await
+    }
+
+    /// What is left of the time-out, if somebody has set one; else each answer may take `own`.
+    pub(super) fn limit(&self, own: Duration) -> Limit {
+        match self.session.connection.timeout {
+            Some(_) => Limit::All(self.session.left()),
+            None => Limit::Each(own),
+        }
     }
 
     /// Asks them all, and prints each answer as it comes, in their order.
     pub(super) async fn ask_all(
         &self,
         questions: Vec<Question>,
-        limit: Duration,
+        limit: Limit,
         json: bool,
     ) -> Result<ExitCode, Ended> {
         let screen = &self.session.screen;
@@ -117,11 +134,15 @@ impl<'a> Remote<'a> {
         let all = questions.len();
         let mut left = questions.clone().into_iter();
         let mut waiting = left.next();
-        let mut replies = stream::iter(questions)
-            .map(|question| self.ask(question, limit))
-            .buffered(AT_ONCE)
-            .boxed();
         let start = clock::monotonic();
+        let ask = |question| async move {
+            let limit = match limit {
+                Limit::Each(limit) => limit,
+                Limit::All(limit) => limit.saturating_sub(start.elapsed()).max(LEAST),
+            };
+            self.ask(question, limit).await
+        };
+        let mut replies = stream::iter(questions).map(ask).buffered(AT_ONCE).boxed();
         let mut tell = tokio::time::interval_at((start + TELL).into(), TELL);
         let mut exit = Exit::Done;
         let mut done = 0;

@@ -56,13 +56,14 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     }
     let bus = session.connect().await?;
     if args.create_streams {
-        create_streams(&bus).await?;
+        let making = tokio::time::timeout(session.left(), create_streams(&bus)).await;
+        making.map_err(|_| late(session, "the streams were not made"))??;
     }
     let speed = if args.instant { None } else { Some(args.speed) };
     let play = Play { speed, as_is: args.as_is };
     let ended = interrupted();
     let played = tokio::select! {
-        played = publish(&bus, recorded.entries, &from, play) => played?,
+        played = publish(session, &bus, recorded.entries, &from, play) => played?,
         () = ended => return Err(Ended::new(Exit::No, "interrupted")),
     };
     let Played { stored, unstored, skipped, outdated } = played;
@@ -98,6 +99,13 @@ fn read(path: &Path) -> Result<Recorded, Ended> {
 }
 
 /// Makes the streams that are missing.
+/// Nobody has answered in time.
+fn late(session: &Session, what: &str) -> Ended {
+    let limit = session.timeout().as_secs_f64();
+    let message = format!("{what} in {limit:.1} s\nhint: give it more time with --timeout");
+    Ended::new(Exit::NoContact, message)
+}
+
 async fn create_streams(bus: &Bus) -> Result<(), Ended> {
     for (kind, made) in bus.create_missing_streams().await {
         if let Made::Failed(error) = made {
@@ -114,6 +122,7 @@ async fn create_streams(bus: &Bus) -> Result<(), Ended> {
 /// sent, because streams are written independently of each other. What the streams held when the
 /// recording began goes first, and at once.
 async fn publish(
+    session: &Session,
     bus: &Bus,
     entries: Vec<Entry>,
     from: &Subjects,
@@ -146,7 +155,8 @@ async fn publish(
             _ => entry.payload,
         };
         let parcel = Parcel::composed(subject, recording::renew(&body, &id).into_bytes());
-        match publisher.send(&parcel).await {
+        let sent = tokio::time::timeout(session.left(), publisher.send(&parcel)).await;
+        match sent.map_err(|_| late(session, "a message was not acknowledged"))? {
             Ok(Sent::Stored { .. }) => played.stored += 1,
             Ok(Sent::Unstored) => played.unstored += 1,
             Err(error) => return Err(Ended::new(Exit::NoContact, error.to_string())),

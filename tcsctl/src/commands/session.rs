@@ -20,7 +20,7 @@ use crate::settings::{self, DEFAULT_TIMEOUT, ResolveError, Resolved};
 pub(crate) const SIGNALLED: u8 = 128;
 
 /// A request gets this much time in any case.
-const LEAST: Duration = Duration::from_millis(200);
+pub(super) const LEAST: Duration = Duration::from_millis(200);
 
 /// Why a command ended early.
 #[derive(Debug)]
