@@ -50,7 +50,7 @@ impl fmt::Display for Line {
             }
             Happened::Failed(server, why) => write!(f, "still cannot connect to {server}: {why}")?,
             Happened::Lost(why) if why.is_empty() => {
-                f.write_str("connection to the broker lost")?
+                f.write_str("connection to the broker lost")?;
             }
             Happened::Lost(why) => write!(f, "connection to the broker lost: {why}")?,
             Happened::Connected(server) => write!(f, "connected again: {server}")?,
