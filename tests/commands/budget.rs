@@ -1,5 +1,6 @@
 //! `--timeout` is one budget for the whole command, whatever the broker does; and several servers
 //! share it.
+#![expect(clippy::print_stdout, reason = "the times that were measured")]
 
 use std::time::Duration;
 
