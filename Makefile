@@ -37,8 +37,8 @@ bench: tools ## criterion, and whole processes beside a bare reader of the same 
 
 soak: tools ## hours of services that crash, flood, hang and daemonise, and of dying cluster leaders
 	TCS_SOAK_SECONDS=3600 TCS_DAEMONS=500 TCS_DAEMONS_SECONDS=60 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
-	TCS_CLUSTER_SECONDS=3600 $(CARGO) test --release --locked -p tcs-launcher --test cluster \
-	    leaders -- --nocapture
+	TCS_CLUSTER_SECONDS=3600 TCS_QUORUM_SECONDS=75 $(CARGO) test --release --locked -p tcs-launcher \
+	    --test cluster -- --nocapture --test-threads 1
 
 # the last commit of the release that this version must work beside
 OLD := 43f2efb

@@ -9,7 +9,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tcs_core::clock;
 
-use super::nats::{Binary, JETSTREAM, LIMIT, Server};
+use super::nats::{Binary, JETSTREAM, Server};
+
+/// For what the cluster does by itself: its elections, its copies. On a busy machine 2.9 has taken
+/// more than half a minute.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The servers of a cluster; one that is killed stays in its place.
 pub struct Cluster {

@@ -223,7 +223,10 @@ impl Bus {
                     Ok(message)
                 }
                 Err(error) => Err(match error.kind() {
-                    async_nats::RequestErrorKind::NoResponders => ApiError::NoJetStream,
+                    async_nats::RequestErrorKind::NoResponders => {
+                        link.note_rtt(since(start));
+                        ApiError::NoJetStream
+                    }
                     async_nats::RequestErrorKind::TimedOut => {
                         link.doubt();
                         ApiError::TimedOut { subject: subject.to_owned(), after: limit }
@@ -234,9 +237,19 @@ impl Bus {
                     },
                 }),
             },
-            denial = refused => Err(ApiError::Denied(denial)),
+            denial = refused => {
+                link.note_rtt(since(start));
+                Err(ApiError::Denied(denial))
+            }
             () = lost => Err(ApiError::Disconnected),
         }
+    }
+
+    /// Asks the server itself, whatever JetStream does: nobody listens to a fresh reply subject, and
+    /// the server says so, or that it may not be used. Either shows that it answers, and how fast.
+    pub(super) async fn ask_server(&self, limit: Duration) {
+        let subject = self.client().new_inbox();
+        self.ask_within(&subject, Request::new(), limit).await.ok();
     }
 }
 

@@ -19,8 +19,8 @@ use super::settings::{Auth, Settings};
 use crate::clock;
 use crate::wire::Subjects;
 
-/// A silent peer is noticed at the third ping after the last sign of it: within 6 s. One that
-/// sends but does not answer, after 16 (see the vendored library's README).
+/// A peer that does not answer is noticed at the third ping after its last answer: within 6 s. One
+/// that sends much meanwhile, after 16 (see the vendored library's README).
 const PING_INTERVAL: Duration = Duration::from_millis(1800);
 /// An overflow drops flow control messages too, and each costs a wait of seconds: big enough for
 /// a whole snapshot.

@@ -17,8 +17,11 @@ use super::follow::{Note, Shared};
 use crate::clock;
 use crate::wire::Kind;
 
-/// How often the stream's leader is asked while no heartbeat arrives.
+/// How often the stream's leader is asked while no heartbeat arrives, and the server while nothing
+/// does.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether somebody is to be asked, and something to be told.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// An answer that takes longer is none, and the leader is asked again.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the round trip is measured, whatever arrives.
@@ -119,47 +122,64 @@ impl ContactKeeper {
 }
 
 /// Asks where nothing comes by itself, and tells how contact stands, for ever.
+///
+/// Three loops, because an answer that does not come must delay neither the other question nor the
+/// news of how old the last proof is.
 pub(super) async fn keep(shared: Arc<Shared>) {
-    let mut measured: Option<Instant> = None;
-    let mut told = Contact::default();
+    tokio::join!(keep_leader(&shared), keep_server(&shared), keep_told(&shared));
+}
+
+/// Asks the leader of the heartbeats' stream.
+async fn keep_leader(shared: &Shared) {
     loop {
         shared.connected().await;
-        // before asking, which may take long: whoever looks sees how old the last proof is
-        tell(&shared, &mut told);
-        let now = clock::monotonic();
-        let leader = shared.contact.leader();
-        let due = |at: Option<Instant>, every| {
-            at.is_none_or(|at| now.saturating_duration_since(at) >= every)
-        };
-        let mut pause = PROBE_EVERY / 2;
-        if due(leader, PROBE_EVERY) || due(measured, ROUND_TRIP_EVERY) {
-            let asking = tokio::time::timeout(PROBE_TIMEOUT, ask(&shared));
-            match asking.await {
-                Ok(Some(Probe::Heard)) => {
-                    let now = clock::monotonic();
-                    measured = Some(now);
-                    shared.contact.leader_alive(now);
+        let mut pause = LOOK_EVERY;
+        let measured = shared.bus.link_core().rtt().map(|(_, at)| at);
+        if is_due(shared.contact.leader(), PROBE_EVERY) || is_due(measured, ROUND_TRIP_EVERY) {
+            match tokio::time::timeout(PROBE_TIMEOUT, ask(shared)).await {
+                // where it may not be asked, our consumer must do
+                Ok(Some(Probe::Heard | Probe::MayNotAsk)) => {
+                    shared.contact.leader_alive(clock::monotonic());
                 }
-                // our consumer must do
-                Ok(Some(Probe::MayNotAsk)) => shared.contact.leader_alive(clock::monotonic()),
-                Ok(Some(Probe::NoLeader)) => measured = Some(clock::monotonic()),
+                Ok(Some(Probe::NoLeader)) => {}
                 // nobody to be asked yet
-                Ok(None) => pause = PROBE_EVERY / 10,
+                Ok(None) => pause = LOOK_EVERY / 5,
                 Err(_) => pause = Duration::ZERO,
             }
         }
-        tell(&shared, &mut told);
         tokio::time::sleep(pause).await;
     }
 }
 
-/// Tells how contact stands, where that is news.
-fn tell(shared: &Shared, told: &mut Contact) {
-    let contact = Contact { answered: shared.bus.link_core().heard(), ..shared.contact.get() };
-    if contact != *told {
-        *told = contact;
-        shared.mailbox.note(Note::Contact(contact));
+/// Asks the server that we are connected to, where no leader answers: a JetStream that is silent, as
+/// in a cluster without a quorum, is another thing than a server that is.
+async fn keep_server(shared: &Shared) {
+    loop {
+        shared.connected().await;
+        let link = shared.bus.link_core();
+        let measured = link.rtt().map(|(_, at)| at);
+        if is_due(link.heard(), PROBE_EVERY) || is_due(measured, ROUND_TRIP_EVERY + PROBE_TIMEOUT) {
+            shared.bus.ask_server(PROBE_TIMEOUT).await;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Tells how contact stands, where that is news.
+async fn keep_told(shared: &Shared) {
+    let mut told = Contact::default();
+    loop {
+        let contact = Contact { answered: shared.bus.link_core().heard(), ..shared.contact.get() };
+        if contact != told {
+            told = contact;
+            shared.mailbox.note(Note::Contact(contact));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn is_due(at: Option<Instant>, every: Duration) -> bool {
+    at.is_none_or(|at| clock::monotonic().saturating_duration_since(at) >= every)
 }
 
 /// What asking brought.

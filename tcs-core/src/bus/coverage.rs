@@ -54,6 +54,9 @@ pub enum Means {
     Pull(Denial),
     /// Message by message, and listening beside it, because that right is missing.
     Gets(Denial),
+    /// The same for as long as no consumer can be made: a cluster has no leader, or no node to
+    /// spare.
+    Meanwhile(ApiError),
 }
 
 impl Reading {

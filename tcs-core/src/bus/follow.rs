@@ -218,7 +218,8 @@ async fn keep_clock(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(CLOCK_EVERY).await;
         let Some((kind, stream)) = shared.coverage.any_stream() else { continue };
-        let told = shared.bus.stream_and_clock(&stream).await.ok().and_then(|(_, sample)| sample);
+        let asked = shared.bus.stream_and_clock(&stream, shared.bus.timeout());
+        let told = asked.await.ok().and_then(|(_, sample)| sample);
         if let Some(sample) = told {
             shared.sampled(sample);
             continue;

@@ -1,5 +1,6 @@
 //! Reads one stream for as long as it is there: one consumer after the other, each from where the
-//! last one ended.
+//! last one ended. While none can be made (a cluster has no leader, or gives it to a node that is
+//! down) the stream is read by gets, which any of its replicas answers.
 //!
 //! The order of a subject's messages is guarded here: of what was already handed on, and of what
 //! is older, nothing is handed on again, whatever consumer it came through.
@@ -15,9 +16,11 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::api::{ApiError, STREAM_NOT_FOUND};
+use super::connect::Bus;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Means, Progress};
 use super::follow::{LINK_CHECK, Shared};
+use super::link::Denial;
 use super::message::{Item, RawMessage};
 use super::streams::StreamFacts;
 use crate::clock;
@@ -35,6 +38,8 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(2);
 /// A consumer that is not made within this is asked for again: a cluster of 2.9 may give it to a
 /// node that is down, which never answers. Three attempts fit into the usual time limit.
 const CREATE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How often a consumer is asked for while the stream is read without one.
+const CREATE_EVERY: Duration = Duration::from_secs(1);
 /// How often it is noted that the heartbeats' consumer is alive.
 const NOTE_EVERY: Duration = Duration::from_millis(500);
 
@@ -55,6 +60,16 @@ struct Reader {
     was_complete: bool,
 }
 
+/// What a stream can be read by.
+enum Opened {
+    /// A consumer, and the stream's newest sequence before it, where that may be asked.
+    Consumer(Consumer, Option<u64>),
+    /// Gets: no consumer may be made.
+    Gets(Denial),
+    /// Gets for now: no consumer can be made.
+    GetsFor(ApiError, Start),
+}
+
 /// How one consumer's life ended.
 enum End {
     Cancelled,
@@ -73,6 +88,21 @@ fn is_passing(error: &ApiError) -> bool {
         ApiError::Refused { code, .. } => OF_CLUSTER.contains(code),
         error => error.is_transient(),
     }
+}
+
+async fn make(
+    bus: &Bus,
+    means: &Means,
+    stream: &str,
+    filter: &str,
+    start: Start,
+) -> Result<Consumer, ApiError> {
+    let pace = match means {
+        Means::Push => Pace::Push,
+        Means::Pull(_) | Means::Gets(_) | Means::Meanwhile(_) => Pace::Pull,
+    };
+    let limit = bus.timeout().min(CREATE_TIMEOUT);
+    Consumer::create(bus, stream, filter, start, pace, limit).await
 }
 
 /// Reads `stream` until cancelled.
@@ -142,13 +172,28 @@ impl Reader {
         let Some(opened) = cancel.run_until_cancelled(self.open()).await else {
             return End::Cancelled;
         };
-        let (mut consumer, newest) = match opened {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return self.by_gets().await,
+        let (consumer, newest) = match opened {
+            Ok(Opened::Consumer(consumer, newest)) => (consumer, newest),
+            Ok(Opened::Gets(denial)) => {
+                return match self.by_gets(Means::Gets(denial), std::future::pending()).await {
+                    Ok(()) => End::Again,
+                    Err(end) => end,
+                };
+            }
+            Ok(Opened::GetsFor(why, start)) => match self.bridge(why, start).await {
+                Ok(consumer) => (consumer, None),
+                Err(end) => return end,
+            },
             Err(ApiError::Disconnected) => return End::LinkLost,
             Err(error) if self.was_complete && is_passing(&error) => return End::Again,
             Err(error) => return End::Failed(error),
         };
+        self.by_consumer(consumer, newest).await
+    }
+
+    /// Hands on what a consumer delivers, until its end.
+    async fn by_consumer(&mut self, mut consumer: Consumer, newest: Option<u64>) -> End {
+        let cancel = self.cancel.clone();
         self.shared.sampled(consumer.sample);
         let mut batch: Vec<Delivery> = Vec::new();
         let mut completion = Some(Completion::new(consumer.pending, newest));
@@ -193,9 +238,9 @@ impl Reader {
     /// no consumer can be made, and asking for one would only be waited for.
     async fn leader(&self) {
         loop {
-            let asked = self.shared.bus.stream_within(&self.stream, RESUME_TIMEOUT).await;
+            let asked = self.shared.bus.stream_and_clock(&self.stream, RESUME_TIMEOUT).await;
             match asked {
-                Ok(facts) if facts.has_leader => return,
+                Ok((facts, _)) if facts.has_leader => return,
                 Err(
                     ApiError::Disconnected
                     | ApiError::Denied(_)
@@ -211,19 +256,18 @@ impl Reader {
         if let Fault::Denied(denial) = fault {
             self.means = match self.means {
                 Means::Push => Means::Pull(denial),
-                Means::Pull(_) | Means::Gets(_) => Means::Gets(denial),
+                Means::Pull(_) | Means::Gets(_) | Means::Meanwhile(_) => Means::Gets(denial),
             };
         }
     }
 
-    /// A consumer on the stream, and the stream's newest sequence before it, where that may be
-    /// asked; `None`: no consumer may be made.
-    async fn open(&mut self) -> Result<Option<(Consumer, Option<u64>)>, ApiError> {
-        if matches!(self.means, Means::Gets(_)) {
-            return Ok(None);
+    /// A consumer on the stream, or what there is instead.
+    async fn open(&mut self) -> Result<Opened, ApiError> {
+        if let Means::Gets(denial) = &self.means {
+            return Ok(Opened::Gets(denial.clone()));
         }
         let mut newest = None;
-        let (facts, made) = if self.was_complete && self.kind != Kind::Heartbeat {
+        let (start, facts, made) = if self.was_complete && self.kind != Kind::Heartbeat {
             let facts = self.facts().await?;
             self.remember(facts.as_ref());
             newest = facts.as_ref().map(|facts| facts.last_seq);
@@ -235,9 +279,11 @@ impl Reader {
                 }
                 _ => Start::LastPerSubject,
             };
-            (Ok(None), self.make(start).await)
+            (start, Ok(None), self.make(start).await)
         } else {
-            tokio::join!(self.facts(), self.make(Start::LastPerSubject))
+            let start = Start::LastPerSubject;
+            let (facts, made) = tokio::join!(self.facts(), self.make(start));
+            (start, facts, made)
         };
         let (facts, made) = match (facts, made) {
             (Err(error), Ok(consumer)) => {
@@ -251,23 +297,44 @@ impl Reader {
         let newest = newest.or(facts.map(|facts| facts.last_seq));
         self.tell(Progress::Reading);
         match made {
-            Ok(consumer) => Ok(Some((consumer, newest))),
+            Ok(consumer) => Ok(Opened::Consumer(consumer, newest)),
             Err(ApiError::Denied(denial)) => {
-                self.means = Means::Gets(denial);
-                Ok(None)
+                self.means = Means::Gets(denial.clone());
+                Ok(Opened::Gets(denial))
+            }
+            // the stream has a leader, who told its facts
+            Err(why) if newest.is_some() && why != ApiError::Disconnected && is_passing(&why) => {
+                Ok(Opened::GetsFor(why, start))
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn make(&self, start: Start) -> Result<Consumer, ApiError> {
-        let pace = match self.means {
-            Means::Push => Pace::Push,
-            Means::Pull(_) | Means::Gets(_) => Pace::Pull,
+    /// Reads by gets until a consumer is made, which begins where the last one ended: what was read
+    /// meanwhile it delivers again, and that is no news.
+    async fn bridge(&mut self, why: ApiError, start: Start) -> Result<Consumer, End> {
+        tracing::debug!(stream = self.stream, %why, "no consumer can be made: reading without one");
+        let (bus, means) = (self.shared.bus.clone(), self.means.clone());
+        let (stream, filter) = (self.stream.clone(), self.filter.clone());
+        let making = async {
+            loop {
+                tokio::time::sleep(CREATE_EVERY).await;
+                let made = make(&bus, &means, &stream, &filter, start).await;
+                match made {
+                    Err(error) if is_passing(&error) => {}
+                    made => return made,
+                }
+            }
         };
-        let bus = &self.shared.bus;
-        let limit = bus.timeout().min(CREATE_TIMEOUT);
-        Consumer::create(bus, &self.stream, &self.filter, start, pace, limit).await
+        match self.by_gets(Means::Meanwhile(why), making).await? {
+            Ok(consumer) => Ok(consumer),
+            // whatever it is, it is met again, and told, where a consumer is opened
+            Err(_) => Err(End::Again),
+        }
+    }
+
+    async fn make(&self, start: Start) -> Result<Consumer, ApiError> {
+        make(&self.shared.bus, &self.means, &self.stream, &self.filter, start).await
     }
 
     /// `None`: that may not be asked.
@@ -275,7 +342,10 @@ impl Reader {
         if self.may_not_ask {
             return Ok(None);
         }
-        match self.shared.bus.stream_and_clock(&self.stream).await {
+        let patience = self.shared.bus.timeout();
+        // a leader that went away is not waited for: another one is asked
+        let limit = if self.was_complete { patience.min(RESUME_TIMEOUT) } else { patience };
+        match self.shared.bus.stream_and_clock(&self.stream, limit).await {
             Ok((facts, sample)) => {
                 if let Some(sample) = sample {
                     self.shared.sampled(sample);

@@ -229,25 +229,18 @@ impl Bus {
 
     /// Facts of one stream.
     pub async fn stream(&self, name: &str) -> Result<StreamFacts, ApiError> {
-        Ok(self.stream_and_clock(name).await?.0)
+        Ok(self.stream_and_clock(name, self.timeout()).await?.0)
     }
 
-    /// The same, waited for no longer than `limit`.
-    pub(super) async fn stream_within(
-        &self,
-        name: &str,
-        limit: Duration,
-    ) -> Result<StreamFacts, ApiError> {
-        let what = format!("STREAM.INFO.{name}");
-        Ok(self.api_within::<Info>(&what, &json!({}), limit).await?.value.into())
-    }
-
-    /// The same, with the server's clock where it tells it (from 2.10 on).
+    /// The same, waited for no longer than `limit`, with the server's clock where it tells it (from
+    /// 2.10 on).
     pub(super) async fn stream_and_clock(
         &self,
         name: &str,
+        limit: Duration,
     ) -> Result<(StreamFacts, Option<Sample>), ApiError> {
-        let answer = self.api::<Info>(&format!("STREAM.INFO.{name}"), &json!({})).await?;
+        let what = format!("STREAM.INFO.{name}");
+        let answer = self.api_within::<Info>(&what, &json!({}), limit).await?;
         let sample = answer.value.ts.map(|ts| Sample::new(ts, answer.sent, answer.received));
         Ok((answer.value.into(), sample))
     }

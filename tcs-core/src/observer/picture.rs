@@ -150,9 +150,9 @@ impl Picture {
     /// read will tell it.
     pub fn lacks_clock(&self) -> bool {
         let by_gets = |reading: &Reading| match reading {
-            Reading::Streams(streams) => streams
-                .values()
-                .any(|progress| matches!(progress, Progress::Complete(Means::Gets(_)))),
+            Reading::Streams(streams) => streams.values().any(|progress| {
+                matches!(progress, Progress::Complete(Means::Gets(_) | Means::Meanwhile(_)))
+            }),
             Reading::Pending
             | Reading::NoStream { .. }
             | Reading::NoJetStream { .. }

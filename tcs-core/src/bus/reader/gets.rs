@@ -89,32 +89,47 @@ impl Notices {
 }
 
 impl Reader {
-    pub(super) async fn by_gets(&mut self) -> End {
-        let cancel = self.cancel.clone();
-        let shared = Arc::clone(&self.shared);
+    /// Reads until `done`, whose result it gives, or until it cannot go on.
+    pub(super) async fn by_gets<T>(
+        &mut self,
+        means: Means,
+        done: impl Future<Output = T>,
+    ) -> Result<T, End> {
+        let (cancel, shared) = (self.cancel.clone(), Arc::clone(&self.shared));
+        let meanwhile = matches!(means, Means::Meanwhile(_));
         let work = async {
             tokio::select! {
-                () = shared.lost() => End::LinkLost,
-                end = self.read_by_gets() => end.unwrap_or_else(|error| match error {
-                    ApiError::Disconnected => End::LinkLost,
-                    // its reader is stopped soon
-                    ApiError::Refused { code: STREAM_NOT_FOUND, .. } => End::Again,
-                    error => End::Failed(error),
-                }),
+                () = shared.lost() => Err(ApiError::Disconnected),
+                end = self.read_by_gets(means) => end.map(|()| None),
+                done = done => Ok(Some(done)),
             }
         };
-        let end = cancel.run_until_cancelled(work).await.unwrap_or(End::Cancelled);
+        let result = cancel.run_until_cancelled(work).await;
         if self.kind == Kind::Heartbeat {
             self.shared.contact.read_by_leader(false);
         }
-        end
+        match result {
+            None => Err(End::Cancelled),
+            Some(Ok(Some(done))) => Ok(done),
+            Some(Ok(None)) => Err(End::Again),
+            Some(Err(ApiError::Disconnected)) => Err(End::LinkLost),
+            // its reader is stopped soon
+            Some(Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. })) => Err(End::Again),
+            // a cluster that is not whole: what lasts is told where a consumer is asked for
+            Some(Err(_)) if meanwhile && self.was_complete => Err(End::Again),
+            Some(Err(error)) => Err(End::Failed(error)),
+        }
     }
 
-    async fn read_by_gets(&mut self) -> Result<End, ApiError> {
-        let Means::Gets(denial) = self.means.clone() else { return Ok(End::Again) };
+    /// Ends where the stream is to be read anew.
+    async fn read_by_gets(&mut self, means: Means) -> Result<(), ApiError> {
         let mut notices = Notices::open(&self.shared.bus, &self.filter).await?;
         // Without consumers and without facts there is no way; name what was wanted first.
-        let facts = self.facts().await?.ok_or(ApiError::Denied(denial))?;
+        let facts = self.facts().await?.ok_or_else(|| match &means {
+            Means::Gets(denial) => ApiError::Denied(denial.clone()),
+            Means::Meanwhile(why) => why.clone(),
+            Means::Push | Means::Pull(_) => ApiError::Disconnected,
+        })?;
         self.remember(Some(&facts));
         let missed = facts.last_seq.saturating_sub(self.newest);
         let resumes = self.was_complete && self.kind != Kind::Heartbeat && missed <= RESUME_AT_MOST;
@@ -128,7 +143,7 @@ impl Reader {
         if self.kind == Kind::Heartbeat {
             self.shared.contact.read_by_leader(true);
         }
-        self.tell(Progress::Complete(self.means.clone()));
+        self.tell(Progress::Complete(means));
         let mut again = AGAIN.len();
         loop {
             if notices.wait(AGAIN.get(again).copied().unwrap_or(LOOK)).await? {
@@ -138,10 +153,10 @@ impl Reader {
             } else {
                 again = (again + 1).min(AGAIN.len());
             }
-            let Some(facts) = self.facts().await? else { return Ok(End::Again) };
+            let Some(facts) = self.facts().await? else { return Ok(()) };
             let missed = facts.last_seq.saturating_sub(self.newest);
             if facts.created != self.created || missed > RESUME_AT_MOST {
-                return Ok(End::Again);
+                return Ok(());
             }
             self.read_on(facts, &mut notices, &mut arrivals).await?;
             if notices.unread.is_empty() {

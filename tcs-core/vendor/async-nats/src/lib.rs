@@ -235,10 +235,13 @@ pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const LANG: &str = "rust";
-/// Unanswered pings after which the connection is given up, when nothing else was received either.
+/// Unanswered pings after which the connection is given up, when no more than a [`TRICKLE`] was
+/// received since the last answer.
 const MAX_PENDING_PINGS: usize = 2;
-/// The same while other data arrive: the answers may wait behind them, or what we send gets lost.
+/// The same while much arrives: the answers may wait behind it, or what we send gets lost.
 const MAX_UNANSWERED_PINGS: usize = 16;
+/// Bytes behind which no answer waits for long.
+const TRICKLE: usize = 64 * 1024;
 const MULTIPLEXER_SID: u64 = 0;
 pub(crate) const DEFAULT_SERVER_MAX_PAYLOAD: usize = 1024 * 1024;
 
@@ -454,7 +457,8 @@ pub(crate) struct ConnectionHandler {
     subscriptions: HashMap<u64, Subscription>,
     multiplexer: Option<Multiplexer>,
     pending_pings: usize,
-    silent_pings: usize,
+    /// Bytes of messages received since the last answer to a ping.
+    unanswered_bytes: usize,
     info_sender: tokio::sync::watch::Sender<Option<ServerInfo>>,
     ping_interval: Interval,
     should_reconnect: bool,
@@ -479,7 +483,7 @@ impl ConnectionHandler {
             subscriptions: HashMap::new(),
             multiplexer: None,
             pending_pings: 0,
-            silent_pings: 0,
+            unanswered_bytes: 0,
             info_sender,
             ping_interval,
             should_reconnect: false,
@@ -508,15 +512,16 @@ impl ConnectionHandler {
             #[cold]
             fn ping(&mut self) -> Poll<ExitReason> {
                 self.handler.pending_pings += 1;
-                self.handler.silent_pings += 1;
 
-                if self.handler.silent_pings > MAX_PENDING_PINGS
-                    || self.handler.pending_pings > MAX_UNANSWERED_PINGS
-                {
+                let max_pings = if self.handler.unanswered_bytes > TRICKLE {
+                    MAX_UNANSWERED_PINGS
+                } else {
+                    MAX_PENDING_PINGS
+                };
+                if self.handler.pending_pings > max_pings {
                     debug!(
                         pending_pings = self.handler.pending_pings,
-                        max_pings = MAX_PENDING_PINGS,
-                        "disconnecting due to too many pending pings"
+                        max_pings, "disconnecting due to too many pending pings"
                     );
 
                     Poll::Ready(ExitReason::Disconnected(None))
@@ -706,8 +711,6 @@ impl ConnectionHandler {
     }
 
     fn handle_server_op(&mut self, server_op: ServerOp) {
-        self.silent_pings = 0;
-
         match server_op {
             ServerOp::Ping => {
                 debug!("received PING");
@@ -716,6 +719,7 @@ impl ConnectionHandler {
             ServerOp::Pong => {
                 debug!("received PONG");
                 self.pending_pings = self.pending_pings.saturating_sub(1);
+                self.unanswered_bytes = 0;
             }
             ServerOp::Error(error) => {
                 debug!("received ERROR: {:?}", error);
@@ -735,6 +739,7 @@ impl ConnectionHandler {
                 length,
             } => {
                 debug!("received MESSAGE: sid={}, subject={}", sid, subject);
+                self.unanswered_bytes = self.unanswered_bytes.saturating_add(length);
                 self.connector
                     .connect_stats
                     .in_messages
@@ -980,7 +985,7 @@ impl ConnectionHandler {
 
     async fn handle_disconnect(&mut self) -> Result<(), ConnectError> {
         self.pending_pings = 0;
-        self.silent_pings = 0;
+        self.unanswered_bytes = 0;
         self.connector.events_tx.try_send(Event::Disconnected).ok();
         self.connector.state_tx.send(State::Disconnected).ok();
 
