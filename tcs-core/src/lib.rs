@@ -49,7 +49,6 @@ pub mod id;
 pub mod manual;
 pub mod monitor;
 pub mod observer;
-mod ranges;
 pub mod service;
 pub mod testing;
 pub mod wire;
