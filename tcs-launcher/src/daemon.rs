@@ -2,6 +2,7 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod beats;
+mod event_record;
 mod files;
 mod hearing;
 mod home;
@@ -42,6 +43,7 @@ use crate::runner::{Handle, ProcessRunner, Tell, Told};
 use crate::supervisor::{
     Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
 };
+use event_record::EventRecord;
 use hearing::Last;
 pub(crate) use launch::broker;
 pub use launch::{Options, main};
@@ -97,6 +99,7 @@ struct Daemon<'a> {
     /// Reports that wait for the service's last word.
     ended: BTreeMap<ServiceId, Vec<Told>>,
     last: mpsc::Sender<Last>,
+    events: Arc<EventRecord>,
     voice: Voice,
     systemd: Systemd,
 }
@@ -115,7 +118,9 @@ impl Daemon<'_> {
         let (found, mut shared) = watch::channel(rivals::Shared::new());
         if let Some(bus) = self.voice.reporter.bus().cloned() {
             let outbox = self.voice.reporter.outbox().cloned().unwrap_or_default();
-            tokio::spawn(link::keep(bus.clone(), outbox, self.voice.name.clone(), links));
+            let name = self.voice.name.clone();
+            let before = link::Before { outbox, name, events: Arc::clone(&self.events) };
+            tokio::spawn(link::keep(bus.clone(), before, links));
             let own = (self.voice.name.clone(), self.voice.launcher_run.clone());
             tokio::spawn(words::listen(bus, own, heard, found));
         }

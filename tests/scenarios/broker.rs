@@ -397,3 +397,58 @@ async fn events_that_are_missing_stay_missing() {
         site.tcsd.stop().await;
     }
 }
+
+/// A launcher is killed while its events wait for a broker that hangs: the launchers after it, and
+/// consoles that have never seen the first, say how many are in no stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_launcher_that_was_killed_are_missing() {
+    const CRASHES: usize = 3;
+    let mut site = Site::start("process", &services()).await;
+    let mut watch = site.watch();
+    watch.see("all well", |view| all(view, &WELL)).await;
+    let run = site.events(None).await[0].launcher_run.clone();
+    let of_run = async |site: &Site| {
+        let events = site.events(None).await;
+        events.into_iter().filter(|it| it.launcher_run == run).collect::<Vec<_>>()
+    };
+    let ready =
+        |events: &[RegistryMessage]| events.iter().filter(|it| it.event.name() == "ready").count();
+    let mut before = of_run(&site).await;
+    while ready(&before) < IDS.len() {
+        watch.see("what comes", |_| true).await;
+        before = of_run(&site).await;
+    }
+    site.server.signal("STOP");
+    for crash in 1..=CRASHES {
+        tcsd::signal("KILL", logged_pid(&site, "back.a"));
+        nats::wait_for("its next run", || {
+            site.tcsd.log().matches("back.a ready").count() == crash + 1
+        })
+        .await;
+    }
+    site.tcsd.kill().await;
+    site.server.signal("CONT");
+
+    let name = site.tcsd.name.to_string();
+    for _ in 0..2 {
+        site.tcsd.run();
+        let mut watch = site.watch();
+        watch.see("all well", |view| all(view, &WELL)).await;
+        let begin = clock::monotonic();
+        loop {
+            // each crash is four events: crashed, restarting, start, ready
+            let stored = of_run(&site).await.len();
+            let count = (before.len() + 4 * CRASHES - stored) as u64;
+            let missing = [Problem::EventsMissing { launcher: name.clone(), count }];
+            let problems = watch.picture.problems("svc");
+            if problems == missing {
+                println!("{}: {stored} of its run are stored", missing[0]);
+                assert!(count >= 4 * CRASHES as u64 - 1, "one was on its way: {count}");
+                break;
+            }
+            assert!(begin.elapsed() < nats::LIMIT, "{problems:?}, and not {missing:?}");
+            watch.see("what comes", |_| true).await;
+        }
+        site.tcsd.stop().await;
+    }
+}

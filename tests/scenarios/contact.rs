@@ -249,3 +249,61 @@ services:
         assert!(crash.delivered_late >= thawed - crash.at, "{crash:?}, thawed {thawed}");
     }
 }
+
+/// Waits until the launcher answers. The server may send a request over a connection that it does not
+/// know to be dead, so each is waited for only a little.
+async fn answers(site: &Site) {
+    let begin = clock::monotonic();
+    let (name, json) = (site.tcsd.name.to_string(), serde_json::json!({}));
+    let ask = || site.bus.request(&name, "list", &json, Duration::from_millis(500));
+    while let Err(error) = ask().await {
+        assert!(begin.elapsed() < super::nats::LIMIT, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The connections of a launcher at rest die without being closed, in one direction or both, while
+/// others go on speaking to it: it notices, and makes both anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_whose_connections_are_dead_one_way() {
+    /// More than twice what it takes. Before, 29 s in one direction.
+    const NOTICED_WITHIN: Duration = Duration::from_secs(15);
+    type Way = (&'static str, fn(&Proxy));
+    const WAYS: [Way; 3] = [
+        ("to the server", Proxy::forget_from_client),
+        ("from the server", Proxy::forget_from_server),
+        ("both ways", Proxy::forget),
+    ];
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    for binary in super::nats::servers() {
+        let server = super::nats::Server::start(&binary).await;
+        let proxy = Proxy::start(server.port()).await;
+        let config = "launch: {heartbeat: 600}\nservices: []\n";
+        let mut site = Site::at(server, program, "process", config).await;
+        site.tcsd = super::tcsd::Tcsd::new(program, &proxy.url(), "process", config);
+        site.tcsd.run();
+        answers(&site).await;
+        for (way, forget) in WAYS {
+            let before = proxy.accepted();
+            let (name, bus) = (site.tcsd.name.to_string(), site.bus.clone());
+            // what arrives is no answer
+            let talk = tokio::spawn(async move {
+                loop {
+                    let limit = Duration::from_millis(300);
+                    let json = serde_json::json!({});
+                    bus.request(&name, "list", &json, limit).await.ok();
+                    tokio::time::sleep(limit).await;
+                }
+            });
+            forget(&proxy);
+            let begin = clock::monotonic();
+            super::nats::wait_for("two new connections", || proxy.accepted() >= before + 2).await;
+            let took = begin.elapsed();
+            talk.abort();
+            println!("{}: dead {way}: made anew after {:.1} s", binary.version, took.as_secs_f64());
+            assert!(took < NOTICED_WITHIN, "{way}: {took:?}");
+            answers(&site).await;
+        }
+        site.tcsd.stop().await;
+    }
+}

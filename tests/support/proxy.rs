@@ -6,17 +6,17 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// Which directions are dead.
+/// In which direction which connections are dead: those before this one.
 #[derive(Debug, Default)]
 struct Dead {
-    from_server: AtomicBool,
-    from_client: AtomicBool,
+    from_server: AtomicUsize,
+    from_client: AtomicUsize,
     changed: Notify,
 }
 
@@ -24,6 +24,7 @@ struct Dead {
 pub struct Proxy {
     port: u16,
     dead: Arc<Dead>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -32,10 +33,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dead = Arc::new(Dead::default());
-        let shared = Arc::clone(&dead);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (shared, count) = (Arc::clone(&dead), Arc::clone(&accepted));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let dead = Arc::clone(&shared);
+                let n = count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
                         return;
@@ -43,13 +46,13 @@ impl Proxy {
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
                     tokio::select! {
-                        () = forward(from_client, to_server, &dead, |dead| &dead.from_client) => {}
-                        () = forward(from_server, to_client, &dead, |dead| &dead.from_server) => {}
+                        () = forward(n, from_client, to_server, &dead, |dead| &dead.from_client) => {}
+                        () = forward(n, from_server, to_client, &dead, |dead| &dead.from_server) => {}
                     }
                 });
             }
         });
-        Self { port, dead }
+        Self { port, dead, accepted }
     }
 
     /// `nats://127.0.0.1:PORT`
@@ -64,20 +67,40 @@ impl Proxy {
 
     /// Delivers nothing more in either direction, on connections that are there and on new ones.
     pub fn stop(&self) {
-        self.set(true, true);
+        self.set(usize::MAX, usize::MAX);
+    }
+
+    /// How many connections it has taken so far.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Delivers nothing more on the connections that are there, in either direction.
+    pub fn forget(&self) {
+        self.set(self.accepted(), self.accepted());
+    }
+
+    /// The same, of what the server sends alone.
+    pub fn forget_from_server(&self) {
+        self.set(self.accepted(), 0);
+    }
+
+    /// The same, of what the client sends alone.
+    pub fn forget_from_client(&self) {
+        self.set(0, self.accepted());
     }
 
     /// Delivers nothing more of what the server sends.
     pub fn stop_from_server(&self) {
-        self.set(true, false);
+        self.set(usize::MAX, 0);
     }
 
     /// Delivers again, what waited too.
     pub fn go_on(&self) {
-        self.set(false, false);
+        self.set(0, 0);
     }
 
-    fn set(&self, from_server: bool, from_client: bool) {
+    fn set(&self, from_server: usize, from_client: usize) {
         self.dead.from_server.store(from_server, Ordering::SeqCst);
         self.dead.from_client.store(from_client, Ordering::SeqCst);
         self.dead.changed.notify_waiters();
@@ -85,17 +108,18 @@ impl Proxy {
 }
 
 async fn forward(
+    connection: usize,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     dead: &Dead,
-    way: impl Fn(&Dead) -> &AtomicBool,
+    way: impl Fn(&Dead) -> &AtomicUsize,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(n @ 1..) = from.read(&mut buffer).await else { return };
         loop {
             let changed = dead.changed.notified();
-            if !way(dead).load(Ordering::SeqCst) {
+            if connection >= way(dead).load(Ordering::SeqCst) {
                 break;
             }
             changed.await;

@@ -23,9 +23,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
 pub(super) use effect::{Answer, Streams};
-pub use effect::{Counts, Trouble};
+pub use effect::{Counts, EventMarks, Trouble};
 pub use lane::Class;
 
+use super::connect::Bus;
 use super::link::LinkState;
 use super::publish::{Parcel, Publisher};
 use crate::clock;
@@ -48,6 +49,19 @@ struct Inner {
     /// The serial number of the oldest message that waits.
     start: watch::Sender<u64>,
     again: watch::Sender<()>,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// Who is told how far events have come, and what was told last.
+struct Keeper {
+    told: EventMarks,
+    tell: Box<dyn FnMut(&EventMarks) + Send>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("told", &self.told).finish_non_exhaustive()
+    }
 }
 
 impl Default for Outbox {
@@ -57,6 +71,7 @@ impl Default for Outbox {
             wake: Notify::new(),
             start: watch::Sender::new(0),
             again: watch::Sender::new(()),
+            keeper: Mutex::default(),
         }))
     }
 }
@@ -77,7 +92,30 @@ impl Outbox {
     /// The same with the number that tells readers of a missing event.
     pub fn push_event(&self, class: Class, parcel: Parcel, event_seq: Option<u64>) {
         self.machine().push(class, parcel, event_seq, clock::monotonic());
+        if class == Class::Event {
+            self.tell_keeper();
+        }
         self.0.wake.notify_one();
+    }
+
+    /// Tells `keeper` how far events have come, now and whenever that changes: an event before it is
+    /// sent, so that the next run of a program that was killed knows what is missing. It must not
+    /// wait long.
+    pub fn keep_marks(&self, keeper: impl FnMut(&EventMarks) + Send + 'static) {
+        let mut keeper = Keeper { told: self.machine().event_marks(), tell: Box::new(keeper) };
+        (keeper.tell)(&keeper.told);
+        *self.0.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+    }
+
+    fn tell_keeper(&self) {
+        let mut keeper = self.0.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keeper) = keeper.as_mut() else { return };
+        // read behind the lock: what is told last is the newest
+        let marks = self.machine().event_marks();
+        if marks != keeper.told {
+            (keeper.tell)(&marks);
+            keeper.told = marks;
+        }
     }
 
     /// Messages wait until [`Outbox::release`]: for a launcher, which makes missing streams first.
@@ -116,6 +154,7 @@ impl Outbox {
     /// So many events were missing for ever before this run.
     pub fn carry_lost(&self, before: u64) {
         self.machine().carry_lost(before);
+        self.tell_keeper();
     }
 
     /// What readers are told of it; `None`: all is well.
@@ -195,6 +234,7 @@ impl Outbox {
                     Done::LookedUp(which, found) => machine.looked_up(which, found, now),
                 }
             };
+            self.tell_keeper();
             for effect in effects {
                 self.act(effect, &publisher, &mut under_way, &mut folded, now);
             }
@@ -226,7 +266,8 @@ impl Outbox {
             })),
             Effect::LookUp { class, serial, attempt, parcel, after } => {
                 under_way.push(Box::pin(async move {
-                    let found = lookup::find(publisher.bus(), &parcel, after).await;
+                    let (subject, msg_id) = (parcel.subject(), parcel.msg_id());
+                    let found = lookup::find(publisher.bus(), subject, msg_id, after).await;
                     Done::LookedUp((class, serial, attempt), found)
                 }));
             }
@@ -241,6 +282,21 @@ impl Outbox {
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventMarks {
+    /// How many of the events that waited are in no stream: all, or all but the first, which may have
+    /// been on its way. `None`: the broker cannot say yet.
+    pub async fn missing(&self, bus: &Bus) -> Option<u64> {
+        if self.waiting == 0 {
+            return Some(0);
+        }
+        match lookup::find(bus, &self.subject, &self.msg_id, self.stored.clone()).await {
+            Found::Stored(_) => Some(self.waiting - 1),
+            Found::Absent | Found::Forbidden => Some(self.waiting),
+            Found::Unanswered => None,
+        }
     }
 }
 

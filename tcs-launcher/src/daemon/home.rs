@@ -10,6 +10,7 @@ use tcs_core::bus::publish::hostname;
 use tcs_core::id::LauncherId;
 
 use super::Options;
+use super::event_record::EventRecord;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
 use crate::runner::notify::SocketDir;
@@ -26,6 +27,8 @@ pub(super) struct Home {
     pub(super) runner: Arc<ProcessRunner>,
     /// How the launcher before ended, if not in order.
     pub(super) before: Option<String>,
+    /// Which events of the launcher are not stored yet.
+    pub(super) events: Arc<EventRecord>,
     guard: Guard,
     sockets: PathBuf,
 }
@@ -43,6 +46,7 @@ impl Home {
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
             .context("a configuration is run by one launcher at a time")?;
+        let events = Arc::new(EventRecord::open(&dir, name.as_str()));
         let mut before = None;
         if let Some(earlier) = earlier {
             let _ = fs::remove_dir_all(sockets(&dir, &earlier.launcher_run));
@@ -72,7 +76,7 @@ impl Home {
         let guard = guard.context("starting the guard process")?;
         let journal = Arc::new(journal);
         let runner = ProcessRunner::new(spawner, marks, journal, SocketDir::new(sockets.clone()));
-        Ok(Self { dir, runner: Arc::new(runner), before, guard, sockets })
+        Ok(Self { dir, runner: Arc::new(runner), before, events, guard, sockets })
     }
 
     /// The launcher's end, in order.

@@ -143,6 +143,10 @@ async fn launch(
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
     let own_status = OwnStatus::new(monitor.clone());
     let voice = Voice::new(reporter, own_status, id.to_string(), name.to_string(), launcher_run);
+    if let Some(outbox) = voice.reporter.outbox() {
+        let events = Arc::clone(&home.events);
+        outbox.keep_marks(move |marks| events.note(marks));
+    }
     let mut daemon = Daemon {
         options,
         environment,
@@ -164,6 +168,7 @@ async fn launch(
         tell,
         ended: BTreeMap::new(),
         last,
+        events: Arc::clone(&home.events),
         voice,
         systemd: Systemd::from_environment(),
     };

@@ -2,6 +2,7 @@
 //! whether anything is to run without one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tcs_core::bus::outbox::Outbox;
@@ -10,6 +11,7 @@ use tcs_core::bus::{ApiError, Bus, LinkState};
 use tcs_core::wire::{Kind, Message, decode};
 use tokio::sync::mpsc;
 
+use super::event_record::{self, EventRecord};
 use super::signals::{Signals, Wish};
 use super::systemd::{LOOK, Systemd};
 
@@ -82,11 +84,40 @@ async fn warn_of_single_replicas(bus: &Bus, streams: &[String]) {
     }
 }
 
+/// What is found out of the launchers before, once there is a broker.
+pub(super) struct Before {
+    pub(super) outbox: Outbox,
+    /// The launcher's monitored name.
+    pub(super) name: String,
+    pub(super) events: Arc<EventRecord>,
+}
+
+impl Before {
+    /// Takes over how many events of the launchers before are missing; whether that is known.
+    async fn carry_lost(&self, bus: &Bus) -> bool {
+        let by_heartbeat = lost_before(bus, &self.name).await;
+        let earlier = self.events.earlier();
+        let Some(missing) = event_record::missing(bus, &earlier, by_heartbeat).await else {
+            return false;
+        };
+        if missing > by_heartbeat {
+            let events = match missing - by_heartbeat {
+                1 => "1 event of the previous launcher is".to_owned(),
+                n => format!("{n} events of the previous launcher are"),
+            };
+            tracing::warn!("{events} missing: it ended before they were stored");
+        }
+        self.outbox.carry_lost(missing);
+        self.events.settle();
+        true
+    }
+}
+
 /// After each connection: makes missing streams, and tells whether some were missing. Before the
-/// first message of this run goes out, it takes over from the one before how many events of the
-/// launcher `name` are missing.
-pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Sender<bool>) {
-    let mut before = Some(outbox);
+/// first message of this run goes out, it takes over from the ones before how many events are
+/// missing.
+pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
+    let mut before = Some(before);
     let mut link = bus.link();
     let mut told = false;
     let mut failed: BTreeMap<Kind, String> = BTreeMap::new();
@@ -120,8 +151,11 @@ pub(super) async fn keep(bus: Bus, outbox: Outbox, name: String, links: mpsc::Se
                 }
             }
             told = true;
-            if let Some(outbox) = before.take() {
-                outbox.carry_lost(lost_before(&bus, &name).await);
+            if let Some(it) = before.take()
+                && !it.carry_lost(&bus).await
+            {
+                // what waits goes out all the same
+                (before, again) = (Some(it), Some(AGAIN));
             }
             if (std::mem::take(&mut first) || made) && links.send(made).await.is_err() {
                 return;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::lane::Class;
 use crate::bus::publish::Parcel;
 
@@ -93,6 +95,23 @@ pub struct Counts {
     pub dropped: u64,
     /// Given up because they could never arrive.
     pub refused: u64,
+}
+
+/// How far the numbered events of a program have come: what the next run of it must know to tell
+/// which of them are missing, should this one be killed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventMarks {
+    /// Events that wait to be stored. Of the first it is not known whether it is.
+    pub waiting: u64,
+    /// Subject and `Nats-Msg-Id` of the first; empty where none waits.
+    pub subject: String,
+    /// See `subject`.
+    pub msg_id: String,
+    /// Stream and sequence of the last event that is known to be stored.
+    pub stored: Option<(String, u64)>,
+    /// Events that are missing for ever, of earlier runs too.
+    pub lost: u64,
 }
 
 /// Messages of one class that are not stored, and why.

@@ -131,9 +131,14 @@ impl Lane {
         self.items.first_key_value().map(|(serial, _)| *serial)
     }
 
+    /// The oldest message.
+    pub(super) fn first_parcel(&self) -> Option<&Parcel> {
+        self.items.first_key_value().map(|(_, item)| &item.parcel)
+    }
+
     /// A subject of what waits, to ask for the stream that holds it.
     pub(super) fn a_subject(&self) -> Option<&str> {
-        self.items.first_key_value().map(|(_, item)| item.parcel.subject())
+        self.first_parcel().map(Parcel::subject)
     }
 
     pub(super) fn get(&self, serial: u64) -> Option<&Item> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::effect::Found;
 use crate::bus::api::{ApiError, STREAM_NOT_FOUND};
 use crate::bus::connect::Bus;
-use crate::bus::publish::{MSG_ID, Parcel};
+use crate::bus::publish::MSG_ID;
 
 /// Messages of one subject looked at, at most: more than a stream of ours holds of it.
 const MOST: usize = 1000;
@@ -43,9 +43,15 @@ impl GotMessage {
     }
 }
 
-/// Looks for it: `after` is the stream and the sequence of the last message known to be stored.
-pub(super) async fn find(bus: &Bus, parcel: &Parcel, after: Option<(String, u64)>) -> Found {
-    match try_find(bus, parcel, after).await {
+/// Looks for the message with this id on this subject: `after` is the stream and the sequence of the
+/// last message known to be stored.
+pub(super) async fn find(
+    bus: &Bus,
+    subject: &str,
+    msg_id: &str,
+    after: Option<(String, u64)>,
+) -> Found {
+    match try_find(bus, subject, msg_id, after).await {
         Ok(Some(sequence)) => Found::Stored(sequence),
         Ok(None) => Found::Absent,
         Err(ApiError::Denied(_)) => Found::Forbidden,
@@ -55,15 +61,16 @@ pub(super) async fn find(bus: &Bus, parcel: &Parcel, after: Option<(String, u64)
 
 async fn try_find(
     bus: &Bus,
-    parcel: &Parcel,
+    subject: &str,
+    msg_id: &str,
     after: Option<(String, u64)>,
 ) -> Result<Option<u64>, ApiError> {
-    let last = json!({ "last_by_subj": parcel.subject() });
+    let last = json!({ "last_by_subj": subject });
     let (known, after) = after.map_or((None, 0), |(stream, after)| (Some(stream), after));
     let first = match &known {
         Some(stream) => get(bus, stream, &last).await,
         None => Err(ApiError::Refused {
-            subject: parcel.subject().to_owned(),
+            subject: subject.to_owned(),
             code: STREAM_NOT_FOUND,
             description: "not asked yet".to_owned(),
         }),
@@ -71,7 +78,7 @@ async fn try_find(
     let (stream, after, newest) = match first {
         // another stream may hold the subject by now
         Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. }) => {
-            let streams = bus.streams_capturing(parcel.subject()).await?;
+            let streams = bus.streams_capturing(subject).await?;
             let Some(other) = streams.into_iter().find(|it| Some(it) != known.as_ref()) else {
                 return first.map(|_| None);
             };
@@ -81,7 +88,7 @@ async fn try_find(
         first => (known.unwrap_or_default(), after, first?),
     };
     let Some(newest) = newest else { return Ok(None) };
-    if newest.has_id(parcel.msg_id()) {
+    if newest.has_id(msg_id) {
         return Ok(Some(newest.seq));
     }
     let mut from = after + 1;
@@ -89,9 +96,9 @@ async fn try_find(
         if from >= newest.seq {
             break;
         }
-        let next = json!({ "seq": from, "next_by_subj": parcel.subject() });
+        let next = json!({ "seq": from, "next_by_subj": subject });
         match get(bus, &stream, &next).await? {
-            Some(next) if next.has_id(parcel.msg_id()) => return Ok(Some(next.seq)),
+            Some(next) if next.has_id(msg_id) => return Ok(Some(next.seq)),
             Some(next) => from = next.seq + 1,
             None => break,
         }

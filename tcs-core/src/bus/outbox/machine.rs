@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Answer, Counts, Effect, Found, Remark, Streams, Trouble};
+use super::effect::{Answer, Counts, Effect, EventMarks, Found, Remark, Streams, Trouble};
 use super::lane::{Class, State};
 use super::station::{Missing, Station};
 use crate::bus::publish::Parcel;
@@ -301,6 +301,19 @@ impl Machine {
     /// So many were missing before this run.
     pub(super) fn carry_lost(&mut self, before: u64) {
         self.lost_before = before;
+    }
+
+    /// How far the numbered events have come.
+    pub(super) fn event_marks(&self) -> EventMarks {
+        let station = &self.stations[Class::Event as usize];
+        let first = station.lane.first_parcel();
+        EventMarks {
+            waiting: station.lane.len() as u64,
+            subject: first.map_or_else(String::new, |it| it.subject().to_owned()),
+            msg_id: first.map_or_else(String::new, |it| it.msg_id().to_owned()),
+            stored: station.acknowledged.clone(),
+            lost: self.lost(),
+        }
     }
 
     pub(super) fn troubles(&self) -> Vec<Trouble> {
