@@ -63,7 +63,7 @@ struct Reader {
 /// What a stream can be read by.
 enum Opened {
     /// A consumer, and the stream's newest sequence before it, where that may be asked.
-    Consumer(Consumer, Option<u64>),
+    Consumer(Box<Consumer>, Option<u64>),
     /// Gets: no consumer may be made.
     Gets(Denial),
     /// Gets for now: no consumer can be made.
@@ -173,9 +173,10 @@ impl Reader {
             return End::Cancelled;
         };
         let (consumer, newest) = match opened {
-            Ok(Opened::Consumer(consumer, newest)) => (consumer, newest),
+            Ok(Opened::Consumer(consumer, newest)) => (*consumer, newest),
             Ok(Opened::Gets(denial)) => {
-                return match self.by_gets(Means::Gets(denial), std::future::pending()).await {
+                let reading = self.by_gets(Means::Gets(denial), std::future::pending());
+                return match Box::pin(reading).await {
                     Ok(()) => End::Again,
                     Err(end) => end,
                 };
@@ -297,7 +298,7 @@ impl Reader {
         let newest = newest.or(facts.map(|facts| facts.last_seq));
         self.tell(Progress::Reading);
         match made {
-            Ok(consumer) => Ok(Opened::Consumer(consumer, newest)),
+            Ok(consumer) => Ok(Opened::Consumer(Box::new(consumer), newest)),
             Err(ApiError::Denied(denial)) => {
                 self.means = Means::Gets(denial.clone());
                 Ok(Opened::Gets(denial))
@@ -326,7 +327,7 @@ impl Reader {
                 }
             }
         };
-        match self.by_gets(Means::Meanwhile(why), making).await? {
+        match Box::pin(self.by_gets(Means::Meanwhile(why), making)).await? {
             Ok(consumer) => Ok(consumer),
             // whatever it is, it is met again, and told, where a consumer is opened
             Err(_) => Err(End::Again),

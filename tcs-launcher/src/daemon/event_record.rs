@@ -122,13 +122,12 @@ impl State {
     /// Somebody may have removed it: then it is made anew.
     fn file(&mut self) -> io::Result<&File> {
         let is_there = |file: &File| file.metadata().is_ok_and(|about| about.nlink() > 0);
-        let file = match self.file.take().filter(is_there) {
-            Some(file) => file,
-            None => {
-                let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(false).mode(0o600);
-                options.open(&self.path)?
-            }
+        let file = if let Some(file) = self.file.take().filter(is_there) {
+            file
+        } else {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(0o600);
+            options.open(&self.path)?
         };
         Ok(self.file.insert(file))
     }

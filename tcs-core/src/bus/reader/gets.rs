@@ -111,10 +111,11 @@ impl Reader {
         match result {
             None => Err(End::Cancelled),
             Some(Ok(Some(done))) => Ok(done),
-            Some(Ok(None)) => Err(End::Again),
             Some(Err(ApiError::Disconnected)) => Err(End::LinkLost),
-            // its reader is stopped soon
-            Some(Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. })) => Err(End::Again),
+            // where there is no such stream, its reader is stopped soon
+            Some(Ok(None) | Err(ApiError::Refused { code: STREAM_NOT_FOUND, .. })) => {
+                Err(End::Again)
+            }
             // a cluster that is not whole: what lasts is told where a consumer is asked for
             Some(Err(_)) if meanwhile && self.was_complete => Err(End::Again),
             Some(Err(error)) => Err(End::Failed(error)),
