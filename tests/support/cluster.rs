@@ -13,7 +13,7 @@ use super::nats::{Binary, JETSTREAM, Server};
 
 /// For what the cluster does by itself: its elections, its copies. On a busy machine 2.9 has taken
 /// more than half a minute.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The servers of a cluster; one that is killed stays in its place.
 pub struct Cluster {
