@@ -20,7 +20,7 @@ use super::life::told_age;
 use super::liveness::{PATIENCE, blocked, span};
 use super::origin::RunTime;
 use super::silence::{Silence, Silences};
-use super::verdict::{Liveness, Verdict};
+use super::verdict::{Liveness, Phase, Verdict};
 use super::view::{Link, ServiceView};
 use super::{Fleet, MAX_NAMES, Reason, Stamp};
 use crate::wire::{
@@ -436,6 +436,7 @@ impl Transitions {
             tells(before, service.verdict).then_some(Cause::Heartbeat)
         });
         let calm = !lags
+            && service.phase.is_up()
             && service.liveness == Liveness::Live
             && !matches!(service.verdict, Verdict::Late | Verdict::Lost);
         if let Some(known) = self.known.get_mut(told.id) {
@@ -459,6 +460,10 @@ impl Transitions {
         let known = self.known.entry(Arc::clone(&service.id)).or_default();
         let old = known.verdict;
         let cause = cause(old);
+        // that it is declared says nothing of how it is, where its start is not known
+        if cause.is_none() && old.is_none() && service.phase == Phase::Declared {
+            return None;
+        }
         // its first heartbeat after a time in which nothing could be heard is still to come
         let kept = old.filter(|_| unheard && !matches!(cause, Some(Cause::Event { .. })));
         let verdict = kept.unwrap_or(service.verdict);
@@ -529,6 +534,8 @@ fn tells(before: Option<Verdict>, after: Verdict) -> bool {
                 || silent(after)
                 || matches!(before, Verdict::Degraded | Verdict::Ok)
                     && matches!(after, Verdict::Degraded | Verdict::Ok)
+                // it goes on, though its launcher has told its end
+                || matches!((before, after), (Verdict::Stopped, Verdict::Degraded))
         }
         None => silent(after),
     }

@@ -167,6 +167,29 @@ fn while_nothing_can_be_heard_nobody_turns_silent() {
 }
 
 #[test]
+fn what_a_launcher_has_not_told_is_no_change_from_stopped() {
+    // its start was before; that it is declared again says nothing of how it is
+    let declared = event("declared", ID, 1.0);
+    let mut lines = vec![declared.clone()];
+    lines.extend((2..8).map(|second| beat(f64::from(second), f64::from(second + 3))));
+    assert_eq!(words(&story(&lines, 8.0)), ["2 - > late"]);
+    let mut lines = vec![declared];
+    lines.extend((2..8).map(|second| beat(f64::from(second), 0.0)));
+    assert_eq!(words(&story(&lines, 12.0)), ["10 - ok 8 > late"]);
+    // its end was told, and it goes on
+    let mut lines = vec![event("start", ID, 1.0), ok()];
+    lines[1].stored = 1.5;
+    lines.extend((2..40).map(|second| beat(f64::from(second) + 0.1, 0.0)));
+    lines.insert(20, event("stop", ID, 20.0));
+    let told = story(&lines, 43.0);
+    let told = words(&told[told.len() - 3..]);
+    assert_eq!(
+        told,
+        ["20 stop ok 18.5 > stopped", "25.1 - stopped 5.1 > degraded", "42.1 - degraded 17 > late"]
+    );
+}
+
+#[test]
 fn of_a_time_without_heartbeats_nothing_is_guessed() {
     let start = event("start", ID, 1.0);
     for (from, lost) in [(None, 0), (Some(at(10.0)), 1)] {
