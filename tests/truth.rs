@@ -144,7 +144,10 @@ async fn a_service_that_crashes_again_and_again_is_a_warning_all_the_time() {
         assert_eq!(seen["verdict"], "degraded");
         assert_eq!(seen["reasons"][0], "flapping");
         let evidence = seen["evidence"][0].as_str().unwrap();
-        assert!(evidence.starts_with("100 or more crashes in 10 min, the last "), "{evidence}");
+        assert!(
+            evidence.starts_with("no port (exit 3); 100 or more crashes in 10 min, the last "),
+            "{evidence}"
+        );
         assert_eq!(site.service(other, &["--json"])["verdict"], "ok");
     })
     .await;

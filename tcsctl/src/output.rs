@@ -38,5 +38,14 @@ pub struct Look {
     pub times: Times,
 }
 
+/// In fewer cells, what can be told in fewer is.
+const NARROW: usize = 100;
+
+impl Look {
+    fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < NARROW)
+    }
+}
+
 #[cfg(test)]
 mod tests;

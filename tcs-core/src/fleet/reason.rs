@@ -225,7 +225,6 @@ impl Reason {
                 };
                 format!("{cause}; crashed{}{then}", after(*uptime))
             }
-            Self::Flapping { cause, .. } => format!("{cause}; {}", self.flapping()),
             other => other.to_string(),
         }
     }
@@ -320,7 +319,7 @@ impl fmt::Display for Reason {
             Self::Conflict(launchers) => {
                 write!(f, "declared by more than one live launcher: {}", launchers.join(", "))
             }
-            Self::Flapping { cause, .. } => write!(f, "{}: {cause}", self.flapping()),
+            Self::Flapping { cause, .. } => write!(f, "{cause}; {}", self.flapping()),
             Self::HeartbeatLate(silence) | Self::HeartbeatLost(silence) => write!(
                 f,
                 "no heartbeat for {} (expected every {})",

@@ -87,12 +87,12 @@ impl Column {
         match self {
             Self::Verdict | Self::Service => 0,
             Self::Message => 48,
-            Self::Heard => 60,
-            Self::Host => 84,
-            Self::Restarts => 90,
             // what is wrong is read in the message: it comes before these
-            Self::Beats => 112,
-            Self::Uptime => 122,
+            Self::Heard => 88,
+            Self::Host => 94,
+            Self::Restarts => 100,
+            Self::Beats => 128,
+            Self::Uptime => 140,
         }
     }
 

@@ -20,6 +20,10 @@ const WITH_STATUS: u16 = 104;
 /// `◐ degraded (warning)`
 const VERDICT_AND_STATUS: u16 = 20;
 
+/// What the table has use for before the detail beside it gets more than it needs.
+const TABLE_WIDTH: u16 = 128;
+const LEAST_PANE: u16 = 46;
+
 /// The areas of one screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panes {
@@ -70,7 +74,9 @@ pub fn panes(state: &State) -> Panes {
     });
     let bottom = lower.map_or(footer.y, |(rule, _)| rule.y);
     let body = bottom.saturating_sub(top);
-    let right = if is_wide(state) { (width / 3).clamp(46, 80) } else { 0 };
+    // the pane gives way first
+    let spare = width.saturating_sub(TABLE_WIDTH).clamp(LEAST_PANE, 80);
+    let right = if is_wide(state) { (width / 3).clamp(LEAST_PANE, spare) } else { 0 };
     let left = width - right;
     let detail = (right > 0)
         .then(|| (Rect::new(left, top, 1, body), Rect::new(left + 1, top, right - 1, body)));

@@ -14,6 +14,8 @@ use crate::selection::Selection;
 const LABEL: usize = 14;
 /// From when on it is told how late a message was delivered.
 const LATE: chrono::TimeDelta = chrono::TimeDelta::seconds(1);
+/// Lines that one value takes at most.
+const MAX_WRAPPED: usize = 4;
 /// Components shown of one service; `--json` has them all.
 const MAX_PARTS: usize = 200;
 
@@ -27,7 +29,9 @@ pub fn detailed(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Lin
         block(view, &view.services[row.service], look, &mut lines);
     }
     match look.width {
-        Some(width) => lines.into_iter().map(|line| line.cut(width, "…")).collect(),
+        Some(width) => {
+            lines.into_iter().flat_map(|line| line.wrap(width, LABEL + 2, MAX_WRAPPED)).collect()
+        }
         None => lines,
     }
 }
@@ -40,7 +44,7 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
         .push(Tone::Plain, " ")
         .push(Tone::Strong, &service.id)
         .push(Tone::Plain, "  ")
-        .extend(list::state(service));
+        .extend(list::state(service, false));
     lines.push(head);
 
     let mut verdict = Line::new().with(tone, service.verdict.as_str());

@@ -6,7 +6,7 @@ use tcs_core::wire::Status;
 
 use super::source::Source;
 use super::span::{Line, Tone};
-use super::table::{Column, lay_out};
+use super::table::{Column, Shorten, lay_out};
 use super::{Look, symbols, text};
 use crate::selection::{Row, Selection};
 
@@ -33,7 +33,7 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         line.push(symbols::tone(service.verdict), symbols::symbol(service.verdict));
         line.push(Tone::Plain, " ");
         let left = room.saturating_sub(line.width());
-        let id = short_name(&text::shown(&service.id), left);
+        let id = short_name(&text::shown(&service.id), left, "…");
         line.push(if service.verdict.is_fault() { Tone::Strong } else { Tone::Plain }, &id);
         line
     };
@@ -45,7 +45,7 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
             let service = &view.services[row.service];
             vec![
                 name(i, usize::MAX),
-                state(service),
+                state(service, look.is_narrow()),
                 uptime(service, view),
                 Line::new().with(
                     Tone::Dim,
@@ -58,12 +58,17 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
                     Tone::Dim,
                     &service.short_host().map_or_else(String::new, |host| format!("@{host}")),
                 ),
-                headline(view, service, &service.headline()),
+                headline(view, service, &service.headline(), usize::MAX),
             ]
         })
         .collect();
+    let last = |i: usize, room: usize| {
+        let service = &view.services[selection.rows[i].service];
+        headline(view, service, &service.headline(), room)
+    };
     let mut lines = above(view, look);
-    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", name));
+    let shorten = Shorten { first: name, last };
+    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", &shorten));
     lines.extend(below(view, look));
     lines
 }
@@ -100,15 +105,16 @@ fn fit(line: Line, look: &Look) -> Line {
 
 /// A name in at most `room` cells. What tells launchers apart stands behind `launcher.` (once, or
 /// twice), so that goes first; of all others both ends are kept.
-pub(super) fn short_name(id: &str, room: usize) -> String {
+pub fn short_name(id: &str, room: usize, ellipsis: &str) -> String {
     if text::width(id) <= room {
         return id.to_owned();
     }
     let told = id.trim_start_matches("launcher.");
     if told.len() < id.len() {
-        return format!("…{}", text::cut_middle(told, room.saturating_sub(1), "…"));
+        let left = room.saturating_sub(text::width(ellipsis));
+        return format!("{ellipsis}{}", text::cut_middle(told, left, ellipsis));
     }
-    text::cut_middle(id, room, "…")
+    text::cut_middle(id, room, ellipsis)
 }
 
 /// `├─ ` and the like before each row.
@@ -134,7 +140,7 @@ fn indents(rows: &[Row]) -> Vec<String> {
 
 /// The verdict in a word, with the status that the service reports where that is another; whether
 /// heartbeats come, and how often it was restarted.
-pub(super) fn state(service: &ServiceView) -> Line {
+pub(super) fn state(service: &ServiceView, narrow: bool) -> Line {
     let tone = symbols::tone(service.verdict);
     let word = match (service.verdict, shown_status(service)) {
         (Verdict::Ok, Some(status)) => status.as_str(),
@@ -150,7 +156,8 @@ pub(super) fn state(service: &ServiceView) -> Line {
     if service.phase.is_up() {
         let (heart, tone) = symbols::heart(service.liveness);
         if !heart.is_empty() {
-            line.push(Tone::Plain, " ").push(tone, heart);
+            let bare = heart.trim_matches(['(', ')']);
+            line.push(Tone::Plain, " ").push(tone, if narrow { bare } else { heart });
         }
     }
     if service.restarts > 0 && service.verdict != Verdict::Restarting {
@@ -179,14 +186,17 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 }
 
 /// Which services below it are in the worst trouble, then what is to be said of itself.
-pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Line {
+pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str, room: usize) -> Line {
     let mut line = Line::new();
-    if let Some((verdict, text)) = below_in_words(view, service) {
+    if let Some((verdict, text)) = below_in_words(view, service, room) {
         line.push(symbols::tone(verdict), &text);
     }
     if !own.is_empty() {
         if !line.is_empty() {
-            line.push(Tone::Dim, " · ");
+            if !has_room_for(&line.plain(), own, room) || names_worst(view, service, own) {
+                return line;
+            }
+            line.push(Tone::Dim, SEPARATOR);
         }
         let tone = match service.verdict {
             Verdict::Stopped => Tone::Dim,
@@ -197,12 +207,42 @@ pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str) -> Li
     line
 }
 
+/// Between what is told of the services below and of itself.
+const SEPARATOR: &str = " · ";
+
+fn has_room_for(below: &str, own: &str, room: usize) -> bool {
+    text::width(below) + text::width(SEPARATOR) + text::width(&text::shown(own)) <= room
+}
+
+/// Whether its own words name the service below it that is in the worst trouble.
+fn names_worst(view: &FleetView, service: &ServiceView, own: &str) -> bool {
+    worst_below(view, service).is_some_and(|(_, worst, _)| own.contains(worst))
+}
+
+/// The same as text.
+pub fn headline_text(view: &FleetView, service: &ServiceView, room: usize) -> String {
+    headline(view, service, &service.headline(), room).plain()
+}
+
 /// The worst fault below a service in words, where it is worse than its own verdict:
-/// `worst below: failed (archive.main and 2 more)`.
-pub fn below_in_words(view: &FleetView, service: &ServiceView) -> Option<(Verdict, String)> {
+/// `worst below: failed (archive.main and 2 more)`; in fewer cells `× archive.main +2`, so that the
+/// name is told.
+pub fn below_in_words(
+    view: &FleetView,
+    service: &ServiceView,
+    room: usize,
+) -> Option<(Verdict, String)> {
     let (verdict, first, count) = worst_below(view, service)?;
+    let first = text::shown(first);
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-    Some((verdict, format!("worst below: {verdict} ({}{more})", text::shown(first))))
+    let whole = format!("worst below: {verdict} ({first}{more})");
+    if text::width(&whole) <= room {
+        return Some((verdict, whole));
+    }
+    let more = if count > 1 { format!(" +{}", count - 1) } else { String::new() };
+    let left = room.saturating_sub(2 + text::width(&more));
+    let name = text::cut_middle(&first, left, "…");
+    Some((verdict, format!("{} {name}{more}", symbols::symbol(verdict))))
 }
 
 /// The worst fault below a service, where it is worse than its own verdict: the first service that

@@ -147,6 +147,44 @@ impl Line {
         line
     }
 
+    /// On several lines of `width` cells, `most` of them, each but the first behind `indent` blanks.
+    #[must_use]
+    pub fn wrap(self, width: usize, indent: usize, most: usize) -> Vec<Self> {
+        let mut lines = Vec::new();
+        let mut rest = self;
+        // so narrow that nothing would be left of a line
+        let most = if indent * 2 > width { 1 } else { most };
+        while rest.width() > width && lines.len() + 1 < most {
+            let (line, after) = rest.split(width, indent);
+            lines.push(line);
+            rest = Self::new();
+            rest.pad_to(indent).extend(after);
+        }
+        lines.push(rest.cut(width, "…"));
+        lines
+    }
+
+    /// The first `width` cells, up to a blank behind `from` if there is one near the end, and the
+    /// rest.
+    fn split(self, width: usize, from: usize) -> (Self, Self) {
+        let text: String = self.spans.iter().map(|span| span.text.as_str()).collect();
+        let mut at = text::head(&text, width).len();
+        if let Some(blank) = text[..at].rfind(' ')
+            && text::width(&text[..blank]) > from.max(width / 2)
+        {
+            at = blank;
+        }
+        let (mut line, mut rest) = (Self::new(), Self::new());
+        for Span { text, tone } in self.spans {
+            let here = at.min(text.len());
+            line.push(tone, &text[..here]);
+            let after = &text[here..];
+            rest.push(tone, if rest.is_empty() { after.trim_start() } else { after });
+            at -= here;
+        }
+        (line, rest)
+    }
+
     /// As text alone.
     pub fn plain(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect::<String>().trim_end().to_owned()

@@ -5,9 +5,9 @@ use super::span::Line;
 /// Blank cells between two columns.
 const GAP: usize = 2;
 /// What the last column gets at least, where it has that much to say, before others are left out
-/// for it: a quarter of the line.
+/// or cut for it: three eighths of the line.
 fn room_for_last(width: usize) -> usize {
-    (width / 4).max(20)
+    (width * 3 / 8).max(20)
 }
 
 /// A column other than the last.
@@ -17,15 +17,23 @@ pub(super) struct Column {
     pub(super) dispensable: u8,
 }
 
+/// Makes cells of rows anew, in so many cells.
+pub(super) struct Shorten<First, Last> {
+    /// The first cell of a row.
+    pub(super) first: First,
+    /// Its last.
+    pub(super) last: Last,
+}
+
 /// Lays the rows out. Each has one cell for each of `columns`, and one more, the last, which is cut
-/// at `width`; `width` `None` cuts nothing. The first column is cut by `shorten` down to two fifths
-/// of the width, before anything but the most dispensable column is left out.
+/// at `width`; `width` `None` cuts nothing. Columns are left out for the last, the most dispensable
+/// first; then the first column is cut, down to two fifths of the width.
 pub(super) fn lay_out(
     mut rows: Vec<Vec<Line>>,
     columns: &[Column],
     width: Option<usize>,
     ellipsis: &str,
-    shorten: impl Fn(usize, usize) -> Line,
+    shorten: &Shorten<impl Fn(usize, usize) -> Line, impl Fn(usize, usize) -> Line>,
 ) -> Vec<Line> {
     let mut widths: Vec<usize> = (0..columns.len())
         .map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0))
@@ -37,25 +45,19 @@ pub(super) fn lay_out(
             (1..columns.len()).filter(|i| columns[*i].dispensable > 0).collect();
         order.sort_by_key(|i| columns[*i].dispensable);
         let over = |widths: &[usize]| (used(widths) + wanted).saturating_sub(width);
-        let mut first = true;
-        while over(&widths) > 0 {
-            if !first {
-                let narrowest = width * 2 / 5;
-                let cut = over(&widths).min(widths[0].saturating_sub(narrowest));
-                widths[0] -= cut;
-                if over(&widths) == 0 {
-                    break;
-                }
-            }
-            first = false;
-            match order.pop() {
-                Some(i) => widths[i] = 0,
-                None => break,
-            }
+        while over(&widths) > 0
+            && let Some(i) = order.pop()
+        {
+            widths[i] = 0;
         }
+        widths[0] -= over(&widths).min(widths[0].saturating_sub(width * 2 / 5));
+        let room = width.saturating_sub(used(&widths));
         for (i, row) in rows.iter_mut().enumerate() {
             if row[0].width() > widths[0] {
-                row[0] = shorten(i, widths[0]);
+                row[0] = (shorten.first)(i, widths[0]);
+            }
+            if row[columns.len()].width() > room {
+                row[columns.len()] = (shorten.last)(i, room);
             }
         }
     }

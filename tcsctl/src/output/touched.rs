@@ -4,7 +4,7 @@ use tcs_core::fleet::{FleetView, ServiceView};
 
 use super::list::{headline, short_name, state, uptime};
 use super::span::{Line, Tone};
-use super::table::{Column, lay_out};
+use super::table::{Column, Shorten, lay_out};
 use super::{Look, text};
 
 const COLUMNS: [Column; 3] = [
@@ -16,13 +16,15 @@ const COLUMNS: [Column; 3] = [
 /// Each service with how it is now: what is busy and what is stopped is seen before it is agreed to.
 pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Line> {
     let name = |i: usize, room: usize| {
-        let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2));
+        let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2), "…");
         Line::new().with(Tone::Plain, "  ").with(Tone::Strong, &id)
     };
+    let told = |i: usize, room: usize| headline(view, services[i], &services[i].headline(), room);
     let row = |(i, service): (usize, &&ServiceView)| {
-        let told = headline(view, service, &service.headline());
-        vec![name(i, usize::MAX), state(service), uptime(service, view), told]
+        let state = state(service, look.is_narrow());
+        vec![name(i, usize::MAX), state, uptime(service, view), told(i, usize::MAX)]
     };
     let rows = services.iter().enumerate().map(row).collect();
-    lay_out(rows, &COLUMNS, look.width, "…", name)
+    let shorten = Shorten { first: name, last: told };
+    lay_out(rows, &COLUMNS, look.width, "…", &shorten)
 }

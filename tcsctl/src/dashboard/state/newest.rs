@@ -33,11 +33,11 @@ struct Crashes {
 }
 
 impl Told<'_> {
-    /// In words: `crashed 7 times in 2 min 4 s: SIGSEGV`.
+    /// In words: `crashed 7 times: SIGSEGV, within 2 min 4 s`.
     pub fn words(&self, arrow: &str) -> String {
         match (self.crashes, crash(self.group.first())) {
             (Some(Crashes { count, first, last }), Some(how)) => {
-                format!("crashed {count} times in {}: {how}", words(last - first))
+                format!("crashed {count} times: {how}, within {}", words(last - first))
             }
             _ => output::group_words(&self.group, arrow),
         }
@@ -162,13 +162,16 @@ mod tests {
         }
         let all = [
             "bad.a reports ok",
-            "bad.a crashed 7 times in 1 min: SIGSEGV",
+            "bad.a crashed 7 times: SIGSEGV, within 1 min",
             "guider.a reports error",
         ];
         assert_eq!(told(&night, 4), all);
         // while it is down the crash itself is the newest
         night.push(crash(71));
-        assert_eq!(told(&night, 4)[..], ["bad.a crashed 8 times in 1 min 10 s: SIGSEGV", all[2]]);
+        assert_eq!(
+            told(&night, 4)[..],
+            ["bad.a crashed 8 times: SIGSEGV, within 1 min 10 s", all[2]]
+        );
         // what is no part of it is told as it is
         let given_up = |second| {
             event(second, Event::Failed { reason: None, restart_count: None, restart_window: None })
@@ -187,7 +190,8 @@ mod tests {
         assert_eq!(told(&night, 9), [each, each].concat());
         // of two series only the last is one line
         let night = [crash(0), start(1), crash(2), crash(400), start(401), crash(402), start(403)];
-        let last = ["bad.a started", "bad.a crashed 2 times in 2 s: SIGSEGV", each[1], each[0]];
+        let last =
+            ["bad.a started", "bad.a crashed 2 times: SIGSEGV, within 2 s", each[1], each[0]];
         assert_eq!(told(&night, 4), last);
     }
 

@@ -106,7 +106,7 @@ fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usiz
         parts.push((format!("  restarted {} times", service.restarts), Role::Moving));
     }
     out.push(parts);
-    if let Some((verdict, below)) = list::below_in_words(&state.picture, service) {
+    if let Some((verdict, below)) = list::below_in_words(&state.picture, service, usize::MAX) {
         wrap(out, &below, width, "", of_verdict(verdict));
     }
     let headline = service.headline();

@@ -8,8 +8,7 @@ use crate::dashboard::state::State;
 use crate::dashboard::state::history::Shown as Choice;
 use crate::dashboard::state::newest::newest;
 use crate::dashboard::theme::{Role, of_verdict};
-use crate::output::events as output;
-use crate::output::text;
+use crate::output::{events as output, list, text};
 
 /// One line: what gives it its time and colour, to whom it happened, what.
 type Shown<'a> = (&'a Transition, String, String);
@@ -21,7 +20,7 @@ pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let lines = newest
         .iter()
         .map(|told| (told.group.first(), output::name(&told.group), told.words(pen.glyphs.arrow)));
-    list(pen, state, area, lines.collect());
+    draw_lines(pen, state, area, lines.collect());
 }
 
 /// Those that are asked for, scrolled.
@@ -41,11 +40,11 @@ pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let newest = all.into_iter().rev().skip(state.scrolled).take(usize::from(below.height));
     let words = |entry| output::transition_words(entry, pen.glyphs.arrow);
     let lines = newest.map(|entry| (entry, entry.id.to_string(), words(entry))).collect();
-    list(pen, state, below, lines);
+    draw_lines(pen, state, below, lines);
 }
 
 /// These, newest first, in their words.
-fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
+fn draw_lines(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
     let now = state.picture.now;
     if shown.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
@@ -55,7 +54,7 @@ fn list(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
         x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
-        let id = text::cut_middle(&text::shown(&id), name, pen.glyphs.ellipsis);
+        let id = list::short_name(&text::shown(&id), name, pen.glyphs.ellipsis);
         pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
         x += name as u16 + 2;
         let room = area.right().saturating_sub(x + 1);

@@ -79,7 +79,7 @@ fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Col
         Column::Service => name(pen, state, row, service, area, role),
         Column::Beats => strip(pen, state, service, area),
         Column::Message => {
-            let text = message(state, row, service);
+            let text = message(state, row, service, usize::from(area.width));
             pen.put(area.x, area.y, area.width, &text, role);
         }
         Column::Host | Column::Heard | Column::Restarts | Column::Uptime => {
@@ -99,7 +99,7 @@ fn is_consequence(service: &ServiceView) -> bool {
         && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
 }
 
-fn message(state: &State, row: &Row, service: &ServiceView) -> String {
+fn message(state: &State, row: &Row, service: &ServiceView, room: usize) -> String {
     if is_consequence(service) {
         return "lost with its launcher".to_owned();
     }
@@ -112,12 +112,7 @@ fn message(state: &State, row: &Row, service: &ServiceView) -> String {
         let own = service.headline();
         return if own.is_empty() { below } else { format!("{below}; {own}") };
     }
-    let own = service.headline();
-    match list::below_in_words(&state.picture, service) {
-        Some((_, below)) if own.is_empty() => below,
-        Some((_, below)) => format!("{below} · {own}"),
-        None => own,
-    }
+    list::headline_text(&state.picture, service, room)
 }
 
 fn name(
