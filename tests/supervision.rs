@@ -318,6 +318,53 @@ async fn a_python_service_is_ready_when_its_status_says_so() {
     }
 }
 
+/// A module that does not use the framework never publishes a status: it is not waited for longer
+/// than for its `start_timeout`, and not at all where the file says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_module_that_publishes_nothing_is_ready_after_its_start_timeout() {
+    let plain = |variant: &str, launch: &str| {
+        format!("  - {{type: plain, variant: {variant}, module: plain, launch: {{{launch}}}}}\n")
+    };
+    let config = format!(
+        "launch: {{python: {:?}}}\nservices:\n{}{}{}{}",
+        python::interpreter(),
+        plain("silent", "start_timeout: 1.5"),
+        plain("said", "ready: started"),
+        one("patient", "launch: {exec: [sleep, '1000'], after: [plain.silent]}"),
+        one("user", "launch: {exec: [sleep, '1000'], after: [plain.said]}"),
+    );
+    let mut site = Site::prepared(Path::new(env!("CARGO_BIN_EXE_tcsd")), "process", &config).await;
+    fs::write(site.tcsd.dir().join("plain.py"), "import time\ntime.sleep(1000)\n").unwrap();
+    site.tcsd.run();
+    site.pid("user.a").await;
+    site.until("plain.silent", |it| it["status"] == "running").await;
+    site.pid("patient.a").await;
+    let events = site.events(None).await;
+    let told = |id: &str| story(&events, id);
+    assert_eq!(told("plain.silent"), ["start", "ready"]);
+    assert_eq!(told("plain.said"), ["start", "ready"]);
+    let gave_up = "gave up waiting for plain.silent";
+    let awaited = told("patient.a");
+    assert_eq!(awaited[..1], ["waiting for plain.silent"]);
+    assert_eq!(awaited[awaited.len() - 2..], ["start", "ready"]);
+    assert!(awaited.len() == 3 || awaited[1] == gave_up, "{awaited:?}");
+    let took = events.iter().find_map(|it| match it.event {
+        Event::Ready { startup_duration_seconds } if it.service_id == "plain.silent" => {
+            startup_duration_seconds
+        }
+        _ => None,
+    });
+    assert!(took.unwrap() >= 1.4, "{took:?}");
+    let log = site.tcsd.log();
+    for line in [
+        "-m plain; ready at its first status other than startup, or after 1.5 s without any",
+        "plain.silent has published no status for 1.5 s: taken for ready",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains("plain.said has published no status"), "{log}");
+}
+
 /// The newest status of a launcher's or service's own subject that is so.
 async fn last_status(site: &Site, id: &str, what: &str, is_so: impl Fn(&StatusMessage) -> bool) {
     nats::within_limit(what, async {

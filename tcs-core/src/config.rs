@@ -41,6 +41,7 @@ pub use check::{Check, How, KnownType, Planned, check, interpreter};
 pub use environment::Environment;
 pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, START_TIMEOUT, STOP_TIMEOUT};
 pub use nearest::nearest;
+pub use order::{Awaited, Wait, waits};
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use restart::{RestartPolicy, RestartWhen};
 pub use secrets::Secrets;

@@ -14,6 +14,7 @@ mod outputs;
 mod own_status;
 mod plan;
 mod readers;
+mod readiness;
 mod reloads;
 mod requests;
 mod rivals;
@@ -66,6 +67,9 @@ struct Spawned {
     at: DateTime<Utc>,
     /// When the launcher beats for it next; `None`: it speaks for itself.
     beat_at: Option<Duration>,
+    /// When it counts as ready although it has published no status; `None`: it has, or other
+    /// things say that it is ready.
+    assume_at: Option<Duration>,
     /// It has published something itself.
     speaks: bool,
     /// The last status that it published.
@@ -158,6 +162,7 @@ impl Daemon<'_> {
                     self.beat();
                     None
                 }
+                () = until(self.origin, self.next_assumption()) => self.assume_ready(),
                 () = until(self.origin, self.supervisor.deadline()) => self.handle(Event::Tick),
                 () = until(self.origin, self.systemd.due()) => None,
             };
@@ -239,7 +244,8 @@ impl Daemon<'_> {
         log::event(id, event);
         if let Lifecycle::Start { pid, .. } = event {
             let how = plan.how.to_string();
-            log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how));
+            let readiness = plan.readiness();
+            log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how), readiness);
         }
         if matches!(event, Lifecycle::Crashed { .. }) {
             let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
@@ -304,6 +310,7 @@ impl Daemon<'_> {
     }
 
     fn linked(&mut self, lost: bool) {
+        self.hears_again();
         if !self.voice.open(lost) {
             self.declare_all();
         }

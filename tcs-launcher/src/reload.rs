@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use tcs_core::config::{self, Awaited};
+use tcs_core::fleet::words;
 
 use crate::supervisor::{Diff, Phase, ServiceId, Snapshot, Spec};
 
@@ -80,7 +84,7 @@ impl Then {
 }
 
 /// One service in the report of a reload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// Which.
     pub service_id: String,
@@ -94,10 +98,59 @@ pub struct Change {
     /// It says that it is busy, and would be interrupted.
     #[serde(default)]
     pub busy: bool,
+    /// Seconds from its stop signal to SIGKILL, where it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout_s: Option<f64>,
+    /// What its start waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Wait>,
+}
+
+/// What a start waits for: a service, or all of lower levels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<String>,
+    /// All services below this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below_level: Option<i64>,
+    /// Seconds after which it is started anyway.
+    pub at_most_s: f64,
+}
+
+impl From<config::Wait<'_>> for Wait {
+    fn from(wait: config::Wait<'_>) -> Self {
+        let (service_id, below_level) = match wait.on {
+            Awaited::Service(id) => (Some(id.to_string()), None),
+            Awaited::LevelsBelow(level) => (None, Some(level)),
+        };
+        Self { service_id, below_level, at_most_s: wait.at_most.as_secs_f64() }
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.service_id, self.below_level) {
+            (Some(id), _) => f.write_str(id)?,
+            (None, Some(level)) => write!(f, "all services below level {level}")?,
+            (None, None) => f.write_str("others")?,
+        }
+        write!(f, " ({} at most)", seconds(self.at_most_s))
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+/// A time in words.
+pub fn duration(time: Duration) -> String {
+    words(TimeDelta::from_std(time).unwrap_or_default())
 }
 
 /// What a reload changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// In the order of the file, then what is removed.
     pub services: Vec<Change>,
@@ -130,6 +183,15 @@ impl fmt::Display for Change {
         }
         if !self.fields.is_empty() {
             write!(f, "  ({})", self.fields.join(", "))?;
+        }
+        if let Some(timeout) = self.stop_timeout_s
+            && matches!(self.then, Then::Restarts | Then::Stops)
+        {
+            write!(f, "; stop timeout {}", seconds(timeout))?;
+        }
+        if !self.waits_for.is_empty() && matches!(self.then, Then::Restarts | Then::Starts) {
+            let waits: Vec<_> = self.waits_for.iter().map(ToString::to_string).collect();
+            write!(f, "; waits for {}", waits.join(", "))?;
         }
         Ok(())
     }
@@ -217,8 +279,6 @@ fn fields(old: &Planned, new: &Planned) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::supervisor::{Event, Kind, Readiness, Restart, Supervisor, When};
 
@@ -279,16 +339,30 @@ mod tests {
                 let then =
                     Then::of(before.service(&it.id).as_ref(), after.service(&it.id).as_ref());
                 let (service_id, fields) = (it.id.to_string(), it.fields.clone());
-                Change { service_id, change: it.what, fields, then, busy: false }.to_string()
+                let waits_for = vec![
+                    Wait { service_id: Some("db.main".into()), below_level: None, at_most_s: 60.0 },
+                    Wait { service_id: None, below_level: Some(1), at_most_s: 0.5 },
+                ];
+                Change {
+                    service_id,
+                    change: it.what,
+                    fields,
+                    then,
+                    busy: false,
+                    stop_timeout_s: Some(10.0),
+                    waits_for,
+                }
+                .to_string()
             })
             .collect();
+        let waits = "; waits for db.main (1 min at most), all services below level 1 (0.5 s at most)";
         assert_eq!(
             lines,
             [
-                "added    new.a  starts",
-                "changed  program.a  restarts  (launch.exec)",
+                &format!("added    new.a  starts{waits}"),
+                &format!("changed  program.a  restarts  (launch.exec); stop timeout 10 s{waits}"),
                 "changed  level.a  goes on  (launch.level)",
-                "removed  gone.a  stops",
+                "removed  gone.a  stops; stop timeout 10 s",
             ]
         );
     }

@@ -83,7 +83,8 @@ class It(BaseService):
 
     let (code, out, told) = check(&format!("{good}{alone}"), &[]);
     assert_eq!((code, told.as_str()), (Some(0), ""));
-    assert!(out.contains("good.a: Python, python3 -m good; restart no"), "{out}");
+    assert!(out.contains("good.a: Python, python3 -m good; restart no; ready at its first status other than startup; \
+         start timeout 1 min, stop timeout 10 s\n"), "{out}");
     assert!(!dir.path().join("was_run").exists());
 
     // the file's word counts, and nothing secret is shown

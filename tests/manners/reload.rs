@@ -71,16 +71,16 @@ async fn a_reload_says_what_it_changes_and_a_plan_what_it_would() {
     };
     let sleeps = "exec: [sleep, '1000']";
     let before = format!(
-        "  - {{type: stays, variant: a, launch: {{{sleeps}}}}}
+        "  - {{type: stays, variant: a, launch: {{{sleeps}, start_timeout: 2}}}}
   - {{type: env, variant: a, launch: {{{sleeps}, env: {{A: one}}}}}}
   - {{type: level, variant: a, launch: {{{sleeps}}}}}
   - {{type: down, variant: a, gain: 1, launch: {{{sleeps}, enabled: false}}}}
-  - {{type: gone, variant: a, launch: {{{sleeps}}}}}
+  - {{type: gone, variant: a, launch: {{{sleeps}, stop_timeout: 3}}}}
 "
     );
     let after = format!(
-        "  - {{type: new, variant: a, launch: {{{sleeps}}}}}
-  - {{type: stays, variant: a, launch: {{{sleeps}}}}}
+        "  - {{type: new, variant: a, launch: {{{sleeps}, after: [stays.a]}}}}
+  - {{type: stays, variant: a, launch: {{{sleeps}, start_timeout: 2}}}}
   - {{type: env, variant: a, restart: always, launch: {{{sleeps}, env: {{A: two}}}}}}
   - {{type: level, variant: a, launch: {{{sleeps}, level: 1}}}}
   - {{type: down, variant: a, gain: 2, launch: {{{sleeps}, enabled: false}}}}
@@ -105,11 +105,11 @@ async fn a_reload_says_what_it_changes_and_a_plan_what_it_would() {
 
     write_config(tcsd.dir.path(), &file("", &after));
     let (code, planned, told) = plan(&tcsd);
-    let lines = "added    new.a  starts
-changed  env.a  restarts, BUSY now  (launch.env, restart)
+    let lines = "added    new.a  starts; waits for stays.a (2 s at most)
+changed  env.a  restarts, BUSY now  (launch.env, restart); stop timeout 10 s
 changed  level.a  goes on  (launch.level)
 changed  down.a  is not started  (gain)
-removed  gone.a  stops
+removed  gone.a  stops; stop timeout 3 s
 1 unchanged
 ";
     assert_eq!((code, planned.as_str()), (Some(0), lines), "{told}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, User};
 
 use super::environment::Environment;
-use super::launch::{Launch, Mode};
+use super::launch::{Launch, Mode, Ready};
 use super::nearest::nearest;
 use super::problem::{ConfigErrors, Problem, Report};
 use super::services::Entry;
@@ -89,6 +89,25 @@ impl How {
                 interpreter: interpreter(&entry.launch, environment, Path::is_file),
                 module: entry.python_module(),
             },
+        }
+    }
+}
+
+impl How {
+    /// What says that a service is up, in words: `ready at its first heartbeat`.
+    pub fn readiness(&self, ready: Option<&Ready>) -> String {
+        match (ready, self) {
+            (Some(Ready::Started), _) | (None, Self::Program(_)) => "ready once started".to_owned(),
+            (Some(Ready::Notify), _) => "ready at READY=1 on its notify socket".to_owned(),
+            (Some(Ready::Log(pattern)), _) => format!("ready when its output matches /{pattern}/"),
+            (Some(Ready::Tcp { host, port }), _) => {
+                format!("ready when {host}:{port} accepts connections")
+            }
+            (Some(Ready::Heartbeat), _) => "ready at its first heartbeat".to_owned(),
+            (None, Self::Rust(_)) => "ready when its start-up has ended".to_owned(),
+            (None, Self::Python { .. }) => {
+                "ready at its first status other than startup".to_owned()
+            }
         }
     }
 }

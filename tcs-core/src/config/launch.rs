@@ -92,6 +92,8 @@ pub struct Launch {
 /// What says that a service is up.
 #[derive(Debug, Clone)]
 pub enum Ready {
+    /// Its start: nothing is waited for.
+    Started,
     /// `READY=1` on a notify socket.
     Notify,
     /// A line of output that matches.
@@ -103,7 +105,7 @@ pub enum Ready {
         /// From 1.
         port: u16,
     },
-    /// Its first heartbeat.
+    /// Its first heartbeat of a status other than `startup`.
     Heartbeat,
 }
 
@@ -300,7 +302,7 @@ fn level(section: &mut Section<'_, '_>) -> Option<i64> {
 }
 
 fn ready(node: &Node, problems: &mut Problems) -> Option<Ready> {
-    let form = "write `notify`, `heartbeat`, `{log: REGEX}` or `{tcp: HOST:PORT}`";
+    let form = "write `started`, `notify`, `heartbeat`, `{log: REGEX}` or `{tcp: HOST:PORT}`";
     let (word, key_at, value) = match &node.value {
         Value::Text(word) => (word.as_str(), node.at, None),
         Value::Map(map) if map.len() == 1 => {
@@ -316,6 +318,7 @@ fn ready(node: &Node, problems: &mut Problems) -> Option<Ready> {
     let text = value.and_then(Node::scalar_text);
     let is_set = value.is_none_or(|v| matches!(v.value, Value::Null | Value::Bool(true)));
     match (word, text) {
+        ("started", _) if is_set => Some(Ready::Started),
         ("notify", _) if is_set => Some(Ready::Notify),
         ("heartbeat", _) if is_set => Some(Ready::Heartbeat),
         ("log", Some(pattern)) => {
@@ -339,7 +342,7 @@ fn ready(node: &Node, problems: &mut Problems) -> Option<Ready> {
             tcp(address, at, problems)
         }
         _ => {
-            let near = super::nearest::nearest(word, ["notify", "log", "tcp", "heartbeat"]);
+            let near = super::nearest::nearest(word, ["started", "notify", "log", "tcp", "heartbeat"]);
             let problem = match near {
                 Some(near) if near != word => {
                     Problem::error(key_at, format!("unknown kind of `ready`: `{word}`"))

@@ -1,11 +1,58 @@
 //! Whether the order that `after` and `level` ask for is possible.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use chrono::TimeDelta;
 
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems};
 use super::services::Entry;
+use crate::fleet::words;
 use crate::id::ServiceId;
+
+/// What a service waits for before it is started for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait<'a> {
+    /// For what.
+    pub on: Awaited<'a>,
+    /// Then it is started anyway.
+    pub at_most: Duration,
+}
+
+/// See [`Wait`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited<'a> {
+    /// A service in its `after`.
+    Service(&'a ServiceId),
+    /// All services of lower levels than this, its own.
+    LevelsBelow(i64),
+}
+
+impl fmt::Display for Wait<'_> {
+    /// `db.main (1 min at most)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.on {
+            Awaited::Service(id) => write!(f, "{id}")?,
+            Awaited::LevelsBelow(level) => write!(f, "all services below level {level}")?,
+        }
+        write!(f, " ({} at most)", words(TimeDelta::from_std(self.at_most).unwrap_or_default()))
+    }
+}
+
+/// What a service waits for, of those that start by themselves.
+pub fn waits<'a>(entry: &'a Entry, all: &'a [Entry]) -> Vec<Wait<'a>> {
+    let enabled = || all.iter().filter(|it| it.launch.enabled && it.id != entry.id);
+    let named = entry.launch.after.iter().filter_map(|id| {
+        let at_most = enabled().find(|it| it.id == *id)?.launch.start_timeout;
+        Some(Wait { on: Awaited::Service(id), at_most })
+    });
+    let level = entry.launch.level;
+    let below = enabled().filter(|it| it.launch.level < level);
+    let below = below.map(|it| it.launch.start_timeout).max();
+    named.chain(below.map(|at_most| Wait { on: Awaited::LevelsBelow(level), at_most })).collect()
+}
 
 /// Reports services that come after themselves, directly or in a circle, and those that come after
 /// a higher level. A name that no entry bears is a warning: one may be commented out for a night.

@@ -5,11 +5,12 @@ mod imports;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tcs_core::config::{self, Environment, How, KnownType};
+use tcs_core::config::{self, Entry, Environment, How, KnownType, Planned, STOP_TIMEOUT, waits};
 use tcs_core::service::Registry;
 
 use super::{print, say};
 use crate::daemon;
+use crate::reload::duration;
 
 pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
     let registry = match Registry::of_this_program() {
@@ -26,6 +27,7 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
         say(&dotenv.to_string());
     }
     let check = config::check(path, explicit, &environment, &types);
+    let all: Vec<Entry> = check.plan.iter().map(|it| it.entry.clone()).collect();
     for planned in &check.plan {
         let entry = &planned.entry;
         let how = planned.how.to_string();
@@ -36,11 +38,8 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
         let other = if other { " (not the Rust service of that name)" } else { "" };
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
-        let after =
-            entry.launch.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let after = if after.is_empty() { after } else { format!("; after {after}") };
-        let line = format!("{}: {how}{other}; restart {when}{enabled}{after}", entry.id);
-        print(&line);
+        let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
+        print(&format!("{line}; {}", timing(planned, &all)));
     }
     let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };
     let report = check.report.with(found);
@@ -48,4 +47,21 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
         say(&report.to_string());
     }
     if report.has_errors() || dotenv.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What is waited for, and how long: `ready once started; start timeout 1 min, stop timeout 10 s;
+/// waits for db.main (1 min at most)`.
+fn timing(planned: &Planned, all: &[Entry]) -> String {
+    let Planned { entry, how } = planned;
+    let launch = &entry.launch;
+    let readiness = how.readiness(launch.ready.as_ref());
+    let start = duration(launch.start_timeout);
+    let stop = duration(launch.stop_timeout.unwrap_or(STOP_TIMEOUT));
+    let waits: Vec<_> = waits(entry, all).iter().map(ToString::to_string).collect();
+    let waits = if waits.is_empty() {
+        String::new()
+    } else {
+        format!("; waits for {}", waits.join(", "))
+    };
+    format!("{readiness}; start timeout {start}, stop timeout {stop}{waits}")
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment};
+use tcs_core::config::{Config, Environment, waits};
 use tcs_core::fleet::Verdict;
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::observer::{Observer, Patience};
@@ -121,6 +121,8 @@ fn start(config: &Config) -> Report {
         fields: Vec::new(),
         then: if entry.launch.enabled { Then::Starts } else { Then::StaysDown },
         busy: false,
+        stop_timeout_s: None,
+        waits_for: waits(entry, &config.services).into_iter().map(Into::into).collect(),
     });
     Report { services: services.collect(), ..Report::default() }
 }

@@ -2,11 +2,11 @@
 //! tell.
 
 use tcs_core::bus::Bus;
-use tcs_core::config::{How, Ready};
+use tcs_core::config::How;
 use tcs_core::wire::Status;
 
 use super::Daemon;
-use super::words::{self, Heard, ReadyBy};
+use super::words::{self, Heard};
 use crate::runner::{Told, What};
 use crate::supervisor::{Event, Report, ServiceId};
 
@@ -23,17 +23,14 @@ impl Daemon<'_> {
     pub(super) fn heard(&mut self, heard: Heard) -> Option<bool> {
         let Heard { id, sent, what } = heard;
         let plan = self.plans.get(&id)?;
-        let by = match (&plan.how, &plan.entry.launch.ready) {
-            (_, Some(Ready::Heartbeat)) => ReadyBy::Heartbeat,
-            (How::Python { .. }, None) => ReadyBy::Status,
-            (How::Python { .. } | How::Rust(_) | How::Program(_), _) => ReadyBy::Runner,
-        };
+        let by = plan.ready_by();
         let spawned = self.handles.get_mut(&id).filter(|it| sent > it.at)?;
         spawned.beat_at = None;
         spawned.speaks = true;
         let (run, is_ready) = (spawned.run, what.is_ready(by));
         let mut done = None;
         if let words::What::Status(status, message) = what {
+            spawned.assume_at = None;
             spawned.said = Some((status, message.clone()));
             let report = Report::Said { word: words::word(status), message };
             done = self.handle(Event::Report { id: id.clone(), run, report });

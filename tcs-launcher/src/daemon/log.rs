@@ -60,9 +60,10 @@ pub(super) fn event(id: &ServiceId, event: &Lifecycle) {
 }
 
 /// That a service has started, and what runs.
-pub(super) fn started(id: &ServiceId, pid: Option<u32>, how: &str) {
+pub(super) fn started(id: &ServiceId, pid: Option<u32>, how: &str, readiness: Option<String>) {
     let pid = pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
-    tracing::info!("{id} started{pid}: {how}");
+    let readiness = readiness.map(|it| format!("; {it}")).unwrap_or_default();
+    tracing::info!("{id} started{pid}: {how}{readiness}");
 }
 
 /// `2/5`, `7/∞`

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
 use tcs_core::service::Registry;
 
-use crate::reload::Planned;
+use super::words::ReadyBy;
+use crate::reload::{Planned, duration};
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
 use crate::supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
@@ -36,6 +37,31 @@ pub(super) struct Plan {
     pub(super) planned: Planned,
     pub(super) how: How,
     pub(super) entry: Entry,
+}
+
+impl Plan {
+    /// What says that it is up.
+    pub(super) fn ready_by(&self) -> ReadyBy {
+        match (&self.how, &self.entry.launch.ready) {
+            (_, Some(Ready::Heartbeat)) => ReadyBy::Heartbeat,
+            (How::Python { .. }, None) => ReadyBy::Status,
+            (How::Python { .. } | How::Rust(_) | How::Program(_), _) => ReadyBy::Runner,
+        }
+    }
+
+    /// The same for its log, where something is waited for that its own framework does not tell.
+    pub(super) fn readiness(&self) -> Option<String> {
+        let launch = &self.entry.launch;
+        let words = || self.how.readiness(launch.ready.as_ref());
+        match (&self.how, &launch.ready) {
+            (_, Some(Ready::Started)) | (How::Program(_) | How::Rust(_), None) => None,
+            (How::Python { .. }, None) => {
+                let (words, limit) = (words(), duration(launch.start_timeout));
+                Some(format!("{words}, or after {limit} without any (launch.ready: started)"))
+            }
+            (_, Some(_)) => Some(words()),
+        }
+    }
 }
 
 /// What a plan is made from.
@@ -102,10 +128,9 @@ impl Site<'_> {
                 backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
             },
             // a Rust service's host tells when it is up, and a Python service's status
-            readiness: if matches!(how, How::Program(_)) && launch.ready.is_none() {
-                Readiness::AtOnce
-            } else {
-                Readiness::Reported
+            readiness: match (how, &launch.ready) {
+                (_, Some(Ready::Started)) | (How::Program(_), None) => Readiness::AtOnce,
+                (How::Rust(_) | How::Python { .. }, None) | (_, Some(_)) => Readiness::Reported,
             },
             start_timeout: launch.start_timeout,
             stop_timeout: launch.stop_timeout.unwrap_or(self.grace),
@@ -186,7 +211,9 @@ fn fixed(entry: &Entry, how: &How) -> BTreeMap<String, String> {
     let launch = &entry.launch;
     let ready = launch.ready.as_ref().map(|ready| match ready {
         Ready::Log(pattern) => format!("log {pattern}"),
-        Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat => format!("{ready:?}"),
+        Ready::Started | Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat => {
+            format!("{ready:?}")
+        }
     });
     let program = match how {
         How::Rust(_) => "launch.mode",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tcs_core::bus::settings::NatsSection;
-use tcs_core::config::{Config, Environment, Secrets};
+use tcs_core::config::{Config, Environment, Secrets, waits};
 
 use super::Daemon;
 use super::plan::Plan;
@@ -116,7 +116,7 @@ impl Daemon<'_> {
         let old = self.plans.iter().filter(|(id, _)| stays(id));
         let old = old.map(|(id, plan)| (id.clone(), plan.planned.clone())).collect();
         let (diff, touched) = reload::diff(&old, &planned(&plans));
-        let services = self.changes(&touched, &diff);
+        let services = self.changes(&touched, &diff, &config);
         let unchanged = plans.len() - (services.len() - diff.removed.len());
         let report = Report { services, unchanged, notes };
         Ok(Prepared { environment, warnings, plans, diff, report })
@@ -137,17 +137,21 @@ impl Daemon<'_> {
     }
 
     /// What would become of each: as it becomes of a copy.
-    fn changes(&self, touched: &[Touched], diff: &Diff) -> Vec<Change> {
+    fn changes(&self, touched: &[Touched], diff: &Diff, config: &Config) -> Vec<Change> {
         let mut after = self.supervisor.clone();
         after.handle(Event::Apply { diff: diff.clone(), request: None }, self.now());
         let change = |it: &Touched| {
             let before = self.supervisor.service(&it.id);
+            let entry = config.services.iter().find(|entry| entry.id == it.id);
+            let waits_for = entry.map(|entry| waits(entry, &config.services)).unwrap_or_default();
             Change {
                 service_id: it.id.to_string(),
                 change: it.what,
                 fields: it.fields.clone(),
                 then: Then::of(before.as_ref(), after.service(&it.id).as_ref()),
-                busy: before.is_some_and(|it| it.busy),
+                busy: before.as_ref().is_some_and(|it| it.busy),
+                stop_timeout_s: before.map(|it| it.spec.stop_timeout.as_secs_f64()),
+                waits_for: waits_for.into_iter().map(Into::into).collect(),
             }
         };
         touched.iter().map(change).collect()

@@ -26,7 +26,9 @@ impl Daemon<'_> {
             self.outputs.begin(&id, run, log, true, secrets);
             self.start_task(&plan, run, tell)
         };
-        self.handles.insert(id, Spawned { run, handle, at, beat_at, speaks: false, said: None });
+        let assume_at = self.first_assumption(&plan);
+        let spawned = Spawned { run, handle, at, beat_at, assume_at, speaks: false, said: None };
+        self.handles.insert(id, spawned);
     }
 
     fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {

@@ -40,7 +40,7 @@ pub(super) enum ReadyBy {
     Runner,
     /// Its first heartbeat of a status other than `startup`.
     Heartbeat,
-    /// Its first status other than `startup`.
+    /// Its first status other than `startup`, which a heartbeat may carry.
     Status,
 }
 
@@ -51,6 +51,7 @@ impl What {
         match (self, by) {
             (Self::Status(status, _), ReadyBy::Status) => is_up(*status),
             (Self::Beat(status), ReadyBy::Heartbeat) => status.is_none_or(is_up),
+            (Self::Beat(status), ReadyBy::Status) => status.is_some_and(is_up),
             (Self::Status(..) | Self::Beat(_), _) => false,
         }
     }
@@ -204,7 +205,8 @@ mod tests {
             let (said, beat) = (What::Status(status, None), What::Beat(Some(status)));
             assert_eq!(said.is_ready(ReadyBy::Status), beat.is_ready(Heartbeat), "{status}");
             assert!(!said.is_ready(Runner) && !said.is_ready(Heartbeat));
-            assert!(!beat.is_ready(Runner) && !beat.is_ready(ReadyBy::Status));
+            assert!(!beat.is_ready(Runner));
+            assert_eq!(beat.is_ready(ReadyBy::Status), said.is_ready(ReadyBy::Status));
             beat.is_ready(Heartbeat)
         };
         let not = Status::ALL.into_iter().filter(|status| !ready(*status));
@@ -213,5 +215,6 @@ mod tests {
             [Status::Unknown, Status::Startup, Status::Shutdown, Status::Failed].into()
         );
         assert!(What::Beat(None).is_ready(Heartbeat));
+        assert!(!What::Beat(None).is_ready(ReadyBy::Status), "it names no status");
     }
 }

@@ -228,7 +228,9 @@ impl ProcessRunner {
             Some(Ready::Log(pattern)) => {
                 Some(Watch { pattern: pattern.clone(), seen: Arc::new(Notify::new()) })
             }
-            Some(Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat) | None => None,
+            Some(Ready::Started | Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat) | None => {
+                None
+            }
         };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let pipes = [
@@ -420,7 +422,7 @@ async fn is_ready(ready: Option<&Ready>, watch: Option<&Watch>) {
         (Some(Ready::Log(_)), Some(watch)) => watch.seen.notified().await,
         (Some(Ready::Tcp { host, port }), _) => ready::connectable(host, *port).await,
         // said on the socket, or seen on the broker
-        (Some(Ready::Log(_) | Ready::Notify | Ready::Heartbeat) | None, _) => {
+        (Some(Ready::Started | Ready::Log(_) | Ready::Notify | Ready::Heartbeat) | None, _) => {
             std::future::pending::<()>().await;
         }
     }
