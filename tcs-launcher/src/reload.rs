@@ -355,7 +355,8 @@ mod tests {
                 .to_string()
             })
             .collect();
-        let waits = "; waits for db.main (1 min at most), all services below level 1 (0.5 s at most)";
+        let waits =
+            "; waits for db.main (1 min at most), all services below level 1 (0.5 s at most)";
         assert_eq!(
             lines,
             [

@@ -1,7 +1,8 @@
 //! Scenarios 6 and 7, and the beats that the launcher makes for those who do not speak.
 
 use tcs_core::clock;
-use tcs_core::fleet::{Liveness, Verdict};
+use tcs_core::fleet::{Liveness, ServiceView, Verdict};
+use tcs_core::wire::{Status, StatusMessage};
 
 use super::{BEATS, Site, bad, because, programs, python, soon, tcsd};
 
@@ -125,4 +126,52 @@ async fn a_blocked_loop_and_a_dead_heart_are_not_ok() {
         assert_eq!(site.story(id).await, ["declared", "start", "ready"]);
     }
     assert!(blocked(&watch.service("bad.blocks.a")), "its heart goes on");
+}
+
+/// A service that has been ready, as a process and as a task: while its main loop is blocked its
+/// status is a warning, which consoles without an eye for heartbeats' lag show too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_main_loop_is_a_warning_until_it_goes_on() {
+    for mode in ["process", "async"] {
+        let config =
+            format!("{BEATS}services:\n  - {{type: bad.blocks, variant: a, file: hangs}}\n");
+        let site = Site::of(&programs::badfleet(), mode, &config).await;
+        let mut watch = site.watch();
+        let id = "bad.blocks.a";
+        let well = |it: &ServiceView| it.verdict == Verdict::Ok && it.liveness == Liveness::Live;
+        for _ in 0..2 {
+            watch.sees("ok", id, well).await;
+            let since = watch.service(id).since.unwrap();
+            let hung = clock::monotonic();
+            std::fs::write(site.tcsd.path("hangs"), "").unwrap();
+            watch.sees("a warning", id, |it| it.status == Some(Status::Warning)).await;
+            let took = hung.elapsed().as_secs_f64();
+            println!("{mode}: {took:.2} s from the hang to the warning (3 intervals: {LATE})");
+            watch
+                .sees("late", id, |it| it.verdict == Verdict::Late && because(it, "loop_blocked"))
+                .await;
+            std::fs::remove_file(site.tcsd.path("hangs")).unwrap();
+            watch.sees("ok again", id, |it| well(it) && it.status == Some(Status::Ok)).await;
+            assert!(watch.service(id).since.unwrap() > since, "{mode}: ok since it goes on");
+        }
+        let statuses = site.statuses(id).await;
+        let is_start = |it: &&StatusMessage| it.status == Status::Startup;
+        let mut statuses: Vec<_> = statuses.iter().skip_while(is_start).collect();
+        // the first is repeated as soon as there are streams
+        statuses.dedup_by_key(|it| it.status);
+        let reported: Vec<_> = statuses
+            .iter()
+            .map(|it| (it.status, it.own_status(), it.details.reported_by.as_deref()))
+            .collect();
+        let ok = (Status::Ok, Status::Ok, None);
+        let warning = (Status::Warning, Status::Ok, Some("watchdog"));
+        assert_eq!(reported, [ok, warning, ok, warning, ok], "{mode}");
+        let warning = statuses[1].message.as_deref().unwrap();
+        assert!(warning.starts_with("main loop blocked for "), "{warning}");
+        assert!(warning.ends_with(" s (heartbeat thread still running)"), "{warning}");
+        for turned in &statuses[1..] {
+            assert_eq!(turned.status_age_s, Some(0.0), "{mode}: a turn begins a new status");
+        }
+        assert_eq!(site.story(id).await, ["declared", "start", "ready"], "{mode}");
+    }
 }

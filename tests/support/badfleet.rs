@@ -17,7 +17,7 @@ struct Config {
     after: f64,
     /// Its exit code, where there is one.
     code: Option<u8>,
-    /// It is busy as long as this file is there.
+    /// It is busy, or blocked, as long as this file is there.
     file: Option<std::path::PathBuf>,
 }
 
@@ -81,7 +81,7 @@ impl PermanentService for Slow {
 }
 tcs_core::service!(Slow, "bad.slow");
 
-/// Blocks the thread that it is polled on.
+/// Blocks the thread that it is polled on: for good, or while a file is there.
 struct Blocks(Config);
 
 impl BlockingService for Blocks {
@@ -91,7 +91,15 @@ impl BlockingService for Blocks {
     }
     async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
         ctx.sleep_secs(self.0.after).await;
-        std::thread::sleep(Duration::from_hours(1));
+        let Some(file) = &self.0.file else {
+            std::thread::sleep(Duration::from_hours(1));
+            return Ok(());
+        };
+        while ctx.sleep_secs(0.02).await {
+            while file.exists() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         Ok(())
     }
 }

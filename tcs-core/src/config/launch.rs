@@ -342,7 +342,8 @@ fn ready(node: &Node, problems: &mut Problems) -> Option<Ready> {
             tcp(address, at, problems)
         }
         _ => {
-            let near = super::nearest::nearest(word, ["started", "notify", "log", "tcp", "heartbeat"]);
+            let near =
+                super::nearest::nearest(word, ["started", "notify", "log", "tcp", "heartbeat"]);
             let problem = match near {
                 Some(near) if near != word => {
                     Problem::error(key_at, format!("unknown kind of `ready`: `{word}`"))

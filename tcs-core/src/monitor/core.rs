@@ -90,7 +90,7 @@ pub(crate) struct Core {
     nodes: Vec<Node>,
     pace: Pace,
     template: StatusMessage,
-    /// When the root's own status began.
+    /// When what the root reports of itself began: its own status, or that it is blocked.
     own_since: Option<Instant>,
     /// Why the program's own code does not run, although its heartbeats go on.
     blocked: Option<String>,
@@ -337,7 +337,11 @@ impl Core {
         if why.is_none() || self.blocked.is_none() {
             self.blocked = why;
         }
-        if before == self.is_blocked() { Effect::None } else { self.changed(now) }
+        if before == self.is_blocked() {
+            return Effect::None;
+        }
+        self.own_since = Some(now.mono);
+        self.changed(now)
     }
 
     /// Whether a report says so: not while it starts or ends, and not in the place of worse.

@@ -58,10 +58,7 @@ fn timing(planned: &Planned, all: &[Entry]) -> String {
     let start = duration(launch.start_timeout);
     let stop = duration(launch.stop_timeout.unwrap_or(STOP_TIMEOUT));
     let waits: Vec<_> = waits(entry, all).iter().map(ToString::to_string).collect();
-    let waits = if waits.is_empty() {
-        String::new()
-    } else {
-        format!("; waits for {}", waits.join(", "))
-    };
+    let waits =
+        if waits.is_empty() { String::new() } else { format!("; waits for {}", waits.join(", ")) };
     format!("{readiness}; start timeout {start}, stop timeout {stop}{waits}")
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::Daemon;
 use super::plan::Plan;
 use super::words::ReadyBy;
-use super::Daemon;
 use crate::reload::duration;
 use crate::supervisor::{Event, Phase, Report};
 

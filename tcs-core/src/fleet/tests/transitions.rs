@@ -202,3 +202,22 @@ fn of_a_time_without_heartbeats_nothing_is_guessed() {
         assert_eq!(told.len(), lost, "{told:?}");
     }
 }
+
+#[test]
+fn the_age_of_its_own_status_is_not_that_of_a_parts_trouble() {
+    let report = |status: &str, stored: f64, own: Option<&str>, age: f64| {
+        super::support::status(ID, status, stored)
+            .with(&json!({"status_age_s": age, "details": {"own_status": own}}))
+    };
+    let lasted = |own: Option<&str>| {
+        let lines = [report("warning", 1.0, own, 600.0), report("ok", 4.0, None, 603.0)];
+        let told = story(&lines, 4.5);
+        let Some(Cause::Status { from: Some((_, lasted)), .. }) = told.last().map(|it| &it.cause)
+        else {
+            panic!("{told:?}")
+        };
+        lasted.num_seconds()
+    };
+    assert_eq!(lasted(None), 603);
+    assert_eq!(lasted(Some("ok")), 3, "the watchdog's warning, or a part's");
+}

@@ -254,7 +254,9 @@ fn a_blocked_program_is_a_warning_of_the_watchdog_until_it_goes_on() {
     block(&mut rig, Some("main loop blocked for 31 s"));
     block(&mut rig, None);
     rig.set(NodeId::ROOT, Status::Ok);
+    rig.pass(Duration::from_mins(10));
     block(&mut rig, Some("main loop blocked for 31 s"));
+    rig.pass(Duration::from_secs(10));
     block(&mut rig, Some("main loop blocked for 41 s"));
     let said = rig.sent.last().unwrap();
     assert_eq!(said.details.reported_by.as_deref(), Some("watchdog"));
@@ -264,6 +266,8 @@ fn a_blocked_program_is_a_warning_of_the_watchdog_until_it_goes_on() {
     block(&mut rig, None);
     assert_eq!(rig.statuses(), [Status::Startup, Status::Ok, Status::Warning, Status::Ok]);
     assert_eq!(rig.sent.last().unwrap().details.reported_by, None);
+    let ages: Vec<_> = rig.sent.iter().map(|it| it.status_age_s).collect();
+    assert_eq!(ages, [Some(0.0); 4], "each turn begins a new status");
     // it hides nothing worse, and not its end
     rig.set(NodeId::ROOT, Status::Error);
     block(&mut rig, Some("main loop blocked for 31 s"));
