@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
-use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage};
+use tcs_core::bus::publish::{Parcel, Publisher, hostname};
+use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage, Timestamp};
 use tcsd::{Site, because};
 
 #[path = "support/nats.rs"]
@@ -408,6 +409,60 @@ async fn the_launchers_status_is_the_worst_of_its_services() {
     site.tcsd.stop().await;
     let is_over = |it: &StatusMessage| it.status == Status::Shutdown;
     last_status(&site, &name, "its own end", is_over).await;
+}
+
+/// What a service that runs reports enters where it is bad, and only then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_services_report_of_themselves_enters_the_launchers_status_where_it_is_bad() {
+    let sleeps = "launch: {exec: [sleep, '1000']}";
+    let services = format!("services:\n{}{}", one("dome", sleeps), one("roof", sleeps));
+    let site = Site::start("process", &services).await;
+    for id in ["dome.a", "roof.a"] {
+        site.pid(id).await;
+    }
+    let publisher = Publisher::new(site.bus.clone());
+    let report = async |id: &str, status: Status, text: &str| {
+        let message = StatusMessage {
+            name: id.to_owned(),
+            status,
+            message: Some(text.to_owned()),
+            timestamp: Some(Timestamp::new(tcs_core::clock::wall())),
+            hostname: Some(hostname()),
+            ..StatusMessage::default()
+        };
+        let parcel = Parcel::new(site.bus.subjects().status(id), &message).unwrap();
+        publisher.send(&parcel).await.unwrap();
+    };
+    let name = site.tcsd.name.to_string();
+    let says = async |status: Status, text: &str| {
+        let is_so = |it: &StatusMessage| {
+            it.status == status
+                && it.own_status() == Status::Ok
+                && it.message.as_deref().is_some_and(|said| said.contains(text))
+        };
+        last_status(&site, &name, text, is_so).await;
+    };
+    says(Status::Ok, "Supervising").await; // there are streams
+    // each in turn: what is only work, beginning or end must not be between them
+    for work in [Status::Startup, Status::Busy, Status::Idle, Status::Shutdown] {
+        report("dome.a", work, "at work").await;
+        report("roof.a", Status::Degraded, "wind").await;
+        says(Status::Degraded, "degraded: roof.a (wind)").await;
+        report("dome.a", Status::Warning, "slow").await;
+        says(Status::Warning, "warning: dome.a (slow) and 1 more").await;
+        report("roof.a", Status::Error, "no motor").await;
+        says(Status::Error, "error: roof.a (no motor) and 1 more").await;
+        report("dome.a", Status::Failed, "no power").await;
+        says(Status::Failed, "failed: dome.a (no power) and 1 more").await;
+        report("roof.a", work, "at work").await;
+        report("dome.a", work, "at work").await;
+        says(Status::Ok, "Supervising").await;
+    }
+    let statuses = site.statuses(&name).await;
+    let work = [Status::Busy, Status::Idle, Status::Shutdown];
+    assert!(statuses.iter().all(|it| !work.contains(&it.status)), "{statuses:#?}");
+    let first_ok = statuses.iter().position(|it| it.status == Status::Ok).unwrap();
+    assert!(statuses[first_ok..].iter().all(|it| it.status != Status::Startup), "{statuses:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod site;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tcs_core::fleet::{Filter, FleetView};
 
 use super::*;
@@ -117,6 +118,24 @@ fn the_legend_names_every_verdict() {
         assert!(text.contains(verdict.as_str()), "{verdict}");
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_launchers_row_tells_the_trouble_of_its_services_once() {
+    let mut site = Site::default();
+    let id = "launcher.Kx1xDO.srv01-process-launcher";
+    let trouble = "failed: dome.main (exit code 3)";
+    let part = json!({"name": "services", "status": "failed", "message": trouble});
+    let details = json!({"own_status": "ok", "children": [part]});
+    site.reports(id, "failed", &format!("services: {trouble}"), None, details, 60);
+    site.beats(id, "ok", 3);
+    site.event("dome.main", "start", id, json!({"pid": 7480}), 70);
+    let crash = json!({"exit_code": 3, "will_restart": false});
+    site.event("dome.main", "crashed", id, crash, 61);
+    let list = printed(&site.view(), &all(), Some(200));
+    let row = list.lines().find(|line| line.contains("process-launcher")).unwrap();
+    assert!(row.contains("worst below: failed (dome.main)"), "{row}");
+    assert!(!row.contains("services:") && !row.contains("exit code"), "{row}");
 }
 
 #[test]
