@@ -31,7 +31,7 @@ mod tree;
 mod verdict;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -261,10 +261,12 @@ impl Fleet {
     }
 
     /// The services that `launcher` declares at present, each with the other live launchers that
-    /// declare it too (`truth.md` 7).
+    /// declare it too (`truth.md` 7). `own` are services that it is known to declare: where two did
+    /// before anybody listened, the newest declaration of a subject hides the other.
     pub fn rivals(
         &self,
         launcher: &str,
+        own: &BTreeSet<Arc<str>>,
         now: DateTime<Utc>,
         link: Link,
     ) -> BTreeMap<Arc<str>, Vec<String>> {
@@ -276,7 +278,7 @@ impl Fleet {
             })
         };
         let records = self.records.iter().map(|(name, record)| (name, &**record));
-        launchers.rivals(launcher, records, is_live)
+        launchers.rivals(launcher, own, records, is_live)
     }
 
     /// A known name, shared.

@@ -122,10 +122,11 @@ impl Daemon<'_> {
         let (found, mut shared) = watch::channel(rivals::Shared::new());
         if let Some(bus) = self.voice.reporter.bus().cloned() {
             let outbox = self.voice.reporter.outbox().cloned().unwrap_or_default();
-            let name = self.voice.name.clone();
-            let before = link::Before { outbox, name, events: Arc::clone(&self.events) };
+            let voice = &self.voice;
+            let own = (voice.name.clone(), voice.launcher_run.clone(), voice.ours.clone());
+            let (name, events) = (voice.name.clone(), Arc::clone(&self.events));
+            let before = link::Before { outbox, name, events };
             tokio::spawn(link::keep(bus.clone(), before, links));
-            let own = (self.voice.name.clone(), self.voice.launcher_run.clone());
             tokio::spawn(words::listen(bus, own, heard, found));
         }
         let mut done = self.begin(config);
@@ -326,6 +327,8 @@ impl Daemon<'_> {
         for (id, plan) in plans {
             if supervisor.service(id).is_some_and(|it| !it.leaving) {
                 voice.say(plan, &Lifecycle::Declared, None);
+            } else {
+                voice.ours.remove(id.as_str());
             }
         }
     }

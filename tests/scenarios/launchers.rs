@@ -185,6 +185,67 @@ async fn two_launchers_that_declare_one_service_say_so() {
     assert!(other.stop().await.success());
 }
 
+/// One file on two hosts, both started while there was no broker: neither lock nor broker could tell
+/// them of each other, so each runs all. Both say so as soon as there is a broker.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_that_run_one_file_say_so_as_soon_as_there_is_a_broker() {
+    if !tcsd::can_name_hosts() {
+        return println!("not tried: a host name of its own needs rights that are not here");
+    }
+    let exec = bad(&["forever"]);
+    let config =
+        format!("{BEATS}services:\n  - {{type: shared, variant: a, launch: {{exec: {exec}}}}}\n");
+    let program = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::prepared(program, "process", &config).await;
+    let url = site.server.url();
+    let mut other = tcsd::Tcsd::new(program, &url, "process", &config).on_host("tcs-other-host");
+    site.server.kill();
+    site.tcsd.run();
+    other.run();
+    let runs = |tcsd: &tcsd::Tcsd| tcsd.log().contains("shared.a ready");
+    nats::wait_for("both run it", || runs(&site.tcsd) && runs(&other)).await;
+    site.server.run().await;
+    let met = clock::monotonic();
+    let mut watch = site.watch();
+    let names = [site.tcsd.name.to_string(), other.name.to_string()];
+    assert!(names[1].contains("tcs-other-host") && names[0] != names[1], "{names:?}");
+    for id in ["shared.a", &names[0], &names[1]] {
+        watch.sees("conflict", id, |it| because(it, "conflict")).await;
+    }
+    soon("S2: from the broker's start to the conflict, at both", met.elapsed());
+    let told = |by: &tcsd::Tcsd, whom: &str| {
+        by.log().contains(&format!("shared.a is declared by another launcher too: {whom}"))
+    };
+    nats::wait_for("each names the other", || {
+        told(&site.tcsd, &names[1]) && told(&other, &names[0])
+    })
+    .await;
+    for (by, whom) in [(&names[0], &names[1]), (&names[1], &names[0])] {
+        nats::within_limit("and declares it", async {
+            while others(&site, by).await != Some(vec![whom.clone()]) {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+    // one instance under each, whatever the other does
+    for tcsd in [&site.tcsd, &other] {
+        assert_eq!(
+            marked(&format!("RUNTIME_DIRECTORY={}", tcsd.path(""))).len(),
+            3,
+            "{}",
+            tcsd.name
+        );
+    }
+    assert!(other.stop().await.success());
+    for id in ["shared.a", &names[0]] {
+        watch.sees("no conflict", id, |it| !because(it, "conflict")).await;
+    }
+    let over = "shared.a is declared by no other launcher any more";
+    nats::wait_for("it is taken back", || site.tcsd.log().contains(over)).await;
+    site.pid("shared.a").await;
+}
+
 /// Whom a launcher names in its newest `declared` of the shared service.
 async fn others(site: &Site, by: &str) -> Option<Vec<String>> {
     let events = site.events(Some("shared.a")).await;

@@ -41,6 +41,8 @@ pub struct Tcsd {
     pub environment: Vec<(String, String)>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// The host's name, where it is to be another: for root only ([`can_name_hosts`]).
+    pub host: Option<String>,
     /// Its monitored name.
     pub name: ObjectName,
 }
@@ -64,8 +66,17 @@ impl Tcsd {
             keeps_log: true,
             environment: Vec::new(),
             arguments: Vec::new(),
+            host: None,
             name,
         }
+    }
+
+    /// As if on a host of that name.
+    pub fn on_host(mut self, host: &str) -> Self {
+        let (given, cwd) = (self.path("services.yaml"), self.dir().display().to_string());
+        self.name = LauncherId::derive(&given, &cwd, host, &self.mode).unwrap().object_name();
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// Its folder: working directory, configuration, what it leaves.
@@ -89,6 +100,11 @@ impl Tcsd {
         let file = || std::fs::File::options().create(true).append(true).open(file).unwrap();
         let log = if self.keeps_log { file().into() } else { Stdio::null() };
         let mut command = Command::new(&self.program);
+        if let Some(host) = &self.host {
+            command = Command::new("unshare");
+            command.args(["--uts", "sh", "-c", "hostname \"$0\" && exec \"$@\"", host]);
+            command.arg(&self.program);
+        }
         command.arg("--config").arg(self.dir().join("services.yaml"));
         command.args(["--launcher", &self.mode]).stderr(log).current_dir(self.dir());
         command.env("NATS_URL", &self.url).env("RUNTIME_DIRECTORY", self.path(""));
@@ -174,6 +190,12 @@ pub fn marked(word: &str) -> Vec<i32> {
         environment.contains(&ours) && environment.contains(word)
     };
     alive.filter(carries).collect()
+}
+
+/// Whether a process of ours may have a host name of its own.
+pub fn can_name_hosts() -> bool {
+    let tried = Command::new("unshare").args(["--uts", "hostname", "another"]).output();
+    tried.is_ok_and(|output| output.status.success())
 }
 
 /// A signal by name, to a process.

@@ -1,7 +1,7 @@
 //! What services have to do with each other: launchers, hosts, common causes (`truth.md` 7).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -113,15 +113,16 @@ impl<'a> Launchers<'a> {
     pub(super) fn rivals<'r>(
         &self,
         launcher: &str,
+        ours: &BTreeSet<Arc<str>>,
         records: impl Iterator<Item = (&'r Arc<str>, &'r Record)>,
         is_live: impl Fn(&str) -> bool,
     ) -> BTreeMap<Arc<str>, Vec<String>> {
         let mut rivals = BTreeMap::new();
-        for (name, record) in records.filter(|(_, record)| record.declared().len() > 1) {
+        for (name, record) in records.filter(|(_, record)| !record.declared().is_empty()) {
             let all = record.declared().iter().filter_map(|kept| self.declarer(kept));
             let (own, mut others): (Vec<&str>, Vec<&str>) = all.partition(|it| *it == launcher);
             others.retain(|name| is_live(name));
-            if !own.is_empty() && !others.is_empty() {
+            if (!own.is_empty() || ours.contains(name)) && !others.is_empty() {
                 others.sort_unstable();
                 rivals.insert(Arc::clone(name), others.into_iter().map(str::to_owned).collect());
             }

@@ -3,7 +3,7 @@
 //! two machines, or containers, of one host name and one path.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,10 +19,30 @@ use crate::supervisor::Lifecycle;
 /// name for another run under it.
 pub(super) type Shared = BTreeMap<Arc<str>, Vec<String>>;
 
+/// The services that we declare. Of two declarations that were stored before anybody listened, ours
+/// and another's, a reader of the streams finds the newest alone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ours(Arc<Mutex<BTreeSet<Arc<str>>>>);
+
+impl Ours {
+    pub(super) fn add(&self, id: &str) {
+        self.get().insert(id.into());
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.get().remove(id);
+    }
+
+    fn get(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What is known of launchers and their declarations: nothing of the services themselves.
 #[derive(Debug)]
 pub(super) struct Rivals {
     own: String,
+    ours: Ours,
     /// When this began: by then all that an earlier run of ours sent was stored.
     since: Instant,
     namesakes: Namesakes,
@@ -31,9 +51,9 @@ pub(super) struct Rivals {
 
 impl Rivals {
     /// For the launcher of this monitored name and run.
-    pub(super) fn new(observer: &Observer, own: String, run: String) -> Self {
+    pub(super) fn new(observer: &Observer, own: String, run: String, ours: Ours) -> Self {
         let namesakes = Namesakes::new(own.clone(), run);
-        Self { own, since: clock::monotonic(), namesakes, picture: observer.blank() }
+        Self { own, ours, since: clock::monotonic(), namesakes, picture: observer.blank() }
     }
 
     /// Whether this may change what is found.
@@ -51,7 +71,7 @@ impl Rivals {
     pub(super) fn found(&self) -> Shared {
         let now = self.picture.clock.at(clock::monotonic());
         let link = self.picture.fleet_link(clock::monotonic());
-        let mut shared = self.picture.fleet.rivals(&self.own, now, link);
+        let mut shared = self.picture.fleet.rivals(&self.own, &self.ours.get(), now, link);
         // by a clock that is not known yet an earlier run of ours would be another one
         if self.picture.clock.quality != ClockQuality::Local {
             for id in self.namesakes.declared(self.picture.clock.at(self.since), now) {

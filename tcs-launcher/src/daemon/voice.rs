@@ -13,7 +13,7 @@ use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp
 
 use super::own_status::OwnStatus;
 use super::plan::Plan;
-use super::rivals::Shared;
+use super::rivals::{Ours, Shared};
 use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
 /// Speaks for the launcher.
@@ -36,6 +36,8 @@ pub(super) struct Voice {
     statuses: BTreeMap<String, (Status, Instant)>,
     /// Other launchers that declare our services, by service.
     pub(super) others: Shared,
+    /// What has been declared.
+    pub(super) ours: Ours,
 }
 
 impl Voice {
@@ -59,6 +61,7 @@ impl Voice {
             last: BTreeMap::new(),
             statuses: BTreeMap::new(),
             others: Shared::new(),
+            ours: Ours::default(),
         }
     }
 
@@ -99,6 +102,9 @@ impl Voice {
     /// Of a service, and the status of one that is dead.
     pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
         let id = &plan.planned.spec.id;
+        if matches!(event, Lifecycle::Declared) {
+            self.ours.add(id.as_str());
+        }
         let wire = wire(plan, event, self.batch, self.others.get(id.as_str()));
         self.say_event(plan, event, wire, requested_by);
     }
@@ -211,6 +217,7 @@ impl Voice {
     }
 
     pub(super) fn forget(&mut self, id: &ServiceId) {
+        self.ours.remove(id.as_str());
         self.last.remove(id.as_str());
         self.statuses.remove(id.as_str());
     }

@@ -11,7 +11,7 @@ use tcs_core::observer::{Observation, Observer};
 use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
 use tokio::sync::{mpsc, watch};
 
-use super::rivals::{Rivals, Shared};
+use super::rivals::{Ours, Rivals, Shared};
 use crate::supervisor::{ServiceId, Word};
 
 /// How long an end waits for what was said before it.
@@ -92,12 +92,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// publishers down.
 pub(super) async fn listen(
     bus: Bus,
-    (own, run): (String, String),
+    (own, run, ours): (String, String, Ours),
     words: mpsc::Sender<Heard>,
     shared: watch::Sender<Shared>,
 ) {
     let observer = Observer::new(bus);
-    let mut rivals = Rivals::new(&observer, own, run);
+    let mut rivals = Rivals::new(&observer, own, run, ours);
     let mut following = observer.follow(&Kind::FLEET);
     let here = hostname();
     let mut look = tokio::time::interval(LOOK);

@@ -1,5 +1,7 @@
 //! Rules 2, 7, 8 and 10: clocks, launchers, hosts, causes, our own blindness, the tree.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::support::{
@@ -130,12 +132,23 @@ fn a_launcher_learns_who_declares_its_services_too() {
     lines.push(event("declared", "b.x", 4.0).with(&json!({"parent": other})));
     let rivals = |launcher: &str, lines: &[Line], now: f64| {
         let fleet = fold(lines.iter().filter(|line| line.stored <= now));
-        let rivals = fleet.rivals(launcher, at(now), Link::Steady);
+        let rivals = fleet.rivals(launcher, &BTreeSet::new(), at(now), Link::Steady);
         rivals.iter().map(|(id, others)| format!("{id}: {}", others.join(" "))).collect::<Vec<_>>()
     };
     assert_eq!(rivals(LAUNCHER, &lines, 10.0), [format!("a.x: {other}")]);
     assert_eq!(rivals(other, &lines, 10.0), [format!("a.x: {LAUNCHER}")]);
     assert!(rivals(LAUNCHER, &lines, 900.0).is_empty(), "the other is lost");
+    // of two declarations of one subject a snapshot has the newest
+    let newest: Vec<Line> = lines
+        .iter()
+        .filter(|line| !(line.subject.contains("declared") && line.data["parent"] != other))
+        .cloned()
+        .collect();
+    assert!(rivals(LAUNCHER, &newest, 10.0).is_empty());
+    let fleet = fold(newest.iter().filter(|line| line.stored <= 10.0));
+    let own = BTreeSet::from(["a.x".into()]);
+    let rivals_of_known = fleet.rivals(LAUNCHER, &own, at(10.0), Link::Steady);
+    assert_eq!(rivals_of_known["a.x"], [other]);
     lines.push(event("declared", "b.x", 65.0).with(&json!({"parent": other})));
     assert!(rivals(LAUNCHER, &lines, 66.0).is_empty(), "the other declares it no longer");
 }
