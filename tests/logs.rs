@@ -285,3 +285,33 @@ time.sleep(1000)
         assert!(!text.contains("hunter-"), "{text}");
     }
 }
+
+/// A service that runs in the launcher's own process logs into the launcher's own log.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secrets_of_a_task_are_in_no_log_either() {
+    for json in [false, true] {
+        let config = "services:
+  - {type: bad.tells, variant: a, password: hunter-task, launch: {log: {dir: logs}}}
+";
+        let mut site = Site::prepared(&programs::badfleet(), "async", config).await;
+        if json {
+            site.tcsd.arguments.push("--json-logs".to_owned());
+        }
+        site.tcsd.run();
+        site.until("bad.tells.a", |it| it["status"] == "failed").await;
+        let has = |logs: &Value, text: &str| logs.to_string().contains(text);
+        site.answer("logs.bad.tells.a", |it| has(it, "logging in with ***")).await;
+        site.tcsd.stop().await;
+        let log = site.tcsd.log();
+        for text in ["logging in with ***", "aside", "refused: ***"] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+        let files = files(&site.tcsd.dir().join("logs"), "bad.tells.a");
+        let files: String = files.iter().map(|it| fs::read_to_string(it).unwrap()).collect();
+        let events = format!("{:?}", site.events(None).await);
+        assert!(files.contains("logging in with ***"), "{files}");
+        for text in [&log, &events, &files] {
+            assert!(!text.contains("hunter-"), "{text}");
+        }
+    }
+}

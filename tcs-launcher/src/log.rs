@@ -36,17 +36,34 @@ impl Taps {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id.as_str());
     }
 
+    /// Its text without the secrets of the service that said it. What the code of a service says
+    /// outside its span, on a thread of its own, may hold those of any; our own words hold none.
+    fn masked(&self, said: &Said) -> String {
+        if let Some(id) = &said.service {
+            // of a process they are masked already
+            return self.of(id).map_or_else(|| said.text.clone(), |it| it.masked(&said.text));
+        }
+        if said.logger == OWN {
+            return said.text.clone();
+        }
+        let taps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taps.values().fold(said.text.clone(), |text, output| output.masked(&text))
+    }
+
     fn of(&self, id: &str) -> Option<Arc<Output>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 }
 
+/// The logger of the launcher's own words.
+const OWN: &str = "tcsd";
+
 /// Sets up logging, once a process. The level is INFO, or `TCS_LOG`.
 pub fn init(json: bool) -> Taps {
     let taps = Taps::default();
     let (levels, stderr) = (Levels::from_environment(), LogWriter::stderr());
-    let format =
-        if json { Format::Json } else { Format::Lines { have_time: !stderr.is_journal() } };
+    let form = if json { Form::Json } else { Form::Lines { have_time: !stderr.is_journal() } };
+    let format = Format { form, taps: taps.clone() };
     let log = tracing_subscriber::fmt::layer().event_format(format).with_writer(stderr);
     tracing_subscriber::registry()
         .with(Services)
@@ -64,7 +81,7 @@ where
 {
     let mut said = Said::new(event, scope.into_iter().flatten());
     if event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
-        "tcsd".clone_into(&mut said.logger);
+        OWN.clone_into(&mut said.logger);
     }
     said
 }
@@ -74,8 +91,13 @@ pub(crate) fn stamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// How the log is written.
-enum Format {
+/// How the log is written, and what of it must not be.
+struct Format {
+    form: Form,
+    taps: Taps,
+}
+
+enum Form {
     /// `2026-11-23T02:13:04.071Z [INFO ] svc|guider.jk15: text`; without the time where the journal
     /// of systemd has its own.
     Lines { have_time: bool },
@@ -95,16 +117,17 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let (time, said) = (stamp(clock::wall()), said(event, ctx.event_scope()));
+        let (time, mut said) = (stamp(clock::wall()), said(event, ctx.event_scope()));
+        said.text = self.taps.masked(&said);
         let level = said.level.name();
-        match self {
-            Self::Lines { have_time } => {
+        match &self.form {
+            Form::Lines { have_time } => {
                 if *have_time {
                     write!(writer, "{time} ")?;
                 }
                 writeln!(writer, "[{level:<5}] {}: {}", said.name(), clean(&said.text))
             }
-            Self::Json => {
+            Form::Json => {
                 let Said { service, logger, stream, text, .. } = said;
                 let mut line = json!({
                     "time": time,

@@ -148,6 +148,30 @@ impl BlockingService for Busy {
 }
 tcs_core::service!(Busy, "bad.busy");
 
+/// Writes its own secret: in its span, and outside of it.
+struct Tells(Secret);
+
+/// What it must not show.
+#[derive(Debug, Deserialize)]
+struct Secret {
+    password: String,
+}
+
+impl BlockingService for Tells {
+    type Config = Secret;
+    fn new(config: Secret) -> Self {
+        Self(config)
+    }
+    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+        let password = self.0.password.clone();
+        ctx.info(format!("logging in with {password}"));
+        let aside = std::thread::spawn(move || tracing::info!(password, "aside"));
+        aside.join().ok();
+        anyhow::bail!("refused: {}", self.0.password)
+    }
+}
+tcs_core::service!(Tells, "bad.tells");
+
 /// A one-shot.
 struct Job(Config);
 
