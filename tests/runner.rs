@@ -198,8 +198,13 @@ async fn what_cannot_be_started_says_why() {
     fs::write(&file, "no program").unwrap();
     let script = lab.path("script");
     fs::write(&script, "#!/no/such/interpreter\n").unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&script, executable).unwrap();
+    let windows = lab.path("windows");
+    fs::write(&windows, "#!/bin/sh\r\nexit 0\r\n").unwrap();
+    for path in [&script, &windows] {
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(path, executable).unwrap();
+    }
+    let in_path = [("PATH".to_owned(), lab.path(""))].into();
     let program = |program: &str| Launch { program: program.into(), ..Lab::launch(&[]) };
     let cases = [
         (program("/no/such/program"), "starting /no/such/program: No such file or directory"),
@@ -208,8 +213,16 @@ async fn what_cannot_be_started_says_why() {
             "starting no-such-program-in-path: No such file or directory",
         ),
         (program(&file), "Permission denied"),
-        (program(&script), "No such file or directory"),
-        (program("/tmp"), "starting /tmp: Permission denied"),
+        (program(&script), "script: its interpreter `/no/such/interpreter` does not exist"),
+        (
+            Launch { env: in_path, ..program("script") },
+            "starting script: its interpreter `/no/such/interpreter` does not exist",
+        ),
+        (
+            program(&windows),
+            "its interpreter `/bin/sh` does not exist: the lines end as on Windows",
+        ),
+        (program("/tmp"), "starting /tmp: it is a directory"),
         (
             Launch { cwd: Some("/no/such/dir".into()), ..Lab::launch(&[]) },
             "changing to directory /no/such/dir: No such file or directory",

@@ -37,7 +37,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use check::{Check, How, KnownType, Planned, check, interpreter};
+pub use check::{Check, How, KnownType, Planned, check, interpreter, missing_interpreter};
 pub use environment::Environment;
 pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, START_TIMEOUT, STOP_TIMEOUT};
 pub use nearest::nearest;

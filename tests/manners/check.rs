@@ -138,6 +138,18 @@ class It(BaseService):
     }
     let typo = "  - {type: typo, variant: a, module: typo}\n";
     assert!(check(typo, &[]).2.contains("SyntaxError: "), "without the framework, too");
+    write("script", "#!/no/such/interpreter\n");
+    write("folder/file", "");
+    let script = dir.path().join("script");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = |path: &str| format!("  - {{type: p, variant: a, launch: {{exec: [{path}]}}}}\n");
+    for (path, why) in [
+        ("./script", "its interpreter `/no/such/interpreter` does not exist: it cannot start"),
+        ("./folder", "program `./folder` is a directory: it cannot start"),
+    ] {
+        let (code, _, told) = check(&program(path), &[]);
+        assert!(code == Some(1) && told.contains(why), "{told}");
+    }
     assert_eq!(check(&services, &["--no-import"]).0, Some(0));
 
     let programs = "

@@ -1,6 +1,8 @@
 //! What a configuration would run, and how, without running it: what `tcsd check` prints.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -255,6 +257,27 @@ fn nobody(name: &str, entry: &Entry) -> Option<Problem> {
     }
 }
 
+/// What is wrong with the interpreter that a script names in its first line, as the kernel reads
+/// it: the script is there, and yet "No such file or directory".
+pub fn missing_interpreter(script: &Path) -> Option<String> {
+    // as much as the kernel reads
+    let mut head = Vec::new();
+    File::open(script).ok()?.take(256).read_to_end(&mut head).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    // blanks of the kernel's: a carriage return belongs to the name
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = line.iter().position(|byte| !is_blank(byte))?;
+    let name = line[start..].split(is_blank).next()?;
+    let name = String::from_utf8_lossy(name);
+    let why = match Path::new(&*name).metadata() {
+        Ok(about) if about.is_file() => return None,
+        Ok(_) => "is no file".to_owned(),
+        Err(_) if name.ends_with('\r') => "does not exist: the lines end as on Windows".to_owned(),
+        Err(_) => "does not exist".to_owned(),
+    };
+    Some(format!("its interpreter `{}` {why}", name.trim_end()))
+}
+
 /// A program that is not there: as a path, relative to `from`, or by name in `PATH`.
 fn missing(
     program: &Path,
@@ -270,13 +293,21 @@ fn missing(
     } else {
         std::env::split_paths(search).map(|directory| directory.join(program)).collect()
     };
+    if let [path] = &places[..]
+        && path.is_dir()
+    {
+        let message = format!("{what} `{}` is a directory: it cannot start", program.display());
+        return Some(cannot_start(entry, message));
+    }
     places.retain(|path| path.is_file());
     let can_run =
         |path: &PathBuf| path.metadata().is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
     let shown = program.display();
     match places.first() {
         None => Some(cannot_start(entry, format!("no {what} `{shown}`: it cannot start"))),
-        Some(_) if places.iter().any(can_run) => None,
+        Some(path) if places.iter().any(can_run) => missing_interpreter(path).map(|problem| {
+            cannot_start(entry, format!("{what} `{}`: {problem}: it cannot start", path.display()))
+        }),
         Some(path) => {
             let message = format!("{what} `{}` is not executable: it cannot start", path.display());
             Some(cannot_start(entry, message).hint("chmod +x, or name its interpreter first"))

@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
-use tcs_core::config::Limits;
+use tcs_core::config::{Limits, missing_interpreter};
 
 use super::group::marks;
 use super::{dispositions, spawner};
@@ -131,9 +131,29 @@ fn become_program(orders: &Become) -> NotStarted {
         Ok(mut command) => {
             dispositions::reset();
             let error = command.exec();
-            NotStarted::new(&format!("starting {}", orders.program.display()), &error)
+            let doing = format!("starting {}", orders.program.display());
+            match cause(orders, &error) {
+                Some(cause) => NotStarted { error: format!("{doing}: {cause}"), transient: false },
+                None => NotStarted::new(&doing, &error),
+            }
         }
         Err(failure) => failure,
+    }
+}
+
+/// What the kernel's word does not tell: the program is there, and something that it needs is not.
+fn cause(orders: &Become, error: &io::Error) -> Option<String> {
+    let program = &orders.program;
+    match error.kind() {
+        io::ErrorKind::NotFound if program.components().count() > 1 => missing_interpreter(program),
+        io::ErrorKind::NotFound => {
+            let path =
+                orders.env.get("PATH").map(Into::into).or_else(|| std::env::var_os("PATH"))?;
+            let mut places = std::env::split_paths(&path).map(|dir| dir.join(program));
+            places.find_map(|place| missing_interpreter(&place))
+        }
+        io::ErrorKind::PermissionDenied if program.is_dir() => Some("it is a directory".to_owned()),
+        _ => None,
     }
 }
 
