@@ -36,10 +36,12 @@ pub(super) fn to_start(services: &Services, places: usize) -> Vec<ServiceId> {
         let comes_after = |id: &ServiceId| {
             *id != service.spec.id && services.get(id).is_some_and(holds_others_up)
         };
-        !is_first
-            || (lowest.is_none_or(|lowest| lowest >= service.spec.level)
-                && !(service.held_by_reload && reload_stops)
-                && !service.spec.after.iter().any(comes_after))
+        let is_held = service.held_by_reload && reload_stops;
+        let in_order = || {
+            lowest.is_none_or(|lowest| lowest >= service.spec.level)
+                && !service.spec.after.iter().any(comes_after)
+        };
+        !is_held && (!is_first || in_order())
     };
     let mut start: Vec<ServiceId> = waiting
         .iter()
@@ -99,10 +101,10 @@ pub(super) fn missing(services: &Services, id: &ServiceId) -> Vec<ServiceId> {
 /// Whether `other` is what keeps `service` from starting.
 fn is_awaited(other: &Service, service: &Service) -> bool {
     // after a crash: it was up before, and order is not asked again
-    matches!(service.state, State::Waiting { attempt: 0 })
-        && other.spec.id != service.spec.id
-        && ((comes_before(other, service) && holds_others_up(other))
-            || (service.held_by_reload && other.ends_for_reload()))
+    let is_first = matches!(service.state, State::Waiting { attempt: 0 });
+    other.spec.id != service.spec.id
+        && ((is_first && comes_before(other, service) && holds_others_up(other))
+            || (is_waiting(service) && service.held_by_reload && other.ends_for_reload()))
 }
 
 fn comes_before(other: &Service, service: &Service) -> bool {

@@ -115,6 +115,24 @@ fn a_reload_starts_nothing_before_what_it_stops_has_ended() {
 }
 
 #[test]
+fn what_a_reload_changes_while_it_is_ended_waits_too() {
+    let (mut world, _) = World::launch(vec![spec("old"), slow("changed")]);
+    world.up("old");
+    world.up("changed");
+    while world.phase("changed") != Phase::Stopping {
+        world.tick(); // it is not ready in time
+    }
+    let diff =
+        Diff { restarted: vec![slow("changed")], removed: vec![id("old")], ..Diff::default() };
+    world.on(Event::Apply { diff, request: None });
+    world.ends("changed", 0);
+    let lines = world.tick();
+    assert!(spawns(&lines).is_empty(), "{lines:?}");
+    assert_eq!(lines, ["changed waiting for old"]);
+    assert_eq!(spawns(&world.ends("old", 0)), ["changed2"]);
+}
+
+#[test]
 fn what_cannot_be_killed_does_not_keep_a_reload_for_ever() {
     let (mut world, _) = World::launch(vec![spec("old")]);
     world.up("old");
