@@ -316,7 +316,7 @@ pub(super) async fn keep(
                 let now = clock::monotonic();
                 if probed.is_none_or(|at| now >= at + PROBE_EVERY) {
                     probed = Some(now);
-                    tokio::spawn(probe(client, link.denials()));
+                    tokio::spawn(probe(client, std::sync::Arc::clone(&link)));
                 }
                 continue;
             }
@@ -368,7 +368,8 @@ pub(super) async fn keep(
 /// Asks the server itself: nobody listens to a fresh reply subject, and the server says so, or that
 /// it may not be used. Where no answer comes at all, the connection is dead in one direction, though
 /// messages may still come in over it (which keeps the library's own pings quiet): makes it anew.
-async fn probe(client: Client, mut denials: broadcast::Receiver<Denial>) {
+async fn probe(client: Client, link: std::sync::Arc<Link>) {
+    let mut denials = link.denials();
     let subject = client.new_inbox();
     let request = async_nats::Request::new().timeout(Some(PROBE_LIMIT));
     let answer = client.send_request(subject.clone(), request);
@@ -388,7 +389,7 @@ async fn probe(client: Client, mut denials: broadcast::Receiver<Denial>) {
         () = denied => false,
     };
     if silent && client.connection_state() == State::Connected {
-        tracing::warn!("the server does not answer over this connection: connecting again");
+        link.last_word(Failure::Silent);
         client.force_reconnect().await.ok();
     }
 }
