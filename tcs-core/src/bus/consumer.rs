@@ -150,6 +150,11 @@ impl Consumer {
             return Err(ApiError::Disconnected);
         }
         let abilities = bus.link_core().abilities();
+        // It would be made, and deliver into the account that the API was imported from.
+        if bus.settings().has_imported_api() {
+            let subject = bus.api_subject(&format!("CONSUMER.CREATE.{stream}"));
+            return Err(ApiError::Denied(Denial { action: Action::Publish, subject }));
+        }
         if let Some(denial) = abilities.no_consumers(stream) {
             return Err(ApiError::Denied(denial));
         }

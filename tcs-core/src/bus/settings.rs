@@ -357,6 +357,13 @@ impl Settings {
         secrets.into_iter().map(|secret| secret.reveal().to_owned()).collect()
     }
 
+    /// Whether the JetStream API is another account's, by its prefix: neither the default one nor
+    /// a domain's.
+    pub(super) fn has_imported_api(&self) -> bool {
+        let prefix = &self.api_prefix.value;
+        prefix != DEFAULT_API && !(prefix.starts_with("$JS.") && prefix.ends_with(".API"))
+    }
+
     /// The servers, without credentials, with commas between.
     pub fn shown_servers(&self) -> String {
         let servers: Vec<_> = self.servers.value.iter().map(ToString::to_string).collect();

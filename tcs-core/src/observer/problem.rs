@@ -206,8 +206,9 @@ impl Problem {
                     .to_owned(),
             ),
             Self::NoJetStream { why: ApiError::NotEnabled, .. } => Some(
-                "log in to an account that has JetStream, name the domain that has it (--domain), \
-                 or enable it for this account in the server's configuration"
+                "log in to an account that has JetStream, name the domain that has it (--domain) \
+                 or the prefix under which it is imported (--api-prefix), or enable it for this \
+                 account in the server's configuration"
                     .to_owned(),
             ),
             Self::NoJetStream { .. } => {
