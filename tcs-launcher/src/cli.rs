@@ -69,6 +69,9 @@ enum Command {
         /// Do not import Python modules.
         #[arg(long)]
         no_import: bool,
+        /// Connect to the broker too (within 5 s), and look at its streams.
+        #[arg(long)]
+        connect: bool,
     },
     /// Tell what a reload of the running launcher would touch, without doing it.
     ///
@@ -138,7 +141,9 @@ pub fn main() -> ExitCode {
     }
     let taps = log::init(args.json_logs);
     match args.command {
-        Some(Command::Check { no_import, .. }) => check::run(path, explicit, !no_import),
+        Some(Command::Check { no_import, connect, .. }) => {
+            check::run(path, explicit, !no_import, connect)
+        }
         Some(Command::Plan { .. }) => plan::run(path, explicit),
         Some(Command::Man) => teach::man(Args::command()),
         Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),

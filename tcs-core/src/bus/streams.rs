@@ -2,6 +2,7 @@
 //! missing (wire.md, "Streams").
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -49,6 +50,21 @@ impl StreamFacts {
     /// Whether the loss of one server of a cluster makes it unavailable.
     pub fn is_at_risk(&self) -> bool {
         self.clustered && self.replicas < 2
+    }
+}
+
+/// A warning of a stream that [is at risk](StreamFacts::is_at_risk).
+#[derive(Debug, Clone, Copy)]
+pub struct SingleReplica<'a>(pub &'a str);
+
+impl fmt::Display for SingleReplica<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(stream) = self;
+        write!(
+            f,
+            "stream {stream} has one replica in a cluster: it is unavailable while its server is \
+             down\nhint: set `nats.replicas: 3` in the configuration of tcsd and restart it"
+        )
     }
 }
 
@@ -283,6 +299,25 @@ impl Bus {
             done.push((limits.kind, made));
         }
         done
+    }
+
+    /// Gives a stream of a cluster as many replicas as the settings say, if it has fewer; how many
+    /// it had. `None`: nothing was to be done, or nobody has said how many it should have.
+    pub async fn raise_replicas(&self, stream: &str) -> Result<Option<usize>, ApiError> {
+        #[derive(Deserialize)]
+        struct Whole {
+            config: serde_json::Map<String, serde_json::Value>,
+        }
+        let Some(wanted) = self.settings().replicas else { return Ok(None) };
+        let facts = self.stream(stream).await?;
+        if !facts.clustered || facts.replicas >= usize::from(wanted) {
+            return Ok(None);
+        }
+        let whole: Whole = self.api(&format!("STREAM.INFO.{stream}"), &json!({})).await?.value;
+        let mut config = whole.config;
+        config.insert("num_replicas".to_owned(), wanted.into());
+        let _: Info = self.api(&format!("STREAM.UPDATE.{stream}"), &config).await?.value;
+        Ok(Some(facts.replicas))
     }
 
     /// With the replicas of the settings; else 3 in a cluster that has as many servers, else 1.

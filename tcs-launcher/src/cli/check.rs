@@ -1,5 +1,7 @@
-//! `tcsd check`: what would run and how, and every mistake, without running a service.
+//! `tcsd check`: what would run and how, and every mistake, without running a service; and the
+//! broker, where that is asked for.
 
+mod broker;
 mod imports;
 
 use std::path::Path;
@@ -12,7 +14,7 @@ use super::{print, say};
 use crate::daemon;
 use crate::reload::duration;
 
-pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
+pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> ExitCode {
     let registry = match Registry::of_this_program() {
         Ok(registry) => registry,
         Err(error) => {
@@ -46,7 +48,9 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool) -> ExitCode {
     if !report.is_empty() {
         say(&report.to_string());
     }
-    if report.has_errors() || dotenv.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let is_whole = !report.has_errors() && !dotenv.has_errors();
+    let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment));
+    if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is waited for, and how long: `ready once started; start timeout 1 min, stop timeout 10 s;

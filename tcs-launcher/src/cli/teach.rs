@@ -13,6 +13,7 @@ pub(super) const HELP: &str = "\
 Examples:
   tcsd                              what config/services.yaml lists; Ctrl-C stops it
   tcsd check -c FILE                every mistake in a file, and what would run
+  tcsd check -c FILE --connect      and whether the broker and its streams do
   tcsd plan -c FILE                 what a reload of the running one would touch
   tcsd --launcher async -c FILE     Rust services as tasks, in one process
   tcsctl restart guider.jk15        ask the running one; see tcsctl --help

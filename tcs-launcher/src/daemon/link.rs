@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tcs_core::bus::outbox::Outbox;
-use tcs_core::bus::streams::Made;
+use tcs_core::bus::streams::{Made, SingleReplica};
 use tcs_core::bus::{ApiError, Bus, LinkState};
 use tcs_core::wire::{Kind, Message, decode};
 use tokio::sync::mpsc;
@@ -72,14 +72,22 @@ fn hint(error: &ApiError) -> &'static str {
     }
 }
 
-/// In a cluster a stream with one replica is unavailable while its server is down.
-async fn warn_of_single_replicas(bus: &Bus, streams: &[String]) {
+/// Gives streams as many replicas as the configuration says, and warns of those that have one in a
+/// cluster.
+async fn look_at_replicas(bus: &Bus, streams: &[String]) {
     for stream in streams {
-        if bus.stream(stream).await.is_ok_and(|facts| facts.is_at_risk()) {
-            tracing::warn!(
-                "stream {stream} has one replica in a cluster: it is unavailable while its server \
-                 is down\nhint: nats stream edit {stream} --replicas 3"
-            );
+        match bus.raise_replicas(stream).await {
+            Ok(Some(before)) => {
+                let now = bus.settings().replicas.unwrap_or_default();
+                tracing::info!("stream {stream} has {now} replicas now (it had {before})");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!("stream {stream} gets no more replicas: {error}"),
+        }
+        if let Ok(facts) = bus.stream(stream).await
+            && facts.is_at_risk()
+        {
+            tracing::warn!("{}", SingleReplica(stream));
         }
     }
 }
@@ -146,7 +154,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                             tracing::warn!("no stream for {}: {text}", kind.token());
                         }
                     }
-                    Made::Found(names) if !told => warn_of_single_replicas(&bus, &names).await,
+                    Made::Found(names) if !told => look_at_replicas(&bus, &names).await,
                     Made::Found(_) => {}
                 }
             }

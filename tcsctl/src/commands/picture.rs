@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tcs_core::bus::streams::SingleReplica;
 use tcs_core::bus::{Bus, ClockQuality, LinkState, Reading};
 use tcs_core::clock;
 use tcs_core::fleet::{Filter, FleetView, IntervalSource, Liveness, ServiceView};
@@ -97,11 +98,7 @@ async fn warn_of_single_replicas(session: &Session, bus: &Bus, source: &Source) 
         if let Ok(facts) = bus.stream(stream).await
             && facts.is_at_risk()
         {
-            let text = format!(
-                "stream {stream} has one replica in a cluster: it is unavailable while its server \
-                 is down\nhint: nats stream edit {stream} --replicas 3"
-            );
-            session.screen.tell(Word::Warning, &text);
+            session.screen.tell(Word::Warning, &SingleReplica(stream).to_string());
         }
     }
 }
