@@ -204,3 +204,38 @@ fn subject_prefix(section: &mut Section<'_, '_>) -> Option<String> {
     }
     Some(prefix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NatsSection;
+    use crate::config::{Config, Environment};
+
+    /// Keys of the Python fleet, and second names of ours.
+    const NOT_SHOWN: [&str; 3] = ["config_subject", "js_domain", "js_api_prefix"];
+
+    /// Each key of the section is in the sample, there or as a comment, and is read as it stands.
+    #[test]
+    fn the_sample_shows_every_key() {
+        let sample = include_str!("../../../config/services.sample.yaml");
+        let lines = sample.lines().skip_while(|line| *line != "nats:").skip(1);
+        let lines = lines.take_while(|line| line.starts_with("  "));
+        let key_of = |line: &str| {
+            let line = line.trim_start().trim_start_matches("# ");
+            line.split_once(": ").map(|(key, _)| (key.to_owned(), line.to_owned()))
+        };
+        let shown: Vec<(String, String)> =
+            lines.filter_map(key_of).filter(|(key, _)| super::KEYS.contains(&&**key)).collect();
+        for key in super::KEYS.iter().filter(|key| !NOT_SHOWN.contains(key)) {
+            assert!(shown.iter().any(|(shown, _)| shown == key), "the sample has no `{key}`");
+        }
+        let variables = [("NATS_PASSWORD", "x"), ("NATS_TOKEN", "x")];
+        let environment = Environment::new(variables);
+        for (_, line) in &shown {
+            let text = format!("nats:\n  {line}\nservices: []\n");
+            let config = Config::parse("x.yaml", text.as_bytes(), &environment);
+            let config = config.unwrap_or_else(|errors| panic!("{line}: {errors}"));
+            assert!(config.warnings.is_empty(), "{line}: {}", config.warnings);
+            assert!(config.nats.is_some_and(|it| it != NatsSection::default()));
+        }
+    }
+}
