@@ -1,15 +1,22 @@
 //! The handbook's page on clusters and sites, tried: its files from `config/` start real servers,
-//! and its commands run against them.
+//! and its commands run against them. And each block of code in the handbook and the README.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "handbook/blocks.rs"]
+mod blocks;
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/cluster.rs"]
+mod nodes;
+#[path = "support/site.rs"]
+mod site;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nats::{Server, on_each_server, within_limit};
@@ -90,7 +97,10 @@ async fn make_streams(bus: &Bus) -> BTreeSet<String> {
 
 /// A service says that it runs, and the broker has stored it.
 async fn say(url: &str, name: &str) {
-    let client = async_nats::connect(url).await.unwrap();
+    say_over(async_nats::connect(url).await.unwrap(), name).await;
+}
+
+async fn say_over(client: async_nats::Client, name: &str) {
     let ts = tcs_core::clock::wall();
     let body = format!(
         r#"{{"data":{{"name":"{name}","status":"ok","timestamp":[2026,1,1]}},"meta":{{"id":"m","sender":"s","ts":[{}]}}}}"#,
@@ -222,6 +232,196 @@ async fn the_hub_sees_a_site_by_its_domain() {
         std::fs::write(&file, "nats: {streams: {status: nowhere}}\nservices: []\n").unwrap();
         let absent = tcsctl::at(&hub.url(), &["--all", "--config", file.to_str().unwrap()]);
         assert!(absent.err.contains("stream not found"), "{absent:?}");
+    })
+    .await;
+}
+
+/// The launcher's binary beside ours, with this configuration.
+fn tcsd(dir: &Path, config: &str, args: &[&str]) -> Command {
+    std::fs::write(dir.join("services.yaml"), config).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_tcsctl")).with_file_name("tcsd");
+    assert!(program.exists(), "no {}: cargo build -p tcs-launcher --bin tcsd", program.display());
+    let mut command = Command::new(program);
+    command.args(args).args(["--config", "services.yaml"]).current_dir(dir).stdin(Stdio::null());
+    command.env("RUNTIME_DIRECTORY", dir);
+    command
+}
+
+/// Killed, not asked, should the test fail.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Streams that were made on one broker: the warnings, and the block that gives them replicas.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_one_broker_get_three_replicas() {
+    let block = blocks::of("docs/handbook/growing.md", "yaml");
+    let block = block.iter().find(|block| block.contains("replicas: 3")).unwrap();
+    on_each_server(async |binary| {
+        let cluster = nodes::Cluster::start(&binary).await;
+        let one = NatsSection { replicas: Some(1), ..section(&cluster.urls(), None) };
+        let bus = connect(&one).await;
+        let streams = make_streams(&bus).await;
+        let (dir, urls) = (tempfile::tempdir().unwrap(), cluster.urls());
+        let alone = format!("nats: {{url: '{urls}'}}\nservices: []\n");
+        let warning = "has one replica in a cluster";
+        let check = tcsd(dir.path(), &alone, &["check", "--connect"]).output().unwrap();
+        let told = String::from_utf8(check.stderr).unwrap();
+        assert!(check.status.success(), "a warning is no error: {told}");
+        assert_eq!(told.matches(warning).count(), 3, "{told}");
+        let told = tcsctl::at(&urls, &["--verbose"]).err;
+        assert_eq!(told.matches(warning).count(), 3, "{told}");
+        let offline = tcsd(dir.path(), &alone, &["check"]).output().unwrap();
+        assert!(!String::from_utf8(offline.stderr).unwrap().contains(warning), "nobody is asked");
+
+        let names = "nats://srv01:4222,nats://srv02:4222,nats://srv03:4222";
+        let config = format!("{}services: []\n", block.replace(names, &urls));
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let service = "services: [{type: x, variant: a, launch: {exec: [sleep, '1000']}}]\n";
+        let config = config.replace("services: []\n", service);
+        let _tcsd = Running(tcsd(dir.path(), &config, &[]).stderr(log).spawn().unwrap());
+        within_limit("three replicas", async {
+            for stream in &streams {
+                while bus.stream(stream).await.unwrap().replicas != 3 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        })
+        .await;
+        let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+        assert!(log.contains("has 3 replicas now (it had 1)"), "{log}");
+    })
+    .await;
+}
+
+/// Without a broker, and with one that has no stream yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_connects_where_that_is_asked_for() {
+    on_each_server(async |binary| {
+        let mut server = Server::start(&binary).await;
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!("nats: {{url: '{}'}}\nservices: []\n", server.url());
+        let run = |args: &[&str]| tcsd(dir.path(), &config, args).output().unwrap();
+        let check = run(&["check", "--connect"]);
+        let told = String::from_utf8(check.stdout).unwrap();
+        let broker =
+            format!("broker: {}, nats-server {}, login: none", server.url(), server.version());
+        assert!(check.status.success() && told.starts_with(&broker), "{told}");
+        assert!(told.contains("status: no stream yet; tcsd makes it when it starts"), "{told}");
+        make_streams(&connect(&section(&server.url(), None)).await).await;
+        let told = String::from_utf8(run(&["check", "--connect"]).stdout).unwrap();
+        assert!(told.contains("status: stream svc_status, 0 messages"), "{told}");
+        server.stop();
+        let check = run(&["check", "--connect"]);
+        let told = String::from_utf8(check.stderr).unwrap();
+        let error =
+            format!("broker: error: cannot connect to {}: connection refused", server.url());
+        assert!(!check.status.success() && told.contains(&error), "{told}");
+        assert!(run(&["check"]).status.success(), "nobody is asked");
+    })
+    .await;
+}
+
+/// Asks JetStream for something, which must succeed.
+async fn jetstream(client: &async_nats::Client, what: &str, body: serde_json::Value) {
+    let reply = client.request(format!("$JS.API.{what}"), body.to_string().into()).await.unwrap();
+    let reply: serde_json::Value = serde_json::from_slice(&reply.payload).unwrap();
+    assert!(reply["error"].is_null(), "{what}: {reply:#}");
+}
+
+/// One stream that takes the statuses of two sites, each under a prefix of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_under_another_prefix_are_found() {
+    on_each_server(async |binary| {
+        if binary.version.starts_with("2.9.") {
+            return; // transforms came with 2.10
+        }
+        let server = Server::start(&binary).await;
+        make_streams(&connect(&section(&server.url(), None)).await).await;
+        say(&server.url(), "dome.main").await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        for kind in ["registry", "status", "heartbeat"] {
+            let transform = serde_json::json!({
+                "src": format!("svc.{kind}.>"), "dest": format!("north.svc.{kind}.>"),
+            });
+            let source = serde_json::json!({
+                "name": format!("svc_{kind}"), "subject_transforms": [transform],
+            });
+            let stream = format!("all_{kind}");
+            let config = serde_json::json!({"name": stream, "sources": [source]});
+            jetstream(&client, &format!("STREAM.CREATE.{stream}"), config).await;
+        }
+        let args = ["--all", "--prefix", "north.svc"];
+        within_limit("the copy is seen", async {
+            while !tcsctl::at(&server.url(), &args).out.contains("dome.main") {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
+        // the originals are still what is read under their own prefix
+        assert!(tcsctl::at(&server.url(), &["--all"]).out.contains("dome.main"));
+        let json = tcsctl::at(&server.url(), &[&args[..], &["--json"]].concat()).json();
+        assert_eq!(json["source"]["streams"]["status"][0], "all_status", "{json:#}");
+    })
+    .await;
+}
+
+/// An account that imports another one's messages, and its JetStream under three ways of import.
+const IMPORTS: &str = r#"
+jetstream { store_dir: "STORE" }
+accounts {
+  SITE {
+    jetstream: enabled
+    users: [{user: site, password: pw}]
+    exports: [{service: "$JS.API.>", response_type: stream}, {stream: "svc.>"}]
+  }
+  PREFIXED {
+    users: [{user: prefixed, password: pw}]
+    imports: [
+      {service: {account: SITE, subject: "$JS.API.>"}, to: "JS.SITE.API.>"}
+      {stream: {account: SITE, subject: "svc.>"}}
+    ]
+  }
+  BARE {
+    users: [{user: bare, password: pw}]
+    imports: [
+      {service: {account: SITE, subject: "$JS.API.>"}}
+      {stream: {account: SITE, subject: "svc.>"}}
+    ]
+  }
+  LIVE {
+    users: [{user: live, password: pw}]
+    imports: [{stream: {account: SITE, subject: "svc.>"}}]
+  }
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_reads_another_ones_streams_or_says_why_not() {
+    on_each_server(async |binary| {
+        let server = Server::start_with(&binary, IMPORTS).await;
+        let url = |user: &str| format!("nats://{user}:pw@127.0.0.1:{}", server.port());
+        make_streams(&connect(&section(&url("site"), None)).await).await;
+        let login = async_nats::ConnectOptions::with_user_and_password("site".into(), "pw".into());
+        say_over(login.connect(server.url()).await.unwrap(), "dome.main").await;
+        let run = |user: &str, more: &[&str]| tcsctl::at(&url(user), &[&["--all"], more].concat());
+        let output = run("prefixed", &["--api-prefix", "JS.SITE.API"]).expect(0);
+        assert!(output.out.contains("dome.main"), "{output:#?}");
+        for user in ["prefixed", "live"] {
+            let output = run(user, &[]).expect(3);
+            assert!(output.err.contains("not enabled for this account"), "{output:#?}");
+            assert!(output.err.contains("--api-prefix"), "{output:#?}");
+        }
+        // what consumers deliver stays in the other account
+        let output = run("bare", &["--timeout", "2"]).expect(3);
+        assert!(output.err.contains("not read to the end: status"), "{output:#?}");
+        let output = run("live", &["--core", "--timeout", "2"]).expect(0);
+        assert!(output.err.contains("no history"), "{output:#?}");
     })
     .await;
 }

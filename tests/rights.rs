@@ -241,6 +241,58 @@ async fn the_handbook_adds_a_person() {
     .await;
 }
 
+/// The lines of a block of the page on rights that are typed.
+fn typed(block: usize) -> Vec<&'static str> {
+    let page = include_str!("../docs/handbook/rights.md");
+    let block = page.split("```console\n").nth(block).unwrap().split("```").next().unwrap();
+    block.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
+}
+
+/// The server is started with the page's passwords, and its command is refused as it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_handbooks_commands_are_as_it_says() {
+    let (start, restart) = (typed(1), typed(2));
+    let [exports @ .., "nats-server -c config/nats-server.conf"] = &start[..] else {
+        panic!("{start:?}")
+    };
+    let script = format!("{}\nenv", exports.join("\n"));
+    let environment = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+    let environment = String::from_utf8(environment.stdout).unwrap();
+    let passwords: Vec<(String, String)> = environment
+        .lines()
+        .filter(|line| line.starts_with("TCS_"))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert_eq!(passwords.len(), 4, "{environment}");
+    on_each_server(async |binary| {
+        let config = CONFIG.replace("/var/lib/nats", "STORE");
+        let server = Server::start_with_environment(&binary, &config, passwords.clone()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let text = "services:
+  - {type: camera, variant: main, launch: {exec: [sleep, '1000']}}
+nats: {url: 'URL', user: launcher, password: '${TCS_LAUNCHER_PASSWORD}'}
+";
+        std::fs::write(dir.path().join("services.yaml"), text.replace("URL", &server.url()))
+            .unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_tcsctl")).with_file_name("tcsd");
+        let mut command = Command::new(program);
+        command.args(["--config", "services.yaml"]).current_dir(dir.path());
+        command.env("RUNTIME_DIRECTORY", dir.path()).env("TCS_LAUNCHER_PASSWORD", "run");
+        let _tcsd = Tcsd(command.stderr(Stdio::null()).spawn().unwrap());
+        let [restart] = restart[..] else { panic!("{restart:?}") };
+        let args: Vec<&str> = restart.strip_prefix("tcsctl ").unwrap().split(' ').collect();
+        nats::wait_for("the page's answer", || {
+            let output = at(&server.url(), &args);
+            let told = format!("{}{}", output.out, output.err);
+            told.contains("no right to publish `svc.rpc.launcher.")
+                && told.contains(".v1.restart.camera.main`")
+        })
+        .await;
+    })
+    .await;
+}
+
 /// Empty messages and deletion markers say nothing, and are nobody's fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn tombstones_are_not_malformed() {
