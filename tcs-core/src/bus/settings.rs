@@ -360,8 +360,8 @@ impl Settings {
     /// Whether the JetStream API is another account's, by its prefix: neither the default one nor
     /// a domain's.
     pub(super) fn has_imported_api(&self) -> bool {
-        let prefix = &self.api_prefix.value;
-        prefix != DEFAULT_API && !(prefix.starts_with("$JS.") && prefix.ends_with(".API"))
+        let tokens: Vec<&str> = self.api_prefix.value.split('.').collect();
+        !matches!(tokens[..], ["$JS", "API"] | ["$JS", _, "API"])
     }
 
     /// The servers, without credentials, with commas between.
