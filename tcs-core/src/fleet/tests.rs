@@ -1,5 +1,6 @@
 //! The model against `truth.md`, with literal times.
 
+mod consoles;
 mod law;
 mod listing;
 mod origins;

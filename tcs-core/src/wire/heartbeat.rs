@@ -73,24 +73,31 @@ pub struct NotStored {
 impl OutboxReport {
     /// Of an object of any content.
     fn read(map: &Map<String, Value>, notes: &mut Notes) -> Self {
-        let number = |name: &str| map.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let refused = map.get("refused").and_then(Value::as_array).into_iter().flatten();
-        let mut text = |value: &Value| {
-            let text = value.as_str().unwrap_or_default().to_owned();
-            notes.text(Field::Got(text), "outbox.refused").unwrap_or_default()
+        let mut number = |name: &str| {
+            notes.take(of_type(map.get(name), Value::as_u64), "outbox").unwrap_or_default()
         };
-        Self {
-            waiting: number("waiting"),
-            lost_events: number("lost_events"),
-            refused: refused
-                .take(MAX_REFUSED)
-                .map(|one| NotStored {
-                    stream: text(&one["stream"]),
-                    reason: text(&one["reason"]),
-                    for_s: one["for_s"].as_f64().unwrap_or_default(),
-                })
-                .collect(),
-        }
+        let (waiting, lost_events) = (number("waiting"), number("lost_events"));
+        let refused = of_type(map.get("refused"), Value::as_array);
+        let refused = notes.take(refused, "outbox.refused").into_iter().flatten();
+        let refused = refused.take(MAX_REFUSED).map(|one| {
+            let text = |name| of_type(one.get(name), |it| it.as_str().map(str::to_owned));
+            NotStored {
+                stream: notes.text(text("stream"), "outbox.refused").unwrap_or_default(),
+                reason: notes.text(text("reason"), "outbox.refused").unwrap_or_default(),
+                for_s: notes
+                    .take(of_type(one.get("for_s"), Value::as_f64), "outbox.refused")
+                    .unwrap_or_default(),
+            }
+        });
+        Self { waiting, lost_events, refused: refused.collect() }
+    }
+}
+
+/// A value that is absent, or of a type, or of a wrong one.
+fn of_type<'a, T>(value: Option<&'a Value>, read: impl Fn(&'a Value) -> Option<T>) -> Field<T> {
+    match value {
+        None | Some(Value::Null) => Field::Absent,
+        Some(value) => read(value).map_or(Field::Wrong, Field::Got),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Golden files of what is printed, with colours as marked runs: `<bad|× tic_bridge.zb08>`.
 
+mod fields;
 #[path = "../../../tests/support/schema.rs"]
 mod schema;
 mod site;
