@@ -7,6 +7,7 @@ use super::*;
 
 mod machine;
 mod order;
+mod pair;
 mod random;
 mod requests;
 

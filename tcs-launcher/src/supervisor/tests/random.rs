@@ -11,11 +11,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const IDS: [&str; 4] = ["a", "b", "c", "d"];
+pub(super) const IDS: [&str; 4] = ["a", "b", "c", "d"];
 
 /// One thing that may happen; numbers choose among what is possible.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Ask(usize, Command),
     /// The last request again, under its own name.
     AskAgain,
@@ -49,7 +49,7 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let id = 0..IDS.len();
     let word = prop_oneof![Just(Word::Failed), Just(Word::Busy), Just(Word::Other)];
     let watchdog =
@@ -72,7 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
+pub(super) fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
     let when = prop_oneof![
         Just(When::No),
         Just(When::Always),
@@ -114,7 +114,7 @@ struct Asked {
 }
 
 #[derive(Debug)]
-struct Fake {
+pub(super) struct Fake {
     supervisor: Supervisor,
     now: Duration,
     specs: Vec<Spec>,
@@ -132,7 +132,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(specs: Vec<Spec>, places: usize) -> Self {
+    pub(super) fn new(specs: Vec<Spec>, places: usize) -> Self {
         let mut fake = Self {
             supervisor: Supervisor::new(places),
             now: s(1000),
@@ -270,7 +270,7 @@ impl Fake {
         self.on(Event::Report { id: id.clone(), run, report });
     }
 
-    fn step(&mut self, step: Step) {
+    pub(super) fn step(&mut self, step: Step) {
         let being = |which: usize| {
             let id = super::id(IDS[which]);
             let being = self.beings.get(&id).map(|it| it.1);
@@ -353,6 +353,18 @@ impl Fake {
             }
             Step::Shutdown => self.on(Event::Shutdown),
         }
+    }
+
+    /// Nothing of any run is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.beings.is_empty()
+    }
+
+    /// Ends it all, in order.
+    pub(super) fn shut_down(&mut self) {
+        self.step(Step::Shutdown);
+        self.come_to_rest();
+        assert!(self.is_empty() && self.done == 1);
     }
 
     fn set(&mut self, id: &ServiceId, being: Being) {
