@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::programs::badchild;
 use super::{Tcsd, wait_for};
@@ -85,6 +86,63 @@ fn signals_that_come_while_it_starts_do_not_end_it() {
         }
         tcsd.signal(Signal::SIGTERM);
         assert_eq!(tcsd.end(), Some(0));
+    }
+}
+
+/// In a PID namespace of its own, as in a container: with its own `/proc` it is the first process,
+/// and reaps whatever ends there; with another's it would look after the wrong processes.
+#[test]
+fn a_pid_namespace_needs_its_own_proc() {
+    let unshare = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork"]).args(args);
+        command
+    };
+    let tried = unshare(&["--mount-proc", "true"]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        return eprintln!("not tried: a PID namespace needs rights that are not here");
+    }
+    let mut tcsd = through(SERVICES, &mut unshare(&[]));
+    assert_eq!(tcsd.end(), Some(1));
+    tcsd.logged("/proc is that of another PID namespace");
+
+    for mode in ["process", "async"] {
+        // neither its child nor a run's: started by somebody else in the namespace
+        let foreign = "(setsid sh -c 'sleep 0.2 & echo $! > foreign; exit 0'); exec \"$@\"";
+        let mut tcsd = Tcsd::start(SERVICES, |tcsd| {
+            tcsd.args(["--launcher", mode]);
+            let mut first = unshare(&["--mount-proc", "sh", "-c", foreign, "sh"]);
+            first.arg(tcsd.get_program()).args(tcsd.get_args());
+            first.current_dir(tcsd.get_current_dir().unwrap()).stdin(Stdio::null());
+            for (name, value) in tcsd.get_envs() {
+                first.env(name, value.unwrap());
+            }
+            let log = tcsd.get_current_dir().unwrap().join("log");
+            first.stderr(std::fs::File::create(log).unwrap());
+            *tcsd = first;
+        });
+        tcsd.logged("ends.a stopped: completed, exit code 0");
+        // pids there are not those here
+        let children = |pid: u32| -> Vec<u32> {
+            let path = format!("/proc/{pid}/task/{pid}/children");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+        };
+        let first = children(tcsd.child.id())[0];
+        wait_for("the orphan to be reaped", || {
+            let is_done = children(first).iter().all(|pid| {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.is_ok_and(|stat| !stat.contains(") Z "))
+            });
+            let names: Vec<_> = children(first)
+                .iter()
+                .map(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default())
+                .collect();
+            let sleeps = names.iter().filter(|name| name.starts_with("sleep")).count();
+            (is_done && sleeps == 1).then_some(())
+        });
+        nix::sys::signal::kill(Pid::from_raw(first.cast_signed()), Signal::SIGTERM).unwrap();
+        assert_eq!(tcsd.end(), Some(0), "{mode}");
     }
 }
 

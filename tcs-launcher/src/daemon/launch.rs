@@ -112,6 +112,7 @@ async fn launch(
     let name = id.object_name();
     let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
 
+    shows_own_processes(std::fs::read_link("/proc/self"), std::process::id())?;
     let mut lock = InstanceLock::take(&absolute)?;
     let home = Home::open(&absolute, &launcher_run, options).await?;
     lock.answer(&format!(
@@ -199,6 +200,21 @@ async fn launch(
     // its end waits for its thread, which a worker of the runtime may do only so
     let _ = tokio::task::spawn_blocking(move || drop((monitor, reporter))).await;
     Ok(well)
+}
+
+/// What a program leaves behind is found in `/proc`, and signals go to the pids that stand there:
+/// that of another PID namespace would show other processes under these numbers.
+fn shows_own_processes(itself: std::io::Result<PathBuf>, pid: u32) -> anyhow::Result<()> {
+    let shown =
+        itself.context("reading /proc, in which tcsd finds the processes of its services")?;
+    if shown == Path::new(&pid.to_string()) {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "/proc is that of another PID namespace: it shows tcsd as process {}, and not as {pid}\n\
+         hint: mount that of its own: mount -t proc proc /proc (or unshare --mount-proc)",
+        shown.display()
+    );
 }
 
 /// Which broker a configuration means.
