@@ -1,5 +1,5 @@
 //! The other commands, against real brokers.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
 #[path = "support/bad_servers.rs"]
 mod bad_servers;
@@ -7,8 +7,12 @@ mod bad_servers;
 mod budget;
 #[path = "support/nats.rs"]
 mod nats;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/raw.rs"]
 mod raw;
+#[path = "commands/silence.rs"]
+mod silence;
 #[path = "support/tcsctl.rs"]
 mod tcsctl;
 

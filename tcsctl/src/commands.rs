@@ -18,6 +18,7 @@ mod remote;
 mod replay;
 mod restart;
 mod session;
+mod silence;
 mod start;
 mod stats;
 mod stop;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tcs_core::clock;
@@ -13,15 +12,13 @@ use tcs_core::wire::Kind;
 
 use super::picture;
 use super::session::{Ended, Session, finished};
+use super::silence::{LOOK, Silence};
 use crate::cli::EventsArgs;
 use crate::exit::Exit;
 use crate::output::{Word, events as output};
 
 /// What tells of events and statuses.
 const KINDS: [Kind; 2] = [Kind::Registry, Kind::Status];
-/// How often to look for what only the passing of time tells.
-const LOOK: Duration = Duration::from_millis(250);
-
 pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
     if !args.follow {
         return tell_all(session, args).await;
@@ -118,7 +115,7 @@ fn tell(session: &Session, problems: &[Problem]) -> Exit {
     exit
 }
 
-/// Goes on for ever. The link may be lost meanwhile: that is said, and nothing else is.
+/// Goes on for ever. The link may be lost meanwhile, or silent: that is said, and nothing else is.
 async fn follow(observer: &Observer, printer: &mut Printer<'_>) -> Result<(), Ended> {
     let mut following = observer.follow(&Kind::FLEET);
     // of the picture only what it knows of the link and the clock
@@ -133,6 +130,9 @@ async fn follow(observer: &Observer, printer: &mut Printer<'_>) -> Result<(), En
             }
             _ = looks.tick() => {
                 let now = clock::monotonic();
+                if let Some((text, _)) = printer.silence.look(&facts.hearing, &facts.clock, now) {
+                    printer.session.screen.tell(Word::Warning, &text);
+                }
                 let link = facts.fleet_link(now);
                 // a fleet whose streams are not read yet is not silent
                 if facts.is_settled() {
@@ -154,6 +154,7 @@ struct Printer<'a> {
     /// The newest of each subject: what follows repeats it.
     newest: HashMap<String, Stamp>,
     connected: bool,
+    silence: Silence,
     /// Cells for the name.
     names: usize,
 }
@@ -168,6 +169,7 @@ impl<'a> Printer<'a> {
             transitions: Transitions::heard_from(heard_from),
             newest: HashMap::new(),
             connected: true,
+            silence: Silence::new(clock::monotonic()),
             names: 0,
         }
     }
@@ -219,6 +221,7 @@ impl<'a> Printer<'a> {
             let text = if now { "connected again" } else { "disconnected; reconnecting" };
             self.session.screen.tell(Word::Warning, text);
             self.connected = now;
+            self.silence.link(now, clock::monotonic());
         }
     }
 

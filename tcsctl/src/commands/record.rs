@@ -6,14 +6,16 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tcs_core::bus::{BrokerClock, Bus, Item, LinkState, Note, RawMessage, Reading, Stored};
 use tcs_core::clock;
+use tcs_core::observer::Hearing;
 use tcs_core::wire::Kind;
 
 use super::session::{Ended, Session, finished, interrupted};
+use super::silence::{LOOK, Silence};
 use crate::cli::RecordArgs;
 use crate::exit::Exit;
 use crate::output::Word;
@@ -60,7 +62,10 @@ struct Recorder<'a> {
     clock: BrokerClock,
     /// What the streams held, until all of it has come; `None`: it is written.
     held: Option<Vec<Entry>>,
+    /// Since when nothing can be heard.
     lost: Option<DateTime<Utc>>,
+    hearing: Hearing,
+    silence: Silence,
     written: u64,
 }
 
@@ -73,6 +78,8 @@ impl<'a> Recorder<'a> {
             clock: BrokerClock::local(),
             held: Some(Vec::new()),
             lost: None,
+            hearing: Hearing::default(),
+            silence: Silence::new(clock::monotonic()),
             written: 0,
         }
     }
@@ -87,26 +94,26 @@ impl<'a> Recorder<'a> {
         let follow = self.bus.follow(&KINDS, core);
         let mut until = clock::monotonic() + self.session.left();
         loop {
-            let next = follow.next(4096);
-            let heard = match (self.held.is_some(), span) {
-                (false, None) => next.await,
-                _ => match tokio::time::timeout_at(until.into(), next).await {
-                    Ok(heard) => heard,
-                    Err(_) if self.held.is_none() => break,
-                    // what can be read of what was held is there by now
-                    Err(_) => Vec::new(),
-                },
-            };
+            let look = clock::monotonic() + LOOK;
+            let wake = if self.held.is_some() || span.is_some() { look.min(until) } else { look };
+            let next = tokio::time::timeout_at(wake.into(), follow.next(4096));
+            let heard = next.await.unwrap_or_default();
             for item in heard {
                 match item {
                     Item::Message(message) => self.take(file, &message)?,
                     Item::Note(Note::Reading(kind, reading)) => self.tell(kind, &reading),
                     Item::Note(Note::Clock(clock)) => self.clock = clock,
                     Item::Note(Note::Link(state)) => self.link(&state),
-                    Item::Note(Note::Contact(_)) => {}
+                    Item::Note(Note::Contact(contact)) => {
+                        self.hearing.update(&contact, &self.clock);
+                    }
                 }
             }
             let now = clock::monotonic();
+            self.look(now);
+            if self.held.is_none() && span.is_some() && now >= until {
+                break;
+            }
             if self.held.is_some() && (self.is_settled() || now >= until) {
                 self.begin(file)?;
                 file.flush()?;
@@ -139,6 +146,9 @@ impl<'a> Recorder<'a> {
             Stored::Stream { at, .. } => at,
             Stored::Core { arrived, .. } => self.clock.at(arrived),
         };
+        if message.kind == Kind::Heartbeat {
+            self.hearing.note_beat(stored);
+        }
         let entry = Entry {
             t: seconds(stored),
             subject: message.subject().to_owned(),
@@ -164,20 +174,35 @@ impl<'a> Recorder<'a> {
 
     /// An outage leaves a hole in the recording.
     fn link(&mut self, state: &LinkState) {
-        let screen = &self.session.screen;
         match (state, self.lost) {
-            (LinkState::Disconnected { .. }, None) => {
-                self.lost = Some(self.clock.now());
-                screen.tell(Word::Warning, "disconnected; reconnecting");
+            (LinkState::Disconnected { .. }, _) if self.silence.is_connected() => {
+                self.lost.get_or_insert(self.clock.now());
+                self.session.screen.tell(Word::Warning, "disconnected; reconnecting");
             }
-            (LinkState::Connected { .. }, Some(since)) => {
-                let span = tcs_core::fleet::words(self.clock.now() - since);
-                let text = format!("connected again; heartbeats of {span} may be missing");
-                screen.tell(Word::Warning, &text);
-                self.lost = None;
-            }
+            (LinkState::Connected { .. }, Some(since)) => self.again("connected again", since),
             _ => {}
         }
+        self.silence.link(state.is_connected(), clock::monotonic());
+    }
+
+    /// So does a link over which nothing comes.
+    fn look(&mut self, now: Instant) {
+        let Some((text, since)) = self.silence.look(&self.hearing, &self.clock, now) else {
+            return;
+        };
+        if self.silence.is_said() {
+            self.lost.get_or_insert(self.clock.at(since));
+            self.session.screen.tell(Word::Warning, &text);
+        } else {
+            self.again("answers again", self.clock.at(since));
+        }
+    }
+
+    fn again(&mut self, what: &str, since: DateTime<Utc>) {
+        let span = tcs_core::fleet::words(self.clock.now() - since);
+        let text = format!("{what}; heartbeats of {span} may be missing");
+        self.session.screen.tell(Word::Warning, &text);
+        self.lost = None;
     }
 
     fn is_settled(&self) -> bool {
@@ -210,7 +235,8 @@ impl<'a> Recorder<'a> {
         let messages = format!("{} messages recorded", self.written);
         if let Some(since) = self.lost {
             let since = self.session.screen.look.times.stamp(since, self.clock.now());
-            let text = format!("disconnected since {since}; {messages} before");
+            let what = if self.silence.is_said() { "no answer" } else { "disconnected" };
+            let text = format!("{what} since {since}; {messages} before");
             return Err(Ended::new(Exit::NoContact, text));
         }
         if !self.is_reading() {
