@@ -21,18 +21,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cluster::Cluster;
-use tcs_core::bus::publish::random_id;
+use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::{Bus, LinkState};
+use tcs_core::bus::{Bus, LinkState, Means, Progress, Reading};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Liveness, Verdict};
-use tcs_core::observer::{Observation, Observer};
-use tcs_core::wire::{Kind, Message, RegistryMessage, Status};
+use tcs_core::observer::{Observation, Observer, Patience};
+use tcs_core::wire::{HeartbeatMessage, Kind, Message, RegistryMessage, Status, StatusMessage};
 use tcsd::{Tcsd, Watch, told};
 
 const SERVICES: usize = 5;
 /// From when the cluster and all streams have a leader again.
 const TRUE_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks at what is said of the reading itself.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long nothing can be stored, unless `TCS_QUORUM_SECONDS` says otherwise.
 const NO_QUORUM: Duration = Duration::from_secs(8);
 
@@ -176,8 +178,7 @@ async fn no_quorum(watch: &mut Watch) {
     let begin = clock::monotonic();
     let mut said = None;
     while begin.elapsed() < span {
-        let pause = tokio::time::sleep(Duration::from_millis(100));
-        look_on(watch, "no quorum", pause).await;
+        look_on(watch, "no quorum", tokio::time::sleep(LOOK)).await;
         let problems = watch.picture.problems("svc");
         let jetstream = problems.iter().any(|it| it.code() == "jetstream_no_answer");
         match said {
@@ -254,6 +255,112 @@ async fn survives(binary: nats::Binary) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_event_is_lost_whatever_happens_to_a_cluster() {
     nats::on_each_server(survives).await;
+}
+
+fn bus_settings(url: &str) -> Settings {
+    let section = NatsSection { url: Some(url.into()), ..NatsSection::default() };
+    Settings::from_process(&section, None).unwrap()
+}
+
+/// A service says something, over a connection to this node.
+async fn says(publisher: &Publisher, status: Status, text: &str) {
+    let beat = HeartbeatMessage {
+        service_id: "x.a".to_owned(),
+        status: Some(status),
+        ..HeartbeatMessage::default()
+    };
+    let status = StatusMessage {
+        name: "x.a".to_owned(),
+        status,
+        message: Some(text.to_owned()),
+        timestamp: Some(clock::wall().into()),
+        ..StatusMessage::default()
+    };
+    let subjects = publisher.bus().subjects();
+    let status = Parcel::new(subjects.status("x.a"), &status).unwrap();
+    let beat = Parcel::new(subjects.heartbeat("x.a"), &beat).unwrap();
+    for parcel in [status, beat] {
+        let sent = nats::within_limit(text, publisher.send(&parcel)).await.unwrap();
+        assert!(matches!(sent, Sent::Stored { .. }), "{sent:?}");
+    }
+}
+
+/// By what means each stream is read.
+fn means(watch: &Watch) -> Vec<Means> {
+    let streams = watch.picture.readings.values().flat_map(|reading| match reading {
+        Reading::Streams(streams) => streams.values().cloned().collect(),
+        _ => Vec::new(),
+    });
+    streams
+        .filter_map(|progress| match progress {
+            Progress::Complete(means) => Some(means),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Two of three nodes are dead, and the third leads all streams: no consumer can be made.
+async fn is_read_without_consumers(binary: nats::Binary) {
+    let mut cluster = Cluster::start(&binary).await;
+    cluster.make_streams_on(0).await;
+    let limit = Duration::from_secs(5);
+    let bus = Bus::open(&bus_settings(&cluster.nodes[0].url()), "test", limit).await.unwrap();
+    let publisher = Publisher::new(bus);
+    let mut link = publisher.bus().link();
+    link.wait_for(LinkState::is_connected).await.unwrap();
+    says(&publisher, Status::Ok, "before").await;
+    // a console that is connected to one of the others
+    let urls = [1, 2, 0].map(|node: usize| cluster.nodes[node].url()).join(",");
+    let bus = Bus::connect(&bus_settings(&urls), "test", limit).await.unwrap();
+    let state = bus.link().borrow().clone();
+    let is_other = matches!(&state, LinkState::Connected { server, .. } if server.name != "node0");
+    assert!(is_other, "{state:?}");
+    let console = Observer::new(bus);
+    let mut watch = Watch { picture: console.blank(), following: console.follow(&Kind::FLEET) };
+    let said = |text: &'static str| {
+        move |view: &FleetView| {
+            view.get("x.a").is_some_and(|it| it.message.as_deref() == Some(text))
+        }
+    };
+    watch.see("what was said before", said("before")).await;
+    watch.complete().await;
+    assert_eq!(means(&watch), [Means::Push, Means::Push, Means::Push]);
+
+    cluster.nodes[1].kill();
+    cluster.nodes[2].kill();
+    let begin = clock::monotonic();
+    while !means(&watch).iter().all(|it| matches!(it, Means::Meanwhile(_)))
+        || means(&watch).len() < 3
+    {
+        assert!(begin.elapsed() < nats::LIMIT, "{:?}", watch.picture.readings);
+        look_on(&mut watch, "what comes", tokio::time::sleep(LOOK)).await;
+    }
+    println!("read without consumers after {:.1} s", begin.elapsed().as_secs_f64());
+    says(&publisher, Status::Warning, "meanwhile").await;
+    watch.see("what is said meanwhile", said("meanwhile")).await;
+    assert_eq!(watch.picture.problems("svc"), []);
+    // who comes now finds the streams by their usual names
+    let observer = Observer::connect(&bus_settings(&urls), "test", limit).await.unwrap();
+    let picture = observer.snapshot(Patience::default()).await;
+    assert_eq!(picture.problems("svc"), []);
+    assert!(said("meanwhile")(&picture.view(clock::monotonic())));
+
+    cluster.nodes[1].run().await;
+    cluster.nodes[2].run().await;
+    let begin = clock::monotonic();
+    while means(&watch) != [Means::Push, Means::Push, Means::Push] {
+        assert!(begin.elapsed() < 2 * nats::LIMIT, "{:?}", watch.picture.readings);
+        look_on(&mut watch, "what comes", tokio::time::sleep(LOOK)).await;
+    }
+    println!("by consumers again after {:.1} s", begin.elapsed().as_secs_f64());
+    says(&publisher, Status::Ok, "after").await;
+    watch.see("what is said after", said("after")).await;
+    watch.complete().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_read_while_no_consumer_can_be_made() {
+    nats::on_each_server(is_read_without_consumers).await;
 }
 
 /// Leaders that die at random moments, for as long as it is said.

@@ -43,7 +43,7 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (n, (listener, port)) in held.into_iter().zip(&ports).enumerate() {
             let config = format!(
-                "{config}\nserver_name: node{n}\n\
+                "{config}\nserver_name: node{n}\nserver_tags: [\"node:{n}\"]\n\
                  lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"2s\"\n\
                  cluster {{ name: site, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
             );
@@ -91,16 +91,28 @@ impl Cluster {
 
     /// Makes the fleet's streams, three times stored. They forget nothing.
     pub async fn make_streams(&self) {
+        self.make(json!({ "num_replicas": 3 })).await;
+    }
+
+    /// Makes them with one copy, on this node: it leads them whatever becomes of the others.
+    pub async fn make_streams_on(&self, node: usize) {
+        let placement = json!({ "tags": [format!("node:{node}")] });
+        self.make(json!({ "num_replicas": 1, "placement": placement })).await;
+    }
+
+    async fn make(&self, copies: Value) {
         for kind in ["registry", "status", "heartbeat"] {
-            let config = json!({
+            let mut config = json!({
                 "name": format!("svc_{kind}"),
                 "subjects": [format!("svc.{kind}.>")],
                 "retention": "limits",
                 "storage": "file",
-                "num_replicas": 3,
                 "allow_direct": true,
                 "duplicate_window": 120_000_000_000_u64,
             });
+            for (name, value) in copies.as_object().unwrap() {
+                config[name] = value.clone();
+            }
             let made = |answer: &Value| answer["config"]["name"].is_string();
             self.ask(&format!("STREAM.CREATE.svc_{kind}"), &config, made).await;
         }

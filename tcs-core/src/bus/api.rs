@@ -84,6 +84,13 @@ fn domain_of_server(domain: Option<&str>) -> String {
 }
 
 impl ApiError {
+    /// Whether a cluster says that it has no leader or no node to spare, which goes by itself.
+    pub(super) fn is_of_cluster(&self) -> bool {
+        // no peers for it, cluster not available, not the leader, stream or consumer offline
+        const OF_CLUSTER: [u64; 5] = [10005, 10008, 10009, 10118, 10119];
+        matches!(self, Self::Refused { code, .. } if OF_CLUSTER.contains(code))
+    }
+
     /// Whether asking again soon may help by itself.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -82,12 +82,7 @@ enum End {
 
 /// Whether it goes by itself: nobody answers, or a cluster has no leader or no node to spare.
 fn is_passing(error: &ApiError) -> bool {
-    // no peers for it, cluster not available, not the leader, stream or consumer offline
-    const OF_CLUSTER: [u64; 5] = [10005, 10008, 10009, 10118, 10119];
-    match error {
-        ApiError::Refused { code, .. } => OF_CLUSTER.contains(code),
-        error => error.is_transient(),
-    }
+    error.is_transient() || error.is_of_cluster()
 }
 
 async fn make(

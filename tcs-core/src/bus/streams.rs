@@ -132,6 +132,9 @@ struct SourceState {
     subjects: Option<BTreeMap<String, u64>>,
 }
 
+/// The leader of a cluster that takes longer than this is not waited for: there may be none.
+const LEADER_TIMEOUT: Duration = Duration::from_millis(1500);
+
 /// Streams that are looked into for mirrored messages, at most.
 const LOOKED_INTO: usize = 64;
 
@@ -207,7 +210,10 @@ impl Bus {
                 Err(error) => Err(error),
             };
         }
-        let names = self.streams_capturing(filter).await?;
+        let names = match kind.filter(|_| self.client().server_info().cluster.is_some()) {
+            Some(kind) => self.streams_in_cluster(kind, filter).await?,
+            None => self.streams_capturing(filter).await?,
+        };
         if !names.is_empty() {
             return Ok(names);
         }
@@ -235,9 +241,34 @@ impl Bus {
         Ok(holding)
     }
 
+    /// Names of the streams that capture `filter`. While a cluster has no leader nobody can list
+    /// them; then the one that tcsd makes is asked for by its name, which its own leader answers.
+    async fn streams_in_cluster(&self, kind: Kind, filter: &str) -> Result<Vec<String>, ApiError> {
+        let soon = self.timeout().min(LEADER_TIMEOUT);
+        let error = match self.streams_capturing_within(filter, soon).await {
+            Err(error) if error.is_of_cluster() || error.is_transient() => error,
+            names => return names,
+        };
+        let name = self.subjects().stream_name(kind);
+        match self.stream_and_clock(&name, soon).await {
+            Ok(_) => Ok(vec![name]),
+            Err(_) if error.is_of_cluster() => Err(error),
+            Err(_) => self.streams_capturing(filter).await,
+        }
+    }
+
     /// Names of all streams that store what is published on subjects of `filter`, 0 to n.
     pub(super) async fn streams_capturing(&self, filter: &str) -> Result<Vec<String>, ApiError> {
-        let names: Names = self.api("STREAM.NAMES", &json!({ "subject": filter })).await?.value;
+        self.streams_capturing_within(filter, self.timeout()).await
+    }
+
+    async fn streams_capturing_within(
+        &self,
+        filter: &str,
+        limit: Duration,
+    ) -> Result<Vec<String>, ApiError> {
+        let body = json!({ "subject": filter });
+        let names: Names = self.api_within("STREAM.NAMES", &body, limit).await?.value;
         let mut names = names.streams.unwrap_or_default();
         names.sort();
         Ok(names)
