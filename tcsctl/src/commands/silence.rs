@@ -48,13 +48,14 @@ impl Silence {
         match (hearing.unanswered(clock.at(now)), self.said) {
             (Some(silent), None) if now >= connected + CONTACT_LOST_AFTER => {
                 let (Unanswered::Broker { lasted } | Unanswered::JetStream { lasted }) = silent;
-                let since = now - lasted.to_std().unwrap_or_default();
+                let since = now.checked_sub(lasted.to_std().unwrap_or_default()).unwrap_or(now);
                 self.said = Some(since);
                 Some((Problem::NoAnswer(silent).to_string(), since))
             }
             (None, Some(since)) => {
                 self.said = None;
-                let lasted = TimeDelta::from_std(now - since).unwrap_or_default();
+                let lasted =
+                    TimeDelta::from_std(now.saturating_duration_since(since)).unwrap_or_default();
                 Some((format!("answers again after {}", words(lasted)), since))
             }
             (Some(_), _) | (None, None) => None,
@@ -81,7 +82,7 @@ mod tests {
             hearing
         };
         let mut silence = Silence::new(start);
-        let mut look = |silence: &mut Silence, last, now| {
+        let look = |silence: &mut Silence, last, now| {
             silence.look(&heard(last), &clock, at(now)).map(|(text, _)| text)
         };
         assert_eq!(look(&mut silence, 10, 12), None);

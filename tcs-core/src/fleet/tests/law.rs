@@ -1,5 +1,6 @@
 //! Rule 1: one fold. Any order, any repetition, any interleaving gives the same fleet.
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -82,6 +83,41 @@ fn numbered() -> impl Strategy<Value = Vec<(Line, Stamp)>> {
     })
 }
 
+/// Statuses of a service in two runs of its sender, of ours and of Python's, some stored again before
+/// the next one is sent: who was not answered sends again, for as long as it takes.
+fn repeated() -> impl Strategy<Value = Vec<(Line, Vec<f64>)>> {
+    let again = prop::collection::vec(1..20_u8, 0..3);
+    let one = (0..5_usize, 0..3_usize, again);
+    (any::<bool>(), prop::collection::vec(one, 1..12)).prop_map(|(ours, picks)| {
+        let (mut s, mut began, mut own) = (1.0, 1.0, (5, 1.0));
+        let half = picks.len() / 2;
+        let lines = picks.into_iter().enumerate().map(|(n, (word, text, again))| {
+            s += 20.0;
+            if n == half {
+                (began, own) = (s, (word, s));
+            }
+            if own.0 != word {
+                own = (word, s);
+            }
+            let word = ["ok", "warning", "error", "busy", "failed"][word];
+            let text = ["", "no signal", "cannot reach the device"][text];
+            let id = format!("msg-{n}");
+            let sender = if n < half { "s0" } else { "s1" };
+            let mut line = status("a.x", word, s)
+                .with(&json!({"message": text}))
+                .meta(&json!({"id": id, "sender": sender, "ts": array(s)}));
+            if ours {
+                line = line
+                    .with(&json!({"status_age_s": s - own.1}))
+                    .meta(&json!({"run_s": s - began}));
+            }
+            let copies = again.into_iter().map(|after| s + f64::from(after) * 0.9).collect();
+            (line, copies)
+        });
+        lines.collect()
+    })
+}
+
 /// What people see, without what only the messages between tell: a snapshot holds one status.
 fn seen(fleet: &Fleet) -> Vec<String> {
     let view = fleet.view(at(300.0), Link::Steady);
@@ -134,6 +170,37 @@ proptest! {
         shuffle(&mut mixed, seed);
         prop_assert_eq!(seen(&fold(&mixed)), seen(&fold(&once)));
         prop_assert_eq!(picture(&fold(&mixed)), picture(&fold(&messages)));
+    }
+
+    #[test]
+    fn a_status_that_is_stored_twice_is_one_fact(
+        statuses in repeated(), seed in any::<u64>(),
+    ) {
+        let lines = statuses.iter().map(|(line, _)| line.clone());
+        let last = statuses.last().map_or(0.0, |(line, _)| line.stored);
+        let sender = statuses.last().map(|(line, _)| line.meta["sender"].clone());
+        let beats = super::support::beats("a.x", last + 2.0, 295.0);
+        let lines = lines.chain(beats.into_iter().map(|it| it.meta(&json!({"sender": sender}))));
+        let once: Vec<_> = lines.map(|line| (line.clone(), stamp(&line))).collect();
+        let mut twice = once.clone();
+        for (line, copies) in &statuses {
+            twice.extend(copies.iter().map(|stored| {
+                let copy = Line { stored: *stored, ..line.clone() };
+                let stamp = stamp(&copy);
+                (copy, stamp)
+            }));
+        }
+        shuffle(&mut twice, seed);
+        let facts = |fleet: &Fleet| {
+            let view = fleet.view(at(300.0), Link::Steady);
+            let service = &view.services[0];
+            let words = format!("{} {:?} {:?}", say(service), service.status, service.message);
+            (words, service.since.unwrap())
+        };
+        let (twice, once) = (facts(&fold(&twice)), facts(&fold(&once)));
+        prop_assert_eq!(twice.0, once.0);
+        // what clocks may drift by in a run of minutes
+        prop_assert!((twice.1 - once.1).abs() < TimeDelta::milliseconds(100));
     }
 
     #[test]
