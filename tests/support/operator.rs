@@ -7,15 +7,14 @@
 use base64::Engine as _;
 use nkeys::KeyPair as NKeyPair;
 
-/// A token as `nsc` writes it: claims about `subject`, signed by `issuer`.
-fn token(issuer: &NKeyPair, subject: &str, kind: &str, more: &str) -> String {
-    token_until(issuer, subject, None, kind, more)
-}
+/// When tokens are issued, in seconds, unless a test says otherwise.
+const ISSUED: i64 = 1_700_000_000;
 
-fn token_until(
+/// A token as `nsc` writes it: claims about `subject`, signed by `issuer`; times in seconds.
+fn token(
     issuer: &NKeyPair,
     subject: &str,
-    expires: Option<i64>,
+    (issued, expires): (i64, Option<i64>),
     kind: &str,
     more: &str,
 ) -> String {
@@ -23,7 +22,7 @@ fn token_until(
     let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let header = encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
     let claims = format!(
-        r#"{{{expires}"jti":"{kind}","iat":1700000000,"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
+        r#"{{{expires}"jti":"{kind}","iat":{issued},"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
         issuer.public_key()
     );
     let signed = format!("{header}.{}", encode(claims.as_bytes()));
@@ -32,6 +31,7 @@ fn token_until(
 
 /// An operator with one account, as a server's configuration, and how its users are made.
 pub struct Site {
+    operator: NKeyPair,
     account: NKeyPair,
     pub user: NKeyPair,
     pub config: String,
@@ -39,30 +39,53 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        let unlimited = r#""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#;
         let (operator, account, user) =
             (NKeyPair::new_operator(), NKeyPair::new_account(), NKeyPair::new_user());
-        let operator_jwt = token(&operator, &operator.public_key(), "operator", "");
-        let account_jwt = token(&operator, &account.public_key(), "account", unlimited);
-        let config = format!(
-            "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n",
-            account.public_key()
+        let mut site = Self { operator, account, user, config: String::new() };
+        site.config = site.config_with("");
+        site
+    }
+
+    /// The configuration in which the user's tokens that were issued before this are revoked.
+    pub fn revoked(&self, before: i64) -> String {
+        let user = self.user.public_key();
+        self.config_with(&format!(r#""revocations":{{"{user}":{before}}},"#))
+    }
+
+    fn config_with(&self, more: &str) -> String {
+        let (operator, account) = (&self.operator, self.account.public_key());
+        let claims = format!(
+            r#"{more}"limits":{{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1}},"#
         );
-        Self { account, user, config }
+        let times = (ISSUED, None);
+        let operator_jwt = token(operator, &operator.public_key(), times, "operator", "");
+        let account_jwt = token(operator, &account, times, "account", &claims);
+        format!(
+            "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {account}: {account_jwt} }}\n"
+        )
     }
 
     /// The user's token, which expires at a time in seconds.
     pub fn user_jwt(&self, expires: Option<i64>) -> String {
+        self.user_jwt_issued(ISSUED, expires)
+    }
+
+    fn user_jwt_issued(&self, issued: i64, expires: Option<i64>) -> String {
         let rights = r#""pub":{},"sub":{},"subs":-1,"data":-1,"payload":-1,"#;
-        token_until(&self.account, &self.user.public_key(), expires, "user", rights)
+        token(&self.account, &self.user.public_key(), (issued, expires), "user", rights)
     }
 
     /// A credentials file for the user.
     pub fn creds(&self, expires: Option<i64>) -> String {
+        self.creds_issued(ISSUED, expires)
+    }
+
+    /// The same, issued at a time in seconds.
+    pub fn creds_issued(&self, issued: i64, expires: Option<i64>) -> String {
         format!(
             "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-            self.user_jwt(expires),
+            self.user_jwt_issued(issued, expires),
             self.user.seed().unwrap()
         )
     }
