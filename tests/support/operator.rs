@@ -10,9 +10,9 @@ use nkeys::KeyPair as NKeyPair;
 /// When tokens are issued, in seconds, unless a test says otherwise.
 const ISSUED: i64 = 1_700_000_000;
 
-/// A token as `nsc` writes it: claims about `subject`, signed by `signer`; times in seconds.
+/// A token as `nsc` writes it: claims about `subject`, signed with `pair`; times in seconds.
 fn token(
-    signer: &NKeyPair,
+    pair: &NKeyPair,
     subject: &str,
     (issued, expires): (i64, Option<i64>),
     kind: &str,
@@ -23,10 +23,10 @@ fn token(
     let header = encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
     let claims = format!(
         r#"{{{expires}"jti":"{kind}","iat":{issued},"iss":"{}","name":"{kind}","sub":"{subject}","nats":{{{more}"type":"{kind}","version":2}}}}"#,
-        signer.public_key()
+        pair.public_key()
     );
-    let signed = format!("{header}.{}", encode(claims.as_bytes()));
-    format!("{signed}.{}", encode(&signer.sign(signed.as_bytes()).unwrap()))
+    let claims = format!("{header}.{}", encode(claims.as_bytes()));
+    format!("{claims}.{}", encode(&pair.sign(claims.as_bytes()).unwrap()))
 }
 
 /// An operator with one account, as a server's configuration, and how its users are made.
