@@ -155,8 +155,8 @@ impl Problem {
         problems
     }
 
-    /// What the programs of the site say is not in the streams.
-    pub(super) fn of_record(fleet: &Fleet) -> Vec<Self> {
+    /// What of a fleet's record is known not to be in the streams.
+    pub fn of_record(fleet: &Fleet) -> Vec<Self> {
         let missing = fleet.missing_events().into_iter();
         let mut problems: Vec<Self> = missing
             .map(|(launcher, count)| Self::EventsMissing { launcher: launcher.to_string(), count })

@@ -25,6 +25,8 @@ pub enum Event {
     Resize(u16, u16),
     /// Messages of the fleet, in the order in which they came.
     Heard(Vec<Heard>),
+    /// Messages of the past, of which only what they make known counts: they are no news.
+    Known(Vec<Heard>),
     /// All that is held has come: what comes from now on is news.
     Settled,
     /// What happened before that, as far as it was read.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
-use tcs_core::observer::{Hearing, Observed, Unanswered};
+use tcs_core::observer::{Hearing, Observed, Problem, Unanswered};
 
 use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
@@ -124,6 +124,8 @@ pub enum Banner {
     ReplayEnded,
     /// Something could not be read.
     Gaps,
+    /// All was read, and something is not in the streams.
+    Record,
 }
 
 /// A line for a few seconds.
@@ -155,6 +157,8 @@ pub struct State {
     pub hearing: Hearing,
     /// What could not be read.
     pub gaps: Vec<String>,
+    /// What is not in the streams, each in one line.
+    pub record: Vec<String>,
     /// A recording has come to its end.
     pub replay_ended: bool,
     /// Which moment is shown.
@@ -231,6 +235,7 @@ impl State {
             link,
             hearing: Hearing::default(),
             gaps: Vec::new(),
+            record: Vec::new(),
             replay_ended: false,
             moment: Moment::Live,
             past: Past::Unread,
@@ -261,6 +266,7 @@ impl State {
                 self.table.scroll(layout::rows(self));
             }
             Event::Heard(messages) => self.hear(messages),
+            Event::Known(messages) => self.know(&messages),
             Event::Settled => {
                 self.settled.get_or_insert(now);
                 self.transitions.begin(&self.fleet, now, self.fleet_link(now));
@@ -314,6 +320,8 @@ impl State {
         match &self.moment {
             Moment::Live => {
                 self.picture = self.fleet.view(now, self.fleet_link(now));
+                let record = Problem::of_record(&self.fleet);
+                self.record = record.iter().map(ToString::to_string).collect();
             }
             Moment::Past { at, fleet } => {
                 if self.stale == Stale::Now {
@@ -348,6 +356,7 @@ impl State {
             Moment::Live if self.picture.heartbeats_missing => Some(Banner::HeartbeatsMissing),
             Moment::Live if self.replay_ended => Some(Banner::ReplayEnded),
             Moment::Live if !self.gaps.is_empty() => Some(Banner::Gaps),
+            Moment::Live if !self.record.is_empty() => Some(Banner::Record),
             Moment::Live => None,
         }
     }
@@ -389,6 +398,15 @@ impl State {
                     self.take(&message);
                 }
                 Heard::Malformed { subject, error } => self.fleet.malformed(&subject, &error),
+            }
+        }
+        self.stale = self.stale.max(Stale::Soon);
+    }
+
+    fn know(&mut self, messages: &[Heard]) {
+        for heard in messages {
+            if let Heard::Message(message) = heard {
+                fold(&mut self.fleet, message);
             }
         }
         self.stale = self.stale.max(Stale::Soon);

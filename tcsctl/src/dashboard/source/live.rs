@@ -157,6 +157,13 @@ async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>)
     all.extend(beats.iter().cloned());
     let from = whole.then(|| now - BEATS);
     let happened = happened(Fleet::new(), &all, Transitions::heard_from(from), now);
+    // numbers of events tell of missing ones
+    let is_numbered = |heard: &&Heard| match heard {
+        Heard::Message(message) => matches!(&message.decoded.message, Message::Registry(event)
+            if event.event_seq.is_some()),
+        Heard::Malformed { .. } => false,
+    };
+    let numbered = all.iter().filter(is_numbered).cloned().collect();
     // where launchers do not count crashes, and services do not say since when, the fleet finds it
     let untold = all.into_iter().filter(|heard| match heard {
         Heard::Message(message) => match &message.decoded.message {
@@ -170,7 +177,7 @@ async fn read_rhythm(observer: Observer, now: DateTime<Utc>, feed: Sender<Feed>)
         Heard::Malformed { .. } => false,
     });
     let heard = beats.into_iter().chain(untold).collect();
-    for event in [Event::Heard(heard), Event::Happened(happened)] {
+    for event in [Event::Known(numbered), Event::Heard(heard), Event::Happened(happened)] {
         if feed.send(Feed::Event(event)).await.is_err() {
             return;
         }

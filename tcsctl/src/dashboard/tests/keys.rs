@@ -392,3 +392,18 @@ fn the_state_is_written_down_for_a_report() {
 fn text_of(state: &State) -> String {
     text(&buffer(state))
 }
+
+#[test]
+fn events_that_are_in_no_stream_are_told_at_the_top() {
+    const LAUNCHER: &str = "launcher.a1b2c3.srv01-process-launcher";
+    let mut state = state(Vec::new(), (80, 24), night());
+    assert!(!text(&buffer(&state)).contains("missing"));
+    let mut messages = Messages::default();
+    let beat = json!({"service_id": LAUNCHER, "status": "ok", "outbox": {"lost_events": 3}});
+    messages.send(0.0, &format!("heartbeat.{LAUNCHER}"), beat);
+    let known = messages.take().into_iter().map(Heard::Message).collect();
+    state.update(Event::Known(known), night() + TimeDelta::seconds(1));
+    state.settle(night() + TimeDelta::seconds(2));
+    let told = format!("3 events of {LAUNCHER} are missing");
+    assert!(text(&buffer(&state)).contains(&told), "{}", text(&buffer(&state)));
+}

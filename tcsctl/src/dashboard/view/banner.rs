@@ -19,7 +19,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let role = match banner {
         Banner::NoLink | Banner::NoAnswer | Banner::HeartbeatsMissing => Role::Alarm,
         Banner::Past | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
-        Banner::Gaps => Role::Warn,
+        Banner::Gaps | Banner::Record => Role::Warn,
     };
     pen.wash(area, role);
     let blank = " ".repeat(usize::from(area.width));
@@ -60,6 +60,7 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         }
         Banner::ReplayEnded => "THE RECORDING HAS ENDED  [ steps back, q quits".to_owned(),
         Banner::Gaps => format!("incomplete: {}", state.gaps.join("; ")),
+        Banner::Record => state.record.join("; "),
     }
 }
 
