@@ -57,7 +57,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check the configuration, and print what would run and how.
+    /// Check the configuration, and print what would run, how, and what it waits for.
     ///
     /// Python modules are imported by the interpreter that would run them, which runs what they do
     /// at their top level. The exit code is 1 if there is a mistake, or a service that is to be
