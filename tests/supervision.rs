@@ -366,6 +366,28 @@ async fn a_python_module_that_publishes_nothing_is_ready_after_its_start_timeout
     assert!(!log.contains("plain.said has published no status"), "{log}");
 }
 
+/// While there is no broker nobody can publish: that says nothing of a module.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_broker_no_module_is_taken_for_ready() {
+    let config = format!(
+        "launch: {{python: {:?}}}\nservices:\n{}{}",
+        python::interpreter(),
+        "  - {type: plain, variant: a, module: plain, launch: {start_timeout: 0.3}}\n",
+        one("user", "launch: {exec: [sleep, '1000'], after: [plain.a]}"),
+    );
+    let mut site = Site::prepared(Path::new(env!("CARGO_BIN_EXE_tcsd")), "process", &config).await;
+    fs::write(site.tcsd.dir().join("plain.py"), "import time\ntime.sleep(1000)\n").unwrap();
+    site.server.kill();
+    site.tcsd.run();
+    let at = |text: &str| site.tcsd.log().find(text);
+    nats::wait_for("its time is over", || at("although plain.a is not ready").is_some()).await;
+    nats::wait_for("the user runs", || at("user.a ready").is_some()).await;
+    site.server.run().await;
+    site.until("plain.a", |it| it["status"] == "running").await;
+    let ready = at("plain.a has published no status for 0.3 s: taken for ready").unwrap();
+    assert!(ready > at("made the stream svc_status").unwrap(), "{}", site.tcsd.log());
+}
+
 /// The newest status of a launcher's or service's own subject that is so.
 async fn last_status(site: &Site, id: &str, what: &str, is_so: impl Fn(&StatusMessage) -> bool) {
     nats::within_limit(what, async {
