@@ -172,6 +172,26 @@ async fn a_python_monitor_that_ends_with_a_component_in_error_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rust_monitor_that_ends_with_a_component_in_error_is_stopped() {
+    nats::on_each_server(|binary| async move {
+        let server = with_streams(&binary).await;
+        let url = NatsSection { url: Some(server.url().as_str().into()), ..NatsSection::default() };
+        let settings = Settings::from_process(&url, None).unwrap();
+        let reporter = Reporter::open(settings, "test").unwrap();
+        let rust = Monitor::builder(NAME).unwrap().start(&reporter);
+        rust.set_status(Status::Busy, "Exposing");
+        rust.submonitor("camera").set_status(Status::Error, "no signal");
+        expect(&server, &["wait", NAME, "--for", "error", "--timeout", "20s"]);
+        assert_eq!(see(&server)["headline"], "camera: no signal");
+        tokio::task::spawn_blocking(move || rust.close()).await.unwrap();
+        expect(&server, &["wait", NAME, "--for", "stopped", "--timeout", "20s"]);
+        let service = see(&server);
+        assert_eq!((&service["phase"], &service["cause"]), (&json!("stopped"), &json!(null)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_python_publisher_is_never_slowed_by_our_listening() {
     nats::on_each_server(|binary| async move {
         // a listener where no stream holds the subjects would make each publish wait for an ack
