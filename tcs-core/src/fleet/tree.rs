@@ -1,6 +1,7 @@
 //! The picture as a whole: who stands below whom, what is listed, how many there are of each
 //! (`truth.md` 9 and 10).
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -157,6 +158,7 @@ fn service(
         restart_policy: record.declaration().and_then(|d| d.restart_policy.clone()),
         children: Vec::new(),
         worst_below: None,
+        worst_ones: (0, 0),
         in_default,
         in_all: in_default || declared || recent,
         record: Arc::clone(record),
@@ -223,12 +225,19 @@ fn link_up(services: &mut [ServiceView], parents: &[Option<usize>]) -> Vec<usize
         at += 1;
     }
     for i in order.into_iter().rev() {
-        if let Some(p) = parents[i] {
-            let worst = services[i]
-                .worst_below
-                .map_or(services[i].verdict, |below| below.min(services[i].verdict));
-            let above = &mut services[p].worst_below;
-            *above = Some(above.map_or(worst, |held| held.min(worst)));
+        let Some(p) = parents[i] else { continue };
+        let one = &services[i];
+        let (own, below) = ((one.verdict, (1, i)), one.worst_below.map(|it| (it, one.worst_ones)));
+        for (verdict, ones) in std::iter::once(own).chain(below) {
+            let above = &mut services[p];
+            let (count, first) = above.worst_ones;
+            match above.worst_below.map_or(Ordering::Greater, |held| held.cmp(&verdict)) {
+                Ordering::Less => {}
+                Ordering::Equal => above.worst_ones = (count + ones.0, first.min(ones.1)),
+                Ordering::Greater => {
+                    (above.worst_below, above.worst_ones) = (Some(verdict), ones);
+                }
+            }
         }
     }
     roots

@@ -146,6 +146,9 @@ pub struct ServiceView {
     pub children: Vec<usize>,
     /// The worst verdict of all that is below it.
     pub worst_below: Option<Verdict>,
+    /// Those below it that have this verdict: how many, and the first by id, an index into
+    /// [`FleetView::services`].
+    pub worst_ones: (usize, usize),
     /// In the default list (`truth.md` 9).
     pub in_default: bool,
     /// In the list with `--all`.

@@ -252,20 +252,8 @@ fn worst_below<'a>(
     service: &ServiceView,
 ) -> Option<(Verdict, &'a str, usize)> {
     let worst = service.worst_below.filter(|w| w.is_fault() && *w < service.verdict)?;
-    let mut found: Vec<&str> = Vec::new();
-    let mut stack = service.children.clone();
-    while let Some(i) = stack.pop() {
-        let child = &view.services[i];
-        if child.verdict == worst {
-            found.push(&child.id);
-        }
-        // where nothing below is that bad there is nothing to count
-        if child.worst_below.is_some_and(|below| below <= worst) {
-            stack.extend(&child.children);
-        }
-    }
-    let first = found.iter().min()?;
-    Some((worst, first, found.len()))
+    let (count, first) = service.worst_ones;
+    Some((worst, &*view.services.get(first)?.id, count))
 }
 
 /// The last lines: how many of what, what is hidden, how fresh, from where.

@@ -245,13 +245,16 @@ fn a_deep_tree_neither_overflows_nor_hides_anybody() {
     let mut site = Site::default();
     for i in 0..5_000 {
         let parent = format!("deep.n{:05}", i + 1);
-        site.says(&format!("deep.n{i:05}"), "ok", "x", Some(&parent), 5);
+        let status = if i == 0 { "error" } else { "ok" };
+        site.says(&format!("deep.n{i:05}"), status, "x", Some(&parent), 5);
     }
     let view = site.view();
     let selection = Selection::new(&view, &all());
     assert_eq!(selection.rows.len(), 5_000);
     let lines = list::list(&view, &selection, &look(Some(120)));
     assert!(lines.iter().all(|line| line.width() <= 120));
+    let told = "worst below: error (deep.n00000)";
+    assert_eq!(lines.iter().filter(|line| line.plain().contains(told)).count(), 4_999);
 }
 
 #[test]
