@@ -78,7 +78,7 @@ async fn a_connection_that_delivers_nothing() {
         stop(&proxy);
         let stopped = clock::monotonic();
         watch.see_while("that nothing is heard", frozen, none_lost).await;
-        super::soon("T9: from the loss to a picture that is held", stopped.elapsed());
+        super::within("T9: from the loss to a picture that is held", stopped.elapsed(), 6);
         let told = |view: &FleetView| stopped.elapsed() > OUTAGE && frozen(view);
         watch.see_while("the same for twelve intervals", told, none_lost).await;
         assert!(has(&watch, "no_answer") || has(&watch, "not_connected"));
