@@ -152,13 +152,18 @@ async fn keep_leader(shared: &Shared) {
 }
 
 /// Asks the server that we are connected to, where no leader answers: a JetStream that is silent, as
-/// in a cluster without a quorum, is another thing than a server that is.
+/// in a cluster without a quorum, is another thing than a server that is. (While the leader answers
+/// nobody else is asked: who may not publish to inboxes is refused, and the server logs that.)
 async fn keep_server(shared: &Shared) {
+    let begin = clock::monotonic();
     loop {
         shared.connected().await;
         let link = shared.bus.link_core();
         let measured = link.rtt().map(|(_, at)| at);
-        if is_due(link.heard(), PROBE_EVERY) || is_due(measured, ROUND_TRIP_EVERY + PROBE_TIMEOUT) {
+        if is_due(shared.contact.leader().or(Some(begin)), PROBE_TIMEOUT)
+            && (is_due(link.heard().or(Some(begin)), PROBE_EVERY)
+                || is_due(measured, ROUND_TRIP_EVERY))
+        {
             shared.bus.ask_server(PROBE_TIMEOUT).await;
         }
         tokio::time::sleep(LOOK_EVERY).await;
