@@ -89,8 +89,8 @@ impl Column {
             Self::Message => 48,
             // what is wrong is read in the message: it comes before these
             Self::Heard => 88,
-            Self::Host => 94,
             Self::Restarts => 100,
+            Self::Host => 120,
             Self::Beats => 128,
             Self::Uptime => 140,
         }

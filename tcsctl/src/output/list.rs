@@ -12,6 +12,8 @@ use crate::selection::{Row, Selection};
 
 /// Hosts with a wrong clock that are named.
 const SKEWED: usize = 5;
+/// Cells of a launcher's name that tell it from others.
+const LEAST_NAME: usize = 32;
 /// Deeper levels are drawn at this one's indentation.
 const MAX_INDENT: usize = 12;
 
@@ -67,7 +69,14 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         headline(view, service, &service.headline(), room)
     };
     let mut lines = above(view, look);
-    let shorten = Shorten { first: name, last };
+    // a launcher's name is long, and its end the same in all
+    let others = selection
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| !view.services[row.service].is_launcher);
+    let first_to = others.map(|(i, _)| name(i, usize::MAX).width()).max().unwrap_or_default();
+    let shorten = Shorten { first: name, first_to: first_to.max(LEAST_NAME), last };
     lines.extend(lay_out(rows, &COLUMNS, look.width, "…", &shorten));
     lines.extend(below(view, look));
     lines

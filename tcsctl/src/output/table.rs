@@ -21,6 +21,8 @@ pub(super) struct Column {
 pub(super) struct Shorten<First, Last> {
     /// The first cell of a row.
     pub(super) first: First,
+    /// To so many cells before any column is left out: what is longer tells little.
+    pub(super) first_to: usize,
     /// Its last.
     pub(super) last: Last,
 }
@@ -45,6 +47,7 @@ pub(super) fn lay_out(
             (1..columns.len()).filter(|i| columns[*i].dispensable > 0).collect();
         order.sort_by_key(|i| columns[*i].dispensable);
         let over = |widths: &[usize]| (used(widths) + wanted).saturating_sub(width);
+        widths[0] -= over(&widths).min(widths[0].saturating_sub(shorten.first_to));
         while over(&widths) > 0
             && let Some(i) = order.pop()
         {

@@ -25,6 +25,6 @@ pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Li
         vec![name(i, usize::MAX), state, uptime(service, view), told(i, usize::MAX)]
     };
     let rows = services.iter().enumerate().map(row).collect();
-    let shorten = Shorten { first: name, last: told };
+    let shorten = Shorten { first: name, first_to: usize::MAX, last: told };
     lay_out(rows, &COLUMNS, look.width, "…", &shorten)
 }
