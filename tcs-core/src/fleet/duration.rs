@@ -7,13 +7,15 @@ pub fn words(span: TimeDelta) -> String {
     let millis = span.num_milliseconds();
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
-    let seconds = millis / 1000;
+    // to a tenth, which is left out where it is zero
+    let tenths = if millis < 10_000 { (millis + 50) / 100 } else { millis / 1000 * 10 };
+    let seconds = tenths / 10;
     let two = |large: u64, unit: &str, small: u64, sub: &str| match small {
         0 => format!("{large} {unit}"),
         small => format!("{large} {unit} {small} {sub}"),
     };
     let text = match seconds {
-        0..10 if millis % 1000 >= 50 => format!("{:.1} s", millis as f64 / 1000.0),
+        _ if tenths < 100 && tenths % 10 > 0 => format!("{seconds}.{} s", tenths % 10),
         0..60 => format!("{seconds} s"),
         60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
         3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
@@ -32,7 +34,10 @@ mod tests {
             (0, "0 s"),
             (40, "0 s"),
             (400, "0.4 s"),
-            (9_950, "9.9 s"),
+            (999, "1 s"),
+            (1_960, "2 s"),
+            (9_940, "9.9 s"),
+            (9_950, "10 s"),
             (41_900, "41 s"),
             (120_000, "2 min"),
             (252_000, "4 min 12 s"),
