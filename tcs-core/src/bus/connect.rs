@@ -111,7 +111,7 @@ impl Bus {
         name: &str,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let bus = Self::start(settings, name, timeout).await?;
+        let bus = Self::start(settings, name, timeout, None).await?;
         let link = Arc::clone(&bus.0.link);
         let mut state = link.watch();
         let done = state.wait_for(|state| state.is_connected() || link.all_failed());
@@ -132,17 +132,29 @@ impl Bus {
         name: &str,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        Self::start(settings, name, timeout).await
+        Self::start(settings, name, timeout, None).await
+    }
+
+    /// The same, for a second connection of a program: where a server has room for one more, the
+    /// first one is to have it, so this one is tried once that one has been connected.
+    pub(crate) async fn open_after(
+        first: &Self,
+        settings: &Settings,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        Self::start(settings, name, timeout, Some(first.link())).await
     }
 
     async fn start(
         settings: &Settings,
         name: &str,
         timeout: Duration,
+        after: Option<watch::Receiver<LinkState>>,
     ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::new());
         let (events_to, events) = mpsc::channel(1024);
-        let options = options(settings, timeout, &link)
+        let options = options(settings, timeout, &link, after)
             .await?
             .name(name)
             .retry_on_initial_connect()
@@ -273,6 +285,7 @@ async fn options(
     settings: &Settings,
     timeout: Duration,
     link: &Arc<Link>,
+    after: Option<watch::Receiver<LinkState>>,
 ) -> Result<ConnectOptions, ConnectError> {
     let servers = u32::try_from(settings.servers.value.len()).unwrap_or(u32::MAX);
     // One that accepts and says nothing must leave time for the others, and for the command.
@@ -296,8 +309,13 @@ async fn options(
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .max_reconnects(None)
         .reconnect_to_server_callback(move |pool, _| {
-            let next = next_server(&dialing, &pool);
-            async { next }
+            let (link, after) = (Arc::clone(&dialing), after.clone());
+            async move {
+                if let Some(mut after) = after.filter(|_| link.report().is_empty()) {
+                    after.wait_for(LinkState::is_connected).await.ok();
+                }
+                next_server(&link, &pool)
+            }
         });
     options = options.custom_inbox_prefix(&settings.inbox_prefix);
     let tls = &settings.tls.value;

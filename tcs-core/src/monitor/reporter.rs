@@ -125,7 +125,8 @@ impl Reporter {
             let bus = Bus::open(&settings, &name, REQUEST_TIMEOUT).await?;
             // A server whose disk is slow or full stops reading what a connection publishes:
             // requests and their answers have a connection of their own.
-            let answers = Bus::open(&settings, &format!("{name} rpc"), REQUEST_TIMEOUT).await?;
+            let second = format!("{name} rpc");
+            let answers = Bus::open_after(&bus, &settings, &second, REQUEST_TIMEOUT).await?;
             tokio::spawn(connection_log::keep([bus.clone(), answers.clone()]));
             let publisher = Publisher::new(bus);
             let outbox = Outbox::default();
