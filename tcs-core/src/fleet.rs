@@ -125,7 +125,9 @@ impl Fleet {
         }
         self.tally.cut += u64::from(!decoded.notes.cut.is_empty());
         self.newest = self.newest.max(Some(stamp.stored));
-        self.learn_origin(&decoded.meta, stamp.stored);
+        if !self.is_passing(&decoded.message) {
+            self.learn_origin(&decoded.meta, stamp.stored);
+        }
         if let Message::Registry(event) = &decoded.message
             && event.event_seq.is_some()
         {
@@ -179,9 +181,57 @@ impl Fleet {
     /// Forgets services where there are too many, or those that no launcher declares occupy too
     /// much.
     fn make_room(&mut self) {
+        let Some(now) = self.newest else { return };
+        let was_flooded = self.is_flooded();
         if self.records.len() > MAX_NAMES || self.room.is_full() {
-            self.tally.evicted += self.room.evict(&mut self.records);
+            self.tally.evicted += self.room.evict(&mut self.records, now);
+            if !was_flooded {
+                self.forget_origins();
+            }
         }
+        self.clear_up(now);
+    }
+
+    /// After a flood of services that nobody declares, forgets those that are silent at `now`.
+    pub fn clear_up(&mut self, now: DateTime<Utc>) {
+        let evicted = self.room.clear_up(&mut self.records, now);
+        self.tally.evicted += evicted;
+        if evicted > 0 {
+            self.forget_origins();
+        }
+    }
+
+    /// Forgets the runs of those whose services are forgotten.
+    fn forget_origins(&mut self) {
+        let stay = self.records.values().filter(|record| !room::is_passing(record));
+        let senders = stay.flat_map(|record| record.senders()).collect();
+        Arc::make_mut(&mut self.origins).retain(&senders);
+    }
+
+    /// Whether there were more services that nobody declares than there is room for, a short while
+    /// ago: of those that come and go, not all are kept.
+    pub fn is_flooded(&self) -> bool {
+        self.room.is_flooded()
+    }
+
+    /// Whether, in such a flood, this message is not worth more than to be counted: it is of a
+    /// service that nobody declares, and of which at most one message is held.
+    pub fn is_passing(&self, message: &Message) -> bool {
+        let declares = matches!(message, Message::Registry(message)
+            if matches!(message.event, Event::Declared(_)));
+        self.is_flooded() && !declares && message.name().is_some_and(|name| !self.is_settled(name))
+    }
+
+    /// Whether a launcher declares this service, or more than one message of it is held.
+    pub fn is_settled(&self, name: &str) -> bool {
+        self.records.get(name).is_some_and(|record| !room::is_passing(record))
+    }
+
+    /// Forgets all services that are not settled in `other`.
+    pub fn retain_settled_in(&mut self, other: &Self) {
+        self.records.retain(|name, _| other.is_settled(name));
+        self.room = room::Room::of(&self.records);
+        self.origins = Arc::clone(&other.origins);
     }
 
     /// Counts a message that could not be read at all.

@@ -44,13 +44,15 @@ pub use problem::Problem;
 
 /// Messages decoded at once.
 const BATCH: usize = 4096;
+/// And while following: so many wait decoded, several times over.
+const FOLLOW_BATCH: usize = 1024;
 /// While following, what comes within this is told together: nobody looks closer, and each batch
 /// costs its reader a wake-up.
 const LINGER: Duration = Duration::from_millis(20);
 /// How long a picture waits for a message that tells the broker's time, where nothing else does.
 const CLOCK_WAIT: Duration = Duration::from_secs(1);
 /// Batches waiting for a slow reader; behind them messages coalesce by subject.
-const WAITING: usize = 4;
+const WAITING: usize = 2;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,8 +161,8 @@ impl Observer {
             let mut clock = BrokerClock::local();
             let work = async {
                 loop {
-                    let heard = follow.next(BATCH).await;
-                    let full = heard.len() == BATCH;
+                    let heard = follow.next(FOLLOW_BATCH).await;
+                    let full = heard.len() == FOLLOW_BATCH;
                     let observe = |item| observe(item, &subjects, &mut clock);
                     let batch: Vec<_> = heard.into_iter().map(observe).collect();
                     if sender.send(batch).await.is_err() {

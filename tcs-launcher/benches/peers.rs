@@ -4,7 +4,9 @@
 //!
 //! Looked for are runit and s6 (`apt-get install runit s6`), supervisord and circus (in `PATH` or
 //! `.tools/peers`: `python3 -m venv .tools/peers && .tools/peers/bin/pip install supervisor
-//! circus`). `TCS_BENCH_ROUNDS`: how many pairs (50).
+//! circus`). `TCS_BENCH_ROUNDS`: how many pairs (50); a measurement ends after
+//! `TCS_BENCH_MINUTES` (10), with the pairs that it has by then. A supervisor that does not start
+//! or restart a program within half a minute is left out from then on, and named.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -25,7 +27,10 @@ use tcs_launcher::runner::group::Process;
 const PROGRAMS: usize = 200;
 
 /// Nothing takes that long.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a supervisor has to end what it runs, when it is asked to.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Supervisors wait before they start a program again that ran for less than a second.
 const SETTLE: Duration = Duration::from_millis(1500);
@@ -44,15 +49,28 @@ struct Peer {
     configure: Configure,
     /// What asks it to end.
     stop: Signal,
+    /// Seconds, or milliseconds, of each round.
+    samples: Vec<f64>,
+    /// It did not do what it was measured at.
+    failed: bool,
+}
+
+impl Peer {
+    fn new(name: &'static str, program: PathBuf, configure: Configure, stop: Signal) -> Self {
+        Self { name, program, configure, stop, samples: Vec::new(), failed: false }
+    }
+
+    fn note(&mut self, sample: Option<f64>, doing: &str) {
+        self.failed |= sample.is_none();
+        self.samples.extend(sample);
+        if self.failed {
+            println!("{} is left out: {doing} took more than {LIMIT:?}", self.name);
+        }
+    }
 }
 
 fn peers() -> Vec<Peer> {
-    let ours = Peer {
-        name: "tcsd",
-        program: env!("CARGO_BIN_EXE_tcsd").into(),
-        configure: tcsd,
-        stop: Signal::SIGTERM,
-    };
+    let ours = Peer::new("tcsd", env!("CARGO_BIN_EXE_tcsd").into(), tcsd, Signal::SIGTERM);
     let others: [(&str, &str, Configure, Signal); 4] = [
         ("runit", "runsvdir", runit, Signal::SIGHUP),
         ("s6", "s6-svscan", s6, Signal::SIGTERM),
@@ -62,7 +80,7 @@ fn peers() -> Vec<Peer> {
     let mut peers = vec![ours];
     for (name, program, configure, stop) in others {
         match find(program) {
-            Some(program) => peers.push(Peer { name, program, configure, stop }),
+            Some(program) => peers.push(Peer::new(name, program, configure, stop)),
             None => println!("{name} is not installed"),
         }
     }
@@ -147,7 +165,6 @@ fn circus(dir: &Path) -> Vec<String> {
 
 /// A supervisor at work.
 struct Running {
-    name: &'static str,
     child: Child,
     stop: Signal,
     /// Each start of a program: its number, its pid, when.
@@ -161,8 +178,8 @@ struct Running {
 }
 
 impl Running {
-    /// Returns once all programs are up.
-    fn start(peer: &Peer) -> Self {
+    /// Returns once all programs are up; `None` if they never are.
+    fn start(peer: &Peer) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("started");
         mkfifo(&fifo, Mode::S_IRWXU).unwrap();
@@ -190,7 +207,6 @@ impl Running {
         let began = Instant::now();
         let child = command.spawn().unwrap();
         let mut running = Self {
-            name: peer.name,
             child,
             stop: peer.stop,
             starts,
@@ -201,29 +217,30 @@ impl Running {
             _dir: dir,
         };
         while running.pids.contains(&0) {
-            let at = running.next();
-            running.took = at.1.duration_since(running.began);
+            let (_, at) = running.next()?;
+            running.took = at.duration_since(running.began);
         }
-        running
+        Some(running)
     }
 
-    fn next(&mut self) -> (usize, Instant) {
-        let start = self.starts.recv_timeout(LIMIT);
-        let (number, pid, at) = start.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    fn next(&mut self) -> Option<(usize, Instant)> {
+        let (number, pid, at) = self.starts.recv_timeout(LIMIT).ok()?;
         self.pids[number] = pid;
-        (number, at)
+        Some((number, at))
     }
 
-    /// From SIGKILL of a program to the first words of the next.
-    fn restart(&mut self, number: usize) -> Duration {
-        while self.starts.try_recv().is_ok() {}
+    /// From SIGKILL of a program to the first words of the next; `None` if there is none.
+    fn restart(&mut self, number: usize) -> Option<Duration> {
+        while let Ok((number, pid, _)) = self.starts.try_recv() {
+            self.pids[number] = pid;
+        }
         let pid = Pid::from_raw(self.pids[number]);
         let killed = Instant::now();
-        kill(pid, Signal::SIGKILL).unwrap();
+        kill(pid, Signal::SIGKILL).ok()?;
         loop {
-            let (started, at) = self.next();
+            let (started, at) = self.next()?;
             if started == number {
-                return at.duration_since(killed);
+                return Some(at.duration_since(killed));
             }
         }
     }
@@ -257,7 +274,7 @@ impl Drop for Running {
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), self.stop);
         let begin = Instant::now();
         while !self.processes().is_empty() {
-            if begin.elapsed() > Duration::from_secs(20) {
+            if begin.elapsed() > FAREWELL {
                 for process in self.processes() {
                     let _ = process.signal(Signal::SIGKILL);
                 }
@@ -274,38 +291,64 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// One line: the median of each, and of its pairs with ours.
-fn compare(what: &str, unit: &str, names: &[&str], samples: &[Vec<f64>]) {
-    println!("{what}, medians of {}:", samples[0].len());
-    for (name, values) in names.iter().zip(samples) {
-        let ratios = values.iter().zip(&samples[0]).map(|(theirs, ours)| ours / theirs).collect();
-        let (value, ratio) = (median(values.clone()), median(ratios));
-        println!("  {name:<12} {value:>9.2} {unit}, tcsd {ratio:.2} times of it");
+/// The median of each, and of its pairs with ours.
+fn compare(what: &str, unit: &str, peers: &[Peer]) {
+    let ours = &peers[0].samples;
+    println!("{what}, medians of {}:", ours.len());
+    for peer in peers.iter().filter(|peer| !peer.samples.is_empty()) {
+        let pairs = peer.samples.iter().zip(ours);
+        let (value, ratio) =
+            (median(peer.samples.clone()), median(pairs.map(|(it, ours)| ours / it).collect()));
+        println!("  {:<12} {value:>9.2} {unit}, tcsd {ratio:.2} times of it", peer.name);
+    }
+}
+
+/// Measures each in turns, `rounds` times or as long as there is time.
+fn in_turns(
+    peers: &mut [Peer],
+    rounds: usize,
+    limit: Duration,
+    doing: &str,
+    mut measure: impl FnMut(usize, &Peer, usize) -> Option<f64>,
+) {
+    let begin = Instant::now();
+    for peer in &mut *peers {
+        peer.samples.clear();
+    }
+    for round in 0..rounds {
+        if begin.elapsed() > limit {
+            println!("{doing}: the time is up after {round} of {rounds} rounds");
+            return;
+        }
+        for (at, peer) in peers.iter_mut().enumerate().filter(|(_, peer)| !peer.failed) {
+            let sample = measure(at, peer, round);
+            peer.note(sample, doing);
+        }
     }
 }
 
 fn main() {
-    let rounds: usize = std::env::var("TCS_BENCH_ROUNDS").map_or(50, |it| it.parse().unwrap());
-    let peers = peers();
-    let names: Vec<&str> = peers.iter().map(|it| it.name).collect();
-    let mut samples = vec![Vec::new(); peers.len()];
-    for _ in 0..rounds {
-        for (peer, samples) in peers.iter().zip(&mut samples) {
-            samples.push(Running::start(peer).took.as_secs_f64());
-        }
-    }
-    compare(&format!("{PROGRAMS} programs up"), "s", &names, &samples);
+    let number = |name: &str, default| {
+        std::env::var(name).map_or(default, |it| it.parse::<usize>().unwrap())
+    };
+    let rounds = number("TCS_BENCH_ROUNDS", 50);
+    let limit = Duration::from_mins(number("TCS_BENCH_MINUTES", 10) as u64);
+    let mut peers = peers();
+    in_turns(&mut peers, rounds, limit, "starting all programs", |_, peer, _| {
+        Running::start(peer).map(|it| it.took.as_secs_f64())
+    });
+    compare(&format!("{PROGRAMS} programs up"), "s", &peers);
 
-    let mut running: Vec<Running> = peers.iter().map(Running::start).collect();
+    let mut running: Vec<Option<Running>> =
+        peers.iter().map(|peer| (!peer.failed).then(|| Running::start(peer)).flatten()).collect();
     std::thread::sleep(SETTLE);
-    let memory: Vec<Vec<f64>> =
-        running.iter().map(|it| vec![it.memory() as f64 / 1024.0]).collect();
-    let mut samples = vec![Vec::new(); peers.len()];
-    for round in 0..rounds {
-        for (peer, samples) in running.iter_mut().zip(&mut samples) {
-            samples.push(peer.restart(round % PROGRAMS).as_secs_f64() * 1000.0);
-        }
-    }
-    compare("from SIGKILL to the new process", "ms", &names, &samples);
-    compare("memory of the supervision", "MiB", &names, &memory);
+    let memory: Vec<Option<f64>> =
+        running.iter().map(|it| it.as_ref().map(|it| it.memory() as f64 / 1024.0)).collect();
+    in_turns(&mut peers, rounds, limit, "restarting a program", |at, _, round| {
+        let took = running[at].as_mut()?.restart(round % PROGRAMS)?;
+        Some(took.as_secs_f64() * 1000.0)
+    });
+    compare("from SIGKILL to the new process", "ms", &peers);
+    in_turns(&mut peers, 1, limit, "looking at the memory", |at, _, _| memory[at]);
+    compare("memory of the supervision", "MiB", &peers);
 }

@@ -45,6 +45,8 @@ pub struct RawMessage {
     pub kind: Kind,
     /// Its order and time.
     pub stored: Stored,
+    /// Whether nothing of its subject came before, since all that was held has been read.
+    pub(super) is_of_new_subject: bool,
     subject: Subject,
     payload: Bytes,
     headers: Option<HeaderMap>,
@@ -53,7 +55,7 @@ pub struct RawMessage {
 impl RawMessage {
     pub(super) fn new(kind: Kind, stored: Stored, message: Message) -> Self {
         let Message { subject, payload, headers, .. } = message;
-        Self { kind, stored, subject, payload, headers }
+        Self { kind, stored, is_of_new_subject: false, subject, payload, headers }
     }
 
     pub(super) fn delivered(
@@ -73,7 +75,8 @@ impl RawMessage {
         payload: Bytes,
         headers: Option<HeaderMap>,
     ) -> Self {
-        Self { kind, stored, subject: subject.into(), payload, headers }
+        let subject = subject.into();
+        Self { kind, stored, is_of_new_subject: false, subject, payload, headers }
     }
 
     /// The whole subject.
@@ -113,6 +116,35 @@ impl RawMessage {
     fn weight(&self) -> usize {
         self.payload.len() + self.subject.len() + 256
     }
+
+    /// In which order messages are thrown away where there are too many: first those of subjects
+    /// that nobody has heard of, last what a launcher says only once.
+    fn is_expendable(&self, step: Expendable) -> bool {
+        match step {
+            Expendable::NewSubject => self.is_of_new_subject && self.kind != Kind::Registry,
+            Expendable::Repeated => self.kind != Kind::Registry,
+            Expendable::All => true,
+        }
+    }
+
+    /// Lets go of what was received together with it.
+    fn detach(&mut self) {
+        if self.payload.len() < SHARED_BYTES {
+            self.payload = Bytes::copy_from_slice(&self.payload);
+            self.subject = self.subject.as_str().to_owned().into();
+        }
+    }
+}
+
+/// A smaller body shares its buffer with what was received before and after it.
+const SHARED_BYTES: usize = 64 * 1024;
+
+/// See [`RawMessage::is_expendable`].
+#[derive(Debug, Clone, Copy)]
+enum Expendable {
+    NewSubject,
+    Repeated,
+    All,
 }
 
 /// Headers that JetStream puts on a message that it hands out, and that no sender writes.
@@ -143,8 +175,12 @@ pub struct Cut {
 
 /// More than this waiting: keep the newest of each subject only.
 const SOFT_MESSAGES: usize = 32_768;
-/// And more than this: drop the oldest.
-const HARD_BYTES: usize = 256 * 1024 * 1024;
+/// And more than this: drop some.
+const HARD_BYTES: usize = 32 * 1024 * 1024;
+/// What is taken at once.
+const TAKEN_BYTES: usize = 4 * 1024 * 1024;
+/// Places that an empty queue keeps.
+const RESERVED: usize = 1024;
 
 struct Queue<N> {
     items: VecDeque<Item<N>>,
@@ -158,6 +194,7 @@ struct Queue<N> {
 pub(super) struct Mailbox<N> {
     queue: Mutex<Queue<N>>,
     more: Notify,
+    less: Notify,
     hasher: RandomState,
     hard: usize,
 }
@@ -169,7 +206,8 @@ impl<N> Mailbox<N> {
 
     fn bounded(soft: usize, hard: usize) -> Self {
         let queue = Queue { items: VecDeque::new(), bytes: 0, soft, cut: Cut::default() };
-        Self { queue: Mutex::new(queue), more: Notify::new(), hasher: RandomState::new(), hard }
+        let (more, less) = (Notify::new(), Notify::new());
+        Self { queue: Mutex::new(queue), more, less, hasher: RandomState::new(), hard }
     }
 
     pub(super) fn push(&self, items: impl IntoIterator<Item = Item<N>>) {
@@ -185,8 +223,12 @@ impl<N> Mailbox<N> {
             queue.items.push_back(item);
         }
         if queue.items.len() > queue.soft || queue.bytes > self.hard {
+            let before = queue.items.len();
             queue.coalesce(&self.hasher);
             queue.shed(self.hard);
+            if queue.items.len() < before / 2 {
+                queue.detach();
+            }
             queue.soft = (queue.items.len() * 2).max(SOFT_MESSAGES);
         }
         drop(queue);
@@ -197,24 +239,26 @@ impl<N> Mailbox<N> {
         self.push([Item::Note(note)]);
     }
 
+    /// Waits until there is room: for those that can let their sender wait.
+    pub(super) async fn room(&self) {
+        loop {
+            let mut less = std::pin::pin!(self.less.notified());
+            less.as_mut().enable();
+            if self.queue.lock().unwrap_or_else(PoisonError::into_inner).bytes < self.hard / 2 {
+                return;
+            }
+            less.await;
+        }
+    }
+
     /// Waits until there is something, and takes at most `limit` of it.
     pub(super) async fn take(&self, limit: usize) -> Vec<Item<N>> {
         loop {
             let taken = {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = queue.items.len().min(limit);
-                let taken: Vec<_> = queue.items.drain(..count).collect();
-                if queue.items.is_empty() {
-                    queue.bytes = 0;
-                    // A queue that was long once need not stay big.
-                    if queue.items.capacity() > SOFT_MESSAGES {
-                        queue.items.shrink_to(SOFT_MESSAGES);
-                    }
-                } else {
-                    queue.bytes = queue.bytes.saturating_sub(weight(&taken));
-                }
-                taken
+                queue.take(limit)
             };
+            self.less.notify_waiters();
             if !taken.is_empty() {
                 return taken;
             }
@@ -227,11 +271,44 @@ impl<N> Mailbox<N> {
     }
 }
 
-fn weight<N>(items: &[Item<N>]) -> usize {
-    items.iter().map(|item| if let Item::Message(m) = item { m.weight() } else { 0 }).sum()
+impl<N> Item<N> {
+    fn weight(&self) -> usize {
+        if let Self::Message(message) = self { message.weight() } else { 0 }
+    }
 }
 
 impl<N> Queue<N> {
+    /// The oldest, `limit` of them or [`TAKEN_BYTES`], but one in any case.
+    fn take(&mut self, limit: usize) -> Vec<Item<N>> {
+        let mut bytes = 0;
+        let fits = |item: &&Item<N>| {
+            let fits = bytes < TAKEN_BYTES;
+            bytes += item.weight();
+            fits
+        };
+        let count = self.items.iter().take(limit).take_while(fits).count();
+        let taken: Vec<_> = self.items.drain(..count).collect();
+        if self.items.is_empty() {
+            self.bytes = 0;
+            // A queue that was long once need not stay big.
+            if self.items.capacity() > SOFT_MESSAGES {
+                self.items.shrink_to(RESERVED);
+            }
+        } else {
+            self.bytes = self.bytes.saturating_sub(taken.iter().map(Item::weight).sum());
+        }
+        taken
+    }
+
+    /// Few are left of many that were received together.
+    fn detach(&mut self) {
+        for item in &mut self.items {
+            if let Item::Message(message) = item {
+                message.detach();
+            }
+        }
+    }
+
     /// Keeps of each subject the last message, and all notes, in their order.
     fn coalesce(&mut self, hasher: &RandomState) {
         let mut seen = HashSet::with_capacity(self.items.len());
@@ -259,21 +336,24 @@ impl<N> Queue<N> {
         self.items = kept;
     }
 
+    /// Throws away the oldest of what is the least loss, down to three quarters: not again with
+    /// the next message.
     fn shed(&mut self, hard: usize) {
         if self.bytes <= hard {
             return;
         }
-        let mut kept = VecDeque::with_capacity(self.items.len());
-        for item in std::mem::take(&mut self.items) {
-            match item {
-                Item::Message(message) if self.bytes > hard => {
-                    self.bytes = self.bytes.saturating_sub(message.weight());
-                    self.cut.dropped += 1;
+        let (before, mut bytes) = (self.items.len(), self.bytes);
+        for step in [Expendable::NewSubject, Expendable::Repeated, Expendable::All] {
+            self.items.retain(|item| match item {
+                Item::Message(message) if bytes > hard / 4 * 3 && message.is_expendable(step) => {
+                    bytes = bytes.saturating_sub(message.weight());
+                    false
                 }
-                item => kept.push_back(item),
-            }
+                Item::Message(_) | Item::Note(_) => true,
+            });
         }
-        self.items = kept;
+        self.bytes = bytes;
+        self.cut.dropped += (before - self.items.len()) as u64;
     }
 }
 
@@ -338,6 +418,37 @@ mod tests {
         let left = shown(&mailbox.take(2).await);
         assert!(left.len() == 2 && left != ["s1-1", "s2-2"], "{left:?}");
         assert!(mailbox.cut().dropped > 0);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_heard_of_goes_before_what_is_known() {
+        let mailbox = Mailbox::bounded(100, 3500);
+        let message = |subject: &str, seq, kind, is_new| {
+            let Item::Message(mut message) = message(subject, seq, 744) else { unreachable!() };
+            (message.kind, message.is_of_new_subject) = (kind, is_new);
+            Item::Message(message)
+        };
+        let known = |seq| message("known", seq, Kind::Heartbeat, false);
+        let foreign = |seq| message("foreign", seq, Kind::Heartbeat, true);
+        mailbox.push([known(1), foreign(2)]);
+        mailbox.push([Item::Note("done"), message("f", 3, Kind::Status, true)]);
+        mailbox.push([message("k", 4, Kind::Status, false)]);
+        assert_eq!(shown(&mailbox.take(9).await), ["known1", "done", "k4"]);
+        mailbox.push([message("event", 5, Kind::Registry, true), known(6)]);
+        mailbox.push([message("b", 7, Kind::Status, false), message("c", 8, Kind::Status, false)]);
+        assert_eq!(shown(&mailbox.take(9).await), ["event5", "c8"]);
+        assert_eq!(mailbox.cut(), Cut { coalesced: 0, dropped: 4 });
+    }
+
+    #[tokio::test]
+    async fn who_can_wait_waits_for_room() {
+        let mailbox = Mailbox::bounded(100, 3000);
+        mailbox.push([message("a", 1, 744), message("b", 2, 744)]);
+        let room = mailbox.room();
+        tokio::pin!(room);
+        assert!(futures_util::poll!(&mut room).is_pending());
+        mailbox.take(1).await;
+        room.await;
     }
 
     #[tokio::test]

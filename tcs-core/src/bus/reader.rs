@@ -6,9 +6,8 @@
 //! is older, nothing is handed on again, whatever consumer it came through.
 
 mod gets;
+mod guard;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use super::message::{Item, RawMessage};
 use super::streams::StreamFacts;
 use crate::clock;
 use crate::wire::Kind;
+use guard::{Guard, News};
 
 /// After an outage no more than this is read message by message: beyond it the newest of each
 /// subject will do.
@@ -53,9 +53,7 @@ struct Reader {
     /// When the stream was made; the beginning of time where that may not be asked.
     created: DateTime<Utc>,
     may_not_ask: bool,
-    /// Of each subject (by hash) the newest sequence handed on.
-    guard: HashMap<u64, u64>,
-    hasher: RandomState,
+    guard: Guard,
     newest: u64,
     was_complete: bool,
 }
@@ -117,8 +115,7 @@ pub(super) async fn follow_stream(
         means: Means::Push,
         created: DateTime::UNIX_EPOCH,
         may_not_ask: false,
-        guard: HashMap::new(),
-        hasher: RandomState::new(),
+        guard: Guard::default(),
         newest: 0,
         was_complete: false,
     };
@@ -203,6 +200,7 @@ impl Reader {
             {
                 completion = None;
                 self.was_complete = true;
+                self.guard.complete();
                 // the server has just made the consumer and delivered all that it has
                 if self.kind == Kind::Heartbeat {
                     self.shared.contact.hear(clock::monotonic());
@@ -214,7 +212,15 @@ impl Reader {
                 let note = clock::monotonic() + NOTE_EVERY;
                 until = Some(until.map_or(note, |until| until.min(note)));
             }
-            let reading = consumer.read(&mut batch, until);
+            let waits = completion.is_some();
+            let shared = Arc::clone(&self.shared);
+            let reading = async {
+                // the server waits with what it holds until we ask it to go on
+                if waits {
+                    shared.mailbox.room().await;
+                }
+                consumer.read(&mut batch, until).await
+            };
             let Some(read) = cancel.run_until_cancelled(reading).await else {
                 consumer.delete().await;
                 return End::Cancelled;
@@ -376,27 +382,18 @@ impl Reader {
             self.shared.contact.hear(now);
         }
         let (kind, created) = (self.kind, self.created);
-        let (hasher, guard, newest) = (&self.hasher, &mut self.guard, &mut self.newest);
+        let (guard, newest) = (&mut self.guard, &mut self.newest);
         let mut completion = completion;
         self.shared.mailbox.push(batch.drain(..).filter_map(|Delivery { message, place }| {
-            let subject = hasher.hash_one(message.subject.as_str());
+            let subject = guard.hash(&message.subject);
             if let Some(completion) = completion.as_mut() {
                 completion.note(subject, place.stream_seq, place.pending, now);
             }
             *newest = (*newest).max(place.stream_seq);
-            let known = guard.entry(subject).or_default();
-            (place.stream_seq > *known).then(|| {
-                *known = place.stream_seq;
-                Item::Message(RawMessage::delivered(kind, created, place, message))
-            })
+            let news = guard.note(subject, place.stream_seq)?;
+            let mut message = RawMessage::delivered(kind, created, place, message);
+            message.is_of_new_subject = news == News::OfNewSubject;
+            Some(Item::Message(message))
         }));
-    }
-
-    /// Whether nothing newer of its subject was handed on.
-    fn is_news(&mut self, subject: &str, seq: u64) -> bool {
-        let known = self.guard.entry(self.hasher.hash_one(subject)).or_default();
-        let is_news = seq > *known;
-        *known = (*known).max(seq);
-        is_news
     }
 }

@@ -6,7 +6,7 @@
 //! `run_s` is when the thing happened, by the broker's clock, whatever the hosts' clocks say. A
 //! message without `run_s` happened when it was stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,9 +42,7 @@ impl RunTime {
         let seconds = meta.run_s.filter(|seconds| (0.0..=LONGEST_RUN).contains(seconds))?;
         let into = TimeDelta::microseconds((seconds * 1e6) as i64);
         let began = meta.ts.map_or(0, |ts| (ts.time() - into).timestamp());
-        let mut hasher = DefaultHasher::new();
-        meta.sender.hash(&mut hasher);
-        Some(Self { sender: hasher.finish(), began, into })
+        Some(Self { sender: sender_hash(&meta.sender), began, into })
     }
 
     /// How far into the run it was made.
@@ -60,6 +58,13 @@ impl RunTime {
     fn run(&self) -> Run {
         (self.sender, self.began)
     }
+}
+
+/// By which a sender is known.
+pub(super) fn sender_hash(sender: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sender.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Sender and second of its beginning by its own clock.
@@ -100,6 +105,11 @@ pub struct Origins {
 }
 
 impl Origins {
+    /// Whether no run is known.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// Learns from a message that was stored at `stored`.
     pub fn note(&mut self, time: RunTime, stored: DateTime<Utc>) {
         if self.runs.len() >= MAX_RUNS && !self.runs.contains_key(&time.run()) {
@@ -137,6 +147,12 @@ impl Origins {
         });
         let at = at.map_or(stored, |at| at.min(stored));
         Happened { at, late: stored - at }
+    }
+
+    /// Forgets the runs of all senders but these, by [`sender_hash`].
+    pub(super) fn retain(&mut self, senders: &HashSet<u64>) {
+        self.runs.retain(|(sender, _), _| senders.contains(sender));
+        self.runs.shrink_to_fit();
     }
 
     /// Forgets the half that was heard of least recently.

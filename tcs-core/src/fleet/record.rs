@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::origin::RunTime;
+use super::origin::{RunTime, sender_hash};
 use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
 use super::streak::Streak;
@@ -231,6 +231,14 @@ impl Record {
         let beat = self.beats().iter().map(|beat| beat.stamp.stored).max();
         let registry = self.registry().map(|kept| kept.stamp.stored).max();
         status.max(beat).max(registry)
+    }
+
+    /// The senders of all that is held, by [`sender_hash`].
+    pub(super) fn senders(&self) -> impl Iterator<Item = u64> {
+        let status = self.status().map(|kept| &*kept.sender);
+        let registry = self.registry().map(|kept| &*kept.sender);
+        let beats = self.beats().iter().map(|beat| &*beat.sender);
+        status.into_iter().chain(registry).chain(beats).map(sender_hash)
     }
 
     /// About what it occupies, in bytes.

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::record::Record;
 
 /// Names kept (`truth.md` 12).
@@ -12,6 +14,13 @@ pub const MAX_NAMES: usize = 100_000;
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
 /// What services that no launcher ever declared may occupy together, in bytes.
 pub const FOREIGN_BYTES: usize = 32 * 1024 * 1024;
+
+/// After such a flood, what nobody declares is forgotten once it was silent for so long: what sent
+/// a single message, and the others. With the longer one the flood is over.
+const PASSING_SILENCE: TimeDelta = TimeDelta::seconds(20);
+const SILENCE: TimeDelta = TimeDelta::minutes(2);
+/// How often that is looked at.
+const LOOK: TimeDelta = TimeDelta::seconds(5);
 
 /// What is kept by name.
 type Records = BTreeMap<Arc<str>, Arc<Record>>;
@@ -22,11 +31,21 @@ pub(super) struct Room {
     foreign: usize,
     /// Beyond this some of them go.
     full_at: usize,
+    flood: Option<Flood>,
+}
+
+/// There were more than there is room for.
+#[derive(Debug, Clone, Copy)]
+struct Flood {
+    /// When some of them last had to go.
+    last: DateTime<Utc>,
+    /// When the silent ones are looked for next.
+    look_at: DateTime<Utc>,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { foreign: 0, full_at: FOREIGN_BYTES }
+        Self { foreign: 0, full_at: FOREIGN_BYTES, flood: None }
     }
 }
 
@@ -36,6 +55,12 @@ pub(super) fn foreign_bytes(record: &Record) -> usize {
 }
 
 impl Room {
+    /// As these occupy it.
+    pub(super) fn of(records: &Records) -> Self {
+        let foreign = records.values().map(|record| foreign_bytes(record)).sum();
+        Self { foreign, ..Self::default() }
+    }
+
     /// A record counted `before`, and counts `after`.
     pub(super) fn change(&mut self, before: usize, after: usize) {
         self.foreign = self.foreign.saturating_sub(before) + after;
@@ -45,45 +70,103 @@ impl Room {
         self.foreign > self.full_at
     }
 
-    /// Forgets a part of them; returns how many. Undeclared services go first, of these the ones
-    /// that sent a single message; then those that have ended; inside each the ones that sent
-    /// nothing for longest. Launchers stay as long as what they declare.
-    pub(super) fn evict(&mut self, records: &mut Records) -> u64 {
+    /// Whether some had to go a short while ago.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flood.is_some()
+    }
+
+    /// Forgets a part of them at `now`; returns how many. Undeclared services go first, of these
+    /// the ones that sent a single message; then those that have ended; inside each the ones that
+    /// sent nothing for longest. Launchers stay as long as what they declare.
+    pub(super) fn evict(&mut self, records: &mut Records, now: DateTime<Utc>) -> u64 {
         let mut order: Vec<_> = {
-            let parents: HashSet<&str> = records
-                .values()
-                .flat_map(|record| record.declared())
-                .filter_map(|kept| kept.message.parent.as_deref())
-                .collect();
-            let class = |name: &str, record: &Record| match record.declared().is_empty() {
-                true if parents.contains(name) => Class::Current,
-                true if record.is_established() => Class::Undeclared,
-                true => Class::Passing,
-                false if has_ended(record) => Class::Ended,
-                false => Class::Current,
-            };
+            let classes = Classes::of(records);
             let ranked = |(name, record): (&Arc<str>, &Arc<Record>)| {
-                (class(name, record), record.last_heard(), Arc::clone(name))
+                (classes.class(name, record), record.last_heard(), Arc::clone(name))
             };
             records.iter().map(ranked).collect()
         };
         order.sort_unstable();
         let too_many = if records.len() > MAX_NAMES { EVICTED_AT_ONCE } else { 0 };
-        let keep = FOREIGN_BYTES / 4 * 3;
-        let mut evicted = 0;
+        // while it lasts, few are kept of those that come and go
+        let (keep, full_at) = match self.flood {
+            None => (FOREIGN_BYTES / 4 * 3, FOREIGN_BYTES),
+            Some(_) => (FOREIGN_BYTES / 4, FOREIGN_BYTES / 2),
+        };
+        let (mut evicted, mut is_flood) = (0, false);
         for (class, _, name) in order {
             let foreign = class <= Class::Undeclared;
             if evicted as usize >= too_many && (self.foreign <= keep || !foreign) {
                 break;
             }
-            if let Some(record) = records.remove(&name) {
-                self.change(foreign_bytes(&record), 0);
-                evicted += 1;
-            }
+            is_flood |= foreign;
+            evicted += self.forget(records, &name);
         }
         // what is left may all be launchers: it is not looked through at each message
-        self.full_at = FOREIGN_BYTES.max(self.foreign / 4 * 5);
+        self.full_at = full_at.max(self.foreign / 4 * 5);
+        if is_flood {
+            let look_at = self.flood.map_or(now + LOOK, |flood| flood.look_at);
+            self.flood = Some(Flood { last: now, look_at });
+        }
         evicted
+    }
+
+    /// After a flood: forgets at `now` what it left behind; returns how many.
+    pub(super) fn clear_up(&mut self, records: &mut Records, now: DateTime<Utc>) -> u64 {
+        let Some(flood) = self.flood.filter(|flood| flood.look_at <= now) else { return 0 };
+        let silent: Vec<_> = {
+            let classes = Classes::of(records);
+            let is_silent = |(name, record): &(&Arc<str>, &Arc<Record>)| {
+                let silence = match classes.class(name, record) {
+                    Class::Passing => PASSING_SILENCE,
+                    Class::Undeclared => SILENCE,
+                    Class::Ended | Class::Current => return false,
+                };
+                record.last_heard().is_none_or(|heard| now - heard >= silence)
+            };
+            let silent = records.iter().filter(is_silent);
+            silent.map(|(name, _)| Arc::clone(name)).collect()
+        };
+        let evicted = silent.iter().map(|name| self.forget(records, name)).sum();
+        self.flood = (now - flood.last < SILENCE).then_some(Flood { look_at: now + LOOK, ..flood });
+        if self.flood.is_none() {
+            self.full_at = FOREIGN_BYTES.max(self.foreign / 4 * 5);
+        }
+        evicted
+    }
+
+    fn forget(&mut self, records: &mut Records, name: &str) -> u64 {
+        let Some(record) = records.remove(name) else { return 0 };
+        self.change(foreign_bytes(&record), 0);
+        1
+    }
+}
+
+/// Whether nobody declares it, and a single message of it is held.
+pub(super) fn is_passing(record: &Record) -> bool {
+    record.declared().is_empty() && !record.is_established()
+}
+
+/// What is needed to tell what goes first.
+struct Classes<'a> {
+    /// The launchers that declare something.
+    parents: HashSet<&'a str>,
+}
+
+impl<'a> Classes<'a> {
+    fn of(records: &'a Records) -> Self {
+        let declared = records.values().flat_map(|record| record.declared());
+        Self { parents: declared.filter_map(|kept| kept.message.parent.as_deref()).collect() }
+    }
+
+    fn class(&self, name: &str, record: &Record) -> Class {
+        match record.declared().is_empty() {
+            true if self.parents.contains(name) => Class::Current,
+            true if record.is_established() => Class::Undeclared,
+            true => Class::Passing,
+            false if has_ended(record) => Class::Ended,
+            false => Class::Current,
+        }
     }
 }
 

@@ -216,6 +216,14 @@ impl Transitions {
         }
     }
 
+    /// Forgets what is not settled in `fleet`: what came and went in a flood.
+    pub fn retain_settled_in(&mut self, fleet: &Fleet) {
+        self.known.retain(|id, _| fleet.is_settled(id));
+        self.known.shrink_to_fit();
+        self.wakes.retain(|Reverse((_, id))| self.known.contains_key(id));
+        self.wakes.shrink_to_fit();
+    }
+
     /// Looks through a past, in the order in which it was stored, before it is taken message by
     /// message: when its runs began, and when nobody's heartbeats could be stored.
     pub fn look_ahead<'a>(

@@ -21,6 +21,9 @@ use super::terminal::input::{self, Input};
 /// Batches taken before a frame, however many more wait.
 const MOST_BATCHES: usize = 64;
 
+/// Batches that wait for it; behind them messages coalesce by subject.
+const WAITING: usize = 8;
+
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -50,7 +53,7 @@ pub async fn run(options: Options, source: Source) -> Result<Ended, RunError> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Err(RunError::NoTerminal);
     }
-    let (feed, feeds) = mpsc::channel(64);
+    let (feed, feeds) = mpsc::channel(WAITING);
     let (input_sender, inputs) = mpsc::channel(256);
     input::listen(&input_sender)?;
     let faults = feed.clone();

@@ -120,6 +120,8 @@ pub enum Banner {
     Paused(u64),
     /// Everything is silent at once.
     HeartbeatsMissing,
+    /// There are more services that nobody declares than there is room for.
+    Flooded,
     /// The recording is at its end.
     ReplayEnded,
     /// Something could not be read.
@@ -192,6 +194,8 @@ pub struct State {
     /// Requests that are on their way.
     pub pending: usize,
     stale: Stale,
+    /// How many services had been forgotten when the past was last cleared of them.
+    cleared: u64,
 }
 
 /// Why the picture must be made anew.
@@ -251,6 +255,7 @@ impl State {
             notice: None,
             pending: 0,
             stale: Stale::Now,
+            cleared: 0,
         }
     }
 
@@ -288,6 +293,7 @@ impl State {
             Event::Saved(Err(why)) => self.tell(format!("not written: {why}"), true),
             Event::Fault(text) => self.tell(format!("internal fault: {text}"), true),
             Event::Tick => {
+                self.clear_up();
                 self.stale = self.stale.max(Stale::Soon);
                 if self.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                     self.notice = None;
@@ -354,6 +360,7 @@ impl State {
             _ if self.unanswered().is_some() => Some(Banner::NoAnswer),
             Moment::Paused { waiting } => Some(Banner::Paused(*waiting)),
             Moment::Live if self.picture.heartbeats_missing => Some(Banner::HeartbeatsMissing),
+            Moment::Live if self.fleet.is_flooded() => Some(Banner::Flooded),
             Moment::Live if self.replay_ended => Some(Banner::ReplayEnded),
             Moment::Live if !self.gaps.is_empty() => Some(Banner::Gaps),
             Moment::Live if !self.record.is_empty() => Some(Banner::Record),
@@ -394,6 +401,10 @@ impl State {
             match heard {
                 Heard::Message(message) => {
                     self.hearing.note(&message);
+                    if self.fleet.is_passing(&message.decoded.message) {
+                        fold(&mut self.fleet, &message);
+                        continue;
+                    }
                     self.tape.push(Arc::clone(&message), &self.fleet, self.now);
                     self.take(&message);
                 }
@@ -410,6 +421,18 @@ impl State {
             }
         }
         self.stale = self.stale.max(Stale::Soon);
+    }
+
+    /// After a flood of services that nobody declares: forgets what it left behind.
+    fn clear_up(&mut self) {
+        self.fleet.clear_up(self.now);
+        let evicted = self.fleet.tally().evicted;
+        if evicted != self.cleared {
+            self.cleared = evicted;
+            self.tape.retain_settled_in(&self.fleet);
+            self.transitions.retain_settled_in(&self.fleet);
+            self.history.retain_settled_in(&self.fleet);
+        }
     }
 
     /// Folds a message in; once all that is held has come, what it tells is news.

@@ -12,7 +12,7 @@ use async_nats::Subscriber;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::broadcast;
 
-use super::{End, RESUME_AT_MOST, Reader};
+use super::{End, News, RESUME_AT_MOST, Reader};
 use crate::bus::api::{ApiError, STREAM_NOT_FOUND};
 use crate::bus::connect::Bus;
 use crate::bus::coverage::{Means, Progress};
@@ -141,6 +141,7 @@ impl Reader {
             self.read_newest(facts).await?;
         }
         self.was_complete = true;
+        self.guard.complete();
         if self.kind == Kind::Heartbeat {
             self.shared.contact.read_by_leader(true);
         }
@@ -223,9 +224,11 @@ impl Reader {
         Ok(())
     }
 
-    fn hand_on_one(&mut self, message: RawMessage) {
+    fn hand_on_one(&mut self, mut message: RawMessage) {
         let Stored::Stream { seq, .. } = message.stored else { return };
-        if self.is_news(message.subject(), seq) {
+        let subject = self.guard.hash(message.subject());
+        if let Some(news) = self.guard.note(subject, seq) {
+            message.is_of_new_subject = news == News::OfNewSubject;
             self.shared.mailbox.push([Item::Message(message)]);
         }
     }

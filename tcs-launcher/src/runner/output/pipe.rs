@@ -18,6 +18,7 @@ use super::{Output, Stream, Watch};
 /// After so long without output, what waits for the end of its line is shown.
 const MOMENT: Duration = Duration::from_millis(200);
 
+/// Taken for each reading and not for each pipe: most of hundreds of pipes are silent.
 const BUFFER: usize = 64 * 1024;
 
 /// More than a pipe holds (`/proc/sys/fs/pipe-max-size`), so that reading what a process has left
@@ -75,23 +76,15 @@ async fn read_all(
     mut lines: Lines,
     mut asked: mpsc::Receiver<oneshot::Sender<()>>,
 ) {
-    let mut buffer = vec![0; BUFFER];
     loop {
         let goes_on = tokio::select! {
             Some(done) = asked.recv() => {
-                let goes_on = read_left(&pipe, &mut lines, &mut buffer);
+                let goes_on = read_left(&pipe, &mut lines);
                 lines.flush(clock::wall());
                 let _ = done.send(()); // who asked may have gone
                 goes_on
             }
-            Ok(()) = pipe.readable() => match pipe.try_read(&mut buffer) {
-                Ok(0) => false,
-                Ok(count) => {
-                    lines.feed(&buffer[..count], clock::wall());
-                    true
-                }
-                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            },
+            Ok(()) = pipe.readable() => read_some(&pipe, &mut lines),
             () = tokio::time::sleep(MOMENT), if lines.is_waiting() => {
                 lines.moment(clock::wall());
                 true
@@ -109,12 +102,26 @@ async fn read_all(
     asked.close();
 }
 
+/// Reads once; false at the end of the pipe.
+fn read_some(pipe: &Receiver, lines: &mut Lines) -> bool {
+    let mut buffer = Vec::with_capacity(BUFFER);
+    match pipe.try_read_buf(&mut buffer) {
+        Ok(0) => false,
+        Ok(_) => {
+            lines.feed(&buffer, clock::wall());
+            true
+        }
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
 /// Reads what is there; false at the end of the pipe. The kernel is asked, not what is known from
 /// before: what a process wrote right before its end may not have been announced yet.
-fn read_left(pipe: &Receiver, lines: &mut Lines, buffer: &mut [u8]) -> bool {
+fn read_left(pipe: &Receiver, lines: &mut Lines) -> bool {
+    let mut buffer = vec![0; BUFFER];
     let mut total = 0;
     while total < MOST_LEFT {
-        match read(pipe, buffer) {
+        match read(pipe, &mut buffer) {
             Ok(0) => return false,
             Ok(count) => {
                 lines.feed(&buffer[..count], clock::wall());

@@ -1,10 +1,10 @@
 //! A site over NATS: the observer's observations as the dashboard's events.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::rpc::RequestError;
-use tcs_core::bus::{ClockQuality, LinkState};
+use tcs_core::bus::{ClockQuality, Cut, LinkState};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::{FLAPPING_WINDOW, Fleet, Link};
@@ -33,6 +33,7 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
     // of the picture only the facts about the reading are used here
     let mut facts = observer.blank();
     let mut told = (None, None);
+    let mut lost = Lost::default();
     let mut began = false;
     loop {
         let batch = match tokio::time::timeout(LOOK, following.next()).await {
@@ -64,7 +65,7 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
                 Observation::Reading(..) | Observation::Link(_) => facts.apply(observation),
             }
         }
-        facts.cut = following.cut();
+        facts.cut = recent(&mut lost, following.cut());
         let mut events = Vec::new();
         if !heard.is_empty() {
             events.push(Event::Heard(heard));
@@ -94,6 +95,28 @@ pub(super) async fn follow(observer: Observer, feed: Sender<Feed>) {
             }
             tokio::spawn(read_rhythm(observer.clone(), facts.clock.now(), feed.clone()));
         }
+    }
+}
+
+/// What was last not taken in time, and when.
+#[derive(Debug, Default)]
+struct Lost {
+    cut: Cut,
+    at: Option<Instant>,
+}
+
+/// For how long it is told: by then what is newest of each subject has most likely come again.
+const TOLD: Duration = Duration::from_mins(1);
+
+fn recent(lost: &mut Lost, cut: Cut) -> Cut {
+    let now = clock::monotonic();
+    if cut.dropped != lost.cut.dropped {
+        lost.at = Some(now);
+    }
+    lost.cut = cut;
+    match lost.at {
+        Some(at) if now.saturating_duration_since(at) < TOLD => cut,
+        Some(_) | None => Cut { dropped: 0, ..cut },
     }
 }
 

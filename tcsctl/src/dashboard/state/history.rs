@@ -2,6 +2,7 @@
 //! present as they come.
 
 use chrono::{DateTime, Utc};
+use tcs_core::fleet::Fleet;
 use tcs_core::fleet::transitions::Transition;
 
 /// Entries kept.
@@ -59,6 +60,12 @@ impl History {
             let excess = self.entries.len() - MAX_ENTRIES;
             self.entries.drain(..excess + MAX_ENTRIES / 10);
         }
+    }
+
+    /// Forgets what happened to services that are not settled in `fleet`: in a flood.
+    pub(super) fn retain_settled_in(&mut self, fleet: &Fleet) {
+        self.entries.retain(|entry| fleet.is_settled(&entry.id));
+        self.entries.shrink_to_fit();
     }
 
     /// Takes the past as it was read, up to `until`, in the place of what was known of it.

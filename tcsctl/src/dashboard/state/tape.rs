@@ -18,7 +18,7 @@ use crate::dashboard::event::{Heard, PastRead};
 /// How far back it reaches.
 pub const SPAN: TimeDelta = TimeDelta::hours(1);
 /// About how much it may occupy, in bytes.
-pub const BUDGET: usize = 64 * 1024 * 1024;
+pub const BUDGET: usize = 32 * 1024 * 1024;
 /// Messages in a chunk at most, so that a moment is made again in some 20 ms.
 const CHUNK: usize = 16 * 1024;
 /// What a chunk may occupy.
@@ -59,6 +59,20 @@ impl Chunk {
         bytes
     }
 
+    /// Forgets what is not settled in `fleet`.
+    fn retain_settled_in(&mut self, fleet: &Fleet) {
+        self.before.retain_settled_in(fleet);
+        let messages = std::mem::take(&mut self.messages);
+        let is_settled = |message: &Arc<Observed>| {
+            message.decoded.message.name().is_some_and(|name| fleet.is_settled(name))
+        };
+        self.bytes = 0;
+        for message in messages.into_iter().filter(is_settled) {
+            self.push(message);
+        }
+        self.messages.shrink_to_fit();
+    }
+
     fn is_full(&self) -> bool {
         self.messages.len() >= CHUNK || self.bytes >= CHUNK_BUDGET
     }
@@ -68,12 +82,24 @@ impl Tape {
     /// Keeps a message that the fleet is about to take; `fleet` is as it was before it.
     pub(super) fn push(&mut self, message: Arc<Observed>, fleet: &Fleet, now: DateTime<Utc>) {
         if self.chunks.back().is_none_or(Chunk::is_full) {
-            self.chunks.push_back(Chunk { before: fleet.clone(), ..Chunk::default() });
+            let mut before = fleet.clone();
+            if fleet.is_flooded() {
+                before.retain_settled_in(fleet);
+            }
+            self.chunks.push_back(Chunk { before, ..Chunk::default() });
             self.prune(now);
         }
         if let Some(chunk) = self.chunks.back_mut() {
             self.bytes += chunk.push(message);
         }
+    }
+
+    /// Forgets what is not settled in `fleet`: what came and went in a flood.
+    pub(super) fn retain_settled_in(&mut self, fleet: &Fleet) {
+        for chunk in &mut self.chunks {
+            chunk.retain_settled_in(fleet);
+        }
+        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes).sum();
     }
 
     /// Puts what the streams hold of the past before all that was heard.
@@ -137,9 +163,11 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::event::{Event, LinkFacts};
+    use crate::dashboard::state::{Banner, Options, State};
     use crate::dashboard::tests::fixture;
-    use tcs_core::fleet::Link;
-    use tcs_core::wire::{Component, Details, Message, StatusMessage};
+    use tcs_core::fleet::{Link, Order, Stamp};
+    use tcs_core::wire::{Component, Details, Message, StatusMessage, Subjects, decode};
 
     fn picture(fleet: &Fleet, then: DateTime<Utc>) -> Vec<String> {
         let view = fleet.view(then, Link::Steady);
@@ -201,6 +229,43 @@ mod tests {
             let then = message.stamp.stored;
             assert_eq!(picture(&tape.at(then), then), expected(&messages, then));
         }
+    }
+
+    #[test]
+    fn a_flood_leaves_nothing_behind() {
+        let messages = fixture::recording("process-launcher");
+        let start = messages.last().unwrap().stamp.stored;
+        let link = LinkFacts::Recording { file: "test".to_owned() };
+        let mut state = State::new(Options::default(), link, (80, 24), start);
+        state.update(Event::Heard(messages.into_iter().map(Heard::Message).collect()), start);
+        state.update(Event::Settled, start);
+        state.settle(start);
+        let held = |state: &State| {
+            let names: Vec<_> = state.fleet.names().map(ToString::to_string).collect();
+            (names, state.tape.bytes, state.history.until(state.now).len())
+        };
+        let before = held(&state);
+        for n in 0..100_000_i64 {
+            let now = start + TimeDelta::microseconds(20 * (n + 1));
+            let body = format!(
+                r#"{{"data": {{"name": "flood.s{n}", "status": "ok"}}, "meta": {{"sender": "m{n}"}}}}"#
+            );
+            let subject = format!("svc.status.flood.s{n}");
+            let decoded = decode(Subjects::default().parse(&subject).unwrap(), body.as_bytes());
+            let order = Order::Stream { created: start, seq: n.cast_unsigned() + 1 };
+            let stamp = Stamp { stored: now, order };
+            let decoded = decoded.unwrap();
+            let message = Observed { subject, decoded, stamp, bytes: body.len() };
+            state.update(Event::Heard(vec![Heard::Message(Arc::new(message))]), now);
+        }
+        assert_eq!(state.banner(), Some(Banner::Flooded));
+        for seconds in [3, 30, 200] {
+            state.update(Event::Tick, start + TimeDelta::seconds(seconds));
+        }
+        assert_ne!(state.banner(), Some(Banner::Flooded));
+        assert_eq!(held(&state).0, before.0);
+        assert!(held(&state).1 <= before.1, "{} of {}", held(&state).1, before.1);
+        assert!(held(&state).2 <= before.2);
     }
 
     #[test]

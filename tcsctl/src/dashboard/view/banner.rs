@@ -19,7 +19,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let role = match banner {
         Banner::NoLink | Banner::NoAnswer | Banner::HeartbeatsMissing => Role::Alarm,
         Banner::Past | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
-        Banner::Gaps | Banner::Record => Role::Warn,
+        Banner::Gaps | Banner::Flooded | Banner::Record => Role::Warn,
     };
     pen.wash(area, role);
     let blank = " ".repeat(usize::from(area.width));
@@ -57,6 +57,17 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         }
         Banner::HeartbeatsMissing => {
             "ALL HEARTBEATS ARE MISSING at once: look at the broker's streams first".to_owned()
+        }
+        Banner::Flooded => {
+            let evicted = state.fleet.tally().evicted;
+            let mut text = format!(
+                "OVERLOAD: too many services that no launcher declares, {evicted} left out; \
+                 declared services stay"
+            );
+            if !state.gaps.is_empty() {
+                let _ = write!(text, "; incomplete: {}", state.gaps.join("; "));
+            }
+            text
         }
         Banner::ReplayEnded => "THE RECORDING HAS ENDED  [ steps back, q quits".to_owned(),
         Banner::Gaps => format!("incomplete: {}", state.gaps.join("; ")),
