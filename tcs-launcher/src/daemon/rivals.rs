@@ -15,9 +15,18 @@ use tcs_core::wire::{Event, Message};
 use super::Daemon;
 use crate::supervisor::Lifecycle;
 
-/// Services, each with the monitored names of the other live launchers that declare it: our own
-/// name for another run under it.
-pub(super) type Shared = BTreeMap<Arc<str>, Vec<String>>;
+/// Services that other live launchers declare too.
+pub(super) type Shared = BTreeMap<Arc<str>, Others>;
+
+/// Who declares a service too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Others {
+    /// Monitored names: our own for another run under it.
+    pub(super) names: Vec<String>,
+    /// How often one has declared it without naming us: it may not know of us, as one that was
+    /// started again, and learns from our next declaration.
+    unaware: u64,
+}
 
 /// The services that we declare. Of two declarations that were stored before anybody listened, ours
 /// and another's, a reader of the streams finds the newest alone.
@@ -46,6 +55,7 @@ pub(super) struct Rivals {
     /// When this began: by then all that an earlier run of ours sent was stored.
     since: Instant,
     namesakes: Namesakes,
+    unaware: BTreeMap<Arc<str>, u64>,
     picture: Picture,
 }
 
@@ -53,7 +63,8 @@ impl Rivals {
     /// For the launcher of this monitored name and run.
     pub(super) fn new(observer: &Observer, own: String, run: String, ours: Ours) -> Self {
         let namesakes = Namesakes::new(own.clone(), run);
-        Self { own, ours, since: clock::monotonic(), namesakes, picture: observer.blank() }
+        let (since, unaware) = (clock::monotonic(), BTreeMap::new());
+        Self { own, ours, since, namesakes, unaware, picture: observer.blank() }
     }
 
     /// Whether this may change what is found.
@@ -62,10 +73,22 @@ impl Rivals {
         if concerns {
             if let Observation::Message(observed) = &observation {
                 self.namesakes.hear(observed);
+                self.count_unaware(observed);
             }
             self.picture.apply(observation);
         }
         concerns
+    }
+
+    fn count_unaware(&mut self, observed: &Observed) {
+        if let Message::Registry(registry) = &observed.decoded.message
+            && let Event::Declared(declared) = &registry.event
+            && registry.parent.as_ref().is_some_and(|by| *by != self.own)
+            && !declared.others.contains(&self.own)
+            && let Some(id) = self.ours.get().get(registry.service_id.as_str())
+        {
+            *self.unaware.entry(Arc::clone(id)).or_default() += 1;
+        }
     }
 
     pub(super) fn found(&self) -> Shared {
@@ -78,7 +101,11 @@ impl Rivals {
                 shared.entry(id).or_default().push(self.own.clone());
             }
         }
-        shared
+        let others = |(id, names)| {
+            let unaware = self.unaware.get(&id).copied().unwrap_or_default();
+            (id, Others { names, unaware })
+        };
+        shared.into_iter().map(others).collect()
     }
 }
 
@@ -173,9 +200,12 @@ impl Daemon<'_> {
             if old == new || self.supervisor.service(id).is_none_or(|it| it.leaving) {
                 continue;
             }
-            if let Some(others) = new {
+            let known = |it: Option<&Others>| it.map(|it| it.names.clone());
+            if known(old) == known(new) {
+                // known to us, and to be told to the other
+            } else if let Some(others) = new {
                 let own = &self.voice.name;
-                let named = others.iter().map(|other| match other {
+                let named = others.names.iter().map(|other| match other {
                     other if other == own => format!("another run of {own}"),
                     other => other.clone(),
                 });

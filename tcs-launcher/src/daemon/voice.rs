@@ -105,7 +105,8 @@ impl Voice {
         if matches!(event, Lifecycle::Declared) {
             self.ours.add(id.as_str());
         }
-        let wire = wire(plan, event, self.batch, self.others.get(id.as_str()));
+        let others = self.others.get(id.as_str()).map(|it| &it.names);
+        let wire = wire(plan, event, self.batch, others);
         self.say_event(plan, event, wire, requested_by);
     }
 

@@ -54,6 +54,24 @@ struct Launcher {
     /// What it has read.
     fleet: Option<Fleet>,
     found: Found,
+    /// Whom the others may not know of: how often they declared a service without naming it.
+    unaware: u64,
+    /// As it was when it declared last.
+    answered: u64,
+}
+
+impl Launcher {
+    fn hear(&mut self, which: usize, stored: &Stored) {
+        if let Some(fleet) = &mut self.fleet {
+            apply(fleet, stored);
+            let message: Value = serde_json::from_slice(&stored.body).unwrap();
+            let data = &message["data"];
+            let is_others = data["event"] == "declared" && data["parent"] != name(which);
+            let names_us =
+                data["others"].as_array().is_some_and(|it| it.contains(&name(which).into()));
+            self.unaware += u64::from(is_others && !names_us);
+        }
+    }
 }
 
 /// A message as it was stored.
@@ -116,7 +134,8 @@ impl World {
         let fake = Fake::new(self.specs.clone(), 2);
         let run = format!("run{}", self.runs);
         let (connected, outbox, fleet) = (false, Vec::new(), None);
-        let launcher = Launcher { fake, run, connected, outbox, fleet, found: Found::new() };
+        let (found, unaware, answered) = (Found::new(), 0, 0);
+        let launcher = Launcher { fake, run, connected, outbox, fleet, found, unaware, answered };
         self.launchers[which] = Some(launcher);
         self.post(which, "start", &name(which), json!({}));
         for id in self.ours.clone() {
@@ -166,8 +185,10 @@ impl World {
             let created = DateTime::UNIX_EPOCH;
             let stamp = Stamp { stored: self.now, order: Order::Stream { created, seq } };
             let stored = Stored { subject, body, stamp };
-            for reader in self.launchers.iter_mut().flatten().filter_map(|it| it.fleet.as_mut()) {
-                apply(reader, &stored);
+            for (which, reader) in self.launchers.iter_mut().enumerate() {
+                if let Some(reader) = reader {
+                    reader.hear(which, &stored);
+                }
             }
             self.stream.push(stored);
         }
@@ -179,11 +200,10 @@ impl World {
             return;
         }
         let newest: BTreeMap<_, _> = self.stream.iter().map(|it| (&it.subject, it)).collect();
-        let mut fleet = Fleet::new();
+        launcher.fleet = Some(Fleet::new());
         for stored in newest.into_values() {
-            apply(&mut fleet, stored);
+            launcher.hear(which, stored);
         }
-        launcher.fleet = Some(fleet);
     }
 
     fn stop(&mut self, which: usize) {
@@ -203,8 +223,11 @@ impl World {
                 let Some(fleet) = &launcher.fleet else { continue };
                 let found = fleet.rivals(&name(which), &self.ours, self.now, Link::Steady);
                 let before = std::mem::replace(&mut launcher.found, found.clone());
+                let is_asked =
+                    std::mem::replace(&mut launcher.answered, launcher.unaware) != launcher.unaware;
                 for id in self.ours.clone() {
-                    if before.get(&id) != found.get(&id) {
+                    let (old, new) = (before.get(&id), found.get(&id));
+                    if old != new || (is_asked && new.is_some()) {
                         is_news = true;
                         let others = found.get(&id).cloned().unwrap_or_default();
                         let more = json!({"declared": {"batch": 1}, "others": others});
