@@ -45,15 +45,15 @@ pub mod clock;
 pub mod config;
 pub mod fleet;
 mod guard;
-pub mod id;
 pub mod manual;
 pub mod monitor;
 pub mod observer;
 pub mod service;
 pub mod testing;
-pub mod wire;
 
 pub use service::main;
+pub use tcs_wire as wire;
+pub use tcs_wire::id;
 
 /// What a service's file needs.
 pub mod prelude {

@@ -9,6 +9,7 @@
 mod end;
 mod envelope;
 mod heartbeat;
+pub mod id;
 pub mod journal;
 mod registry;
 pub mod rpc;

@@ -7,7 +7,7 @@ use super::*;
 
 /// Every recorded line: subject and raw body.
 fn recorded() -> Vec<(String, String)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/wire");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/wire");
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -72,7 +72,7 @@ fn every_recorded_message_is_read_and_written_back_equal() {
 #[test]
 fn recorded_requests_and_replies_are_read() {
     let path =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/wire/rpc-with-replies.jsonl");
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/wire/rpc-with-replies.jsonl");
     let mut outcomes = Vec::new();
     for line in std::fs::read_to_string(path).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();

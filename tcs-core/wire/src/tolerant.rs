@@ -175,7 +175,7 @@ impl Take for Map<String, Value> {
 /// Makes a raw struct of [`Field`]s one that can be a field itself.
 macro_rules! take_struct {
     ($raw:ty) => {
-        impl $crate::wire::tolerant::Take for $raw {
+        impl $crate::tolerant::Take for $raw {
             fn object<'de, A: serde::de::MapAccess<'de>>(
                 object: A,
             ) -> Result<Option<Self>, A::Error> {
