@@ -43,7 +43,6 @@ extern crate tcs_async_nats as async_nats;
 pub mod bus;
 pub mod clock;
 pub mod config;
-pub mod fleet;
 mod guard;
 pub mod manual;
 pub mod monitor;
@@ -52,6 +51,7 @@ pub mod service;
 pub mod testing;
 
 pub use service::main;
+pub use tcs_fleet as fleet;
 pub use tcs_wire as wire;
 pub use tcs_wire::id;
 

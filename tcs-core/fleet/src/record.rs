@@ -1,0 +1,368 @@
+//! All that is kept of one service: of each kind of message the newest, and the last heartbeats,
+//! crashes and statuses.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::origin::{RunTime, sender_hash};
+use super::recent::{Recent, Stamped};
+use super::stamp::{Kept, Register, Stamp};
+use super::streak::Streak;
+use tcs_wire::{
+    Declared, Decoded, Event, HeartbeatMessage, Message, OutboxReport, RegistryMessage, Status,
+    StatusMessage, Timestamp,
+};
+
+/// Heartbeats kept of one service.
+pub const MAX_BEATS: usize = 16;
+/// Crashes kept of one service, by their times: as many as a stream holds of one subject.
+pub const MAX_CRASHES: usize = 100;
+/// Statuses kept of one service, by their times: to tell when the newest one began. Of those before
+/// them a [`Streak`] is kept.
+const MAX_STATUSES: usize = 16;
+/// Launchers whose `declared` is kept of one service.
+pub const MAX_PARENTS: usize = 4;
+
+/// One heartbeat, as kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beat {
+    /// When the broker stored it.
+    pub stamp: Stamp,
+    /// The messenger that sent it.
+    pub sender: Arc<str>,
+    /// `meta.ts`: when it was sent, by the sender's clock.
+    pub sent: Option<Timestamp>,
+    /// The payload's own time, by the sender's clock.
+    pub timestamp: Option<Timestamp>,
+    /// The service's own status.
+    pub status: Option<Status>,
+    /// Seconds between two beats, where the message says it.
+    pub interval_seconds: Option<f64>,
+    /// How late the service's loop is, in seconds.
+    pub lag_seconds: Option<f64>,
+    /// Seconds since the service started, where the message says it.
+    pub uptime_seconds: Option<f64>,
+    /// From 1 through one process.
+    pub sequence: Option<u64>,
+    /// Whether a launcher beats for it.
+    pub by_launcher: bool,
+    /// What its program could not have stored.
+    pub outbox: Option<Arc<OutboxReport>>,
+    /// Light metrics, where there are some.
+    pub metrics: Option<Arc<Map<String, Value>>>,
+    /// About what it occupies, in bytes.
+    weight: usize,
+}
+
+impl Stamped for Beat {
+    fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+}
+
+/// When one of the last messages of a kind came, and what tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) stamp: Stamp,
+    pub(super) run: Option<RunTime>,
+    /// Of what it says; two that say the same have the same.
+    pub(super) fact: u64,
+    /// What a status message reports.
+    pub(super) status: Status,
+}
+
+impl Stamped for Mark {
+    fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    fn is_copy(&self, other: &Self) -> bool {
+        self.run.is_some() && (self.run, self.fact) == (other.run, other.fact)
+    }
+}
+
+impl Mark {
+    /// Whether both messages tell of one fact in one run.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.fact == other.fact
+            && self.run.zip(other.run).is_none_or(|(mine, theirs)| mine.is_same_run(&theirs))
+    }
+}
+
+/// A status repeated is the same fact: status, message and own status, by the same process.
+fn fact(message: &StatusMessage, sender: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (message.status, &message.raw_status, message.details.own_status).hash(&mut hasher);
+    (&message.message, &message.details.reported_by).hash(&mut hasher);
+    (sender, message.pid, &message.hostname).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The registry events that are kept one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Waiting,
+    Start,
+    Ready,
+    Stopping,
+    Stop,
+    Crashed,
+    Restarting,
+    Failed,
+    Other,
+}
+
+const SLOTS: usize = 9;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Record {
+    status: Register<StatusMessage>,
+    statuses: Recent<Mark, MAX_STATUSES>,
+    /// Of the statuses before those.
+    older: Option<Box<Streak>>,
+    events: [Register<RegistryMessage>; SLOTS],
+    declared: Vec<Arc<Kept<RegistryMessage>>>,
+    beats: Recent<Beat, MAX_BEATS>,
+    crashes: Recent<Mark, MAX_CRASHES>,
+}
+
+impl Record {
+    /// The newest status.
+    pub fn status(&self) -> Option<&Arc<Kept<StatusMessage>>> {
+        self.status.newest()
+    }
+
+    /// The last heartbeats, oldest first.
+    pub fn beats(&self) -> &[Beat] {
+        self.beats.as_slice()
+    }
+
+    /// The newest heartbeat.
+    pub fn last_beat(&self) -> Option<&Beat> {
+        self.beats().last()
+    }
+
+    /// The last crashes, oldest first.
+    pub(super) fn crashes(&self) -> &[Mark] {
+        self.crashes.as_slice()
+    }
+
+    /// The last statuses, oldest first.
+    pub(super) fn statuses(&self) -> &[Mark] {
+        self.statuses.as_slice()
+    }
+
+    /// Of the statuses before [`Self::statuses`], the last that say the same.
+    pub(super) fn older_statuses(&self) -> Option<&Streak> {
+        self.older.as_deref()
+    }
+
+    /// The newest `declared` of each launcher, newest first.
+    pub fn declared(&self) -> &[Arc<Kept<RegistryMessage>>] {
+        &self.declared
+    }
+
+    /// The newest event of each kind but `declared`, in the order in which they were stored.
+    pub fn events(&self) -> Vec<&Arc<Kept<RegistryMessage>>> {
+        let mut events: Vec<_> = self.events.iter().filter_map(Register::newest).collect();
+        events.sort_by(|a, b| a.stamp.compare(&b.stamp));
+        events
+    }
+
+    pub(super) fn start(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Start as usize].newest()
+    }
+
+    pub(super) fn crashed(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Crashed as usize].newest()
+    }
+
+    pub(super) fn restarting(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Restarting as usize].newest()
+    }
+
+    /// The newest event that says something of its life: neither `declared` nor an unknown one.
+    pub(super) fn newest_event(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[
+            Slot::Waiting,
+            Slot::Start,
+            Slot::Ready,
+            Slot::Stopping,
+            Slot::Stop,
+            Slot::Crashed,
+            Slot::Restarting,
+            Slot::Failed,
+        ])
+    }
+
+    pub(super) fn stopping(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.events[Slot::Stopping as usize].newest()
+    }
+
+    /// The newest of `stop` and `crashed`: how a process of it ended last.
+    pub(super) fn newest_exit(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[Slot::Stop, Slot::Crashed])
+    }
+
+    /// The newest of `stop`, `crashed` and `failed`.
+    pub(super) fn newest_end(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+        self.newest_of(&[Slot::Stop, Slot::Crashed, Slot::Failed])
+    }
+
+    fn newest_of(&self, slots: &[Slot]) -> Option<&Arc<Kept<RegistryMessage>>> {
+        slots
+            .iter()
+            .filter_map(|slot| self.events[*slot as usize].newest())
+            .max_by(|a, b| a.compare(b))
+    }
+
+    /// All registry messages held, in no order.
+    pub(super) fn registry(&self) -> impl Iterator<Item = &Arc<Kept<RegistryMessage>>> {
+        self.events.iter().filter_map(Register::newest).chain(&self.declared)
+    }
+
+    /// Stored time of the newest message of all.
+    pub fn last_heard(&self) -> Option<DateTime<Utc>> {
+        let status = self.status().map(|kept| kept.stamp.stored);
+        let beat = self.beats().iter().map(|beat| beat.stamp.stored).max();
+        let registry = self.registry().map(|kept| kept.stamp.stored).max();
+        status.max(beat).max(registry)
+    }
+
+    /// The senders of all that is held, by [`sender_hash`].
+    pub(super) fn senders(&self) -> impl Iterator<Item = u64> {
+        let status = self.status().map(|kept| &*kept.sender);
+        let registry = self.registry().map(|kept| &*kept.sender);
+        let beats = self.beats().iter().map(|beat| &*beat.sender);
+        status.into_iter().chain(registry).chain(beats).map(sender_hash)
+    }
+
+    /// About what it occupies, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.status.weight()
+            + self.events.iter().map(Register::weight).sum::<usize>()
+            + self.declared.iter().map(|kept| kept.weight).sum::<usize>()
+            + self.beats().iter().map(|beat| beat.weight).sum::<usize>()
+            + size_of_val(self.statuses())
+            + size_of_val(self.crashes())
+    }
+
+    /// Whether more than one message of it is held.
+    pub(super) fn is_established(&self) -> bool {
+        self.beats().len() + self.statuses().len() + self.registry().take(2).count() > 1
+    }
+
+    /// The declared limits of restarting, from the newest `declared`.
+    pub fn declaration(&self) -> Option<&Declared> {
+        self.declared.first().and_then(|kept| match &kept.message.event {
+            Event::Declared(declared) => Some(declared),
+            _ => None,
+        })
+    }
+
+    /// Folds one message in; whether it changed anything.
+    pub(super) fn apply(&mut self, decoded: Decoded, stamp: Stamp) -> bool {
+        let Decoded { message, meta, notes } = decoded;
+        let run = RunTime::of(&meta);
+        let weight = message.weight();
+        let sender: Arc<str> = meta.sender.into();
+        let sent = meta.ts;
+        let partial = !(notes.dropped.is_empty() && notes.cut.is_empty());
+        match message {
+            Message::Status(message) => {
+                let (fact, status) = (fact(&message, &sender), message.status);
+                let (noted, older) = self.statuses.put_all(Mark { stamp, run, fact, status });
+                let noted = noted | older.is_some_and(|mark| Streak::put(&mut self.older, mark));
+                noted | self.status.put(Kept { stamp, message, sender, sent, run, partial, weight })
+            }
+            Message::Registry(message) => {
+                self.put_registry(Kept { stamp, message, sender, sent, run, partial, weight })
+            }
+            Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent, weight),
+            Message::Journal(_) => false,
+        }
+    }
+
+    fn put_registry(&mut self, kept: Kept<RegistryMessage>) -> bool {
+        let slot = match &kept.message.event {
+            Event::Declared(_) => return self.put_declared(kept),
+            Event::Waiting { .. } => Slot::Waiting,
+            Event::Start { .. } => Slot::Start,
+            Event::Ready { .. } => Slot::Ready,
+            Event::Stopping { .. } => Slot::Stopping,
+            Event::Stop(_) => Slot::Stop,
+            Event::Crashed(_) => Slot::Crashed,
+            Event::Restarting { .. } => Slot::Restarting,
+            Event::Failed { .. } => Slot::Failed,
+            Event::Other(_) => Slot::Other,
+        };
+        let noted = matches!(slot, Slot::Crashed)
+            && self.crashes.put(Mark {
+                stamp: kept.stamp,
+                run: kept.run,
+                fact: 0,
+                status: Status::Unknown,
+            });
+        noted | self.events[slot as usize].put(kept)
+    }
+
+    /// Keeps the newest of each launcher, and of those the newest [`MAX_PARENTS`]. The newest of a
+    /// launcher only ever gets newer, so what falls out here could never come back in: still a join.
+    fn put_declared(&mut self, kept: Kept<RegistryMessage>) -> bool {
+        let same = self.declared.iter().position(|held| held.message.parent == kept.message.parent);
+        if let Some(i) = same {
+            if !kept.is_newer(&self.declared[i]) {
+                return false;
+            }
+            self.declared.remove(i);
+        }
+        let place = self.declared.partition_point(|held| {
+            held.stamp
+                .compare(&kept.stamp)
+                .then_with(|| held.message.parent.cmp(&kept.message.parent))
+                .is_gt()
+        });
+        if place == MAX_PARENTS {
+            return false;
+        }
+        self.declared.insert(place, Arc::new(kept));
+        self.declared.truncate(MAX_PARENTS);
+        true
+    }
+
+    fn put_beat(
+        &mut self,
+        message: HeartbeatMessage,
+        stamp: Stamp,
+        sender: Arc<str>,
+        sent: Option<Timestamp>,
+        weight: usize,
+    ) -> bool {
+        // one sender's name is shared by all its beats
+        let sender = self
+            .beats()
+            .iter()
+            .find(|beat| beat.sender == sender)
+            .map_or(sender, |beat| Arc::clone(&beat.sender));
+        self.beats.put(Beat {
+            stamp,
+            sender,
+            sent,
+            timestamp: message.timestamp,
+            status: message.status,
+            interval_seconds: message.interval_seconds,
+            lag_seconds: message.lag_seconds,
+            uptime_seconds: message.uptime_seconds,
+            sequence: message.sequence,
+            by_launcher: message.reported_by.as_deref() == Some("launcher"),
+            outbox: message.outbox.map(Arc::new),
+            metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
+            weight,
+        })
+    }
+}

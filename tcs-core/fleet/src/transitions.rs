@@ -1,0 +1,555 @@
+//! What happened: messages in, transitions of services out, each with when it happened, what caused
+//! it, and how long that which it ended had lasted.
+//!
+//! A transition is a launcher's event, another status than before, or a verdict that changes because
+//! heartbeats stop, come again, or say that the main loop is blocked. The verdict of each comes from
+//! the fleet's own rules ([`Fleet::view_of`]), so that a list of the past and the picture of the
+//! present never disagree.
+//!
+//! Messages are taken in the order in which they were stored. Silence sends none, so that the time
+//! is taken too: [`Transitions::advance`] finds the moments at which it turned a service. Where the
+//! heartbeats of the past are not held, nothing of that kind is told of it.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::life::told_age;
+use super::liveness::{PATIENCE, blocked, span};
+use super::origin::RunTime;
+use super::silence::{Silence, Silences};
+use super::verdict::{Liveness, Phase, Verdict};
+use super::view::{Link, ServiceView};
+use super::{Fleet, MAX_NAMES, Reason, Stamp};
+use tcs_wire::{
+    Decoded, Event, HeartbeatMessage, Message, Meta, RegistryMessage, Status, StatusMessage,
+};
+
+mod grouping;
+
+pub use grouping::{Group, MANY, grouped};
+
+/// Two `stop` of one service closer than this are one: Python's process launcher sends it twice.
+const TWICE: TimeDelta = TimeDelta::milliseconds(500);
+/// A status that has been reported for so long is sent again.
+const OLD: TimeDelta = TimeDelta::seconds(5);
+/// A crash is part of the verdict for so long.
+const CRASH_COUNTS: TimeDelta = TimeDelta::minutes(5);
+/// After a time in which nothing could be heard, a service has one interval and this to be heard.
+const GRACE: TimeDelta = TimeDelta::seconds(5);
+
+/// One thing that happened to one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// When it happened, by the broker's clock.
+    pub at: DateTime<Utc>,
+    /// How much later the broker stored the message that tells of it; zero where no message does.
+    pub delivered_late: TimeDelta,
+    /// To which service.
+    pub id: Arc<str>,
+    /// What made it.
+    pub cause: Cause,
+    /// Who asked for it, where somebody did.
+    pub by: Option<String>,
+    /// The verdict before, where it was another and is known.
+    pub before: Option<Before>,
+    /// The verdict from then on.
+    pub verdict: Verdict,
+    /// Why it is that, the decisive one first.
+    pub reasons: Vec<Reason>,
+}
+
+impl Transition {
+    /// Whether it only tells that a service that is well works or rests.
+    pub fn is_routine(&self) -> bool {
+        let is_well = |status: Status| matches!(status, Status::Ok | Status::Idle | Status::Busy);
+        match &self.cause {
+            Cause::Status { from, to, .. } => {
+                self.before.is_none()
+                    && from.map_or(*to != Status::Ok, |(from, _)| is_well(from))
+                    && is_well(*to)
+            }
+            Cause::Event { .. } | Cause::Heartbeat => false,
+        }
+    }
+
+    /// How grave it is: of a status what that alone would make of the service.
+    pub const fn severity(&self) -> Verdict {
+        match &self.cause {
+            Cause::Event { .. } | Cause::Heartbeat => self.verdict,
+            Cause::Status { to, .. } => match to {
+                Status::Unknown | Status::Shutdown => Verdict::Stopped,
+                Status::Ok | Status::Idle | Status::Busy => Verdict::Ok,
+                Status::Startup => Verdict::Starting,
+                Status::Degraded | Status::Warning => Verdict::Degraded,
+                Status::Error => Verdict::Error,
+                Status::Failed => Verdict::Failed,
+            },
+        }
+    }
+}
+
+/// The verdict that a transition ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// What it was.
+    pub verdict: Verdict,
+    /// For how long; `None`: since when is not known.
+    pub lasted: Option<TimeDelta>,
+}
+
+/// What made a transition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// A launcher's event.
+    Event {
+        /// As it was sent.
+        event: Event,
+        /// The launcher.
+        launcher: Option<String>,
+        /// Of an end: how long the run had lasted.
+        ran: Option<TimeDelta>,
+    },
+    /// The service reports another status than before.
+    Status {
+        /// The one before, and for how long it was reported; `None`: none that is known.
+        from: Option<(Status, TimeDelta)>,
+        /// The one that it reports now.
+        to: Status,
+        /// The message that goes with it.
+        message: Option<String>,
+    },
+    /// Heartbeats stopped, came again, or tell of a main loop that is blocked.
+    Heartbeat,
+}
+
+/// What is known of one service.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    verdict: Option<Verdict>,
+    /// When the verdict began.
+    since: Option<DateTime<Utc>>,
+    /// The last reported status, and since when.
+    status: Option<(Status, DateTime<Utc>)>,
+    started: Option<DateTime<Utc>>,
+    stopped: Option<DateTime<Utc>>,
+    /// When time alone may change the verdict.
+    wake: Option<DateTime<Utc>>,
+    pulse: Option<Pulse>,
+}
+
+/// What the last heartbeat said: one that says the same, in time, changes nothing.
+#[derive(Debug, Clone)]
+struct Pulse {
+    sender: String,
+    status: Option<Status>,
+    interval_seconds: Option<f64>,
+    by_launcher: bool,
+}
+
+impl Pulse {
+    fn of(meta: &Meta, message: &HeartbeatMessage) -> Self {
+        Self {
+            sender: meta.sender.clone(),
+            status: message.status,
+            interval_seconds: message.interval_seconds,
+            by_launcher: message.reported_by.as_deref() == Some("launcher"),
+        }
+    }
+
+    fn is(&self, meta: &Meta, message: &HeartbeatMessage) -> bool {
+        self.sender == meta.sender
+            && self.status == message.status
+            && self.interval_seconds == message.interval_seconds
+            && self.by_launcher == (message.reported_by.as_deref() == Some("launcher"))
+    }
+}
+
+/// Time in which nothing could be heard: silence in it is no service's.
+#[derive(Debug, Clone, Copy)]
+struct Blind {
+    from: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+}
+
+/// The message that is being taken.
+struct Told<'a> {
+    id: &'a Arc<str>,
+    meta: &'a Meta,
+    stored: DateTime<Utc>,
+    /// When that happened of which it tells.
+    at: DateTime<Utc>,
+    link: Link,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub struct Transitions {
+    known: HashMap<Arc<str>, Known>,
+    wakes: BinaryHeap<Reverse<(DateTime<Utc>, Arc<str>)>>,
+    blind: Option<Blind>,
+    /// Times to come in which nothing could be heard: of a past that is read as a whole.
+    silences: VecDeque<Silence>,
+}
+
+impl Transitions {
+    /// For a past of which heartbeats are known from then on only (`None`: not at all): of the time
+    /// before nothing is told of silence.
+    pub fn heard_from(from: Option<DateTime<Utc>>) -> Self {
+        let until = Some(from.unwrap_or(DateTime::<Utc>::MAX_UTC));
+        let blind = Some(Blind { from: DateTime::<Utc>::MIN_UTC, until });
+        Self { blind, ..Self::default() }
+    }
+
+    /// Takes the fleet as it is: what it shows at `now` is no news.
+    pub fn begin(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) {
+        for service in &fleet.view(now, link).services {
+            let status = service.record.status().filter(|kept| !kept.message.by_launcher());
+            let known = self.known.entry(Arc::clone(&service.id)).or_default();
+            known.verdict = Some(service.verdict);
+            known.since = service.since;
+            known.status = status.map(|kept| (reported(&kept.message), kept.stamp.stored));
+            known.started = service.started_at;
+            self.schedule(service, now);
+        }
+    }
+
+    /// Forgets what is not settled in `fleet`: what came and went in a flood.
+    pub fn retain_settled_in(&mut self, fleet: &Fleet) {
+        self.known.retain(|id, _| fleet.is_settled(id));
+        self.known.shrink_to_fit();
+        self.wakes.retain(|Reverse((_, id))| self.known.contains_key(id));
+        self.wakes.shrink_to_fit();
+    }
+
+    /// Looks through a past, in the order in which it was stored, before it is taken message by
+    /// message: when its runs began, and when nobody's heartbeats could be stored.
+    pub fn look_ahead<'a>(
+        &mut self,
+        fleet: &mut Fleet,
+        messages: impl IntoIterator<Item = (&'a Decoded, Stamp)>,
+    ) {
+        let mut silences = Silences::default();
+        for (Decoded { message, meta, .. }, stamp) in messages {
+            fleet.learn_origin(meta, stamp.stored);
+            if let Message::Heartbeat(message) = message {
+                silences.note(meta, message, stamp.stored);
+            }
+        }
+        self.silences = silences.found().into();
+    }
+
+    /// Folds a message into `fleet`; what happened until then and what it tells of. A message that
+    /// is no news to the fleet, or that came out of order, tells nothing.
+    pub fn take(
+        &mut self,
+        fleet: &mut Fleet,
+        subject: &str,
+        decoded: &Decoded,
+        stamp: Stamp,
+        link: Link,
+    ) -> Vec<Transition> {
+        // before it is folded in: the record says nothing of the time before afterwards
+        let mut transitions = self.advance(fleet, stamp.stored, link);
+        if !fleet.apply(subject, decoded.clone(), stamp) {
+            return transitions;
+        }
+        let Some(id) = decoded.message.name().and_then(|name| fleet.name(name)) else {
+            return transitions;
+        };
+        if fleet.has_newer(&id, &decoded.message, &stamp) {
+            return transitions;
+        }
+        if self.known.len() >= MAX_NAMES && !self.known.contains_key(&id) {
+            self.known.clear();
+            self.wakes.clear();
+        }
+        let happened = fleet.origins().happened(RunTime::of(&decoded.meta), stamp.stored);
+        let (meta, stored) = (&decoded.meta, stamp.stored);
+        let link = self.link_at(stored, link);
+        let told = Told { id: &id, meta, stored, at: happened.at, link };
+        transitions.extend(match &decoded.message {
+            Message::Registry(message) => self.event(fleet, &told, message),
+            Message::Status(message) => self.status(fleet, &told, message),
+            Message::Heartbeat(message) => self.heartbeat(fleet, &told, message),
+            Message::Journal(_) => None,
+        });
+        transitions
+    }
+
+    /// Goes on to `now`: what turned because nothing came. While nothing can be heard the time does
+    /// not go on.
+    pub fn advance(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        while let Some(Silence { from, until }) = self.silences.front().copied()
+            && from < now
+        {
+            let blind = Link::Down { since: from };
+            transitions.extend(self.go_on(fleet, now.min(until), blind));
+            if now < until {
+                return transitions;
+            }
+            self.silences.pop_front();
+        }
+        transitions.extend(self.go_on(fleet, now, link));
+        transitions
+    }
+
+    fn go_on(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
+        let until = match link {
+            Link::Down { since } => {
+                if self.blind.is_none_or(|blind| blind.until.is_some()) {
+                    self.blind = Some(Blind { from: since, until: None });
+                }
+                now.min(since)
+            }
+            Link::Steady | Link::Back { .. } => {
+                if let Some(blind) = &mut self.blind {
+                    blind.until.get_or_insert(now);
+                }
+                now
+            }
+        };
+        let mut transitions = Vec::new();
+        while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= until) {
+            let Some(Reverse((at, id))) = self.wakes.pop() else { break };
+            let is_current = self.known.get(&id).is_some_and(|known| known.wake == Some(at));
+            if is_current {
+                transitions.extend(self.wake(fleet, &id, at, link));
+            }
+        }
+        transitions
+    }
+
+    /// The link as it was then: launchers too are not silent while nothing can be heard.
+    fn link_at(&self, at: DateTime<Utc>, link: Link) -> Link {
+        match self.blind {
+            Some(Blind { from, until: Some(until) }) if from <= at => {
+                if at < until {
+                    Link::Down { since: from }
+                } else {
+                    Link::Back { since: until }
+                }
+            }
+            Some(Blind { from, until: None }) if from < at => Link::Down { since: from },
+            Some(_) | None => link,
+        }
+    }
+
+    /// Looks at a service whose time has come.
+    fn wake(
+        &mut self,
+        fleet: &Fleet,
+        id: &Arc<str>,
+        at: DateTime<Utc>,
+        link: Link,
+    ) -> Option<Transition> {
+        let service = fleet.view_of(id, at, self.link_at(at, link))?;
+        if let Some(Blind { from, until: Some(until) }) = self.blind {
+            let again = until.checked_add_signed(service.interval + GRACE);
+            if from <= at && again.is_none_or(|again| at < again) {
+                self.set_wake(id, again);
+                return None;
+            }
+        }
+        let turned = service.since.map_or(at, |since| since.min(at));
+        self.settle(&service, at, turned, |before| {
+            tells(before, service.verdict).then_some(Cause::Heartbeat)
+        })
+    }
+
+    fn event(
+        &mut self,
+        fleet: &Fleet,
+        told: &Told<'_>,
+        message: &RegistryMessage,
+    ) -> Option<Transition> {
+        let known = self.known.entry(Arc::clone(told.id)).or_default();
+        let ran = |said: Option<f64>, started: Option<DateTime<Utc>>| {
+            said.map(span).or(started.map(|started| (told.at - started).max(TimeDelta::zero())))
+        };
+        let ran = match &message.event {
+            Event::Start { .. } | Event::Restarting { .. } => {
+                known.started = Some(told.at);
+                known.stopped = None;
+                None
+            }
+            Event::Stop(_) if known.stopped.is_some_and(|at| told.stored - at < TWICE) => {
+                return None;
+            }
+            Event::Stop(stop) => {
+                known.stopped = Some(told.stored);
+                ran(stop.uptime_seconds, known.started.take())
+            }
+            Event::Crashed(crash) => ran(crash.uptime_seconds, known.started.take()),
+            _ => None,
+        };
+        let service = fleet.view_of(told.id, told.stored, told.link)?;
+        // a launcher declares at each of its starts all that its configuration lists
+        let is_told = !matches!(message.event, Event::Declared(_));
+        let cause =
+            Cause::Event { event: message.event.clone(), launcher: message.parent.clone(), ran };
+        let mut transition =
+            self.settle(&service, told.stored, told.at, |_| is_told.then_some(cause))?;
+        transition.by.clone_from(&message.requested_by);
+        Some(transition)
+    }
+
+    fn status(
+        &mut self,
+        fleet: &Fleet,
+        told: &Told<'_>,
+        message: &StatusMessage,
+    ) -> Option<Transition> {
+        // a launcher that reports for the service repeats what its event has told
+        if message.by_launcher() {
+            return None;
+        }
+        let to = reported(message);
+        let known = self.known.entry(Arc::clone(told.id)).or_default();
+        let before = known.status;
+        // one that is sent again, and was reported before anything is known, is no news
+        let age = told_age(message, RunTime::of(told.meta), false).filter(|_| before.is_none());
+        let is_news =
+            before.is_none_or(|(status, _)| status != to) && age.is_none_or(|age| age < OLD);
+        if is_news || before.is_none() {
+            // what its components made of it meanwhile is not in the age
+            let age = age.filter(|_| message.details.own_status.is_none()).unwrap_or_default();
+            known.status = Some((to, told.at - age));
+        }
+        let service = fleet.view_of(told.id, told.stored, told.link)?;
+        let from = before.map(|(from, since)| (from, (told.at - since).max(TimeDelta::zero())));
+        let cause = Cause::Status { from, to, message: message.message.clone() };
+        self.settle(&service, told.stored, told.at, |_| is_news.then_some(cause))
+    }
+
+    fn heartbeat(
+        &mut self,
+        fleet: &Fleet,
+        told: &Told<'_>,
+        message: &HeartbeatMessage,
+    ) -> Option<Transition> {
+        let known = self.known.entry(Arc::clone(told.id)).or_default();
+        let lags = message.lag_seconds.is_some_and(|lag| {
+            blocked(span(lag), span(message.interval_seconds.unwrap_or_default()))
+        });
+        // the usual one: the service was live when it was looked at last, and says the same
+        if !lags && known.pulse.as_ref().is_some_and(|pulse| pulse.is(told.meta, message)) {
+            return None;
+        }
+        let service = fleet.view_of(told.id, told.stored, told.link)?;
+        let transition = self.settle(&service, told.stored, told.at, |before| {
+            tells(before, service.verdict).then_some(Cause::Heartbeat)
+        });
+        let calm = !lags
+            && service.phase.is_up()
+            && service.liveness == Liveness::Live
+            && !matches!(service.verdict, Verdict::Late | Verdict::Lost);
+        if let Some(known) = self.known.get_mut(told.id) {
+            known.pulse = calm.then(|| Pulse::of(told.meta, message));
+        }
+        transition
+    }
+
+    /// Compares a service, as it was at `looked`, with what is known of it. `cause` gives what made
+    /// the change, if that is worth being told; it is given the verdict before.
+    fn settle(
+        &mut self,
+        service: &ServiceView,
+        looked: DateTime<Utc>,
+        at: DateTime<Utc>,
+        cause: impl FnOnce(Option<Verdict>) -> Option<Cause>,
+    ) -> Option<Transition> {
+        let silent = matches!(service.verdict, Verdict::Late | Verdict::Lost);
+        let unheard =
+            silent && service.liveness != Liveness::Live && self.is_grace(service, looked);
+        let known = self.known.entry(Arc::clone(&service.id)).or_default();
+        let old = known.verdict;
+        let cause = cause(old);
+        // that it is declared says nothing of how it is, where its start is not known
+        if cause.is_none() && old.is_none() && service.phase == Phase::Declared {
+            return None;
+        }
+        // its first heartbeat after a time in which nothing could be heard is still to come
+        let kept = old.filter(|_| unheard && !matches!(cause, Some(Cause::Event { .. })));
+        let verdict = kept.unwrap_or(service.verdict);
+        let changed = old != Some(verdict);
+        known.verdict = Some(verdict);
+        let began = known.since;
+        if changed {
+            let first = service.since.filter(|since| old.is_none() && *since < at);
+            known.since = Some(first.unwrap_or(at));
+            known.pulse = None;
+        }
+        self.schedule(service, looked);
+        let cause = cause?;
+        let before = old.filter(|_| changed).map(|verdict| Before {
+            verdict,
+            lasted: began.map(|began| (at - began).max(TimeDelta::zero())),
+        });
+        Some(Transition {
+            at,
+            delivered_late: (looked - at).max(TimeDelta::zero()),
+            id: Arc::clone(&service.id),
+            cause,
+            by: None,
+            before,
+            verdict,
+            reasons: if kept.is_some() { Vec::new() } else { service.reasons.clone() },
+        })
+    }
+
+    /// Whether nothing could be heard until so shortly before that silence proves nothing.
+    fn is_grace(&self, service: &ServiceView, at: DateTime<Utc>) -> bool {
+        let Some(Blind { from, until }) = self.blind else { return false };
+        let again = until.and_then(|until| until.checked_add_signed(service.interval + GRACE));
+        from <= at && again.is_none_or(|again| at < again)
+    }
+
+    /// When time alone may change this service's verdict next.
+    fn schedule(&mut self, service: &ServiceView, looked: DateTime<Utc>) {
+        let (late, lost) = service.turns().unzip();
+        let is_up = service.phase.is_up();
+        let never_heard = (is_up && late.is_none())
+            .then(|| service.started_at.max(service.since).map(|at| at + PATIENCE))
+            .flatten();
+        let crash = service.record.crashed().map(|kept| kept.stamp.stored + CRASH_COUNTS);
+        let next = [late, lost, never_heard, crash.filter(|_| is_up)];
+        let next = next.into_iter().flatten().filter(|at| *at > looked).min();
+        self.set_wake(&service.id, next);
+    }
+
+    fn set_wake(&mut self, id: &Arc<str>, at: Option<DateTime<Utc>>) {
+        let Some(known) = self.known.get_mut(id) else { return };
+        if known.wake != at {
+            known.wake = at;
+            self.wakes.extend(at.map(|at| Reverse((at, Arc::clone(id)))));
+        }
+    }
+}
+
+/// Whether a change of the verdict that no event and no status made is worth being told: silence,
+/// its end, and what a launcher's or another program's life adds. That a service which was started
+/// is up is told by its own status and by its launcher.
+fn tells(before: Option<Verdict>, after: Verdict) -> bool {
+    let silent = |verdict| matches!(verdict, Verdict::Late | Verdict::Lost);
+    match before {
+        Some(before) if before == after => false,
+        Some(before) => {
+            silent(before)
+                || silent(after)
+                || matches!(before, Verdict::Degraded | Verdict::Ok)
+                    && matches!(after, Verdict::Degraded | Verdict::Ok)
+                // it goes on, though its launcher has told its end
+                || matches!((before, after), (Verdict::Stopped, Verdict::Degraded))
+        }
+        None => silent(after),
+    }
+}
+
+/// The status that the service reports. Python's controller ends with `ok`, "Service stopped".
+fn reported(message: &StatusMessage) -> Status {
+    if message.says_shutdown() { Status::Shutdown } else { message.status }
+}
