@@ -19,7 +19,7 @@ use tcs_launcher::runner::notify::SocketDir;
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
-use tcs_launcher::supervisor::{Exit, Report, Run, ServiceId, Watchdog};
+use tcs_supervisor::{Exit, Report, Run, ServiceId, Watchdog};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -11,10 +11,8 @@ use tcs_core::monitor::Monitor;
 use tcs_core::wire::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::reload::Report;
-use crate::supervisor::{
-    Answer, Command, Operation, Patience, Reached, Refusal, ServiceId, Success,
-};
+use tcs_supervisor::reload::Report;
+use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, ServiceId, Success};
 
 /// The longest that a patient stop may be asked to wait.
 const LONGEST_PATIENCE: f64 = 30.0 * 24.0 * 3600.0;

@@ -41,9 +41,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::control::Ask;
 use crate::runner::output::Output;
 use crate::runner::{Handle, ProcessRunner, Tell, Told};
-use crate::supervisor::{
-    Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
-};
 use event_record::EventRecord;
 use hearing::Last;
 pub(crate) use launch::broker;
@@ -54,6 +51,9 @@ pub use plan::known_types;
 use plan::{Plan, Site};
 use signals::{Signals, Wish};
 use systemd::Systemd;
+use tcs_supervisor::{
+    Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+};
 use voice::Voice;
 
 /// Reports and requests that may wait for the loop.

@@ -12,9 +12,7 @@ pub mod control;
 pub mod daemon;
 mod hash;
 pub mod log;
-pub mod reload;
 pub mod runner;
 pub mod services;
-pub mod supervisor;
 
 pub use cli::main;

@@ -18,7 +18,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::runner::output::{Line, Output, Stream};
-use crate::supervisor::{Run, ServiceId};
+use tcs_supervisor::{Run, ServiceId};
 
 /// Where the lines of tasks go, beside the launcher's own log.
 #[derive(Debug, Clone, Default)]

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use nix::sys::prctl;
 use tcs_core::bus::publish::random_id;
 
-use crate::supervisor::{Report, Run, ServiceId};
+use tcs_supervisor::{Report, Run, ServiceId};
 
 mod dispositions;
 pub mod group;

@@ -11,7 +11,7 @@ use std::process::Command;
 use nix::unistd::Uid;
 use tcs_core::config::Ready;
 use tcs_launcher::runner::{Launch, What};
-use tcs_launcher::supervisor::{Exit, Report};
+use tcs_supervisor::{Exit, Report};
 
 use super::Lab;
 use super::programs::badchild;

@@ -28,7 +28,7 @@ use tcs_launcher::runner::notify::SocketDir;
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Launch, Marks, ProcessRunner, helper_main};
-use tcs_launcher::supervisor::Run;
+use tcs_supervisor::Run;
 
 fn main() -> ExitCode {
     if let Some(code) = helper_main() {

@@ -12,7 +12,7 @@ use tcs_core::service::Registry;
 
 use super::{print, say};
 use crate::daemon;
-use crate::reload::duration;
+use tcs_supervisor::reload::duration;
 
 pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> ExitCode {
     let registry = match Registry::of_this_program() {

@@ -17,7 +17,7 @@ use tcs_core::observer::{Observer, Patience};
 
 use super::{print, say};
 use crate::daemon;
-use crate::reload::{Change, Report, Then, What};
+use tcs_supervisor::reload::{Change, Report, Then, What};
 
 /// How long the broker, and then a launcher, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

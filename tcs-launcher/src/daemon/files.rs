@@ -19,7 +19,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use crate::hash::fnv1a;
 use crate::log::stamp;
 use crate::runner::output::{Line, Stream};
-use crate::supervisor::{Run, ServiceId};
+use tcs_supervisor::{Run, ServiceId};
 
 /// Lines that are written at once.
 const BATCH: usize = 512;

@@ -8,7 +8,7 @@ use tcs_core::wire::Status;
 use super::Daemon;
 use super::words::{self, Heard};
 use crate::runner::{Told, What};
-use crate::supervisor::{Event, Report, ServiceId};
+use tcs_supervisor::{Event, Report, ServiceId};
 
 /// The last status of a service, which the broker was asked for, and what waits for it.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ use super::voice::Voice;
 use super::{BACKLOG, Daemon, link, reloads};
 use crate::control;
 use crate::log::{Taps, stamp};
-use crate::supervisor::Supervisor;
+use tcs_supervisor::Supervisor;
 
 /// Services that may be starting at the same time.
 const PLACES: usize = 16;

@@ -3,7 +3,7 @@
 use tcs_core::wire::Crashed;
 use tcs_core::wire::how_ended;
 
-use crate::supervisor::{Lifecycle, ServiceId};
+use tcs_supervisor::{Lifecycle, ServiceId};
 
 /// What became of a service.
 pub(super) fn event(id: &ServiceId, event: &Lifecycle) {

@@ -18,7 +18,7 @@ use super::files;
 use super::readers::{Journal, Readers};
 use crate::log::Taps;
 use crate::runner::output::{Line, Output};
-use crate::supervisor::{Run, ServiceId};
+use tcs_supervisor::{Run, ServiceId};
 
 /// Of all services.
 pub(super) struct Outputs {

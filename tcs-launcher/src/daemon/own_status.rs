@@ -8,7 +8,7 @@ use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
 
 use super::Daemon;
-use crate::supervisor::{Phase, ServiceId};
+use tcs_supervisor::{Phase, ServiceId};
 
 /// The part of the launcher's status that its services are.
 const PART: &str = "services";

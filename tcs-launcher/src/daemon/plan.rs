@@ -8,10 +8,10 @@ use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, 
 use tcs_core::service::Registry;
 
 use super::words::ReadyBy;
-use crate::reload::{Planned, duration};
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
-use crate::supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
+use tcs_supervisor::reload::{Planned, duration};
+use tcs_supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
 /// without a `__main__` part too; without the framework, the module as a program

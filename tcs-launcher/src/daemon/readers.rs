@@ -9,7 +9,7 @@ use tcs_core::bus::publish::{Parcel, Publisher, new_meta, random_id};
 use tcs_core::wire::{JournalMessage, Timestamp, journal};
 
 use crate::runner::output::Line;
-use crate::supervisor::ServiceId;
+use tcs_supervisor::ServiceId;
 
 /// The longest lease.
 const LONGEST: Duration = Duration::from_mins(5);

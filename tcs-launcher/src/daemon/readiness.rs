@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Daemon;
 use super::plan::Plan;
 use super::words::ReadyBy;
-use crate::reload::duration;
-use crate::supervisor::{Event, Phase, Report};
+use tcs_supervisor::reload::duration;
+use tcs_supervisor::{Event, Phase, Report};
 
 impl Daemon<'_> {
     /// For what is started now; `None`: something else says that it is ready.

@@ -8,8 +8,8 @@ use tcs_core::config::{Config, Environment, Secrets, waits};
 
 use super::Daemon;
 use super::plan::Plan;
-use crate::reload::{self, Change, Planned, Report, Then, Touched};
-use crate::supervisor::{Diff, Event, Operation, ServiceId, Ticket};
+use tcs_supervisor::reload::{self, Change, Planned, Report, Then, Touched};
+use tcs_supervisor::{Diff, Event, Operation, ServiceId, Ticket};
 
 /// What the file said at start, and only another start of tcsd can change.
 #[derive(Debug, PartialEq, Eq)]

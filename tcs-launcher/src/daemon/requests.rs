@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Daemon;
 use crate::control::Ask;
 use crate::runner::output::Line;
-use crate::supervisor::{Answer, Command, Event, Patience, ServiceId, Ticket};
+use tcs_supervisor::{Answer, Command, Event, Patience, ServiceId, Ticket};
 
 impl Daemon<'_> {
     pub(super) fn asked(&mut self, ask: Ask) -> Option<bool> {
@@ -75,7 +75,7 @@ impl Daemon<'_> {
         ticket
     }
 
-    fn listed(&self, it: &crate::supervisor::Snapshot<'_>) -> Value {
+    fn listed(&self, it: &tcs_supervisor::Snapshot<'_>) -> Value {
         let phase = format!("{:?}", it.phase).to_lowercase();
         let uptime = it.since.map(|since| self.now().saturating_sub(since).as_secs_f64());
         json!({

@@ -13,7 +13,7 @@ use tcs_core::observer::{Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Event, Message};
 
 use super::Daemon;
-use crate::supervisor::Lifecycle;
+use tcs_supervisor::Lifecycle;
 
 /// Services that other live launchers declare too.
 pub(super) type Shared = BTreeMap<Arc<str>, Others>;

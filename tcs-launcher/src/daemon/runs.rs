@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::Plan;
 use super::{Daemon, Spawned};
 use crate::runner::{Handle, Tell, Told, What, task};
-use crate::supervisor::{Exit, Report, Run, ServiceId};
+use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 impl Daemon<'_> {
     pub(super) fn spawn(&mut self, id: ServiceId, run: Run) {

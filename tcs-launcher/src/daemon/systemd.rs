@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tcs_core::clock;
 
-use crate::supervisor::{Phase, Supervisor};
+use tcs_supervisor::{Phase, Supervisor};
 
 /// How often it is looked whether there is something to say.
 pub(super) const LOOK: Duration = Duration::from_secs(1);

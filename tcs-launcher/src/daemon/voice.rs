@@ -14,7 +14,7 @@ use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp
 use super::own_status::OwnStatus;
 use super::plan::Plan;
 use super::rivals::{Ours, Shared};
-use crate::supervisor::{FailReason, Lifecycle, ServiceId, Spec};
+use tcs_supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
 /// Speaks for the launcher.
 pub(super) struct Voice {

@@ -12,7 +12,7 @@ use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
 use tokio::sync::{mpsc, watch};
 
 use super::rivals::{Ours, Rivals, Shared};
-use crate::supervisor::{ServiceId, Word};
+use tcs_supervisor::{ServiceId, Word};
 
 /// How long an end waits for what was said before it.
 const LAST_WORD: Duration = Duration::from_millis(500);

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{self, Look, Marks, Process};
 use super::private_dir;
-use crate::supervisor::ServiceId;
+use tcs_supervisor::ServiceId;
 
 /// Lines after which the file is written anew.
 const REWRITE_AFTER: usize = 10_000;

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::group::{Mark, Members, Process};
 use super::process::ProcessRunner;
 use super::{Order, Orders};
-use crate::supervisor::ServiceId;
+use tcs_supervisor::ServiceId;
 
 /// After so many kills in vain it is a process that only forks and exits, and is gone before it is
 /// killed: then each is killed as soon as it is seen, in so many turns.

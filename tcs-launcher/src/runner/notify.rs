@@ -21,7 +21,7 @@ use tokio::net::UnixDatagram;
 
 use super::group::{Mark, Process};
 use super::{private_dir, shim};
-use crate::supervisor::Watchdog;
+use tcs_supervisor::Watchdog;
 
 /// Name of the environment variable.
 pub const VARIABLE: &str = "NOTIFY_SOCKET";
@@ -187,7 +187,7 @@ fn word(line: &str) -> Option<Word> {
 mod tests {
     use super::super::group::Marks;
     use super::*;
-    use crate::supervisor::Run;
+    use tcs_supervisor::Run;
 
     #[test]
     fn words_are_read_and_the_rest_is_left() {

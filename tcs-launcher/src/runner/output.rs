@@ -14,7 +14,7 @@ use tcs_core::wire::journal::Level;
 use tcs_core::wire::{MAX_LAST_BYTES, MAX_LAST_LINES};
 use tokio::sync::broadcast;
 
-use crate::supervisor::Run;
+use tcs_supervisor::Run;
 
 mod lines;
 mod pipe;

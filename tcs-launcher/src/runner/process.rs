@@ -27,7 +27,7 @@ use super::ready;
 use super::shim::{self, Become, NotStarted};
 use super::spawner::Spawner;
 use super::{Handle, Order, Orders, Tell, Told, What};
-use crate::supervisor::{Exit, Report, Run, ServiceId};
+use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Handle, Order, Orders, Tell, Told, What};
-use crate::supervisor::{Exit, Report, Run, ServiceId};
+use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// The exit of a task that was aborted, as if it had been a process.
 const SIGKILL: i32 = 9;

@@ -221,7 +221,7 @@ mod tests {
 
     use super::super::Marks;
     use super::*;
-    use crate::supervisor::Run;
+    use tcs_supervisor::Run;
 
     fn marks() -> Marks {
         Marks::new(format!("test-{}", std::process::id()))

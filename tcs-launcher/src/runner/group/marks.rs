@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::hash::fnv1a;
-use crate::supervisor::{Run, ServiceId};
+use tcs_supervisor::{Run, ServiceId};
 
 /// Environment variable with the launcher's run.
 pub const LAUNCHER_MARK: &str = "TCS_RUN";

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::super::headline::begins_report;
 use super::{Line, Output, Stream};
-use crate::supervisor::Run;
+use tcs_supervisor::Run;
 
 /// Bytes of a line that are kept; the rest of it is counted.
 pub const MAX_LINE: usize = 8192;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use tcs_core::id::ServiceId;
+pub use tcs_wire::id::ServiceId;
 
 /// One service as configured.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use tcs_core::config::{self, Awaited};
-use tcs_core::fleet::words;
+use tcs_wire::words;
 
-use crate::supervisor::{Diff, Phase, ServiceId, Snapshot, Spec};
+use crate::{Diff, Phase, ServiceId, Snapshot, Spec};
 
 /// A service as configured, for comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -280,7 +280,7 @@ fn fields(old: &Planned, new: &Planned) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{Event, Kind, Readiness, Restart, Supervisor, When};
+    use crate::{Event, Kind, Readiness, Restart, Supervisor, When};
 
     fn planned(id: &str, program: &str, level: i64) -> Planned {
         let spec = Spec {

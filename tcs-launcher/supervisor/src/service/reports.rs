@@ -16,7 +16,7 @@ pub(super) const STARTING: [Timer; 3] = [Timer::Ready, Timer::Place, Timer::Star
 
 impl Service {
     /// A runner's word on the latest run.
-    pub(in crate::supervisor) fn report(&mut self, report: Report, out: &mut Out<'_>) {
+    pub(crate) fn report(&mut self, report: Report, out: &mut Out<'_>) {
         match report {
             Report::Spawned { pid } => self.spawned(pid, out),
             Report::NotSpawned { error, transient } => self.not_spawned(error, transient, out),
@@ -29,7 +29,7 @@ impl Service {
     }
 
     /// A timer's time has come.
-    pub(in crate::supervisor) fn fired(&mut self, timer: Timer, out: &mut Out<'_>) {
+    pub(crate) fn fired(&mut self, timer: Timer, out: &mut Out<'_>) {
         match timer {
             Timer::Ready => self.end(StopReason::NotReady, Patience::Now, out),
             Timer::Watchdog => self.end(StopReason::Watchdog, Patience::Now, out),

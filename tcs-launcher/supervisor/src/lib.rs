@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tcs_core::wire::how_ended;
+use tcs_wire::how_ended;
 
 mod deadline;
 mod effect;
@@ -27,6 +27,7 @@ mod event;
 mod operations;
 mod order;
 mod policy;
+pub mod reload;
 mod service;
 mod spec;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{By, Later, Out, Service, State};
 
 impl Service {
     /// Somebody, or the configuration, wants it up. Returns whether that changes anything.
-    pub(in crate::supervisor) fn start(&mut self, by: By<'_>) -> bool {
+    pub(crate) fn start(&mut self, by: By<'_>) -> bool {
         let was_wanted = std::mem::replace(&mut self.wanted, true);
         match self.state {
             State::Declared
@@ -42,14 +42,14 @@ impl Service {
         }
     }
 
-    pub(in crate::supervisor) fn wait_for_start(&mut self, by: By<'_>) {
+    pub(crate) fn wait_for_start(&mut self, by: By<'_>) {
         self.history = History::default();
         self.asked_by = by.cloned();
         self.state = State::Waiting { attempt: 0 };
     }
 
     /// Somebody, or the configuration, wants it down. Returns whether that changes anything.
-    pub(in crate::supervisor) fn stop(
+    pub(crate) fn stop(
         &mut self,
         reason: StopReason,
         patience: Patience,
@@ -82,7 +82,7 @@ impl Service {
     }
 
     /// The present run is to end, and another one to begin.
-    pub(in crate::supervisor) fn restart(
+    pub(crate) fn restart(
         &mut self,
         reason: StopReason,
         patience: Patience,
@@ -109,7 +109,7 @@ impl Service {
     }
 
     /// The launcher ends: stops what only waits, and lets the rest stop in its turn.
-    pub(in crate::supervisor) fn shut_down(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn shut_down(&mut self, out: &mut Out<'_>) {
         match self.state {
             State::Starting { .. } | State::Running { .. } => {
                 self.wanted = false;
@@ -132,7 +132,7 @@ impl Service {
     }
 
     /// The launcher ends at once.
-    pub(in crate::supervisor) fn force(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn force(&mut self, out: &mut Out<'_>) {
         self.hurried = true;
         if matches!(self.state, State::Starting { .. } | State::Running { .. }) {
             self.end(StopReason::Shutdown, Patience::Now, out);
@@ -144,13 +144,13 @@ impl Service {
 
     /// What its start waits for now: said when it begins to wait, and when all of that is over and
     /// it waits for something else.
-    pub(in crate::supervisor) fn wait_for(&mut self, on: Vec<ServiceId>, out: &mut Out<'_>) {
+    pub(crate) fn wait_for(&mut self, on: Vec<ServiceId>, out: &mut Out<'_>) {
         self.waits_for.clone_from(&on);
         self.publish(Lifecycle::Waiting { on, timed_out: false }, out);
     }
 
     /// Its turn to start has come; `missing` are those of whom it waited for in vain.
-    pub(in crate::supervisor) fn spawn(&mut self, missing: Vec<ServiceId>, out: &mut Out<'_>) {
+    pub(crate) fn spawn(&mut self, missing: Vec<ServiceId>, out: &mut Out<'_>) {
         let State::Waiting { attempt } = self.state else { return };
         if !std::mem::take(&mut self.waits_for).is_empty() && !missing.is_empty() {
             self.publish(Lifecycle::Waiting { on: missing, timed_out: true }, out);
@@ -170,17 +170,12 @@ impl Service {
     }
 
     /// Its turn to stop has come.
-    pub(in crate::supervisor) fn stop_in_turn(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn stop_in_turn(&mut self, out: &mut Out<'_>) {
         self.end(StopReason::Shutdown, Patience::Now, out);
     }
 
     /// Ends the present run, now or when it is idle.
-    pub(in crate::supervisor) fn end(
-        &mut self,
-        reason: StopReason,
-        patience: Patience,
-        out: &mut Out<'_>,
-    ) {
+    pub(crate) fn end(&mut self, reason: StopReason, patience: Patience, out: &mut Out<'_>) {
         if reason.is_failure() {
             self.asked_by = None;
         }
@@ -221,19 +216,19 @@ impl Service {
         }
     }
 
-    pub(in crate::supervisor) fn signal_stop(&mut self, reason: StopReason, out: &mut Out<'_>) {
+    pub(crate) fn signal_stop(&mut self, reason: StopReason, out: &mut Out<'_>) {
         self.publish(Lifecycle::Stopping { reason }, out);
         out.effects.push(Effect::Stop { id: self.spec.id.clone(), run: self.run });
         self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
     }
 
-    pub(in crate::supervisor) fn kill(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn kill(&mut self, out: &mut Out<'_>) {
         self.killed = true;
         out.effects.push(Effect::Kill { id: self.spec.id.clone(), run: self.run });
         self.deadlines.arm(Timer::Kill, KILL_AGAIN, out.now);
     }
 
-    pub(in crate::supervisor) fn drop_later(&mut self) {
+    pub(crate) fn drop_later(&mut self) {
         self.later = None;
         self.deadlines.cancel(Timer::Idle);
     }

@@ -193,7 +193,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::supervisor::Backoff;
+    use crate::Backoff;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

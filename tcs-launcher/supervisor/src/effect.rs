@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tcs_core::wire::gave_up;
+use tcs_wire::gave_up;
 
 use super::event::{Run, Ticket};
 use super::spec::ServiceId;
