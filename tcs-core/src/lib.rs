@@ -37,20 +37,15 @@
 //! so, [`bus`] is the NATS edge, and [`observer`] joins the two. [`config`] reads files;
 //! [`mod@service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
 
-/// The vendored client library, under its own name; see `vendor/async-nats/README.md`.
-extern crate tcs_async_nats as async_nats;
-
-pub mod bus;
-pub mod clock;
 pub mod config;
-mod guard;
 pub mod manual;
 pub mod monitor;
-pub mod observer;
 pub mod service;
 pub mod testing;
 
 pub use service::main;
+pub use tcs_bus as bus;
+pub use tcs_bus::{clock, observer};
 pub use tcs_fleet as fleet;
 pub use tcs_wire as wire;
 pub use tcs_wire::id;

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::core::NodeId;
 use super::health::Opinion;
-use crate::guard::{self, Panic};
 use crate::wire::Status;
+use tcs_bus::guard::{self, Panic};
 
 /// A callback, plain or async.
 pub(crate) enum Callback<T> {

@@ -14,10 +14,10 @@ use super::outcome::Failure;
 use crate::bus::Bus;
 use crate::bus::publish::{Parcel, new_meta};
 use crate::bus::rpc::{Call, Command, Reply};
-use crate::guard::guarded;
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::monitor::Monitor;
 use crate::wire::{JournalMessage, Level, journal};
+use tcs_bus::guard::guarded;
 
 /// A running service's surroundings. Cheap to clone: hand it to whatever the service calls.
 #[derive(Debug, Clone)]

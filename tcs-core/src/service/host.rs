@@ -18,8 +18,8 @@ use super::lifecycle::{Effect, Event, LifeCycle, Limits, Phase};
 use super::outcome::{Failure, Outcome};
 use super::registry::Registration;
 use crate::config::ServiceSettings;
-use crate::guard::{catch, guarded};
 use crate::monitor::{Monitor, Reporter};
+use tcs_bus::guard::{catch, guarded};
 
 /// How far a service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +277,7 @@ impl Host {
     }
 }
 
-fn user(result: Result<anyhow::Result<()>, crate::guard::Panic>) -> Result<(), Failure> {
+fn user(result: Result<anyhow::Result<()>, tcs_bus::guard::Panic>) -> Result<(), Failure> {
     match result {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Failure::from(&error)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::guard::Panic;
+use tcs_bus::guard::Panic;
 
 /// An exit code that an error carries: `return Err(ExitCode(137).into())`, or as context of
 /// another error. The restart policy and the life cycle events see it.

@@ -1,0 +1,346 @@
+//! Reading what a site keeps, and going on with what comes: for each kind of message a task that
+//! looks for its streams, for each stream a [`super::reader`].
+//!
+//! Streams may be missing and appear later, or vanish: each kind looks again after a reconnect and
+//! every 10 s. Where no stream holds a subject nothing is subscribed to, unless that was asked for
+//! (python-compat.md 7).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::api::ApiError;
+use super::connect::Bus;
+use super::consumer::{Consumer, Pace, Start};
+use super::contact::{self, Contact, ContactKeeper};
+use super::coverage::{Coverage, Progress, Reading};
+use super::link::{self, LinkState};
+use super::message::{Cut, Item, Mailbox, RawMessage, Stored};
+use super::reader;
+use super::time::{BrokerClock, Sample};
+use crate::clock;
+use tcs_wire::Kind;
+
+/// How often to look for streams that appeared or vanished.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// And how soon at first, where something is missing.
+const LOOK_SOON: Duration = Duration::from_millis(500);
+/// How often the broker's clock is measured (truth.md 2).
+const CLOCK_EVERY: Duration = Duration::from_mins(1);
+/// The link's state is told a little after the fact: whoever finds it down before that waits so
+/// long before looking at it again.
+pub(super) const LINK_CHECK: Duration = Duration::from_millis(50);
+/// For taking our consumers off the server at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What is told beside messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// How the reading of a kind stands now. "Complete" comes after the messages it speaks of.
+    Reading(Kind, Reading),
+    /// The broker's clock was measured.
+    Clock(BrokerClock),
+    /// The link changed.
+    Link(LinkState),
+    /// How contact with the heartbeats' stream stands.
+    Contact(Contact),
+}
+
+/// What a [`Follow`] hands over.
+pub type Heard = Item<Note>;
+
+/// Reads streams until it is dropped.
+pub struct Follow {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    _cancel: DropGuard,
+}
+
+/// Between all tasks of one [`Follow`].
+pub(super) struct Shared {
+    pub(super) bus: Bus,
+    pub(super) mailbox: Mailbox<Note>,
+    pub(super) cancel: CancellationToken,
+    coverage: Coverage,
+    core: bool,
+    pub(super) contact: ContactKeeper,
+    heard_plainly: AtomicU64,
+    sample: Mutex<Option<Sample>>,
+}
+
+impl Bus {
+    /// Reads `kinds`: of each subject the newest message, then all that come. With `core` also
+    /// where no stream holds the subjects.
+    pub fn follow(&self, kinds: &[Kind], core: bool) -> Follow {
+        let cancel = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            bus: self.clone(),
+            mailbox: Mailbox::new(),
+            cancel: cancel.clone(),
+            coverage: Coverage::new(kinds),
+            core,
+            contact: ContactKeeper::default(),
+            heard_plainly: AtomicU64::new(0),
+            sample: Mutex::default(),
+        });
+        let mut tasks = JoinSet::new();
+        for kind in kinds {
+            tasks.spawn(follow_kind(Arc::clone(&shared), *kind));
+        }
+        tasks.spawn(until_cancelled(cancel.clone(), watch_link(Arc::clone(&shared))));
+        tasks.spawn(until_cancelled(cancel.clone(), keep_clock(Arc::clone(&shared))));
+        if kinds.contains(&Kind::Heartbeat) {
+            tasks.spawn(until_cancelled(cancel.clone(), contact::keep(Arc::clone(&shared))));
+        }
+        Follow { shared, tasks, _cancel: cancel.drop_guard() }
+    }
+}
+
+impl Follow {
+    /// Waits for something, and takes at most `limit` of what is there.
+    pub async fn next(&self, limit: usize) -> Vec<Heard> {
+        self.shared.mailbox.take(limit).await
+    }
+
+    /// What was not handed on because it was not taken in time.
+    pub fn cut(&self) -> Cut {
+        self.shared.mailbox.cut()
+    }
+
+    /// Ends the reading and takes our consumers off the server, 1 s at most.
+    pub async fn stop(mut self) {
+        self.shared.cancel.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(FAREWELL, all).await.ok();
+        tokio::time::timeout(FAREWELL, self.shared.bus.client().flush()).await.ok();
+    }
+}
+
+async fn until_cancelled(cancel: CancellationToken, task: impl Future<Output = ()>) {
+    cancel.run_until_cancelled(task).await;
+}
+
+impl Shared {
+    pub(super) fn progress(&self, kind: Kind, stream: &str, progress: Progress) {
+        if let Some(reading) = self.coverage.progress(kind, stream, progress) {
+            self.mailbox.note(Note::Reading(kind, reading));
+        }
+    }
+
+    fn reading(&self, kind: Kind, change: impl FnOnce(&mut Reading)) {
+        if let Some(reading) = self.coverage.change(kind, change) {
+            self.mailbox.note(Note::Reading(kind, reading));
+        }
+    }
+
+    pub(super) fn sampled(&self, sample: Sample) {
+        let mut known = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| sample.better_than(&known)) {
+            *known = Some(sample);
+            drop(known);
+            self.mailbox.note(Note::Clock(sample.clock));
+        }
+    }
+
+    /// The clock by messages' arrivals, for as long as it could not be measured.
+    pub(super) fn estimated(&self, clock: BrokerClock) {
+        if self.sample.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            self.mailbox.note(Note::Clock(clock));
+        }
+    }
+
+    /// Listens without a stream; ends only if it cannot.
+    pub(super) async fn listen(&self, kind: Kind, filter: &str) -> ApiError {
+        let mut denials = self.bus.denials();
+        let Ok(mut subscriber) = self.bus.client().subscribe(filter.to_owned()).await else {
+            return ApiError::Disconnected;
+        };
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = subscriber.next() => message,
+                denial = denials.recv() => match denial {
+                    Ok(denial) if denial.subject == filter => return ApiError::Denied(denial),
+                    Ok(_) | Err(_) => continue,
+                },
+            };
+            let Some(message) = message else { return ApiError::Disconnected };
+            let number = self.heard_plainly.fetch_add(1, Ordering::Relaxed);
+            let stored = Stored::Core { arrived: clock::monotonic(), number };
+            self.mailbox.push([Item::Message(RawMessage::new(kind, stored, message))]);
+        }
+    }
+
+    /// A stream that holds this kind, where one is read.
+    pub(super) fn stream_of(&self, kind: Kind) -> Option<String> {
+        self.coverage.stream_of(kind)
+    }
+
+    /// Waits for the link to be up.
+    pub(super) async fn connected(&self) {
+        link::until(self.bus.link(), LinkState::is_connected).await;
+    }
+
+    /// Waits for the link to be down.
+    pub(super) async fn lost(&self) {
+        link::until(self.bus.link(), |state| !state.is_connected()).await;
+    }
+
+    /// Waits until the link was lost and is back.
+    async fn reconnected(&self) {
+        self.lost().await;
+        self.connected().await;
+    }
+}
+
+/// Tells of the link, and forgets the clock of the server before.
+async fn watch_link(shared: Arc<Shared>) {
+    let mut link = shared.bus.link();
+    loop {
+        let state = link.borrow_and_update().clone();
+        if !state.is_connected() {
+            *shared.sample.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        shared.mailbox.note(Note::Link(state));
+        if link.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The readers measure the clock when they begin; this does it while they go on.
+async fn keep_clock(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(CLOCK_EVERY).await;
+        let Some((kind, stream)) = shared.coverage.any_stream() else { continue };
+        let asked = shared.bus.stream_and_clock(&stream, shared.bus.timeout());
+        let told = asked.await.ok().and_then(|(_, sample)| sample);
+        if let Some(sample) = told {
+            shared.sampled(sample);
+            continue;
+        }
+        // Servers before 2.10 tell the time only as the age of a consumer.
+        let filter = shared.bus.subjects().all(kind);
+        let (bus, limit) = (&shared.bus, shared.bus.timeout());
+        let consumer = Consumer::create(bus, &stream, &filter, Start::New, Pace::Pull, limit);
+        if let Ok(consumer) = consumer.await {
+            shared.sampled(consumer.sample);
+            consumer.delete().await;
+        }
+    }
+}
+
+/// One running task that ends when this is dropped or stopped.
+struct Running {
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        parent: &CancellationToken,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) -> Self {
+        let cancel = parent.child_token();
+        Self { task: tokio::spawn(task(cancel.clone())), cancel }
+    }
+
+    async fn stop(self) {
+        self.cancel.cancel();
+        self.task.await.ok();
+    }
+}
+
+/// Finds the streams of one kind, again and again, and keeps a reader on each.
+async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
+    let filter = shared.bus.subjects().all(kind);
+    let mut readers: BTreeMap<String, Running> = BTreeMap::new();
+    let mut listener: Option<Running> = None;
+    let mut soon = LOOK_SOON;
+    let cancel = shared.cancel.clone();
+    let work = async {
+        loop {
+            shared.connected().await;
+            match shared.bus.streams_of(&filter).await {
+                Err(ApiError::Disconnected) => {
+                    tokio::time::sleep(LINK_CHECK).await;
+                    continue;
+                }
+                // What is being read goes on, or finds out itself that it cannot.
+                Err(_) if !readers.is_empty() => {}
+                found => {
+                    let names = found.as_deref().unwrap_or_default();
+                    let gone: Vec<_> =
+                        readers.keys().filter(|name| !names.contains(name)).cloned().collect();
+                    for name in gone {
+                        if let Some(reader) = readers.remove(&name) {
+                            reader.stop().await;
+                        }
+                    }
+                    let listen = shared.core && names.is_empty();
+                    if !listen && let Some(listener) = listener.take() {
+                        listener.stop().await;
+                    }
+                    shared.reading(kind, |reading| *reading = now_reading(reading, &found, listen));
+                    for name in names {
+                        readers.entry(name.clone()).or_insert_with(|| {
+                            let (shared, filter) = (Arc::clone(&shared), filter.clone());
+                            let name = name.clone();
+                            Running::start(&cancel, move |cancel| {
+                                reader::follow_stream(shared, kind, filter, name, cancel)
+                            })
+                        });
+                    }
+                    if listen && listener.is_none() {
+                        let (shared, filter) = (Arc::clone(&shared), filter.clone());
+                        listener = Some(Running::start(&cancel, move |cancel| async move {
+                            let listening = shared.listen(kind, &filter);
+                            if let Some(error) = cancel.run_until_cancelled(listening).await {
+                                shared.reading(kind, |reading| *reading = Reading::Failed(error));
+                            }
+                        }));
+                    }
+                }
+            }
+            let wait = if readers.is_empty() { soon } else { LOOK_AGAIN };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => soon = (soon * 2).min(LOOK_AGAIN),
+                () = shared.reconnected() => soon = LOOK_SOON,
+            }
+        }
+    };
+    cancel.run_until_cancelled(work).await;
+    for reader in std::mem::take(&mut readers).into_values().chain(listener.take()) {
+        reader.stop().await;
+    }
+}
+
+fn now_reading(
+    before: &Reading,
+    found: &Result<Vec<String>, ApiError>,
+    listening: bool,
+) -> Reading {
+    match found {
+        Ok(names) if names.is_empty() => Reading::NoStream { listening },
+        Ok(names) => {
+            let known = |name: &String| match before {
+                Reading::Streams(streams) => streams.get(name).cloned(),
+                Reading::Pending
+                | Reading::NoStream { .. }
+                | Reading::NoJetStream { .. }
+                | Reading::Failed(_) => None,
+            };
+            let progress = |name: &String| known(name).unwrap_or(Progress::Reading);
+            Reading::Streams(names.iter().map(|name| (name.clone(), progress(name))).collect())
+        }
+        Err(why @ (ApiError::NoJetStream | ApiError::NoDomain { .. } | ApiError::NotEnabled)) => {
+            Reading::NoJetStream { why: why.clone(), listening }
+        }
+        Err(error) => Reading::Failed(error.clone()),
+    }
+}

@@ -1,0 +1,166 @@
+//! Up to when the fleet could be heard: silence after that is ours, and no service's. Pure.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::observation::Observed;
+use crate::{BrokerClock, CONTACT_LOST_AFTER, Contact};
+use tcs_fleet::Link;
+use tcs_wire::Message;
+
+/// Liveness is judged by the last proof of contact once that is older than this. On a quiet site a
+/// proof comes every second and a half.
+const FRESH: TimeDelta = TimeDelta::seconds(2);
+/// A heartbeat from further ahead of the clock than this was stored by another clock.
+const AHEAD: TimeDelta = TimeDelta::seconds(5);
+
+/// What proves contact, by the broker's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hearing {
+    /// The heartbeats' stream was last known to take and deliver messages. `None`: that is not
+    /// known, and the link's own state is all there is.
+    pub heard: Option<DateTime<Utc>>,
+    /// Anything came last over the connection.
+    pub answered: Option<DateTime<Utc>>,
+    /// Contact was lost, and is there again since.
+    pub again: Option<DateTime<Utc>>,
+    /// Stored time of the newest heartbeat.
+    beat: Option<DateTime<Utc>>,
+}
+
+/// Who does not answer, while the link is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nothing comes over the connection at all.
+    Broker {
+        /// For how long.
+        lasted: TimeDelta,
+    },
+    /// The broker answers; the stream that holds the heartbeats does not, or has no leader.
+    JetStream {
+        /// For how long.
+        lasted: TimeDelta,
+    },
+}
+
+impl Hearing {
+    /// Takes over what the connection knows.
+    pub fn update(&mut self, contact: &Contact, clock: &BrokerClock) {
+        let at = |instant| clock.at(instant);
+        self.heard = contact.heard.map(at);
+        self.answered = contact.answered.map(at);
+        self.again = self.again.max(contact.again.map(at));
+    }
+
+    /// Takes over what another reader of the same site knows.
+    pub fn renew(&mut self, other: Self) {
+        let (again, beat) = (self.again.max(other.again), self.beat.max(other.beat));
+        *self = Self { again, beat, ..other };
+    }
+
+    /// A heartbeat came.
+    pub fn note_beat(&mut self, stored: DateTime<Utc>) {
+        // the first one after a loss may come before the news that contact is there again
+        if self.proven(stored).is_some_and(|proven| stored - proven >= lost_after()) {
+            self.again = self.again.max(Some(stored));
+        }
+        self.beat = self.beat.max(Some(stored));
+    }
+
+    /// Nothing could be stored until then: that nobody is heard of the time before is no service's
+    /// silence.
+    pub(super) fn note_outage(&mut self, until: DateTime<Utc>) {
+        self.again = self.again.max(Some(until));
+    }
+
+    /// A message came; of those a heartbeat proves contact.
+    pub fn note(&mut self, message: &Observed) {
+        if let Message::Heartbeat(_) = &message.decoded.message {
+            self.note_beat(message.stamp.stored);
+        }
+    }
+
+    /// The last proof of contact, as of `now`.
+    fn proven(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let heard = self.heard?;
+        Some(self.beat.filter(|beat| *beat <= now + AHEAD).map_or(heard, |beat| beat.max(heard)))
+    }
+
+    /// The link as the fleet's rules want it: while nothing can be heard, liveness is that of the
+    /// last moment at which something was.
+    pub fn judge(&self, link: Link, now: DateTime<Utc>) -> Link {
+        let proven = self.proven(now);
+        match (link, proven) {
+            (Link::Down { since }, Some(proven)) => Link::Down { since: since.min(proven) },
+            (Link::Down { .. }, None) => link,
+            (_, Some(proven)) if now - proven > FRESH => Link::Down { since: proven },
+            (Link::Back { since }, _) => {
+                Link::Back { since: self.again.map_or(since, |again| again.max(since)) }
+            }
+            (Link::Steady, _) => self.again.map_or(Link::Steady, |since| Link::Back { since }),
+        }
+    }
+
+    /// Who does not answer, although the link is up; for longer than a loaded broker may take.
+    pub fn unanswered(&self, now: DateTime<Utc>) -> Option<Unanswered> {
+        let limit = lost_after();
+        let lasted = now - self.proven(now)?;
+        let nothing = self.answered.max(self.beat).map_or(lasted, |at| now - at);
+        match (lasted >= limit, nothing >= limit) {
+            (false, _) => None,
+            (true, true) => Some(Unanswered::Broker { lasted: nothing }),
+            (true, false) => Some(Unanswered::JetStream { lasted }),
+        }
+    }
+}
+
+fn lost_after() -> TimeDelta {
+    TimeDelta::from_std(CONTACT_LOST_AFTER).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_795_393_000_000 + ms).unwrap()
+    }
+
+    #[test]
+    fn liveness_is_judged_by_the_last_proof_before_the_loss_is_noticed_and_after() {
+        let mut hearing = Hearing { heard: Some(at(0)), ..Hearing::default() };
+        assert_eq!(hearing.judge(Link::Steady, at(1_900)), Link::Steady);
+        let frozen = Link::Down { since: at(0) };
+        assert_eq!(hearing.judge(Link::Steady, at(2_100)), frozen);
+        assert_eq!(hearing.judge(Link::Down { since: at(6_000) }, at(7_000)), frozen);
+        hearing.note_beat(at(2_000));
+        assert_eq!(hearing.judge(Link::Steady, at(2_100)), Link::Steady);
+        hearing.note_beat(at(600_000));
+        assert_eq!(hearing.judge(Link::Steady, at(2_100)), frozen, "stored by another clock");
+        hearing.again = Some(at(9_000));
+        hearing.heard = Some(at(9_000));
+        assert_eq!(hearing.judge(Link::Steady, at(9_100)), Link::Back { since: at(9_000) });
+        let again = Link::Back { since: at(9_050) };
+        assert_eq!(hearing.judge(again, at(9_100)), again);
+    }
+
+    #[test]
+    fn without_any_proof_the_link_is_all_there_is() {
+        let hearing = Hearing { beat: Some(at(0)), ..Hearing::default() };
+        for link in [Link::Steady, Link::Back { since: at(1) }, Link::Down { since: at(1) }] {
+            assert_eq!(hearing.judge(link, at(100_000)), link);
+        }
+        assert_eq!(hearing.unanswered(at(100_000)), None);
+    }
+
+    #[test]
+    fn a_broker_that_hangs_is_told_from_a_stream_without_a_leader() {
+        let mut hearing =
+            Hearing { heard: Some(at(0)), answered: Some(at(100)), ..Hearing::default() };
+        assert_eq!(hearing.unanswered(at(2_900)), None);
+        let lasted = TimeDelta::milliseconds(9_000);
+        assert_eq!(hearing.unanswered(at(9_100)), Some(Unanswered::Broker { lasted }));
+        hearing.answered = Some(at(11_000));
+        let lasted = TimeDelta::milliseconds(12_000);
+        assert_eq!(hearing.unanswered(at(12_000)), Some(Unanswered::JetStream { lasted }));
+    }
+}
