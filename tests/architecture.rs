@@ -8,10 +8,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The crates that touch nothing outside: their manifests name nothing that could.
+const PURE: [&str; 3] = ["tcs-core/wire", "tcs-core/fleet", "tcs-launcher/supervisor"];
+const EDGES: [&str; 4] = ["tcs-core/bus", "tcs-core", "tcs-launcher", "tcsctl"];
+
 /// All Rust files below the crates' `src`, as paths from the repository's root.
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for package in ["tcs-core", "tcs-launcher", "tcsctl"] {
+    for package in PURE.iter().chain(&EDGES) {
         walk(&root().join(package).join("src"), &mut files);
     }
     assert!(files.len() > 40, "only {} files", files.len());
@@ -62,8 +66,7 @@ fn strays(words: &[&str], rooms: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_nats_client_is_named_in_the_bus_alone() {
-    // lib.rs gives the vendored copy its name
-    let rooms = ["tcs-core/src/bus", "tcs-core/src/lib"];
+    let rooms = ["tcs-core/bus/src"];
     assert_eq!(strays(&["async_nats"], &rooms), Vec::<String>::new());
 }
 
@@ -88,49 +91,134 @@ fn only_the_output_prints() {
     assert_eq!(strays(&words, &rooms), Vec::<String>::new());
 }
 
-#[test]
-fn pure_rooms_have_no_io_no_clock_and_nothing_async() {
-    let words = [
-        "tokio",
-        "async ",
-        ".await",
-        "std::fs",
-        "std::net",
-        "std::io",
-        "std::env",
-        "std::process",
-        "std::thread",
-        "Instant::now",
-        "Utc::now",
-        "SystemTime",
-        "clock::",
-        "crate::bus",
-        "tracing::",
-    ];
-    let pure = [
-        "tcs-core/src/wire",
-        "tcs-core/src/id",
-        "tcs-core/src/fleet",
-        "tcs-core/src/monitor/core",
-        "tcs-core/src/monitor/pace",
-        "tcs-core/src/service/lifecycle",
-        "tcs-launcher/src/supervisor",
-        "tcs-launcher/src/reload",
-        "tcsctl/src/dashboard/state",
-    ];
+/// What the standard library offers to everybody, and pure code does not use.
+const IMPURE: [&str; 10] = [
+    "fs::",
+    "net::",
+    "io::",
+    "env::",
+    "process::",
+    "thread::",
+    "Instant::now",
+    "SystemTime",
+    // not seen through by these words
+    "std::{",
+    "std::*",
+];
+
+/// The lines of a file that use one of the words, test modules in it included.
+fn impure<'a>(text: &'a str, words: &[&str]) -> Vec<(usize, &'a str)> {
+    let uses = |code: &str| words.iter().any(|word| code.contains(word));
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default()).enumerate();
+    lines.filter(|(_, code)| uses(code)).map(|(i, code)| (i + 1, code)).collect()
+}
+
+/// The lines of all files of these rooms, their tests in files of their own apart.
+fn impure_lines(rooms: &[&str], words: &[&str]) -> Vec<String> {
     let mut strays = Vec::new();
     for (path, text) in sources() {
         let tests = path.ends_with("/tests.rs") || path.contains("/tests/");
-        if tests || !pure.iter().any(|room| inside(&path, room)) {
+        if tests || !rooms.iter().any(|room| inside(&path, room)) {
             continue;
         }
-        for (line, code) in code(&text) {
-            if words.iter().any(|word| code.contains(word)) {
-                strays.push(format!("{path}:{line}: {}", code.trim()));
-            }
+        let lines = impure(&text, words);
+        strays.extend(lines.iter().map(|(line, code)| format!("{path}:{line}: {}", code.trim())));
+    }
+    strays
+}
+
+#[test]
+fn pure_crates_use_nothing_impure_of_the_standard_library() {
+    let rooms = PURE.map(|package| format!("{package}/src"));
+    let rooms = rooms.each_ref().map(String::as_str);
+    assert_eq!(impure_lines(&rooms, &IMPURE), Vec::<String>::new());
+}
+
+#[test]
+fn pure_rooms_have_no_io_no_clock_and_nothing_async() {
+    let words =
+        [&IMPURE[..], &["tokio", "async ", ".await", "Utc::now", "clock::", "::bus"]].concat();
+    let rooms = [
+        "tcs-core/src/monitor/core",
+        "tcs-core/src/monitor/pace",
+        "tcs-core/src/service/lifecycle",
+        "tcsctl/src/dashboard/state",
+    ];
+    assert_eq!(impure_lines(&rooms, &words), Vec::<String>::new());
+}
+
+/// A line of impurity, put into each pure crate, is refused: by the compiler, because the crate's
+/// manifest lacks what it names, or by the words above.
+#[test]
+fn an_impure_line_breaks_the_build_of_each_pure_crate() {
+    for line in [
+        "use std::fs::read;",
+        "use std::{fs, net};",
+        "fn f() { std::thread::sleep(std::time::Duration::MAX) }",
+        "#[cfg(test)] mod t { fn f() -> std::time::Instant { std::time::Instant::now() } }",
+    ] {
+        assert!(!impure(line, &IMPURE).is_empty(), "{line}");
+    }
+    let copy = Copy::of_the_pure_crates();
+    for package in PURE {
+        assert!(copy.builds(package, ""), "{package} by itself");
+        for line in [
+            "fn _f() { tokio::spawn(async {}); }",
+            "fn _f() { let _ = chrono::Utc::now(); }",
+            "use tcs_async_nats as _;",
+            "use tcs_bus as _;",
+            "use nix as _;",
+            "use tracing as _;",
+        ] {
+            assert!(!copy.builds(package, line), "{package} builds with: {line}");
         }
     }
-    assert_eq!(strays, Vec::<String>::new());
+}
+
+/// A workspace of the pure crates alone.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of_the_pure_crates() -> Self {
+        let here = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pure");
+        if here.exists() {
+            std::fs::remove_dir_all(&here).unwrap();
+        }
+        let mut files = vec!["Cargo.lock".to_owned()];
+        for package in PURE {
+            let mut sources = Vec::new();
+            walk(&root().join(package).join("src"), &mut sources);
+            files.extend(sources.into_iter().map(|(path, _)| path));
+            files.push(format!("{package}/Cargo.toml"));
+        }
+        for file in files {
+            let to = here.join(&file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(root().join(&file), to).unwrap();
+        }
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let members = manifest.lines().find(|line| line.starts_with("members")).unwrap();
+        let manifest = manifest.replace(members, &format!("members = {PURE:?}"));
+        std::fs::write(here.join("Cargo.toml"), manifest).unwrap();
+        Self(here)
+    }
+
+    /// Whether a crate builds with a line more.
+    fn builds(&self, package: &str, line: &str) -> bool {
+        let path = self.0.join(package).join("src/lib.rs");
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{before}\n{line}\n")).unwrap();
+        let output = std::process::Command::new(env!("CARGO"))
+            .args(["check", "--offline", "--quiet", "--target-dir"])
+            .arg(self.0.with_file_name("pure-target"))
+            .current_dir(self.0.join(package))
+            .output()
+            .unwrap();
+        std::fs::write(&path, before).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() || !line.is_empty(), "{package}:\n{said}");
+        output.status.success()
+    }
 }
 
 #[test]
