@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tcs_core::bus::rpc::{Call, Command as Served, Reply};
 use tcs_core::clock;
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Timestamp;
+use tcs_core::wire::control::{
+    self, Done, ListReply, LogsReply, LogsRequest, OperationReply, Outcome, ReloadReply,
+    ReloadRequest, ServiceChange, StopRequest, command,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use tcs_supervisor::reload::Report;
 use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, ServiceId, Success};
-
-/// The longest that a patient stop may be asked to wait.
-const LONGEST_PATIENCE: f64 = 30.0 * 24.0 * 3600.0;
 
 /// Something asked of the launcher, and where the answer goes.
 #[derive(Debug)]
@@ -23,11 +24,11 @@ pub enum Ask {
     /// Start, stop or restart one service.
     Service(Operation, ServiceId, Command, oneshot::Sender<Answer>),
     /// Read the configuration again.
-    Reload(Operation, oneshot::Sender<Result<(Report, Answer), String>>),
+    Reload(Operation, oneshot::Sender<Result<(ReloadReply, Answer), String>>),
     /// What that would change.
-    Plan(oneshot::Sender<Result<Report, String>>),
+    Plan(oneshot::Sender<Result<ReloadReply, String>>),
     /// What is there.
-    List(oneshot::Sender<Value>),
+    List(oneshot::Sender<ListReply>),
     /// The last lines of one service.
     Logs {
         /// Whose.
@@ -37,7 +38,7 @@ pub enum Ask {
         /// For how long the asker reads along.
         follow: Option<Duration>,
         /// For the lines.
-        back: oneshot::Sender<Result<Value, String>>,
+        back: oneshot::Sender<Result<LogsReply, String>>,
     },
 }
 
@@ -47,46 +48,43 @@ const LINES: (u64, u64) = (100, 1000);
 /// Serves the commands of the launcher that `monitor` speaks for.
 pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
     let about = |asks: &mpsc::Sender<Ask>| (Arc::<str>::from(launcher_id), asks.clone());
-    for name in ["start.>", "stop.>", "restart.>"] {
+    for name in [command::START, command::STOP, command::RESTART] {
         let (launcher, asks) = about(asks);
-        monitor.serve(
-            Served::new(name, move |call| act(name, call, Arc::clone(&launcher), asks.clone()))
-                .acting(),
-        );
+        let of_a_service = move |call| operate(name, call, Arc::clone(&launcher), asks.clone());
+        monitor.serve(Served::new(&format!("{name}.>"), of_a_service).acting());
     }
     let (launcher, to) = about(asks);
     let reload = move |call: Call| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
-            if call.data.get("dry_run").and_then(Value::as_bool) == Some(true) {
+            if ReloadRequest::read(&call.data)?.dry_run {
                 let report = ask(&to, Ask::Plan).await??;
-                return Ok(reply(&launcher, reloaded(&report, Vec::new(), true)));
+                return reply(&launcher, &ReloadReply { dry_run: true, ..report });
             }
             let (report, answer) = ask(&to, |back| Ask::Reload(operation(&call), back)).await??;
             match answer {
-                Answer::Reload(touched) => Ok(reply(&launcher, reloaded(&report, touched, false))),
+                Answer::Reload(touched) => reply(&launcher, &reloaded(report, touched)),
                 Answer::Service(Err(refusal)) => Err(refusal.to_string()),
                 Answer::Service(Ok(_)) => Err("no such answer".to_owned()),
             }
         }
     };
-    monitor.serve(Served::new("reload", reload).acting());
+    monitor.serve(Served::new(command::RELOAD, reload).acting());
     let (launcher, to) = about(asks);
-    monitor.serve(Served::new("list", move |_| {
+    monitor.serve(Served::new(command::LIST, move |_| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
-        async move { Ok(reply(&launcher, ask(&to, Ask::List).await?)) }
+        async move { reply(&launcher, &ask(&to, Ask::List).await?) }
     }));
     let (launcher, to) = about(asks);
-    monitor.serve(Served::new("logs.>", move |call: Call| {
+    monitor.serve(Served::new(&format!("{}.>", command::LOGS), move |call: Call| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
             let id = id(&call)?;
-            let lines = call.data.get("lines").and_then(Value::as_u64).unwrap_or(LINES.0);
-            let count = lines.min(LINES.1) as usize;
-            let follow = call.data.get("follow_s").and_then(Value::as_f64);
-            let follow = follow.and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let LogsRequest { lines, follow_s } = LogsRequest::read(&call.data)?;
+            let count = lines.unwrap_or(LINES.0).min(LINES.1) as usize;
+            let follow = follow_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
             let found = ask(&to, |back| Ask::Logs { id, count, follow, back }).await??;
-            Ok(reply(&launcher, found))
+            reply(&launcher, &found)
         }
     }));
 }
@@ -109,100 +107,102 @@ fn id(call: &Call) -> Result<ServiceId, String> {
     call.rest.parse().map_err(|error: tcs_core::id::IdError| error.to_string())
 }
 
-async fn act(name: &str, call: Call, launcher: Arc<str>, asks: mpsc::Sender<Ask>) -> Reply {
+async fn operate(
+    name: &'static str,
+    call: Call,
+    launcher: Arc<str>,
+    asks: mpsc::Sender<Ask>,
+) -> Reply {
     let id = id(&call)?;
-    let patience = patience(&call.data)?;
-    let (command, done) = match name {
-        "start.>" => (Command::Start, "started"),
-        "stop.>" => (Command::Stop(patience), "stopped"),
-        _ => (Command::Restart(patience), "restarted"),
+    let patience = patience(StopRequest::read(&call.data)?);
+    let (command, result) = match name {
+        command::START => (Command::Start, Done::Started),
+        command::STOP => (Command::Stop(patience), Done::Stopped),
+        _ => (Command::Restart(patience), Done::Restarted),
     };
-    let service = id.to_string();
+    let service_id = id.to_string();
     let answer = ask(&asks, |back| Ask::Service(operation(&call), id, command, back)).await?;
-    let Answer::Service(result) = answer else { return Err("no such answer".to_owned()) };
-    let Success { state, changed } = result.map_err(|refusal| refusal.to_string())?;
-    let mut data = json!({ "service_id": service, "result": done, "changed": changed });
-    describe(state, &mut data);
-    Ok(reply(&launcher, data))
+    let Answer::Service(answer) = answer else { return Err("no such answer".to_owned()) };
+    let Success { state, changed } = answer.map_err(|refusal| refusal.to_string())?;
+    reply(&launcher, &OperationReply { service_id, result, changed, outcome: outcome(state) })
 }
 
-/// `when_idle: true`, and `max_wait_s`.
-fn patience(data: &Map<String, Value>) -> Result<Patience, String> {
-    if data.get("when_idle").and_then(Value::as_bool) != Some(true) {
-        return Ok(Patience::Now);
-    }
-    match data.get("max_wait_s") {
-        None | Some(Value::Null) => Ok(Patience::WhenIdle(None)),
-        Some(wait) => match wait.as_f64().filter(|wait| (0.0..=LONGEST_PATIENCE).contains(wait)) {
-            Some(wait) => Ok(Patience::WhenIdle(Some(Duration::from_secs_f64(wait)))),
-            None => Err("`max_wait_s` must be a number of seconds".to_owned()),
-        },
-    }
-}
-
-fn describe(state: Reached, data: &mut Value) {
-    match state {
-        Reached::Running { pid } => data["pid"] = json!(pid.unwrap_or_else(std::process::id)),
-        Reached::Starting { pid } => {
-            data["pid"] = json!(pid);
-            data["state"] = json!("starting");
+fn patience(request: StopRequest) -> Patience {
+    match request {
+        StopRequest { when_idle: false, .. } => Patience::Now,
+        StopRequest { when_idle: true, max_wait_s } => {
+            Patience::WhenIdle(max_wait_s.map(Duration::from_secs_f64))
         }
-        Reached::Stopped { code } => data["exit_code"] = json!(code),
-        Reached::Completed => data["state"] = json!("completed"),
-        Reached::Updated => data["state"] = json!("updated"),
     }
 }
 
-/// What a reload changes, with what has become of each service where it was done.
+fn outcome(state: Reached) -> Outcome {
+    let none = Outcome::default();
+    match state {
+        // a task runs in the launcher's own process
+        Reached::Running { pid } => {
+            Outcome { pid: Some(pid.unwrap_or_else(std::process::id)), ..none }
+        }
+        Reached::Starting { pid } => {
+            Outcome { pid, state: Some(control::Reached::Starting), ..none }
+        }
+        Reached::Stopped { code } => Outcome { exit_code: code, ..none },
+        Reached::Completed => Outcome { state: Some(control::Reached::Completed), ..none },
+        Reached::Updated => Outcome { state: Some(control::Reached::Updated), ..none },
+    }
+}
+
+/// What a reload has changed, with what has become of each service.
 fn reloaded(
-    report: &Report,
+    report: ReloadReply,
     touched: Vec<(ServiceId, Result<Success, Refusal>)>,
-    dry_run: bool,
-) -> Value {
+) -> ReloadReply {
     let mut results: BTreeMap<String, _> =
         touched.into_iter().map(|(id, result)| (id.to_string(), result)).collect();
     let mut services = Vec::new();
-    for change in &report.services {
-        let mut data = json!(change);
-        if let Some(result) = results.remove(&change.service_id) {
-            became(result, &mut data);
-        }
-        services.push(data);
+    for change in report.services {
+        services.push(match results.remove(&change.service_id) {
+            Some(result) => with_result(change, result),
+            None => change,
+        });
     }
     // the answer to a request that was repeated: the file is as it was by then
-    for (id, result) in results {
-        let mut data = json!({ "service_id": id });
-        became(result, &mut data);
-        services.push(data);
+    for (service_id, result) in results {
+        let change = ServiceChange { service_id, ..ServiceChange::default() };
+        services.push(with_result(change, result));
     }
-    json!({
-        "changed": !services.is_empty(), "dry_run": dry_run, "services": services,
-        "unchanged": report.unchanged, "notes": report.notes,
-    })
+    ReloadReply { changed: !services.is_empty(), services, ..report }
 }
 
-fn became(result: Result<Success, Refusal>, data: &mut Value) {
+fn with_result(change: ServiceChange, result: Result<Success, Refusal>) -> ServiceChange {
     match result {
         Ok(Success { state, .. }) => {
-            let word = match state {
-                Reached::Running { .. } | Reached::Starting { .. } => "started",
-                Reached::Completed => "completed",
-                Reached::Stopped { .. } => "stopped",
-                Reached::Updated => "updated",
+            let done = match state {
+                Reached::Running { .. } | Reached::Starting { .. } => Done::Started,
+                Reached::Completed => Done::Completed,
+                Reached::Stopped { .. } => Done::Stopped,
+                Reached::Updated => Done::Updated,
             };
-            data["result"] = json!(word);
-            describe(state, data);
+            ServiceChange { result: Some(done), outcome: outcome(state), ..change }
         }
-        Err(refusal) => data["error"] = json!(refusal.to_string()),
+        Err(refusal) => ServiceChange { error: Some(refusal.to_string()), ..change },
     }
 }
 
-fn reply(launcher: &str, data: Value) -> Map<String, Value> {
-    let mut map = match data {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    map.insert("launcher_id".to_owned(), json!(launcher));
-    map.insert("timestamp".to_owned(), json!(Timestamp::new(clock::wall())));
-    map
+/// The data of a reply, with what all replies of a launcher carry.
+fn reply(launcher: &str, data: &impl Serialize) -> Reply {
+    #[derive(Serialize)]
+    struct Signed<'a, T> {
+        #[serde(flatten)]
+        data: &'a T,
+        launcher_id: &'a str,
+        timestamp: Timestamp,
+    }
+    let timestamp = Timestamp::new(clock::wall());
+    let signed = Signed { data, launcher_id: launcher, timestamp };
+    match serde_json::to_value(signed) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Ok(Map::new()),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -12,6 +12,7 @@ pub mod control;
 pub mod daemon;
 mod hash;
 pub mod log;
+pub mod reload_text;
 pub mod runner;
 pub mod services;
 

@@ -6,6 +6,7 @@
 //! reading of a stream at a status that is not one of the ten, at `data: null`, at a time that is
 //! not seven integers; our types cannot say such things.
 
+pub mod control;
 mod end;
 mod envelope;
 mod heartbeat;

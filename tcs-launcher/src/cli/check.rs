@@ -12,7 +12,7 @@ use tcs_core::service::Registry;
 
 use super::{print, say};
 use crate::daemon;
-use tcs_supervisor::reload::duration;
+use crate::reload_text::duration;
 
 pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> ExitCode {
     let registry = match Registry::of_this_program() {

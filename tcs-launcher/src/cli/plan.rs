@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use serde_json::{Value, json};
+use serde_json::Map;
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
@@ -14,10 +14,13 @@ use tcs_core::config::{Config, Environment, waits};
 use tcs_core::fleet::Verdict;
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::observer::{Observer, Patience};
+use tcs_core::wire::control::{
+    ChangeKind, Consequence, LauncherIdentity, ReloadReply, ReloadRequest, ServiceChange, command,
+    read_reply,
+};
 
 use super::{print, say};
-use crate::daemon;
-use tcs_supervisor::reload::{Change, Report, Then, What};
+use crate::{daemon, reload_text};
 
 /// How long the broker, and then a launcher, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +32,7 @@ pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
         .and_then(|runtime| runtime.block_on(plan(path, explicit)));
     match planned {
         Ok(report) => {
-            print(&report.to_string());
+            print(&reload_text::lines(&report).join("\n"));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -39,7 +42,7 @@ pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
     }
 }
 
-async fn plan(path: &Path, explicit: bool) -> anyhow::Result<Report> {
+async fn plan(path: &Path, explicit: bool) -> anyhow::Result<ReloadReply> {
     let here = std::env::current_dir().context("finding the working directory")?;
     let environment = Environment::of_process(&here)?;
     let config = Config::load(path, explicit, &environment)?;
@@ -52,12 +55,11 @@ async fn plan(path: &Path, explicit: bool) -> anyhow::Result<Report> {
         Err(error) => say(&format!("{error}\nso this is what a start of {shown} would do:")),
         Ok(bus) => match find(&bus, path, &here).await? {
             Some(name) => {
-                let asked = json!({ "dry_run": true });
-                let answer = bus.request(name.as_str(), "reload", &asked, PATIENCE).await;
+                let asked = ReloadRequest { dry_run: true };
+                let answer = bus.request(name.as_str(), command::RELOAD, &asked, PATIENCE).await;
                 let answer = answer.map_err(|error| anyhow!("{name}: {error}"))?;
                 say(&format!("{name} would, on a reload:"));
-                return serde_json::from_value(Value::Object(answer))
-                    .with_context(|| format!("{name} answers in another way than this tcsd"));
+                return read_reply(&answer).map_err(|error| anyhow!("{name}: {error}"));
             }
             None => say(&format!(
                 "no launcher of {shown} answers on {servers}, so this is what a start would do:"
@@ -93,15 +95,15 @@ async fn find(bus: &Bus, path: &Path, here: &Path) -> anyhow::Result<Option<Obje
     for name in names {
         let bus = bus.clone();
         asked.spawn(async move {
-            let answer = bus.request(name.as_str(), "list", &json!({}), PATIENCE).await;
+            let answer = bus.request(name.as_str(), command::LIST, &Map::new(), PATIENCE).await;
             answer.ok().map(|answer| (name, answer))
         });
     }
     while let Some(answer) = asked.join_next().await {
         let Ok(Some((name, answer))) = answer else { continue };
-        let text = |field: &str| answer.get(field).and_then(Value::as_str);
-        if text("host") == Some(&hostname())
-            && text("config").is_some_and(|config| real(Path::new(config)) == ours)
+        let Ok(launcher) = read_reply::<LauncherIdentity>(&answer) else { continue };
+        if launcher.host == Some(hostname())
+            && launcher.config.is_some_and(|config| real(Path::new(&config)) == ours)
         {
             return Ok(Some(name));
         }
@@ -114,15 +116,13 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// What a start does.
-fn start(config: &Config) -> Report {
-    let services = config.services.iter().map(|entry| Change {
+fn start(config: &Config) -> ReloadReply {
+    let services = config.services.iter().map(|entry| ServiceChange {
         service_id: entry.id.to_string(),
-        change: What::Added,
-        fields: Vec::new(),
-        then: if entry.launch.enabled { Then::Starts } else { Then::StaysDown },
-        busy: false,
-        stop_timeout_s: None,
-        waits_for: waits(entry, &config.services).into_iter().map(Into::into).collect(),
+        change: Some(ChangeKind::Added),
+        then: Some(if entry.launch.enabled { Consequence::Starts } else { Consequence::StaysDown }),
+        waits_for: waits(entry, &config.services).iter().map(reload_text::wait).collect(),
+        ..ServiceChange::default()
     });
-    Report { services: services.collect(), ..Report::default() }
+    ReloadReply { services: services.collect(), ..ReloadReply::default() }
 }

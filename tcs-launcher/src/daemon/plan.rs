@@ -8,9 +8,10 @@ use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, 
 use tcs_core::service::Registry;
 
 use super::words::ReadyBy;
+use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
-use tcs_supervisor::reload::{Planned, duration};
+use tcs_supervisor::reload::Planned;
 use tcs_supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Daemon;
 use super::plan::Plan;
 use super::words::ReadyBy;
-use tcs_supervisor::reload::duration;
+use crate::reload_text::duration;
 use tcs_supervisor::{Event, Phase, Report};
 
 impl Daemon<'_> {

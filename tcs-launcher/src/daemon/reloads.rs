@@ -8,7 +8,9 @@ use tcs_core::config::{Config, Environment, Secrets, waits};
 
 use super::Daemon;
 use super::plan::Plan;
-use tcs_supervisor::reload::{self, Change, Planned, Report, Then, Touched};
+use crate::reload_text;
+use tcs_core::wire::control::{ReloadReply, ServiceChange};
+use tcs_supervisor::reload::{self, Planned, Touched};
 use tcs_supervisor::{Diff, Event, Operation, ServiceId, Ticket};
 
 /// What the file said at start, and only another start of tcsd can change.
@@ -47,7 +49,7 @@ pub(super) struct Prepared {
     warnings: Vec<String>,
     plans: Vec<Plan>,
     diff: Diff,
-    pub(super) report: Report,
+    pub(super) report: ReloadReply,
 }
 
 impl Daemon<'_> {
@@ -63,7 +65,7 @@ impl Daemon<'_> {
     pub(super) fn read_again(
         &mut self,
         request: Option<(Ticket, Operation)>,
-    ) -> Result<Report, String> {
+    ) -> Result<ReloadReply, String> {
         self.systemd.reloading();
         let result = self.prepare().map(|prepared| {
             let report = prepared.report.clone();
@@ -85,7 +87,7 @@ impl Daemon<'_> {
             tracing::warn!("{warning}");
         }
         tracing::info!("the configuration is read again");
-        for line in report.to_string().lines() {
+        for line in reload_text::lines(&report) {
             tracing::info!("{line}");
         }
         let some_go = !diff.removed.is_empty();
@@ -118,7 +120,8 @@ impl Daemon<'_> {
         let (diff, touched) = reload::diff(&old, &planned(&plans));
         let services = self.changes(&touched, &diff, &config);
         let unchanged = plans.len() - (services.len() - diff.removed.len());
-        let report = Report { services, unchanged, notes };
+        let changed = !services.is_empty();
+        let report = ReloadReply { changed, dry_run: false, services, unchanged, notes };
         Ok(Prepared { environment, warnings, plans, diff, report })
     }
 
@@ -137,21 +140,23 @@ impl Daemon<'_> {
     }
 
     /// What would become of each: as it becomes of a copy.
-    fn changes(&self, touched: &[Touched], diff: &Diff, config: &Config) -> Vec<Change> {
+    fn changes(&self, touched: &[Touched], diff: &Diff, config: &Config) -> Vec<ServiceChange> {
         let mut after = self.supervisor.clone();
         after.handle(Event::Apply { diff: diff.clone(), request: None }, self.now());
         let change = |it: &Touched| {
             let before = self.supervisor.service(&it.id);
+            let after = after.service(&it.id);
             let entry = config.services.iter().find(|entry| entry.id == it.id);
             let waits_for = entry.map(|entry| waits(entry, &config.services)).unwrap_or_default();
-            Change {
+            ServiceChange {
                 service_id: it.id.to_string(),
-                change: it.what,
+                change: Some(it.kind),
                 fields: it.fields.clone(),
-                then: Then::of(before.as_ref(), after.service(&it.id).as_ref()),
+                then: Some(reload::consequence(before.as_ref(), after.as_ref())),
                 busy: before.as_ref().is_some_and(|it| it.busy),
                 stop_timeout_s: before.map(|it| it.spec.stop_timeout.as_secs_f64()),
-                waits_for: waits_for.into_iter().map(Into::into).collect(),
+                waits_for: waits_for.iter().map(reload_text::wait).collect(),
+                ..ServiceChange::default()
             }
         };
         touched.iter().map(change).collect()

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
 use tcs_core::wire::Timestamp;
+use tcs_core::wire::control::{ListReply, ListedService, LogLine, LogsReply};
 use tokio::sync::oneshot;
 
 use super::Daemon;
@@ -50,11 +50,12 @@ impl Daemon<'_> {
             }
             Ask::List(back) => {
                 let services = self.supervisor.services().map(|it| self.listed(&it));
-                let _ = back.send(json!({
-                    "config": self.config.display().to_string(), "host": hostname(),
-                    "pid": std::process::id(),
-                    "services": services.collect::<Vec<_>>(),
-                }));
+                let _ = back.send(ListReply {
+                    config: self.config.display().to_string(),
+                    host: hostname(),
+                    pid: std::process::id(),
+                    services: services.collect(),
+                });
                 None
             }
             Ask::Logs { id, count, follow, back } => {
@@ -75,31 +76,40 @@ impl Daemon<'_> {
         ticket
     }
 
-    fn listed(&self, it: &tcs_supervisor::Snapshot<'_>) -> Value {
-        let phase = format!("{:?}", it.phase).to_lowercase();
-        let uptime = it.since.map(|since| self.now().saturating_sub(since).as_secs_f64());
-        json!({
-            "service_id": it.spec.id.to_string(), "status": phase, "pid": it.pid,
-            "uptime_seconds": uptime, "restarts": it.restarts, "last_exit_code": it.last_code,
-            "enabled": it.spec.enabled, "busy": it.busy, "restart_policy": it.spec.restart.when.as_str(),
-            "waiting_for": self.supervisor.waits_for(&it.spec.id),
-        })
+    fn listed(&self, it: &tcs_supervisor::Snapshot<'_>) -> ListedService {
+        let id = &it.spec.id;
+        ListedService {
+            service_id: id.to_string(),
+            status: it.phase,
+            pid: it.pid,
+            uptime_seconds: it.since.map(|since| self.now().saturating_sub(since).as_secs_f64()),
+            restarts: it.restarts,
+            last_exit_code: it.last_code,
+            enabled: it.spec.enabled,
+            busy: it.busy,
+            restart_policy: it.spec.restart.when.as_str().to_owned(),
+            waiting_for: self.supervisor.waits_for(id).iter().map(ToString::to_string).collect(),
+        }
     }
 
-    fn logs(&self, id: &ServiceId, count: usize) -> Result<Value, String> {
+    fn logs(&self, id: &ServiceId, count: usize) -> Result<LogsReply, String> {
         if !self.plans.contains_key(id) {
             return Err(format!("no such service here: {id}"));
         }
         let output = self.outputs.of(id);
-        let (lines, gone) = output.map(|output| output.last(count)).unwrap_or_default();
-        let line = |line: &Arc<Line>| {
-            json!({
-                "timestamp": Timestamp::new(line.time), "stream": line.stream.as_str(),
-                "level": line.level.0, "logger": line.logger, "message": line.text,
-            })
+        let (lines, dropped) = output.map(|output| output.last(count)).unwrap_or_default();
+        let line = |line: &Arc<Line>| LogLine {
+            timestamp: Some(Timestamp::new(line.time)),
+            stream: Some(line.stream),
+            level: line.level,
+            logger: line.logger.clone(),
+            message: line.text.clone(),
         };
-        let lines: Vec<Value> = lines.iter().map(line).collect();
-        Ok(json!({ "service_id": id.to_string(), "lines": lines, "dropped": gone,
-            "never_started": output.is_none() }))
+        Ok(LogsReply {
+            service_id: id.to_string(),
+            lines: lines.iter().map(line).collect(),
+            dropped,
+            never_started: Some(output.is_none()),
+        })
     }
 }

@@ -32,24 +32,7 @@ const MAX_LAST_LINE: usize = 1024;
 /// Lines that a follower may be behind.
 const BACKLOG: usize = 1024;
 
-/// Which output a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error, where Python's log lines are.
-    Stderr,
-}
-
-impl Stream {
-    /// As it stands on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
+pub use tcs_core::wire::control::Stream;
 
 /// One line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]

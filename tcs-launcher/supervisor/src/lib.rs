@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use tcs_wire::control::ServicePhase as Phase;
 use tcs_wire::how_ended;
 
 mod deadline;
@@ -99,21 +100,6 @@ pub struct Snapshot<'a> {
     pub wanted: bool,
     /// No longer configured: forgotten once nothing of it is left.
     pub leaving: bool,
-}
-
-/// Where a service is, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words are the module's")]
-pub enum Phase {
-    Declared,
-    Waiting,
-    Starting,
-    Running,
-    Stopping,
-    Backoff,
-    Stopped,
-    Completed,
-    Failed,
 }
 
 impl Supervisor {

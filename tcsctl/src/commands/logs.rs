@@ -4,20 +4,20 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tcs_core::clock;
 use tcs_core::fleet::{Phase, ServiceView};
 use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
+use tcs_core::wire::control::{LogLine, LogsReply, LogsRequest, command, read_reply};
 
 use super::list::parse;
 use super::operate::{names, whom};
-use super::remote::{Question, Remote};
+use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session, finished};
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
 use crate::output::Word;
-use crate::output::logs::{LogLine, Object, line};
+use crate::output::logs::{Object, line, live as live_line};
 use crate::output::reply::Failure;
 
 /// For how long a launcher sends live lines unless asked again, in seconds.
@@ -76,13 +76,6 @@ fn chosen<'a>(remote: &'a Remote<'_>, typed: &str) -> Result<&'a ServiceView, En
     }
 }
 
-/// What a launcher holds of a log.
-struct Held {
-    lines: Vec<LogLine>,
-    /// As the launcher says; an older one does not.
-    never_started: Option<bool>,
-}
-
 /// The log of one service.
 struct Log<'a> {
     remote: &'a Remote<'a>,
@@ -93,26 +86,19 @@ struct Log<'a> {
 
 impl Log<'_> {
     /// The last lines that its launcher holds; `lease`: for how many seconds it sends live ones.
-    async fn held(&self, lines: u32, lease: u64) -> Result<Held, Failure> {
-        let mut data = json!({ "lines": lines });
-        if lease > 0 {
-            data["follow_s"] = json!(lease);
-        }
+    async fn held(&self, lines: u32, lease: u64) -> Result<LogsReply, Failure> {
+        let follow_s = (lease > 0).then_some(lease as f64);
+        let data = parameters(&LogsRequest { lines: Some(u64::from(lines)), follow_s });
         let question = Question {
             id: self.id.clone(),
-            command: "logs",
+            command: command::LOGS,
             whom: Ok(self.whom.clone()),
-            call: format!("logs.{}", self.id),
+            call: format!("{}.{}", command::LOGS, self.id),
             data,
             acts: false,
         };
         let reply = self.remote.ask(question, self.remote.session.left()).await;
-        let data = reply.outcome?;
-        let lines = data.get("lines").and_then(Value::as_array);
-        Ok(Held {
-            lines: lines.into_iter().flatten().filter_map(LogLine::held).collect(),
-            never_started: data.get("never_started").and_then(Value::as_bool),
-        })
+        read_reply(&reply.outcome?).map_err(Failure::Refused)
     }
 
     fn print(&self, log: &LogLine) -> Result<(), Ended> {
@@ -153,7 +139,7 @@ impl Log<'_> {
             };
             tokio::select! {
                 batch = batch => {
-                    for line in batch.iter().filter_map(|one| LogLine::live(one, &subject)) {
+                    for line in batch.iter().filter_map(|one| live_line(one, &subject)) {
                         if !told.remove(&line) {
                             self.print(&line)?;
                         }

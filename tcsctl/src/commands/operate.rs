@@ -4,12 +4,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tcs_core::fleet::ServiceView;
 use tcs_core::wire::Status;
+use tcs_core::wire::control::{MAX_WAIT_S, StopRequest};
 
 use super::list::parse;
-use super::remote::{Question, Remote};
+use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session, interrupted};
 use crate::cli::{OperateArgs, PatienceArgs};
 use crate::exit::Exit;
@@ -20,9 +21,8 @@ use crate::selection::launcher;
 
 /// How long it may take when nobody says: a stop may need its grace.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-/// How long a service that is to be left to finish may take, when nobody says: the longest that a
-/// launcher lets itself be asked for.
-const LONGEST: Duration = Duration::from_hours(30 * 24);
+/// How long a service that is to be left to finish may take, when nobody says.
+const LONGEST: Duration = Duration::from_secs(MAX_WAIT_S as u64);
 
 /// Asks the launchers of all services that are meant.
 pub(super) async fn operate(
@@ -72,14 +72,14 @@ pub(super) async fn operate(
 /// Parameters, and how long that may take.
 fn asked(patience: Option<&PatienceArgs>) -> (Value, Duration) {
     match patience {
-        Some(PatienceArgs { when_idle: true, max_wait: None }) => {
-            (json!({ "when_idle": true }), LONGEST)
+        Some(PatienceArgs { when_idle: true, max_wait }) => {
+            let max_wait_s = max_wait.map(|wait| wait.as_secs_f64());
+            let data = parameters(&StopRequest { when_idle: true, max_wait_s });
+            (data, max_wait.map_or(LONGEST, |wait| wait + PATIENCE))
         }
-        Some(PatienceArgs { when_idle: true, max_wait: Some(wait) }) => {
-            let data = json!({ "when_idle": true, "max_wait_s": wait.as_secs_f64() });
-            (data, *wait + PATIENCE)
+        Some(PatienceArgs { when_idle: false, .. }) | None => {
+            (parameters(&StopRequest::default()), PATIENCE)
         }
-        Some(PatienceArgs { when_idle: false, .. }) | None => (json!({}), PATIENCE),
     }
 }
 

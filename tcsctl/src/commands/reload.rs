@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
 use tcs_core::fleet::{Filter, ServiceView, Verdict};
+use tcs_core::wire::control::{ReloadRequest, command};
 
 use super::list::parse;
 use super::operate::{PATIENCE, agree};
-use super::remote::{Question, Remote};
+use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session};
 use crate::cli::ReloadArgs;
 use crate::exit::Exit;
@@ -28,9 +28,9 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
     let question = |id: String| Question {
         whom: Ok(id.clone()),
         id,
-        command: "reload",
-        call: "reload".to_owned(),
-        data: if args.dry_run { json!({ "dry_run": true }) } else { json!({}) },
+        command: command::RELOAD,
+        call: command::RELOAD.to_owned(),
+        data: parameters(&ReloadRequest { dry_run: args.dry_run }),
         acts: !args.dry_run,
     };
     let limit = remote.limit(PATIENCE);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tcs_core::bus::Bus;
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
@@ -107,7 +108,7 @@ impl<'a> Remote<'a> {
             id,
             command,
             call: command.to_owned(),
-            data: json!({}),
+            data: Value::Object(Map::new()),
             acts: false,
         };
         let questions = ids.into_iter().map(question).collect();
@@ -229,6 +230,12 @@ impl<'a> Remote<'a> {
         }
         Failure::NotReachable(format!("{whom} is not reachable: it is {}", service.verdict))
     }
+}
+
+/// The data of a request.
+pub(super) fn parameters(request: &impl Serialize) -> Value {
+    // these are structs of plain fields, which always have a form in JSON
+    serde_json::to_value(request).unwrap_or_default()
 }
 
 /// `restart guider.jk15 (3 of 10)`

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::transitions::Transition;
 use tcs_core::fleet::{Fleet, Link};
 use tcs_core::observer::{Hearing, Observed};
-use tcs_core::wire::{DecodeError, Level};
+use tcs_core::wire::DecodeError;
+use tcs_core::wire::control::LogLine;
 
 use super::columns::Column;
 use super::key::Key;
@@ -214,17 +215,6 @@ pub struct Reply {
     pub outcome: Result<String, String>,
     /// How long it took.
     pub took: TimeDelta,
-}
-
-/// One line of a service's output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was written.
-    pub at: Option<DateTime<Utc>>,
-    /// How grave.
-    pub level: Level,
-    /// The text.
-    pub text: String,
 }
 
 /// News of a log that is shown.

@@ -6,8 +6,10 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tcs_core::fleet::words;
-use tcs_core::wire::Status;
-use tcs_core::wire::how_ended;
+use tcs_core::wire::control::{
+    Done, OperationReply, Outcome, Reached, ReloadReply, ServiceChange, command, read_reply,
+};
+use tcs_core::wire::{Status, how_ended};
 
 use super::span::{Line, Tone};
 use super::{symbols, text, time};
@@ -72,10 +74,38 @@ impl Reply {
     /// What the shell is told. A reload that some services did not follow has failed.
     pub fn exit(&self) -> Exit {
         match &self.outcome {
-            Ok(data) if touched(data).any(|one| one.get("error").is_some()) => Exit::No,
-            Ok(_) => Exit::Done,
+            Ok(data) => match Answer::of(self.command, data) {
+                Answer::Reload(reload) if reload.services.iter().any(|it| it.error.is_some()) => {
+                    Exit::No
+                }
+                Answer::Unreadable(_) => Exit::No,
+                Answer::Operation(_) | Answer::Reload(_) | Answer::Own(_) => Exit::Done,
+            },
             Err(failure) => failure.exit(),
         }
+    }
+}
+
+/// The data of a reply, as what was asked for has it.
+enum Answer<'a> {
+    Operation(OperationReply),
+    Reload(ReloadReply),
+    /// What a service says of itself.
+    Own(&'a Map<String, Value>),
+    /// Why not.
+    Unreadable(String),
+}
+
+impl<'a> Answer<'a> {
+    fn of(asked: &str, data: &'a Map<String, Value>) -> Self {
+        let read = match asked {
+            command::START | command::STOP | command::RESTART => {
+                read_reply(data).map(Self::Operation)
+            }
+            command::RELOAD => read_reply(data).map(Self::Reload),
+            _ => Ok(Self::Own(data)),
+        };
+        read.unwrap_or_else(Self::Unreadable)
     }
 }
 
@@ -135,29 +165,31 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
                 rows.take(MOST_ROWS).map(|row| Line::new().with(Tone::Bad, &format!("  {row}")));
             below.extend(more);
         }
-        Ok(data) => {
-            let (tone, word) = word(data);
-            head.push(tone, &word);
-            if let Some(pid) = data.get("pid").and_then(Value::as_u64) {
-                head.push(Tone::Plain, &format!(", pid {pid}"));
+        Ok(data) => match Answer::of(reply.command, data) {
+            Answer::Operation(operation) => {
+                let (tone, words) = operated(&operation);
+                head.push(tone, &words).push(Tone::Plain, &reached(&operation.outcome));
             }
-            match data.get("exit_code").and_then(Value::as_i64) {
-                Some(0) | None => {}
-                Some(code) => {
-                    let code = i32::try_from(code).unwrap_or(i32::MAX);
-                    head.push(Tone::Plain, &format!(", {}", how_ended(code)));
+            Answer::Reload(reload) => {
+                let (tone, words) = reloaded(&reload);
+                head.push(tone, words);
+                let note = |note| Line::new().with(Tone::Warn, &format!("  note: {note}"));
+                below.extend(reload.notes.iter().map(note));
+                below.extend(reload.services.iter().map(changed));
+            }
+            Answer::Own(data) => {
+                let (tone, words) = own(data);
+                head.push(tone, &words);
+                for field in ["checks", "stats"] {
+                    if let Some(Value::Object(inner)) = data.get(field) {
+                        figures(inner, "", &mut below);
+                    }
                 }
             }
-            below.extend(notes(data));
-            for one in touched(data) {
-                below.push(touched_one(one));
+            Answer::Unreadable(why) => {
+                head.push(Tone::Bad, &why);
             }
-            for field in ["checks", "stats"] {
-                if let Some(Value::Object(inner)) = data.get(field) {
-                    figures(inner, "", &mut below);
-                }
-            }
-        }
+        },
     }
     if let Some(asked) = &reply.asked {
         let took = match TimeDelta::from_std(reply.took).unwrap_or_default() {
@@ -185,73 +217,70 @@ pub fn name_width<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
     names.into_iter().map(|name| text::width(&text::shown(name))).max().unwrap_or(0)
 }
 
-/// An aim that was so already is said to be.
-fn word(data: &Map<String, Value>) -> (Tone, String) {
-    let text = |field| data.get(field).and_then(Value::as_str);
-    if let Some(status) = text("status") {
+/// `started`; an aim that was reached before is said to be.
+fn operated(reply: &OperationReply) -> (Tone, String) {
+    let done = reply.result.as_str();
+    match reply.outcome.state {
+        Some(Reached::Starting) => (Tone::Moving, not_ready(reply.result)),
+        _ if reply.changed => (Tone::Good, done.to_owned()),
+        _ => (Tone::Plain, format!("{done} already")),
+    }
+}
+
+fn not_ready(done: Done) -> String {
+    format!("{}, not ready yet", done.as_str())
+}
+
+/// `, pid 4711` or `, exit code 3`
+fn reached(outcome: &Outcome) -> String {
+    let pid = outcome.pid.map(|pid| format!(", pid {pid}"));
+    let code = outcome.exit_code.filter(|code| *code != 0);
+    let code = code.map(|code| format!(", {}", how_ended(code)));
+    [pid, code].into_iter().flatten().collect()
+}
+
+fn reloaded(reply: &ReloadReply) -> (Tone, &'static str) {
+    match reply {
+        ReloadReply { changed: false, .. } => (Tone::Plain, "nothing has changed"),
+        ReloadReply { dry_run: true, .. } => (Tone::Plain, "would change"),
+        _ => (Tone::Good, "done"),
+    }
+}
+
+/// A service that a reload touches.
+fn changed(change: &ServiceChange) -> Line {
+    let mut line = Line::new().with(Tone::Plain, "  ");
+    if let Some(kind) = change.change {
+        line.push(Tone::Dim, &format!("{:<7}  ", kind.as_str()));
+    }
+    line.push(Tone::Plain, &format!("{}  ", change.service_id));
+    match (&change.error, change.result, change.then) {
+        (Some(error), ..) => line.push(Tone::Bad, error),
+        (None, Some(result), _) if change.outcome.state == Some(Reached::Starting) => {
+            line.push(Tone::Moving, &not_ready(result))
+        }
+        (None, Some(result), _) => line.push(Tone::Good, result.as_str()),
+        (None, None, Some(then)) if change.busy && then.interrupts() => {
+            line.push(Tone::Warn, &format!("{}, BUSY now", then.as_str()))
+        }
+        (None, None, Some(then)) => line.push(Tone::Plain, then.as_str()),
+        (None, None, None) => line.push(Tone::Good, "touched"),
+    };
+    if change.fields.is_empty() {
+        return line;
+    }
+    line.with(Tone::Dim, &format!("  ({})", change.fields.join(", ")))
+}
+
+/// What a service says of itself: its status, or how long it runs.
+fn own(data: &Map<String, Value>) -> (Tone, String) {
+    if let Some(status) = data.get("status").and_then(Value::as_str) {
         let tone = status.parse::<Status>().map_or(Tone::Plain, symbols::status_tone);
         return (tone, status.to_owned());
     }
-    if let Some(seconds) = data.get("uptime_seconds").and_then(Value::as_f64) {
-        let up = TimeDelta::milliseconds((seconds * 1000.0) as i64);
-        return (Tone::Plain, format!("up {}", words(up)));
-    }
-    let unchanged = data.get("changed") == Some(&Value::Bool(false));
-    match text("result") {
-        Some(result) if text("state") == Some("starting") => {
-            (Tone::Moving, format!("{result}, not ready yet"))
-        }
-        Some(result) if unchanged => (Tone::Plain, format!("{result} already")),
-        Some(result) => (Tone::Good, result.to_owned()),
-        None if unchanged => (Tone::Plain, "nothing has changed".to_owned()),
-        None if data.get("dry_run") == Some(&Value::Bool(true)) => {
-            (Tone::Plain, "would change".to_owned())
-        }
-        None => (Tone::Good, "done".to_owned()),
-    }
-}
-
-/// The services that a reload touched.
-fn touched(data: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
-    let services = data.get("services").and_then(Value::as_array);
-    services.into_iter().flatten().filter_map(Value::as_object)
-}
-
-fn touched_one(one: &Map<String, Value>) -> Line {
-    let text = |field| one.get(field).and_then(Value::as_str);
-    let mut line = Line::new().with(Tone::Plain, "  ");
-    if let Some(change) = text("change") {
-        line.push(Tone::Dim, &format!("{change:<7}  "));
-    }
-    line.push(Tone::Plain, &format!("{}  ", text("service_id").unwrap_or("?")));
-    match (text("error"), text("result"), text("then")) {
-        (Some(error), ..) => line.push(Tone::Bad, error),
-        (None, Some(result), _) if text("state") == Some("starting") => {
-            line.push(Tone::Moving, &format!("{result}, not ready yet"))
-        }
-        (None, Some(result), _) => line.push(Tone::Good, result),
-        (None, None, Some(then)) => {
-            let is_busy = one.get("busy") == Some(&Value::Bool(true));
-            let interrupts = is_busy && matches!(then, "restarts" | "stops");
-            let tone = if interrupts { Tone::Warn } else { Tone::Plain };
-            let busy = if interrupts { ", BUSY now" } else { "" };
-            line.push(tone, &format!("{}{busy}", then.replace('_', " ")))
-        }
-        (None, None, None) => line.push(Tone::Good, "touched"),
-    };
-    let fields = one.get("fields").and_then(Value::as_array);
-    let fields: Vec<&str> = fields.into_iter().flatten().filter_map(Value::as_str).collect();
-    if fields.is_empty() {
-        return line;
-    }
-    line.with(Tone::Dim, &format!("  ({})", fields.join(", ")))
-}
-
-/// What a reload cannot do.
-fn notes(data: &Map<String, Value>) -> impl Iterator<Item = Line> {
-    let notes = data.get("notes").and_then(Value::as_array);
-    let texts = notes.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(|note| Line::new().with(Tone::Warn, &format!("  note: {note}")))
+    let up = data.get("uptime_seconds").and_then(Value::as_f64).unwrap_or_default();
+    let up = TimeDelta::milliseconds((up * 1000.0) as i64);
+    (Tone::Plain, format!("up {}", words(up)))
 }
 
 /// Figures within figures by their path: `outbox.waiting`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tcs_wire::{Fleet, Link, Order, Stamp};
+use tcs_fleet::{Fleet, Link, Order, Stamp};
 use tcs_wire::{Subjects, decode};
 
 use super::random::{Fake, IDS, Step, any_spec, step};

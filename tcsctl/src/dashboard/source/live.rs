@@ -9,6 +9,7 @@ use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::{FLAPPING_WINDOW, Fleet, Link};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Picture, Problem};
+use tcs_core::wire::control::{OperationReply, Reached, read_reply};
 use tcs_core::wire::{Event as RegistryEvent, Kind, Message};
 use tokio::sync::mpsc::Sender;
 
@@ -259,7 +260,7 @@ pub(super) async fn ask(observer: Observer, request: Request, feed: Sender<Feed>
     let none = serde_json::Map::new();
     let reply = observer.bus().request(&request.launcher, &command, &none, OPERATION).await;
     let outcome = match reply {
-        Ok(data) => Ok(result(&data)),
+        Ok(data) => read_reply(&data).map(|reply| result(&reply)),
         Err(RequestError::NotReachable { .. }) => Err("no launcher answers".to_owned()),
         Err(error) => Err(error.to_string()),
     };
@@ -268,18 +269,17 @@ pub(super) async fn ask(observer: Observer, request: Request, feed: Sender<Feed>
     feed.send(Feed::Event(Event::Reply(Reply { request, outcome, took }))).await.ok();
 }
 
-/// `restarted, pid 4711`; an aim that was so already is said to be.
-fn result(data: &serde_json::Map<String, serde_json::Value>) -> String {
-    let mut text = data.get("result").and_then(|v| v.as_str()).unwrap_or("done").to_owned();
-    if let Some(pid) = data.get("pid").and_then(serde_json::Value::as_u64) {
-        text = format!("{text}, pid {pid}");
+/// `restarted, pid 4711`; an aim that was reached before is said to be.
+fn result(reply: &OperationReply) -> String {
+    let done = reply.result.as_str();
+    let pid = reply.outcome.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    if reply.outcome.state == Some(Reached::Starting) {
+        format!("{done}{pid}, not ready yet")
+    } else if reply.changed {
+        format!("{done}{pid}")
+    } else {
+        format!("{done}{pid} already")
     }
-    if data.get("state").and_then(|v| v.as_str()) == Some("starting") {
-        text.push_str(", not ready yet");
-    } else if data.get("changed") == Some(&serde_json::Value::Bool(false)) {
-        text = format!("{text} already");
-    }
-    text
 }
 
 async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead, String> {

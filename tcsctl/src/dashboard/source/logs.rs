@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tcs_core::bus::rpc::RequestError;
-use tcs_core::observer::{Observation, Observer};
-use tcs_core::wire::{Kind, Level, Timestamp};
+use tcs_core::observer::Observer;
+use tcs_core::wire::Kind;
+use tcs_core::wire::control::{LogLine, LogsReply, LogsRequest, command, read_reply};
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
-use crate::dashboard::event::{Event, LogLine, LogNews};
+use crate::dashboard::event::{Event, LogNews};
+use crate::output::logs::live;
 
 /// Lines asked for.
-const LINES: u32 = 1000;
+const LINES: u64 = 1000;
 /// For how long a launcher sends live lines, unless asked again, in seconds.
 const LEASE: u64 = 30;
 /// When it is asked again.
@@ -41,7 +42,7 @@ pub(super) async fn follow(
             batch = following.next() => {
                 let Some(batch) = batch else { return };
                 let lines: Vec<LogLine> =
-                    batch.into_iter().filter_map(|observed| line(&observed, &subject)).collect();
+                    batch.into_iter().filter_map(|observed| live(&observed, &subject)).collect();
                 if !lines.is_empty() && tell(&feed, &service, Ok(lines), false).await.is_err() {
                     return;
                 }
@@ -67,51 +68,24 @@ async fn ask(
     observer: &Observer,
     service: &str,
     launcher: Option<&str>,
-    lines: u32,
+    lines: u64,
 ) -> Result<Vec<LogLine>, String> {
     let Some(launcher) = launcher else {
         return Err("it has no launcher that would hold its log; its journal is shown as it comes"
             .to_owned());
     };
-    let data = json!({"lines": lines, "follow_s": LEASE});
-    let command = format!("logs.{service}");
+    let data = LogsRequest { lines: Some(lines), follow_s: Some(LEASE as f64) };
+    let command = format!("{}.{service}", command::LOGS);
     match observer.bus().request(launcher, &command, &data, PATIENCE).await {
-        Ok(data) if data.get("never_started") == Some(&Value::Bool(true)) => {
-            Err("never started, no output".to_owned())
-        }
-        Ok(data) => {
-            let lines = data.get("lines").and_then(Value::as_array);
-            Ok(lines.into_iter().flatten().filter_map(held_line).collect())
-        }
+        Ok(data) => match read_reply(&data)? {
+            LogsReply { never_started: Some(true), .. } => {
+                Err("never started, no output".to_owned())
+            }
+            LogsReply { lines, .. } => Ok(lines),
+        },
         Err(RequestError::NotReachable { .. }) => {
             Err(format!("no launcher answers ({launcher}); its journal is shown as it comes"))
         }
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// A line as a launcher holds it: a journal's data, or bare text.
-fn held_line(value: &Value) -> Option<LogLine> {
-    if let Some(text) = value.as_str() {
-        return Some(LogLine { at: None, level: Level::INFO, text: text.to_owned() });
-    }
-    let elements: Option<Vec<i64>> = value
-        .get("timestamp")
-        .and_then(Value::as_array)
-        .map(|elements| elements.iter().filter_map(Value::as_i64).collect());
-    Some(LogLine {
-        at: elements.and_then(|e| Timestamp::from_elements(&e)).map(Timestamp::time),
-        level: value.get("level").and_then(Value::as_i64).map_or(Level::INFO, Level),
-        text: value.get("message").or_else(|| value.get("text"))?.as_str()?.to_owned(),
-    })
-}
-
-fn line(observation: &Observation, subject: &str) -> Option<LogLine> {
-    let Observation::Message(observed) = observation else { return None };
-    let line = observed.decoded.log_line().filter(|_| observed.subject == subject)?;
-    Some(LogLine {
-        at: Some(line.timestamp.map_or(observed.stamp.stored, Timestamp::time)),
-        level: line.level,
-        text: line.message.clone(),
-    })
 }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::dashboard::event::{LogLine, LogNews};
+use tcs_core::wire::control::LogLine;
+
+use crate::dashboard::event::LogNews;
 
 /// Lines kept.
 pub const MAX_LINES: usize = 5000;

@@ -44,8 +44,9 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     }
     let mut bottom = area.bottom();
     for line in logs.lines.iter().rev().skip(state.scrolled) {
-        let time =
-            line.at.map_or_else(String::new, |at| pen.time(at).format("%H:%M:%S  ").to_string());
+        let time = line
+            .timestamp
+            .map_or_else(String::new, |at| pen.time(at.time()).format("%H:%M:%S  ").to_string());
         let role = match line.level {
             level if level >= Level::ERROR => Role::Bad,
             level if level >= Level::WARNING => Role::Warn,
@@ -54,7 +55,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
         };
         let x = area.x + 1 + time.len() as u16;
         let room = area.right().saturating_sub(x + 1);
-        let shown = text::shown(&line.text);
+        let shown = text::shown(&line.message);
         let pieces = if logs.wrap { broken(&shown, usize::from(room)) } else { vec![&*shown] };
         let height = pieces.len() as u16;
         let top = bottom.saturating_sub(height).max(area.y);
