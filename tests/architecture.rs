@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -226,4 +228,95 @@ fn panics_are_caught_and_so_never_abort() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let aborts = manifest.lines().any(|line| line.trim_start().starts_with("panic"));
     assert!(!aborts, "a panic setting in Cargo.toml: the launcher catches the panics of services");
+}
+
+/// The anchors of a Markdown file's headings, as those who render it make them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut anchors = Vec::new();
+    for line in text.lines() {
+        in_code ^= line.starts_with("```");
+        if let Some(heading) = line.strip_prefix('#').filter(|_| !in_code) {
+            let kept = heading.trim_start_matches('#').trim().chars();
+            let kept = kept.filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            anchors.push(kept.collect::<String>().to_lowercase().replace(' ', "-"));
+        }
+    }
+    anchors
+}
+
+/// What is wrong with a place in a document; `None`: it is there.
+fn missing(document: &Path, anchor: Option<&str>) -> Option<&'static str> {
+    let Ok(text) = std::fs::read_to_string(document) else { return Some("no such file") };
+    let is_there = anchor.is_none_or(|anchor| anchors(&text).iter().any(|it| it == anchor));
+    (!is_there).then_some("no such heading")
+}
+
+/// Sources cite `docs/spec/NAME.md#anchor`, documents link to each other and name source files: all
+/// of that is there, and no source names a document that is not.
+#[test]
+fn citations_of_documents_lead_somewhere() {
+    let citation = Regex::new(r"(docs/spec/)?\b([\w-]+\.md)\b(?:#([\w-]+))?").unwrap();
+    let link = Regex::new(r"\]\(([^)#:]*)(?:#([\w-]+))?\)").unwrap();
+    let file = Regex::new(r"`([\w./-]+\.rs)`").unwrap();
+    let cited =
+        ["truth", "wire", "configuration", "supervision", "console", "python-compat", "nats"];
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let mut files = sources();
+    for folder in
+        ["tests", "tcs-core/benches", "tcs-launcher/benches", "tcsctl/benches", "fuzz/fuzz_targets"]
+    {
+        walk(&root().join(folder), &mut files);
+    }
+    for (path, text) in files.iter().filter(|(path, _)| !path.ends_with("/architecture.rs")) {
+        for found in citation.captures_iter(text) {
+            let anchor = found.get(3).map(|it| it.as_str());
+            let why = match (found.get(1), found[2].trim_end_matches(".md")) {
+                (Some(_), _) => missing(&root().join("docs/spec").join(&found[2]), anchor),
+                (None, name) => cited.contains(&name).then_some("write docs/spec/NAME.md#anchor"),
+            };
+            count += usize::from(found.get(1).is_some());
+            wrong.extend(why.map(|why| format!("{path}: {}: {why}", &found[0])));
+        }
+    }
+    assert!(count > 40, "only {count} citations found");
+    let mut documents = Vec::new();
+    walk_all(&root().join("docs"), "md", &mut documents);
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        documents.push(root().join(name));
+    }
+    for path in documents {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for found in link.captures_iter(&text) {
+            let to = match &found[1] {
+                "" => path.clone(),
+                to => path.with_file_name("").join(to),
+            };
+            let anchor = found.get(2).map(|it| it.as_str()).filter(|_| !to.is_dir());
+            let why = if to.is_dir() { None } else { missing(&to, anchor) };
+            wrong.extend(why.map(|why| format!("{}: {}: {why}", path.display(), &found[0])));
+        }
+        for found in file.captures_iter(&text) {
+            // the tutorial names a file that its reader writes
+            let is_example = found[1].contains("NAME") || path.ends_with("tutorial.md");
+            let is_there =
+                is_example || files.iter().any(|(path, _)| Path::new(path).ends_with(&found[1]));
+            let why = (!is_there).then_some("no such file");
+            wrong.extend(why.map(|why| format!("{}: {}: {why}", path.display(), &found[0])));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// All files below a folder with this ending.
+fn walk_all(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk_all(&path, ending, files);
+        } else if path.extension().is_some_and(|it| it == ending) {
+            files.push(path);
+        }
+    }
 }
