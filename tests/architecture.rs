@@ -230,6 +230,15 @@ fn panics_are_caught_and_so_never_abort() {
     assert!(!aborts, "a panic setting in Cargo.toml: the launcher catches the panics of services");
 }
 
+#[test]
+fn ci_runs_with_the_declared_version_of_rust() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \""));
+    let version = version.and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(read(".github/workflows/ci.yml").contains(&format!("rust:{version}-")), "{version}");
+}
+
 /// The anchors of a Markdown file's headings, as those who render it make them.
 fn anchors(text: &str) -> Vec<String> {
     let mut in_code = false;
