@@ -184,7 +184,7 @@ fn follow(bus: &Bus) -> Told {
     Told::new(bus.follow(&Kind::FLEET, false))
 }
 
-/// Rights as python-compat.md and nats.md measured them.
+/// Rights to read, see `docs/spec/wire.md#permissions`.
 fn with_users() -> String {
     format!(
         r#"{JETSTREAM} authorization {{ users [

@@ -1,5 +1,5 @@
-//! Each recording, replayed at full speed into a real broker, gives the picture that `wire.md`
-//! tells of it, on each server version.
+//! Each recording, replayed at full speed into a real broker, gives the picture expected of it, on
+//! each server version.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "support/nats.rs"]

@@ -1,7 +1,7 @@
-//! That what `tcsd` says and the observer shows is so: the scenarios of `truth.md` and the rows of
-//! "What it must survive" (`framework-and-launcher.md`), each with a real broker, a real launcher
-//! and real children. Each prints what was seen and how long it took (`--nocapture`); times are
-//! judged only where a busy machine cannot break them.
+//! That what `tcsd` says and the observer shows is so: the scenarios of
+//! `docs/spec/truth.md#scenarios` and the rows of `docs/spec/supervision.md#what-it-survives`, each
+//! with a real broker, a real launcher and real children. Each prints what was seen and how long it
+//! took (`--nocapture`); times are judged only where a busy machine cannot break them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 #[path = "support/nats.rs"]

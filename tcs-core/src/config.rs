@@ -1,5 +1,5 @@
 //! The configuration file: what runs, with which settings, and on which broker
-//! (`framework-and-launcher.md`, "Configuration"). The Python project's files are read unchanged.
+//! (`docs/spec/configuration.md`). The Python project's files are read unchanged.
 //!
 //! In order: the `yaml` room turns bytes into a tree in which every value knows its line and
 //! column, read as `PyYAML` reads it; `expand` replaces `${VARIABLES}` in it; `services`, `launch`,

@@ -1,4 +1,5 @@
-//! What a launcher answers to (`wire.md`, "RPC"): each reply comes after the effect.
+//! What a launcher answers to (`docs/spec/wire.md#commands-of-a-launcher`): each reply comes after
+//! the effect.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -320,7 +320,8 @@ impl Daemon<'_> {
         }
     }
 
-    /// Says again what is configured: by that it shows what no longer is (`truth.md` 7).
+    /// Says again what is configured: by that it shows what no longer is
+    /// (`docs/spec/truth.md#launchers-and-hosts`).
     fn declare_all(&mut self) {
         let Self { plans, supervisor, voice, .. } = self;
         voice.next_batch();

@@ -1,5 +1,5 @@
-//! Recordings: one message a line, as JSON (`wire.md`): when it was stored, its subject, its
-//! headers, and the body as text. Pure.
+//! Recordings: one message a line, as JSON (`docs/spec/wire.md#recordings`): when it was stored,
+//! its subject, its headers, and the body as text. Pure.
 //!
 //! A recording begins with what the streams held at that moment, the newest message of each
 //! subject, each marked with [`Entry::held_at`]; what came after it follows.

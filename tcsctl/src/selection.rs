@@ -1,4 +1,5 @@
-//! Which services of a picture are shown (`truth.md` 9), and in what tree. Pure.
+//! Which services of a picture are shown (`docs/spec/truth.md#what-is-listed`), and in what tree.
+//! Pure.
 
 use tcs_core::fleet::filter::Filter;
 use tcs_core::fleet::{Counts, FleetView, ServiceView};

@@ -57,9 +57,10 @@ pub enum ResolveError {
     Settings(#[from] SettingsError),
 }
 
-/// Resolves everything (console.md): flags, then the file's `nats` section, then the environment
-/// (and `.env`, as the Python tools do), then the selected `nats` context, then the default. A
-/// file that is merely lying there and cannot be used is warned of: the console must come up.
+/// Resolves everything (`docs/spec/configuration.md#where-settings-come-from`): flags, then the
+/// file's `nats` section, then the environment (and `.env`, as the Python tools do), then the
+/// selected `nats` context, then the default. A file that is merely lying there and cannot be used
+/// is warned of: the console must come up.
 pub fn resolve(args: &ConnectionArgs) -> Result<Resolved, ResolveError> {
     let mut warnings = Vec::new();
     let (environment, dotenv) = Environment::new(std::env::vars_os()).with_dotenv(Path::new("."));

@@ -1,5 +1,5 @@
-//! What of a site's messages could be read, and what not: the facts behind "never a stale picture
-//! that looks fresh" (truth.md 8).
+//! What of a site's messages could be read, and what not: the facts behind what the picture says of
+//! itself (`docs/spec/truth.md#what-the-picture-says-of-itself`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

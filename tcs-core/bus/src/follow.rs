@@ -3,7 +3,7 @@
 //!
 //! Streams may be missing and appear later, or vanish: each kind looks again after a reconnect and
 //! every 10 s. Where no stream holds a subject nothing is subscribed to, unless that was asked for
-//! (python-compat.md 7).
+//! (`docs/spec/wire.md#reading-the-streams`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ use tcs_wire::Kind;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// And how soon at first, where something is missing.
 const LOOK_SOON: Duration = Duration::from_millis(500);
-/// How often the broker's clock is measured (truth.md 2).
+/// How often the broker's clock is measured (`docs/spec/truth.md#clocks`).
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
 /// The link's state is told a little after the fact: whoever finds it down before that waits so
 /// long before looking at it again.

@@ -92,7 +92,7 @@ impl Observer {
     }
 
     /// Listens also where no stream holds the subjects. This slows Python publishers down to 15 s
-    /// a message (python-compat.md 7): for fleets without them.
+    /// a message (`docs/spec/wire.md#reading-the-streams`): for fleets without them.
     #[must_use]
     pub fn with_core(self, core: bool) -> Self {
         Self { core, ..self }

@@ -25,7 +25,7 @@ const ACK_LIMIT: Duration = Duration::from_secs(3);
 const TOO_LARGE: u64 = 10_054;
 
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id
-/// ever repeats, across restarts too (`wire.md`, "Envelope").
+/// ever repeats, across restarts too (`docs/spec/wire.md#envelope`).
 struct Sender {
     name: String,
     uid: String,

@@ -1,4 +1,4 @@
-//! Requests and their answers, on subjects that no stream holds (`wire.md`, "RPC").
+//! Requests and their answers, on subjects that no stream holds (`docs/spec/wire.md#requests`).
 //!
 //! [`Bus::request`] is the asking side. [`Responders`] is the answering side: it serves the
 //! commands of all monitored objects of a process, and announces them by the NATS service API

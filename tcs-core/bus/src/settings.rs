@@ -1,6 +1,7 @@
 //! Where to connect and as whom: flags, then the configuration file's `nats` section, then the
-//! environment, then the selected `nats` context, then `localhost:4222` (console.md). Each value
-//! remembers where it came from.
+//! environment, then the selected `nats` context, then `localhost:4222`
+//! (`docs/spec/configuration.md#where-settings-come-from`). Each value remembers where it came
+//! from.
 //!
 //! Two rules keep what belongs together together:
 //! - **One identity**: the first place that names one (user, creds, nkey, jwt, token, or a user

@@ -1,5 +1,5 @@
 //! The streams of a site: found by their subjects, whatever their names, and made where they are
-//! missing (wire.md, "Streams").
+//! missing (`docs/spec/wire.md#streams`).
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The broker's clock, by which all ages, orders and windows are (truth.md 2): this machine's
-//! monotonic clock plus what was measured.
+//! The broker's clock, by which all ages, orders and windows are (`docs/spec/truth.md#clocks`):
+//! this machine's monotonic clock plus what was measured.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! From lives and relations to verdicts with their reasons (`truth.md` 5 to 7).
+//! From lives and relations to verdicts with their reasons (`docs/spec/truth.md#liveness` to
+//! `docs/spec/truth.md#launchers-and-hosts`).
 //!
 //! Rules are asked in order ([`rules`], [`ended`]); the first that holds gives the verdict and the
 //! reasons that decided. What else is known of the service follows them, by rank.
@@ -128,7 +129,7 @@ pub(super) fn assess(life: &Life<'_>, around: &Around<'_>) -> Assessment {
     }
 }
 
-/// Liveness where a run should be going on, with what rule 5 adds to it.
+/// Liveness where a run should be going on, with what `docs/spec/truth.md#liveness` adds to it.
 fn silence(life: &Life<'_>, around: &Around<'_>) -> Silent {
     let Moment { now, link, .. } = around.moment;
     if let Some(sign) = life.sign {

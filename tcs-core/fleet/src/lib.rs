@@ -1,5 +1,5 @@
 //! All that is known of a fleet, and what follows from it: the pure model behind every command and
-//! the dashboard (`truth.md`).
+//! the dashboard (`docs/spec/truth.md`).
 //!
 //! [`Fleet::apply`] folds messages in any order, any number of times, with the same result: of each
 //! service it keeps the newest message of each kind and the last heartbeats. A snapshot, a live feed
@@ -7,7 +7,8 @@
 //! see at one moment, in this order: each service by itself (`life`), what launchers and hosts add
 //! (`relations`), the verdict with its evidence (`assess`, `crashes`), the tree and what is listed (`tree`).
 //!
-//! Times are the broker's (`truth.md` 2). No clock is read here: `now` is an argument.
+//! Times are the broker's (`docs/spec/truth.md#clocks`). No clock is read here: `now` is an
+//! argument.
 
 mod assess;
 mod component;
@@ -311,8 +312,9 @@ impl Fleet {
     }
 
     /// The services that `launcher` declares at present, each with the other live launchers that
-    /// declare it too (`truth.md` 7). `own` are services that it is known to declare: where two did
-    /// before anybody listened, the newest declaration of a subject hides the other.
+    /// declare it too (`docs/spec/truth.md#launchers-and-hosts`). `own` are services that it is
+    /// known to declare: where two did before anybody listened, the newest declaration of a subject
+    /// hides the other.
     pub fn rivals(
         &self,
         launcher: &str,

@@ -1,5 +1,5 @@
-//! One service by itself: its present run, its phase, its heartbeats (`truth.md` 3 to 5). What its
-//! launcher and its host add comes after, in `relations`.
+//! One service by itself: its present run, its phase, its heartbeats (`docs/spec/truth.md#runs` to
+//! `docs/spec/truth.md#liveness`). What its launcher and its host add comes after, in `relations`.
 
 use std::sync::Arc;
 
@@ -116,8 +116,8 @@ impl<'a> Life<'a> {
         life
     }
 
-    /// The event that sets the phase, unless a launcher has begun anew since (`truth.md` 4,
-    /// `declared`).
+    /// The event that sets the phase, unless a launcher has begun anew since
+    /// (`docs/spec/truth.md#phase`).
     fn said(&self) -> Said<'a> {
         let Some(event) = self.record.newest_event() else {
             let newest = self.record.declared().first();
@@ -253,7 +253,7 @@ impl<'a> Life<'a> {
     }
 
     /// A service that sends heartbeats after its end, with no start between, runs outside its
-    /// launcher's knowledge (`truth.md` 4).
+    /// launcher's knowledge (`docs/spec/truth.md#phase`).
     fn look_for_unmanaged(&mut self, ended: DateTime<Utc>, moment: &Moment<'_>) {
         let Some(beat) = self.record.beats().iter().rev().find(|beat| !beat.by_launcher) else {
             return;
@@ -415,7 +415,7 @@ pub(super) fn told_age(
     Some(run.map_or(age, |run| age.min(run.run_age())))
 }
 
-/// Whether a status is of the present run (`truth.md` 3).
+/// Whether a status is of the present run (`docs/spec/truth.md#runs`).
 fn belongs(
     kept: &Kept<StatusMessage>,
     start: Option<&Arc<Kept<RegistryMessage>>>,

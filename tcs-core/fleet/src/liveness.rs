@@ -1,4 +1,4 @@
-//! What the heartbeats tell (`truth.md` 5).
+//! What the heartbeats tell (`docs/spec/truth.md#liveness`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -1,4 +1,5 @@
-//! What services have to do with each other: launchers, hosts, common causes (`truth.md` 7).
+//! What services have to do with each other: launchers, hosts, common causes
+//! (`docs/spec/truth.md#launchers-and-hosts`).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
@@ -265,7 +266,7 @@ impl Hosts {
     }
 }
 
-/// Parent of each by index; what would close a circle is at top level (`truth.md` 10).
+/// Parent of each by index; what would close a circle is at top level (`docs/spec/truth.md#tree`).
 pub(super) fn parents(of: &[Option<usize>]) -> Vec<Option<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -304,7 +305,7 @@ pub(super) fn window(record: &Record) -> Option<TimeDelta> {
     record.declaration().and_then(|declared| declared.restart_window).map(liveness::span)
 }
 
-/// The same as restarts are remembered: 5 minutes at least (`truth.md` 6).
+/// The same as restarts are remembered: 5 minutes at least (`docs/spec/truth.md#verdict`).
 pub(super) fn remembered(record: &Record) -> TimeDelta {
     window(record).unwrap_or_default().max(TimeDelta::minutes(5))
 }

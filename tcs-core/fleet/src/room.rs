@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::Record;
 
-/// Names kept (`truth.md` 12).
+/// Names kept (`docs/spec/truth.md#bounds`).
 pub const MAX_NAMES: usize = 100_000;
 /// How many go at once when there are more.
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;

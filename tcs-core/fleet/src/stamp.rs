@@ -1,4 +1,4 @@
-//! When the broker stored a message, and what is newest (`truth.md` 1).
+//! When the broker stored a message, and what is newest (`docs/spec/truth.md#one-fold`).
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The model against `truth.md`, with literal times.
+//! The model against `docs/spec/truth.md`, with literal times.
 
 mod consoles;
 mod law;

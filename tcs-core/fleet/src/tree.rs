@@ -1,5 +1,5 @@
 //! The picture as a whole: who stands below whom, what is listed, how many there are of each
-//! (`truth.md` 9 and 10).
+//! (`docs/spec/truth.md#what-is-listed` and `docs/spec/truth.md#tree`).
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

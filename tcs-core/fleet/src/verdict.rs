@@ -1,4 +1,5 @@
-//! Verdict, phase and liveness of a service (`truth.md` 4 to 6).
+//! Verdict, phase and liveness of a service (`docs/spec/truth.md#phase` to
+//! `docs/spec/truth.md#verdict`).
 
 use std::fmt;
 

@@ -13,7 +13,7 @@ use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Verdict};
 use tcs_wire::{Limit, Status};
 
-/// Whether messages can reach us at all (`truth.md` 8).
+/// Whether messages can reach us at all (`docs/spec/truth.md#what-the-picture-says-of-itself`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// Connected, with no outage to remember; or a picture of the past, or a recording.
@@ -84,7 +84,8 @@ impl Counts {
 pub struct HostView {
     /// Services and launchers on it.
     pub services: usize,
-    /// The broker's time minus the host's (`truth.md` 2); `None` when no message told.
+    /// The broker's time minus the host's (`docs/spec/truth.md#clocks`); `None` when no message
+    /// told.
     pub skew: Option<TimeDelta>,
     /// All that should run on it is lost.
     pub silent: bool,
@@ -149,7 +150,7 @@ pub struct ServiceView {
     /// Those below it that have this verdict: how many, and the first by id, an index into
     /// [`FleetView::services`].
     pub worst_ones: (usize, usize),
-    /// In the default list (`truth.md` 9).
+    /// In the default list (`docs/spec/truth.md#what-is-listed`).
     pub in_default: bool,
     /// In the list with `--all`.
     pub in_all: bool,

@@ -1,5 +1,5 @@
-//! `${NAME}` and `${NAME:-default}` in values (python-compat.md, section 8): after parsing, so in
-//! quotes too, never in keys; one pass, so a result is not expanded again.
+//! `${NAME}` and `${NAME:-default}` in values (`docs/spec/configuration.md#variables`): after
+//! parsing, so in quotes too, never in keys; one pass, so a result is not expanded again.
 
 use std::sync::LazyLock;
 

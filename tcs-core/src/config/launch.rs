@@ -372,7 +372,7 @@ fn tcp(address: &str, at: Place, problems: &mut Problems) -> Option<Ready> {
     parts
 }
 
-/// As far as the rules of liveness go (`truth.md` 5).
+/// As far as the rules of liveness go (`docs/spec/truth.md#liveness`).
 fn heartbeat(section: &mut Section<'_, '_>) -> Option<Duration> {
     let node = section.node("heartbeat")?;
     let seconds = section.number("heartbeat", 0.1, "a number of seconds")?;

@@ -1,5 +1,5 @@
 //! `restart`, `restart_sec`, `restart_max`, `restart_window` of an entry, as the Python launchers
-//! read them (python-compat.md, sections 8 and 9).
+//! read them (`docs/spec/configuration.md#restart-policy`).
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 //! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
 //!
 //! The root is the monitored object; the nodes below it are its submonitors. A message is due
-//! when the root's own status changes, not when its words or a node's do (`wire.md`, "Status"); and
-//! once the root itself has spoken, when trouble of a node makes the whole worse, or ends: that is
-//! always reported (the guide, "Status Aggregation").
+//! when the root's own status changes, not when its words or a node's do
+//! (`docs/spec/wire.md#status`); and once the root itself has spoken, when trouble of a node makes
+//! the whole worse, or ends: that is always reported (`docs/spec/wire.md#status`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, Status
 
 /// How long after its last task a monitor says idle.
 pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// The longest message kept, in bytes; readers cut there too (`truth.md` 12).
+/// The longest message kept, in bytes; readers cut there too (`docs/spec/truth.md#bounds`).
 const MAX_MESSAGE: usize = crate::wire::MAX_TEXT;
 
 /// One moment by three clocks: the wall's to say it, the monotonic one to measure, and the time

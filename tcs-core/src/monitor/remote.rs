@@ -1,5 +1,6 @@
-//! What every monitored object answers: `health` and `stats` (`wire.md`, "RPC"). On the
-//! reporter's thread, so that a blocked service answers too.
+//! What every monitored object answers: `health` and `stats`
+//! (`docs/spec/wire.md#commands-of-a-service`). On the reporter's thread, so that a blocked service
+//! answers too.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -167,7 +167,7 @@ async fn beat(shared: &Arc<Shared>, outlet: &Outlet, sequence: u64) {
         None => None,
     };
     let now = clock::wall();
-    // as readers judge it (`truth.md` 5): late after three intervals
+    // as readers judge it (`docs/spec/truth.md#liveness`): late after three intervals
     let blocked = lag.filter(|lag| *lag > shared.times.heartbeat * 3).map(|lag| {
         let seconds = lag.as_secs();
         format!("main loop blocked for {seconds} s (heartbeat thread still running)")

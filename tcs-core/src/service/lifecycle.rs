@@ -4,9 +4,9 @@
 //! ```text
 //! creating -> starting -> running -> stopping -> ended
 //! ```
-//! The statuses are those of the guide: what fails in creating or starting is `failed`, what
-//! fails in running or stopping is `error`. `stop` runs after a failed `run` too, never after a
-//! failed `start`.
+//! The statuses are those of the Python framework: what fails in creating or starting is `failed`,
+//! what fails in running or stopping is `error`. `stop` runs after a failed `run` too, never after
+//! a failed `start`.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! A service is `<service type>.<variant>`. The type may hold dots (`examples.minimal`), the
 //! variant never: it is what follows the last dot. NATS allows no white space, `*` or `>` in a
 //! token, and no empty token; control characters are refused too, because an id is printed
-//! (`wire.md`, "Service id").
+//! (`docs/spec/wire.md#names`).
 //!
 //! What *other* programs publish is not held to this: the fleet keeps their names as they come.
 

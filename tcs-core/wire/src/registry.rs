@@ -30,7 +30,7 @@ pub struct RegistryMessage {
     pub event: Event,
 }
 
-/// What happened to a service. The table in `wire.md`, "Registry events".
+/// What happened to a service. The table in `docs/spec/wire.md#registry-events`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Listed in a launcher's configuration.

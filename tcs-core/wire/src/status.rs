@@ -10,16 +10,16 @@ use serde_json::{Map, Value};
 use super::Timestamp;
 use super::tolerant::{Field, Notes, Take, take_struct};
 
-/// Components kept of one status, at all levels together (`truth.md` 12).
+/// Components kept of one status, at all levels together (`docs/spec/truth.md#bounds`).
 pub const MAX_COMPONENTS: usize = 4096;
-/// Levels of components kept (`truth.md` 12).
+/// Levels of components kept (`docs/spec/truth.md#bounds`).
 pub const MAX_LEVELS: usize = 32;
 /// Text kept of the components of one status, names and messages at all levels together, in bytes.
 pub const MAX_COMPONENT_TEXT: usize = 64 * 1024;
 /// The last status of Python's controller is `ok` with this message, after `shutdown`.
 const PYTHON_STOPPED: &str = "Service stopped";
 
-/// Metrics kept of one service, in bytes of JSON (`truth.md` 12).
+/// Metrics kept of one service, in bytes of JSON (`docs/spec/truth.md#bounds`).
 pub const MAX_METRICS: usize = 64 * 1024;
 
 /// A service's status. The order is that of severity: `Status::Unknown` is the least, and the

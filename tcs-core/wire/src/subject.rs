@@ -1,4 +1,4 @@
-//! Subjects: the only place that joins or splits them (`wire.md`, "Subjects").
+//! Subjects: the only place that joins or splits them (`docs/spec/wire.md#subjects`).
 
 use std::fmt;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 /// Nesting kept by [`repair`]; `serde_json` itself refuses 128.
 const MAX_DEPTH: usize = 120;
 
-/// The longest text kept, in bytes (`truth.md` 12).
+/// The longest text kept, in bytes (`docs/spec/truth.md#bounds`).
 pub const MAX_TEXT: usize = 4096;
 
 /// One optional field of a message.
@@ -194,7 +194,7 @@ pub(super) use take_struct;
 pub struct Notes {
     /// Fields of a wrong type, by name.
     pub dropped: Vec<&'static str>,
-    /// What was larger than a bound of `truth.md` 12, by name.
+    /// What was larger than a bound of `docs/spec/truth.md#bounds`, by name.
     pub cut: Vec<&'static str>,
 }
 

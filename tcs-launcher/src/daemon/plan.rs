@@ -16,7 +16,7 @@ use tcs_supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
 /// without a `__main__` part too; without the framework, the module as a program
-/// (python-compat.md 1).
+/// (`docs/spec/configuration.md#python-modules`).
 const PYTHON: &str = "\
 import importlib, runpy, sys
 name, kind = sys.argv[1:3]

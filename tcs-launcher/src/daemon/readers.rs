@@ -1,5 +1,5 @@
 //! Who reads a service's lines just now: a request for them may ask for a lease, and as long as it
-//! lasts each line is published on the service's journal too (`wire.md`, "Journal").
+//! lasts each line is published on the service's journal too (`docs/spec/wire.md#log-lines`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

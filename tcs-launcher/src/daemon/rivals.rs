@@ -1,6 +1,6 @@
-//! Other launchers that declare the same services (`truth.md` 7), found by the picture's own rules
-//! out of what is heard anyway; and other runs under our own name, which a picture takes for ours:
-//! two machines, or containers, of one host name and one path.
+//! Other launchers that declare the same services (`docs/spec/truth.md#launchers-and-hosts`), found
+//! by the picture's own rules out of what is heard anyway; and other runs under our own name, which
+//! a picture takes for ours: two machines, or containers, of one host name and one path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! What the children say of themselves, out of the streams: a Python service that fails to start
-//! says so and exits with 0 (`python-compat.md` 3), one that is busy may be left to finish, and one
-//! that speaks needs nobody to beat for it.
+//! says so and exits with 0 (`docs/spec/supervision.md#how-python-services-end`), one that is busy
+//! may be left to finish, and one that speaks needs nobody to beat for it.
 
 use std::time::Duration;
 

@@ -61,7 +61,7 @@ pub enum Effect {
     },
 }
 
-/// The registry event to publish (`wire.md`, "Registry events").
+/// The registry event to publish (`docs/spec/wire.md#registry-events`).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lifecycle {
     /// Listed in the configuration.

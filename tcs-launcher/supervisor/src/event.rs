@@ -109,7 +109,8 @@ impl Exit {
 /// What a status of a service's own means to the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
-    /// `failed` or `error`: an exit with code 0 after it is a failure (`python-compat.md` 3).
+    /// `failed` or `error`: an exit with code 0 after it is a failure
+    /// (`docs/spec/supervision.md#how-python-services-end`).
     Failed,
     /// `busy`: a patient stop waits for the end of it.
     Busy,
@@ -152,7 +153,7 @@ pub enum Patience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What makes two requests the same one, asked twice (`wire.md`, RPC).
+/// What makes two requests the same one, asked twice (`docs/spec/wire.md#requests`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Operation {
     /// `meta.sender`: also who asked.

@@ -14,7 +14,7 @@ use super::event::{Operation, Run, Ticket};
 use super::service::{Out, Service, State};
 use super::spec::ServiceId;
 
-/// How long a finished operation is known (`wire.md`, RPC).
+/// How long a finished operation is known (`docs/spec/wire.md#requests`).
 const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 
 /// Finished operations known at a time: the oldest go first.

@@ -124,8 +124,8 @@ impl Left {
 }
 
 /// Reads what the newest messages of each service do not tell: of those that are asked for how
-/// often they send heartbeats, and whether two programs do under one name (`truth.md` 5); of those,
-/// and of all that are in trouble, since when.
+/// often they send heartbeats, and whether two programs do under one name
+/// (`docs/spec/truth.md#liveness`); of those, and of all that are in trouble, since when.
 async fn look_closer(observer: &Observer, picture: &mut observer::Picture, want: &Want) {
     let asked = !want.filter.is_empty() || want.intervals;
     let names_of = |picture: &observer::Picture, wanted: &dyn Fn(&ServiceView) -> bool| {

@@ -216,7 +216,8 @@ impl<'a> Remote<'a> {
     }
 
     /// Nobody listens there. What beats without telling its interval is the Python framework's,
-    /// which answers nobody (`wire.md`, "RPC"); nor does a program that a launcher speaks for.
+    /// which answers nobody (`docs/spec/wire.md#requests`); nor does a program that a launcher
+    /// speaks for.
     fn unreachable(&self, whom: &str) -> Failure {
         let Some(service) = self.view.get(whom) else {
             return Failure::NotReachable(format!(

@@ -1,4 +1,4 @@
-//! `tcsctl replay`: a recording, published into a broker (`wire.md`, "Journal").
+//! `tcsctl replay`: a recording, published into a broker (`docs/spec/wire.md#recordings`).
 
 use std::io::{self, Read as _};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What a picture says of itself (`truth.md` 8): where it comes from, how fresh it is, whether it
-//! is complete.
+//! What a picture says of itself (`docs/spec/truth.md#what-the-picture-says-of-itself`): where it
+//! comes from, how fresh it is, whether it is complete.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

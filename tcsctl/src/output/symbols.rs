@@ -5,7 +5,7 @@ use tcs_core::wire::Status;
 
 use super::span::Tone;
 
-/// The sign of a verdict (`truth.md` 6).
+/// The sign of a verdict (`docs/spec/truth.md#verdict`).
 pub const fn symbol(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Failed | Verdict::Error => "×",

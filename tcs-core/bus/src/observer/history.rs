@@ -1,5 +1,5 @@
-//! The past (truth.md 11): the picture at a moment, the last beats of a few services, and what
-//! happened since.
+//! The past (`docs/spec/truth.md#the-past`): the picture at a moment, the last beats of a few
+//! services, and what happened since.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const HISTORY_BYTES: u64 = 64 * 1024 * 1024;
 const BEATS_BEFORE: TimeDelta = TimeDelta::minutes(15);
 /// How far back to look for the last beats: the second time where the first gave too few.
 const LAST_BEATS: [TimeDelta; 2] = [TimeDelta::minutes(3), TimeDelta::hours(4)];
-/// From so many beats on an interval can be learned (truth.md 5).
+/// From so many beats on an interval can be learned (`docs/spec/truth.md#liveness`).
 const ENOUGH_BEATS: usize = 3;
 /// Beats of everybody are read so far back: three intervals of 10 s, and a little.
 const RECENT_BEATS: TimeDelta = TimeDelta::seconds(40);

@@ -1,4 +1,5 @@
-//! What is known of a site, and what is known of the knowing (truth.md 8).
+//! What is known of a site, and what is known of the knowing
+//! (`docs/spec/truth.md#what-the-picture-says-of-itself`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use tcs_wire::rpc::{self, Request};
 
 /// Requests of one command that are worked on at once; the rest wait in NATS's own queue.
 const AT_ONCE: usize = 16;
-/// How long a request that acts is remembered (`wire.md`, "RPC").
+/// How long a request that acts is remembered (`docs/spec/wire.md#requests`).
 const REMEMBERED: Duration = Duration::from_mins(10);
 /// How many are remembered of one command.
 const MAX_REMEMBERED: usize = 1000;

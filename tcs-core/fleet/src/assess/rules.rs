@@ -1,4 +1,5 @@
-//! The rules for a service of which a process or task should be there now (`truth.md` 6).
+//! The rules for a service of which a process or task should be there now
+//! (`docs/spec/truth.md#verdict`).
 
 use super::super::crashes::crash_reason;
 use super::super::liveness;

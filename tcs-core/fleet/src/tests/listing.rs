@@ -1,4 +1,4 @@
-//! Rules 9 and 12: what is listed, what is counted, what is bounded; and the filter.
+//! What is listed, what is counted, what is bounded; and the filter.
 
 use serde_json::json;
 

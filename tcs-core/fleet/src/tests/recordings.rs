@@ -1,4 +1,4 @@
-//! The table of `wire.md`: what is so after the last message of each recording.
+//! The table below: what is so after the last message of each recording.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Rules 2, 7, 8 and 10: clocks, launchers, hosts, causes, our own blindness, the tree.
+//! Clocks, launchers, hosts, causes, our own blindness, the tree.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Rules 3 to 6: runs, phases, liveness, verdicts. Seconds; `a.b` is the service.
+//! Runs, phases, liveness, verdicts. Seconds; `a.b` is the service.
 
 mod liveness;
 mod phases;

@@ -1,5 +1,5 @@
-//! The scenario rows of `truth.md` that need no process: what is published is played, and looked at
-//! one second later (or after the intervals that the row allows).
+//! The rows of `docs/spec/truth.md#scenarios` that need no process: what is published is played,
+//! and looked at one second later (or after the intervals that the row allows).
 
 use serde_json::json;
 

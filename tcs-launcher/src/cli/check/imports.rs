@@ -1,5 +1,5 @@
 //! Whether Python modules can be imported by the interpreters that would run them, and which
-//! service types they register (`python-compat.md` 1).
+//! service types they register (`docs/spec/configuration.md#python-modules`).
 
 use std::process::Stdio;
 use std::sync::Arc;

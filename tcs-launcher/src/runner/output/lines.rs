@@ -197,8 +197,8 @@ fn joins_reports(text: &str) -> bool {
         || text.starts_with("Caused by: ")
 }
 
-/// Python's prefix, `[LEVEL ] logger: text` (`python-compat.md` 2). A line without one continues
-/// the one before.
+/// Python's prefix, `[LEVEL ] logger: text` (`docs/spec/supervision.md#output`). A line without one
+/// continues the one before.
 fn prefix(text: &str) -> Option<(Level, &str, &str)> {
     let (name, rest) = text.strip_prefix('[')?.split_once("] ")?;
     let level = Level::from_name(name.trim_end())?;

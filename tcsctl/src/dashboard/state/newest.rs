@@ -12,7 +12,7 @@ use tcs_core::wire::Event;
 use crate::output::events as output;
 
 /// A crash that follows another by more than this stands for itself: so long a restart is
-/// remembered at least (`truth.md` 6).
+/// remembered at least (`docs/spec/truth.md#verdict`).
 const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
 
 /// What a line tells.

@@ -1,5 +1,5 @@
 //! The messages of the last hour, so that the picture of any moment in it can be made again
-//! (`truth.md` 11).
+//! (`docs/spec/truth.md#the-past`).
 //!
 //! They lie in chunks, each with the fleet as it was before its first message. The picture at T
 //! starts from the last chunk whose fleet holds nothing newer than T, and folds in whatever was

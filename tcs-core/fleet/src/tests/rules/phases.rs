@@ -1,8 +1,8 @@
-//! Rules 3 and 4: runs and phases.
+//! Runs and phases.
 
 use super::*;
 
-// ---- rule 3: runs
+// ---- runs
 
 #[test]
 fn a_status_of_an_earlier_run_is_history() {
@@ -41,7 +41,7 @@ fn a_heartbeat_before_the_start_is_history() {
     assert_eq!((service.liveness, service.last_heartbeat), (Liveness::None, None));
 }
 
-// ---- rule 4: phases
+// ---- phases
 
 #[test]
 fn each_event_sets_its_phase() {
