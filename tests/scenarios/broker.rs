@@ -170,6 +170,31 @@ async fn a_broker_that_comes_back_empty() {
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
 }
 
+/// Somebody deletes a stream while everything runs: it is made again, and tells when things happened,
+/// not when they were sent once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_deleted() {
+    let site = Site::start("process", &services()).await;
+    let mut watch = site.watch();
+    watch.see("all well", |view| all(view, &WELL)).await;
+    tcsd::signal("KILL", site.pid("left.a").await);
+    watch.see("one is left", |view| all(view, &AFTER)).await;
+    let crashed = watch.service("left.a").since.unwrap();
+    let begin = clock::monotonic();
+    nats::wait_for("a while", || begin.elapsed() > Duration::from_secs(3)).await;
+    let streams = async_nats::connect(site.server.url()).await.unwrap();
+    let streams = async_nats::jetstream::new(streams);
+    streams.delete_stream("svc_registry").await.unwrap();
+    nats::wait_for("it to be made again", || {
+        site.tcsd.log().matches("made the stream svc_registry").count() == 2
+    })
+    .await;
+    let mut fresh = site.watch();
+    fresh.see("everything", |view| all(view, &AFTER)).await;
+    let moved = fresh.service("left.a").since.unwrap() - crashed;
+    assert!(moved.abs() < chrono::TimeDelta::seconds(1), "its end has moved by {moved}");
+}
+
 /// A broker that has never held anything. No second beat comes to put things right.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_without_streams() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tcs_core::bus::Bus;
 use tcs_core::bus::outbox::{Class, Outbox};
-use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::publish::{HappenedAt, Parcel, Publisher};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::wire::{Kind, Status};
@@ -327,7 +327,7 @@ async fn twenty_thousand_events_after_an_outage() {
             // a stream holds 100 of a subject
             let id = format!("x.n{}", seq % 400);
             let event = json!({"service_id": id, "event": "start", "event_seq": seq});
-            reporter.post_event(format!("svc.registry.start.{id}"), &event, seq);
+            reporter.post_event(format!("svc.registry.start.{id}"), &event, seq, HappenedAt::now());
         }
         site.server.run().await;
         let asking = Bus::connect(&site.settings(), "asking", LIMIT).await.unwrap();

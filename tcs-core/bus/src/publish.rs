@@ -15,7 +15,7 @@ use super::connect::Bus;
 use super::link::{Action, Denial};
 use super::outbox::{Answer, Streams};
 use crate::clock;
-use tcs_wire::{Envelope, Meta};
+use tcs_wire::{Envelope, Meta, Timestamp};
 
 /// The header by which JetStream and we recognise a message.
 pub(super) const MSG_ID: &str = "Nats-Msg-Id";
@@ -61,14 +61,34 @@ pub fn random_id() -> String {
     format!("{:016x}{:016x}", random(), random())
 }
 
+/// When a thing happened that a message tells of, by this host's clock and in this run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HappenedAt {
+    ts: Timestamp,
+    run_s: f64,
+}
+
+impl HappenedAt {
+    /// It happens now.
+    pub fn now() -> Self {
+        Self { ts: clock::wall().into(), run_s: run_seconds() }
+    }
+}
+
 /// The `meta` of a new message: `msg`, `msg-2`, ... by this process, now.
 pub fn new_meta() -> Meta {
+    meta_of(HappenedAt::now())
+}
+
+/// The same for what happened earlier: a message that is sent once more, to streams that have lost
+/// it, tells of then.
+pub fn meta_of(happened: HappenedAt) -> Meta {
     let id = match SENDER.next.fetch_add(1, Ordering::Relaxed) {
         1 => "msg".to_owned(),
         n => format!("msg-{n}"),
     };
-    let mut meta = Meta::new(id, &SENDER.name, clock::wall().into());
-    meta.run_s = Some(run_seconds());
+    let mut meta = Meta::new(id, &SENDER.name, happened.ts);
+    meta.run_s = Some(happened.run_s);
     meta
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
 use crate::bus::outbox::{Class, Counts, Outbox};
-use crate::bus::publish::{Parcel, Publisher, new_meta};
+use crate::bus::publish::{HappenedAt, Parcel, Publisher, meta_of, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT, connection_log};
@@ -229,9 +229,16 @@ impl Reporter {
         self.0.outlet.post(subject, data, new_meta(), None);
     }
 
-    /// The same for an event with the number by which a reader notices a missing one.
-    pub fn post_event(&self, subject: String, data: &impl Serialize, event_seq: u64) {
-        self.0.outlet.post(subject, data, new_meta(), Some(event_seq));
+    /// The same for an event, with the number by which a reader notices a missing one. It happened
+    /// earlier where it is sent once more, to streams that have lost it.
+    pub fn post_event(
+        &self,
+        subject: String,
+        data: &impl Serialize,
+        event_seq: u64,
+        happened: HappenedAt,
+    ) {
+        self.0.outlet.post(subject, data, meta_of(happened), Some(event_seq));
     }
 
     /// Nothing is sent until [`Reporter::release`]: for a launcher, which makes missing streams first.

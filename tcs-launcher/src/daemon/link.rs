@@ -62,6 +62,10 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Between two attempts to make streams that the server refuses to make.
 const AGAIN_REFUSED: Duration = Duration::from_secs(10);
 
+/// Between two looks whether the streams are still there: somebody may delete one while its server
+/// runs. Long enough for somebody who makes it anew with other limits.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What to do about a stream that cannot be made, where there is something to do.
 fn hint(error: &ApiError) -> &'static str {
     if error.is_short_of_storage() {
@@ -121,7 +125,7 @@ impl Before {
     }
 }
 
-/// After each connection: makes missing streams, and tells whether some were missing. Before the
+/// After each connection, and every 10 s: makes missing streams, and tells whether some were missing. Before the
 /// first message of this run goes out, it takes over from the ones before how many events are
 /// missing.
 pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
@@ -169,11 +173,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                 return;
             }
             let lost = link.wait_for(|state| !state.is_connected());
-            let lost = match again {
-                Some(pause) => tokio::time::timeout(pause, lost).await,
-                None => Ok(lost.await),
-            };
-            match lost {
+            match tokio::time::timeout(again.unwrap_or(LOOK_AGAIN), lost).await {
                 Err(_) => {}
                 Ok(Ok(_)) => break,
                 Ok(Err(_)) => return,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tcs_core::bus::publish::hostname;
+use tcs_core::bus::publish::{HappenedAt, hostname};
 use tcs_core::clock;
 use tcs_core::config::How;
 use tcs_core::monitor::Reporter;
@@ -31,7 +31,7 @@ pub(super) struct Voice {
     /// Whether there was a connection before.
     linked: bool,
     /// The last word of each life, to be said again to a broker that lost its streams.
-    last: BTreeMap<String, RegistryMessage>,
+    last: BTreeMap<String, (RegistryMessage, HappenedAt)>,
     /// What was last said to be the status of a service that does not speak, and since when.
     statuses: BTreeMap<String, (Status, Instant)>,
     /// Other launchers that declare our services, by service.
@@ -70,8 +70,8 @@ impl Voice {
     pub(super) fn open(&mut self, lost: bool) -> bool {
         let first = !std::mem::replace(&mut self.linked, true);
         if lost && !first {
-            for message in self.last.clone().into_values() {
-                self.post(message);
+            for (message, happened) in self.last.clone().into_values() {
+                self.post(message, happened);
             }
         }
         self.reporter.release();
@@ -95,8 +95,9 @@ impl Voice {
             requested_by: None,
             event,
         };
-        self.last.insert(message.service_id.clone(), message.clone());
-        self.post(message);
+        let now = HappenedAt::now();
+        self.last.insert(message.service_id.clone(), (message.clone(), now));
+        self.post(message, now);
     }
 
     /// Of a service, and the status of one that is dead.
@@ -133,7 +134,7 @@ impl Voice {
         requested_by: Option<&str>,
     ) {
         let id = &plan.planned.spec.id;
-        let last = match (&wire, self.last.get(id.as_str()).map(|last| &last.event)) {
+        let last = match (&wire, self.last.get(id.as_str()).map(|(last, _)| &last.event)) {
             (Event::Crashed(crash), _) | (_, Some(Event::Crashed(crash))) => Some(crash.headline()),
             _ => None,
         };
@@ -147,6 +148,7 @@ impl Voice {
             requested_by: requested_by.map(str::to_owned),
             event: wire,
         };
+        let now = HappenedAt::now();
         match &message.event {
             Event::Declared(_) | Event::Waiting { .. } | Event::Other(_) => {}
             Event::Start { .. }
@@ -156,10 +158,10 @@ impl Voice {
             | Event::Crashed(_)
             | Event::Restarting { .. }
             | Event::Failed { .. } => {
-                self.last.insert(message.service_id.clone(), message.clone());
+                self.last.insert(message.service_id.clone(), (message.clone(), now));
             }
         }
-        self.post(message);
+        self.post(message, now);
         if let Some((status, text)) = obituary(event, last) {
             self.status(id, status, Some(text), None);
         }
@@ -223,11 +225,11 @@ impl Voice {
         self.statuses.remove(id.as_str());
     }
 
-    fn post(&mut self, mut message: RegistryMessage) {
+    fn post(&mut self, mut message: RegistryMessage, happened: HappenedAt) {
         self.seq += 1;
         message.event_seq = Some(self.seq);
         let subject = self.reporter.subjects().registry(message.event.name(), &message.service_id);
-        self.reporter.post_event(subject, &message, self.seq);
+        self.reporter.post_event(subject, &message, self.seq, happened);
     }
 }
 
