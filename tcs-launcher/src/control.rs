@@ -62,7 +62,8 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
                 let report = ask(&to, Ask::Plan).await??;
                 return reply(&launcher, &ReloadReply { dry_run: true, ..report });
             }
-            let (report, answer) = ask(&to, |back| Ask::Reload(operation(&call), back)).await??;
+            let (report, answer) =
+                ask(&to, |back| Ask::Reload(operation(command::RELOAD, &call), back)).await??;
             match answer {
                 Answer::Reload(touched) => reply(&launcher, &reloaded(report, touched)),
                 Answer::Service(Err(refusal)) => Err(refusal.to_string()),
@@ -100,8 +101,10 @@ async fn ask<T>(
     answer.await.map_err(|_| gone())
 }
 
-fn operation(call: &Call) -> Operation {
-    Operation { sender: call.meta.sender.as_str().into(), message: call.meta.id.as_str().into() }
+/// Of a client that gives two requests one id, each is done: the id stands for one command only.
+fn operation(name: &str, call: &Call) -> Operation {
+    let message = format!("{} {name} {}", call.meta.id, call.rest);
+    Operation { sender: call.meta.sender.as_str().into(), message: message.into() }
 }
 
 fn id(call: &Call) -> Result<ServiceId, String> {
@@ -122,7 +125,7 @@ async fn operate(
         _ => (Command::Restart(patience), Done::Restarted),
     };
     let service_id = id.to_string();
-    let answer = ask(&asks, |back| Ask::Service(operation(&call), id, command, back)).await?;
+    let answer = ask(&asks, |back| Ask::Service(operation(name, &call), id, command, back)).await?;
     let Answer::Service(answer) = answer else { return Err("no such answer".to_owned()) };
     let Success { state, changed } = answer.map_err(|refusal| refusal.to_string())?;
     reply(&launcher, &OperationReply { service_id, result, changed, outcome: outcome(state) })

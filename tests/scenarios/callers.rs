@@ -187,4 +187,10 @@ async fn a_reply_that_was_lost_does_not_double_the_action() {
     let reply = client.request(subject, body("msg-8").into()).await.unwrap();
     let reply: Value = serde_json::from_slice(&reply.payload).unwrap();
     assert_ne!(reply["data"]["pid"], second, "another request");
+    // a client that gives two commands one id: both are done
+    let stop = site.bus.subjects().rpc(site.tcsd.name.as_str(), "stop.silent.a");
+    let reply = client.request(stop, body("msg-8").into()).await.unwrap();
+    let reply: Value = serde_json::from_slice(&reply.payload).unwrap();
+    assert_eq!(reply["data"]["result"], "stopped");
+    site.until("silent.a", |it| it["status"] == "stopped").await;
 }
