@@ -237,7 +237,7 @@ impl<'a> Life<'a> {
         self.beat = beat;
         self.read_heartbeats(moment);
         if ended {
-            self.look_for_unmanaged(at, moment);
+            self.look_for_unmanaged(event, moment);
         }
     }
 
@@ -253,11 +253,12 @@ impl<'a> Life<'a> {
     }
 
     /// A service that sends heartbeats after its end, with no start between, runs outside its
-    /// launcher's knowledge (`docs/spec/truth.md#phase`).
-    fn look_for_unmanaged(&mut self, ended: DateTime<Utc>, moment: &Moment<'_>) {
-        let Some(beat) = self.record.beats().iter().rev().find(|beat| !beat.by_launcher) else {
-            return;
-        };
+    /// launcher's knowledge (`docs/spec/truth.md#phase`). So does a program for which another
+    /// launcher sends them than the one that told its end: each knows its own process only.
+    fn look_for_unmanaged(&mut self, end: &Kept<RegistryMessage>, moment: &Moment<'_>) {
+        let ended = end.stamp.stored;
+        let counts = |beat: &&Beat| !beat.by_launcher || beat.sender != end.sender;
+        let Some(beat) = self.record.beats().iter().rev().find(counts) else { return };
         if beat.stamp.stored - ended <= SLACK {
             return;
         }

@@ -11,6 +11,7 @@ use tcs_wire::Status;
 
 /// In this order, the first that holds.
 pub(super) const UP: &[Rule] = &[
+    removed,
     reports_failed,
     lost,
     reports_error,
@@ -36,6 +37,16 @@ fn reports(case: &Case<'_>, statuses: &[Status], verdict: Verdict) -> Option<Fin
     let reported = life.reported(&case.around.moment);
     let finding = Finding::new(verdict, reported.into_iter().chain(case.silence.reason()));
     Some(Finding { since: life.reported_since, ..finding })
+}
+
+/// No launcher has it in its configuration any more, and it is silent: its end was not told, because
+/// its launcher was killed, or the host went down, before the file was changed.
+fn removed(case: &Case<'_>) -> Option<Finding> {
+    case.around.removed?;
+    let Silent::Lost(reason) = &case.silence else { return None };
+    let since = case.life.sign.map(|sign| liveness::turns(sign, case.life.interval).1);
+    let finding = Finding::new(Verdict::Stopped, [Reason::NotDeclared, reason.clone()]);
+    Some(Finding { phase: Some(Phase::Stopped), since, ..finding })
 }
 
 fn reports_failed(case: &Case<'_>) -> Option<Finding> {

@@ -201,12 +201,18 @@ fn a_heart_that_beats_after_the_end_is_unmanaged() {
         assert_eq!(said(lines(106.0), 107.0), "degraded running [unmanaged]", "{}", end.subject);
         assert!(!said(lines(104.0), 107.0).contains("unmanaged"), "inside the slack");
     }
-    // not while its status is startup; not by its launcher's beats
+    // not while its status is startup; not by the beats of the launcher that told its end
     let starting = vec![event("stop", ID, 100.0), status(ID, "startup", 101.0), beat(ID, 120.0)];
     assert_eq!(said(starting, 121.0), "stopped stopped [ended]");
     let launchers =
         vec![event("stop", ID, 100.0), beat(ID, 120.0).with(&json!({"reported_by": "launcher"}))];
-    assert_eq!(said(launchers, 121.0), "stopped stopped [ended]");
+    assert_eq!(said(launchers.clone(), 121.0), "stopped stopped [ended]");
+    // two launchers ran it, and one has ended
+    let other = launchers.into_iter().map(|line| match &*line.subject {
+        "svc.registry.stop.a.b" => line.meta(&json!({"sender": "the other tcsd"})),
+        _ => line,
+    });
+    assert_eq!(said(other.collect(), 121.0), "degraded running [unmanaged]");
 }
 
 #[test]

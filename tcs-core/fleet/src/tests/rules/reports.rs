@@ -306,6 +306,14 @@ fn what_is_not_configured_any_more_is_stopped_however_it_ended() {
     running.extend(beats(ID, 2.0, 100.0));
     assert_eq!(said(running.clone(), 49.0), "ok running []");
     assert_eq!(said(running, 61.0), "degraded running [unmanaged no_longer_declared]");
+    // its launcher was killed with it, and began anew without it: nobody told its end
+    let mut killed = without(vec![run(start(1.0)), status(ID, "error", 2.0)]);
+    killed.extend(beats(ID, 2.0, 42.0));
+    assert_eq!(
+        said(killed.clone(), 100.0),
+        "error running [reported heartbeat_late no_longer_declared]"
+    );
+    assert_eq!(said(killed, 163.0), "stopped stopped [no_longer_declared heartbeat_lost]");
 }
 
 #[test]
