@@ -54,6 +54,12 @@ pub enum FilterError {
         /// As typed.
         key: String,
     },
+    /// A word that would let everything through: a script's variable was empty.
+    #[error("`{word}` has no value: it would match every service")]
+    NoValue {
+        /// As typed.
+        word: String,
+    },
 }
 
 impl Filter {
@@ -91,13 +97,20 @@ impl fmt::Display for Filter {
     }
 }
 
+/// What may stand before a colon.
+const KEYS: [&str; 7] = ["host", "status", "verdict", "phase", "launcher", "parent", "is"];
+
 fn term(word: &str) -> Result<Term, FilterError> {
     let (not, word) = match word.strip_prefix('!') {
         Some(rest) if !rest.is_empty() => (true, rest),
         _ => (false, word),
     };
+    let no_value = || FilterError::NoValue { word: word.to_owned() };
     if let Some(pattern) = word.strip_prefix('/') {
         let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
+        if pattern.is_empty() {
+            return Err(no_value());
+        }
         let regex =
             RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build().map_err(
                 |error| FilterError::Regex {
@@ -111,6 +124,9 @@ fn term(word: &str) -> Result<Term, FilterError> {
         None => Test::Id(word.to_lowercase()),
         Some((key, value)) => {
             let value = value.to_lowercase();
+            if value.is_empty() && KEYS.contains(&key.to_lowercase().as_str()) {
+                return Err(no_value());
+            }
             match key.to_lowercase().as_str() {
                 "host" => Test::Host(value),
                 "status" => Test::Status(value),

@@ -97,6 +97,12 @@ fn a_filter_is_words_that_all_must_hold() {
         say("color:red"),
         "`color:` is not a filter: one of host:, status:, verdict:, phase:, launcher:, is:fault"
     );
+    // a script whose variable is empty must not stop everything
+    for empty in ["host:", "!host:", "is:", "Status:", "//", "/"] {
+        let word = empty.trim_start_matches('!');
+        let error = format!("`{word}` has no value: it would match every service");
+        assert_eq!(say(&format!("guid {empty}")), error);
+    }
     let id = Filter::id("status:busy");
     assert!(!view.services.iter().any(|service| id.matches(service)));
 }
