@@ -215,17 +215,23 @@ where
     }
 }
 
-/// Without control characters: what is logged may come from the network, and goes to terminals.
+/// Without control characters, and marks that turn the direction of writing: what is logged may come
+/// from the network, and goes to terminals.
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\t' => clean.push(c),
-            c if c.is_control() => clean.extend(c.escape_default()),
+            c if c.is_control() || turns_writing(c) => clean.extend(c.escape_default()),
             c => clean.push(c),
         }
     }
     clean
+}
+
+/// Line and paragraph ends, embeddings, overrides and isolates.
+fn turns_writing(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -255,7 +261,7 @@ mod tests {
             .with(lines(move || writer.clone()).with_filter(Levels::new(LevelFilter::INFO)));
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("service", id = %"guider.jk15", level = Some("debug"));
-            span.in_scope(|| tracing::debug!("star \u{1b}[31mlost\nat HD 1"));
+            span.in_scope(|| tracing::debug!("star \u{1b}[31mlo\u{202e}st\nat HD 1"));
             span.in_scope(|| tracing::warn!("wind"));
             let quiet = tracing::info_span!("service", id = %"a.b", level = Some("ERROR"));
             quiet.in_scope(|| tracing::warn!("not heard"));
@@ -265,7 +271,7 @@ mod tests {
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(
             text,
-            "[DEBUG] svc|guider.jk15: star \\u{1b}[31mlost\nat HD 1\n\
+            "[DEBUG] svc|guider.jk15: star \\u{1b}[31mlo\\u{202e}st\nat HD 1\n\
              [WARNING] svc|guider.jk15: wind\n\
              [INFO ] ctx         : outside\n"
         );
