@@ -205,7 +205,8 @@ services:
     let (bus, _) = self::watch(site.server.port()).await;
     let observer = Observer::new(bus);
     let mut picture = observer.snapshot(Patience::default()).await;
-    observer.find_silence(&mut picture).await;
+    let view = picture.view(clock::monotonic());
+    observer.find_silence(&mut picture, &view).await;
     let view = picture.view(clock::monotonic());
     assert!(view.services.iter().all(|it| it.verdict != Verdict::Lost), "{}", told(&view));
 

@@ -44,7 +44,7 @@ pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
 pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
-pub use room::{FOREIGN_BYTES, MAX_NAMES};
+pub use room::{FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
@@ -184,6 +184,9 @@ impl Fleet {
     fn make_room(&mut self) {
         let Some(now) = self.newest else { return };
         let was_flooded = self.is_flooded();
+        if self.room.is_bulky() {
+            self.room.shorten(&mut self.records);
+        }
         if self.records.len() > MAX_NAMES || self.room.is_full() {
             self.tally.evicted += self.room.evict(&mut self.records, now);
             if !was_flooded {

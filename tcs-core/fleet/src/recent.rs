@@ -30,6 +30,11 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
         &self.0
     }
 
+    /// The same, to change what is not their order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+
     /// Takes it in, unless it is there already or older than `N` others; says whether it did. Of
     /// two copies the one that was stored first counts.
     pub(super) fn put(&mut self, item: T) -> bool {

@@ -252,6 +252,20 @@ impl Record {
             + size_of_val(self.crashes())
     }
 
+    /// Leaves out metrics that occupy more than `most` bytes of a message.
+    pub(super) fn shorten(&mut self, most: usize) {
+        self.status.shorten(most);
+        for beat in self.beats.iter_mut().filter(|beat| beat.weight > most) {
+            beat.metrics = None;
+            beat.weight = size_of::<Message>();
+        }
+    }
+
+    /// Whether a message of it occupies more than `most` bytes.
+    pub(super) fn is_bulky(&self, most: usize) -> bool {
+        self.status.weight() > most || self.beats().iter().any(|beat| beat.weight > most)
+    }
+
     /// Whether more than one message of it is held.
     pub(super) fn is_established(&self) -> bool {
         self.beats().len() + self.statuses().len() + self.registry().take(2).count() > 1

@@ -14,6 +14,10 @@ pub const MAX_NAMES: usize = 100_000;
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
 /// What services that no launcher ever declared may occupy together, in bytes.
 pub const FOREIGN_BYTES: usize = 32 * 1024 * 1024;
+/// Beyond this they keep no metrics of more than [`LARGE`] bytes a message.
+pub const SHORT_BEYOND: usize = 2 * 1024 * 1024;
+/// See [`SHORT_BEYOND`].
+pub const LARGE: usize = 16 * 1024;
 
 /// After such a flood, what nobody declares is forgotten once it was silent for so long: what sent
 /// a single message, and the others. With the longer one the flood is over.
@@ -29,6 +33,8 @@ type Records = BTreeMap<Arc<str>, Arc<Record>>;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     foreign: usize,
+    /// Beyond this large metrics of them go.
+    short_at: usize,
     /// Beyond this some of them go.
     full_at: usize,
     flood: Option<Flood>,
@@ -45,7 +51,7 @@ struct Flood {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { foreign: 0, full_at: FOREIGN_BYTES, flood: None }
+        Self { foreign: 0, short_at: SHORT_BEYOND, full_at: FOREIGN_BYTES, flood: None }
     }
 }
 
@@ -64,6 +70,23 @@ impl Room {
     /// A record counted `before`, and counts `after`.
     pub(super) fn change(&mut self, before: usize, after: usize) {
         self.foreign = self.foreign.saturating_sub(before) + after;
+    }
+
+    pub(super) fn is_bulky(&self) -> bool {
+        self.foreign > self.short_at
+    }
+
+    /// Leaves out what is large in the messages of services that no launcher declares.
+    pub(super) fn shorten(&mut self, records: &mut Records) {
+        let bulky =
+            |record: &&mut Arc<Record>| record.declared().is_empty() && record.is_bulky(LARGE);
+        for record in records.values_mut().filter(bulky) {
+            let before = foreign_bytes(record);
+            Arc::make_mut(record).shorten(LARGE);
+            self.change(before, foreign_bytes(record));
+        }
+        // what is left may all be small: it is not looked through at each message
+        self.short_at = SHORT_BEYOND.max(self.foreign / 4 * 5);
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -131,6 +154,7 @@ impl Room {
         self.flood = (now - flood.last < SILENCE).then_some(Flood { look_at: now + LOOK, ..flood });
         if self.flood.is_none() {
             self.full_at = FOREIGN_BYTES.max(self.foreign / 4 * 5);
+            self.short_at = SHORT_BEYOND.max(self.foreign / 4 * 5);
         }
         evicted
     }

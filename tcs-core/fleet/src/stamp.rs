@@ -173,6 +173,23 @@ impl<T: Numbered> Register<T> {
     }
 }
 
+impl Register<StatusMessage> {
+    /// Leaves out details that occupy more than `most` bytes.
+    pub(super) fn shorten(&mut self, most: usize) {
+        for kept in [&mut self.stream, &mut self.other_run, &mut self.core].into_iter().flatten() {
+            let Some(message) = kept.message.shortened(most) else { continue };
+            let less = kept.message.details.weight() - message.details.weight();
+            *kept = Arc::new(Kept {
+                message,
+                sender: Arc::clone(&kept.sender),
+                partial: true,
+                weight: kept.weight.saturating_sub(less),
+                ..**kept
+            });
+        }
+    }
+}
+
 impl<T> Register<T> {
     /// About what they occupy, in bytes.
     pub(super) fn weight(&self) -> usize {

@@ -97,6 +97,23 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// The same without the metrics of a status or a heartbeat, where they occupy more than `most`
+    /// bytes; `None` if they do not. What is left out is noted as cut.
+    pub fn shortened(&self, most: usize) -> Option<Self> {
+        let message = match &self.message {
+            Message::Status(it) => Message::Status(it.shortened(most)?),
+            Message::Heartbeat(it) if status::metrics_weight(&it.metrics) > most => {
+                let mut short = it.clone();
+                short.metrics.clear();
+                Message::Heartbeat(short)
+            }
+            Message::Heartbeat(_) | Message::Registry(_) | Message::Journal(_) => return None,
+        };
+        let mut notes = self.notes.clone();
+        notes.cut("metrics");
+        Some(Self { message, meta: self.meta.clone(), notes })
+    }
+
     /// The log line that this is. A reply to a request that names a journal's subject for replies
     /// has a `message` too, but not the type that every sender of log lines writes.
     pub fn log_line(&self) -> Option<&JournalMessage> {

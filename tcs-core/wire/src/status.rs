@@ -216,6 +216,32 @@ impl StatusMessage {
         }
     }
 
+    /// The same without metrics, if its details occupy more than `most` bytes, and without components
+    /// if they do so alone; `None` if they do not.
+    pub fn shortened(&self, most: usize) -> Option<Self> {
+        if self.details.weight() <= most {
+            return None;
+        }
+        let Details { own_status, components, metrics: _, reported_by, coalesced } = &*self.details;
+        let fit = components_weight(components) <= most;
+        let details = Arc::new(Details {
+            own_status: *own_status,
+            components: if fit { components.clone() } else { Vec::new() },
+            metrics: Map::new(),
+            reported_by: reported_by.clone(),
+            coalesced: *coalesced,
+        });
+        Some(Self {
+            name: self.name.clone(),
+            raw_status: self.raw_status.clone(),
+            message: self.message.clone(),
+            details,
+            parent: self.parent.clone(),
+            hostname: self.hostname.clone(),
+            ..*self
+        })
+    }
+
     /// Whether a launcher says this for a service that does not speak (any more).
     pub fn by_launcher(&self) -> bool {
         self.details.reported_by.as_deref() == Some("launcher")
@@ -252,13 +278,17 @@ impl Details {
     }
 
     /// The approximate memory that components and metrics occupy, in bytes.
-    pub(super) fn weight(&self) -> usize {
-        let component = |it: &Component| {
-            let message = it.message.as_ref().map_or(0, String::len);
-            size_of::<Component>() + OVERHEAD + it.name.len() + message + it.details.weight()
-        };
-        self.components.iter().map(component).sum::<usize>() + metrics_weight(&self.metrics)
+    pub fn weight(&self) -> usize {
+        components_weight(&self.components) + metrics_weight(&self.metrics)
     }
+}
+
+fn components_weight(components: &[Component]) -> usize {
+    let component = |it: &Component| {
+        let message = it.message.as_ref().map_or(0, String::len);
+        size_of::<Component>() + OVERHEAD + it.name.len() + message + it.details.weight()
+    };
+    components.iter().map(component).sum()
 }
 
 /// A part of a service that reports through it (a submonitor).

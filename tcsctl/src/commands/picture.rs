@@ -1,5 +1,6 @@
 //! The picture that one-shot commands show: read within the time-out, with what it says of itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tcs_core::bus::streams::SingleReplica;
@@ -17,6 +18,8 @@ use crate::output::{Mode, Source, Word};
 const LEARNED: usize = 20;
 /// Of those that are silent by an interval that is only assumed.
 const LEARNED_AT_MOST: usize = 200;
+/// A view that is older is made anew.
+const FRESH: Duration = Duration::from_millis(100);
 /// How long to listen where no stream is: two intervals.
 const LISTEN: Duration = Duration::from_secs(20);
 
@@ -67,11 +70,15 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     };
     // late, it is a picture all the same
     tokio::time::timeout(left.now(), observer.count_crashes(&mut picture)).await.ok();
+    let mut look = Look::at(&picture);
     if at.is_none() {
-        tokio::time::timeout(left.now() / 2, observer.find_silence(&mut picture)).await.ok();
+        let finding = observer.find_silence(&mut picture, &look.view);
+        tokio::time::timeout(left.now() / 2, finding).await.ok();
     }
-    tokio::time::timeout(left.now(), look_closer(&observer, &mut picture, want)).await.ok();
-    let view = picture.view(clock::monotonic());
+    let closer = look_closer(&observer, &mut picture, want, &mut look);
+    tokio::time::timeout(left.now(), closer).await.ok();
+    look.renew(&picture);
+    let view = look.view;
     let took = clock::monotonic() - began;
     session.spend(took);
     session.note(&format!(
@@ -107,6 +114,28 @@ fn millis(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
 }
 
+/// A picture's view, made anew only where it may be another one: of a large fleet it is a good part
+/// of a command's time.
+struct Look {
+    view: FleetView,
+    /// When it was made, and of how many messages.
+    made: Instant,
+    messages: u64,
+}
+
+impl Look {
+    fn at(picture: &observer::Picture) -> Self {
+        let made = clock::monotonic();
+        Self { view: picture.view(made), made, messages: picture.figures.messages }
+    }
+
+    fn renew(&mut self, picture: &observer::Picture) {
+        if self.messages != picture.figures.messages || self.made.elapsed() > FRESH {
+            *self = Self::at(picture);
+        }
+    }
+}
+
 /// What is left of the time-out.
 struct Left {
     until: Instant,
@@ -126,16 +155,22 @@ impl Left {
 /// Reads what the newest messages of each service do not tell: of those that are asked for how
 /// often they send heartbeats, and whether two programs do under one name
 /// (`docs/spec/truth.md#liveness`); of those, and of all that are in trouble, since when.
-async fn look_closer(observer: &Observer, picture: &mut observer::Picture, want: &Want) {
+async fn look_closer(
+    observer: &Observer,
+    picture: &mut observer::Picture,
+    want: &Want,
+    look: &mut Look,
+) {
     let asked = !want.filter.is_empty() || want.intervals;
-    let names_of = |picture: &observer::Picture, wanted: &dyn Fn(&ServiceView) -> bool| {
-        let mut services = picture.view(clock::monotonic()).services;
+    let mut names_of = |picture: &observer::Picture, wanted: &dyn Fn(&ServiceView) -> bool| {
+        look.renew(picture);
+        let is_named = |service: &&ServiceView| {
+            wanted(service) && tcs_core::id::check_name("name", &service.id).is_ok()
+        };
+        let mut services: Vec<_> = look.view.services.iter().filter(is_named).collect();
         // where there are too many, the worst are looked into
         services.sort_by_key(|service| service.verdict);
-        let named = services.into_iter().filter(|service| {
-            wanted(service) && tcs_core::id::check_name("name", &service.id).is_ok()
-        });
-        named.map(|service| service.id).collect::<Vec<_>>()
+        services.into_iter().map(|service| Arc::clone(&service.id)).collect::<Vec<_>>()
     };
     let beats = |service: &ServiceView| service.phase.is_up() && service.last_heartbeat.is_some();
     if asked {

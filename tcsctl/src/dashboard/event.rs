@@ -33,7 +33,7 @@ pub enum Event {
     /// What happened before that, as far as it was read.
     Happened(Vec<Transition>),
     /// The past, as asked for by [`Action::LoadHistory`]; or why it could not be read.
-    Past(Result<PastRead, String>),
+    Past(Result<Box<PastRead>, String>),
     /// The link to the broker stands otherwise than before.
     Link(LinkFacts),
     /// Up to when the fleet could be heard.

@@ -229,13 +229,14 @@ impl Observer {
 
     /// Looks for a time in which nobody's heartbeat could be stored, where services are silent:
     /// right after the broker has hung, their silence is none of theirs. Somebody who has just come
-    /// has not seen it, but the heartbeats before and after it are stored.
-    pub async fn find_silence(&self, picture: &mut Picture) {
+    /// has not seen it, but the heartbeats before and after it are stored. `view` is the picture's
+    /// present one.
+    pub async fn find_silence(&self, picture: &mut Picture, view: &FleetView) {
         let began = clock::monotonic();
+        let mut silent = Silent::of(view);
         loop {
-            let view = picture.view(clock::monotonic());
-            let Some(silent) = Silent::of(&view) else { return };
-            let from = Some(silent.first - BEATS_BEFORE_SILENCE);
+            let Some(Silent { first, may_end }) = silent else { return };
+            let from = Some(first - BEATS_BEFORE_SILENCE);
             let filter = self.bus.subjects().all(Kind::Heartbeat);
             let pieces = pieces_of(picture, Kind::Heartbeat, &filter, from, None);
             let mut observations = Vec::new();
@@ -260,10 +261,11 @@ impl Observer {
                 return picture.hearing.note_outage(silence.until);
             }
             // the heartbeats that have waited for the broker come one after another
-            if !silent.may_end || began.elapsed() > SILENCE_WAIT {
+            if !may_end || began.elapsed() > SILENCE_WAIT {
                 return;
             }
             tokio::time::sleep(SILENCE_LOOK).await;
+            silent = Silent::of(&picture.view(clock::monotonic()));
         }
     }
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::support::{Line, beat, beats, crashed, event, launcher, picture, status};
-use crate::{Filter, Fleet};
-use tcs_wire::{Kind, Message, Subject, decode};
+use crate::{Filter, Fleet, Link};
+use tcs_wire::{Kind, Message, Status, Subject, decode};
 
 const HOUR: f64 = 3600.0;
 
@@ -173,7 +173,7 @@ fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
     assert!((0..10).all(|i| kept(&format!("keep.me{i}"))));
     assert!(kept(super::support::LAUNCHER) && kept("a.monitor") && !kept("flood.0"));
     // few names with much in them
-    let text = "x".repeat(60_000);
+    let text = "x".repeat(15_000);
     let large = json!({"details": {"metrics": {"a": text}}});
     let large = status("large.0", "ok", 10.0).with(&large);
     flood(&mut fleet, &large, "large", 2 * FOREIGN_BYTES / text.len(), 10.0);
@@ -190,4 +190,35 @@ fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
         put(&mut fleet, &beat("keep.me1", at));
     }
     assert!(fleet.len() == 11 && !fleet.is_flooded(), "{}", fleet.len());
+}
+
+#[test]
+fn large_metrics_of_services_that_nobody_declares_are_left_out() {
+    use crate::{LARGE, SHORT_BEYOND};
+    let text = "x".repeat(60_000);
+    let large = json!({"details": {"metrics": {"a": text}}, "metrics": {"a": text}});
+    let mut fleet = Fleet::new();
+    put(&mut fleet, &event("declared", "keep.me", 1.0));
+    put(&mut fleet, &status("keep.me", "ok", 2.0).with(&large));
+    put(&mut fleet, &status("a.monitor", "ok", 2.0).with(&large));
+    let metrics = |fleet: &Fleet, name: &str| fleet.status_of(name).unwrap().details.weight();
+    assert!(metrics(&fleet, "keep.me") > 60_000 && metrics(&fleet, "a.monitor") > 60_000);
+    let names: Vec<_> = (0..200).map(|i| format!("bulk.s{i}")).collect();
+    for (i, name) in names.iter().enumerate() {
+        let at = 3.0 + i as f64;
+        put(&mut fleet, &status(name, "error", at).with(&large));
+        put(&mut fleet, &beat(name, at).with(&large));
+    }
+    // in any order, and once more, they stay short
+    put(&mut fleet, &status("bulk.s0", "error", 3.0).with(&large));
+    let kept = |name: &String| metrics(&fleet, name);
+    assert!(names.iter().map(kept).sum::<usize>() < SHORT_BEYOND + LARGE);
+    assert!(fleet.status_of("bulk.s0").unwrap().status == Status::Error);
+    let is_partial = |name: &str| {
+        let view = fleet.view(super::support::at(300.0), Link::Steady);
+        view.get(name).unwrap().record.status().unwrap().partial
+    };
+    assert!(is_partial("a.monitor") && !is_partial("keep.me"));
+    assert!(metrics(&fleet, "keep.me") > 60_000);
+    assert_eq!((fleet.len(), fleet.is_flooded()), (202, false));
 }

@@ -249,7 +249,7 @@ fn messages(observations: Vec<Observation>) -> Vec<Heard> {
 
 /// Reads what the streams hold of the past.
 pub(super) async fn load(observer: Observer, since: DateTime<Utc>, feed: Sender<Feed>) {
-    let event = Event::Past(read_past(&observer, since).await);
+    let event = Event::Past(read_past(&observer, since).await.map(Box::new));
     feed.send(Feed::Event(event)).await.ok();
 }
 

@@ -23,6 +23,8 @@ pub const BUDGET: usize = 32 * 1024 * 1024;
 const CHUNK: usize = 16 * 1024;
 /// What a chunk may occupy.
 const CHUNK_BUDGET: usize = BUDGET / 8;
+/// Metrics of a message that occupy more than this are not kept, in bytes.
+const LARGE: usize = tcs_core::fleet::LARGE;
 /// What is kept of a message beside what it says, about.
 const OVERHEAD: usize = 600;
 /// What a service's record occupies. A chunk holds its fleet as it was before, so of each service
@@ -49,6 +51,7 @@ pub struct Tape {
 impl Chunk {
     /// Returns about how many bytes it occupies.
     fn push(&mut self, message: Arc<Observed>) -> usize {
+        let message = short(message);
         let record = if self.messages.len() < self.before.len() { RECORD } else { 0 };
         let at = message.stamp.stored;
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
@@ -75,6 +78,17 @@ impl Chunk {
 
     fn is_full(&self) -> bool {
         self.messages.len() >= CHUNK || self.bytes >= CHUNK_BUDGET
+    }
+}
+
+/// Without large metrics.
+fn short(message: Arc<Observed>) -> Arc<Observed> {
+    match message.decoded.shortened(LARGE) {
+        Some(decoded) => {
+            let Observed { subject, decoded: _, stamp, bytes } = &*message;
+            Arc::new(Observed { subject: subject.clone(), decoded, stamp: *stamp, bytes: *bytes })
+        }
+        None => message,
     }
 }
 
@@ -275,7 +289,7 @@ mod tests {
         let mut tape = Tape::default();
         let start = messages[0].stamp.stored;
         let mut message = Observed::clone(&messages[0]);
-        let large = Component { name: "x".repeat(10_000), ..Component::default() };
+        let large = Component { name: "x".repeat(3000), ..Component::default() };
         let large = Details { components: vec![large], ..Details::default() };
         let status = StatusMessage { details: large.into(), ..StatusMessage::default() };
         let small = std::mem::replace(&mut message.decoded.message, Message::Status(status));

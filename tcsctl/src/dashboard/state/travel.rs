@@ -93,7 +93,7 @@ impl State {
         })
     }
 
-    pub(super) fn past_read(&mut self, result: Result<PastRead, String>) {
+    pub(super) fn past_read(&mut self, result: Result<Box<PastRead>, String>) {
         self.past = match result {
             Ok(mut read) => {
                 let transitions = std::mem::take(&mut read.transitions);
@@ -102,7 +102,7 @@ impl State {
                     self.tell(format!("of the past: {}", read.problems.join("; ")), true);
                 }
                 let since = read.since;
-                self.tape.root(read);
+                self.tape.root(*read);
                 Past::Read(since)
             }
             Err(why) => {
