@@ -85,7 +85,7 @@ async fn who_does_not_answer_is_told_with_the_reason() {
     let output = at(&server.url(), &["stats", "perm.a2", "--json"]).expect(3).json();
     assert_eq!(output["error"]["code"], "not_reachable", "{output:#?}");
     let text = output["error"]["message"].as_str().unwrap();
-    assert_eq!(text, "perm.a2 is not reachable: it is stopped");
+    assert_eq!(text, "perm.a2 cannot be asked: it is stopped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +161,7 @@ async fn a_launcher_starts_stops_restarts_and_reloads() {
     let start = format!("hello_world.main  restarted, pid 4711  (answered by {name}, ");
     assert!(output.out.starts_with(&start), "{output:#?}");
     let output = at(&url, &["start", "hello_world.main"]).expect(0);
-    assert!(output.out.contains("started already, pid 4711"), "{output:#?}");
+    assert!(output.out.contains("already started, pid 4711"), "{output:#?}");
     let output = at(&url, &["start", "hello_world.main", "examples.basic.tutorial"]).expect(1);
     assert_eq!(output.out.lines().count(), 2, "{output:#?}");
     assert!(output.out.contains("it is disabled"), "{output:#?}");
@@ -202,7 +202,7 @@ async fn a_launcher_that_is_gone_is_not_reachable() {
     let server = site().await;
     at(&server.url(), &["replay", "--instant", &recording("process-launcher")]).expect(0);
     let output = at(&server.url(), &["start", "hello_world.main"]).expect(3);
-    assert!(output.out.contains("is not reachable: it is stopped"), "{output:#?}");
+    assert!(output.out.contains("cannot be asked: it is stopped"), "{output:#?}");
     at(&server.url(), &["replay", "--instant", &recording("inprocess-launcher")]).expect(0);
     let output = at(&server.url(), &["restart", "examples.minimal.tutorial"]).expect(1);
     assert!(output.out.contains("has no remote control"), "{output:#?}");
@@ -230,7 +230,7 @@ async fn a_log_is_read_and_followed() {
     };
     assert_eq!(next()["level"], "INFO");
     assert_eq!(next()["message"], "no stars");
-    assert_eq!(asked.lock().unwrap().last().unwrap().1["follow_s"], 30);
+    assert_eq!(asked.lock().unwrap().last().unwrap().1["follow_s"], 30.0);
     // it listens a moment later at the latest
     let publisher = tokio::spawn(async move {
         let publisher = Publisher::new(bus.clone());

@@ -235,7 +235,8 @@ async fn nothing_that_the_fleet_says_reaches_the_terminal_as_a_command() {
     terminal.keys("r");
     terminal.see("restart?");
     terminal.keys("y");
-    terminal.see("restart main.evil: restarted \\u{1b}]0;OWNED");
+    // a word that no launcher says is not shown at all
+    terminal.see("restart main.evil: done, pid 7");
     terminal.keys("L");
     terminal.see("bare \\u{1b}]0;OWNED\\u{7}");
     terminal.keys("w");

@@ -67,7 +67,7 @@ async fn json_keeps_to_its_schema() {
 async fn nothing_matches_and_a_mistyped_command() {
     let server = filled(&server(), JETSTREAM, &[]).await;
     let output = at(&server.url(), &["nobody"]).expect(1);
-    assert!(output.out.contains("none match of 11 known"), "{output:#?}");
+    assert!(output.out.contains("no match of 11 known"), "{output:#?}");
     assert_eq!(output.err, "");
     let output = at(&server.url(), &["evnets"]).expect(1);
     assert!(output.err.contains("did you mean: tcsctl events"), "{output:#?}");

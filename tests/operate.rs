@@ -66,7 +66,7 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
     terminal.see_no("× failed");
     terminal.keys("G");
 
-    // asked first, with what would be touched; any other key leaves it
+    // asked first, with what would be touched; any other key cancels
     terminal.keys("r");
     let text = terminal.see("restart?");
     assert!(text.contains("talker.a") && text.contains("asks launcher."), "{text}");

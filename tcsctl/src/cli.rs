@@ -58,19 +58,19 @@ Examples:
   tcsctl --all --json          everything, for scripts
   tcsctl --at 02:13            the picture at 02:13 UTC
   tcsctl watch                 the full-screen dashboard
-  tcsctl events -f             what happens, as it happens
+  tcsctl events -f             events as they happen
   tcsctl check && echo fine    for monitoring
   tcsctl demo                  try it without a fleet
 
 A filter may also be /regex/, host:srv01, status:busy, verdict:lost, phase:backoff, launcher:Kx1x
-or is:fault; ! before it turns it round; several in quotes must all hold. A service named like a
+or is:fault; ! negates; several in quotes must all match. A service named like a
 command is listed by `tcsctl list NAME`.";
 
 const SETTINGS: &str = "\
 Settings:
   come from flags, then the configuration file's `nats` section, then NATS_URL,
   NATS_HOST, NATS_PORT, NATS_CREDS..., then the selected `nats` context, then
-  localhost:4222; --verbose says which won.";
+  localhost:4222; --verbose tells which one is used.";
 
 fn after_help() -> String {
     format!("{EXAMPLES}\n\n{}\n\n{SETTINGS}", exit::HELP)
@@ -86,95 +86,95 @@ Examples:
   tcsctl list watch            a service named like a command
   tcsctl list 'host:srv01 !is:fault'")]
     List(ListArgs),
-    /// What happened: life cycle and status changes, with durations
+    /// Show events: life cycle and status changes, with durations
     #[command(after_help = "\
 Examples:
   tcsctl events                the last hour, of all services
-  tcsctl events guider -f      and go on with what happens
+  tcsctl events guider -f      and new events as they come
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
-    /// The full-screen dashboard
+    /// Open the full-screen dashboard
     #[command(after_help = "\
 Examples:
-  tcsctl watch                 what is wrong stands first; ? shows the keys
+  tcsctl watch                 problems first; ? shows the keys
   tcsctl watch guider          only some, or any other filter
   tcsctl watch --replay night.jsonl --speed 60
   tcsctl watch --plain         a line for each change: for screen readers and simple terminals
   tcsctl watch --json          the picture as one JSON line, then one for each change
 
-It goes on trying while the broker is away, and never ends by itself but with its terminal.")]
+It keeps trying while the broker cannot be reached, and ends only with its terminal.")]
     Watch(WatchArgs),
-    /// One line and an exit code, for monitoring
+    /// Print one line and an exit code, for monitoring
     #[command(after_help = format!("{}\n\n{}", "\
 Examples:
   tcsctl check                 the whole fleet
   tcsctl check guider.jk15     one service; a stopped one is CRITICAL
   tcsctl check --at 2h         how it was", exit::CHECK_HELP))]
     Check(CheckArgs),
-    /// Wait until a service is as wanted, for scripts
+    /// Wait until a service reaches a state, for scripts
     #[command(after_help = "\
 Examples:
   tcsctl wait guider.jk15 --for ok --timeout 60s
   tcsctl wait guider.jk15 --for up && ./observe
   tcsctl wait guider.jk15 --for gone
 
-It ends with 0 when it is so, with 1 after --timeout (60 s here, unless given).")]
+Exits with 0 when the condition holds, with 1 after --timeout (default here: 60 s).")]
     Wait(WaitArgs),
-    /// Ask a service itself how it is: its status and each of its checks
+    /// Ask a service for its status and its health checks
     #[command(after_help = "\
 Examples:
   tcsctl health guider.jk15
   tcsctl health guider         all running ones with `guider` in their name
   tcsctl health guider.jk15 --json | jq .data.checks
 
-It ends with 0 when all have answered, whatever they say of themselves; for that there is `check`.")]
+Exits with 0 when all have answered, whatever their status; use `check` to test the status.")]
     Health(HealthArgs),
-    /// Ask a service itself for its figures
+    /// Ask a service for its statistics
     #[command(after_help = "\
 Examples:
   tcsctl stats guider.jk15
   tcsctl stats guider.jk15 --json | jq .data.stats")]
     Stats(HealthArgs),
-    /// Start services, by their launchers
+    /// Start services
     #[command(after_help = "\
 Examples:
   tcsctl start guider.jk15 dome_follower.main
   tcsctl start host:srv01 --yes
 
-It ends when all run, or with an error; --timeout says how long it may take [default: 60s].")]
+Returns when all run, or with an error; --timeout limits the time [default: 60s].")]
     Start(OperateArgs),
-    /// Stop services, by their launchers
+    /// Stop services
     #[command(after_help = "\
 Examples:
   tcsctl stop guider.jk15
   tcsctl stop guider.jk15 --when-idle --max-wait 10m
   tcsctl stop guider --yes     all with `guider` in their name; without --yes it asks first
 
-It ends when all have ended; --timeout says how long it may take [default: 60s].")]
+Returns when all have stopped; --timeout limits the time [default: 60s].")]
     Stop(EndArgs),
-    /// Stop services and start them again, by their launchers
+    /// Restart services
     #[command(after_help = "\
 Examples:
   tcsctl restart guider.jk15
   tcsctl restart guider.jk15 --when-idle
 
-It ends when all run again; --timeout says how long it may take [default: 60s].")]
+Returns when all run again; --timeout limits the time [default: 60s].")]
     Restart(EndArgs),
-    /// Have launchers read their configuration again
+    /// Make launchers reread their configuration
     #[command(after_help = "\
 Examples:
-  tcsctl reload                the launcher, where there is one; of several it asks first
+  tcsctl reload                all launchers; asks first if there are several
   tcsctl reload host:srv01
-  tcsctl reload --dry-run      what it would change")]
+  tcsctl reload --dry-run      show what would change")]
     Reload(ReloadArgs),
-    /// What a service has written
+    /// Show the output of a service
     #[command(after_help = "\
 Examples:
-  tcsctl logs guider.jk15      its last 100 lines, as its launcher holds them
+  tcsctl logs guider.jk15      its last 100 lines, from its launcher
   tcsctl logs guider.jk15 -n 1000
-  tcsctl logs guider.jk15 -f   and go on with what it writes")]
+  tcsctl logs guider.jk15 -f   and new lines as they come")]
     Logs(LogsArgs),
-    /// Record the fleet into a file: its state now, then its messages
+    /// Record the fleet to a file: its state now, then its messages
     #[command(after_help = "\
 Examples:
   tcsctl record night.jsonl            until Ctrl-C
@@ -184,27 +184,27 @@ One message a line: receive time, subject, headers and the body as text. Where n
 the subjects nothing is listened to (a mere listener slows Python publishers down); with --core
 it is.")]
     Record(RecordArgs),
-    /// Publish a recording into a broker
+    /// Publish a recording to a broker
     #[command(after_help = "\
 Examples:
   tcsctl replay night.jsonl --server nats://127.0.0.1:4333 --create-streams
   tcsctl replay night.jsonl --speed 10
   tcsctl replay night.jsonl --instant
 
-Times in the messages are shifted so that they happen now; --as-is leaves them.")]
+Times in the messages are shifted to now; --as-is keeps them.")]
     Replay(ReplayArgs),
-    /// Show all of this without a fleet: a private broker, and a launcher with sample services
+    /// Try TCS without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\
 Examples:
   tcsctl demo                  start it, list the services, and stop it
   tcsctl demo --watch          see it in the dashboard; `q` stops it
   tcsctl demo --keep           leave it running, to try other commands on it
 
-Two of the services do not do well, to see how that looks. It needs a nats-server program
+Two of the services fail on purpose. It needs a nats-server program
 (TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder) and tcsd, beside tcsctl or in PATH.
 Where a Python with serverish is found, one service is a Python one.")]
     Demo(DemoArgs),
-    /// The dashboard's keys and theme, as they count
+    /// Show the dashboard's keys and theme in force
     #[command(after_help = "\
 Examples:
   tcsctl config show           all of it, in the form of the file ~/.config/tcsctl/console.yaml")]

@@ -106,7 +106,7 @@ fn parameter<T: DeserializeOwned>(
 }
 
 /// What an operation has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum Done {
@@ -115,7 +115,8 @@ pub enum Done {
     Restarted,
     Completed,
     Updated,
-    /// A later launcher's word.
+    /// A later launcher's word, or none.
+    #[default]
     #[serde(other)]
     Other,
 }
@@ -168,8 +169,10 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationReply {
     /// Which service.
+    #[serde(default)]
     pub service_id: String,
     /// What was done.
+    #[serde(default)]
     pub result: Done,
     /// False if it was so already.
     #[serde(default = "yes")]
@@ -497,6 +500,7 @@ mod tests {
         let later = json!({"service_id": "a.b", "result": "hibernated", "exit_code": null});
         let later: OperationReply = read_reply(&map(later)).unwrap();
         assert_eq!((later.result, later.result.as_str()), (Done::Other, "done"));
+        assert!(read_reply::<OperationReply>(&Map::new()).unwrap().changed);
 
         let logs = json!({"lines": ["bare", {"text": "old", "level": 40}, {"stream": "x"}, 3]});
         let logs: LogsReply = read_reply(&map(logs)).unwrap();

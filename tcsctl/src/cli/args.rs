@@ -21,13 +21,13 @@ pub struct ListArgs {
     /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
-    /// Many lines a service, with all that is known
+    /// Full details of each service
     #[arg(long, short)]
     pub detailed: bool,
-    /// A JSON document (schema tcsctl.fleet.v1)
+    /// Print a JSON document (schema tcsctl.fleet.v1)
     #[arg(long)]
     pub json: bool,
-    /// What the symbols and colours mean
+    /// Explain symbols and colours
     #[arg(long)]
     pub legend: bool,
     /// The picture at a past time: 02:13, an age (2h), or RFC 3339
@@ -47,13 +47,13 @@ pub struct EventsArgs {
     /// Continue with new events as they come
     #[arg(long, short)]
     pub follow: bool,
-    /// Include that a service which is well is busy or idle (--json always does)
+    /// Include changes between ok, busy and idle (--json always does)
     #[arg(long, short, conflicts_with = "problems")]
     pub all: bool,
     /// Problems only: failures, crashes, silence, warnings
     #[arg(long)]
     pub problems: bool,
-    /// One JSON object a line (schema tcsctl.event.v1)
+    /// Print one JSON object per line (schema tcsctl.event.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -85,7 +85,7 @@ pub struct WatchArgs {
     /// Colour theme: terminal, night, contrast or colour-blind
     #[arg(long, value_name = "NAME", value_parser = theme)]
     pub theme: Option<ThemeName>,
-    /// Leave the mouse to the terminal
+    /// Disable mouse support
     #[arg(long)]
     pub no_mouse: bool,
 }
@@ -149,10 +149,10 @@ impl std::fmt::Display for Goal {
 /// Of `wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// The service's whole name
+    /// Service's full name
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: String,
-    /// Until it is so: `up`, `gone`, or a verdict (ok, late, lost, failed, stopped, ...)
+    /// Condition: `up`, `gone`, or a verdict (ok, late, lost, failed, stopped, ...)
     #[arg(long = "for", value_name = "WHAT", value_parser = Goal::parse, default_value = "ok")]
     pub goal: Goal,
 }
@@ -160,10 +160,10 @@ pub struct WaitArgs {
 /// Of `health` and `stats`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// A service's whole name; or a filter, for all running ones that match
+    /// Service's full name, or a filter for all running services that match
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: String,
-    /// One JSON object a line (schema tcsctl.reply.v1)
+    /// Print one JSON object per line (schema tcsctl.reply.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -171,13 +171,13 @@ pub struct HealthArgs {
 /// Of `start`, and in part of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub struct OperateArgs {
-    /// Whole names; or filters, which ask first where more than one service matches
+    /// Full names, or filters (asks first if one matches several services)
     #[arg(value_name = "SERVICE", required = true, add = ArgValueCompleter::new(completions::services))]
     pub services: Vec<String>,
-    /// Do not ask
+    /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// One JSON object a line (schema tcsctl.reply.v1)
+    /// Print one JSON object per line (schema tcsctl.reply.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -185,10 +185,10 @@ pub struct OperateArgs {
 /// Whether a service is left to finish first.
 #[derive(Debug, Args)]
 pub struct PatienceArgs {
-    /// Leave a service that is busy to finish first
+    /// Wait until a busy service is idle
     #[arg(long)]
     pub when_idle: bool,
-    /// But no longer than this
+    /// Maximum time to wait
     #[arg(long, value_name = "SPAN", value_parser = span, requires = "when_idle")]
     pub max_wait: Option<Duration>,
 }
@@ -207,16 +207,16 @@ pub struct EndArgs {
 /// Of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
-    /// A launcher's whole name, or a filter; else all that live
+    /// Launcher's full name, or a filter; without it all running launchers
     #[arg(value_name = "LAUNCHER", add = ArgValueCompleter::new(completions::services))]
     pub launcher: Option<String>,
-    /// Do not ask, though there are several
+    /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Only tell what it would change
+    /// Show what would change, change nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
-    /// One JSON object a line (schema tcsctl.reply.v1)
+    /// Print one JSON object per line (schema tcsctl.reply.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -224,16 +224,16 @@ pub struct ReloadArgs {
 /// Of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// A service's whole name, or a filter that only one matches
+    /// Service's full name, or a filter that matches one service
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub service: String,
-    /// How many of the last lines
+    /// Number of last lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     pub lines: u32,
     /// Continue with new lines as they come
     #[arg(long, short)]
     pub follow: bool,
-    /// One JSON object a line (schema tcsctl.log.v1)
+    /// Print one JSON object per line (schema tcsctl.log.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -241,10 +241,10 @@ pub struct LogsArgs {
 /// Of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// Where to; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// How long; else until Ctrl-C
+    /// Duration; without it until Ctrl-C
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     pub span: Option<Duration>,
 }
@@ -258,13 +258,13 @@ pub struct ReplayArgs {
     /// Playback speed factor
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
-    /// All at once
+    /// Publish all at once
     #[arg(long, conflicts_with = "speed")]
     pub instant: bool,
     /// Leave the times in the messages as they were
     #[arg(long)]
     pub as_is: bool,
-    /// Make the streams that are missing
+    /// Create missing streams
     #[arg(long)]
     pub create_streams: bool,
     /// The subject prefix in the recording
@@ -282,10 +282,10 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave all of it running until Ctrl-C
+    /// Keep all of it running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
-    /// Show it in the dashboard
+    /// Open the dashboard on it
     #[arg(long, conflicts_with = "keep")]
     pub watch: bool,
 }
@@ -308,7 +308,7 @@ pub enum ConfigCommand {
 /// Of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// For which shell
+    /// Shell to complete for
     #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
     pub shell: String,
 }
@@ -316,7 +316,7 @@ pub struct CompletionsArgs {
 /// Of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Of which command; else of tcsctl itself
+    /// Command; without it tcsctl itself
     pub command: Option<String>,
 }
 
@@ -327,10 +327,10 @@ pub struct OutputArgs {
     /// Print help
     #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = "Options")]
     help: Option<bool>,
-    /// Say on standard error where settings came from and how the reading went
+    /// Print where settings came from and how the reading went (to standard error)
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// When to colour
+    /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
     pub color: Color,
     /// ASCII signs only (chosen by itself where the locale is not UTF-8)

@@ -101,7 +101,9 @@ fn unheard(id: &str) -> Failure {
 /// Who has a service in hand.
 pub(super) fn whom(remote: &Remote<'_>, service: &ServiceView) -> Result<String, Failure> {
     if service.is_launcher {
-        return Err(Failure::Refused("it is a launcher, which no launcher operates".to_owned()));
+        return Err(Failure::Refused(
+            "is a launcher; restart it on its host: systemctl restart tcsd".to_owned(),
+        ));
     }
     launcher(&remote.view, service)
         .map(str::to_owned)
@@ -118,8 +120,8 @@ pub(super) async fn agree(
     let many = ids.len();
     if !screen.can_ask() {
         let message = format!(
-            "{command} would touch {many}, and there is nobody to ask; nothing was done\n{}\n\
-             hint: --yes agrees to it, for scripts",
+            "{command} matches {many} services: confirm it in a terminal; nothing was done\n{}\n\
+             hint: --yes skips the confirmation",
             names(ids)
         );
         return Err(Ended::new(Exit::Usage, message));

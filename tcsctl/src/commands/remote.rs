@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 const TELL: Duration = Duration::from_millis(500);
 
 /// Of what changes something and was not answered.
-const PERHAPS: &str = "; what was asked for may happen all the same";
+const PERHAPS: &str = "; the request may still take effect";
 
 /// The fleet as it is, and the connection to ask over.
 pub(super) struct Remote<'a> {
@@ -173,7 +173,7 @@ impl<'a> Remote<'a> {
                     let acts = waiting.as_ref().is_some_and(|question| question.acts);
                     let perhaps = if acts { PERHAPS } else { "" };
                     let what = what(waiting.as_ref(), done, all);
-                    let message = format!("{what}: not waited for any longer{perhaps}");
+                    let message = format!("{what}: interrupted{perhaps}");
                     return Err(Ended::new(Exit::NoContact, message));
                 }
             }
@@ -221,7 +221,7 @@ impl<'a> Remote<'a> {
     fn unreachable(&self, whom: &str) -> Failure {
         let Some(service) = self.view.get(whom) else {
             return Failure::NotReachable(format!(
-                "{whom} is not reachable: nothing is known of it"
+                "{whom} cannot be asked: nothing is known of it"
             ));
         };
         let alive = service.phase.is_up() && service.verdict != Verdict::Lost;
@@ -229,7 +229,7 @@ impl<'a> Remote<'a> {
         if alive && (spoken_for || service.interval_source != IntervalSource::Said) {
             return Failure::NoRemoteControl(whom.to_owned());
         }
-        Failure::NotReachable(format!("{whom} is not reachable: it is {}", service.verdict))
+        Failure::NotReachable(format!("{whom} cannot be asked: it is {}", service.verdict))
     }
 }
 

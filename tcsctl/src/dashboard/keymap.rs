@@ -127,45 +127,45 @@ macro_rules! table {
 }
 
 table! {
-    Move  Always  Up           "up"            ["k" "Up"]            ""        "one up";
-    Move  Always  Down         "down"          ["j" "Down"]          ""        "one down";
-    Move  Always  Top          "top"           ["g" "Home"]          ""        "to the first";
-    Move  Always  Bottom       "bottom"        ["G" "End"]           ""        "to the last";
-    Move  Always  PageUp       "page-up"       ["PgUp" "ctrl-u"]     ""        "a page up";
-    Move  Always  PageDown     "page-down"     ["PgDn" "ctrl-d"]     ""        "a page down";
-    Move  Always  NextFault    "next-fault"    ["n"]                 ""        "to the next that is wrong";
-    Move  Chosen  Open         "open"          ["Enter"]             "detail"  "all about the chosen service";
-    Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "its output, followed";
-    Look  Always  Filter       "filter"        ["/"]                 "filter"  "show some: text, /regex/, host: status: verdict: launcher:, !not";
-    Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; of events too";
-    Look  Always  Events       "events"        ["e"]                 "events"  "what happened, newest last";
-    Look  Always  All          "all"           ["A"]                 ""        "include stopped and never-started services; of events: busy and idle";
-    Look  Always  Sort         "sort"          ["s"]                 ""        "by the next column";
-    Look  Always  Reverse      "reverse"       ["S"]                 ""        "turn the order round";
-    Look  Chosen  Fold         "fold"          ["h" "Left"]          ""        "hide what is below it, or go to its parent";
-    Look  Chosen  Unfold       "unfold"        ["l" "Right"]         ""        "show what is below it";
-    Look  Always  FoldAll      "fold-all"      ["z"]                 ""        "fold all that is well, or unfold all";
-    Look  Logs    Wrap         "wrap"          ["w"]                 "wrap"    "break long lines, or cut them";
-    Act   Operate Actions      "actions"       ["a"]                 "act"     "what can be done with it";
-    Act   Operate Restart      "restart"       ["r"]                 ""        "stop it and start it; asks first";
+    Move  Always  Up           "up"            ["k" "Up"]            ""        "previous row";
+    Move  Always  Down         "down"          ["j" "Down"]          ""        "next row";
+    Move  Always  Top          "top"           ["g" "Home"]          ""        "first row";
+    Move  Always  Bottom       "bottom"        ["G" "End"]           ""        "last row";
+    Move  Always  PageUp       "page-up"       ["PgUp" "ctrl-u"]     ""        "page up";
+    Move  Always  PageDown     "page-down"     ["PgDn" "ctrl-d"]     ""        "page down";
+    Move  Always  NextFault    "next-fault"    ["n"]                 ""        "next problem";
+    Move  Chosen  Open         "open"          ["Enter"]             "detail"  "show all about the selected service";
+    Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "follow its output";
+    Look  Always  Filter       "filter"        ["/"]                 "filter"  "filter by text, /regex/, host: status: verdict: launcher:, !not";
+    Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; on the events page too";
+    Look  Always  Events       "events"        ["e"]                 "events"  "show events, newest last";
+    Look  Always  All          "all"           ["A"]                 ""        "include stopped and never-started services; events: busy and idle";
+    Look  Always  Sort         "sort"          ["s"]                 ""        "sort by the next column";
+    Look  Always  Reverse      "reverse"       ["S"]                 ""        "reverse sort order";
+    Look  Chosen  Fold         "fold"          ["h" "Left"]          ""        "collapse, or go to the parent";
+    Look  Chosen  Unfold       "unfold"        ["l" "Right"]         ""        "expand";
+    Look  Always  FoldAll      "fold-all"      ["z"]                 ""        "collapse all without problems, or expand all";
+    Look  Logs    Wrap         "wrap"          ["w"]                 "wrap"    "wrap or cut long lines";
+    Act   Operate Actions      "actions"       ["a"]                 "act"     "list the actions for it";
+    Act   Operate Restart      "restart"       ["r"]                 ""        "restart it; asks first";
     Act   Operate Stop         "stop"          ["x"]                 ""        "stop it; asks first";
     Act   Operate Start        "start"         []                    ""        "start it; asks first";
-    Time  Always  Pause        "pause"         ["Space"]             "pause"   "hold the picture; it goes on collecting";
-    Time  Always  Earlier      "earlier"       ["["]                 "time"    "ten seconds back";
-    Time  Always  Later        "later"         ["]"]                 ""        "ten seconds on";
-    Time  Always  EarlierEvent "earlier-event" ["{"]                 ""        "back to what happened before";
-    Time  Always  LaterEvent   "later-event"   ["}"]                 ""        "on to what happened next";
-    Other Chosen  Copy         "copy"          ["y"]                 ""        "copy what is known of it";
+    Time  Always  Pause        "pause"         ["Space"]             "pause"   "freeze the display (data keeps arriving)";
+    Time  Always  Earlier      "earlier"       ["["]                 "time"    "10 s back";
+    Time  Always  Later        "later"         ["]"]                 ""        "10 s forward";
+    Time  Always  EarlierEvent "earlier-event" ["{"]                 ""        "back to the event before";
+    Time  Always  LaterEvent   "later-event"   ["}"]                 ""        "forward to the next event";
+    Other Chosen  Copy         "copy"          ["y"]                 ""        "copy its details";
     Other Always  CopyCommand  "copy-command"  ["Y"]                 ""        "copy the tcsctl command that shows this";
-    Other Always  Theme        "theme"         ["t"]                 ""        "the next theme";
-    Other Always  Mouse        "mouse"         ["m"]                 ""        "leave the mouse to the terminal, or take it";
-    Other Always  Redraw       "redraw"        ["ctrl-l"]            ""        "draw everything anew";
-    Other Always  Dump         "dump"          []                    ""        "write the state into a file, for a report of a fault";
-    Other Always  Palette      "palette"       [":" "ctrl-p"]        "command" "any command by its name";
+    Other Always  Theme        "theme"         ["t"]                 ""        "next theme";
+    Other Always  Mouse        "mouse"         ["m"]                 ""        "toggle mouse support";
+    Other Always  Redraw       "redraw"        ["ctrl-l"]            ""        "redraw the screen";
+    Other Always  Dump         "dump"          []                    ""        "write the state to a file, for a bug report";
+    Other Always  Palette      "palette"       [":" "ctrl-p"]        "command" "run any command by name";
     Other Always  Help         "help"          ["?" "F1"]            "help"    "this page";
     Other Always  Suspend      "suspend"       ["ctrl-z"]            ""        "back to the shell; fg returns";
     Other Always  Back         "back"          ["Esc"]               ""        "close, go back, return to live";
-    Other Always  Quit         "quit"          ["q" "ctrl-c"]        "quit"    "end";
+    Other Always  Quit         "quit"          ["q" "ctrl-c"]        "quit"    "quit";
 }
 
 impl Command {

@@ -280,7 +280,7 @@ pub fn footer(
         shown.push(symbols::tone(verdict), &format!("{n} {}", count_word(verdict)));
     }
     if counts.total() == 0 {
-        shown.push(Tone::Plain, if filtered { "none match" } else { "none running" });
+        shown.push(Tone::Plain, if filtered { "no match" } else { "none running" });
     }
     if filtered {
         shown.push(Tone::Dim, &format!(" of {} known", view.services.len()));

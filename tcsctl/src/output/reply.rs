@@ -223,7 +223,7 @@ fn operated(reply: &OperationReply) -> (Tone, String) {
     match reply.outcome.state {
         Some(Reached::Starting) => (Tone::Moving, not_ready(reply.result)),
         _ if reply.changed => (Tone::Good, done.to_owned()),
-        _ => (Tone::Plain, format!("{done} already")),
+        _ => (Tone::Plain, format!("already {done}")),
     }
 }
 
@@ -320,11 +320,8 @@ mod tests {
             };
             lines(&reply, 3, Some(80)).iter().map(Line::plain).collect::<Vec<_>>()
         };
-        let unreachable = Failure::NotReachable("a.b is not reachable: it is lost".to_owned());
-        assert_eq!(
-            failed(unreachable),
-            ["a.b  is not reachable: it is lost  (asked itself, 4 ms)"]
-        );
+        let unreachable = Failure::NotReachable("a.b cannot be asked: it is lost".to_owned());
+        assert_eq!(failed(unreachable), ["a.b  cannot be asked: it is lost  (asked itself, 4 ms)"]);
         let mistake = "s.yaml:2:1: error: unknown key\n  2 | x\u{1b}[2J\n    | ^";
         assert_eq!(
             failed(Failure::Refused(mistake.to_owned())),

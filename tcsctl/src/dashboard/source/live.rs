@@ -278,7 +278,7 @@ fn result(reply: &OperationReply) -> String {
     } else if reply.changed {
         format!("{done}{pid}")
     } else {
-        format!("{done}{pid} already")
+        format!("already {done}{pid}")
     }
 }
 

@@ -53,7 +53,7 @@ impl State {
                 When::Operate if !matches!(self.moment, Moment::Live) => {
                     "this is not the present: Esc returns to it"
                 }
-                When::Operate | When::Chosen => "no service is chosen",
+                When::Operate | When::Chosen => "no service selected",
                 When::Logs => "only on the page of logs",
                 When::Always => return Vec::new(),
             };

@@ -164,7 +164,7 @@ fn an_action_asks_says_what_it_touches_and_tells_its_result() {
     let shown = text(&buffer(&state));
     assert!(shown.contains("it is busy: exposing 12 of 40"), "{shown}");
     assert!(shown.contains("asks launcher.Kx1xDO.srv01-process-launcher"), "{shown}");
-    assert_eq!(press(&mut state, "n"), [], "any key but y leaves it");
+    assert_eq!(press(&mut state, "n"), [], "any key but y cancels");
     let actions = press(&mut state, "x y");
     let [Action::Request(request)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!((request.operation, &*request.service), (Operation::Stop, "camera.jk15"));

@@ -22,5 +22,5 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, request: &Request, touched:
     x += pen.put(x, y, 1, "y", Role::Key);
     x += pen.put(x, y, 20, &format!(" {} it", request.operation.as_str()), Role::Text) + 3;
     x += pen.put(x, y, 13, "any other key", Role::Key);
-    pen.put(x, y, 20, " leaves it", Role::Dim);
+    pen.put(x, y, 20, " cancels", Role::Dim);
 }

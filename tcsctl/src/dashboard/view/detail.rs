@@ -30,13 +30,7 @@ const LABEL: usize = 10;
 /// Draws it. `focus`: the keys that move, move here.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
     let Some(service) = state.chosen() else {
-        pen.put(
-            area.x + 1,
-            area.y,
-            area.width.saturating_sub(1),
-            "no service is chosen",
-            Role::Dim,
-        );
+        pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "no service selected", Role::Dim);
         return;
     };
     let lines = lines(pen, state, service, area);
