@@ -39,7 +39,6 @@ soak: tools ## hours of services that crash, flood, hang and daemonise, of flood
 	TCS_SOAK_SECONDS=3600 TCS_DAEMONS=500 TCS_DAEMONS_SECONDS=60 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
 	TCS_FLOOD_IDS=600000 TCS_FLOOD_ROUNDS=3 $(CARGO) test --release --locked -p tcs-launcher --test overload -- --nocapture
 	TCS_FLOOD_IDS=600000 TCS_FLOOD_ROUNDS=3 $(CARGO) test --release --locked -p tcsctl --test flood -- --nocapture --test-threads 1
-	TCS_FLOOD_IDS=600000 TCS_FLOOD_DECLARED=10000 $(CARGO) test --release --locked -p tcsctl --test flood -- --nocapture of_foreign_ids
 	TCS_CLUSTER_SECONDS=3600 TCS_QUORUM_SECONDS=75 $(CARGO) test --release --locked -p tcs-launcher \
 	    --test cluster -- --nocapture --test-threads 1
 
