@@ -7,14 +7,14 @@
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
-//! use tcs_core::bus::settings::{NatsSection, Settings};
-//! use tcs_core::observer::{Observer, Patience};
+//! use tcs_bus::settings::{NatsSection, Settings};
+//! use tcs_bus::observer::{Observer, Patience};
 //!
 //! let settings = Settings::from_process(&NatsSection::default(), None)?;
 //! let patience = Patience::default();
 //! let observer = Observer::connect(&settings, "my-monitor 1.0", patience.timeout).await?;
 //! let picture = observer.snapshot(patience).await;
-//! for service in picture.view(tcs_core::clock::monotonic()).services {
+//! for service in picture.view(tcs_bus::clock::monotonic()).services {
 //!     println!("{} {}", service.id, service.headline());
 //! }
 //! # Ok(()) }
