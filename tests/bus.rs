@@ -6,8 +6,6 @@
 mod connecting;
 #[path = "bus/foreign.rs"]
 mod foreign;
-#[path = "support/nats.rs"]
-mod nats;
 #[path = "bus/outages.rs"]
 mod outages;
 #[path = "bus/rights.rs"]
@@ -18,7 +16,6 @@ mod streams;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nats::{Binary, JETSTREAM, Server, on_each_server, wait_for, within_limit};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;
 use tcs_core::bus::{
@@ -26,6 +23,7 @@ use tcs_core::bus::{
     Stored,
 };
 use tcs_core::wire::Kind;
+use tcs_testkit::nats::{self, Binary, JETSTREAM, Server, on_each_server, wait_for, within_limit};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const NAME: &str = "test 0.0.0";

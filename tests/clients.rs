@@ -2,28 +2,19 @@
 //! runs: what they ask, what they say while they wait, and what of it is left on the screen.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
-use nats::{Server, server};
 use serde_json::{Value, json};
-use site::{Site, line_of, lives};
 use tcs_core::bus::rpc::{Announcement, Command, Responders};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
 use tcs_core::clock;
-use tcsctl::at;
-use terminal::{LIMIT, Terminal};
+use tcs_testkit::nats::{LIMIT, Server, server};
+use tcs_testkit::site::{Site, line_of, lives};
+use tcs_testkit::tcsctl::at;
+use tcs_testkit::terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 

@@ -7,20 +7,10 @@
 //! for that long, on the current server alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-#[path = "support/cluster.rs"]
-mod cluster;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/programs.rs"]
-mod programs;
-#[path = "support/tcsd.rs"]
-mod tcsd;
-
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cluster::Cluster;
 use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, LinkState, Means, Progress, Reading};
@@ -28,7 +18,9 @@ use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Liveness, Verdict};
 use tcs_core::observer::{Observation, Observer, Patience};
 use tcs_core::wire::{HeartbeatMessage, Kind, Message, RegistryMessage, Status, StatusMessage};
-use tcsd::{Tcsd, Watch, told};
+use tcs_testkit::cluster::Cluster;
+use tcs_testkit::tcsd::{Tcsd, Watch, told};
+use tcs_testkit::{nats, programs};
 
 const SERVICES: usize = 5;
 /// From when the cluster and all streams have a leader again.

@@ -1,26 +1,17 @@
 //! The other commands, against real brokers.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
-#[path = "support/bad_servers.rs"]
-mod bad_servers;
 #[path = "commands/budget.rs"]
 mod budget;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/proxy.rs"]
-mod proxy;
-#[path = "support/raw.rs"]
-mod raw;
 #[path = "commands/silence.rs"]
 mod silence;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use nats::{Server, on_each_server, server};
-use tcsctl::{at, recording, run};
+use tcs_testkit::nats::{self, Server, on_each_server, server};
+use tcs_testkit::schema;
+use tcs_testkit::tcsctl::{self, at, recording, run};
 
 async fn filled(binary: &nats::Binary, name: &str) -> Server {
     let server = Server::start(binary).await;
@@ -167,7 +158,7 @@ async fn events_of_the_past_and_as_they_happen() {
         while seen.last().is_none_or(|last| last != "shutdown") {
             let line = lines.next().unwrap().unwrap();
             let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-            tcsctl::schema::assert_documented(&event);
+            schema::assert_documented(&event);
             assert_eq!(event["id"], "guider.jk15");
             seen.push(event["status"].as_str().unwrap().to_owned());
         }

@@ -5,23 +5,15 @@
 //! old programs and runs the last test, both ways for real.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/raw.rs"]
-mod raw;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nats::{Server, on_each_server, wait_for};
 use serde_json::Value;
-use site::Site;
-use tcsctl::{Output, at};
+use tcs_testkit::nats::{self, Server, on_each_server, wait_for};
+use tcs_testkit::raw;
+use tcs_testkit::site::Site;
+use tcs_testkit::tcsctl::{self, Output, at};
 
 const CONFIG: &str = include_str!("compat/services.yaml");
 

@@ -1,16 +1,10 @@
 //! Asking services and launchers, against a real broker.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use nats::{LIMIT, Server, server};
 use serde_json::{Value, json};
 use tcs_core::bus::publish::{Parcel, Publisher, new_meta};
 use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
@@ -18,7 +12,9 @@ use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::wire::Status;
-use tcsctl::{at, recording};
+use tcs_testkit::nats::{LIMIT, Server, server};
+use tcs_testkit::schema;
+use tcs_testkit::tcsctl::{self, at, recording};
 
 fn settings(server: &Server) -> Settings {
     let section = NatsSection { url: Some(Secret::new(server.url())), ..NatsSection::default() };
@@ -225,7 +221,7 @@ async fn a_log_is_read_and_followed() {
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let mut next = || -> Value {
         let line = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        tcsctl::schema::assert_documented(&line);
+        schema::assert_documented(&line);
         line
     };
     assert_eq!(next()["level"], "INFO");

@@ -6,8 +6,6 @@
 mod dotenv;
 #[path = "../fuzz/inputs.rs"]
 mod inputs;
-#[path = "support/python.rs"]
-mod python;
 
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));

@@ -7,20 +7,13 @@
 //! `TCS_FLOOD_IDS` is set.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
-#[path = "support/flood.rs"]
-mod flood;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::time::Duration;
 
-use flood::{memory, number};
-use nats::{Binary, Server};
 use serde_json::{Value, json};
 use tcs_core::clock;
-use terminal::Terminal;
+use tcs_testkit::flood::{self, memory, number};
+use tcs_testkit::nats::{self, Binary, Server};
+use tcs_testkit::terminal::Terminal;
 
 const LAUNCHER: &str = "launcher.l.srv01-process-launcher";
 /// Beyond what a small declared fleet needs, in all with a [`LARGE`] one. A debug build decodes ten times slower than it receives, so

@@ -5,24 +5,18 @@
 
 #[path = "handbook/blocks.rs"]
 mod blocks;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/cluster.rs"]
-mod nodes;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nats::{Server, on_each_server, within_limit};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;
+use tcs_testkit::cluster::Cluster;
+use tcs_testkit::nats::{Server, on_each_server, within_limit};
+use tcs_testkit::tcsctl;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -263,7 +257,7 @@ async fn streams_of_one_broker_get_three_replicas() {
     let block = blocks::of("docs/handbook/growing.md", "yaml");
     let block = block.iter().find(|block| block.contains("replicas: 3")).unwrap();
     on_each_server(async |binary| {
-        let cluster = nodes::Cluster::start(&binary).await;
+        let cluster = Cluster::start(&binary).await;
         let one = NatsSection { replicas: Some(1), ..section(&cluster.urls(), None) };
         let bus = connect(&one).await;
         let streams = make_streams(&bus).await;

@@ -1,20 +1,15 @@
 //! The dashboard in a real terminal, while the fleet on a real broker does its worst.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
-use nats::{LIMIT, Server, server};
 use serde_json::{Value, json};
 use tcs_core::bus::rpc::{Announcement, Command, Responders};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
-use terminal::{Terminal, count};
+use tcs_testkit::nats::{self, LIMIT, Server, server};
+use tcs_testkit::terminal::{Terminal, count};
 
 /// What a terminal would obey: titles, the clipboard, a reset, the mouse, questions that it answers
 /// as if they were typed, colours, device strings, the same by C1; and what deceives the eye.

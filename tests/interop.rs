@@ -3,16 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/python.rs"]
-mod python;
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-use nats::Server;
 use serde_json::{Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
@@ -21,6 +15,8 @@ use tcs_core::wire::{
     Component, Crashed, Declared, Details, Envelope, Event, HeartbeatMessage, Limit, Meta,
     RegistryMessage, Status, StatusMessage, Stop, Timestamp,
 };
+use tcs_testkit::nats::{self, Server};
+use tcs_testkit::python;
 
 const NAME: &str = "guider.jk15";
 
@@ -49,7 +45,7 @@ fn see(server: &Server) -> Value {
     services.into_iter().find(|service| service["id"] == NAME).unwrap()
 }
 
-/// A Python program with serverish's monitor; see `support/monitored.py`.
+/// A Python program with serverish's monitor; see `testkit/python/monitored.py`.
 struct Monitored {
     child: Child,
     stdin: ChildStdin,

@@ -3,14 +3,8 @@
 
 use serde_json::{Value, json};
 use tcs_core::fleet::Verdict;
-use tcsd::Site;
-
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/python.rs"]
-mod python;
-#[path = "support/tcsd.rs"]
-mod tcsd;
+use tcs_testkit::python;
+use tcs_testkit::tcsd::{self, Site};
 
 const CONFIG: &str = "
 services:

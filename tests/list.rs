@@ -2,18 +2,13 @@
 //! right exit code, inside the time-out.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use nats::{JETSTREAM, Server, on_each_server, server};
 use tcs_core::clock;
-use tcsctl::{Output, at, recording, run};
+use tcs_testkit::nats::{self, JETSTREAM, Server, on_each_server, server};
+use tcs_testkit::tcsctl::{self, Output, at, recording, run};
 
 /// One error, one hint or none, nothing on standard output.
 fn assert_one_error(output: &Output, error: &str) {

@@ -2,19 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/operator.rs"]
-mod operator;
-
 use std::path::Path;
 use std::time::Duration;
 
-use nats::{Server, on_each_server};
-use operator::Site;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, ConnectError, Failure, LinkState};
+use tcs_testkit::nats::{self, Server, on_each_server};
+use tcs_testkit::operator::Site;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

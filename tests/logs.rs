@@ -1,13 +1,6 @@
 //! What services write: never lost without a word, never without bound, never in the way.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/programs.rs"]
-mod programs;
-#[path = "support/tcsd.rs"]
-mod tcsd;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +10,8 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use tcs_core::bus::Item;
 use tcs_core::wire::Kind;
-use tcsd::Site;
+use tcs_testkit::tcsd::{self, Site};
+use tcs_testkit::{nats, programs};
 
 /// `exec` of the misbehaving program.
 fn bad(script: &str) -> String {

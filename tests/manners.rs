@@ -1,20 +1,12 @@
 //! `tcsd` as a daemon: its words to a service manager, signals, exit codes, reloads, checks.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
-#[path = "support/bad_servers.rs"]
-mod bad_servers;
 #[path = "manners/check.rs"]
 mod check;
 #[path = "manners/connecting.rs"]
 mod connecting;
 #[path = "manners/daemons.rs"]
 mod daemons;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/operator.rs"]
-mod operator;
-#[path = "support/programs.rs"]
-mod programs;
 #[path = "manners/reload.rs"]
 mod reload;
 #[path = "manners/runtime_dir.rs"]

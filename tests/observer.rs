@@ -2,13 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use nats::{Server, on_each_server};
 use serde_json::{Value, json};
 use tcs_core::bus::ClockQuality;
 use tcs_core::bus::settings::{NatsSection, Settings};
@@ -16,6 +12,7 @@ use tcs_core::clock;
 use tcs_core::fleet::{IntervalSource, Liveness, Verdict};
 use tcs_core::observer::{Observation, Observer, Patience, Picture, Problem};
 use tcs_core::wire::{Kind, Message, Status};
+use tcs_testkit::nats::{self, Server, on_each_server};
 
 const PATIENCE: Patience =
     Patience { timeout: Duration::from_secs(20), listen: Duration::from_millis(500) };

@@ -2,15 +2,8 @@
 //! real `tcsd` runs.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/terminal.rs"]
-mod terminal;
-
-use site::{Site, line_of, lives};
-use terminal::Terminal;
+use tcs_testkit::site::{Site, line_of, lives};
+use tcs_testkit::terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 

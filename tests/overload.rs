@@ -5,16 +5,9 @@
 //! many a second, `TCS_FLOOD_ROUNDS` how often each of 200 ids sends its bytes.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
-#[path = "support/flood.rs"]
-mod flood;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsd.rs"]
-mod tcsd;
-
-use flood::{memory, number};
 use serde_json::Value;
-use tcsd::{Site, signal};
+use tcs_testkit::flood::{self, memory, number};
+use tcs_testkit::tcsd::{Site, signal};
 
 /// A debug build decodes ten times slower than it receives, so that its queue is full.
 const AT_MOST: u64 = if cfg!(debug_assertions) { 160_000_000 } else { 128_000_000 };

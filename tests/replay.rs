@@ -2,17 +2,12 @@
 //! each server version.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
-use nats::{Binary, Server, on_each_server, wait_for};
-use tcsctl::{at, recording};
+use tcs_testkit::nats::{self, Binary, Server, on_each_server, wait_for};
+use tcs_testkit::tcsctl::{self, at, recording};
 
 /// Replays into a server of its own, and lists.
 async fn picture(binary: &Binary, name: &str, options: &[&str]) -> tcsctl::Output {

@@ -8,14 +8,6 @@ mod attacks;
 mod cluster;
 #[path = "rights/consumers.rs"]
 mod consumers;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/cluster.rs"]
-mod nodes;
-#[path = "support/python.rs"]
-mod python;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -23,10 +15,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use nats::{Binary, LIMIT, Server, on_each_server};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcsctl::{Output, at};
+use tcs_testkit::nats::{self, Binary, LIMIT, Server, on_each_server};
+use tcs_testkit::python;
+use tcs_testkit::tcsctl::{self, Output, at};
 
 const CONFIG: &str = include_str!("../config/nats-server.conf");
 const USERS: [&str; 5] = ["viewer", "operator", "launcher", "service", "reader"];

@@ -20,18 +20,15 @@ use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId, Watchdog};
+use tcs_testkit::programs::badchild;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 #[path = "runner/left.rs"]
 mod left;
-#[path = "support/programs.rs"]
-mod programs;
 #[path = "runner/sockets.rs"]
 mod sockets;
-
-use programs::badchild;
 
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_mins(1);

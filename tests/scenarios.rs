@@ -4,17 +4,6 @@
 //! took (`--nocapture`); times are judged only where a busy machine cannot break them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/programs.rs"]
-mod programs;
-#[path = "support/proxy.rs"]
-mod proxy;
-#[path = "support/python.rs"]
-mod python;
-#[path = "support/tcsd.rs"]
-mod tcsd;
-
 #[path = "scenarios/broker.rs"]
 mod broker;
 #[path = "scenarios/callers.rs"]
@@ -38,7 +27,8 @@ mod order;
 
 use std::time::Duration;
 
-use tcsd::{Site, because, marked};
+use tcs_testkit::programs;
+use tcs_testkit::tcsd::{Site, because, marked};
 
 /// A launch mapping with a short heartbeat for all: the top of each configuration.
 const BEATS: &str = "launch: {heartbeat: 0.3}\n";

@@ -7,20 +7,14 @@
 mod alone;
 #[path = "service/embedded.rs"]
 mod embedded;
-#[path = "support/examples.rs"]
-mod examples;
 #[path = "service/interop.rs"]
 mod interop;
 #[path = "service/journal.rs"]
 mod journal;
 #[path = "service/misbehaving.rs"]
 mod misbehaving;
-#[path = "support/nats.rs"]
-mod nats;
 #[path = "service/outage.rs"]
 mod outage;
-#[path = "support/python.rs"]
-mod python;
 #[path = "service/readme.rs"]
 mod readme;
 #[path = "service/resilient.rs"]
@@ -33,13 +27,13 @@ mod table;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use nats::{Binary, LIMIT, Server, on_each_server};
 use serde_json::Value;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::config::{Config, Environment, ServiceSettings};
 use tcs_core::monitor::Reporter;
 use tcs_core::service::{HostOptions, Outcome, Service, run};
+use tcs_testkit::nats::{Binary, LIMIT, Server, on_each_server};
 use tokio_util::sync::CancellationToken;
 
 /// A broker with the fleet's streams, and what a test sees of it.

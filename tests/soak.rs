@@ -5,12 +5,6 @@
 
 #[path = "soak/daemons.rs"]
 mod daemons;
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/programs.rs"]
-mod programs;
-#[path = "support/tcsd.rs"]
-mod tcsd;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,7 +14,8 @@ use std::time::Duration;
 
 use tcs_core::clock;
 use tcs_launcher::runner::group::Process;
-use tcsd::{Site, marked};
+use tcs_testkit::programs;
+use tcs_testkit::tcsd::{Site, marked};
 
 const SERVICES: usize = 50;
 

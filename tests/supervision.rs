@@ -9,14 +9,8 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 use tcs_core::bus::publish::{Parcel, Publisher, hostname};
 use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage, Timestamp};
-use tcsd::{Site, because};
-
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/python.rs"]
-mod python;
-#[path = "support/tcsd.rs"]
-mod tcsd;
+use tcs_testkit::tcsd::{self, Site, because};
+use tcs_testkit::{nats, python};
 
 /// A program that has one thing for itself while it runs, and gives it up slowly.
 const HOLDS: &str = "mkdir held || exit 7; trap 'sleep 0.5; rmdir held; exit 0' TERM; \

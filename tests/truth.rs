@@ -2,23 +2,18 @@
 //! hold, from one snapshot, on each server.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use nats::{Binary, Server, on_each_server};
 use serde_json::{Value, json};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::fleet::{Link, Liveness};
 use tcs_core::observer::{Observer, Patience};
 use tcs_core::wire::{Kind, Timestamp};
-use tcsctl::{Output, at};
+use tcs_testkit::nats::{self, Binary, Server, on_each_server};
+use tcs_testkit::tcsctl::{Output, at};
 
 const LAUNCHER: &str = "launcher.launcher.Kx1xDO.srv01-process-launcher";
 

@@ -1,20 +1,13 @@
 //! The dashboard in a real terminal, against real brokers.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/nats.rs"]
-mod nats;
-#[path = "support/tcsctl.rs"]
-mod tcsctl;
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::time::Duration;
 
 use ::tcsctl::dashboard::terminal::Screen;
-use nats::{Server, server};
 use tcs_core::clock;
-use tcsctl::{at, recording};
-use terminal::{LIMIT, Terminal, count};
+use tcs_testkit::nats::{LIMIT, Server, server};
+use tcs_testkit::tcsctl::{self, at, recording};
+use tcs_testkit::terminal::{Terminal, count};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 

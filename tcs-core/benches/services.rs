@@ -5,12 +5,8 @@
     reason = "a benchmark reports to whoever runs it"
 )]
 
-#[path = "../../tests/support/nats.rs"]
-mod nats;
-
 use std::time::Duration;
 
-use nats::{Server, wait_for};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use tcs_core::bus::settings::{NatsSection, Settings};
@@ -19,6 +15,7 @@ use tcs_core::config::{Environment, ServiceSettings};
 use tcs_core::monitor::Reporter;
 use tcs_core::prelude::*;
 use tcs_core::service::{HostOptions, Service as _, run};
+use tcs_testkit::nats::{self, Server, wait_for};
 use tokio_util::sync::CancellationToken;
 
 const SERVICES: usize = 1000;

@@ -4,11 +4,6 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
-#[path = "../../tests/support/nats.rs"]
-mod nats;
-#[path = "../../tests/support/tcsd.rs"]
-mod tcsd;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,7 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tcs_core::bus::{Bus, Follow, Item};
 use tcs_core::wire::{Event, Kind, Message, RegistryMessage, decode};
-use tcsd::Site;
+use tcs_testkit::nats;
+use tcs_testkit::tcsd::Site;
 
 const CRASHING: usize = 200;
 const ROUNDS: usize = 3;

@@ -8,15 +8,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
-#[path = "../../tests/support/nats.rs"]
-mod nats;
-
 use std::collections::{HashMap, HashSet};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, consumer::DeliverPolicy, consumer::push::OrderedConfig, stream};
 use futures_util::StreamExt;
+use tcs_testkit::nats;
 
 const KINDS: [&str; 3] = ["registry", "status", "heartbeat"];
 

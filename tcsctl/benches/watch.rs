@@ -9,17 +9,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
-#[path = "../../tests/support/nats.rs"]
-mod nats;
-#[path = "../../tests/support/terminal.rs"]
-mod terminal;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
-use terminal::{Terminal, count};
+use tcs_testkit::nats;
+use tcs_testkit::terminal::{Terminal, count};
 
 const FRAME: &[u8] = b"\x1b[?2026l";
 /// Keys pressed while that is measured, as fast as a person does.
@@ -130,7 +126,7 @@ fn keys(terminal: &mut Terminal) -> Vec<f64> {
         let begin = Instant::now();
         terminal.keys(["j", "k"][i % 2]);
         while chosen(terminal) == before {
-            assert!(begin.elapsed() < terminal::LIMIT, "the key does nothing");
+            assert!(begin.elapsed() < nats::LIMIT, "the key does nothing");
             std::thread::sleep(Duration::from_micros(100));
         }
         let took = begin.elapsed();
@@ -150,7 +146,7 @@ async fn news(client: &async_nats::Client, terminal: &Terminal, services: usize)
         client.publish(subject("status", 0), status(0, word).into()).await.unwrap();
         client.flush().await.unwrap();
         while !terminal.text().contains(wanted) {
-            assert!(begin.elapsed() < terminal::LIMIT, "the news are not told");
+            assert!(begin.elapsed() < nats::LIMIT, "the news are not told");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         times.push(begin.elapsed().as_secs_f64());

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use nats::{Server, on_each_server, server};
 use tcs_core::clock;
+use tcs_testkit::bad_servers::{closing, dropping, silent};
+use tcs_testkit::nats::{Server, on_each_server, server};
+use tcs_testkit::{raw, tcsctl};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::bad_servers::{closing, dropping, silent};
-use super::{filled, nats, raw, recording, tcsctl};
+use super::{filled, recording};
 
 const BUDGET: Duration = Duration::from_secs(4);
 /// A busy machine may need as long again to start a program and to end it.

@@ -5,10 +5,11 @@ use std::process::Child;
 use std::time::Duration;
 
 use tcs_core::clock;
+use tcs_testkit::nats::{server, wait_for};
+use tcs_testkit::proxy::Proxy;
+use tcs_testkit::tcsctl;
 
-use super::nats::{server, wait_for};
-use super::proxy::Proxy;
-use super::{filled, recording, tcsctl};
+use super::{filled, recording};
 
 /// Wanted: 6 s. A busy machine may take longer.
 const SAID_WITHIN: Duration = Duration::from_secs(15);

@@ -10,8 +10,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde::{Deserialize, Serialize};
 use tcs_core::config::Environment;
-
-use super::python;
+use tcs_testkit::python;
 
 /// Texts, one JSON string a line, to what each comes to.
 const READ: &str = "\

@@ -5,10 +5,11 @@ use std::process::Command;
 
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::{Config, Environment};
+use tcs_testkit::nats::wait_for;
+use tcs_testkit::site::Site;
+use tcs_testkit::tcsctl;
 
-use super::nats::wait_for;
-use super::site::Site;
-use super::{read, tcsctl};
+use super::read;
 
 /// The blocks of a page, with their languages.
 fn blocks(page: &str) -> Vec<(String, String)> {

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use nix::sys::signal::Signal;
+use tcs_testkit::bad_servers::{closing, dropping, silent};
+use tcs_testkit::nats::{JETSTREAM, Server, on_each_server, server};
+use tcs_testkit::operator;
 
-use super::bad_servers::{closing, dropping, silent};
-use super::nats::{JETSTREAM, Server, on_each_server, server};
-use super::operator;
 use super::{Tcsd, wait_for};
 
 const SERVICES: &str = "services:

@@ -11,8 +11,9 @@ use tcs_core::bus::rpc::RequestError;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::wire::Timestamp;
+use tcs_testkit::nats;
 
-use super::{LIMIT, Tcsd, nats, write_config};
+use super::{LIMIT, Tcsd, write_config};
 
 /// The launcher of a file, asked as `tcsctl` does.
 struct Remote {

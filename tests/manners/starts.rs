@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use tcs_testkit::programs::badchild;
 
-use super::programs::badchild;
 use super::{Tcsd, wait_for};
 
 /// Started through another program, which becomes tcsd.

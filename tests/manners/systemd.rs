@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use nix::sys::signal::Signal;
+use tcs_testkit::nats;
 
-use super::{Tcsd, nats, wait_for, write_config};
+use super::{Tcsd, wait_for, write_config};
 
 /// A service manager's end of the socket.
 struct Manager {

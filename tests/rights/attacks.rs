@@ -16,9 +16,9 @@ use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::observer::{Observer, Patience};
 use tcs_core::wire::Kind;
+use tcs_testkit::nats::{Binary, JETSTREAM, LIMIT, Server, on_each_server, within_limit};
 use tokio::sync::Mutex;
 
-use super::nats::{Binary, JETSTREAM, LIMIT, Server, on_each_server, within_limit};
 use super::{bus, server};
 
 const LAUNCHER: &str = "launcher.ab12.host-tcsd";

@@ -4,10 +4,10 @@
 use async_nats::jetstream;
 use serde_json::json;
 use tcs_core::clock;
+use tcs_testkit::cluster::Cluster;
+use tcs_testkit::nats::{Binary, LIMIT, on_each_server, within_limit};
 
 use super::attacks::{assert_nothing_works, client, envelope, site};
-use super::nats::{Binary, LIMIT, on_each_server, within_limit};
-use super::nodes::Cluster;
 use super::{config, ctl, passwords};
 
 /// Services whose status is written.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
 use tcs_core::clock;
-
-use super::nats::{Binary, Server, on_each_server};
-use super::tcsctl::{at, command, recording};
+use tcs_testkit::nats::{Binary, Server, on_each_server};
+use tcs_testkit::tcsctl::{at, command, recording};
 
 /// Well under the half minute after which the server itself deletes what nobody reads.
 const SOON: Duration = Duration::from_secs(15);

@@ -9,8 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tcs_launcher::runner::group::{Look, Process};
 use tcs_launcher::runner::journal::{EarlierEnd, Journal};
+use tcs_testkit::programs::badchild;
 
-use super::programs::badchild;
 use super::{is_alive, read_pid, wait_for};
 
 /// A launcher in a process of its own, with one service of this script.

@@ -12,9 +12,9 @@ use nix::unistd::Uid;
 use tcs_core::config::Ready;
 use tcs_launcher::runner::{Launch, What};
 use tcs_supervisor::{Exit, Report};
+use tcs_testkit::programs::badchild;
 
 use super::Lab;
-use super::programs::badchild;
 
 fn socket(lab: &Lab, number: u32) -> PathBuf {
     lab.dir.path().join("sockets").join(number.to_string())

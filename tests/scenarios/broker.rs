@@ -13,8 +13,9 @@ use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Link, Liveness, Verdict};
 use tcs_core::observer::Problem;
 use tcs_core::wire::{HeartbeatMessage, OutboxReport, RegistryMessage};
+use tcs_testkit::{nats, tcsd};
 
-use super::{BEATS, Site, bad, nats, soon, tcsd};
+use super::{BEATS, Site, bad, soon};
 
 /// Runs well, comes back after a crash, is left after one; and a service that speaks for itself.
 fn services() -> String {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tcs_core::clock;
 use tcs_core::fleet::Verdict;
+use tcs_testkit::{nats, programs};
 
-use super::{BEATS, Site, bad, marked, nats, programs};
+use super::{BEATS, Site, bad, marked};
 
 /// Random operations by several callers at once, on services that stop at once, slowly, only by
 /// force, and that crash: each is answered, there are never two instances, and at the end each

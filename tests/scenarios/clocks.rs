@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tcs_core::clock;
 use tcs_core::fleet::Verdict;
+use tcs_testkit::python;
+use tcs_testkit::tcsd::{self, Site};
 
-use super::{BEATS, bad, because, python, soon, tcsd};
-use crate::tcsd::Site;
+use super::{BEATS, bad, because, soon};
 
 /// No timer moves: neither a restart that is waited for, nor a heartbeat, nor what counts restarts.
 #[tokio::test(flavor = "multi_thread")]

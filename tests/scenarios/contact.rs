@@ -11,9 +11,10 @@ use tcs_core::fleet::transitions::{Cause, Transition, Transitions};
 use tcs_core::fleet::{Fleet, FleetView, Link, Verdict};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Problem};
 use tcs_core::wire::{Kind, Message, RegistryMessage};
+use tcs_testkit::nats;
+use tcs_testkit::proxy::Proxy;
+use tcs_testkit::tcsd::{self, Watch, told};
 
-use super::proxy::Proxy;
-use super::tcsd::{Watch, told};
 use super::{Site, bad};
 
 /// Twelve intervals are as long as the outages here, so that each service would be lost.
@@ -44,7 +45,7 @@ async fn watch(port: u16) -> (Bus, Watch) {
 async fn well(watch: &mut Watch) {
     watch.see("all ok", all_ok).await;
     while watch.picture.hearing.heard.is_none() {
-        let batch = super::nats::within_limit("contact", watch.following.next()).await;
+        let batch = nats::within_limit("contact", watch.following.next()).await;
         watch.picture.extend(batch.unwrap());
     }
 }
@@ -120,9 +121,9 @@ async fn what_was_late_is_found_with_its_true_times() {
     let (_bus, mut watch) = watch(site.server.port()).await;
     watch.see("all ok", all_ok).await;
     let pid = watch.service(ID).pid.unwrap();
-    super::tcsd::signal("STOP", pid);
+    tcsd::signal("STOP", pid);
     watch.sees("late", ID, |it| it.verdict == Verdict::Late).await;
-    super::tcsd::signal("CONT", pid);
+    tcsd::signal("CONT", pid);
     watch.sees("ok", ID, |it| it.verdict == Verdict::Ok).await;
 
     let since = clock::wall() - TimeDelta::hours(1);
@@ -159,12 +160,12 @@ async fn silence_of_a_service_is_its_own() {
     watch.see("all ok", all_ok).await;
     site.tcsd.signal("STOP");
     let pid = watch.service("hello_world.a").pid.unwrap();
-    super::tcsd::signal("STOP", pid);
+    tcsd::signal("STOP", pid);
     for id in ["hello_world.a", "silent.a"] {
         watch.sees("lost", id, |it| it.verdict == Verdict::Lost).await;
     }
     assert!(watch.picture.problems("svc").is_empty());
-    super::tcsd::signal("CONT", pid);
+    tcsd::signal("CONT", pid);
     site.tcsd.signal("CONT");
     watch.see("all ok", all_ok).await;
     site.tcsd.stop().await;
@@ -193,12 +194,11 @@ services:
     for run in 1..=2 {
         let log_now = log();
         let pid = log_now.rsplit("back.a started, pid ").next().unwrap();
-        super::tcsd::signal("KILL", pid.split(':').next().unwrap().trim().parse().unwrap());
-        super::nats::wait_for("its next run", || log().matches("back.a ready").count() == run + 1)
-            .await;
+        tcsd::signal("KILL", pid.split(':').next().unwrap().trim().parse().unwrap());
+        nats::wait_for("its next run", || log().matches("back.a ready").count() == run + 1).await;
     }
     // for longer than twelve intervals, so that each service would be lost
-    super::nats::wait_for("time", || stopped.0.elapsed() > Duration::from_secs(4)).await;
+    nats::wait_for("time", || stopped.0.elapsed() > Duration::from_secs(4)).await;
     let thawed = clock::wall();
     site.server.signal("CONT");
 
@@ -259,7 +259,7 @@ async fn answers(site: &Site) {
     let (name, json) = (site.tcsd.name.to_string(), serde_json::json!({}));
     let ask = || site.bus.request(&name, "list", &json, Duration::from_millis(500));
     while let Err(error) = ask().await {
-        assert!(begin.elapsed() < super::nats::LIMIT, "{error}");
+        assert!(begin.elapsed() < nats::LIMIT, "{error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -277,12 +277,12 @@ async fn a_launcher_whose_connections_are_dead_one_way() {
         ("both ways", Proxy::forget),
     ];
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_tcsd"));
-    for binary in super::nats::servers() {
-        let server = super::nats::Server::start(&binary).await;
+    for binary in nats::servers() {
+        let server = nats::Server::start(&binary).await;
         let proxy = Proxy::start(server.port()).await;
         let config = "launch: {heartbeat: 600}\nservices: []\n";
         let mut site = Site::at(server, program, "process", config).await;
-        site.tcsd = super::tcsd::Tcsd::new(program, &proxy.url(), "process", config);
+        site.tcsd = tcsd::Tcsd::new(program, &proxy.url(), "process", config);
         site.tcsd.run();
         answers(&site).await;
         for (way, forget) in WAYS {
@@ -299,7 +299,7 @@ async fn a_launcher_whose_connections_are_dead_one_way() {
             });
             forget(&proxy);
             let begin = clock::monotonic();
-            super::nats::wait_for("two new connections", || proxy.accepted() >= before + 2).await;
+            nats::wait_for("two new connections", || proxy.accepted() >= before + 2).await;
             let took = begin.elapsed();
             talk.abort();
             println!("{}: dead {way}: made anew after {:.1} s", binary.version, took.as_secs_f64());

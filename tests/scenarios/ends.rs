@@ -7,8 +7,9 @@ use tcs_core::clock;
 use tcs_core::fleet::{ServiceView, Verdict};
 use tcs_core::wire::Event;
 use tcs_launcher::runner::group::Process;
+use tcs_testkit::{nats, programs};
 
-use super::{BEATS, Site, bad, because, marked, nats, programs, soon};
+use super::{BEATS, Site, bad, because, marked, soon};
 
 /// A child that ignores SIGTERM, with a family that does so too, in sessions of its own.
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,9 @@
 use tcs_core::clock;
 use tcs_core::fleet::{Liveness, ServiceView, Verdict};
 use tcs_core::wire::{Status, StatusMessage};
+use tcs_testkit::{nats, programs, python, tcsd};
 
-use super::{BEATS, Site, bad, because, programs, python, soon, tcsd};
+use super::{BEATS, Site, bad, because, soon};
 
 /// Seconds of 3 and of 12 intervals of [`BEATS`].
 const LATE: f64 = 0.9;
@@ -94,7 +95,7 @@ async fn nats_wait(pid: u32) {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(") ").next().unwrap().starts_with('Z')
     };
-    super::nats::wait_for("it to be a zombie", is_zombie).await;
+    nats::wait_for("it to be a zombie", is_zombie).await;
 }
 
 /// Row 7: the heart beats on a thread of its own and says that the loop does not go round; or the

@@ -5,8 +5,9 @@ use std::path::Path;
 use tcs_core::clock;
 use tcs_core::fleet::{Phase, ServiceView, Verdict};
 use tcs_core::wire::Event;
+use tcs_testkit::{nats, tcsd};
 
-use super::{BEATS, Site, bad, because, marked, nats, soon, tcsd};
+use super::{BEATS, Site, bad, because, marked, soon};
 
 /// One of each kind, all with `word` in their environment.
 fn services(word: &str) -> String {

@@ -3,8 +3,9 @@
 use tcs_core::clock;
 use tcs_core::fleet::{Phase, ServiceView, Verdict};
 use tcs_core::wire::{Event, Limit, Status};
+use tcs_testkit::{programs, python, tcsd};
 
-use super::{BEATS, Site, bad, because, programs, python, soon, tcsd};
+use super::{BEATS, Site, bad, because, soon};
 
 /// Rows 1 to 3, and "after the death of any child the launcher says the child's status too".
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,9 @@
 
 use tcs_core::clock;
 use tcs_core::fleet::Verdict;
+use tcs_testkit::{nats, programs};
 
-use super::{BEATS, Site, bad, nats, programs};
+use super::{BEATS, Site, bad};
 
 /// By a notification, a line, a port, a heartbeat, and by a Rust service's own word: each holds up
 /// the one that comes after it, and the launcher's end goes the other way.

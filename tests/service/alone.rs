@@ -2,8 +2,9 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::examples::example;
-use super::nats::LIMIT;
+use tcs_testkit::nats::LIMIT;
+use tcs_testkit::programs::example;
+
 use super::{Held, Site, on_each_site};
 
 fn start(site: &Site, dir: &std::path::Path, arguments: &[&str]) -> Child {

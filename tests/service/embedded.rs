@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use tcs_core::clock;
+use tcs_testkit::nats::LIMIT;
+use tcs_testkit::programs::example;
 
-use super::examples::example;
-use super::nats::LIMIT;
 use super::{Held, on_each_site};
 
 fn part<'h>(said: &'h Held, name: &str) -> &'h serde_json::Value {

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
+use tcs_testkit::nats::LIMIT;
+use tcs_testkit::python;
 
-use super::nats::LIMIT;
-use super::{Held, Site, on_each_site, python};
+use super::{Held, Site, on_each_site};
 
 /// Runs a script with the broker's port, and gives what it printed.
 async fn python(script: &'static str, site: &Site) -> String {

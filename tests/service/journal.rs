@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tcs_core::prelude::*;
 use tcs_core::service::Outcome;
 use tcs_core::wire::Level;
+use tcs_testkit::nats::{wait_for, within_limit};
 use tokio_util::sync::CancellationToken;
 
-use super::nats::{wait_for, within_limit};
 use super::{live, on_each_site};
 
 const LINES: usize = 50;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tcs_core::prelude::*;
 use tcs_core::service::{Cause, Outcome};
+use tcs_testkit::nats::{LIMIT, within_limit};
 use tokio_util::sync::CancellationToken;
 
-use super::nats::{LIMIT, within_limit};
 use super::{Held, live, on_each_site};
 
 /// Blocks its thread until the test lets it go.

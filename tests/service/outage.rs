@@ -9,11 +9,11 @@ use tcs_core::bus::publish::{HappenedAt, Parcel, Publisher};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::wire::{Kind, Status};
+use tcs_testkit::nats::{self, LIMIT, on_each_server, wait_for};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
 
-use super::nats::{LIMIT, on_each_server, wait_for};
 use super::{Held, Site, on_each_site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +143,7 @@ async fn without_streams_what_is_said_goes_out_plainly() {
         }
         for n in 1..=5 {
             let next = futures_util::StreamExt::next(&mut heard);
-            let message = super::nats::within_limit("a message", next).await.unwrap();
+            let message = nats::within_limit("a message", next).await.unwrap();
             let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
             assert_eq!(body["data"]["message"], n.to_string(), "once, and in order");
         }
@@ -271,7 +271,7 @@ async fn a_connection_that_is_dead_in_one_direction() {
         });
         let mut heard = 0;
         while heard < 5 {
-            heard += super::nats::within_limit("a message", followed.next(1)).await.len();
+            heard += nats::within_limit("a message", followed.next(1)).await.len();
         }
         link.mute.send(()).unwrap();
         let begin = tcs_core::clock::monotonic();

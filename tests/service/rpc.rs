@@ -10,8 +10,8 @@ use tcs_core::bus::Bus;
 use tcs_core::bus::rpc::{Command, RequestError};
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
+use tcs_testkit::nats::LIMIT;
 
-use super::nats::LIMIT;
 use super::on_each_site;
 
 const NOTHING: Value = Value::Null;

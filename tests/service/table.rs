@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tcs_core::prelude::*;
 use tcs_core::service::{Cause, Outcome};
+use tcs_testkit::nats::on_each_server;
 use tokio_util::sync::CancellationToken;
 
-use super::nats::on_each_server;
 use super::{Site, live};
 
 /// A service that fails where its settings say.

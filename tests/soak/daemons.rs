@@ -10,9 +10,8 @@ use std::time::Duration;
 use serde_json::json;
 use tcs_core::clock;
 use tcs_launcher::runner::group::Process;
-
-use super::nats::LIMIT;
-use super::tcsd::Site;
+use tcs_testkit::nats::LIMIT;
+use tcs_testkit::tcsd::Site;
 
 /// Forks, leaves the session, forks again, and each parent exits. An instance locks a file for its
 /// life, and complains where it finds it locked.

@@ -1,8 +1,6 @@
 //! Golden files of what is printed, with colours as marked runs: `<bad|× tic_bridge.zb08>`.
 
 mod fields;
-#[path = "../../../tests/support/schema.rs"]
-mod schema;
 mod site;
 
 use std::time::Duration;
@@ -14,6 +12,7 @@ use tcs_core::fleet::{Filter, FleetView};
 use super::*;
 use crate::selection::{Selection, Wanted};
 use site::{Site, hostile, night};
+use tcs_testkit::schema;
 
 fn look(width: Option<usize>) -> Look {
     Look { width, times: Times::Utc }

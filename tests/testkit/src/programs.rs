@@ -1,11 +1,7 @@
-//! A package's example programs, for tests that run them: `cargo test --test NAME` builds none.
-//!
-//! Included with `#[path = "support/examples.rs"] mod examples;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+//! The programs that tests run, found beside the test: where cargo has put them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,13 +11,40 @@ use std::sync::{Mutex, PoisonError};
 const SET_FOR_US: [&str; 5] =
     ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
 
-/// The example, built as this test is: for the same profile and target, in the same folder. That
-/// is a look at dates where all of the workspace was built before.
+/// A program of a package of the workspace, as built before: cargo does it for tests of its own
+/// package, and for all with the workspace.
+pub fn program(name: &str) -> PathBuf {
+    let path = folder(&this_test()).join(name);
+    assert!(path.exists(), "no {}: cargo build --workspace", path.display());
+    path
+}
+
+/// The program that misbehaves on demand.
+pub fn badchild() -> PathBuf {
+    example("tcs-launcher", "tcs-badchild")
+}
+
+/// A launcher with Rust services that misbehave.
+pub fn badfleet() -> PathBuf {
+    example("tcs-launcher", "tcs-badfleet")
+}
+
+fn this_test() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+/// Of a test at `TARGET/[TRIPLE/]PROFILE/deps/this-0123456789abcdef`.
+fn folder(test: &Path) -> &Path {
+    test.ancestors().nth(2).unwrap()
+}
+
+/// An example program of a package (`cargo test --test NAME` builds none), built as this test is:
+/// for the same profile and target, in the same folder. That is a look at dates where all of the
+/// workspace was built before.
 pub fn example(package: &str, name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    // TARGET/[TRIPLE/]PROFILE/deps/this-0123456789abcdef
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
+    let test = this_test();
+    let folder = folder(&test);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if !built.contains(name) {
         let profile = folder.file_name().unwrap().to_str().unwrap();

@@ -1,8 +1,4 @@
 //! A terminal of its own for a program under test: a pty, and an emulator that reads it.
-//!
-//! Included with `#[path = "support/terminal.rs"] mod terminal;` by tests of the package `tcsctl`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
@@ -11,8 +7,7 @@ use std::time::Duration;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tcs_core::clock;
 
-/// The time after which a test gives up: generous, because the machine may be busy.
-pub const LIMIT: Duration = Duration::from_secs(30);
+use crate::nats::LIMIT;
 
 /// What a program wrote: as it came, and as a screen.
 struct Seen {

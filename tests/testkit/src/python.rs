@@ -1,14 +1,11 @@
 //! The Python that the tests run against: a virtual environment with serverish, the independent
 //! client, made by `.ci/tools` where it is missing. `TCS_TEST_PYTHON` names another.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use crate::root;
 
 /// An interpreter that can import serverish; panics with the way to get one.
 pub fn interpreter() -> &'static Path {
@@ -42,7 +39,7 @@ pub fn faketime() -> PathBuf {
     library
 }
 
-/// A program of `tests/support`.
+/// A program of `tests/testkit/python`; of an empty name: that folder.
 pub fn script(name: &str) -> PathBuf {
-    root().join("tests/support").join(name)
+    root().join("tests/testkit/python").join(name)
 }

@@ -1,16 +1,14 @@
 //! What is printed for scripts, held against `tcsctl/schema/`.
-#![allow(unreachable_pub, reason = "a part of tests, and of the unit tests of what prints")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use serde_json::Value;
 
 /// The schemas, by the name that each printed object bears.
 const SCHEMAS: [(&str, &str); 5] = [
-    ("tcsctl.fleet.v1", include_str!("../../tcsctl/schema/fleet.v1.json")),
-    ("tcsctl.change.v1", include_str!("../../tcsctl/schema/change.v1.json")),
-    ("tcsctl.event.v1", include_str!("../../tcsctl/schema/event.v1.json")),
-    ("tcsctl.reply.v1", include_str!("../../tcsctl/schema/reply.v1.json")),
-    ("tcsctl.log.v1", include_str!("../../tcsctl/schema/log.v1.json")),
+    ("tcsctl.fleet.v1", include_str!("../../../tcsctl/schema/fleet.v1.json")),
+    ("tcsctl.change.v1", include_str!("../../../tcsctl/schema/change.v1.json")),
+    ("tcsctl.event.v1", include_str!("../../../tcsctl/schema/event.v1.json")),
+    ("tcsctl.reply.v1", include_str!("../../../tcsctl/schema/reply.v1.json")),
+    ("tcsctl.log.v1", include_str!("../../../tcsctl/schema/log.v1.json")),
 ];
 
 fn schema(name: &str) -> Value {

@@ -1,16 +1,11 @@
 //! Runs `tcsctl` as a shell would: nothing of this machine's settings, a folder of its own.
-//!
-//! Included with `#[path = "support/tcsctl.rs"] mod tcsctl;` by tests of the package `tcsctl`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-#[path = "schema.rs"]
-pub mod schema;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use crate::{programs, root, schema};
 
 /// What a run brought.
 #[derive(Debug)]
@@ -60,7 +55,7 @@ impl Output {
 
 /// The program, ready to be given arguments.
 pub fn command(args: &[&str]) -> Command {
-    command_of(Path::new(env!("CARGO_BIN_EXE_tcsctl")), args)
+    command_of(&programs::program("tcsctl"), args)
 }
 
 /// The same of a program elsewhere.
@@ -102,5 +97,5 @@ pub fn finish(mut command: Command) -> Output {
 
 /// A recording among the fixtures.
 pub fn recording(name: &str) -> String {
-    format!("{}/../tests/fixtures/wire/{name}.jsonl", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/tests/fixtures/wire/{name}.jsonl", root().display())
 }

@@ -1,8 +1,4 @@
 //! A NATS client of a few lines, which sends and answers bytes exactly as they are given.
-//!
-//! Included with `#[path = "support/raw.rs"] mod raw;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,8 +15,11 @@ pub struct Client {
 /// A message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// Where to.
     pub subject: String,
+    /// Where a reply is to go.
     pub reply: Option<String>,
+    /// What it says.
     pub body: Vec<u8>,
 }
 

@@ -1,8 +1,4 @@
 //! Messages of services that nobody declares, as fast as a broken program sends them.
-//!
-//! Included with `#[path = "support/flood.rs"] mod flood;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::time::Duration;
 

@@ -1,8 +1,4 @@
 //! Servers that are none: each refuses in a way of its own.
-//!
-//! Included with `#[path = "support/bad_servers.rs"] mod bad_servers;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

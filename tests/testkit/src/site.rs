@@ -1,23 +1,10 @@
 //! A site as an operator of `tcsctl` has it: a broker, and a real `tcsd` with its services.
-//!
-//! Included with `#[path = "support/site.rs"] mod site;` beside `mod nats;`, by tests of the package
-//! `tcsctl`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::nats::{Server, server};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
-
-/// The launcher's binary beside ours.
-fn tcsd() -> PathBuf {
-    let path = Path::new(PROGRAM).with_file_name("tcsd");
-    assert!(path.exists(), "no {}: cargo build -p tcs-launcher --bin tcsd", path.display());
-    path
-}
+use crate::nats::{Server, server};
+use crate::programs::program;
 
 /// Killed, not asked, should the test fail.
 struct Tcsd(Child);
@@ -31,6 +18,7 @@ impl Drop for Tcsd {
 
 /// A broker, and a launcher on it.
 pub struct Site {
+    /// The broker.
     pub server: Server,
     _tcsd: Tcsd,
     folder: tempfile::TempDir,
@@ -48,7 +36,7 @@ impl Site {
         let path = folder.path().join("services.yaml");
         let config = config.replace("FOLDER", folder.path().to_str().unwrap());
         std::fs::write(&path, config).unwrap();
-        let mut command = Command::new(tcsd());
+        let mut command = Command::new(program("tcsd"));
         command
             .arg("--config")
             .arg(&path)

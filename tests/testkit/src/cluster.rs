@@ -1,7 +1,5 @@
 //! Three nats-servers as one JetStream cluster, for one test: their own ports, their own stores,
-//! gone with the test. Included after `support/nats.rs`, which it builds upon.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+//! gone with the test.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -9,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tcs_core::clock;
 
-use super::nats::{Binary, JETSTREAM, Server};
+use crate::nats::{Binary, JETSTREAM, Server};
 
 /// For what the cluster does by itself: its elections, its copies. On a busy machine 2.9 has taken
 /// more than half a minute.
@@ -17,6 +15,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 /// The servers of a cluster; one that is killed stays in its place.
 pub struct Cluster {
+    /// `node0` to `node2`.
     pub nodes: Vec<Server>,
 }
 

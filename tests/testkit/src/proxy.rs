@@ -1,9 +1,5 @@
 //! A way to a server that can stop delivering without being closed, as a firewall that forgets a
 //! connection, or a cable that is pulled, does.
-//!
-//! Included with `#[path = "support/proxy.rs"] mod proxy;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,11 +1,8 @@
 //! A NATS server for one test: its own port, its own store, gone with the test.
 //!
-//! Included with `#[path = "support/nats.rs"] mod nats;`, it needs `tcs-core`, `tempfile` and
-//! `serde_json` of the package whose test it is. Servers are found in `TCS_NATS_SERVER`, in PATH,
-//! in `/usr/sbin` (where Debian puts it) and in `.tools/bin` of the repository; a second, current
-//! one in `TCS_NATS_SERVER_CURRENT` and `.tools/nats-current/bin`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the report")]
+//! Servers are found in `TCS_NATS_SERVER`, in PATH, in `/usr/sbin` (where Debian puts it) and in
+//! `.tools/bin` of the repository; a second, current one in `TCS_NATS_SERVER_CURRENT` and
+//! `.tools/nats-current/bin`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,7 +29,7 @@ impl Binary {
 }
 
 fn tools() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools")
+    crate::root().join(".tools")
 }
 
 /// The server to test with; panics with the way to get one if there is none.

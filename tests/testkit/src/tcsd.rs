@@ -1,14 +1,4 @@
 //! `tcsd` as an operator has it: a broker, a launcher in a process of its own, and the picture.
-//!
-//! Included with `#[path = "support/tcsd.rs"] mod tcsd;` beside `mod nats;`, by tests of the
-//! package `tcs-launcher`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "in a test a panic is the report"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,9 +14,9 @@ use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::observer::{Following, Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Kind, Message, RegistryMessage, StatusMessage};
-use tcs_launcher::runner::group::Process;
 
-use super::nats::{self, LIMIT};
+use crate::nats::{self, LIMIT};
+use crate::programs::program;
 
 /// A launcher with its configuration, killed with the test.
 pub struct Tcsd {
@@ -179,17 +169,18 @@ impl Drop for Tcsd {
 /// In the environment of every tcsd that is started here, and so of all that it starts.
 const MARK: &str = "TCS_TEST_PROCESS";
 
-/// The processes, zombies apart, that a tcsd of this test program has started, or one of those
-/// below it, and that carry this word in their environment.
+/// The processes that a tcsd of this test program has started, or one of those below it, and that
+/// carry this word in their environment. Zombies have none.
 pub fn marked(word: &str) -> Vec<i32> {
     let ours = format!("{MARK}={}\0", std::process::id());
-    let alive = Process::all().into_iter().filter(|it| !it.is_zombie()).map(|it| it.pid);
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let pids = processes.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
     let carries = |pid: &i32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let environment = String::from_utf8_lossy(&environment);
         environment.contains(&ours) && environment.contains(word)
     };
-    alive.filter(carries).collect()
+    pids.filter(carries).collect()
 }
 
 /// Whether a process of ours may have a host name of its own.
@@ -207,16 +198,20 @@ pub fn signal(name: &str, pid: u32) {
 /// A broker and a launcher on it.
 pub struct Site {
     // ends first: it must not outlive its broker by its last words' patience
+    /// The launcher.
     pub tcsd: Tcsd,
+    /// A connection of the test's own.
     pub bus: Bus,
+    /// On that connection.
     pub observer: Observer,
+    /// The broker.
     pub server: nats::Server,
 }
 
 impl Site {
-    /// With the `tcsd` of this package.
+    /// With `tcsd`.
     pub async fn start(mode: &str, config: &str) -> Self {
-        Self::of(Path::new(env!("CARGO_BIN_EXE_tcsd")), mode, config).await
+        Self::of(&program("tcsd"), mode, config).await
     }
 
     /// With another launcher.
@@ -329,6 +324,7 @@ impl Site {
 
 /// The picture, followed.
 pub struct Watch {
+    /// What is known so far.
     pub picture: Picture,
     /// What it is told.
     pub following: Following,

@@ -1,8 +1,4 @@
 //! An operator with one account and one user, as `nsc` makes them.
-//!
-//! Included with `#[path = "support/operator.rs"] mod operator;`.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use base64::Engine as _;
 use nkeys::KeyPair as NKeyPair;
@@ -33,11 +29,14 @@ fn token(
 pub struct Site {
     operator: NKeyPair,
     account: NKeyPair,
+    /// Its keys.
     pub user: NKeyPair,
+    /// The server's.
     pub config: String,
 }
 
 impl Site {
+    /// With new keys.
     pub fn new() -> Self {
         let (operator, account, user) =
             (NKeyPair::new_operator(), NKeyPair::new_account(), NKeyPair::new_user());
