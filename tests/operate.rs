@@ -43,8 +43,8 @@ async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
         );
         terminal.keys("nL");
         terminal.see("log of broken.a");
-        let text = terminal.see("/dev/ttyUSB0 is not there");
-        assert!(text.contains("opening the port"), "{text}");
+        let text = terminal.see("opening the port");
+        assert!(text.contains("/dev/ttyUSB0 is not there"), "{text}");
         terminal.keys("q");
         assert_eq!(terminal.end(), 0);
     }
