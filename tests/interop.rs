@@ -179,7 +179,7 @@ async fn a_rust_monitor_that_ends_with_a_component_in_error_is_stopped() {
         rust.submonitor("camera").set_status(Status::Error, "no signal");
         expect(&server, &["wait", NAME, "--for", "error", "--timeout", "20s"]);
         assert_eq!(see(&server)["headline"], "camera: no signal");
-        tokio::task::spawn_blocking(move || rust.close()).await.unwrap();
+        tokio::task::spawn_blocking(move || drop(rust)).await.unwrap();
         expect(&server, &["wait", NAME, "--for", "stopped", "--timeout", "20s"]);
         let service = see(&server);
         assert_eq!((&service["phase"], &service["cause"]), (&json!("stopped"), &json!(null)));
