@@ -193,7 +193,7 @@ fn a_reader_that_goes_away_does_not_take_the_launcher_with_it() {
     });
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
-    assert!(line.contains("tcsd"), "{line}");
+    assert!(line.contains("tcs"), "{line}");
     wait_for("the listener", || tcsd.read("heard").contains("listening").then_some(()));
     // this is logged, too
     tcsd.signal(Signal::SIGHUP);
