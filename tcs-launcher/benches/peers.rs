@@ -64,7 +64,7 @@ impl Peer {
         self.failed |= sample.is_none();
         self.samples.extend(sample);
         if self.failed {
-            println!("{} is left out: {doing} took more than {LIMIT:?}", self.name);
+            println!("{} is left out: {doing} failed, or took more than {LIMIT:?}", self.name);
         }
     }
 }
@@ -205,7 +205,13 @@ impl Running {
         command.env("RUNTIME_DIRECTORY", dir.path().join("run"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let began = Instant::now();
-        let child = command.spawn().unwrap();
+        let child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                println!("{}: {error}", peer.program.display());
+                return None;
+            }
+        };
         let mut running = Self {
             child,
             stop: peer.stop,
