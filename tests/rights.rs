@@ -241,7 +241,7 @@ fn typed(block: usize) -> Vec<&'static str> {
     block.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
 }
 
-/// The server is started with the page's passwords, and its command is refused as it says.
+/// Starts the server with the passwords of the handbook's page; its command is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_handbooks_commands_are_as_it_says() {
     let (start, restart) = (typed(1), typed(2));

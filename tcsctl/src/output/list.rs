@@ -163,10 +163,10 @@ pub(super) fn state(service: &ServiceView, narrow: bool) -> Line {
         line.push(tone, &format!(" {attempt}"));
     }
     if service.phase.is_up() {
-        let (heart, tone) = symbols::heart(service.liveness);
-        if !heart.is_empty() {
-            let bare = heart.trim_matches(['(', ')']);
-            line.push(Tone::Plain, " ").push(tone, if narrow { bare } else { heart });
+        let (glyph, tone) = symbols::heart(service.liveness);
+        if !glyph.is_empty() {
+            let glyph = if narrow { glyph.trim_matches(['(', ')']) } else { glyph };
+            line.push(Tone::Plain, " ").push(tone, glyph);
         }
     }
     if service.restarts > 0 && service.verdict != Verdict::Restarting {

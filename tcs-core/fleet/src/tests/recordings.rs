@@ -1,4 +1,4 @@
-//! The table below: what is so after the last message of each recording.
+//! The picture after the last message of each recording, as snapshots.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
