@@ -145,6 +145,11 @@ impl Lane {
         self.items.get(&serial)
     }
 
+    /// Whether this attempt is the one under way: an answer to an earlier one decides nothing.
+    pub(super) fn is_current(&self, serial: u64, attempt: u32, state: State) -> bool {
+        self.get(serial).is_some_and(|it| it.attempt == attempt && it.state == state)
+    }
+
     pub(super) fn set_state(&mut self, serial: u64, state: State) {
         if let Some(item) = self.items.get_mut(&serial) {
             self.under_way -= usize::from(item.is_under_way());

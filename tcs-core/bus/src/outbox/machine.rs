@@ -127,10 +127,7 @@ impl Machine {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let station = &mut self.stations[class as usize];
-        let current = station
-            .lane
-            .get(serial)
-            .is_some_and(|it| it.attempt == attempt && it.state == State::Sent);
+        let current = station.lane.is_current(serial, attempt, State::Sent);
         if let Answer::Stored { stream, sequence } = answer {
             // true of whichever attempt
             if station.lane.remove(serial).is_some() {
@@ -229,11 +226,7 @@ impl Machine {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let station = &mut self.stations[class as usize];
-        let current = station
-            .lane
-            .get(serial)
-            .is_some_and(|it| it.attempt == attempt && it.state == State::LookedUp);
-        if !current {
+        if !station.lane.is_current(serial, attempt, State::LookedUp) {
             return effects;
         }
         match found {
