@@ -10,7 +10,7 @@ use super::record::{MAX_CRASHES, Record};
 use super::relations::remembered;
 use super::stamp::Kept;
 use super::view::{Attempt, LastEnd};
-use tcs_wire::{Crashed, Event, Limit, RegistryMessage, how_ended};
+use tcs_wire::{Event, Limit, RegistryMessage, how_ended};
 
 /// Python counts restarts inside this window when it declares none.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::seconds(60);
@@ -50,17 +50,13 @@ pub(super) fn flapping(record: &Record, moment: &Moment<'_>) -> Option<Reason> {
         moment.now - at < FLAPPING_WINDOW
     });
     let held = u32::try_from(lately.count()).unwrap_or(u32::MAX);
+    // the newest message that has the count
     let counted = [record.start(), record.crashed(), record.restarting()]
         .into_iter()
         .flatten()
-        .max_by(|a, b| a.compare(b))
-        .and_then(|newest| match newest.message.event {
-            Event::Start { recent_crashes, .. } | Event::Restarting { recent_crashes, .. } => {
-                recent_crashes
-            }
-            Event::Crashed(Crashed { recent_crashes, .. }) => recent_crashes,
-            _ => None,
-        });
+        .filter_map(|kept| Some((kept, recent_crashes(&kept.message.event)?)))
+        .max_by(|(a, _), (b, _)| a.compare(b))
+        .map(|(_, count)| count);
     let crashes = held.max(counted.unwrap_or_default());
     (crashes >= FLAPPING).then(|| Reason::Flapping {
         crashes,
@@ -68,6 +64,16 @@ pub(super) fn flapping(record: &Record, moment: &Moment<'_>) -> Option<Reason> {
         cause: crash.headline(),
         ago,
     })
+}
+
+fn recent_crashes(event: &Event) -> Option<u32> {
+    match event {
+        Event::Start { recent_crashes, .. } | Event::Restarting { recent_crashes, .. } => {
+            *recent_crashes
+        }
+        Event::Crashed(crash) => crash.recent_crashes,
+        _ => None,
+    }
 }
 
 /// How its last process ended, or why none was started.
