@@ -210,7 +210,8 @@ impl Transitions {
             let known = self.known.entry(Arc::clone(&service.id)).or_default();
             known.verdict = Some(service.verdict);
             known.since = service.since;
-            known.status = status.map(|kept| (reported(&kept.message), kept.stamp.stored));
+            known.status = status
+                .map(|kept| (reported(&kept.message, service.is_launcher), kept.stamp.stored));
             known.started = service.started_at;
             self.schedule(service, now);
         }
@@ -407,7 +408,8 @@ impl Transitions {
         if message.by_launcher() {
             return None;
         }
-        let to = reported(message);
+        let service = fleet.view_of(told.id, told.stored, told.link)?;
+        let to = reported(message, service.is_launcher);
         let known = self.known.entry(Arc::clone(told.id)).or_default();
         let before = known.status;
         // one that is sent again, and was reported before anything is known, is no news
@@ -419,7 +421,6 @@ impl Transitions {
             let age = age.filter(|_| message.details.own_status.is_none()).unwrap_or_default();
             known.status = Some((to, told.at - age));
         }
-        let service = fleet.view_of(told.id, told.stored, told.link)?;
         let from = before.map(|(from, since)| (from, (told.at - since).max(TimeDelta::zero())));
         let cause = Cause::Status { from, to, message: message.message.clone() };
         self.settle(&service, told.stored, told.at, |_| is_news.then_some(cause))
@@ -549,7 +550,12 @@ fn tells(before: Option<Verdict>, after: Verdict) -> bool {
     }
 }
 
-/// The status that the service reports. Python's controller ends with `ok`, "Service stopped".
-fn reported(message: &StatusMessage) -> Status {
-    if message.says_shutdown() { Status::Shutdown } else { message.status }
+/// The status that the service reports; of a launcher its own, without that of its services, which
+/// tell for themselves. Python's controller ends with `ok`, "Service stopped".
+fn reported(message: &StatusMessage, is_launcher: bool) -> Status {
+    match message.says_shutdown() {
+        true => Status::Shutdown,
+        false if is_launcher => message.own_status(),
+        false => message.status,
+    }
 }

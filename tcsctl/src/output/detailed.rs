@@ -223,7 +223,7 @@ fn last_end(
 fn restarts(service: &ServiceView) -> String {
     let mut parts = Vec::new();
     if service.restarts > 0 {
-        parts.push(format!("{} lately", service.restarts));
+        parts.push(format!("{} recently", service.restarts));
     }
     if let Some(attempt) = service.attempt {
         parts.push(format!("attempt {attempt}"));

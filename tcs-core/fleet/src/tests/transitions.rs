@@ -221,3 +221,22 @@ fn the_age_of_its_own_status_is_not_that_of_a_parts_trouble() {
     assert_eq!(lasted(None), 603);
     assert_eq!(lasted(Some("ok")), 3, "the watchdog's warning, or a part's");
 }
+
+/// A launcher's status on the wire is the worst of its services. They tell for themselves.
+#[test]
+fn what_a_launcher_reports_of_its_services_is_no_event_of_its_own() {
+    let launcher = |status: &str, own: &str, stored| {
+        super::support::status("launcher.x", status, stored)
+            .with(&json!({"details": {"own_status": own}}))
+    };
+    let lines = [
+        launcher("startup", "startup", 0.0),
+        launcher("ok", "ok", 1.0),
+        launcher("failed", "ok", 2.0),
+        launcher("ok", "ok", 3.0),
+        launcher("warning", "warning", 4.0),
+    ];
+    let reported: Vec<String> =
+        words(&story(&lines, 5.0)).iter().map(|it| it.split(' ').nth(1).unwrap().into()).collect();
+    assert_eq!(reported, ["startup", "ok", "warning"]);
+}
