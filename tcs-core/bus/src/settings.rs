@@ -12,19 +12,22 @@
 //!   whatever its betters leave open: named by a flag it stands right below the flags, named by
 //!   `NATS_CONTEXT` right below the environment.
 
+mod error;
 mod layers;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::address::{self, AddressError, ServerUrl, UserInfo};
-use super::context::ContextError;
-use super::secret::{Outside, Secret, SecretError};
+use super::address::{self, ServerUrl, UserInfo};
+use super::secret::{Outside, Secret};
+pub use error::SettingsError;
 use layers::{Found, Layers};
-use tcs_wire::id::{IdError, check_name};
+use tcs_wire::id::check_name;
 use tcs_wire::{Kind, Subjects};
+pub use values::{Auth, Origin, Sourced, Tls};
 
 /// What one place (flags, a file's `nats` section, a context) says; `None`: nothing.
 ///
@@ -105,83 +108,6 @@ impl fmt::Debug for NatsSection {
     }
 }
 
-/// Which place a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line, or the program's own code.
-    Flag,
-    /// The `nats` section of this file.
-    File(PathBuf),
-    /// This environment variable.
-    Env(&'static str),
-    /// This `nats` context.
-    Context(String),
-    /// Nobody said anything.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag => f.write_str("flag"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Env(name) => f.write_str(name),
-            Self::Context(name) => write!(f, "nats context {name}"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
-
-/// A value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sourced<T> {
-    /// The value.
-    pub value: T,
-    /// Who said so.
-    pub origin: Origin,
-}
-
-/// Who to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// Nobody in particular.
-    Anonymous,
-    /// User and password.
-    User(String, Secret),
-    /// Token.
-    Token(Secret),
-    /// The text of a credentials file.
-    Creds(Secret),
-    /// NKey seed.
-    NKey(Secret),
-    /// User JWT and its seed.
-    Jwt(Secret, Secret),
-}
-
-impl fmt::Display for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Anonymous => f.write_str("none"),
-            Self::User(user, _) => write!(f, "user {user}"),
-            Self::Token(_) => f.write_str("token"),
-            Self::Creds(_) => f.write_str("credentials file"),
-            Self::NKey(_) => f.write_str("nkey"),
-            Self::Jwt(..) => f.write_str("jwt"),
-        }
-    }
-}
-
-/// How to encrypt. `tls://` addresses and servers that demand it get TLS in any case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Trusted authorities; none: the system's.
-    pub ca: Option<PathBuf>,
-    /// Client certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-    /// Handshake before the server's first word.
-    pub first: bool,
-}
-
 /// Resolved connection settings. Neither `Debug` nor `Display` shows a secret.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -214,74 +140,6 @@ impl fmt::Debug for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Again")
     }
-}
-
-/// Why the settings cannot be resolved. No text holds a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// Server address.
-    #[error("{origin}: {source}")]
-    Address {
-        /// Who said so.
-        origin: Origin,
-        /// What is wrong.
-        source: AddressError,
-    },
-    /// Credentials.
-    #[error("{origin}: {source}")]
-    Secret {
-        /// Who said so.
-        origin: Origin,
-        /// What is wrong.
-        source: SecretError,
-    },
-    /// JetStream domain or API prefix.
-    #[error("{origin}: {source}")]
-    JetStream {
-        /// Who said so.
-        origin: Origin,
-        /// What is wrong.
-        source: IdError,
-    },
-    /// A JetStream domain with a dot in it.
-    #[error("{origin}: JetStream domain `{domain}` has a dot: write an API prefix as such")]
-    Domain {
-        /// Who said so.
-        origin: Origin,
-        /// As given.
-        domain: String,
-    },
-    /// Subject prefix.
-    #[error("{origin}: {source}")]
-    Prefix {
-        /// Who said so.
-        origin: Origin,
-        /// What is wrong.
-        source: IdError,
-    },
-    /// Context.
-    #[error(transparent)]
-    Context(#[from] ContextError),
-    /// One half of a pair.
-    #[error("{origin}: {has} without {lacks}")]
-    Half {
-        /// Who said so.
-        origin: Origin,
-        /// What is there.
-        has: &'static str,
-        /// What is not.
-        lacks: &'static str,
-    },
-    /// A port or a yes/no in the environment that is none.
-    #[error("{name}: `{value}` is not {expected}")]
-    Variable {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it should be.
-        expected: &'static str,
-    },
 }
 
 impl Settings {
