@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+mod draft;
+
+pub(crate) use draft::Draft;
+
 use super::health::Opinion;
 use super::pace::Pace;
 use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, StatusMessage};
@@ -62,16 +66,6 @@ struct Node {
     idle_at: Option<Instant>,
     metrics: Map<String, Value>,
     removed: bool,
-}
-
-/// A report frozen at the moment of a change.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) message: StatusMessage,
-    /// When it was made: [`Moment::run_s`].
-    pub(crate) run_s: f64,
-    /// The nodes of the report in the order of a walk from the root, for what is filled in later.
-    pub(crate) nodes: Vec<NodeId>,
 }
 
 /// What a change asks of the reporter.
@@ -474,27 +468,6 @@ impl Core {
             metrics: node.metrics.clone(),
             ..Details::default()
         }
-    }
-}
-
-impl Draft {
-    /// Puts fresh metrics of some nodes into the frozen report.
-    pub(crate) fn fill(&mut self, mut metrics: impl FnMut(NodeId) -> Option<Map<String, Value>>) {
-        fn walk(
-            details: &mut Details,
-            nodes: &mut impl Iterator<Item = NodeId>,
-            metrics: &mut impl FnMut(NodeId) -> Option<Map<String, Value>>,
-        ) {
-            let Some(node) = nodes.next() else { return };
-            if let Some(fresh) = metrics(node) {
-                details.metrics = fresh;
-            }
-            for component in &mut details.components {
-                walk(&mut component.details, nodes, metrics);
-            }
-        }
-        let details = Arc::make_mut(&mut self.message.details);
-        walk(details, &mut self.nodes.iter().copied(), &mut metrics);
     }
 }
 
