@@ -66,8 +66,7 @@ async fn show(
     let text = if args.keep {
         format!("it runs until Ctrl-C; in another terminal: tcsctl watch --server {url}")
     } else {
-        "all of it is stopped now; --watch shows it in the dashboard, --keep leaves it running"
-            .to_owned()
+        "the demo has ended; --watch opens the dashboard on it, --keep keeps it running".to_owned()
     };
     session.screen.tell(Word::Hint, &text);
     Ok(code)
