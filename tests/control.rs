@@ -77,11 +77,28 @@ async fn who_does_not_answer_is_told_with_the_reason() {
     at(&server.url(), &["replay", "--instant", &recording("inprocess-launcher")]).expect(0);
     let output = at(&server.url(), &["health", "examples.minimal.tutorial"]).expect(1);
     assert!(output.out.contains("examples.minimal.tutorial  has no remote control"), "{output:#?}");
-    at(&server.url(), &["replay", "--instant", &recording("standalone-sigterm")]).expect(0);
+    // onto a fleet that lives
+    let more = ["replay", "--instant", "--yes", &recording("standalone-sigterm")];
+    at(&server.url(), &more).expect(0);
     let output = at(&server.url(), &["stats", "perm.a2", "--json"]).expect(3).json();
     assert_eq!(output["error"]["code"], "not_reachable", "{output:#?}");
     let text = output["error"]["message"].as_str().unwrap();
     assert_eq!(text, "perm.a2 cannot be asked: it is stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_replayed_onto_what_answers_though_no_stream_tells_of_it() {
+    let server = Server::start(&server()).await;
+    let (_reporter, _monitor) = guider(&server).await;
+    let file = recording("standalone-sigterm");
+    let args = ["replay", "--instant", "--create-streams", &file];
+    let output = at(&server.url(), &args).expect(2);
+    assert!(output.err.starts_with("error: 1 service lives on `svc` at "), "{output:#?}");
+    assert!(output.err.contains("; nothing was done\n  guider.jk15\nhint: "), "{output:#?}");
+    // and no stream was made
+    let output = at(&server.url(), &["--json"]).expect(3);
+    assert_eq!(output.json()["source"]["problem_codes"], json!(["no_streams"]));
+    at(&server.url(), &[&args[..], &["--yes"]].concat()).expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -299,7 +299,7 @@ async fn a_closed_pipe_is_success() {
         if args[0] == "events" {
             // what follows finds nobody there
             let file = recording("standalone-sigterm");
-            at(&server.url(), &["replay", "--instant", &file]).expect(0);
+            at(&server.url(), &["replay", "--instant", "--yes", &file]).expect(0);
         }
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}");

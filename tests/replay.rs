@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 use tcs_testkit::nats::{self, Binary, Server, on_each_server, wait_for};
+use tcs_testkit::site::Site;
 use tcs_testkit::tcsctl::{self, at, recording};
 
 /// Replays into a server of its own, and lists.
@@ -219,6 +220,43 @@ async fn no_streams_there() {
         at(&server.url(), &["replay", "--instant", &recording("standalone-sigterm")]).expect(1);
     assert!(output.err.contains("error: no streams on svc"), "{output:#?}");
     assert!(output.err.contains("hint: add --create-streams"), "{output:#?}");
+}
+
+/// Two services of a fleet that lives, and its launcher.
+const LIVES: &str = r#"
+services:
+  - {type: a, variant: a, launch: {exec: [sleep, "3600"]}}
+  - {type: b, variant: b, launch: {exec: [sleep, "3600"]}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn onto_a_fleet_that_lives_only_with_consent() {
+    on_each_server(async |binary| {
+        let site = Site::at(Server::start(&binary).await, LIVES);
+        let url = site.server.url();
+        let runs = |id: &str| at(&url, &["wait", id, "--for", "ok"]).code == Some(0);
+        wait_for("that both run", || runs("a.a") && runs("b.b")).await;
+        let listed = || of(&at(&url, &["--all", "--json"]).expect(0).json());
+        let before = listed();
+        let args = ["replay", "--instant", &recording("standalone-sigterm")];
+        let output = at(&url, &args).expect(2);
+        assert!(output.err.starts_with("error: 3 services live on `svc` at nats"), "{output:#?}");
+        assert!(
+            output.err.contains("; nothing was done\n  a.a\n  b.b\n  launcher."),
+            "{output:#?}"
+        );
+        let hint = "\nhint: tcsctl replay /";
+        assert!(output.err.contains(hint) && output.err.contains("--yes"), "{output:#?}");
+        assert_eq!(listed(), before);
+        // beside it
+        let beside = [&args[..], &["--prefix", "replay", "--create-streams"]].concat();
+        at(&url, &beside).expect(0);
+        assert_eq!(listed(), before);
+        // onto it
+        at(&url, &[&args[..], &["--yes"]].concat()).expect(0);
+        assert!(listed().contains_key("perm.a2"));
+    })
+    .await;
 }
 
 /// `tcsctl record` into `file`, once it says that it has begun.

@@ -188,10 +188,12 @@ it is.")]
     #[command(after_help = "\
 Examples:
   tcsctl replay night.jsonl --server nats://127.0.0.1:4333 --create-streams
+  tcsctl replay night.jsonl --prefix replay --create-streams
   tcsctl replay night.jsonl --speed 10
   tcsctl replay night.jsonl --instant
 
-Times in the messages are shifted to now; --as-is keeps them.")]
+Times in the messages are shifted to now; --as-is keeps them.
+Where services live it asks first: what is published hides what they say.")]
     Replay(ReplayArgs),
     /// Try TCS without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\

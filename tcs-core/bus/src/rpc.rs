@@ -4,6 +4,7 @@
 //! commands of all monitored objects of a process, and announces them by the NATS service API
 //! (ADR-32), so that `nats micro ls` shows them.
 
+mod discover;
 mod micro;
 mod respond;
 

@@ -119,6 +119,14 @@ impl Subjects {
         format!("{}.rpc.{name}.v1.{command}", self.prefix)
     }
 
+    /// The object that a subject of requests belongs to; `None` for any other subject.
+    pub fn responder<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        let rest = subject.strip_prefix(&*self.prefix)?.strip_prefix(".rpc.")?;
+        // commands have no version of their own, names may
+        let (name, command) = rest.rsplit_once(".v1.")?;
+        (!name.is_empty() && !command.is_empty()).then_some(name)
+    }
+
     /// The name a stream for `kind` is given when we create it: `svc_status`; a dotted prefix
     /// `ocm.svc` gives `ocm_svc_status`.
     pub fn stream_name(&self, kind: Kind) -> String {

@@ -270,6 +270,9 @@ pub struct ReplayArgs {
     /// The subject prefix in the recording
     #[arg(long, value_name = "PREFIX", default_value = "svc")]
     pub from_prefix: String,
+    /// Skip confirmation: publish although services live there
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

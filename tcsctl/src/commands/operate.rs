@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
-use tcs_core::fleet::ServiceView;
+use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::wire::Status;
 use tcs_core::wire::control::{MAX_WAIT_S, StopRequest};
 
@@ -127,10 +127,20 @@ pub(super) async fn agree(
         return Err(Ended::new(Exit::Usage, message));
     }
     let services: Vec<&ServiceView> = ids.iter().filter_map(|id| remote.view.get(id)).collect();
-    screen.show(&touched::lines(&remote.view, &services, &screen.err_look()));
     let busy = services.iter().filter(|one| one.own_status == Some(Status::Busy)).count();
     let busy = if busy > 0 { format!(", {busy} of them busy") } else { String::new() };
-    let question = format!("{command} all {many}{busy}?");
+    confirm(remote.session, &remote.view, &services, format!("{command} all {many}{busy}?")).await
+}
+
+/// Shows services as they are, and asks.
+pub(super) async fn confirm(
+    session: &Session,
+    view: &FleetView,
+    services: &[&ServiceView],
+    question: String,
+) -> Result<bool, Ended> {
+    let screen = session.screen;
+    screen.show(&touched::lines(view, services, &screen.err_look()));
     let answer = tokio::task::spawn_blocking(move || screen.agrees(&question));
     let agreed = tokio::select! {
         agreed = answer => agreed.unwrap_or(false),

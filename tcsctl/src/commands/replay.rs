@@ -9,8 +9,11 @@ use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
 use tcs_core::bus::streams::Made;
 use tcs_core::clock;
+use tcs_core::fleet::ServiceView;
 use tcs_core::wire::{Kind, Subjects};
 
+use super::operate;
+use super::picture::{self, Picture};
 use super::session::{Ended, Session, interrupted};
 use crate::cli::ReplayArgs;
 use crate::exit::Exit;
@@ -43,6 +46,9 @@ struct Played {
 /// intervals.
 const FRESH_S: f64 = 30.0;
 
+/// So many of those that live there are named.
+const NAMED: usize = 10;
+
 pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode, Ended> {
     let from = Subjects::new(&args.from_prefix)
         .map_err(|error| Ended::new(Exit::Usage, format!("--from-prefix: {error}")))?;
@@ -54,7 +60,15 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
         let path = args.file.display();
         return Err(Ended::new(Exit::No, format!("{path}: not one line is a recorded message")));
     }
-    let bus = session.connect().await?;
+    let bus = if args.yes {
+        session.connect().await?
+    } else {
+        let picture = picture::take(session, &picture::Want::default()).await?;
+        if !may_publish(session, &picture, &args.file).await? {
+            return Ok(Exit::No.into());
+        }
+        picture.bus
+    };
     if args.create_streams {
         let making = tokio::time::timeout(session.left(), create_streams(&bus)).await;
         making.map_err(|_| late(session, "the streams were not made"))??;
@@ -86,6 +100,45 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     Ok(Exit::Done.into())
 }
 
+/// Whether nobody lives where it is to be published, or somebody agrees: the fleet that runs there
+/// would be taken for the recorded one.
+async fn may_publish(session: &Session, picture: &Picture, file: &Path) -> Result<bool, Ended> {
+    let Picture { bus, view, source } = picture;
+    let answering = bus.responders(session.left()).await.unwrap_or_default();
+    let live = |service: &&ServiceView| service.phase.is_up() && service.in_default;
+    let live: Vec<&ServiceView> = view.services.iter().filter(live).collect();
+    let mut names = answering;
+    names.extend(live.iter().map(|service| service.id.to_string()));
+    let prefix = bus.subjects().prefix();
+    let place = format!("`{prefix}` at {}", source.server);
+    let apart = format!(
+        "hint: tcsctl replay {} --prefix replay --create-streams keeps it apart; so does a private \
+         broker (--server); --yes publishes it all the same",
+        file.display()
+    );
+    if names.is_empty() {
+        return match source.unread() {
+            None => Ok(true),
+            Some(problem) => Err(Ended::new(
+                Exit::NoContact,
+                format!("cannot tell whether services live on {place}: {problem}\n{apart}"),
+            )),
+        };
+    }
+    let many = names.len();
+    let live_there = if many == 1 { "service lives" } else { "services live" };
+    let why = format!("{many} {live_there} on {place}; a replay there would hide how they are");
+    if !session.screen.can_ask() {
+        let shown = operate::names(names.iter().take(NAMED));
+        let more = many.saturating_sub(NAMED);
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        let message = format!("{why}; nothing was done\n{shown}{more}\n{apart}");
+        return Err(Ended::new(Exit::Usage, message));
+    }
+    session.screen.tell(Word::Warning, &why);
+    operate::confirm(session, view, &live, format!("replay onto {many}?")).await
+}
+
 /// All that can be read of a recording.
 fn read(path: &Path) -> Result<Recorded, Ended> {
     let mut content = Vec::new();
@@ -98,7 +151,6 @@ fn read(path: &Path) -> Result<Recorded, Ended> {
     read.map(|()| Recorded::parse(&content)).map_err(failed)
 }
 
-/// Makes the streams that are missing.
 /// Nobody has answered in time.
 fn late(session: &Session, what: &str) -> Ended {
     let limit = session.timeout().as_secs_f64();
@@ -106,6 +158,7 @@ fn late(session: &Session, what: &str) -> Ended {
     Ended::new(Exit::NoContact, message)
 }
 
+/// Makes the streams that are missing.
 async fn create_streams(bus: &Bus) -> Result<(), Ended> {
     for (kind, made) in bus.create_missing_streams().await {
         if let Made::Failed(error) = made {

@@ -99,6 +99,13 @@ impl Source {
             .collect();
     }
 
+    /// Why not all that the site keeps was read; that it keeps nothing is no reason.
+    pub fn unread(&self) -> Option<&str> {
+        const KNOWN: [&str; 4] = ["no_streams", "no_jetstream", "events_missing", "not_stored"];
+        let problems = self.problem_codes.iter().zip(&self.problems);
+        problems.into_iter().find(|(code, _)| !KNOWN.contains(code)).map(|(_, text)| text.as_str())
+    }
+
     /// Says on standard error what is missing or doubtful.
     pub fn warn(&self, screen: &Screen) {
         let word = if self.answered { Word::Warning } else { Word::Error };

@@ -1,0 +1,83 @@
+//! Who answers requests, by the NATS service API (`docs/spec/wire.md#service-discovery`).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio_util::bytes::Bytes;
+
+use crate::api::ApiError;
+use crate::connect::Bus;
+use tcs_wire::Subjects;
+
+/// Answers come at once; the last one is taken to have come after this much silence.
+const SILENCE: Duration = Duration::from_millis(300);
+/// Names that are kept: what answers is somebody else's to say.
+const MAX_NAMES: usize = 10_000;
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    subject: String,
+}
+
+impl Bus {
+    /// The monitored objects of this prefix that answer requests now, looking for `limit` at most.
+    /// Python services and launchers answer none.
+    pub async fn responders(&self, limit: Duration) -> Result<BTreeSet<String>, ApiError> {
+        let mut names = BTreeSet::new();
+        let gathering = async {
+            let mut answers = match self.ask_many("$SRV.INFO", Bytes::new()).await {
+                Err(ApiError::NoJetStream) => return Ok(()),
+                answers => answers?,
+            };
+            while let Ok(answer) = tokio::time::timeout(SILENCE, answers.next()).await {
+                match answer {
+                    Ok(message) => names.extend(responder(self.subjects(), &message.payload)),
+                    Err(ApiError::NoJetStream) => break,
+                    Err(error) => return Err(error),
+                }
+                if names.len() >= MAX_NAMES {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        // what has answered until then is known
+        tokio::time::timeout(limit, gathering).await.unwrap_or(Ok(()))?;
+        Ok(names)
+    }
+}
+
+/// The object of this prefix that tells of itself.
+fn responder(subjects: &Subjects, body: &[u8]) -> Option<String> {
+    let info: Info = serde_json::from_slice(body).ok()?;
+    info.endpoints.iter().find_map(|it| subjects.responder(&it.subject)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_answers_on_this_prefix_counts() {
+        let subjects = Subjects::new("ocm.svc").unwrap();
+        let of = |subject: &str| {
+            let body = serde_json::json!({"name": "x", "endpoints": [{"subject": subject}]});
+            responder(&subjects, body.to_string().as_bytes())
+        };
+        assert_eq!(of("ocm.svc.rpc.guider.v1.jk15.v1.health").as_deref(), Some("guider.v1.jk15"));
+        let launcher = of("ocm.svc.rpc.launcher.x.v1.stop.>");
+        assert_eq!(launcher.as_deref(), Some("launcher.x"));
+        for other in ["svc.rpc.a.b.v1.health", "ocm.svc.rpc.a.b", "other", "ocm.svc.status.a.v1.x"]
+        {
+            assert_eq!(of(other), None, "{other}");
+        }
+        assert_eq!(responder(&subjects, b"no JSON"), None);
+    }
+}
