@@ -19,8 +19,8 @@ use std::time::Duration;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;
 use tcs_core::bus::{
-    ApiError, Bus, ConnectError, Failure, Follow, Item, LinkState, Means, Note, Progress, Reading,
-    Stored,
+    ApiError, Bus, ConnectError, Failure, Follow, Item, LinkState, Note, Progress, ReadMode,
+    Reading, Stored,
 };
 use tcs_core::wire::Kind;
 use tcs_testkit::nats::{self, Binary, JETSTREAM, Server, on_each_server, wait_for, within_limit};
@@ -166,7 +166,7 @@ impl Told {
         self.readings.len() == 3 && self.readings.values().all(Reading::is_settled)
     }
 
-    fn means(&self, kind: Kind) -> Vec<&Means> {
+    fn means(&self, kind: Kind) -> Vec<&ReadMode> {
         let Some(Reading::Streams(streams)) = self.readings.get(&kind) else { return vec![] };
         streams
             .values()

@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::{Bus, LinkState, Means, Progress, Reading};
+use tcs_core::bus::{Bus, LinkState, Progress, ReadMode, Reading};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Liveness, Verdict};
 use tcs_core::observer::{Observation, Observer, Patience};
@@ -269,8 +269,8 @@ async fn says(publisher: &Publisher, status: Status, text: &str) {
         ..StatusMessage::default()
     };
     let subjects = publisher.bus().subjects();
-    let status = Parcel::new(subjects.status("x.a"), &status).unwrap();
-    let beat = Parcel::new(subjects.heartbeat("x.a"), &beat).unwrap();
+    let status = OutgoingMessage::new(subjects.status("x.a"), &status).unwrap();
+    let beat = OutgoingMessage::new(subjects.heartbeat("x.a"), &beat).unwrap();
     for parcel in [status, beat] {
         let sent = nats::within_limit(text, publisher.send(&parcel)).await.unwrap();
         assert!(matches!(sent, Sent::Stored { .. }), "{sent:?}");
@@ -278,7 +278,7 @@ async fn says(publisher: &Publisher, status: Status, text: &str) {
 }
 
 /// By what means each stream is read.
-fn means(watch: &Watch) -> Vec<Means> {
+fn means(watch: &Watch) -> Vec<ReadMode> {
     let streams = watch.picture.readings.values().flat_map(|reading| match reading {
         Reading::Streams(streams) => streams.values().cloned().collect(),
         _ => Vec::new(),
@@ -316,12 +316,12 @@ async fn is_read_without_consumers(binary: nats::Binary) {
     };
     watch.see("what was said before", said("before")).await;
     watch.complete().await;
-    assert_eq!(means(&watch), [Means::Push, Means::Push, Means::Push]);
+    assert_eq!(means(&watch), [ReadMode::Push, ReadMode::Push, ReadMode::Push]);
 
     cluster.nodes[1].kill();
     cluster.nodes[2].kill();
     let begin = clock::monotonic();
-    while !means(&watch).iter().all(|it| matches!(it, Means::Meanwhile(_)))
+    while !means(&watch).iter().all(|it| matches!(it, ReadMode::Meanwhile(_)))
         || means(&watch).len() < 3
     {
         assert!(begin.elapsed() < nats::LIMIT, "{:?}", watch.picture.readings);
@@ -340,7 +340,7 @@ async fn is_read_without_consumers(binary: nats::Binary) {
     cluster.nodes[1].run().await;
     cluster.nodes[2].run().await;
     let begin = clock::monotonic();
-    while means(&watch) != [Means::Push, Means::Push, Means::Push] {
+    while means(&watch) != [ReadMode::Push, ReadMode::Push, ReadMode::Push] {
         assert!(begin.elapsed() < 2 * nats::LIMIT, "{:?}", watch.picture.readings);
         look_on(&mut watch, "what comes", tokio::time::sleep(LOOK)).await;
     }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tcs_core::bus::publish::{Parcel, Publisher, new_meta};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, new_meta};
 use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
@@ -253,7 +253,7 @@ async fn a_log_is_read_and_followed() {
                               "timestamp": [2026, 11, 22, 2, 13, 7], "op": "publish"});
             let mut meta = new_meta();
             meta.message_type = "journal.publish".to_owned();
-            publisher.send(&Parcel::with_meta(subject, &line, meta).unwrap()).await.ok();
+            publisher.send(&OutgoingMessage::with_meta(subject, &line, meta).unwrap()).await.ok();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });

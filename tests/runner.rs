@@ -18,7 +18,7 @@ use tcs_launcher::runner::journal::Journal;
 use tcs_launcher::runner::notify::SocketDir;
 use tcs_launcher::runner::output::Output;
 use tcs_launcher::runner::spawner::Spawner;
-use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, Told, What};
+use tcs_launcher::runner::{Handle, Launch, Marks, ProcessRunner, RunnerEvent, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId, Watchdog};
 use tcs_testkit::programs::badchild;
 use tempfile::TempDir;
@@ -61,8 +61,8 @@ struct Lab {
     dir: TempDir,
     runner: Arc<ProcessRunner>,
     output: Arc<Output>,
-    tell: mpsc::Sender<Told>,
-    told: mpsc::Receiver<Told>,
+    tell: mpsc::Sender<RunnerEvent>,
+    told: mpsc::Receiver<RunnerEvent>,
     handles: Vec<Handle>,
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
-use tcs_core::bus::publish::{Parcel, Publisher, hostname};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage, Timestamp};
 use tcs_testkit::tcsd::{self, Site, because};
 use tcs_testkit::{nats, python};
@@ -446,7 +446,7 @@ async fn what_services_report_of_themselves_enters_the_launchers_status_where_it
             hostname: Some(hostname()),
             ..StatusMessage::default()
         };
-        let parcel = Parcel::new(site.bus.subjects().status(id), &message).unwrap();
+        let parcel = OutgoingMessage::new(site.bus.subjects().status(id), &message).unwrap();
         publisher.send(&parcel).await.unwrap();
     };
     let name = site.tcsd.name.to_string();

@@ -21,7 +21,7 @@ use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, Ser
 
 /// Something asked of the launcher, and where the answer goes.
 #[derive(Debug)]
-pub enum Ask {
+pub enum ControlRequest {
     /// Start, stop or restart one service.
     Service(Operation, ServiceId, Command, oneshot::Sender<Answer>),
     /// Read the configuration again.
@@ -47,8 +47,8 @@ pub enum Ask {
 const LINES: (u64, u64) = (100, 1000);
 
 /// Serves the commands of the launcher that `monitor` speaks for.
-pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
-    let about = |asks: &mpsc::Sender<Ask>| (Arc::<str>::from(launcher_id), asks.clone());
+pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRequest>) {
+    let about = |asks: &mpsc::Sender<ControlRequest>| (Arc::<str>::from(launcher_id), asks.clone());
     for name in [command::START, command::STOP, command::RESTART] {
         let (launcher, asks) = about(asks);
         let of_a_service = move |call| operate(name, call, Arc::clone(&launcher), asks.clone());
@@ -59,11 +59,12 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
             if ReloadRequest::read(&call.data)?.dry_run {
-                let report = ask(&to, Ask::Plan).await??;
+                let report = ask(&to, ControlRequest::Plan).await??;
                 return reply(&launcher, &ReloadReply { dry_run: true, ..report });
             }
             let (report, answer) =
-                ask(&to, |back| Ask::Reload(operation(command::RELOAD, &call), back)).await??;
+                ask(&to, |back| ControlRequest::Reload(operation(command::RELOAD, &call), back))
+                    .await??;
             match answer {
                 Answer::Reload(touched) => reply(&launcher, &reloaded(report, touched)),
                 Answer::Service(Err(refusal)) => Err(refusal.to_string()),
@@ -75,7 +76,7 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
     let (launcher, to) = about(asks);
     monitor.serve(Served::new(command::LIST, move |_| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
-        async move { reply(&launcher, &ask(&to, Ask::List).await?) }
+        async move { reply(&launcher, &ask(&to, ControlRequest::List).await?) }
     }));
     let (launcher, to) = about(asks);
     monitor.serve(Served::new(&format!("{}.>", command::LOGS), move |call: Call| {
@@ -85,15 +86,15 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<Ask>) {
             let LogsRequest { lines, follow_s } = LogsRequest::read(&call.data)?;
             let count = lines.unwrap_or(LINES.0).min(LINES.1) as usize;
             let follow = follow_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
-            let found = ask(&to, |back| Ask::Logs { id, count, follow, back }).await??;
+            let found = ask(&to, |back| ControlRequest::Logs { id, count, follow, back }).await??;
             reply(&launcher, &found)
         }
     }));
 }
 
 async fn ask<T>(
-    asks: &mpsc::Sender<Ask>,
-    make: impl FnOnce(oneshot::Sender<T>) -> Ask,
+    asks: &mpsc::Sender<ControlRequest>,
+    make: impl FnOnce(oneshot::Sender<T>) -> ControlRequest,
 ) -> Result<T, String> {
     let gone = || "the launcher is shutting down".to_owned();
     let (back, answer) = oneshot::channel();
@@ -115,7 +116,7 @@ async fn operate(
     name: &'static str,
     call: Call,
     launcher: Arc<str>,
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<ControlRequest>,
 ) -> Reply {
     let id = id(&call)?;
     let patience = patience(StopRequest::read(&call.data)?);
@@ -125,7 +126,9 @@ async fn operate(
         _ => (Command::Restart(patience), Done::Restarted),
     };
     let service_id = id.to_string();
-    let answer = ask(&asks, |back| Ask::Service(operation(name, &call), id, command, back)).await?;
+    let answer =
+        ask(&asks, |back| ControlRequest::Service(operation(name, &call), id, command, back))
+            .await?;
     let Answer::Service(answer) = answer else { return Err("no such answer".to_owned()) };
     let Success { state, changed } = answer.map_err(|refusal| refusal.to_string())?;
     reply(&launcher, &OperationReply { service_id, result, changed, outcome: outcome(state) })

@@ -1,28 +1,28 @@
 //! The launcher at work: one loop owns the supervisor, and joins it to the runners, the broker,
 //! signals and callers. Nothing in it waits for the broker.
 
-mod beats;
+mod conflicts;
 mod event_record;
 mod files;
-mod hearing;
-mod home;
+mod handlers;
+mod inbound;
 mod instance_lock;
 mod launch;
 mod link;
 mod log;
+mod log_subscriptions;
 mod outputs;
 mod own_status;
 mod plan;
-mod readers;
+mod proxy_heartbeat;
+mod publisher;
 mod readiness;
 mod reloads;
 mod requests;
-mod rivals;
-mod runs;
+mod runtime_dir;
 mod signals;
+mod spawn;
 mod systemd;
-mod voice;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -38,23 +38,23 @@ use tcs_core::wire::Event as Wire;
 use tcs_core::wire::{Status, how_ended};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::control::Ask;
+use crate::control::ControlRequest;
 use crate::runner::output::Output;
-use crate::runner::{Handle, ProcessRunner, Tell, Told};
+use crate::runner::{EventSender, Handle, ProcessRunner, RunnerEvent};
 use event_record::EventRecord;
-use hearing::Last;
+use handlers::Last;
 pub(crate) use launch::broker;
 pub use launch::{Options, main};
 use outputs::Outputs;
 pub(crate) use plan::absolute;
 pub use plan::known_types;
 use plan::{Plan, Site};
-use signals::{Signals, Wish};
+use publisher::StatusPublisher;
+use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use tcs_supervisor::{
     Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
 };
-use voice::Voice;
 
 /// Reports and requests that may wait for the loop.
 const BACKLOG: usize = 1024;
@@ -88,7 +88,7 @@ struct Daemon<'a> {
     /// What is not to be shown of what services write.
     secrets: Secrets,
     /// What the file said at start, and only a start can change.
-    given: reloads::Given,
+    given: reloads::StartupConfig,
     origin: Instant,
     supervisor: Supervisor,
     plans: BTreeMap<ServiceId, Plan>,
@@ -99,12 +99,12 @@ struct Daemon<'a> {
     runner: Arc<ProcessRunner>,
     /// Threads for tasks.
     services: tokio::runtime::Handle,
-    tell: Tell,
+    tell: EventSender,
     /// Reports that wait for the service's last word.
-    ended: BTreeMap<ServiceId, Vec<Told>>,
+    ended: BTreeMap<ServiceId, Vec<RunnerEvent>>,
     last: mpsc::Sender<Last>,
     events: Arc<EventRecord>,
-    voice: Voice,
+    publisher: StatusPublisher,
     systemd: Systemd,
 }
 
@@ -113,24 +113,25 @@ impl Daemon<'_> {
         &mut self,
         config: &Config,
         mut signals: Signals,
-        mut told: mpsc::Receiver<Told>,
+        mut told: mpsc::Receiver<RunnerEvent>,
         mut lasts: mpsc::Receiver<Last>,
-        mut asked: mpsc::Receiver<Ask>,
+        mut asked: mpsc::Receiver<ControlRequest>,
     ) -> bool {
         let (links, mut linked) = mpsc::channel(1);
-        let (heard, mut words) = mpsc::channel(BACKLOG);
-        let (found, mut shared) = watch::channel(rivals::Shared::new());
-        if let Some(bus) = self.voice.reporter.bus().cloned() {
-            let outbox = self.voice.reporter.outbox().cloned().unwrap_or_default();
-            let voice = &self.voice;
-            let own = (voice.name.clone(), voice.launcher_run.clone(), voice.ours.clone());
-            let (name, events) = (voice.name.clone(), Arc::clone(&self.events));
+        let (heard, mut inbound) = mpsc::channel(BACKLOG);
+        let (found, mut shared) = watch::channel(conflicts::Shared::new());
+        if let Some(bus) = self.publisher.reporter.bus().cloned() {
+            let outbox = self.publisher.reporter.outbox().cloned().unwrap_or_default();
+            let publisher = &self.publisher;
+            let own =
+                (publisher.name.clone(), publisher.launcher_run.clone(), publisher.ours.clone());
+            let (name, events) = (publisher.name.clone(), Arc::clone(&self.events));
             let before = link::Before { outbox, name, events };
             tokio::spawn(link::keep(bus.clone(), before, links));
-            tokio::spawn(words::listen(bus, own, heard, found));
+            tokio::spawn(inbound::listen(bus, own, heard, found));
         }
         let mut done = self.begin(config);
-        self.voice.own_status.begin();
+        self.publisher.own_status.begin();
         let mut stopping = false;
         while done.is_none() {
             // out of this loop and nowhere else: one that stands still is not fed
@@ -138,16 +139,16 @@ impl Daemon<'_> {
             done = tokio::select! {
                 biased;
                 wish = signals.next() => match wish {
-                    Wish::Stop(signal) => {
+                    SignalAction::Stop(signal) => {
                         self.stop(signal, std::mem::replace(&mut stopping, true))
                     }
-                    Wish::Reload => {
+                    SignalAction::Reload => {
                         self.read_again(None).ok();
                         None
                     }
                 },
                 // before an exit is judged: what it said counts
-                Some(it) = words.recv() => self.heard(it),
+                Some(it) = inbound.recv() => self.heard(it),
                 Some(last) = lasts.recv() => self.last_word(last),
                 Some(it) = told.recv() => self.told(it),
                 Some(ask) = asked.recv() => self.asked(ask),
@@ -177,8 +178,8 @@ impl Daemon<'_> {
             tracing::warn!("{signal} again: killing what has not stopped yet");
         } else {
             tracing::info!("{signal}: stopping all services; a second signal kills them");
-            self.voice.own_status.end();
-            self.voice.own(Wire::Stopping { reason: Some("requested".to_owned()) });
+            self.publisher.own_status.end();
+            self.publisher.own(Wire::Stopping { reason: Some("requested".to_owned()) });
             self.systemd.stopping();
         }
         self.handle(Event::Shutdown)
@@ -204,7 +205,7 @@ impl Daemon<'_> {
         }
         for id in touched {
             let trouble = self.trouble(&id);
-            self.voice.own_status.set(&id, trouble);
+            self.publisher.own_status.set(&id, trouble);
         }
         done
     }
@@ -233,9 +234,9 @@ impl Daemon<'_> {
             Effect::Forget { id } => {
                 self.plans.remove(&id);
                 self.outputs.forget(&id);
-                self.voice.forget(&id);
+                self.publisher.forget(&id);
             }
-            Effect::Done { well } => return Some(well),
+            Effect::Done { success } => return Some(success),
         }
         None
     }
@@ -250,9 +251,9 @@ impl Daemon<'_> {
         }
         if matches!(event, Lifecycle::Crashed { .. }) {
             let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
-            self.voice.say_crash(plan, event, requested_by, last_lines);
+            self.publisher.say_crash(plan, event, requested_by, last_lines);
         } else {
-            self.voice.say(plan, event, requested_by);
+            self.publisher.say(plan, event, requested_by);
         }
         let is_silent = !self.handles.get(id).is_some_and(|it| it.speaks);
         let heartbeat = plan.entry.launch.heartbeat;
@@ -260,10 +261,10 @@ impl Daemon<'_> {
             // without any heartbeat the old console does not list it
             Lifecycle::Crashed { restart, .. } if is_silent => {
                 let status = if restart.is_some() { Status::Error } else { Status::Failed };
-                self.voice.beat(id, status, Duration::ZERO, heartbeat);
+                self.publisher.beat(id, status, Duration::ZERO, heartbeat);
             }
             Lifecycle::Failed { .. } if is_silent => {
-                self.voice.beat(id, Status::Failed, Duration::ZERO, heartbeat);
+                self.publisher.beat(id, Status::Failed, Duration::ZERO, heartbeat);
             }
             _ => {}
         }
@@ -271,11 +272,11 @@ impl Daemon<'_> {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
             match event {
                 Lifecycle::Start { pid, .. } => {
-                    self.voice.status(id, Status::Startup, Some("Started".to_owned()), *pid);
+                    self.publisher.status(id, Status::Startup, Some("Started".to_owned()), *pid);
                 }
                 Lifecycle::Ready { .. } => {
-                    self.voice.status(id, Status::Ok, Some("Running".to_owned()), pid);
-                    self.voice.beat(id, Status::Ok, Duration::ZERO, heartbeat);
+                    self.publisher.status(id, Status::Ok, Some("Running".to_owned()), pid);
+                    self.publisher.beat(id, Status::Ok, Duration::ZERO, heartbeat);
                 }
                 Lifecycle::Stop { reason, code: Some(code), .. } => {
                     let how = match reason {
@@ -284,7 +285,7 @@ impl Daemon<'_> {
                             format!("Stopped: {}", how_ended(*code))
                         }
                     };
-                    self.voice.status(id, Status::Shutdown, Some(how), None);
+                    self.publisher.status(id, Status::Shutdown, Some(how), None);
                 }
                 Lifecycle::Declared
                 | Lifecycle::Waiting { .. }
@@ -304,7 +305,7 @@ impl Daemon<'_> {
             mode: self.options.mode,
             grace: self.options.grace,
             config: &self.config,
-            launcher: (&self.voice.launcher_id, &self.voice.name),
+            launcher: (&self.publisher.launcher_id, &self.publisher.name),
             credentials: &self.credentials,
             nats: self.nats.clone(),
         }
@@ -312,24 +313,24 @@ impl Daemon<'_> {
 
     fn linked(&mut self, lost: bool) {
         self.hears_again();
-        if !self.voice.open(lost) {
+        if !self.publisher.open(lost) {
             self.declare_all();
         }
         if lost {
-            self.voice.reporter.say_again();
+            self.publisher.reporter.say_again();
         }
     }
 
     /// Says again what is configured: by that it shows what no longer is
     /// (`docs/spec/truth.md#launchers-and-hosts`).
     fn declare_all(&mut self) {
-        let Self { plans, supervisor, voice, .. } = self;
-        voice.next_batch();
+        let Self { plans, supervisor, publisher, .. } = self;
+        publisher.next_batch();
         for (id, plan) in plans {
             if supervisor.service(id).is_some_and(|it| !it.leaving) {
-                voice.say(plan, &Lifecycle::Declared, None);
+                publisher.say(plan, &Lifecycle::Declared, None);
             } else {
-                voice.ours.remove(id.as_str());
+                publisher.ours.remove(id.as_str());
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use tcs_core::clock;
-use tcs_core::service::log::{Levels, LogWriter, Said, Services, clean};
+use tcs_core::service::log::{Levels, LogRecord, LogWriter, Services, clean};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -38,16 +38,16 @@ impl Taps {
 
     /// Its text without the secrets of the service that said it. What the code of a service says
     /// outside its span, on a thread of its own, may hold those of any; our own words hold none.
-    fn masked(&self, said: &Said) -> String {
-        if let Some(id) = &said.service {
+    fn masked(&self, record: &LogRecord) -> String {
+        if let Some(id) = &record.service {
             // of a process they are masked already
-            return self.of(id).map_or_else(|| said.text.clone(), |it| it.masked(&said.text));
+            return self.of(id).map_or_else(|| record.text.clone(), |it| it.masked(&record.text));
         }
-        if said.logger == OWN {
-            return said.text.clone();
+        if record.logger == OWN {
+            return record.text.clone();
         }
         let taps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taps.values().fold(said.text.clone(), |text, output| output.masked(&text))
+        taps.values().fold(record.text.clone(), |text, output| output.masked(&text))
     }
 
     fn of(&self, id: &str) -> Option<Arc<Output>> {
@@ -75,15 +75,15 @@ pub fn init(json: bool) -> Taps {
 }
 
 /// What is said; our own words are `tcsd`'s, whichever room they come from.
-fn said<'a, S>(event: &Event<'_>, scope: Option<Scope<'a, S>>) -> Said
+fn record<'a, S>(event: &Event<'_>, scope: Option<Scope<'a, S>>) -> LogRecord
 where
     S: for<'s> LookupSpan<'s> + 'a,
 {
-    let mut said = Said::new(event, scope.into_iter().flatten());
+    let mut record = LogRecord::new(event, scope.into_iter().flatten());
     if event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
-        OWN.clone_into(&mut said.logger);
+        OWN.clone_into(&mut record.logger);
     }
-    said
+    record
 }
 
 /// A moment as all our lines have it: `2026-11-23T02:13:04.071Z`.
@@ -117,18 +117,18 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let (time, mut said) = (stamp(clock::wall()), said(event, ctx.event_scope()));
-        said.text = self.taps.masked(&said);
-        let level = said.level.name();
+        let (time, mut record) = (stamp(clock::wall()), record(event, ctx.event_scope()));
+        record.text = self.taps.masked(&record);
+        let level = record.level.name();
         match &self.form {
             Form::Lines { have_time } => {
                 if *have_time {
                     write!(writer, "{time} ")?;
                 }
-                writeln!(writer, "[{level:<5}] {}: {}", said.name(), clean(&said.text))
+                writeln!(writer, "[{level:<5}] {}: {}", record.name(), clean(&record.text))
             }
             Form::Json => {
-                let Said { service, logger, stream, text, .. } = said;
+                let LogRecord { service, logger, stream, text, .. } = record;
                 let mut line = json!({
                     "time": time,
                     "level": level,
@@ -150,13 +150,13 @@ struct Tap(Taps);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tap {
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let said = said(event, ctx.event_scope(event));
-        let Some(output) = said.service.and_then(|id| self.0.of(&id)) else { return };
-        for text in said.text.lines() {
+        let record = record(event, ctx.event_scope(event));
+        let Some(output) = record.service.and_then(|id| self.0.of(&id)) else { return };
+        for text in record.text.lines() {
             output.push(Line {
                 time: clock::wall(),
                 stream: Stream::Stderr,
-                level: said.level,
+                level: record.level,
                 logger: None,
                 text: text.to_owned(),
                 run: Run(0),

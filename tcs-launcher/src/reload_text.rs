@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tcs_core::config::{self, Awaited};
-use tcs_core::fleet::words;
+use tcs_core::fleet::format_duration;
 use tcs_core::wire::control::{ChangeKind, Consequence, ReloadReply, ServiceChange, Wait};
 
 /// A line for each service that is touched, and the count of the rest.
@@ -75,7 +75,7 @@ fn seconds(seconds: f64) -> String {
 
 /// A time in words: `1 min`.
 pub fn duration(time: Duration) -> String {
-    words(TimeDelta::from_std(time).unwrap_or_default())
+    format_duration(TimeDelta::from_std(time).unwrap_or_default())
 }
 
 #[cfg(test)]

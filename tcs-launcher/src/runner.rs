@@ -1,7 +1,7 @@
 //! Does what the supervisor decides: runs services as processes or tasks.
 //!
 //! One task owns each run, from its start until nothing of it is left, and tells what happens over
-//! a bounded channel ([`Told`]); it is told `stop` and `kill` through its [`Handle`]. What ends a
+//! a bounded channel ([`RunnerEvent`]); it is told `stop` and `kill` through its [`Handle`]. What ends a
 //! run is the end of its process (or task), never the end of its output.
 //!
 //! **Nothing is left behind.** Each process starts through a shim, our own program run as
@@ -43,7 +43,7 @@ pub use process::{Launch, ProcessRunner};
 
 /// What a run says, and whose it is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct RunnerEvent {
     /// Which service.
     pub id: ServiceId,
     /// Which of its runs.
@@ -62,7 +62,7 @@ pub enum What {
 }
 
 /// Where runs tell what happens.
-pub type Tell = tokio::sync::mpsc::Sender<Told>;
+pub type EventSender = tokio::sync::mpsc::Sender<RunnerEvent>;
 
 /// What a run can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

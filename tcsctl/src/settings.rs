@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
-use tcs_core::bus::{Outside, Secret};
+use tcs_core::bus::{Env, Secret};
 use tcs_core::config::{Config, ConfigErrors, DEFAULT_PATH, Environment};
 
 use crate::cli::ConnectionArgs;
@@ -83,7 +83,7 @@ pub fn resolve(args: &ConnectionArgs) -> Result<Resolved, ResolveError> {
         let file = section.as_ref().map(|section| (path.as_path(), section));
         let env = |name: &str| environment.get(name).map(str::to_owned);
         let read = |path: &Path| std::fs::read_to_string(path);
-        Settings::resolve(&flags, file, Outside { env: &env, read: &read })
+        Settings::resolve(&flags, file, Env { env: &env, read: &read })
     })?;
     Ok(Resolved { settings, warnings })
 }

@@ -25,7 +25,7 @@ async fn a_read_only_user_gets_message_by_message_and_listens() {
         let mut told = follow(&bus);
         told.until("settled", Told::settled).await;
         assert!(Kind::FLEET.iter().all(|kind| told.complete(*kind)), "{:?}", told.readings);
-        let [Means::Gets(denial)] = told.means(Kind::Status)[..] else { panic!() };
+        let [ReadMode::Gets(denial)] = told.means(Kind::Status)[..] else { panic!() };
         assert!(denial.subject.starts_with("$JS.API.CONSUMER.CREATE.svc_status."), "{denial}");
         assert_eq!(told.messages, 21);
         assert!(told.is("svc.status.s7", "new") && told.is("svc.registry.start.s1", "start"));
@@ -83,7 +83,7 @@ async fn without_flow_control_it_pulls() {
         told.until("complete", |t| t.settled() && t.complete(Kind::Heartbeat)).await;
         let heartbeats = told.newest.keys().filter(|s| s.starts_with("svc.heartbeat.")).count();
         assert_eq!(heartbeats, 30_000);
-        let [Means::Pull(denial)] = told.means(Kind::Heartbeat)[..] else {
+        let [ReadMode::Pull(denial)] = told.means(Kind::Heartbeat)[..] else {
             panic!("{:?}", told.readings)
         };
         assert!(denial.subject.starts_with("$JS.FC."), "{denial}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher, hostname};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::id::{LauncherId, ObjectName};
@@ -102,7 +102,7 @@ async fn a_reload_says_what_it_changes_and_a_plan_what_it_would() {
     // it says that it is busy
     let status = json!({"name": "env.a", "status": "busy", "hostname": hostname(),
         "timestamp": Timestamp::new(tcs_core::clock::wall())});
-    let parcel = Parcel::new(remote.bus.subjects().status("env.a"), &status).unwrap();
+    let parcel = OutgoingMessage::new(remote.bus.subjects().status("env.a"), &status).unwrap();
     Publisher::new(remote.bus.clone()).send(&parcel).await.unwrap();
     remote.list(|list| listed(list, "env.a")["busy"] == true).await;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Link, Liveness, Verdict};
@@ -410,7 +410,7 @@ async fn events_that_are_missing_stay_missing() {
         outbox: Some(OutboxReport { lost_events: 3, ..OutboxReport::default() }),
         ..HeartbeatMessage::default()
     };
-    let beat = Parcel::new(site.bus.subjects().heartbeat(&name), &beat).unwrap();
+    let beat = OutgoingMessage::new(site.bus.subjects().heartbeat(&name), &beat).unwrap();
     Publisher::new(site.bus.clone()).send(&beat).await.unwrap();
     let missing = [Problem::EventsMissing { launcher: name.clone(), count: 3 }];
     assert_eq!(missing[0].to_string(), format!("3 events of {name} are missing"));

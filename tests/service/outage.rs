@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tcs_core::bus::Bus;
 use tcs_core::bus::outbox::{Class, Outbox};
-use tcs_core::bus::publish::{HappenedAt, Parcel, Publisher};
+use tcs_core::bus::publish::{HappenedAt, OutgoingMessage, Publisher};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::wire::{Kind, Status};
@@ -386,7 +386,7 @@ async fn an_ack_lost_in_an_outage_longer_than_the_brokers_memory() {
         tokio::spawn(outbox.clone().drain(Publisher::new(bus.clone())));
         let push = |seq: u32| {
             let event = json!({"service_id": "x.a", "event": "start", "event_seq": seq});
-            let parcel = Parcel::new("svc.registry.start.x.a".to_owned(), &event).unwrap();
+            let parcel = OutgoingMessage::new("svc.registry.start.x.a".to_owned(), &event).unwrap();
             outbox.push(Class::Event, parcel);
         };
         push(1);

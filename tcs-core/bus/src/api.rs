@@ -204,7 +204,7 @@ impl Bus {
         if !self.is_connected() {
             return Err(ApiError::Disconnected);
         }
-        if let Some(denial) = link.deaf() {
+        if let Some(denial) = link.no_reply_rights() {
             return Err(ApiError::Denied(denial));
         }
         let start = clock::monotonic();
@@ -216,7 +216,9 @@ impl Bus {
                     Ok(denial) if denial.action == Action::Publish && denial.subject == subject => {
                         return denial;
                     }
-                    Ok(denial) if link.deaf().as_ref() == Some(&denial) => return denial,
+                    Ok(denial) if link.no_reply_rights().as_ref() == Some(&denial) => {
+                        return denial;
+                    }
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => std::future::pending().await,
                 }
@@ -275,7 +277,7 @@ impl Bus {
         if !self.is_connected() {
             return Err(ApiError::Disconnected);
         }
-        if let Some(denial) = self.link_core().deaf() {
+        if let Some(denial) = self.link_core().no_reply_rights() {
             return Err(ApiError::Denied(denial));
         }
         // one word more than a subscription of the library's, as its own requests have
@@ -296,7 +298,7 @@ impl Answers {
                 match self.denials.recv().await {
                     Ok(denial)
                         if denial.subject == self.subject
-                            || self.bus.link_core().deaf().as_ref() == Some(&denial) =>
+                            || self.bus.link_core().no_reply_rights().as_ref() == Some(&denial) =>
                     {
                         return denial;
                     }

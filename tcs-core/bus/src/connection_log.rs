@@ -15,7 +15,7 @@ use super::connect::Bus;
 use super::dial::Tried;
 use super::link::LinkState;
 use crate::clock;
-use tcs_fleet::words;
+use tcs_fleet::format_duration;
 
 /// Time from the first line of a kind to the next one.
 const QUIET: Duration = Duration::from_mins(1);
@@ -57,7 +57,7 @@ impl fmt::Display for Line {
         }
         if let Some((times, span)) = self.again {
             let span = TimeDelta::from_std(span).unwrap_or_default();
-            write!(f, " ({times} times in {})", words(span))?;
+            write!(f, " ({times} times in {})", format_duration(span))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::secret::{Outside, Secret};
+use super::secret::{Env, Secret};
 use super::settings::NatsSection;
 
 /// Why a context could not be used.
@@ -78,7 +78,7 @@ struct File {
     windows_cert_match: String,
 }
 
-fn folder(outside: Outside<'_>) -> PathBuf {
+fn folder(outside: Env<'_>) -> PathBuf {
     match outside.var("XDG_CONFIG_HOME") {
         Some(dir) => Path::new(&dir).join("nats"),
         None => outside.expand("~/.config/nats"),
@@ -86,7 +86,7 @@ fn folder(outside: Outside<'_>) -> PathBuf {
 }
 
 /// The name of the selected context, if there is one.
-pub(super) fn selected(outside: Outside<'_>) -> Result<Option<String>, ContextError> {
+pub(super) fn selected(outside: Env<'_>) -> Result<Option<String>, ContextError> {
     let path = folder(outside).join("context.txt");
     match (outside.read)(&path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|name| !name.is_empty())),
@@ -96,7 +96,7 @@ pub(super) fn selected(outside: Outside<'_>) -> Result<Option<String>, ContextEr
 }
 
 /// Reads the context called `name`, or the file `name` when it ends in `.json`.
-pub(super) fn load(name: &str, outside: Outside<'_>) -> Result<NatsSection, ContextError> {
+pub(super) fn load(name: &str, outside: Env<'_>) -> Result<NatsSection, ContextError> {
     let is_file = Path::new(name).extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json"));
     let path = if is_file {
         outside.expand(name)
@@ -175,7 +175,7 @@ mod tests {
         Ok(text.to_owned())
     }
 
-    const OUTSIDE: Outside<'static> = Outside { env: &env, read: &read };
+    const OUTSIDE: Env<'static> = Env { env: &env, read: &read };
 
     #[test]
     fn the_selected_one_and_a_file_by_path() {
@@ -206,6 +206,6 @@ mod tests {
     #[test]
     fn nothing_selected_is_no_error() {
         let read = |_: &Path| Err(std::io::Error::from(ErrorKind::NotFound));
-        assert!(selected(Outside { env: &env, read: &read }).unwrap().is_none());
+        assert!(selected(Env { env: &env, read: &read }).unwrap().is_none());
     }
 }

@@ -40,14 +40,14 @@ pub enum Progress {
     /// The newest message of each subject is on its way.
     Reading,
     /// All that was there has come, and what comes is followed.
-    Complete(Means),
+    Complete(ReadMode),
     /// It cannot be read.
     Failed(ApiError),
 }
 
 /// By what means a stream is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Means {
+pub enum ReadMode {
     /// The server pushes.
     Push,
     /// We pull, because that right is missing.
@@ -146,8 +146,9 @@ impl Coverage {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().find_map(|(kind, reading)| match reading {
             Reading::Streams(streams) => {
-                let consumed =
-                    |progress: &Progress| !matches!(progress, Progress::Complete(Means::Gets(_)));
+                let consumed = |progress: &Progress| {
+                    !matches!(progress, Progress::Complete(ReadMode::Gets(_)))
+                };
                 let mut streams = streams.iter().filter(|(_, progress)| consumed(progress));
                 streams.next().map(|(name, _)| (*kind, name.clone()))
             }
@@ -240,7 +241,7 @@ mod tests {
         let streams = BTreeMap::from([("s".to_owned(), Progress::Reading)]);
         let reading = coverage.change(Kind::Status, |r| *r = Reading::Streams(streams)).unwrap();
         assert!(!reading.is_settled());
-        let done = || Progress::Complete(Means::Push);
+        let done = || Progress::Complete(ReadMode::Push);
         let reading = coverage.progress(Kind::Status, "s", done()).unwrap();
         assert!(reading.is_settled() && reading.is_complete());
         assert_eq!(coverage.progress(Kind::Status, "s", done()), None);

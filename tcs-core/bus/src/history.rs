@@ -18,7 +18,7 @@ const TRIES: usize = 4;
 
 /// Which messages to read, of one stream.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct HistoryQuery {
     /// The stream's name.
     pub stream: String,
     /// What it holds.
@@ -56,7 +56,7 @@ impl Budget {
 
 /// Whether all of a piece was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub enum Completeness {
     /// All that the stream holds of it.
     Whole,
     /// The budget was spent before.
@@ -82,10 +82,10 @@ impl Bus {
     /// or no consumer may be made, else with a consumer.
     pub async fn read_piece(
         &self,
-        piece: &Piece,
+        piece: &HistoryQuery,
         budget: &Budget,
         mut take: impl FnMut(RawMessage),
-    ) -> Result<Extent, ApiError> {
+    ) -> Result<Completeness, ApiError> {
         let (facts, newest) = match self.newest_of(piece).await {
             Ok((facts, newest)) => (Some(facts), newest),
             Err(ApiError::Denied(_)) => (None, Newest::Unknown),
@@ -97,7 +97,7 @@ impl Bus {
             Newest::Unknown => (None, false),
         };
         if is_empty {
-            return Ok(Extent::Whole);
+            return Ok(Completeness::Whole);
         }
         let facts = match facts {
             Some(facts) if facts.allow_direct => {
@@ -112,7 +112,7 @@ impl Bus {
             facts => facts,
         };
         let created = facts.as_ref().map_or(DateTime::UNIX_EPOCH, |facts| facts.created);
-        let Ok(_permit) = budget.consumers.acquire().await else { return Ok(Extent::Cut) };
+        let Ok(_permit) = budget.consumers.acquire().await else { return Ok(Completeness::Cut) };
         match (self.consume(piece, created, newest, budget, &mut take).await, facts) {
             (Err(ApiError::Denied(_)), Some(facts)) => {
                 self.get_piece(piece, facts, newest, budget, take).await
@@ -123,26 +123,26 @@ impl Bus {
 
     async fn get_piece(
         &self,
-        piece: &Piece,
+        piece: &HistoryQuery,
         facts: StreamFacts,
         newest: Option<u64>,
         budget: &Budget,
         mut take: impl FnMut(RawMessage),
-    ) -> Result<Extent, ApiError> {
+    ) -> Result<Completeness, ApiError> {
         let to = newest.unwrap_or(facts.last_seq);
         let mut from = facts.first_seq;
         let gets = Gets::new(self, facts, piece.kind);
         if let Some(time) = piece.from {
             from = gets.sequence_at(&piece.filter, time).await?;
         }
-        let mut extent = Extent::Whole;
+        let mut extent = Completeness::Whole;
         let read = gets.range(&piece.filter, from, to, |message| {
             let Stored::Stream { at, .. } = message.stored else { return true };
             if piece.until.is_some_and(|until| at > until) {
                 return false;
             }
             if !budget.spend(message.payload().len()) {
-                extent = Extent::Cut;
+                extent = Completeness::Cut;
                 return false;
             }
             if !message.is_tombstone() {
@@ -156,12 +156,12 @@ impl Bus {
 
     async fn consume(
         &self,
-        piece: &Piece,
+        piece: &HistoryQuery,
         created: DateTime<Utc>,
         newest_seq: Option<u64>,
         budget: &Budget,
         take: &mut impl FnMut(RawMessage),
-    ) -> Result<Extent, ApiError> {
+    ) -> Result<Completeness, ApiError> {
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
         let mut pace = Pace::Push;
         for _ in 0..TRIES {
@@ -170,21 +170,21 @@ impl Bus {
                 Consumer::create(self, stream, filter, start, pace, self.timeout()).await?;
             let mut batch = Vec::new();
             let is_none = newest_seq.is_none() && consumer.pending == 0;
-            let mut end = is_none.then_some(Extent::Whole);
+            let mut end = is_none.then_some(Completeness::Whole);
             let mut fault = None;
             while end.is_none() && fault.is_none() {
                 fault = consumer.read(&mut batch, None).await.err();
                 if batch.is_empty() && consumer.is_idle() {
-                    end = Some(Extent::Whole);
+                    end = Some(Completeness::Whole);
                 }
                 for delivery in batch.drain(..) {
                     let at = delivery.place;
                     if piece.until.is_some_and(|until| at.stored > until) {
-                        end = Some(Extent::Whole);
+                        end = Some(Completeness::Whole);
                         break;
                     }
                     if !budget.spend(delivery.message.payload.len()) {
-                        end = Some(Extent::Cut);
+                        end = Some(Completeness::Cut);
                         break;
                     }
                     start = Start::Sequence(at.stream_seq + 1);
@@ -193,7 +193,7 @@ impl Bus {
                         take(message);
                     }
                     if newest_seq.map_or(at.pending == 0, |newest| at.stream_seq >= newest) {
-                        end = Some(Extent::Whole);
+                        end = Some(Completeness::Whole);
                         break;
                     }
                 }
@@ -211,7 +211,7 @@ impl Bus {
     }
 
     /// The stream's facts, and the newest message of the piece's subjects in it.
-    async fn newest_of(&self, piece: &Piece) -> Result<(StreamFacts, Newest), ApiError> {
+    async fn newest_of(&self, piece: &HistoryQuery) -> Result<(StreamFacts, Newest), ApiError> {
         let facts = self.stream(&piece.stream).await?;
         let gets = Gets::new(self, facts.clone(), piece.kind);
         let newest = match gets.newest(&piece.filter).await {

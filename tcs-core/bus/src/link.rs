@@ -133,7 +133,7 @@ pub(super) struct Link {
     state: watch::Sender<LinkState>,
     denials: broadcast::Sender<Denial>,
     /// The right to listen to replies, once found missing: it is told once, not per request.
-    deaf: Mutex<Option<Denial>>,
+    no_reply_rights: Mutex<Option<Denial>>,
     /// The last word of the server before it closed the connection.
     last_word: Mutex<Option<Failure>>,
     abilities: Abilities,
@@ -153,7 +153,7 @@ impl Link {
         Self {
             state: watch::Sender::new(state),
             denials: broadcast::Sender::new(256),
-            deaf: Mutex::default(),
+            no_reply_rights: Mutex::default(),
             last_word: Mutex::default(),
             abilities: Abilities::default(),
             dropped: AtomicU64::new(0),
@@ -173,8 +173,8 @@ impl Link {
         self.denials.subscribe()
     }
 
-    pub(super) fn deaf(&self) -> Option<Denial> {
-        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn no_reply_rights(&self) -> Option<Denial> {
+        self.no_reply_rights.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn abilities(&self) -> &Abilities {
@@ -258,7 +258,7 @@ impl Link {
     }
 
     pub(super) fn connected(&self, server: Server) {
-        *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.no_reply_rights.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.abilities.forget();
         *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.state.send_replace(LinkState::Connected { since: clock::monotonic(), server });
@@ -283,7 +283,8 @@ impl Link {
 
     fn refused(&self, denial: Denial, inbox: &str) {
         if denial.action == Action::Subscribe && denial.subject.starts_with(inbox) {
-            *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial.clone());
+            *self.no_reply_rights.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(denial.clone());
         }
         self.denials.send(denial).ok();
     }

@@ -28,7 +28,7 @@ pub use lane::Class;
 
 use super::connect::Bus;
 use super::link::LinkState;
-use super::publish::{Parcel, Publisher};
+use super::publish::{OutgoingMessage, Publisher};
 use crate::clock;
 use effect::{Effect, Found, Remark};
 use folded::Folded;
@@ -85,12 +85,12 @@ enum Done {
 
 impl Outbox {
     /// Takes a message in. Never waits.
-    pub fn push(&self, class: Class, parcel: Parcel) {
+    pub fn push(&self, class: Class, parcel: OutgoingMessage) {
         self.push_event(class, parcel, None);
     }
 
     /// The same with the number that tells readers of a missing event.
-    pub fn push_event(&self, class: Class, parcel: Parcel, event_seq: Option<u64>) {
+    pub fn push_event(&self, class: Class, parcel: OutgoingMessage, event_seq: Option<u64>) {
         self.machine().push(class, parcel, event_seq, clock::monotonic());
         if class == Class::Event {
             self.tell_keeper();

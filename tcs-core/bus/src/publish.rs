@@ -100,19 +100,19 @@ pub fn run_seconds() -> f64 {
 
 /// A message ready to be sent, any number of times.
 #[derive(Debug, Clone)]
-pub struct Parcel {
+pub struct OutgoingMessage {
     pub(super) subject: String,
     pub(super) msg_id: String,
     pub(super) body: Bytes,
 }
 
-impl Parcel {
+impl OutgoingMessage {
     /// Composes a message for `subject`. Numbers that JSON cannot hold are written as null.
     pub fn new(subject: String, data: &impl Serialize) -> Result<Self, serde_json::Error> {
         Self::with_meta(subject, data, new_meta())
     }
 
-    /// As [`Parcel::new`], with a `meta` from [`new_meta`] that was added to.
+    /// As [`OutgoingMessage::new`], with a `meta` from [`new_meta`] that was added to.
     pub fn with_meta(
         subject: String,
         data: &impl Serialize,
@@ -251,7 +251,7 @@ impl Publisher {
     /// # Errors
     /// It did not arrive, or may not have. What must arrive belongs into an
     /// [`Outbox`](super::outbox::Outbox).
-    pub async fn send(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
+    pub async fn send(&self, parcel: &OutgoingMessage) -> Result<Sent, PublishError> {
         let unsure = |source| PublishError::Unsure { subject: parcel.subject.clone(), source };
         let error = match self.request(parcel).await {
             Ok(reply) => match acknowledged(parcel, &reply) {
@@ -274,7 +274,7 @@ impl Publisher {
 
     /// Sends one message to whoever listens just now, and waits for nothing: for lines that are
     /// worth nothing later. Nothing is queued while there is no broker.
-    pub async fn send_plain(&self, parcel: &Parcel) -> Result<Sent, PublishError> {
+    pub async fn send_plain(&self, parcel: &OutgoingMessage) -> Result<Sent, PublishError> {
         let lost = || PublishError::Unsure {
             subject: parcel.subject.clone(),
             source: ApiError::Disconnected,
@@ -288,7 +288,7 @@ impl Publisher {
     }
 
     /// Sends one message and waits for a stream's answer.
-    pub(super) async fn ask(&self, parcel: &Parcel) -> Answer {
+    pub(super) async fn ask(&self, parcel: &OutgoingMessage) -> Answer {
         let error = match self.request(parcel).await {
             Ok(reply) => match acknowledged(parcel, &reply) {
                 Ok(Some(Sent::Stored { stream, sequence })) => {
@@ -317,7 +317,7 @@ impl Publisher {
     }
 
     /// Sends one message without waiting for an answer.
-    pub(super) async fn tell(&self, parcel: &Parcel) -> Answer {
+    pub(super) async fn tell(&self, parcel: &OutgoingMessage) -> Answer {
         match self.send_plain(parcel).await {
             Ok(_) => Answer::Told,
             Err(_) => Answer::Unanswered,
@@ -338,7 +338,7 @@ impl Publisher {
         }
     }
 
-    async fn request(&self, parcel: &Parcel) -> Result<Bytes, PublishError> {
+    async fn request(&self, parcel: &OutgoingMessage) -> Result<Bytes, PublishError> {
         let limit = self.bus.client().server_info().max_payload;
         if limit > 0 && parcel.body.len() > limit {
             return Err(too_large(parcel));
@@ -352,17 +352,17 @@ impl Publisher {
     }
 }
 
-fn too_large(parcel: &Parcel) -> PublishError {
+fn too_large(parcel: &OutgoingMessage) -> PublishError {
     PublishError::TooLarge { subject: parcel.subject.clone(), len: parcel.body.len() }
 }
 
-fn not_an_acknowledgement(parcel: &Parcel) -> ApiError {
+fn not_an_acknowledgement(parcel: &OutgoingMessage) -> ApiError {
     let why = "it is not the acknowledgement of a stream".to_owned();
     ApiError::Unreadable { subject: parcel.subject.clone(), why }
 }
 
 /// What a stream answered; `None`: somebody else answered in its place.
-fn acknowledged(parcel: &Parcel, reply: &[u8]) -> Result<Option<Sent>, PublishError> {
+fn acknowledged(parcel: &OutgoingMessage, reply: &[u8]) -> Result<Option<Sent>, PublishError> {
     match serde_json::from_slice(reply) {
         Ok(Ack { error: Some(AckError { err_code: TOO_LARGE, .. }), .. }) => Err(too_large(parcel)),
         Ok(Ack { error: Some(error), .. }) => Err(PublishError::Unsure {
@@ -386,7 +386,8 @@ mod tests {
 
     #[test]
     fn ids_never_repeat() {
-        let parcel = || Parcel::new("svc.status.a".to_owned(), &serde_json::json!({})).unwrap();
+        let parcel =
+            || OutgoingMessage::new("svc.status.a".to_owned(), &serde_json::json!({})).unwrap();
         let ids: std::collections::HashSet<_> = (0..1000).map(|_| parcel().msg_id).collect();
         assert_eq!(ids.len(), 1000);
     }
@@ -395,7 +396,7 @@ mod tests {
     fn a_status_stands_for_those_it_replaces() {
         let status = |details: serde_json::Value| {
             let data = serde_json::json!({"name": "a.b", "status": "ok", "details": details});
-            Parcel::new("svc.status.a.b".to_owned(), &data).unwrap()
+            OutgoingMessage::new("svc.status.a.b".to_owned(), &data).unwrap()
         };
         let mut newer = status(serde_json::json!({"own_status": "ok"}));
         newer.stand_for(&status(serde_json::json!({"coalesced": 3})));
@@ -408,7 +409,8 @@ mod tests {
 
     #[test]
     fn acks_are_read() {
-        let parcel = Parcel::new("svc.status.a".to_owned(), &serde_json::json!({})).unwrap();
+        let parcel =
+            OutgoingMessage::new("svc.status.a".to_owned(), &serde_json::json!({})).unwrap();
         let read = |text: &str| acknowledged(&parcel, text.as_bytes());
         assert_eq!(
             read(r#"{"stream":"svc_status","seq":7}"#),

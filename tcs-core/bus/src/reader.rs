@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::{ApiError, STREAM_NOT_FOUND};
 use super::connect::Bus;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
-use super::coverage::{Completion, Means, Progress};
+use super::coverage::{Completion, Progress, ReadMode};
 use super::follow::{LINK_CHECK, Shared};
 use super::link::Denial;
 use super::message::{Item, RawMessage};
@@ -49,7 +49,7 @@ struct Reader {
     filter: String,
     stream: String,
     cancel: CancellationToken,
-    means: Means,
+    means: ReadMode,
     /// When the stream was made; the beginning of time where that may not be asked.
     created: DateTime<Utc>,
     may_not_ask: bool,
@@ -85,14 +85,14 @@ fn is_passing(error: &ApiError) -> bool {
 
 async fn make(
     bus: &Bus,
-    means: &Means,
+    means: &ReadMode,
     stream: &str,
     filter: &str,
     start: Start,
 ) -> Result<Consumer, ApiError> {
     let pace = match means {
-        Means::Push => Pace::Push,
-        Means::Pull(_) | Means::Gets(_) | Means::Meanwhile(_) => Pace::Pull,
+        ReadMode::Push => Pace::Push,
+        ReadMode::Pull(_) | ReadMode::Gets(_) | ReadMode::Meanwhile(_) => Pace::Pull,
     };
     let limit = bus.timeout().min(CREATE_TIMEOUT);
     Consumer::create(bus, stream, filter, start, pace, limit).await
@@ -112,7 +112,7 @@ pub(super) async fn follow_stream(
         filter,
         stream,
         cancel,
-        means: Means::Push,
+        means: ReadMode::Push,
         created: DateTime::UNIX_EPOCH,
         may_not_ask: false,
         guard: Guard::default(),
@@ -130,7 +130,7 @@ pub(super) async fn follow_stream(
             End::Cancelled => return,
             End::LinkLost => {
                 // Rights may be others next time.
-                (reader.means, reader.may_not_ask) = (Means::Push, false);
+                (reader.means, reader.may_not_ask) = (ReadMode::Push, false);
                 wait = SHORTEST_WAIT;
                 LINK_CHECK
             }
@@ -167,7 +167,7 @@ impl Reader {
         let (consumer, newest) = match opened {
             Ok(Opened::Consumer(consumer, newest)) => (*consumer, newest),
             Ok(Opened::Gets(denial)) => {
-                let reading = self.by_gets(Means::Gets(denial), std::future::pending());
+                let reading = self.by_gets(ReadMode::Gets(denial), std::future::pending());
                 return match Box::pin(reading).await {
                     Ok(()) => End::Again,
                     Err(end) => end,
@@ -257,15 +257,17 @@ impl Reader {
     fn adapt(&mut self, fault: Fault) {
         if let Fault::Denied(denial) = fault {
             self.means = match self.means {
-                Means::Push => Means::Pull(denial),
-                Means::Pull(_) | Means::Gets(_) | Means::Meanwhile(_) => Means::Gets(denial),
+                ReadMode::Push => ReadMode::Pull(denial),
+                ReadMode::Pull(_) | ReadMode::Gets(_) | ReadMode::Meanwhile(_) => {
+                    ReadMode::Gets(denial)
+                }
             };
         }
     }
 
     /// A consumer on the stream, or what there is instead.
     async fn open(&mut self) -> Result<Opened, ApiError> {
-        if let Means::Gets(denial) = &self.means {
+        if let ReadMode::Gets(denial) = &self.means {
             return Ok(Opened::Gets(denial.clone()));
         }
         let mut newest = None;
@@ -301,7 +303,7 @@ impl Reader {
         match made {
             Ok(consumer) => Ok(Opened::Consumer(Box::new(consumer), newest)),
             Err(ApiError::Denied(denial)) => {
-                self.means = Means::Gets(denial.clone());
+                self.means = ReadMode::Gets(denial.clone());
                 Ok(Opened::Gets(denial))
             }
             // the stream has a leader, who told its facts
@@ -328,7 +330,7 @@ impl Reader {
                 }
             }
         };
-        match Box::pin(self.by_gets(Means::Meanwhile(why), making)).await? {
+        match Box::pin(self.by_gets(ReadMode::Meanwhile(why), making)).await? {
             Ok(consumer) => Ok(consumer),
             // whatever it is, it is met again, and told, where a consumer is opened
             Err(_) => Err(End::Again),

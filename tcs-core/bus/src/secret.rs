@@ -79,20 +79,20 @@ pub enum SecretError {
 
 /// What a lookup may touch: the environment and files, handed in so that tests need neither.
 #[derive(Clone, Copy)]
-pub struct Outside<'a> {
+pub struct Env<'a> {
     /// An environment variable; an empty one counts as not set.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The text of a file.
     pub read: &'a dyn Fn(&Path) -> std::io::Result<String>,
 }
 
-impl fmt::Debug for Outside<'_> {
+impl fmt::Debug for Env<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Outside")
+        f.write_str("Env")
     }
 }
 
-impl Outside<'_> {
+impl Env<'_> {
     pub(super) fn var(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
-    const OUTSIDE: Outside<'static> = Outside { env: &env, read: &read };
+    const OUTSIDE: Env<'static> = Env { env: &env, read: &read };
 
     #[test]
     fn paths_expand_home_and_variables() {

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::address::{self, ServerUrl, UserInfo};
-use super::secret::{Outside, Secret};
+use super::secret::{Env, Secret};
 pub use error::SettingsError;
 use layers::{Found, Layers};
 use tcs_wire::id::check_name;
@@ -147,7 +147,7 @@ impl Settings {
     pub fn resolve(
         flags: &NatsSection,
         file: Option<(&Path, &NatsSection)>,
-        outside: Outside<'_>,
+        outside: Env<'_>,
     ) -> Result<Self, SettingsError> {
         let layers = Layers::collect(flags, file, outside)?;
         let (servers, identity) = servers(&layers)?;
@@ -199,7 +199,7 @@ impl Settings {
             let env = |name: &str| std::env::var(name).ok();
             let read = |path: &Path| std::fs::read_to_string(path);
             let file = file.as_ref().map(|(path, section)| (path.as_path(), section));
-            Self::resolve(&flags, file, Outside { env: &env, read: &read })
+            Self::resolve(&flags, file, Env { env: &env, read: &read })
         })
     }
 
@@ -296,7 +296,7 @@ fn servers(layers: &Layers) -> Result<Servers, SettingsError> {
 fn auth(
     layers: &Layers,
     url: Option<&(usize, UserInfo)>,
-    outside: Outside<'_>,
+    outside: Env<'_>,
 ) -> Result<Sourced<Auth>, SettingsError> {
     for (place, section) in layers.sections() {
         let at = |var| layers.origin(place, var);
@@ -347,7 +347,7 @@ fn auth(
     Ok(Sourced { value: Auth::Anonymous, origin: Origin::Default })
 }
 
-fn tls(layers: &Layers, outside: Outside<'_>) -> Result<Sourced<Tls>, SettingsError> {
+fn tls(layers: &Layers, outside: Env<'_>) -> Result<Sourced<Tls>, SettingsError> {
     let ca = layers.first("NATS_CA", |s| s.ca.as_ref());
     let cert = layers.first("NATS_CERT", |s| s.cert.as_ref());
     let key = layers.first("NATS_KEY", |s| s.key.as_ref());

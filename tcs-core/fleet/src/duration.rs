@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 /// `0.4 s`, `41 s`, `4 min 12 s`, `3 h 11 min`, `2 d 4 h`; a smaller unit that is zero is left out.
-pub fn words(span: TimeDelta) -> String {
+pub fn format_duration(span: TimeDelta) -> String {
     let millis = span.num_milliseconds();
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
@@ -46,7 +46,7 @@ mod tests {
             (187_200_000, "2 d 4 h"),
             (-3_000, "-3 s"),
         ] {
-            assert_eq!(words(TimeDelta::milliseconds(millis)), text);
+            assert_eq!(format_duration(TimeDelta::milliseconds(millis)), text);
         }
     }
 }

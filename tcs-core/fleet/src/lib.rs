@@ -38,7 +38,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use crashes::FLAPPING_WINDOW;
-pub use duration::words;
+pub use duration::format_duration;
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
-use super::duration::words;
+use super::duration::format_duration;
 use tcs_wire::how_ended;
 
 /// One reason of a verdict.
@@ -232,23 +232,23 @@ impl Reason {
     fn flapping(&self) -> String {
         let Self::Flapping { crashes, at_least, ago, .. } = self else { return String::new() };
         let or_more = if *at_least { " or more" } else { "" };
-        format!("{crashes}{or_more} crashes in 10 min, the last {} ago", words(*ago))
+        format!("{crashes}{or_more} crashes in 10 min, the last {} ago", format_duration(*ago))
     }
 }
 
 /// ` after 6 s`
 fn after(uptime: Option<TimeDelta>) -> String {
-    uptime.map_or_else(String::new, |uptime| format!(" after {}", words(uptime)))
+    uptime.map_or_else(String::new, |uptime| format!(" after {}", format_duration(uptime)))
 }
 
 /// What comes after a crash, behind `separator`; or how old it is.
 fn then(ago: TimeDelta, restart_in: Option<TimeDelta>, separator: &str) -> String {
     match restart_in {
         Some(left) if left > TimeDelta::zero() => {
-            format!("{separator}restarting in {}", words(left))
+            format!("{separator}restarting in {}", format_duration(left))
         }
         Some(_) => format!("{separator}restarting now"),
-        None => format!(", {} ago", words(ago)),
+        None => format!(", {} ago", format_duration(ago)),
     }
 }
 
@@ -260,7 +260,7 @@ impl fmt::Display for Reason {
             Self::LauncherLost(launcher) => write!(f, "launcher lost: {launcher}"),
             Self::HostSilent(host) => write!(f, "host silent: {host}"),
             Self::LauncherShutdown { launcher, ago } => {
-                write!(f, "launcher {launcher} was shut down {} ago", words(*ago))
+                write!(f, "launcher {launcher} was shut down {} ago", format_duration(*ago))
             }
             Self::AfterOutage => {
                 f.write_str("no heartbeat since the broker came back (waiting one interval)")
@@ -270,7 +270,12 @@ impl fmt::Display for Reason {
                 write!(f, "{} not ready within the start timeout", services.join(", "))
             }
             Self::WaitingFor { services, waited, timed_out: false } => {
-                write!(f, "waiting for {}, {} so far", services.join(", "), words(*waited))
+                write!(
+                    f,
+                    "waiting for {}, {} so far",
+                    services.join(", "),
+                    format_duration(*waited)
+                )
             }
             Self::Reported { status, part, message, ago } => {
                 let who = part.as_deref().unwrap_or_default();
@@ -280,16 +285,16 @@ impl fmt::Display for Reason {
                     None if who.is_empty() => {}
                     None => write!(f, "{who} ")?,
                 }
-                write!(f, "has reported {status} for {}", words(*ago))
+                write!(f, "has reported {status} for {}", format_duration(*ago))
             }
             Self::GivenUp { reason, restarts, window, ago } => {
                 f.write_str(&reason.replace('_', " "))?;
                 match (restarts, window) {
                     (Some(0) | None, _) => {}
-                    (Some(n), Some(window)) => write!(f, " ({n} in {})", words(*window))?,
+                    (Some(n), Some(window)) => write!(f, " ({n} in {})", format_duration(*window))?,
                     (Some(n), None) => write!(f, " ({n} restarts)")?,
                 }
-                write!(f, ", gave up {} ago", words(*ago))
+                write!(f, ", gave up {} ago", format_duration(*ago))
             }
             Self::Crashed { cause, uptime, ago, restart_in } => {
                 write!(f, "crashed{}: {cause}{}", after(*uptime), then(*ago, *restart_in, "; "))
@@ -302,13 +307,17 @@ impl fmt::Display for Reason {
                 if let Some(by) = requested_by {
                     write!(f, " by {by}")?;
                 }
-                write!(f, " {} ago", words(*ago))
+                write!(f, " {} ago", format_duration(*ago))
             }
             Self::Orphaned(launcher) => {
                 write!(f, "still running, but its launcher is gone: {launcher}")
             }
             Self::Unmanaged { ended_ago: Some(ago) } => {
-                write!(f, "still running {} after its launcher reported its end", words(*ago))
+                write!(
+                    f,
+                    "still running {} after its launcher reported its end",
+                    format_duration(*ago)
+                )
             }
             Self::Unmanaged { ended_ago: None } => {
                 f.write_str("running outside its launcher's control")
@@ -323,14 +332,18 @@ impl fmt::Display for Reason {
             Self::HeartbeatLate(silence) | Self::HeartbeatLost(silence) => write!(
                 f,
                 "no heartbeat for {} (expected every {})",
-                words(silence.age),
-                words(silence.interval)
+                format_duration(silence.age),
+                format_duration(silence.interval)
             ),
             Self::NeverHeard { since } => {
-                write!(f, "no heartbeat since its start {} ago", words(*since))
+                write!(f, "no heartbeat since its start {} ago", format_duration(*since))
             }
             Self::LoopBlocked { lag } => {
-                write!(f, "main loop blocked for {} (heartbeat thread still running)", words(*lag))
+                write!(
+                    f,
+                    "main loop blocked for {} (heartbeat thread still running)",
+                    format_duration(*lag)
+                )
             }
             Self::NoStatus => f.write_str("no status received since its start"),
             Self::EndedAfterFailed => f.write_str("ended after it had reported a failure"),
@@ -338,9 +351,11 @@ impl fmt::Display for Reason {
             Self::NoStopEvent => f.write_str("no stop event; its own messages show that it ended"),
             Self::HeartbeatsMissing => f.write_str("no heartbeat of any service"),
             Self::Skew { host, by } if *by < TimeDelta::zero() => {
-                write!(f, "clock of {host} is {} ahead", words(-*by))
+                write!(f, "clock of {host} is {} ahead", format_duration(-*by))
             }
-            Self::Skew { host, by } => write!(f, "clock of {host} is {} behind", words(*by)),
+            Self::Skew { host, by } => {
+                write!(f, "clock of {host} is {} behind", format_duration(*by))
+            }
         }
     }
 }

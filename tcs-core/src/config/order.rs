@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems};
 use super::services::Entry;
-use crate::fleet::words;
+use crate::fleet::format_duration;
 use crate::id::ServiceId;
 
 /// What a service waits for before it is started for the first time.
@@ -37,7 +37,11 @@ impl fmt::Display for Wait<'_> {
             Awaited::Service(id) => write!(f, "{id}")?,
             Awaited::LevelsBelow(level) => write!(f, "all services below level {level}")?,
         }
-        write!(f, " ({} at most)", words(TimeDelta::from_std(self.at_most).unwrap_or_default()))
+        write!(
+            f,
+            " ({} at most)",
+            format_duration(TimeDelta::from_std(self.at_most).unwrap_or_default())
+        )
     }
 }
 

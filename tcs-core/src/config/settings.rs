@@ -6,11 +6,11 @@
 //! found, and how unknown keys are told from known ones. A type that takes any key (a map,
 //! `#[serde(flatten)]`) gets all of them, without warnings.
 
-mod cures;
 mod error;
 mod fields;
 mod node;
-mod stand_in;
+mod placeholder;
+mod recovery;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,9 +23,9 @@ use super::problem::{ConfigErrors, Place, Problem, Report, Source};
 use super::restart;
 use super::value::{Mapping, Node};
 use crate::id::{ServiceId, ServiceType, Variant};
-use cures::Cures;
-use error::Mistake;
+use error::DecodeError;
 use fields::Top;
+use recovery::Recoveries;
 
 /// More mistakes than anybody reads at once.
 const MAX_MISTAKES: usize = 50;
@@ -132,11 +132,11 @@ impl ServiceSettings {
     /// what is wrong or missing in a field, in the items of a list, at any depth. What only comes
     /// to light once those are right (a rule of the type itself about several fields) is not.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<(T, Report), ConfigErrors> {
-        let mut cures = Cures::default();
+        let mut recovery = Recoveries::default();
         let mut warnings: Vec<Problem> = Vec::new();
-        let mut mistakes: Vec<Mistake> = Vec::new();
+        let mut mistakes: Vec<DecodeError> = Vec::new();
         loop {
-            let reading = Reading { cures: &cures, warnings: RefCell::default() };
+            let reading = Reading { recovery: &recovery, warnings: RefCell::default() };
             let result = T::deserialize(Top { settings: self, reading: &reading });
             for warning in reading.warnings.into_inner() {
                 // what is outside the file is told at the entry that it concerns
@@ -150,7 +150,7 @@ impl ServiceSettings {
                 Ok(_) => break, // made of stand-ins
                 Err(mistake) => mistake,
             };
-            let finding = cures.take(&mistake);
+            let finding = recovery.take(&mistake);
             if finding.is_news {
                 mistakes.push(mistake);
             }
@@ -161,7 +161,7 @@ impl ServiceSettings {
         // a type that refuses unknown keys makes an error of the warning
         let refused = |at| {
             let keys = mistakes.iter().filter(|mistake| mistake.is_key);
-            keys.filter_map(Mistake::place).any(|place| Some(place) == at)
+            keys.filter_map(DecodeError::place).any(|place| Some(place) == at)
         };
         warnings.retain(|warning| !refused(warning.at));
         let errors = mistakes.into_iter().map(|mistake| mistake.into_problem(self.at));
@@ -175,7 +175,7 @@ impl ServiceSettings {
 
 /// What one pass of serde is told, and what it finds.
 struct Reading<'c> {
-    cures: &'c Cures,
+    recovery: &'c Recoveries,
     warnings: RefCell<Vec<Problem>>,
 }
 

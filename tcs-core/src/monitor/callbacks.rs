@@ -136,7 +136,7 @@ impl<T: Send + 'static> Registered<T> {
 
 /// What one check said in one round.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub(crate) struct HealthOpinion {
     pub(crate) node: NodeId,
     pub(crate) name: Arc<str>,
     pub(crate) opinion: Option<Opinion>,
@@ -144,7 +144,7 @@ pub(crate) struct Verdict {
 
 /// Calls all checks at once. One that panics or hangs is an error, and says so (`issue 3`: it is
 /// itself reported).
-pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<Verdict> {
+pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<HealthOpinion> {
     join_all(checks.into_iter().map(async |check| {
         let opinion = match check.call(limit).await {
             Ok(opinion) => opinion.map(|opinion| with_words(opinion, &check.name)),
@@ -162,7 +162,7 @@ pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<Verdic
             }
             Err(Trouble::Gone) => None,
         };
-        Verdict { node: check.node, name: check.name, opinion }
+        HealthOpinion { node: check.node, name: check.name, opinion }
     }))
     .await
 }

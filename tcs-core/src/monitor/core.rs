@@ -45,7 +45,7 @@ impl NodeId {
 
 /// A status and its words.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Said {
+struct StatusText {
     status: Status,
     message: Option<String>,
 }
@@ -53,11 +53,11 @@ struct Said {
 #[derive(Debug, Default)]
 struct Node {
     name: String,
-    said: Said,
+    said: StatusText,
     /// Own status and that of all nodes below.
     aggregate: Status,
     /// What was said before a health check replaced it.
-    before_check: Option<Said>,
+    before_check: Option<StatusText>,
     children: Vec<NodeId>,
     parent: Option<NodeId>,
     tasks: u32,
@@ -163,12 +163,12 @@ impl Core {
         now: Moment,
     ) -> Effect {
         self.nodes[node.0].before_check = None;
-        self.say(node, Said { status, message }, now)
+        self.say(node, StatusText { status, message }, now)
     }
 
     /// Sets a status and speaks of it even if only the words are new: for the life cycle.
     pub(crate) fn announce(&mut self, status: Status, message: &str, now: Moment) -> Effect {
-        let said = Said { status, message: Some(message.to_owned()) };
+        let said = StatusText { status, message: Some(message.to_owned()) };
         let only_words = self.nodes[0].said.status == status && self.nodes[0].said != said;
         self.nodes[0].before_check = None;
         let effect = self.say(NodeId::ROOT, said, now);
@@ -179,8 +179,8 @@ impl Core {
     pub(crate) fn cancel_error(&mut self, node: NodeId, now: Moment) -> Effect {
         match self.status(node) {
             Status::Error | Status::Failed | Status::Degraded => {
-                let well = self.well(node);
-                self.set_status(node, well, Some("Error resolved".to_owned()), now)
+                let success = self.success_status(node);
+                self.set_status(node, success, Some("Error resolved".to_owned()), now)
             }
             Status::Unknown
             | Status::Ok
@@ -250,8 +250,8 @@ impl Core {
                     return Effect::None;
                 }
                 let message = message.clone().or_else(|| Some("Recovered".to_owned()));
-                let well = self.well(node);
-                self.set_status(node, well, message, now)
+                let success = self.success_status(node);
+                self.set_status(node, success, message, now)
             }
             Some(Opinion { status, message }) => {
                 if this.before_check.is_none() {
@@ -262,12 +262,12 @@ impl Core {
                 }
                 let message =
                     message.clone().unwrap_or_else(|| "Updated from healthcheck".to_owned());
-                self.say(node, Said { status: *status, message: Some(message) }, now)
+                self.say(node, StatusText { status: *status, message: Some(message) }, now)
             }
         }
     }
 
-    fn well(&self, node: NodeId) -> Status {
+    fn success_status(&self, node: NodeId) -> Status {
         let node = &self.nodes[node.0];
         match (node.tracking, node.tasks) {
             (false, _) => Status::Ok,
@@ -276,7 +276,7 @@ impl Core {
         }
     }
 
-    fn say(&mut self, node: NodeId, mut said: Said, now: Moment) -> Effect {
+    fn say(&mut self, node: NodeId, mut said: StatusText, now: Moment) -> Effect {
         if let Some(message) = &mut said.message {
             cut(message);
         }

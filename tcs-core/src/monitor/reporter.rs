@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
 use crate::bus::outbox::{Class, Counts, Outbox};
-use crate::bus::publish::{HappenedAt, Parcel, Publisher, meta_of, new_meta};
+use crate::bus::publish::{HappenedAt, OutgoingMessage, Publisher, meta_of, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT, connection_log};
@@ -352,7 +352,7 @@ impl Outlet {
                     Some(Kind::Heartbeat) => Class::Heartbeat,
                     Some(Kind::Registry | Kind::Journal) | None => Class::Event,
                 };
-                match Parcel::with_meta(subject, data, meta) {
+                match OutgoingMessage::with_meta(subject, data, meta) {
                     Ok(parcel) => outbox.push_event(class, parcel, event_seq),
                     Err(error) => tracing::warn!("cannot be written: {error}"),
                 }

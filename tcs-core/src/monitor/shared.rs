@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 
-use super::callbacks::{Check, Metrics, Verdict};
+use super::callbacks::{Check, HealthOpinion, Metrics};
 use super::core::{Core, Draft, Effect, Moment, NodeId};
 use super::health::{Opinion, gravest};
 use super::lag::Lag;
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Takes in what a round of health checks said: of each node, the gravest.
-    pub(super) fn take_in(&self, verdicts: Vec<Verdict>) {
+    pub(super) fn take_in(&self, verdicts: Vec<HealthOpinion>) {
         let mut by_node: BTreeMap<NodeId, Vec<Opinion>> = BTreeMap::new();
         for verdict in verdicts {
             let said = verdict.opinion.as_ref().map_or(Status::Ok, |opinion| opinion.status);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::outcome::Failure;
 use crate::bus::Bus;
-use crate::bus::publish::{Parcel, new_meta};
+use crate::bus::publish::{OutgoingMessage, new_meta};
 use crate::bus::rpc::{Call, Command, Reply};
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::monitor::Monitor;
@@ -224,7 +224,7 @@ impl ServiceContext {
         meta.pid = Some(std::process::id());
         let subject = reporter.subjects().journal(self.0.id.as_str());
         let Some(publisher) = reporter.publisher().cloned() else { return };
-        if let Ok(parcel) = Parcel::with_meta(subject, &line, meta) {
+        if let Ok(parcel) = OutgoingMessage::with_meta(subject, &line, meta) {
             reporter.handle().spawn(async move { publisher.send_plain(&parcel).await.ok() });
         }
     }
@@ -274,7 +274,7 @@ impl ServiceContext {
     ) -> anyhow::Result<()> {
         match self.0.monitor.reporter().publisher() {
             Some(publisher) => {
-                publisher.send(&Parcel::new(subject.to_owned(), data)?).await?;
+                publisher.send(&OutgoingMessage::new(subject.to_owned(), data)?).await?;
             }
             None => self.0.monitor.reporter().post(subject.to_owned(), data),
         }

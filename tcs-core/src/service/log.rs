@@ -151,7 +151,7 @@ impl Visit for Words {
 
 /// One thing that was logged.
 #[derive(Debug)]
-pub struct Said {
+pub struct LogRecord {
     /// Its level.
     pub level: crate::wire::Level,
     /// The service in whose span it was said.
@@ -164,7 +164,7 @@ pub struct Said {
     pub text: String,
 }
 
-impl Said {
+impl LogRecord {
     /// What an event says, in the spans around it.
     pub fn new<'a, S>(event: &Event<'_>, mut scope: impl Iterator<Item = SpanRef<'a, S>>) -> Self
     where
@@ -192,7 +192,7 @@ impl Said {
 }
 
 /// As a line that a launcher reads, without control characters.
-impl fmt::Display for Said {
+impl fmt::Display for LogRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{:<5}] {:<12}: {}", self.level.name(), self.name(), clean(&self.text))
     }
@@ -211,7 +211,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        writeln!(writer, "{}", Said::new(event, ctx.event_scope().into_iter().flatten()))
+        writeln!(writer, "{}", LogRecord::new(event, ctx.event_scope().into_iter().flatten()))
     }
 }
 

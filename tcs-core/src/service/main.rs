@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::registry::{Registration, Service};
 use super::signals::{self, StopSignals};
 use super::{log, notify};
-use crate::bus::Outside;
+use crate::bus::Env;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
 use crate::config::{Config, DEFAULT_PATH, Environment, ServiceSettings};
 use crate::id::{ServiceType, Variant};
@@ -201,7 +201,7 @@ fn settings(
         let env = |name: &str| environment.get(name).map(str::to_owned);
         let read = |path: &Path| std::fs::read_to_string(path);
         let section = section.as_ref().map(|(path, section)| (path.as_path(), section));
-        NatsSettings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+        NatsSettings::resolve(&NatsSection::default(), section, Env { env: &env, read: &read })
     })?;
     let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
     Ok((config.settings_for(service_type, variant), launch.heartbeat, nats))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tcs_core::bus::publish::hostname;
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
-use tcs_core::bus::{Bus, Outside};
+use tcs_core::bus::{Bus, Env};
 use tcs_core::clock;
 use tcs_core::config::{Config, Environment, Mode, Secrets};
 use tcs_core::id::LauncherId;
@@ -18,13 +18,13 @@ use tcs_core::service::{Registry, signals};
 use tcs_core::wire::{Event as Wire, Status, Stop};
 use tokio::sync::mpsc;
 
-use super::home::Home;
 use super::instance_lock::InstanceLock;
 use super::outputs::Outputs;
 use super::own_status::OwnStatus;
+use super::publisher::StatusPublisher;
+use super::runtime_dir::RuntimeDir;
 use super::signals::Signals;
 use super::systemd::Systemd;
-use super::voice::Voice;
 use super::{BACKLOG, Daemon, link, reloads};
 use crate::control;
 use crate::log::{Taps, stamp};
@@ -114,12 +114,12 @@ async fn launch(
 
     shows_own_processes(std::fs::read_link("/proc/self"), std::process::id())?;
     let mut lock = InstanceLock::take(&absolute)?;
-    let home = Home::open(&absolute, &launcher_run, options).await?;
+    let runtime_dir = RuntimeDir::open(&absolute, &launcher_run, options).await?;
     lock.answer(&format!(
         "launcher {id}, pid {}, since {}, runtime directory {}",
         std::process::id(),
         stamp(clock::wall()),
-        home.dir.display()
+        runtime_dir.dir.display()
     ))?;
     let servers = nats.shown_servers();
     let secrets = Secrets::new(
@@ -143,9 +143,10 @@ async fn launch(
     let (last, lasts) = mpsc::channel(BACKLOG);
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
     let own_status = OwnStatus::new(monitor.clone());
-    let voice = Voice::new(reporter, own_status, id.to_string(), name.to_string(), launcher_run);
-    if let Some(outbox) = voice.reporter.outbox() {
-        let events = Arc::clone(&home.events);
+    let publisher =
+        StatusPublisher::new(reporter, own_status, id.to_string(), name.to_string(), launcher_run);
+    if let Some(outbox) = publisher.reporter.outbox() {
+        let events = Arc::clone(&runtime_dir.events);
         outbox.keep_marks(move |marks| events.note(marks));
     }
     let mut daemon = Daemon {
@@ -156,7 +157,7 @@ async fn launch(
         credentials: config.nats_variables.clone(),
         secrets,
         nats: if names_broker { None } else { address(&servers) },
-        given: reloads::Given::of(&config),
+        given: reloads::StartupConfig::of(&config),
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
         plans: BTreeMap::new(),
@@ -164,42 +165,42 @@ async fn launch(
         handles: BTreeMap::new(),
         replies: HashMap::new(),
         next_ticket: 0,
-        runner: Arc::clone(&home.runner),
+        runner: Arc::clone(&runtime_dir.runner),
         services: services.clone(),
         tell,
         ended: BTreeMap::new(),
         last,
-        events: Arc::clone(&home.events),
-        voice,
+        events: Arc::clone(&runtime_dir.events),
+        publisher,
         systemd: Systemd::from_environment(),
     };
     let (hostname, pid) = (Some(hostname()), Some(std::process::id()));
-    daemon.voice.own(Wire::Start { hostname, pid, recent_crashes: None });
-    let starting = ["Starting services"].into_iter().chain(home.before.as_deref());
+    daemon.publisher.own(Wire::Start { hostname, pid, recent_crashes: None });
+    let starting = ["Starting services"].into_iter().chain(runtime_dir.before.as_deref());
     monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
-    let may_begin = match daemon.voice.reporter.bus().cloned() {
+    let may_begin = match daemon.publisher.reporter.bus().cloned() {
         Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
         Some(_) | None => true,
     };
-    let well = may_begin && daemon.live(&config, signals, told, lasts, asked).await;
-    daemon.systemd.last(well);
+    let success = may_begin && daemon.live(&config, signals, told, lasts, asked).await;
+    daemon.systemd.last(success);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;
-    daemon.voice.own(Wire::Stop(Stop {
+    daemon.publisher.own(Wire::Stop(Stop {
         reason: Some("terminated".to_owned()),
-        exit_code: Some(i32::from(!well)),
+        exit_code: Some(i32::from(!success)),
         uptime_seconds: Some(daemon.now().as_secs_f64()),
     }));
-    let reporter = daemon.voice.reporter.clone();
+    let reporter = daemon.publisher.reporter.clone();
     daemon.outputs.close(LAST_WORDS).await;
     drop(daemon);
-    home.close().await;
+    runtime_dir.close().await;
     if reporter.bus().is_some_and(Bus::is_connected) {
         reporter.settled(LAST_WORDS).await;
     }
     // its end waits for its thread, which a worker of the runtime may do only so
     let _ = tokio::task::spawn_blocking(move || drop((monitor, reporter))).await;
-    Ok(well)
+    Ok(success)
 }
 
 /// What a program leaves behind is found in `/proc`, and signals go to the pids that stand there:
@@ -229,7 +230,7 @@ pub(crate) fn broker(
         let env = |name: &str| environment.get(name).map(str::to_owned);
         let read = |path: &Path| std::fs::read_to_string(path);
         let section = section.as_ref().map(|(path, section)| (path.as_path(), section));
-        Settings::resolve(&NatsSection::default(), section, Outside { env: &env, read: &read })
+        Settings::resolve(&NatsSection::default(), section, Env { env: &env, read: &read })
     })
 }
 

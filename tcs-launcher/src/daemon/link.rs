@@ -12,7 +12,7 @@ use tcs_core::wire::{Kind, Message, decode};
 use tokio::sync::mpsc;
 
 use super::event_record::{self, EventRecord};
-use super::signals::{Signals, Wish};
+use super::signals::{SignalAction, Signals};
 use super::systemd::{LOOK, Systemd};
 
 /// Between two reminders that there is no broker, in looks.
@@ -27,11 +27,11 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
         tokio::select! {
             connected = link.wait_for(LinkState::is_connected) => return connected.is_ok(),
             wish = signals.next() => match wish {
-                Wish::Stop(signal) => {
+                SignalAction::Stop(signal) => {
                     tracing::error!("{signal}: ended before the broker was there, nothing has run");
                     return false;
                 }
-                Wish::Reload => tracing::warn!(
+                SignalAction::Reload => tracing::warn!(
                     "not reloaded: tcsd waits for the broker; end it and start it again"
                 ),
             },

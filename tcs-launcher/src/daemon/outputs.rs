@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Span, info_span};
 
 use super::files;
-use super::readers::{Journal, Readers};
+use super::log_subscriptions::{Journal, LogSubscriptions};
 use crate::log::Taps;
 use crate::runner::output::{Line, Output};
 use tcs_supervisor::{Run, ServiceId};
@@ -24,7 +24,7 @@ use tcs_supervisor::{Run, ServiceId};
 pub(super) struct Outputs {
     services: BTreeMap<ServiceId, Outlet>,
     /// Who reads along just now.
-    pub(super) readers: Arc<Readers>,
+    pub(super) subscriptions: Arc<LogSubscriptions>,
     publisher: Option<Publisher>,
     taps: Taps,
     writers: TaskTracker,
@@ -50,8 +50,8 @@ impl Drop for Outlet {
 
 impl Outputs {
     pub(super) fn new(publisher: Option<Publisher>, taps: Taps) -> Self {
-        let (services, readers) = (BTreeMap::new(), Arc::default());
-        Self { services, readers, publisher, taps, writers: TaskTracker::new() }
+        let (services, subscriptions) = (BTreeMap::new(), Arc::default());
+        Self { services, subscriptions, publisher, taps, writers: TaskTracker::new() }
     }
 
     /// The output of a run that begins; its lines go where `log` says.
@@ -98,9 +98,9 @@ impl Outputs {
         }
         if let Some(publisher) = self.publisher.clone() {
             let always = log.is_some_and(|log| log.journal);
-            let (readers, journal) =
-                (Arc::clone(&self.readers), Journal::new(id.clone(), publisher));
-            let publish = publish(id.clone(), output.follow(), always, readers, journal);
+            let (subscriptions, journal) =
+                (Arc::clone(&self.subscriptions), Journal::new(id.clone(), publisher));
+            let publish = publish(id.clone(), output.follow(), always, subscriptions, journal);
             tasks.push(tokio::spawn(publish).abort_handle());
         }
         let files = log.and_then(|log| log.dir.clone().zip(Some(log))).map(|(dir, log)| {
@@ -164,13 +164,13 @@ async fn publish(
     id: ServiceId,
     mut lines: Receiver<Arc<Line>>,
     always: bool,
-    readers: Arc<Readers>,
+    subscriptions: Arc<LogSubscriptions>,
     journal: Journal,
 ) {
     loop {
         match lines.recv().await {
             Ok(line) => {
-                if always || readers.has(&id, clock::monotonic()) {
+                if always || subscriptions.has(&id, clock::monotonic()) {
                     journal.send(&line).await;
                 }
             }

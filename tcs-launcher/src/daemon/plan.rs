@@ -7,7 +7,7 @@ use std::time::Duration;
 use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
 use tcs_core::service::Registry;
 
-use super::words::ReadyBy;
+use super::inbound::ReadyBy;
 use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};

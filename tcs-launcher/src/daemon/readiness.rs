@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::Daemon;
+use super::inbound::ReadyBy;
 use super::plan::Plan;
-use super::words::ReadyBy;
 use crate::reload_text::duration;
 use tcs_supervisor::{Event, Phase, Report};
 
@@ -35,7 +35,7 @@ impl Daemon<'_> {
     /// Takes those for ready whose time has come. What cannot be heard is not judged.
     pub(super) fn assume_ready(&mut self) -> Option<bool> {
         let now = self.now();
-        let is_deaf = self.voice.reporter.bus().is_some_and(|bus| !bus.is_connected());
+        let is_deaf = self.publisher.reporter.bus().is_some_and(|bus| !bus.is_connected());
         let mut ready = Vec::new();
         let Self { handles, plans, supervisor, .. } = self;
         let starts = |id| supervisor.service(id).is_some_and(|it| it.phase == Phase::Starting);

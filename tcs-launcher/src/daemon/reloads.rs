@@ -15,12 +15,12 @@ use tcs_supervisor::{Diff, Event, Operation, ServiceId, Ticket};
 
 /// What the file said at start, and only another start of tcsd can change.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct StartupConfig {
     nats: Option<NatsSection>,
     heartbeat: Duration,
 }
 
-impl Given {
+impl StartupConfig {
     pub(super) fn of(config: &Config) -> Self {
         Self { nats: config.nats.clone(), heartbeat: config.launch.heartbeat }
     }
@@ -107,7 +107,7 @@ impl Daemon<'_> {
         self.refuse_empty(&config)?;
         let warnings = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
         let warnings = warnings.into_iter().collect();
-        let mut notes = self.given.notes(&Given::of(&config));
+        let mut notes = self.given.notes(&StartupConfig::of(&config));
         if !environment.added().eq(self.environment.added()) {
             let text = "`.env` has changed: a service gets it when it is started next";
             notes.push(text.to_owned());

@@ -9,14 +9,14 @@ use tcs_core::wire::control::{ListReply, ListedService, LogLine, LogsReply};
 use tokio::sync::oneshot;
 
 use super::Daemon;
-use crate::control::Ask;
+use crate::control::ControlRequest;
 use crate::runner::output::Line;
 use tcs_supervisor::{Answer, Command, Event, Patience, ServiceId, Ticket};
 
 impl Daemon<'_> {
-    pub(super) fn asked(&mut self, ask: Ask) -> Option<bool> {
+    pub(super) fn asked(&mut self, ask: ControlRequest) -> Option<bool> {
         match ask {
-            Ask::Service(operation, id, command, back) => {
+            ControlRequest::Service(operation, id, command, back) => {
                 let ticket = self.ticket(back);
                 let waits = matches!(
                     command,
@@ -26,11 +26,11 @@ impl Daemon<'_> {
                 // whether it is at work, it may have said just now
                 if waits { self.after_last_word(&id, request) } else { self.handle(request) }
             }
-            Ask::Plan(back) => {
+            ControlRequest::Plan(back) => {
                 let _ = back.send(self.prepare().map(|prepared| prepared.report));
                 None
             }
-            Ask::Reload(operation, back) => {
+            ControlRequest::Reload(operation, back) => {
                 let (answered, answer) = oneshot::channel();
                 let ticket = self.ticket(answered);
                 match self.read_again(Some((ticket, operation))) {
@@ -48,7 +48,7 @@ impl Daemon<'_> {
                 }
                 None
             }
-            Ask::List(back) => {
+            ControlRequest::List(back) => {
                 let services = self.supervisor.services().map(|it| self.listed(&it));
                 let _ = back.send(ListReply {
                     config: self.config.display().to_string(),
@@ -58,10 +58,10 @@ impl Daemon<'_> {
                 });
                 None
             }
-            Ask::Logs { id, count, follow, back } => {
+            ControlRequest::Logs { id, count, follow, back } => {
                 let lines = self.logs(&id, count);
                 if let (Ok(_), Some(lease)) = (&lines, follow) {
-                    self.outputs.readers.renew(&id, lease, clock::monotonic());
+                    self.outputs.subscriptions.renew(&id, lease, clock::monotonic());
                 }
                 let _ = back.send(lines);
                 None

@@ -19,7 +19,7 @@ pub(super) struct Signals {
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum SignalAction {
     /// That it stops, and by which signal.
     Stop(Signal),
     /// That it reads its configuration again.
@@ -38,7 +38,7 @@ impl Signals {
     }
 
     /// The next one. Safe to cancel.
-    pub(super) async fn next(&mut self) -> Wish {
+    pub(super) async fn next(&mut self) -> SignalAction {
         loop {
             let signal = tokio::select! {
                 biased;
@@ -48,11 +48,11 @@ impl Signals {
                 _ = self.hang_up.recv() => if terminal_is_gone() {
                     Signal::SIGHUP
                 } else {
-                    return Wish::Reload;
+                    return SignalAction::Reload;
                 },
             };
             if self.repeats.is_new(signal, clock::monotonic()) {
-                return Wish::Stop(signal);
+                return SignalAction::Stop(signal);
             }
         }
     }

@@ -141,8 +141,9 @@ impl Systemd {
     }
 
     /// All services have ended; what is left to do takes no longer than one extension.
-    pub(super) fn last(&self, well: bool) {
-        let status = if well { "all services have ended" } else { "a wanted service had failed" };
+    pub(super) fn last(&self, success: bool) {
+        let status =
+            if success { "all services have ended" } else { "a wanted service had failed" };
         let alive = self.watchdog.map(|_| "WATCHDOG=1".to_owned());
         let words = [format!("STATUS={status}"), extension()];
         self.say(&words.into_iter().chain(alive).collect::<Vec<_>>());

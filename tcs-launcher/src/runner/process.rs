@@ -26,7 +26,7 @@ use super::output::{Output, Reader, Stream, Watch};
 use super::ready;
 use super::shim::{self, Become, NotStarted};
 use super::spawner::Spawner;
-use super::{Handle, Order, Orders, Tell, Told, What};
+use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
@@ -102,11 +102,11 @@ impl ProcessRunner {
         run: Run,
         launch: Launch,
         output: Arc<Output>,
-        tell: Tell,
+        tell: EventSender,
     ) -> Handle {
         let (handle, orders) = Handle::new();
         let runner = Arc::clone(self);
-        let teller = Teller { id, run, tell };
+        let teller = EventWriter { id, run, tell };
         tokio::spawn(async move {
             let mut orders = orders;
             match runner.spawn(&teller, &launch, output, &mut orders).await {
@@ -152,7 +152,7 @@ impl ProcessRunner {
 
     async fn spawn(
         &self,
-        teller: &Teller,
+        teller: &EventWriter,
         launch: &Launch,
         output: Arc<Output>,
         orders: &mut Orders,
@@ -271,19 +271,19 @@ async fn order(channel: std::os::unix::net::UnixStream, what: &[u8]) -> Option<N
 }
 
 #[derive(Debug)]
-struct Teller {
+struct EventWriter {
     id: ServiceId,
     run: Run,
-    tell: Tell,
+    tell: EventSender,
 }
 
-impl Teller {
+impl EventWriter {
     async fn report(&self, report: Report) {
         self.say(What::Report(report)).await;
     }
 
     async fn say(&self, what: What) {
-        let told = Told { id: self.id.clone(), run: self.run, what };
+        let told = RunnerEvent { id: self.id.clone(), run: self.run, what };
         // a launcher that no longer listens has ended
         let _ = self.tell.send(told).await;
     }
@@ -309,7 +309,7 @@ impl Running {
     async fn live(
         mut self,
         runner: &ProcessRunner,
-        teller: &Teller,
+        teller: &EventWriter,
         launch: &Launch,
         mut orders: Orders,
     ) {
@@ -353,7 +353,12 @@ impl Running {
         teller.report(Report::Cleared).await;
     }
 
-    async fn until_exit(&mut self, teller: &Teller, launch: &Launch, orders: &mut Orders) -> Exit {
+    async fn until_exit(
+        &mut self,
+        teller: &EventWriter,
+        launch: &Launch,
+        orders: &mut Orders,
+    ) -> Exit {
         let mut awaits_ready = true;
         let mut hears = true;
         loop {
@@ -386,7 +391,7 @@ impl Running {
         }
     }
 
-    async fn hear(&mut self, word: Word, ready: bool, teller: &Teller) {
+    async fn hear(&mut self, word: Word, ready: bool, teller: &EventWriter) {
         match word {
             Word::Ready if ready => teller.report(Report::Ready).await,
             Word::Ready => {}

@@ -9,7 +9,7 @@ use std::sync::Once;
 use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::{Handle, Order, Orders, Tell, Told, What};
+use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// The exit of a task that was aborted, as if it had been a process.
@@ -25,7 +25,7 @@ pub fn start<F>(
     services: &Runtime,
     id: ServiceId,
     run: Run,
-    tell: Tell,
+    tell: EventSender,
     service: impl FnOnce(CancellationToken) -> F,
 ) -> Handle
 where
@@ -39,7 +39,8 @@ where
     tokio::spawn(async move {
         let say = async |report| {
             // a launcher that no longer listens has ended
-            let _ = tell.send(Told { id: id.clone(), run, what: What::Report(report) }).await;
+            let _ =
+                tell.send(RunnerEvent { id: id.clone(), run, what: What::Report(report) }).await;
         };
         say(Report::Spawned { pid: None }).await;
         let exit = live(&services, work, stop, orders).await;
@@ -130,7 +131,7 @@ mod tests {
             order(&handle);
         }
         let mut reports = Vec::new();
-        while let Some(Told { what: What::Report(report), .. }) =
+        while let Some(RunnerEvent { what: What::Report(report), .. }) =
             timeout(Duration::from_secs(30), told.recv()).await.expect("it does not end")
         {
             reports.push(report);

@@ -57,7 +57,7 @@ pub enum Effect {
     /// All has ended: the launcher's turn.
     Done {
         /// No wanted service had failed, none was killed by force, and nothing was left behind.
-        well: bool,
+        success: bool,
     },
 }
 

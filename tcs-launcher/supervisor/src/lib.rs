@@ -43,7 +43,7 @@ pub use event::{
 pub use spec::{Backoff, Kind, Readiness, Restart, ServiceId, Spec, When};
 
 use operations::{Aim, Known, Operations, Part};
-use service::{By, Out, Service, State};
+use service::{Out, Requester, Service, State};
 
 /// How long a start that is not finished takes one of the places for starts.
 pub const PLACE: Duration = Duration::from_secs(10);
@@ -56,8 +56,8 @@ pub const KILL_AGAIN: Duration = Duration::from_secs(5);
 enum Ending {
     /// Not yet.
     No,
-    /// Under way; `well` if no wanted service had failed when it began, and nothing was forced.
-    Going { well: bool },
+    /// Under way; `success` if no wanted service had failed when it began, and nothing was forced.
+    Going { success: bool },
     /// All has ended.
     Done,
 }
@@ -202,12 +202,12 @@ impl Supervisor {
             }
             !gone
         });
-        if let Ending::Going { well } = self.ending
+        if let Ending::Going { success } = self.ending
             && self.services.values().all(Service::is_over)
         {
-            let well = well && !self.services.values().any(Service::is_unkillable);
+            let success = success && !self.services.values().any(Service::is_unkillable);
             self.ending = Ending::Done;
-            out.effects.push(Effect::Done { well });
+            out.effects.push(Effect::Done { success });
         }
     }
 
@@ -295,7 +295,7 @@ impl Supervisor {
         }
     }
 
-    fn add(&mut self, spec: Spec, by: By<'_>, out: &mut Out<'_>) -> Part {
+    fn add(&mut self, spec: Spec, by: Requester<'_>, out: &mut Out<'_>) -> Part {
         if self.services.contains_key(&spec.id) {
             return self.replace(spec, by, out);
         }
@@ -313,7 +313,7 @@ impl Supervisor {
     }
 
     /// Gives a service its new definition, and what runs of the old one's place to it.
-    fn replace(&mut self, spec: Spec, by: By<'_>, out: &mut Out<'_>) -> Part {
+    fn replace(&mut self, spec: Spec, by: Requester<'_>, out: &mut Out<'_>) -> Part {
         let id = spec.id.clone();
         let Some(service) = self.services.get_mut(&id) else { return self.add(spec, by, out) };
         let comes_back = std::mem::replace(&mut service.leaving, false) || !service.spec.enabled;
@@ -354,15 +354,15 @@ impl Supervisor {
     fn shut_down(&mut self, out: &mut Out<'_>) {
         match self.ending {
             Ending::No => {
-                let well = !self.services.values().any(Service::has_failed);
-                self.ending = Ending::Going { well };
+                let success = !self.services.values().any(Service::has_failed);
+                self.ending = Ending::Going { success };
                 for service in self.services.values_mut() {
                     service.shut_down(out);
                 }
             }
             Ending::Going { .. } => {
                 // what is killed in the middle of its work has not done it
-                self.ending = Ending::Going { well: false };
+                self.ending = Ending::Going { success: false };
                 for service in self.services.values_mut() {
                     service.force(out);
                 }

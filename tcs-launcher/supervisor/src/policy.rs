@@ -71,7 +71,7 @@ impl End {
 
 /// What follows an end that nobody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     /// It had done its work.
     Completed,
     /// It is started again.
@@ -110,16 +110,16 @@ impl History {
         end: End,
         uptime: Duration,
         now: Duration,
-    ) -> Verdict {
+    ) -> RestartDecision {
         if !end.is_answered_by(restart.when) {
             return match kind {
-                Kind::MayEnd if !end.is_failure() => Verdict::Completed,
-                Kind::MayEnd | Kind::Permanent => Verdict::Leave,
+                Kind::MayEnd if !end.is_failure() => RestartDecision::Completed,
+                Kind::MayEnd | Kind::Permanent => RestartDecision::Leave,
             };
         }
         self.forget_before(now.saturating_sub(restart.window));
         if restart.limit.is_some_and(|limit| self.count() >= limit.get()) {
-            return Verdict::GiveUp;
+            return RestartDecision::GiveUp;
         }
         self.streak = if uptime >= restart.window { 1 } else { self.streak.saturating_add(1) };
         self.short_runs = if uptime < SHORT_RUN { self.short_runs.saturating_add(1) } else { 0 };
@@ -127,7 +127,7 @@ impl History {
         let least = floor.saturating_sub(uptime);
         let throttled = wanted < least && !self.throttled;
         self.throttled = self.short_runs > 0 && (self.throttled || throttled);
-        Verdict::Restart { attempt: self.count() + 1, delay: wanted.max(least), throttled }
+        RestartDecision::Restart { attempt: self.count() + 1, delay: wanted.max(least), throttled }
     }
 
     /// A restart happens now.
@@ -205,8 +205,8 @@ mod tests {
 
     #[test]
     fn each_policy_answers_the_ends_it_names() {
-        use Verdict::{Completed, Leave};
-        let again = Verdict::Restart { attempt: 1, delay: s(5), throttled: false };
+        use RestartDecision::{Completed, Leave};
+        let again = RestartDecision::Restart { attempt: 1, delay: s(5), throttled: false };
         let table = [
             // code, fault | no, always, on-failure, on-abnormal (of what may end)
             (0, Fault::None, [Completed, again, Completed, Completed]),
@@ -248,11 +248,11 @@ mod tests {
     /// A crash at `now`, restarted at once if it may be.
     fn history_step(history: &mut History, policy: &Restart, now: Duration) -> Option<u32> {
         match history.judge(policy, Kind::Permanent, End::new(Some(1), Fault::None), s(1), now) {
-            Verdict::Restart { attempt, .. } => {
+            RestartDecision::Restart { attempt, .. } => {
                 history.restarted(now);
                 Some(attempt)
             }
-            Verdict::Completed | Verdict::GiveUp | Verdict::Leave => None,
+            RestartDecision::Completed | RestartDecision::GiveUp | RestartDecision::Leave => None,
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
             uptime,
             s(1000),
         ) {
-            Verdict::Restart { delay, .. } => delay,
+            RestartDecision::Restart { delay, .. } => delay,
             other => panic!("{other:?}"),
         };
         let delays: Vec<_> = (0..5).map(|_| delay_after(s(1)).as_secs()).collect();
@@ -284,7 +284,7 @@ mod tests {
         let mut after = |uptime: u64| {
             let (uptime, end) = (Duration::from_millis(uptime), End::new(Some(1), Fault::None));
             match history.judge(&policy, Kind::Permanent, end, uptime, s(1000)) {
-                Verdict::Restart { delay, throttled, .. } => (delay.as_millis(), throttled),
+                RestartDecision::Restart { delay, throttled, .. } => (delay.as_millis(), throttled),
                 other => panic!("{other:?}"),
             }
         };

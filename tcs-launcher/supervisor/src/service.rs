@@ -86,7 +86,7 @@ pub(super) struct Out<'a> {
 }
 
 /// Who asked.
-pub(super) type By<'a> = Option<&'a Arc<str>>;
+pub(super) type Requester<'a> = Option<&'a Arc<str>>;
 
 #[derive(Debug, Clone)]
 pub(super) struct Service {

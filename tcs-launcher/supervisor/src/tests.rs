@@ -125,7 +125,7 @@ pub(super) fn line(effect: &Effect) -> String {
         }
         Effect::Reply { ticket, answer } => format!("reply {} {}", ticket.0, answer_line(answer)),
         Effect::Forget { id } => format!("forget {id}"),
-        Effect::Done { well } => format!("done {well}"),
+        Effect::Done { success } => format!("done {success}"),
     };
     line.replace(".x", "")
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::{Bus, Outside, Secret};
+use tcs_core::bus::{Bus, Env, Secret};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Phase, Verdict};
 use tcs_core::observer::{Observer, Patience};
@@ -105,6 +105,6 @@ fn settings(broker: &Broker) -> Result<Settings, Ended> {
     let url = Some(Secret::new(broker.url().to_owned()));
     let flags = NatsSection { url, ..NatsSection::default() };
     let read = |path: &Path| std::fs::read_to_string(path);
-    Settings::resolve(&flags, None, Outside { env: &|_| None, read: &read })
+    Settings::resolve(&flags, None, Env { env: &|_| None, read: &read })
         .map_err(|error| Ended::new(Exit::NoContact, error.to_string()))
 }

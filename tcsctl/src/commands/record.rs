@@ -199,7 +199,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn again(&mut self, what: &str, since: DateTime<Utc>) {
-        let span = tcs_core::fleet::words(self.clock.now() - since);
+        let span = tcs_core::fleet::format_duration(self.clock.now() - since);
         let text = format!("{what}; heartbeats of {span} may be missing");
         self.session.screen.tell(Word::Warning, &text);
         self.lost = None;

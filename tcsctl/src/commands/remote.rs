@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tcs_core::bus::Bus;
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
-use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict, words};
+use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict, format_duration};
 use tcs_core::id::check_name;
 
 use super::list::parse;
@@ -247,5 +247,5 @@ fn what(question: Option<&Question>, done: usize, all: usize) -> String {
 
 /// `1.2 s`
 pub(super) fn span(span: Duration) -> String {
-    words(TimeDelta::from_std(span).unwrap_or_default())
+    format_duration(TimeDelta::from_std(span).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher, Sent, random_id};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, random_id};
 use tcs_core::bus::streams::Made;
 use tcs_core::clock;
 use tcs_core::fleet::ServiceView;
@@ -207,7 +207,7 @@ async fn publish(
             Some(stored) if !play.as_is => recording::shift(&entry.payload, clock::wall() - stored),
             _ => entry.payload,
         };
-        let parcel = Parcel::composed(subject, recording::renew(&body, &id).into_bytes());
+        let parcel = OutgoingMessage::composed(subject, recording::renew(&body, &id).into_bytes());
         let sent = tokio::time::timeout(session.left(), publisher.send(&parcel)).await;
         match sent.map_err(|_| late(session, "a message was not acknowledged"))? {
             Ok(Sent::Stored { .. }) => played.stored += 1,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tcs_core::bus::{BrokerClock, CONTACT_LOST_AFTER};
-use tcs_core::fleet::words;
+use tcs_core::fleet::format_duration;
 use tcs_core::observer::{Hearing, Problem, Unanswered};
 
 /// How often to look.
@@ -56,7 +56,7 @@ impl Silence {
                 self.said = None;
                 let lasted =
                     TimeDelta::from_std(now.saturating_duration_since(since)).unwrap_or_default();
-                Some((format!("answers again after {}", words(lasted)), since))
+                Some((format!("answers again after {}", format_duration(lasted)), since))
             }
             (Some(_), _) | (None, None) => None,
         }

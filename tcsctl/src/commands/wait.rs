@@ -66,7 +66,8 @@ pub(super) async fn run(session: &Session, args: &WaitArgs) -> Result<ExitCode, 
         || "not known".to_owned(),
         |service| format!("{}: {}", service.verdict, service.headline()),
     );
-    let after = tcs_core::fleet::words(chrono::TimeDelta::from_std(limit).unwrap_or_default());
+    let after =
+        tcs_core::fleet::format_duration(chrono::TimeDelta::from_std(limit).unwrap_or_default());
     session
         .screen
         .tell(Word::Error, &format!("{name} is not {} after {after}; it is {is}", args.goal));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
-use tcs_core::fleet::{ServiceView, words};
+use tcs_core::fleet::{ServiceView, format_duration};
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,5 +168,5 @@ pub fn short(span: chrono::TimeDelta) -> String {
 
 /// `4 min 12 s ago`.
 pub fn ago(span: chrono::TimeDelta) -> String {
-    format!("{} ago", words(span.max(chrono::TimeDelta::zero())))
+    format!("{} ago", format_duration(span.max(chrono::TimeDelta::zero())))
 }

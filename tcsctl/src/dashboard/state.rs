@@ -456,7 +456,7 @@ impl State {
         let request = &reply.request;
         let took = match reply.took {
             short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
-            long => tcs_core::fleet::words(long),
+            long => tcs_core::fleet::format_duration(long),
         };
         let what = format!("{} {}", request.operation.as_str(), request.service);
         match &reply.outcome {

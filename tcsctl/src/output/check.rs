@@ -73,7 +73,7 @@ fn head(result: Check) -> Line {
 fn of_one(service: &ServiceView, view: &FleetView) -> String {
     let mut text = format!("{} is {}", service.id, service.verdict);
     if let Some(since) = service.since {
-        let _ = write!(text, " for {}", tcs_core::fleet::words(view.now - since));
+        let _ = write!(text, " for {}", tcs_core::fleet::format_duration(view.now - since));
     }
     let headline = service.headline();
     if !headline.is_empty() {

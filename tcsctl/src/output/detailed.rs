@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tcs_core::fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, words};
+use tcs_core::fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, format_duration};
 use tcs_core::wire::Component;
 
 use super::span::{Line, Tone};
@@ -78,7 +78,7 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
         .filter(|skew| skew.num_milliseconds().abs() >= 1000)
     {
         let way = if skew.num_milliseconds() < 0 { "ahead" } else { "behind" };
-        process.push(format!("(clock {} {way})", words(skew.abs())));
+        process.push(format!("(clock {} {way})", format_duration(skew.abs())));
     }
     text(lines, "process", &process.join(" "));
     let mut under = service.parent.as_deref().unwrap_or_default().to_owned();
@@ -110,7 +110,7 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
             line.push(Tone::Dim, &format!("  by {by}"));
         }
         if happened.late >= LATE {
-            line.push(Tone::Dim, &format!("  delivered {} late", words(happened.late)));
+            line.push(Tone::Dim, &format!("  delivered {} late", format_duration(happened.late)));
         }
         field(lines, if i == 0 { "history" } else { "" }, line);
     }
@@ -178,7 +178,7 @@ fn heartbeat(
         IntervalSource::Learned => "learned",
         IntervalSource::Assumed => "assumed",
     };
-    let every = format!("every {} ({source})", words(service.interval));
+    let every = format!("every {} ({source})", format_duration(service.interval));
     match (service.liveness, service.heartbeat_age(view.now), service.last_heartbeat) {
         (Liveness::None, _, _) | (_, None, _) | (_, _, None) => {
             let held = service.record.last_beat().map(|beat| at(beat.stamp.stored));
@@ -208,7 +208,7 @@ fn last_end(
         told.push_str(&fact);
     }
     if let Some(uptime) = end.uptime {
-        let _ = write!(told, ", after {}", words(uptime));
+        let _ = write!(told, ", after {}", format_duration(uptime));
     }
     if let Some(by) = end.requested_by {
         let _ = write!(told, ", by {by}");

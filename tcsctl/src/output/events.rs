@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tcs_core::fleet::transitions::{Cause, Group, Transition};
-use tcs_core::fleet::{Reason, Verdict, words};
+use tcs_core::fleet::{Reason, Verdict, format_duration};
 use tcs_core::wire::{Event, Limit, Status, gave_up, how_ended};
 
 use super::span::{Line, Tone};
@@ -74,7 +74,7 @@ fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
     }
     let mut parts = change(first.before.map(|it| it.verdict.as_str()), first, arrow);
     if let Some(lasted) = group.lasted().filter(|_| is_silent(first.before.map(|it| it.verdict))) {
-        parts.push((Tone::Plain, format!(" after {}", words(lasted))));
+        parts.push((Tone::Plain, format!(" after {}", format_duration(lasted))));
     }
     let within = group.within();
     parts.push((
@@ -82,7 +82,7 @@ fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
         if within < TimeDelta::seconds(1) {
             ", all at once".to_owned()
         } else {
-            format!(", all within {}", words(within))
+            format!(", all within {}", format_duration(within))
         },
     ));
     parts
@@ -112,7 +112,7 @@ fn parts(transition: &Transition, arrow: &str) -> Parts {
             };
             parts.push((symbols::status_tone(*to), to.as_str().to_owned()));
             if let Some((_, lasted)) = from {
-                parts.push((Tone::Plain, format!(" after {}", words(*lasted))));
+                parts.push((Tone::Plain, format!(" after {}", format_duration(*lasted))));
             }
             if let Some(message) = message.as_deref().filter(|message| !message.is_empty()) {
                 parts.push((Tone::Plain, format!(": {message}")));
@@ -123,7 +123,7 @@ fn parts(transition: &Transition, arrow: &str) -> Parts {
             let mut parts =
                 change(transition.before.map(|it| it.verdict.as_str()), transition, arrow);
             if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
-                parts.push((Tone::Plain, format!(" after {}", words(lasted))));
+                parts.push((Tone::Plain, format!(" after {}", format_duration(lasted))));
             }
             let before = transition.before.map(|before| before.verdict);
             match (transition.verdict, &transition.reasons[..]) {
@@ -140,7 +140,7 @@ fn parts(transition: &Transition, arrow: &str) -> Parts {
         parts.push((Tone::Dim, format!("  by {by}")));
     }
     if transition.delivered_late >= LATE {
-        let late = words(transition.delivered_late);
+        let late = format_duration(transition.delivered_late);
         parts.push((Tone::Dim, format!("  delivered {late} late")));
     }
     parts
@@ -148,7 +148,7 @@ fn parts(transition: &Transition, arrow: &str) -> Parts {
 
 /// A crash in words.
 pub fn crashed(how: &str, ran: Option<TimeDelta>, will_restart: bool) -> String {
-    let after = ran.map_or_else(String::new, |ran| format!(" after {}", words(ran)));
+    let after = ran.map_or_else(String::new, |ran| format!(" after {}", format_duration(ran)));
     let not = if will_restart { "" } else { "not " };
     format!("crashed{after}: {how}; will {not}be restarted")
 }
@@ -186,7 +186,7 @@ pub fn event(event: &Event, ran: Option<TimeDelta>) -> String {
         Event::Stop(stop) => {
             let stopped = ran.map_or_else(
                 || "stopped".to_owned(),
-                |ran| format!("stopped after {}", words(ran)),
+                |ran| format!("stopped after {}", format_duration(ran)),
             );
             let mut text = with(&stopped, stop.reason.as_deref());
             if let Some(code) = stop.exit_code.filter(|code| *code != 0) {

@@ -1,7 +1,7 @@
 //! The list: one line a service, in a tree, with columns that line up.
 
 use chrono::TimeDelta;
-use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, words};
+use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
 use tcs_core::wire::Status;
 
 use super::source::Source;
@@ -98,7 +98,7 @@ fn below(view: &FleetView, look: &Look) -> Vec<Line> {
         .filter_map(|(host, known)| {
             let skew = known.skew.filter(|skew| skew.abs() >= TimeDelta::seconds(1))?;
             let way = if skew < TimeDelta::zero() { "ahead" } else { "behind" };
-            let text = format!("clock of {host} is {} {way}", words(skew.abs()));
+            let text = format!("clock of {host} is {} {way}", format_duration(skew.abs()));
             Some(fit(Line::new().with(Tone::Warn, &text), look))
         })
         .take(SKEWED)
@@ -189,7 +189,7 @@ pub fn other_status(service: &ServiceView) -> Option<Status> {
 
 pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     match service.uptime(view.now) {
-        Some(up) => Line::new().with(Tone::Plain, &format!("up {}", words(up))),
+        Some(up) => Line::new().with(Tone::Plain, &format!("up {}", format_duration(up))),
         None => Line::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tcs_core::fleet::words;
+use tcs_core::fleet::format_duration;
 use tcs_core::wire::control::{
     Done, OperationReply, Outcome, Reached, ReloadReply, ServiceChange, command, read_reply,
 };
@@ -194,7 +194,7 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
     if let Some(asked) = &reply.asked {
         let took = match TimeDelta::from_std(reply.took).unwrap_or_default() {
             short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
-            long => words(long),
+            long => format_duration(long),
         };
         let by = if *asked == reply.id { "itself" } else { asked };
         let did = if reply.outcome.is_ok() { "answered by" } else { "asked" };
@@ -280,7 +280,7 @@ fn own(data: &Map<String, Value>) -> (Tone, String) {
     }
     let up = data.get("uptime_seconds").and_then(Value::as_f64).unwrap_or_default();
     let up = TimeDelta::milliseconds((up * 1000.0) as i64);
-    (Tone::Plain, format!("up {}", words(up)))
+    (Tone::Plain, format!("up {}", format_duration(up)))
 }
 
 /// Figures within figures by their path: `outbox.waiting`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local, TimeDelta, TimeZone, Utc};
 use clap::ValueEnum;
 use serde::Serializer;
-use tcs_core::fleet::words;
+use tcs_core::fleet::format_duration;
 
 /// How times are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -62,9 +62,9 @@ where
 /// `4 min 12 s ago`; `in 5 s` for what is to come.
 pub fn ago(span: TimeDelta) -> String {
     if span < TimeDelta::zero() {
-        format!("in {}", words(-span))
+        format!("in {}", format_duration(-span))
     } else {
-        format!("{} ago", words(span))
+        format!("{} ago", format_duration(span))
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{getuid, setsid};
 use tcs_core::bus::Bus;
-use tcs_core::bus::publish::{Parcel, Publisher, hostname};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::Limits;
 use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
@@ -147,7 +147,7 @@ fn beats(name: &str, count: u32, pause: u64) {
             hostname: Some(hostname()),
             ..StatusMessage::default()
         };
-        let status = Parcel::new(bus.subjects().status(name), &status).expect("a status");
+        let status = OutgoingMessage::new(bus.subjects().status(name), &status).expect("a status");
         publisher.send(&status).await.expect("sent");
         for _ in 0..count {
             let beat = HeartbeatMessage {
@@ -156,7 +156,7 @@ fn beats(name: &str, count: u32, pause: u64) {
                 interval_seconds: Some(pause.as_secs_f64()),
                 ..HeartbeatMessage::default()
             };
-            let beat = Parcel::new(bus.subjects().heartbeat(name), &beat).expect("a beat");
+            let beat = OutgoingMessage::new(bus.subjects().heartbeat(name), &beat).expect("a beat");
             publisher.send(&beat).await.expect("sent");
             sleep(pause);
         }

@@ -12,7 +12,7 @@ use super::picture::Picture;
 use super::problem::Problem;
 use super::{Observer, Patience};
 use crate::clock;
-use crate::{ApiError, BrokerClock, Budget, Extent, Piece, Reading};
+use crate::{ApiError, BrokerClock, Budget, Completeness, HistoryQuery, Reading};
 use tcs_fleet::silence::Silences;
 use tcs_fleet::{FLAPPING_WINDOW, FleetView, Liveness, Stamp};
 use tcs_wire::{Kind, Message};
@@ -50,7 +50,7 @@ pub struct Past {
 }
 
 /// One piece's messages, or why there are none.
-type Read = (Piece, Vec<Observation>, Result<Extent, ApiError>);
+type Read = (HistoryQuery, Vec<Observation>, Result<Completeness, ApiError>);
 
 /// Services without heartbeats, in a picture of now.
 struct Silent {
@@ -205,7 +205,7 @@ impl Observer {
     }
 
     /// What is not read is no fault of the picture.
-    async fn read_into(&self, picture: &mut Picture, pieces: Vec<Piece>, what: &str) {
+    async fn read_into(&self, picture: &mut Picture, pieces: Vec<HistoryQuery>, what: &str) {
         for (piece, observations, result) in self.read_all(pieces).await {
             picture.extend(observations);
             if let Err(error) = result {
@@ -283,7 +283,7 @@ impl Observer {
                     kinds: vec![*kind],
                     listening: false,
                 }),
-                Ok(names) => pieces.extend(names.into_iter().map(|stream| Piece {
+                Ok(names) => pieces.extend(names.into_iter().map(|stream| HistoryQuery {
                     stream,
                     kind: *kind,
                     filter: filter.clone(),
@@ -303,7 +303,7 @@ impl Observer {
     }
 
     /// Reads pieces, several at a time, within one budget.
-    async fn read_all(&self, pieces: Vec<Piece>) -> Vec<Read> {
+    async fn read_all(&self, pieces: Vec<HistoryQuery>) -> Vec<Read> {
         let budget = Budget::new(HISTORY_BYTES);
         let budget = &budget;
         let readings = pieces.into_iter().map(|piece| async move {
@@ -327,10 +327,14 @@ impl Observer {
 }
 
 /// What was not read to its end is told, once a stream.
-fn note_result(problems: &mut Vec<Problem>, piece: &Piece, result: Result<Extent, ApiError>) {
+fn note_result(
+    problems: &mut Vec<Problem>,
+    piece: &HistoryQuery,
+    result: Result<Completeness, ApiError>,
+) {
     let problem = match result {
-        Ok(Extent::Whole) => return,
-        Ok(Extent::Cut) => Problem::HistoryCut { kind: piece.kind },
+        Ok(Completeness::Whole) => return,
+        Ok(Completeness::Cut) => Problem::HistoryCut { kind: piece.kind },
         Err(why) => {
             Problem::Unreadable { kind: piece.kind, stream: Some(piece.stream.clone()), why }
         }
@@ -368,9 +372,9 @@ fn pieces_of(
     filter: &str,
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
-) -> Vec<Piece> {
+) -> Vec<HistoryQuery> {
     let Some(Reading::Streams(streams)) = picture.readings.get(&kind) else { return Vec::new() };
-    let piece = |stream: &String| Piece {
+    let piece = |stream: &String| HistoryQuery {
         stream: stream.clone(),
         kind,
         filter: filter.to_owned(),

@@ -11,7 +11,7 @@ use super::hearing::Hearing;
 use super::observation::{Observation, Observed};
 use super::problem::Problem;
 use crate::clock;
-use crate::{BrokerClock, ClockQuality, Cut, LinkState, Means, Progress, Reading};
+use crate::{BrokerClock, ClockQuality, Cut, LinkState, Progress, ReadMode, Reading};
 use tcs_fleet::{Fleet, FleetView};
 use tcs_wire::{Kind, Message};
 
@@ -152,7 +152,7 @@ impl Picture {
     pub fn lacks_clock(&self) -> bool {
         let by_gets = |reading: &Reading| match reading {
             Reading::Streams(streams) => streams.values().any(|progress| {
-                matches!(progress, Progress::Complete(Means::Gets(_) | Means::Meanwhile(_)))
+                matches!(progress, Progress::Complete(ReadMode::Gets(_) | ReadMode::Meanwhile(_)))
             }),
             Reading::Pending
             | Reading::NoStream { .. }
@@ -233,7 +233,7 @@ mod tests {
         let mut picture = Picture::new(&Kind::FLEET, connected(start), BrokerClock::local());
         for kind in Kind::FLEET {
             assert!(!picture.is_settled());
-            let progress = Progress::Complete(Means::Push);
+            let progress = Progress::Complete(ReadMode::Push);
             let streams = BTreeMap::from([(format!("svc_{kind}"), progress)]);
             picture.apply(Observation::Reading(kind, Reading::Streams(streams)));
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::hearing::Unanswered;
 use crate::{ApiError, Failure, Progress, Reading};
-use tcs_fleet::{Fleet, words};
+use tcs_fleet::{Fleet, format_duration};
 use tcs_wire::Kind;
 
 /// Streams and reasons told of, at most: they come from the network.
@@ -245,10 +245,10 @@ impl fmt::Display for Problem {
             Self::NotConnected { why: Some(why) } => write!(f, "not connected: {why}"),
             Self::NotConnected { why: None } => f.write_str("not connected"),
             Self::NoAnswer(Unanswered::Broker { lasted }) => {
-                write!(f, "no answer for {}", words(*lasted))
+                write!(f, "no answer for {}", format_duration(*lasted))
             }
             Self::NoAnswer(Unanswered::JetStream { lasted }) => {
-                write!(f, "JetStream: no answer for {}", words(*lasted))
+                write!(f, "JetStream: no answer for {}", format_duration(*lasted))
             }
             Self::NoStreams { prefix, kinds, .. } if kinds.len() == Kind::FLEET.len() => {
                 write!(f, "no streams on {prefix}")

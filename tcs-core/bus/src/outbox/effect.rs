@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::lane::Class;
-use crate::publish::Parcel;
+use crate::publish::OutgoingMessage;
 
 /// What became of a message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +56,17 @@ pub(crate) enum Found {
 #[derive(Debug, Clone)]
 pub(super) enum Effect {
     /// Send it; `ask`: and wait for the answer of a stream.
-    Send { class: Class, serial: u64, attempt: u32, parcel: Parcel, ask: bool },
+    Send { class: Class, serial: u64, attempt: u32, parcel: OutgoingMessage, ask: bool },
     /// Ask for the streams that hold this subject.
     AskStreams { class: Class, subject: String },
     /// Look for a message behind this sequence of its stream (the last one known to be stored).
-    LookUp { class: Class, serial: u64, attempt: u32, parcel: Parcel, after: Option<(String, u64)> },
+    LookUp {
+        class: Class,
+        serial: u64,
+        attempt: u32,
+        parcel: OutgoingMessage,
+        after: Option<(String, u64)>,
+    },
     /// Streams are there that were missing: what was sent meanwhile is to be said again.
     SayAgain,
     /// For the log.

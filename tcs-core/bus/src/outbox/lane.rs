@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::publish::Parcel;
+use crate::publish::OutgoingMessage;
 
 /// Messages kept in one lane.
 pub(super) const MAX_LEN: usize = 20_000;
@@ -63,7 +63,7 @@ pub(super) enum State {
 
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    pub(super) parcel: Parcel,
+    pub(super) parcel: OutgoingMessage,
     pub(super) event_seq: Option<u64>,
     pub(super) state: State,
     /// How often it was sent or looked up: an answer to an earlier attempt decides nothing.
@@ -132,13 +132,13 @@ impl Lane {
     }
 
     /// The oldest message.
-    pub(super) fn first_parcel(&self) -> Option<&Parcel> {
+    pub(super) fn first_parcel(&self) -> Option<&OutgoingMessage> {
         self.items.first_key_value().map(|(_, item)| &item.parcel)
     }
 
     /// A subject of what waits, to ask for the stream that holds it.
     pub(super) fn a_subject(&self) -> Option<&str> {
-        self.first_parcel().map(Parcel::subject)
+        self.first_parcel().map(OutgoingMessage::subject)
     }
 
     pub(super) fn get(&self, serial: u64) -> Option<&Item> {
@@ -173,7 +173,7 @@ impl Lane {
     pub(super) fn push(
         &mut self,
         serial: u64,
-        parcel: Parcel,
+        parcel: OutgoingMessage,
         event_seq: Option<u64>,
         now: Instant,
     ) {

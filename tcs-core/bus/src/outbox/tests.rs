@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::clock;
 
-fn parcel(subject: &str, n: u64) -> Parcel {
-    Parcel::new(subject.to_owned(), &json!({ "n": n })).unwrap()
+fn parcel(subject: &str, n: u64) -> OutgoingMessage {
+    OutgoingMessage::new(subject.to_owned(), &json!({ "n": n })).unwrap()
 }
 
 /// One copy of a message in a stream.
@@ -42,7 +42,7 @@ struct Rig {
     streams: [Vec<Copy>; 3],
     leader: [bool; 3],
     refusing: [bool; 3],
-    late: Vec<(Class, Parcel)>,
+    late: Vec<(Class, OutgoingMessage)>,
     pushed: [Vec<(String, String)>; 3],
     said: Vec<Remark>,
 }
@@ -99,7 +99,7 @@ impl Rig {
     }
 
     /// Stores a copy, as JetStream does.
-    fn store(&mut self, class: Class, parcel: &Parcel) -> u64 {
+    fn store(&mut self, class: Class, parcel: &OutgoingMessage) -> u64 {
         let stream = &mut self.streams[class as usize];
         let known = stream
             .iter()

@@ -16,7 +16,7 @@ use super::{End, News, RESUME_AT_MOST, Reader};
 use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::clock;
 use crate::connect::Bus;
-use crate::coverage::{Means, Progress};
+use crate::coverage::{Progress, ReadMode};
 use crate::gets::Gets;
 use crate::link::{Action, Denial};
 use crate::message::{Item, RawMessage, Stored};
@@ -92,11 +92,11 @@ impl Reader {
     /// Reads until `done`, whose result it gives, or until it cannot go on.
     pub(super) async fn by_gets<T>(
         &mut self,
-        means: Means,
+        means: ReadMode,
         done: impl Future<Output = T>,
     ) -> Result<T, End> {
         let (cancel, shared) = (self.cancel.clone(), Arc::clone(&self.shared));
-        let meanwhile = matches!(means, Means::Meanwhile(_));
+        let meanwhile = matches!(means, ReadMode::Meanwhile(_));
         let work = async {
             tokio::select! {
                 () = shared.lost() => Err(ApiError::Disconnected),
@@ -123,13 +123,13 @@ impl Reader {
     }
 
     /// Ends where the stream is to be read anew.
-    async fn read_by_gets(&mut self, means: Means) -> Result<(), ApiError> {
+    async fn read_by_gets(&mut self, means: ReadMode) -> Result<(), ApiError> {
         let mut notices = Notices::open(&self.shared.bus, &self.filter).await?;
         // Without consumers and without facts there is no way; name what was wanted first.
         let facts = self.facts().await?.ok_or_else(|| match &means {
-            Means::Gets(denial) => ApiError::Denied(denial.clone()),
-            Means::Meanwhile(why) => why.clone(),
-            Means::Push | Means::Pull(_) => ApiError::Disconnected,
+            ReadMode::Gets(denial) => ApiError::Denied(denial.clone()),
+            ReadMode::Meanwhile(why) => why.clone(),
+            ReadMode::Push | ReadMode::Pull(_) => ApiError::Disconnected,
         })?;
         self.remember(Some(&facts));
         let missed = facts.last_seq.saturating_sub(self.newest);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{NatsSection, Origin, SettingsError};
 use crate::context;
-use crate::secret::{Outside, Secret};
+use crate::secret::{Env, Secret};
 
 enum Place {
     Flag,
@@ -27,7 +27,7 @@ impl Layers {
     pub(super) fn collect(
         flags: &NatsSection,
         file: Option<(&Path, &NatsSection)>,
-        outside: Outside<'_>,
+        outside: Env<'_>,
     ) -> Result<Self, SettingsError> {
         let mut layers = vec![(Place::Flag, flags.clone())];
         let add_context = |layers: &mut Vec<_>, name: &str| -> Result<(), SettingsError> {
@@ -98,7 +98,7 @@ fn names_server(section: &NatsSection) -> bool {
     section.url.is_some() || section.host.is_some() || section.port.is_some()
 }
 
-fn environment(outside: Outside<'_>) -> Result<NatsSection, SettingsError> {
+fn environment(outside: Env<'_>) -> Result<NatsSection, SettingsError> {
     let secret = |name| outside.var(name).map(Secret::new);
     let port = outside.var("NATS_PORT").map(|value| {
         value.parse().ok().filter(|port| *port != 0).ok_or(SettingsError::Variable {

@@ -20,7 +20,7 @@ fn resolve(
         let text = files.get(path.to_str().unwrap()).map(|text| (*text).to_owned());
         text.ok_or_else(|| std::io::Error::from(ErrorKind::NotFound))
     };
-    let outside = Outside { env: &get, read: &read };
+    let outside = Env { env: &get, read: &read };
     Settings::resolve(flags, Some((Path::new("site.yaml"), file)), outside)
 }
 
@@ -159,7 +159,7 @@ fn the_stronger_place_names_the_jetstream_api() {
     let env = |name: &str| (name == "NATS_JS_DOMAIN").then(|| "fromenv".to_owned());
     let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
     let resolve = |flags: &NatsSection, file: &NatsSection| {
-        let outside = Outside { env: &env, read: &read };
+        let outside = Env { env: &env, read: &read };
         Settings::resolve(flags, Some((Path::new("site.yaml"), file)), outside)
     };
     let api =

@@ -20,7 +20,7 @@ pub(super) enum Origin {
 }
 
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub(super) struct DecodeError {
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) origin: Option<Origin>,
@@ -32,7 +32,7 @@ pub(super) struct Mistake {
     pub(super) is_key: bool,
 }
 
-impl Mistake {
+impl DecodeError {
     pub(super) fn new(message: String) -> Self {
         Self {
             message,
@@ -94,15 +94,15 @@ impl Mistake {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for DecodeError {}
 
-impl de::Error for Mistake {
+impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message.to_string())
     }
@@ -129,7 +129,7 @@ impl de::Error for Mistake {
     }
 }
 
-fn did_you_mean(mistake: Mistake, name: &str, known: &'static [&'static str]) -> Mistake {
+fn did_you_mean(mistake: DecodeError, name: &str, known: &'static [&'static str]) -> DecodeError {
     match nearest(name, known.iter().copied()) {
         Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake,

@@ -6,10 +6,10 @@ use serde::Deserializer;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 
-use super::cures::Cure;
-use super::error::{Mistake, Origin};
+use super::error::{DecodeError, Origin};
 use super::node::ValueReader;
-use super::stand_in::StandIn;
+use super::placeholder::Placeholder;
+use super::recovery::Recovery;
 use super::{Reading, ServiceSettings};
 use crate::config::nearest::nearest;
 use crate::config::problem::{Place, Problem};
@@ -44,11 +44,11 @@ pub(super) struct Fields<'s> {
 impl<'s> Fields<'s> {
     /// Of what lies below `path`.
     fn new(mut fields: Vec<Field<'s>>, path: &str, reading: &'s Reading<'s>) -> Self {
-        fields.extend(reading.cures.missing_below(path).map(|name| Field {
+        fields.extend(reading.recovery.missing_below(path).map(|name| Field {
             path: joined(path, name),
             ..field(name, Input::Text(""), Origin::Given)
         }));
-        fields.retain(|field| reading.cures.at(&field.path) != Some(Cure::Omit));
+        fields.retain(|field| reading.recovery.at(&field.path) != Some(Recovery::Omit));
         Self { rest: fields.into_iter(), next: None, reading }
     }
 
@@ -95,12 +95,12 @@ pub(super) fn joined(path: &str, key: &str) -> String {
 }
 
 impl<'de> MapAccess<'de> for Fields<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Mistake> {
+    ) -> Result<Option<K::Value>, DecodeError> {
         self.next = self.rest.next();
         let Some(field) = &self.next else { return Ok(None) };
         let read = seed.deserialize(KeyReader(&field.key));
@@ -110,12 +110,15 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         })
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         let Some(Field { input, origin, path, .. }) = self.next.take() else {
-            return Err(Mistake::new("a value without a key".to_owned()));
+            return Err(DecodeError::new("a value without a key".to_owned()));
         };
-        match self.reading.cures.at(&path) {
-            Some(_) => seed.deserialize(StandIn),
+        match self.reading.recovery.at(&path) {
+            Some(_) => seed.deserialize(Placeholder),
             None => seed.deserialize(ValueReader { input, path: &path, reading: self.reading }),
         }
         .map_err(|mistake| mistake.at(&origin, &path))
@@ -127,7 +130,7 @@ struct KeyReader<'s>(&'s str);
 
 macro_rules! parsed_keys {
     ($($method:ident $visit:ident $type:ty,)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             match self.0.parse::<$type>() {
                 Ok(key) => visitor.$visit(key),
                 Err(_) => visitor.visit_str(self.0),
@@ -137,9 +140,9 @@ macro_rules! parsed_keys {
 }
 
 impl<'de> Deserializer<'de> for KeyReader<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_str(self.0)
     }
 
@@ -159,7 +162,7 @@ impl<'de> Deserializer<'de> for KeyReader<'_> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_enum(self.0.into_deserializer())
     }
 
@@ -167,11 +170,11 @@ impl<'de> Deserializer<'de> for KeyReader<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_some(self)
     }
 
@@ -287,9 +290,9 @@ fn variable_of(field: &str) -> String {
 }
 
 impl<'de> Deserializer<'de> for Top<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_map(self.fields(None))
     }
 
@@ -298,7 +301,7 @@ impl<'de> Deserializer<'de> for Top<'_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_map(self.fields(Some(fields)))
     }
 
@@ -307,11 +310,11 @@ impl<'de> Deserializer<'de> for Top<'_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         self.fields(Some(variants)).into_deserializer().deserialize_enum(name, variants, visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_some(self)
     }
 
@@ -319,12 +322,12 @@ impl<'de> Deserializer<'de> for Top<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
     /// A service without settings: whatever the file has is unknown to it.
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.fields(Some(&[]));
         visitor.visit_unit()
     }
@@ -333,7 +336,7 @@ impl<'de> Deserializer<'de> for Top<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_unit(visitor)
     }
 

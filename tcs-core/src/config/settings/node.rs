@@ -5,10 +5,10 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, SeqAccess, Unexpected, Visitor};
 
 use super::Reading;
-use super::cures::Cure;
-use super::error::{Mistake, Origin};
+use super::error::{DecodeError, Origin};
 use super::fields::{Fields, Input};
-use super::stand_in::StandIn;
+use super::placeholder::Placeholder;
+use super::recovery::Recovery;
 use crate::config::numbers;
 use crate::config::value::{Node, Value};
 
@@ -25,7 +25,7 @@ impl<'s> ValueReader<'s, '_> {
         node: &'s Node,
         known: Option<&'static [&'static str]>,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         match &node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -48,15 +48,15 @@ impl<'s> ValueReader<'s, '_> {
     }
 }
 
-fn redacted(mistake: Mistake, text: &str) -> Mistake {
+fn redacted(mistake: DecodeError, text: &str) -> DecodeError {
     let message = mistake.message.replace(&format!("{text:?}"), "of a variable");
     let message = message.replace(&format!("`{text}`"), "what it says");
     // a short one would be found in ordinary words
     let message = if text.len() < 6 { message } else { message.replace(text, "…") };
-    Mistake { message, ..mistake }
+    DecodeError { message, ..mistake }
 }
 
-fn visit_int<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Mistake> {
+fn visit_int<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, DecodeError> {
     if let Ok(number) = u64::try_from(number) {
         visitor.visit_u64(number)
     } else if let Ok(number) = i64::try_from(number) {
@@ -80,7 +80,7 @@ fn number_hint(node: &Node) -> Option<String> {
 
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty,)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             match self.input {
                 Input::Node(node) => {
                     let hint = number_hint(node);
@@ -99,8 +99,8 @@ macro_rules! numbers {
 }
 
 /// The text itself is not shown: it comes from the environment, and may be a secret.
-fn text_mistake(expected: &dyn serde::de::Expected) -> Mistake {
-    Mistake::invalid_value(Unexpected::Other("other text"), expected)
+fn text_mistake(expected: &dyn serde::de::Expected) -> DecodeError {
+    DecodeError::invalid_value(Unexpected::Other("other text"), expected)
 }
 
 fn text_as_bool(text: &str) -> Option<bool> {
@@ -112,9 +112,9 @@ fn text_as_bool(text: &str) -> Option<bool> {
 }
 
 impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => self.visit_node(node, None, visitor),
             // no type says what it is: what it looks like, numbers first
@@ -129,7 +129,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => {
                 self.visit_node(node, None, visitor).map_err(|mistake| match &node.value {
@@ -167,7 +167,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         deserialize_f64 visit_f64 f64,
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => match (&node.value, node.raw.as_deref()) {
                 // the type says text, so the number that a variable looked like was none
@@ -187,19 +187,19 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) if matches!(node.value, Value::Null) => visitor.visit_none(),
             Input::Node(_) | Input::Text(_) => visitor.visit_some(self),
@@ -210,7 +210,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -219,7 +219,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => self.visit_node(node, Some(fields), visitor),
             Input::Text(_) => Err(text_mistake(&visitor)),
@@ -231,7 +231,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => match &node.value {
                 Value::Map(mapping) => {
@@ -249,15 +249,17 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input {
             Input::Node(node) => self.visit_node(node, None, visitor),
-            Input::Text(_) => Err(Mistake::new("a list cannot be given as one text".to_owned())
-                .hint("write it in the configuration file")),
+            Input::Text(_) => {
+                Err(DecodeError::new("a list cannot be given as one text".to_owned())
+                    .hint("write it in the configuration file"))
+            }
         }
     }
 
@@ -275,18 +277,18 @@ struct Items<'s, 'p> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Mistake> {
+    ) -> Result<Option<T::Value>, DecodeError> {
         for node in self.rest.by_ref() {
             let path = format!("{}[{}]", self.path, self.index);
             self.index += 1;
-            let read = match self.reading.cures.at(&path) {
-                Some(Cure::Omit) => continue,
-                Some(Cure::StandIn) => seed.deserialize(StandIn),
+            let read = match self.reading.recovery.at(&path) {
+                Some(Recovery::Omit) => continue,
+                Some(Recovery::Placeholder) => seed.deserialize(Placeholder),
                 None => seed.deserialize(ValueReader {
                     input: Input::Node(node),
                     path: &path,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::deadline::Timer;
 use super::super::effect::{EndReason, FailReason, Lifecycle, StopReason};
 use super::super::event::{Exit, Patience, Report, Watchdog, Word};
-use super::super::policy::{End, Fault, Verdict};
+use super::super::policy::{End, Fault, RestartDecision};
 use super::super::spec::Readiness;
 use super::{Last, Later, Live, Out, Service, State};
 
@@ -277,25 +277,25 @@ impl Service {
     ) {
         self.asked_by = None;
         let verdict = if !self.wanted {
-            Verdict::Leave
+            RestartDecision::Leave
         } else if self.again {
             let attempt = self.history.count() + 1;
-            Verdict::Restart { attempt, delay: Duration::ZERO, throttled: false }
+            RestartDecision::Restart { attempt, delay: Duration::ZERO, throttled: false }
         } else {
             self.history.judge(&self.spec.restart, self.spec.kind, end, uptime, out.now)
         };
         let (state, restart, throttled) = match verdict {
-            Verdict::Completed => {
+            RestartDecision::Completed => {
                 self.state = State::Completed;
                 let reason = EndReason::Completed;
                 self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
                 return;
             }
-            Verdict::Restart { attempt, delay, throttled } => {
+            RestartDecision::Restart { attempt, delay, throttled } => {
                 self.deadlines.arm(Timer::Restart, delay, out.now);
                 (State::Backoff { attempt }, Some((attempt, delay)), throttled)
             }
-            Verdict::GiveUp | Verdict::Leave => (State::Failed, None, false),
+            RestartDecision::GiveUp | RestartDecision::Leave => (State::Failed, None, false),
         };
         self.state = state;
         self.crashes.add(out.now);
@@ -312,7 +312,7 @@ impl Service {
             uptime,
         };
         self.publish(crashed, out);
-        if verdict == Verdict::GiveUp {
+        if verdict == RestartDecision::GiveUp {
             let reason = FailReason::LimitReached { window: self.spec.restart.window };
             self.publish(Lifecycle::Failed { reason, restarts: self.history.count() }, out);
         }

@@ -7,11 +7,11 @@ use super::super::policy::History;
 use super::super::spec::ServiceId;
 use super::super::{KILL_AGAIN, PLACE};
 use super::reports::STARTING;
-use super::{By, Later, Out, Service, State};
+use super::{Later, Out, Requester, Service, State};
 
 impl Service {
     /// Somebody, or the configuration, wants it up. Returns whether that changes anything.
-    pub(crate) fn start(&mut self, by: By<'_>) -> bool {
+    pub(crate) fn start(&mut self, by: Requester<'_>) -> bool {
         let was_wanted = std::mem::replace(&mut self.wanted, true);
         match self.state {
             State::Declared
@@ -42,7 +42,7 @@ impl Service {
         }
     }
 
-    pub(crate) fn wait_for_start(&mut self, by: By<'_>) {
+    pub(crate) fn wait_for_start(&mut self, by: Requester<'_>) {
         self.history = History::default();
         self.asked_by = by.cloned();
         self.state = State::Waiting { attempt: 0 };
@@ -53,7 +53,7 @@ impl Service {
         &mut self,
         reason: StopReason,
         patience: Patience,
-        by: By<'_>,
+        by: Requester<'_>,
         out: &mut Out<'_>,
     ) -> bool {
         let was_wanted = std::mem::replace(&mut self.wanted, false);
@@ -86,7 +86,7 @@ impl Service {
         &mut self,
         reason: StopReason,
         patience: Patience,
-        by: By<'_>,
+        by: Requester<'_>,
         out: &mut Out<'_>,
     ) {
         match self.state {

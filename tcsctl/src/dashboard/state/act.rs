@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcs_core::fleet::{Phase, ServiceView, words};
+use tcs_core::fleet::{Phase, ServiceView, format_duration};
 use tcs_core::wire::Status;
 
 use super::overlay::Overlay;
@@ -36,7 +36,7 @@ impl State {
         match (request.operation, up, service.uptime(now)) {
             (Operation::Start, true, _) => lines.push("it is up already".to_owned()),
             (Operation::Stop | Operation::Restart, true, Some(uptime)) => {
-                lines.push(format!("it has been up for {}", words(uptime)));
+                lines.push(format!("it has been up for {}", format_duration(uptime)));
             }
             (Operation::Stop, false, _)
                 if !matches!(service.phase, Phase::Backoff | Phase::Waiting) =>

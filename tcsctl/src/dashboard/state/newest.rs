@@ -5,8 +5,8 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::fleet::format_duration;
 use tcs_core::fleet::transitions::{Cause, Group, Transition, grouped};
-use tcs_core::fleet::words;
 use tcs_core::wire::Event;
 
 use crate::output::events as output;
@@ -37,7 +37,7 @@ impl Told<'_> {
     pub fn words(&self, arrow: &str) -> String {
         match (self.crashes, crash(self.group.first())) {
             (Some(Crashes { count, first, last }), Some(how)) => {
-                format!("crashed {count} times: {how}, within {}", words(last - first))
+                format!("crashed {count} times: {how}, within {}", format_duration(last - first))
             }
             _ => output::group_words(&self.group, arrow),
         }

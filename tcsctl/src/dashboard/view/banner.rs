@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use ratatui::layout::Rect;
 use std::fmt::Write as _;
-use tcs_core::fleet::{Link, words};
+use tcs_core::fleet::{Link, format_duration};
 use tcs_core::observer::Unanswered;
 
 use super::pen::Pen;
@@ -51,7 +51,7 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
             format!("THE PAST  {}{}, {}{loading}", at.format(form), pen.zone(), ago(now - at))
         }
         Banner::Paused(waiting) => {
-            let since = words(whole(state.now - state.picture.now));
+            let since = format_duration(whole(state.now - state.picture.now));
             let s = if waiting == 1 { "" } else { "s" };
             format!("PAUSED for {since}, {waiting} message{s} waiting, Space goes on")
         }
@@ -83,9 +83,9 @@ fn no_link(state: &State) -> String {
         LinkFacts::Down { since, attempts, why } => ("DISCONNECTED", since, attempts, why),
         LinkFacts::Up { .. } | LinkFacts::Recording { .. } => return String::new(),
     };
-    let mut text = format!("{word} {}", words(whole(state.now - *since)));
+    let mut text = format!("{word} {}", format_duration(whole(state.now - *since)));
     if let Some(newest) = state.picture.newest {
-        let _ = write!(text, ", data {} old", words(whole(state.now - newest)));
+        let _ = write!(text, ", data {} old", format_duration(whole(state.now - newest)));
     }
     let _ = write!(text, ", attempt {}", attempts + 1);
     if let Some(why) = why {
@@ -111,7 +111,7 @@ fn no_answer(pen: &Pen<'_>, state: &State) -> String {
 
 /// A span in whole seconds: a figure that is drawn each second.
 pub(super) fn whole_words(span: TimeDelta) -> String {
-    words(whole(span))
+    format_duration(whole(span))
 }
 
 fn whole(span: TimeDelta) -> TimeDelta {

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
-use tcs_core::fleet::{IntervalSource, Liveness, ServiceView, words};
+use tcs_core::fleet::{IntervalSource, Liveness, ServiceView, format_duration};
 use tcs_core::wire::{Component, Limit, Status};
 
 use super::events;
@@ -92,7 +92,7 @@ fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usiz
     }
     if let Some(since) = service.since {
         parts.push((
-            format!(" for {}", words((now - since).max(chrono::TimeDelta::zero()))),
+            format!(" for {}", format_duration((now - since).max(chrono::TimeDelta::zero()))),
             Role::Text,
         ));
     }
@@ -125,7 +125,10 @@ fn identity(
     let skew = service.host.as_ref().and_then(|host| state.picture.hosts.get(host)?.skew);
     if let Some(skew) = skew.filter(|skew| skew.abs() >= chrono::TimeDelta::seconds(1)) {
         let direction = if skew < chrono::TimeDelta::zero() { "ahead" } else { "behind" };
-        out.push(vec![label("clock"), (format!("{} {direction}", words(skew.abs())), Role::Warn)]);
+        out.push(vec![
+            label("clock"),
+            (format!("{} {direction}", format_duration(skew.abs())), Role::Warn),
+        ]);
     }
     out.push(fact(if service.is_launcher { "role" } else { "launcher" }, launcher(service)));
     if let Some(policy) = policy(service) {
@@ -133,7 +136,10 @@ fn identity(
     }
     match (service.uptime(now), service.started_at) {
         (Some(uptime), Some(at)) => {
-            out.push(fact("up", format!("{}, since {}", words(uptime), pen.clock(at, now))));
+            out.push(fact(
+                "up",
+                format!("{}, since {}", format_duration(uptime), pen.clock(at, now)),
+            ));
         }
         _ => out.push(fact("phase", service.phase.to_string())),
     }
@@ -204,9 +210,9 @@ fn heart(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTi
         IntervalSource::Learned => "learned",
         IntervalSource::Assumed => "assumed",
     };
-    let mut every = format!("{} ({from})", words(service.interval));
+    let mut every = format!("{} ({from})", format_duration(service.interval));
     if let Some(jitter) = rhythm.jitter {
-        let _ = write!(every, ", jitter {}", words(jitter));
+        let _ = write!(every, ", jitter {}", format_duration(jitter));
     }
     out.push(fact("every", every));
     if service.phase.is_up() {

@@ -11,7 +11,7 @@ use tcs_core::observer::{Observation, Observer};
 use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
 use tokio::sync::{mpsc, watch};
 
-use super::rivals::{Ours, Rivals, Shared};
+use super::conflicts::{Conflicts, Ours, Shared};
 use tcs_supervisor::{ServiceId, Word};
 
 /// How long an end waits for what was said before it.
@@ -93,11 +93,11 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn listen(
     bus: Bus,
     (own, run, ours): (String, String, Ours),
-    words: mpsc::Sender<Heard>,
+    inbound: mpsc::Sender<Heard>,
     shared: watch::Sender<Shared>,
 ) {
     let observer = Observer::new(bus);
-    let mut rivals = Rivals::new(&observer, own, run, ours);
+    let mut conflicts = Conflicts::new(&observer, own, run, ours);
     let mut following = observer.follow(&Kind::FLEET);
     let here = hostname();
     let mut look = tokio::time::interval(LOOK);
@@ -112,19 +112,19 @@ pub(super) async fn listen(
                     if let Observation::Message(observed) = &observation {
                         let sent = observed.decoded.meta.ts.map(Timestamp::time);
                         if let Some(heard) = hear(&observed.decoded.message, sent, &here)
-                            && words.send(heard).await.is_err()
+                            && inbound.send(heard).await.is_err()
                         {
                             return;
                         }
                     }
-                    is_news |= rivals.hear(observation);
+                    is_news |= conflicts.hear(observation);
                 }
             }
             // another launcher may have fallen silent
             _ = look.tick() => {}
         }
         if is_news {
-            let found = rivals.found();
+            let found = conflicts.found();
             shared.send_if_modified(|held| std::mem::replace(held, found) != *held);
         }
     }

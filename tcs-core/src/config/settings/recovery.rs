@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Mistake;
+use super::error::DecodeError;
 use super::fields::joined;
 
 /// What is done about a place that is known to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cure {
-    /// A [`StandIn`](super::stand_in::StandIn) is read instead.
-    StandIn,
+pub(super) enum Recovery {
+    /// A [`Placeholder`](super::placeholder::Placeholder) is read instead.
+    Placeholder,
     /// It is left out: no stand-in fits (an address, a time), or the key itself is wrong.
     Omit,
 }
@@ -26,14 +26,14 @@ pub(super) struct Finding {
 
 /// The wrong places found so far.
 #[derive(Debug, Default)]
-pub(super) struct Cures {
-    by_path: BTreeMap<String, Cure>,
+pub(super) struct Recoveries {
+    by_path: BTreeMap<String, Recovery>,
     /// (where, which field) is missing.
     missing: Vec<(String, &'static str)>,
 }
 
-impl Cures {
-    pub(super) fn at(&self, path: &str) -> Option<Cure> {
+impl Recoveries {
+    pub(super) fn at(&self, path: &str) -> Option<Recovery> {
         self.by_path.get(path).copied()
     }
 
@@ -45,10 +45,10 @@ impl Cures {
 
     /// Takes in a mistake, and finds a way past it: first a stand-in; where that does not fit,
     /// without the value; where it is needed, without what it is a part of.
-    pub(super) fn take(&mut self, mistake: &Mistake) -> Finding {
+    pub(super) fn take(&mut self, mistake: &DecodeError) -> Finding {
         let container = &mistake.path;
-        if self.at(container) == Some(Cure::StandIn) {
-            self.by_path.insert(container.clone(), Cure::Omit);
+        if self.at(container) == Some(Recovery::Placeholder) {
+            self.by_path.insert(container.clone(), Recovery::Omit);
             return Finding { is_news: false, goes_on: true };
         }
         let own = mistake.missing.map_or_else(|| container.clone(), |name| joined(container, name));
@@ -56,10 +56,10 @@ impl Cures {
             self.at(&own).is_none() && (mistake.missing.is_some() || !self.is_any_below(&own));
         for path in [&own, container] {
             let cure = match self.at(path) {
-                None if mistake.is_key => Cure::Omit,
-                None => Cure::StandIn,
-                Some(Cure::StandIn) => Cure::Omit,
-                Some(Cure::Omit) => continue,
+                None if mistake.is_key => Recovery::Omit,
+                None => Recovery::Placeholder,
+                Some(Recovery::Placeholder) => Recovery::Omit,
+                Some(Recovery::Omit) => continue,
             };
             if path.is_empty() {
                 break;

@@ -21,7 +21,7 @@ use crate::runner::{Marks, ProcessRunner, private_dir};
 const LET_GO: Duration = Duration::from_secs(1);
 
 /// See the module.
-pub(super) struct Home {
+pub(super) struct RuntimeDir {
     /// The runtime directory.
     pub(super) dir: PathBuf,
     pub(super) runner: Arc<ProcessRunner>,
@@ -33,7 +33,7 @@ pub(super) struct Home {
     sockets: PathBuf,
 }
 
-impl Home {
+impl RuntimeDir {
     /// Takes the journal of this configuration, whatever the mode, and ends what an earlier launcher
     /// has left.
     pub(super) async fn open(

@@ -49,7 +49,7 @@ impl Ours {
 
 /// What is known of launchers and their declarations: nothing of the services themselves.
 #[derive(Debug)]
-pub(super) struct Rivals {
+pub(super) struct Conflicts {
     own: String,
     ours: Ours,
     /// When this began: by then all that an earlier run of ours sent was stored.
@@ -59,7 +59,7 @@ pub(super) struct Rivals {
     picture: Picture,
 }
 
-impl Rivals {
+impl Conflicts {
     /// For the launcher of this monitored name and run.
     pub(super) fn new(observer: &Observer, own: String, run: String, ours: Ours) -> Self {
         let namesakes = Namesakes::new(own.clone(), run);
@@ -194,9 +194,9 @@ impl Namesakes {
 impl Daemon<'_> {
     /// Other launchers declare these services too: says so wherever that is news.
     pub(super) fn shared(&mut self, shared: Shared) {
-        let before = std::mem::replace(&mut self.voice.others, shared);
+        let before = std::mem::replace(&mut self.publisher.others, shared);
         for (id, plan) in &self.plans {
-            let (old, new) = (before.get(id.as_str()), self.voice.others.get(id.as_str()));
+            let (old, new) = (before.get(id.as_str()), self.publisher.others.get(id.as_str()));
             if old == new || self.supervisor.service(id).is_none_or(|it| it.leaving) {
                 continue;
             }
@@ -204,7 +204,7 @@ impl Daemon<'_> {
             if known(old) == known(new) {
                 // known to us, and to be told to the other
             } else if let Some(others) = new {
-                let own = &self.voice.name;
+                let own = &self.publisher.name;
                 let named = others.names.iter().map(|other| match other {
                     other if other == own => format!("another run of {own}"),
                     other => other.clone(),
@@ -214,7 +214,7 @@ impl Daemon<'_> {
             } else {
                 tracing::info!("{id} is declared by no other launcher any more");
             }
-            self.voice.say(plan, &Lifecycle::Declared, None);
+            self.publisher.say(plan, &Lifecycle::Declared, None);
         }
     }
 }

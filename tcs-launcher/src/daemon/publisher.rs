@@ -11,13 +11,13 @@ use tcs_core::monitor::Reporter;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
 
+use super::conflicts::{Ours, Shared};
 use super::own_status::OwnStatus;
 use super::plan::Plan;
-use super::rivals::{Ours, Shared};
 use tcs_supervisor::{FailReason, Lifecycle, ServiceId, Spec};
 
 /// Speaks for the launcher.
-pub(super) struct Voice {
+pub(super) struct StatusPublisher {
     /// Its own status, and the worst of its services.
     pub(super) own_status: OwnStatus,
     pub(super) reporter: Reporter,
@@ -40,7 +40,7 @@ pub(super) struct Voice {
     pub(super) ours: Ours,
 }
 
-impl Voice {
+impl StatusPublisher {
     pub(super) fn new(
         reporter: Reporter,
         own_status: OwnStatus,
@@ -162,7 +162,7 @@ impl Voice {
             }
         }
         self.post(message, now);
-        if let Some((status, text)) = obituary(event, last) {
+        if let Some((status, text)) = final_status(event, last) {
             self.status(id, status, Some(text), None);
         }
     }
@@ -325,7 +325,7 @@ fn capital(text: &str) -> String {
 }
 
 /// The status of the dead; `last`: why it crashed last.
-fn obituary(event: &Lifecycle, last: Option<String>) -> Option<(Status, String)> {
+fn final_status(event: &Lifecycle, last: Option<String>) -> Option<(Status, String)> {
     match event {
         Lifecycle::Crashed { code, error, restart, .. } => {
             let status = if restart.is_some() { Status::Error } else { Status::Failed };

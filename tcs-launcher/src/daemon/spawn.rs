@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
 use super::{Daemon, Spawned};
-use crate::runner::{Handle, Tell, Told, What, task};
+use crate::runner::{EventSender, Handle, RunnerEvent, What, task};
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 impl Daemon<'_> {
@@ -31,11 +31,11 @@ impl Daemon<'_> {
         self.handles.insert(id, spawned);
     }
 
-    fn start_task(&self, plan: &Plan, run_number: Run, tell: Tell) -> Handle {
+    fn start_task(&self, plan: &Plan, run_number: Run, tell: EventSender) -> Handle {
         let id = plan.entry.id.clone();
         let registration = self.registry.find(plan.entry.service_type.as_str());
-        let mut options = HostOptions::new(self.voice.reporter.clone());
-        options.parent = Some(self.voice.name.clone());
+        let mut options = HostOptions::new(self.publisher.reporter.clone());
+        options.parent = Some(self.publisher.name.clone());
         options.heartbeat = plan.entry.launch.heartbeat;
         let (progress, mut seen) = watch::channel(Progress::Starting);
         options.progress = Some(progress);
@@ -44,7 +44,7 @@ impl Daemon<'_> {
             let up = |it: &Progress| matches!(it, Progress::Running(_));
             if seen.wait_for(up).await.is_ok() {
                 let what = What::Report(Report::Ready);
-                let _ = ready.send(Told { id: service, run: run_number, what }).await;
+                let _ = ready.send(RunnerEvent { id: service, run: run_number, what }).await;
             }
         });
         let settings = plan.entry.settings.clone();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tcs_core::bus::publish::{Parcel, Publisher, new_meta, random_id};
+use tcs_core::bus::publish::{OutgoingMessage, Publisher, new_meta, random_id};
 use tcs_core::wire::{JournalMessage, Timestamp, journal};
 
 use crate::runner::output::Line;
@@ -16,11 +16,11 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 /// The leases, by service.
 #[derive(Debug, Default)]
-pub(super) struct Readers {
+pub(super) struct LogSubscriptions {
     until: Mutex<HashMap<ServiceId, Instant>>,
 }
 
-impl Readers {
+impl LogSubscriptions {
     /// Somebody reads along for `lease` from now.
     pub(super) fn renew(&self, id: &ServiceId, lease: Duration, now: Instant) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl Journal {
         meta.service_id = Some(self.id.to_string());
         meta.stream = Some(line.stream.as_str().to_owned());
         let subject = self.publisher.bus().subjects().journal(self.id.as_str());
-        if let Ok(parcel) = Parcel::with_meta(subject, &message, meta) {
+        if let Ok(parcel) = OutgoingMessage::with_meta(subject, &message, meta) {
             self.publisher.send_plain(&parcel).await.ok();
         }
     }
@@ -74,13 +74,14 @@ mod tests {
 
     #[test]
     fn a_lease_ends_by_itself_and_is_never_longer_than_the_longest() {
-        let (readers, id) = (Readers::default(), "a.b".parse::<ServiceId>().unwrap());
+        let (subscriptions, id) =
+            (LogSubscriptions::default(), "a.b".parse::<ServiceId>().unwrap());
         let now = tcs_core::clock::monotonic();
-        assert!(!readers.has(&id, now));
-        readers.renew(&id, Duration::from_secs(30), now);
-        assert!(readers.has(&id, now + Duration::from_secs(29)));
-        assert!(!readers.has(&id, now + Duration::from_secs(30)));
-        readers.renew(&id, Duration::MAX, now);
-        assert!(!readers.has(&id, now + LONGEST));
+        assert!(!subscriptions.has(&id, now));
+        subscriptions.renew(&id, Duration::from_secs(30), now);
+        assert!(subscriptions.has(&id, now + Duration::from_secs(29)));
+        assert!(!subscriptions.has(&id, now + Duration::from_secs(30)));
+        subscriptions.renew(&id, Duration::MAX, now);
+        assert!(!subscriptions.has(&id, now + LONGEST));
     }
 }

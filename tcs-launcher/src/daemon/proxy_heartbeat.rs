@@ -30,7 +30,7 @@ impl Daemon<'_> {
     /// Beats for those whose time has come, and live: neither stopped nor a zombie.
     pub(super) fn beat(&mut self) {
         let now = self.now();
-        let Self { supervisor, handles, plans, voice, .. } = self;
+        let Self { supervisor, handles, plans, publisher, .. } = self;
         for (id, spawned) in handles.iter_mut() {
             let (Some(due), Some(plan)) = (spawned.beat_at, plans.get(id)) else { continue };
             if due > now {
@@ -43,7 +43,7 @@ impl Daemon<'_> {
             let process = service.pid.and_then(|pid| Process::of(pid.cast_signed()));
             if process.is_some_and(|it| !it.is_zombie() && !matches!(it.state, b'T' | b't')) {
                 let uptime = now.saturating_sub(service.since.unwrap_or(now));
-                voice.beat(id, Status::Ok, uptime, interval);
+                publisher.beat(id, Status::Ok, uptime, interval);
             }
         }
     }

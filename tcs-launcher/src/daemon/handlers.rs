@@ -6,8 +6,8 @@ use tcs_core::config::How;
 use tcs_core::wire::Status;
 
 use super::Daemon;
-use super::words::{self, Heard};
-use crate::runner::{Told, What};
+use super::inbound::{self, Heard};
+use crate::runner::{RunnerEvent, What};
 use tcs_supervisor::{Event, Report, ServiceId};
 
 /// The last status of a service, which the broker was asked for, and what waits for it.
@@ -29,10 +29,10 @@ impl Daemon<'_> {
         spawned.speaks = true;
         let (run, is_ready) = (spawned.run, what.is_ready(by));
         let mut done = None;
-        if let words::What::Status(status, message) = what {
+        if let inbound::What::Status(status, message) = what {
             spawned.assume_at = None;
             spawned.said = Some((status, message.clone()));
-            let report = Report::Said { word: words::word(status), message };
+            let report = Report::Said { word: inbound::word(status), message };
             done = self.handle(Event::Report { id: id.clone(), run, report });
         }
         if is_ready {
@@ -41,13 +41,14 @@ impl Daemon<'_> {
         done
     }
 
-    pub(super) fn told(&mut self, told: Told) -> Option<bool> {
+    pub(super) fn told(&mut self, told: RunnerEvent) -> Option<bool> {
         if let Some(waiting) = self.ended.get_mut(&told.id) {
             waiting.push(told);
             return None;
         }
         if self.may_have_failed(&told)
-            && let Some(bus) = self.voice.reporter.bus().filter(|bus| bus.is_connected()).cloned()
+            && let Some(bus) =
+                self.publisher.reporter.bus().filter(|bus| bus.is_connected()).cloned()
         {
             let id = told.id.clone();
             self.ended.insert(id.clone(), vec![told]);
@@ -59,7 +60,7 @@ impl Daemon<'_> {
 
     /// A Python service that fails to start says so and exits with 0: its last word may still be
     /// on its way to us.
-    fn may_have_failed(&self, told: &Told) -> bool {
+    fn may_have_failed(&self, told: &RunnerEvent) -> bool {
         matches!(&told.what, What::Report(Report::Exited(exit)) if exit.code == Some(0))
             && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
     }
@@ -75,7 +76,7 @@ impl Daemon<'_> {
 
     /// Does something once the last word of a service is known, where it can be.
     pub(super) fn after_last_word(&mut self, id: &ServiceId, event: Event) -> Option<bool> {
-        let bus = self.voice.reporter.bus().filter(|bus| bus.is_connected());
+        let bus = self.publisher.reporter.bus().filter(|bus| bus.is_connected());
         let Some(bus) = bus.cloned() else { return self.handle(event) };
         self.ask_last_word(bus, id.clone(), Some(event));
         None
@@ -84,13 +85,13 @@ impl Daemon<'_> {
     fn ask_last_word(&self, bus: Bus, id: ServiceId, then: Option<Event>) {
         let back = self.last.clone();
         tokio::spawn(async move {
-            let word = words::last(bus, id.clone()).await;
+            let word = inbound::last(bus, id.clone()).await;
             let _ = back.send(Last { id, word, then }).await; // the launcher may have ended
         });
     }
 
-    fn report(&mut self, told: Told) -> Option<bool> {
-        let Told { id, run, what } = told;
+    fn report(&mut self, told: RunnerEvent) -> Option<bool> {
+        let RunnerEvent { id, run, what } = told;
         match what {
             What::Report(mut report) => {
                 if let (Report::Exited(exit), Some(output)) = (&mut report, self.outputs.of(&id)) {
@@ -106,7 +107,7 @@ impl Daemon<'_> {
             What::Status(text) => {
                 if self.plans.get(&id).is_some_and(|plan| matches!(plan.how, How::Program(_))) {
                     let pid = self.supervisor.service(&id).and_then(|it| it.pid);
-                    self.voice.status(&id, Status::Ok, Some(text), pid);
+                    self.publisher.status(&id, Status::Ok, Some(text), pid);
                 }
                 None
             }

@@ -5,21 +5,21 @@ use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use super::error::Mistake;
+use super::error::DecodeError;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct StandIn;
+pub(super) struct Placeholder;
 
 macro_rules! plainest {
     ($($method:ident $visit:ident $value:expr,)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             visitor.$visit($value)
         })*
     };
 }
 
-impl<'de> Deserializer<'de> for StandIn {
-    type Error = Mistake;
+impl<'de> Deserializer<'de> for Placeholder {
+    type Error = DecodeError;
 
     plainest! {
         deserialize_bool visit_bool false,
@@ -45,11 +45,11 @@ impl<'de> Deserializer<'de> for StandIn {
         deserialize_seq visit_seq SeqDeserializer::new(std::iter::empty::<Self>()),
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_none()
     }
 
@@ -57,7 +57,7 @@ impl<'de> Deserializer<'de> for StandIn {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -65,7 +65,7 @@ impl<'de> Deserializer<'de> for StandIn {
         self,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_seq(SeqDeserializer::new(std::iter::repeat_n(self, len)))
     }
 
@@ -74,7 +74,7 @@ impl<'de> Deserializer<'de> for StandIn {
         _name: &'static str,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_tuple(len, visitor)
     }
 
@@ -83,7 +83,7 @@ impl<'de> Deserializer<'de> for StandIn {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_map(MapDeserializer::new(fields.iter().map(|field| (*field, self))))
     }
 
@@ -92,14 +92,14 @@ impl<'de> Deserializer<'de> for StandIn {
         _name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_enum(FirstOf(variants))
     }
 
     forward_to_deserialize_any! { unit unit_struct ignored_any }
 }
 
-impl IntoDeserializer<'_, Mistake> for StandIn {
+impl IntoDeserializer<'_, DecodeError> for Placeholder {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -111,31 +111,38 @@ impl IntoDeserializer<'_, Mistake> for StandIn {
 struct FirstOf(&'static [&'static str]);
 
 impl<'de> EnumAccess<'de> for FirstOf {
-    type Error = Mistake;
-    type Variant = StandIn;
+    type Error = DecodeError;
+    type Variant = Placeholder;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
-    ) -> Result<(V::Value, StandIn), Mistake> {
+    ) -> Result<(V::Value, Placeholder), DecodeError> {
         let first = self.0.first().copied().unwrap_or_default();
-        let name: StrDeserializer<'_, Mistake> = first.into_deserializer();
-        seed.deserialize(name).map(|variant| (variant, StandIn))
+        let name: StrDeserializer<'_, DecodeError> = first.into_deserializer();
+        seed.deserialize(name).map(|variant| (variant, Placeholder))
     }
 }
 
-impl<'de> VariantAccess<'de> for StandIn {
-    type Error = Mistake;
+impl<'de> VariantAccess<'de> for Placeholder {
+    type Error = DecodeError;
 
-    fn unit_variant(self) -> Result<(), Mistake> {
+    fn unit_variant(self) -> Result<(), DecodeError> {
         Ok(())
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Mistake> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, DecodeError> {
         seed.deserialize(self)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Mistake> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_tuple(len, visitor)
     }
 
@@ -143,7 +150,7 @@ impl<'de> VariantAccess<'de> for StandIn {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_struct("", fields, visitor)
     }
 }
