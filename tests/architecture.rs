@@ -149,6 +149,19 @@ fn pure_rooms_have_no_io_no_clock_and_nothing_async() {
     assert_eq!(impure_lines(&rooms, &words), Vec::<String>::new());
 }
 
+/// Rooms of the console, each with what stands above it and it must not name.
+const BELOW: [(&str, &[&str]); 2] = [
+    ("tcsctl/src/cli", &["crate::commands", "crate::settings"]),
+    ("tcsctl/src/output", &["crate::commands", "crate::cli", "crate::dashboard"]),
+];
+
+#[test]
+fn rooms_of_the_console_make_no_circle() {
+    for (room, above) in BELOW {
+        assert_eq!(impure_lines(&[room], above), Vec::<String>::new(), "{room}");
+    }
+}
+
 /// A line of impurity, put into each pure crate, is refused: by the compiler, because the crate's
 /// manifest lacks what it names, or by the words above.
 #[test]

@@ -2,7 +2,7 @@
 //! is so and hand it to [`crate::output`].
 
 mod check;
-pub mod completions;
+mod completions;
 mod config;
 mod demo;
 mod events;

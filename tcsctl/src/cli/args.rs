@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand, ValueHint};
-use clap_complete::engine::ArgValueCompleter;
 use tcs_core::fleet::Verdict;
 
 use super::moment::{Moment, moment, span};
-use crate::commands::completions;
 use crate::dashboard::theme::ThemeName;
 use crate::output::{Color, Times};
 
@@ -16,7 +14,7 @@ use crate::output::{Color, Times};
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct ListArgs {
     /// Only services whose name contains this (any case), of all that is known
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// Include stopped and never-started services
     #[arg(long, short)]
@@ -39,7 +37,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct EventsArgs {
     /// Only services whose name contains this
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// Start of the period: an age (1h), 02:13, or RFC 3339
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = moment)]
@@ -62,7 +60,7 @@ pub struct EventsArgs {
 #[derive(Debug, Default, Args)]
 pub struct WatchArgs {
     /// Only these services: part of a name, or any other filter
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// Include stopped and never-started services
     #[arg(long, short)]
@@ -101,7 +99,7 @@ fn theme(name: &str) -> Result<ThemeName, String> {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Only this service, or those whose name holds this
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// At a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -150,7 +148,7 @@ impl std::fmt::Display for Goal {
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Service's full name
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Condition: `up`, `gone`, or a verdict (ok, late, lost, failed, stopped, ...)
     #[arg(long = "for", value_name = "WHAT", value_parser = Goal::parse, default_value = "ok")]
@@ -161,7 +159,7 @@ pub struct WaitArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Service's full name, or a filter for all running services that match
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Print one JSON object per line (schema tcsctl.reply.v1)
     #[arg(long)]
@@ -172,7 +170,7 @@ pub struct HealthArgs {
 #[derive(Debug, Args)]
 pub struct OperateArgs {
     /// Full names, or filters (asks first if one matches several services)
-    #[arg(value_name = "SERVICE", required = true, add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE", required = true)]
     pub services: Vec<String>,
     /// Skip confirmation
     #[arg(long, short)]
@@ -208,7 +206,7 @@ pub struct EndArgs {
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
     /// Launcher's full name, or a filter; without it all running launchers
-    #[arg(value_name = "LAUNCHER", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "LAUNCHER")]
     pub launcher: Option<String>,
     /// Skip confirmation
     #[arg(long, short)]
@@ -225,7 +223,7 @@ pub struct ReloadArgs {
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// Service's full name, or a filter that matches one service
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Number of last lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]

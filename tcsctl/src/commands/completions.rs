@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap_complete::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
 use super::picture::{self, Want};
 use super::session::{Ended, Session};
@@ -22,7 +22,23 @@ const MOST: usize = 500;
 
 /// Answers a shell, and ends the process, where it is a shell that asks.
 pub(super) fn answer() {
-    CompleteEnv::with_factory(super::command_line).var(VAR).bin("tcsctl").complete();
+    let command_line = || completing(super::command_line());
+    CompleteEnv::with_factory(command_line).var(VAR).bin("tcsctl").complete();
+}
+
+/// With names completed wherever one is taken.
+fn completing(command: clap::Command) -> clap::Command {
+    let takes_a_name = |arg: &clap::Arg| {
+        let names = arg.get_value_names().unwrap_or_default();
+        names.iter().any(|name| matches!(name.as_str(), "SERVICE" | "LAUNCHER"))
+    };
+    command
+        .mut_args(
+            |arg| {
+                if takes_a_name(&arg) { arg.add(ArgValueCompleter::new(services)) } else { arg }
+            },
+        )
+        .mut_subcommands(completing)
 }
 
 pub(super) fn run(session: &Session, args: &CompletionsArgs) -> Result<ExitCode, Ended> {
@@ -38,7 +54,7 @@ pub(super) fn run(session: &Session, args: &CompletionsArgs) -> Result<ExitCode,
 
 /// Names of services that begin with, or hold, what was typed so far. Silent about all trouble: a
 /// shell would print it into the line being typed.
-pub fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
+fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy().to_lowercase();
     let (begins, holds): (Vec<_>, Vec<_>) = names()
         .unwrap_or_default()
@@ -74,4 +90,27 @@ fn names() -> Option<Vec<(String, &'static str)>> {
         Ok(Exit::Done.into())
     });
     asked.ok().map(|_| names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_completed_wherever_one_is_taken() {
+        let command = completing(super::super::command_line());
+        let completed = |command: &clap::Command| {
+            command.get_positionals().any(|arg| arg.get::<ArgValueCompleter>().is_some())
+        };
+        assert!(completed(&command));
+        let named = command.get_subcommands().filter(|it| completed(it));
+        let named: Vec<_> = named.map(clap::Command::get_name).collect();
+        assert_eq!(
+            named,
+            [
+                "list", "events", "watch", "check", "wait", "health", "stats", "start", "stop",
+                "restart", "reload", "logs"
+            ]
+        );
+    }
 }
