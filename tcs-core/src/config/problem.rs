@@ -1,11 +1,14 @@
 //! What is wrong with a file, where, and how a person is told.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::secrets;
 
-/// Columns of a line that are shown; the rest is cut.
+/// Columns of what is drawn; the rest of a line is cut.
 const SHOWN: usize = 120;
 
 /// A file as it was read.
@@ -207,23 +210,24 @@ impl Report {
             Some(Place { line, column, .. }) => format!("{name}:{line}:{column}"),
             None => name,
         };
-        let margin = at.map_or(2, |place| place.line.to_string().len().max(2));
         let line = at.and_then(|at| Some((at, self.source.line(at.line)?)));
         let hidden = line.map(|(_, line)| secrets::on_line(line)).unwrap_or_default();
         let mut message = printable(message);
         for secret in hidden.iter().filter(|secret| secret.len() > 2) {
             message = message.replace(&printable(secret), "***");
         }
-        let mut lines = vec![format!("{spot}: {severity}: {message}")];
+        let mut group = Group::with_level(Level::ERROR);
         if let Some((place, line)) = line {
-            let (line, before, width) = excerpt(&without(line, &hidden), place);
-            lines.push(format!("  {:>margin$} | {line}", place.line));
-            lines.push(format!("  {:>margin$} | {:before$}{:^<width$}", "", "", "^"));
+            let line = printable(&without(line, &hidden));
+            let spot = AnnotationKind::Primary.span(span(&line, place));
+            let shown = Snippet::source(line).line_start(place.line as usize);
+            group = group.element(shown.annotation(spot));
         }
         if let Some(hint) = hint {
-            lines.push(format!("  {:>margin$} hint: {}", "", printable(hint)));
+            group = group.element(Level::HELP.with_name("hint").message(printable(hint)));
         }
-        lines.join("\n")
+        let drawn = Renderer::plain().term_width(SHOWN).render(&[group]);
+        format!("{spot}: {severity}: {message}\n{drawn}").trim_end().to_owned()
     }
 }
 
@@ -248,18 +252,12 @@ fn without(line: &str, secrets: &[&str]) -> String {
     line
 }
 
-/// The part of a line that is shown, and where its spot starts and how wide it is.
-fn excerpt(line: &str, place: Place) -> (String, usize, usize) {
-    let column = place.column as usize - 1;
-    let start = if column + 20 > SHOWN { column - 20 } else { 0 };
-    let mut shown: String = line.chars().skip(start).take(SHOWN).map(visible).collect();
-    let length = shown.chars().count();
-    if line.chars().nth(start + SHOWN).is_some() {
-        shown.push('…');
-    }
-    let spot = (column - start).min(length);
-    let width = (place.width as usize).min(length.saturating_sub(spot)).max(1);
-    (shown, spot, width)
+/// The bytes of a line that a place stands for.
+fn span(line: &str, place: Place) -> Range<usize> {
+    let byte =
+        |column: u32| line.char_indices().nth(column as usize).map_or(line.len(), |(at, _)| at);
+    let start = place.column - 1;
+    byte(start)..byte(start.saturating_add(place.width))
 }
 
 /// Nothing from a file reaches a terminal as an escape sequence or turns the text around, and
