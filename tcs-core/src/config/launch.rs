@@ -13,6 +13,7 @@ use super::problem::{Place, Problem, Problems, Severity};
 use super::section::Section;
 use super::value::{Mapping, Node, Value};
 use crate::id::ServiceId;
+pub use crate::wire::policy::Backoff;
 
 /// From the stop signal to SIGKILL, where nobody says otherwise.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,15 +117,6 @@ pub enum Mode {
     Async,
     /// In a process of its own.
     Process,
-}
-
-/// Restart delays that grow: `delay`, `delay * factor`, ... up to `max`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Backoff {
-    /// From one delay to the next, 1 or more; 2.
-    pub factor: f64,
-    /// The longest; 300 s.
-    pub max: Duration,
 }
 
 /// Where a service's output goes, beside the launcher's own log.

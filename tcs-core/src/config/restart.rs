@@ -2,66 +2,15 @@
 //! read them (`docs/spec/configuration.md#restart-policy`).
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::section::Section;
 use super::value::Value;
+pub use crate::wire::policy::{RestartPolicy, RestartWhen};
 
 /// The keys, which are the launcher's and not the service's.
 pub(super) const KEYS: [&str; 4] = ["restart", "restart_sec", "restart_max", "restart_window"];
-
-/// Which ends that nobody asked for lead to a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RestartWhen {
-    /// None.
-    No,
-    /// All.
-    Always,
-    /// A code other than 0, or a signal.
-    OnFailure,
-    /// A signal, or a code above 128.
-    OnAbnormal,
-}
-
-impl RestartWhen {
-    const ALL: [Self; 4] = [Self::No, Self::Always, Self::OnFailure, Self::OnAbnormal];
-
-    /// As it is written in a file and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::No => "no",
-            Self::Always => "always",
-            Self::OnFailure => "on-failure",
-            Self::OnAbnormal => "on-abnormal",
-        }
-    }
-}
-
-/// The restart policy of one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RestartPolicy {
-    /// Which ends it answers.
-    pub when: RestartWhen,
-    /// From the end to the new start; 5 s.
-    pub delay: Duration,
-    /// How many restarts `window` may hold; `None` is without limit.
-    pub limit: Option<NonZeroU32>,
-    /// How far back restarts count; 60 s.
-    pub window: Duration,
-}
-
-impl Default for RestartPolicy {
-    fn default() -> Self {
-        Self {
-            when: RestartWhen::No,
-            delay: Duration::from_secs(5),
-            limit: None,
-            window: Duration::from_mins(1),
-        }
-    }
-}
 
 /// Reads the four keys of an entry.
 pub(super) fn read(entry: &mut Section<'_, '_>) -> RestartPolicy {
@@ -72,6 +21,7 @@ pub(super) fn read(entry: &mut Section<'_, '_>) -> RestartPolicy {
         delay: entry.seconds("restart_sec").unwrap_or(default.delay),
         limit: NonZeroU32::new(u32::try_from(limit).unwrap_or(u32::MAX)),
         window: entry.seconds("restart_window").unwrap_or(default.window),
+        backoff: None,
     }
 }
 

@@ -262,6 +262,7 @@ impl Reader<'_> {
         let restart = restart::read(&mut section);
         let own = section.mapping("launch");
         let launch = launch::read(&launch::combined(defaults, own), self.problems);
+        let restart = RestartPolicy { backoff: launch.backoff, ..restart };
         let module = self.module(raw, registry);
         self.warn_of_lookalikes(raw.map);
         let service_type = self.parse::<ServiceType>(raw.service_type);

@@ -12,6 +12,7 @@ mod envelope;
 mod heartbeat;
 pub mod id;
 pub mod journal;
+pub mod policy;
 mod registry;
 pub mod rpc;
 mod status;

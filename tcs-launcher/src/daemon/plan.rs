@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready, RestartWhen};
+use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready};
 use tcs_core::service::Registry;
 
 use super::inbound::ReadyBy;
@@ -12,7 +12,7 @@ use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
 use tcs_supervisor::reload::Planned;
-use tcs_supervisor::{Backoff, Kind, Readiness, Restart, Spec, When};
+use tcs_supervisor::{Kind, Readiness, Spec};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
 /// without a `__main__` part too; without the framework, the module as a program
@@ -116,18 +116,7 @@ impl Site<'_> {
             id: entry.id.clone(),
             enabled: launch.enabled,
             kind: if permanent { Kind::Permanent } else { Kind::MayEnd },
-            restart: Restart {
-                when: match entry.restart.when {
-                    RestartWhen::No => When::No,
-                    RestartWhen::Always => When::Always,
-                    RestartWhen::OnFailure => When::OnFailure,
-                    RestartWhen::OnAbnormal => When::OnAbnormal,
-                },
-                delay: entry.restart.delay,
-                limit: entry.restart.limit,
-                window: entry.restart.window,
-                backoff: launch.backoff.map(|it| Backoff { factor: it.factor, max: it.max }),
-            },
+            restart: entry.restart,
             // a Rust service's host tells when it is up, and a Python service's status
             readiness: match (how, &launch.ready) {
                 (_, Some(Ready::Started)) | (How::Program(_), None) => Readiness::AtOnce,

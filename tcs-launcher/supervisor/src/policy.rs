@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::spec::{Kind, Restart, When};
+use super::spec::{Kind, RestartPolicy, RestartWhen};
 
 /// Restarts remembered of one service: enough for any limit that makes sense.
 const REMEMBERED: usize = 4096;
@@ -59,12 +59,12 @@ impl End {
         by_code || matches!(self.fault, Fault::Ours | Fault::NotStarted)
     }
 
-    fn is_answered_by(self, when: When) -> bool {
+    fn is_answered_by(self, when: RestartWhen) -> bool {
         match when {
-            When::No => false,
-            When::Always => true,
-            When::OnFailure => self.is_failure(),
-            When::OnAbnormal => self.is_abnormal(),
+            RestartWhen::No => false,
+            RestartWhen::Always => true,
+            RestartWhen::OnFailure => self.is_failure(),
+            RestartWhen::OnAbnormal => self.is_abnormal(),
         }
     }
 }
@@ -105,7 +105,7 @@ impl History {
     /// Decides on an end at `now` after a run of `uptime`.
     pub(super) fn judge(
         &mut self,
-        restart: &Restart,
+        restart: &RestartPolicy,
         kind: Kind,
         end: End,
         uptime: Duration,
@@ -180,7 +180,7 @@ impl Crashes {
     }
 }
 
-fn delay(restart: &Restart, streak: u32) -> Duration {
+fn delay(restart: &RestartPolicy, streak: u32) -> Duration {
     let Some(backoff) = restart.backoff else { return restart.delay };
     let times = backoff.factor.max(1.0).powf(f64::from(streak.saturating_sub(1)));
     let longest = backoff.max.max(restart.delay);
@@ -199,8 +199,14 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn restart(when: When, limit: u32) -> Restart {
-        Restart { when, delay: s(5), limit: NonZeroU32::new(limit), window: s(60), backoff: None }
+    fn restart(when: RestartWhen, limit: u32) -> RestartPolicy {
+        RestartPolicy {
+            when,
+            delay: s(5),
+            limit: NonZeroU32::new(limit),
+            window: s(60),
+            backoff: None,
+        }
     }
 
     #[test]
@@ -221,7 +227,12 @@ mod tests {
             (-15, Fault::None, [Leave, again, again, again]),
         ];
         for (code, fault, expected) in table {
-            let whens = [When::No, When::Always, When::OnFailure, When::OnAbnormal];
+            let whens = [
+                RestartWhen::No,
+                RestartWhen::Always,
+                RestartWhen::OnFailure,
+                RestartWhen::OnAbnormal,
+            ];
             for (when, expected) in whens.into_iter().zip(expected) {
                 let judge = |kind| {
                     let end = End::new(Some(code), fault);
@@ -237,7 +248,7 @@ mod tests {
     #[test]
     fn the_limit_counts_restarts_inside_the_window() {
         let mut history = History::default();
-        let policy = restart(When::Always, 2);
+        let policy = restart(RestartWhen::Always, 2);
         let mut crash = |at| history_step(&mut history, &policy, s(at));
         assert_eq!(crash(10), Some(1));
         assert_eq!(crash(20), Some(2));
@@ -246,7 +257,7 @@ mod tests {
     }
 
     /// A crash at `now`, restarted at once if it may be.
-    fn history_step(history: &mut History, policy: &Restart, now: Duration) -> Option<u32> {
+    fn history_step(history: &mut History, policy: &RestartPolicy, now: Duration) -> Option<u32> {
         match history.judge(policy, Kind::Permanent, End::new(Some(1), Fault::None), s(1), now) {
             RestartDecision::Restart { attempt, .. } => {
                 history.restarted(now);
@@ -259,7 +270,7 @@ mod tests {
     #[test]
     fn a_back_off_grows_to_its_cap_and_a_long_run_resets_it() {
         let backoff = Some(Backoff { factor: 2.0, max: s(30) });
-        let policy = Restart { backoff, ..restart(When::Always, 0) };
+        let policy = RestartPolicy { backoff, ..restart(RestartWhen::Always, 0) };
         let mut history = History::default();
         let mut delay_after = |uptime| match history.judge(
             &policy,
@@ -279,7 +290,7 @@ mod tests {
 
     #[test]
     fn starts_after_short_runs_are_throttled_and_it_is_said_once() {
-        let policy = Restart { delay: Duration::ZERO, ..restart(When::Always, 0) };
+        let policy = RestartPolicy { delay: Duration::ZERO, ..restart(RestartWhen::Always, 0) };
         let mut history = History::default();
         let mut after = |uptime: u64| {
             let (uptime, end) = (Duration::from_millis(uptime), End::new(Some(1), Fault::None));
@@ -317,7 +328,7 @@ mod tests {
     fn no_factor_and_no_number_of_crashes_breaks_the_delay() {
         for factor in [0.0, -3.0, 1.0, 1e300, f64::INFINITY, f64::NAN] {
             let backoff = Some(Backoff { factor, max: s(30) });
-            let policy = Restart { backoff, ..restart(When::Always, 0) };
+            let policy = RestartPolicy { backoff, ..restart(RestartWhen::Always, 0) };
             for streak in [1, 2, 1000, u32::MAX] {
                 let delay = delay(&policy, streak);
                 assert!((s(5)..=s(30)).contains(&delay), "{factor} {streak}: {delay:?}");

@@ -118,15 +118,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Event, Kind, Readiness, Restart, Supervisor, When};
+    use crate::{Event, Kind, Readiness, RestartPolicy, RestartWhen, Supervisor};
 
     fn planned(id: &str, program: &str, level: i64) -> Planned {
         let spec = Spec {
             id: id.parse().unwrap(),
             enabled: true,
             kind: Kind::Permanent,
-            restart: Restart {
-                when: When::No,
+            restart: RestartPolicy {
+                when: RestartWhen::No,
                 delay: Duration::ZERO,
                 limit: None,
                 window: Duration::ZERO,

@@ -1,9 +1,9 @@
 //! What the supervisor knows of a service: what it needs to decide, and nothing of how it is run.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use tcs_wire::id::ServiceId;
+pub use tcs_wire::policy::{Backoff, RestartPolicy, RestartWhen};
 
 /// One service as configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Spec {
     /// Whether it is meant to end.
     pub kind: Kind,
     /// What follows an end that nobody asked for.
-    pub restart: Restart,
+    pub restart: RestartPolicy,
     /// When it counts as up.
     pub readiness: Readiness,
     /// How long its start-up holds up those that come after it.
@@ -35,55 +35,6 @@ pub enum Kind {
     Permanent,
     /// A one-shot, or a program of which we do not know.
     MayEnd,
-}
-
-/// Which ends that nobody asked for lead to a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// None.
-    No,
-    /// All.
-    Always,
-    /// A code other than 0, or a signal.
-    OnFailure,
-    /// A signal, or a code above 128.
-    OnAbnormal,
-}
-
-impl When {
-    /// As it is written in a configuration and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::No => "no",
-            Self::Always => "always",
-            Self::OnFailure => "on-failure",
-            Self::OnAbnormal => "on-abnormal",
-        }
-    }
-}
-
-/// The restart policy.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Restart {
-    /// Which ends it answers.
-    pub when: When,
-    /// From the end to the new start.
-    pub delay: Duration,
-    /// How many restarts `window` may hold; `None` is without limit.
-    pub limit: Option<NonZeroU32>,
-    /// How far back restarts count. A run that lasts as long also resets the back-off.
-    pub window: Duration,
-    /// Makes each delay longer than the last.
-    pub backoff: Option<Backoff>,
-}
-
-/// Delays that grow: `delay`, `delay * factor`, `delay * factor²`, ... up to `max`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Backoff {
-    /// From one delay to the next.
-    pub factor: f64,
-    /// The longest.
-    pub max: Duration,
 }
 
 /// When a service counts as up.

@@ -26,8 +26,8 @@ pub(super) fn spec(name: &str) -> Spec {
         id: id(name),
         enabled: true,
         kind: Kind::Permanent,
-        restart: Restart {
-            when: When::OnFailure,
+        restart: RestartPolicy {
+            when: RestartWhen::OnFailure,
             delay: s(5),
             limit: NonZeroU32::new(2),
             window: s(60),

@@ -29,7 +29,8 @@ fn states() -> Vec<(&'static str, World)> {
     let later_restart = Command::Restart(Patience::WhenIdle(None));
     let one_shot = Spec { kind: Kind::MayEnd, ..spec("a") };
     let crashed = || and(running(), &[&|w| w.report("a", exit(1))]);
-    let no_restart = Spec { restart: Restart { when: When::No, ..spec("a").restart }, ..spec("a") };
+    let no_restart =
+        Spec { restart: RestartPolicy { when: RestartWhen::No, ..spec("a").restart }, ..spec("a") };
     vec![
         ("declared", begin(Spec { enabled: false, ..slow("a") })),
         ("waiting", and(crashed(), &[&|w| w.ask("a", Command::Start)])),
@@ -147,7 +148,7 @@ fn a_word_of_an_earlier_run_changes_nothing() {
 fn the_crash_test_of_the_original() {
     let run = |code, when| {
         let mut service = Spec { kind: Kind::MayEnd, ..spec("a") };
-        service.restart = Restart { when, ..service.restart };
+        service.restart = RestartPolicy { when, ..service.restart };
         let (mut world, mut lines) = World::launch(vec![service]);
         loop {
             world.now += s(1);
@@ -160,7 +161,7 @@ fn the_crash_test_of_the_original() {
             lines.extend(world.tick());
         }
     };
-    assert_eq!(run(1, When::No), "a start; a ready in 0 s; a crashed 1, left");
+    assert_eq!(run(1, RestartWhen::No), "a start; a ready in 0 s; a crashed 1, left");
     let limit = |code| {
         format!(
             "a start; a ready in 0 s; a crashed {code}, 1/2 in 5 s; \
@@ -169,10 +170,10 @@ fn the_crash_test_of_the_original() {
              a failed: restart_limit_reached after 2"
         )
     };
-    assert_eq!(run(1, When::OnFailure), limit(1));
-    assert_eq!(run(137, When::OnAbnormal), limit(137));
-    assert_eq!(run(0, When::Always), limit(0));
-    assert_eq!(run(0, When::OnFailure), "a start; a ready in 0 s; a completed 0");
+    assert_eq!(run(1, RestartWhen::OnFailure), limit(1));
+    assert_eq!(run(137, RestartWhen::OnAbnormal), limit(137));
+    assert_eq!(run(0, RestartWhen::Always), limit(0));
+    assert_eq!(run(0, RestartWhen::OnFailure), "a start; a ready in 0 s; a completed 0");
 }
 
 #[test]
@@ -248,8 +249,8 @@ fn a_program_that_is_missing_for_a_moment_is_tried_again_if_it_has_run() {
     let missing = || Report::NotSpawned { error: "no such file".into(), transient: false };
     let (mut world, _) = World::launch(vec![spec("a")]);
     assert_eq!(world.report("a", missing()), ["a failed: no such file after 0"], "the first time");
-    for when in [When::Always, When::OnFailure, When::OnAbnormal] {
-        let restart = Restart { when, ..spec("a").restart };
+    for when in [RestartWhen::Always, RestartWhen::OnFailure, RestartWhen::OnAbnormal] {
+        let restart = RestartPolicy { when, ..spec("a").restart };
         let (mut world, _) = World::launch(vec![Spec { restart, ..spec("a") }]);
         world.up("a");
         world.ends("a", -9);
@@ -273,7 +274,8 @@ fn a_program_that_is_missing_for_a_moment_is_tried_again_if_it_has_run() {
 
 #[test]
 fn a_hot_loop_is_slowed_down_and_said_so_once() {
-    let restart = Restart { when: When::Always, delay: s(0), limit: None, ..spec("a").restart };
+    let restart =
+        RestartPolicy { when: RestartWhen::Always, delay: s(0), limit: None, ..spec("a").restart };
     let (mut world, _) = World::launch(vec![Spec { restart, ..spec("a") }]);
     let mut starts = 0;
     let mut throttled = 0;
@@ -357,7 +359,7 @@ fn a_watchdog_that_is_not_served_is_a_crash() {
 #[test]
 fn done_says_whether_a_wanted_service_had_failed() {
     let end = |stopped_by_hand: bool| {
-        let no = Restart { when: When::No, ..spec("a").restart };
+        let no = RestartPolicy { when: RestartWhen::No, ..spec("a").restart };
         let (mut world, _) = World::launch(vec![Spec { restart: no, ..spec("a") }]);
         world.up("a");
         world.ends("a", 1);

@@ -74,10 +74,10 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 
 pub(super) fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
     let when = prop_oneof![
-        Just(When::No),
-        Just(When::Always),
-        Just(When::OnFailure),
-        Just(When::OnAbnormal)
+        Just(RestartWhen::No),
+        Just(RestartWhen::Always),
+        Just(RestartWhen::OnFailure),
+        Just(RestartWhen::OnAbnormal)
     ];
     let readiness = prop_oneof![
         Just(Readiness::AtOnce),
@@ -89,7 +89,7 @@ pub(super) fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
         move |(when, readiness, after, level, limit, may_end, enabled)| Spec {
             enabled: enabled > 1,
             kind: if may_end { Kind::MayEnd } else { Kind::Permanent },
-            restart: Restart { when, limit: NonZeroU32::new(limit), ..spec(id).restart },
+            restart: RestartPolicy { when, limit: NonZeroU32::new(limit), ..spec(id).restart },
             readiness,
             after: after.into_iter().map(super::id).collect(),
             level,
