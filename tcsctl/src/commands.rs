@@ -31,7 +31,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Check, Exit};
-use crate::output::{Color, Screen, Times, Word};
+use crate::output::{Color, Screen, TimeFormat, Word};
 use session::{Ended, Session};
 
 /// The whole program: answers the shell's request for completions, or reads the command line and
@@ -104,5 +104,5 @@ pub fn command_line() -> clap::Command {
 
 /// A screen for messages before there are options.
 fn plain_screen() -> Screen {
-    Screen::new(Color::Auto, false, Times::Utc)
+    Screen::new(Color::Auto, false, TimeFormat::Utc)
 }

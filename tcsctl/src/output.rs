@@ -24,7 +24,7 @@ mod time;
 pub mod touched;
 
 pub use harmless::json_text;
-pub use screen::{Color, Screen, Word};
+pub use screen::{Color, Screen, TimeFormat, Word};
 pub use source::{Malformed, Mode, Source};
 pub use span::{Line, Tone};
 pub use time::{Times, ago};

@@ -8,7 +8,7 @@ use tcs_core::fleet::Verdict;
 
 use super::moment::{Moment, moment, span};
 use crate::dashboard::theme::ThemeName;
-use crate::output::{Color, Times};
+use crate::output::{Color, TimeFormat};
 
 /// Of the list.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
@@ -339,7 +339,7 @@ pub struct OutputArgs {
     pub ascii: bool,
     /// How to write times
     #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
-    pub time: Times,
+    pub time: TimeFormat,
     /// As the Python tool had it: the same as --color never
     #[arg(long, global = true, hide = true)]
     pub no_color: bool,

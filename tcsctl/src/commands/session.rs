@@ -13,7 +13,7 @@ use tcs_core::clock;
 use crate::cli::moment::Moment;
 use crate::cli::{Cli, ConnectionArgs};
 use crate::exit::Exit;
-use crate::output::{Screen, Times, Word};
+use crate::output::{Screen, TimeFormat, Word};
 use crate::settings::{self, DEFAULT_TIMEOUT, ResolveError, Resolved};
 
 /// A signal's number on top of this is what a shell is told.
@@ -101,7 +101,7 @@ impl Session {
             screen,
             settings: None,
             verbose: cli.output.verbose,
-            local_times: cli.output.time == Times::Local,
+            local_times: cli.output.time == TimeFormat::Local,
             buses: Mutex::default(),
             spent: AtomicU64::new(0),
         }

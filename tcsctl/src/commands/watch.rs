@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode,
         theme: args.theme.unwrap_or(config.theme),
         mouse: config.mouse && !args.no_mouse,
         keymap: config.keymap,
-        local_times: session.local_times,
+        times: session.screen.look.times,
     };
     match run::run(options, source).await? {
         run::Ended::Quit => Ok(Exit::Done.into()),

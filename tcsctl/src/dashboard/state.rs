@@ -29,6 +29,7 @@ use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
 use super::layout;
 use super::theme::ThemeName;
+use crate::output::Times;
 use history::{History, Shown};
 use logs::Logs;
 use overlay::Overlay;
@@ -50,8 +51,8 @@ pub struct Options {
     pub read_only: bool,
     /// ASCII only.
     pub ascii: bool,
-    /// Times by this machine's zone; else UTC.
-    pub local_times: bool,
+    /// How times are written.
+    pub times: Times,
     /// Use colours.
     pub colour: bool,
     /// The theme to begin with.

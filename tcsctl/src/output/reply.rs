@@ -12,7 +12,7 @@ use tcs_core::wire::control::{
 use tcs_core::wire::{Status, how_ended};
 
 use super::span::{Line, Tone};
-use super::{symbols, text, time};
+use super::{source, symbols, text};
 use crate::exit::Exit;
 
 /// Lines that are shown of a failure, beyond its first.
@@ -116,7 +116,7 @@ pub struct Object<'a> {
     id: &'a str,
     command: &'static str,
     asked: Option<&'a str>,
-    #[serde(rename = "took_s", serialize_with = "time::seconds")]
+    #[serde(rename = "took_s", serialize_with = "source::seconds")]
     took: Duration,
     ok: bool,
     data: Option<&'a Map<String, Value>>,

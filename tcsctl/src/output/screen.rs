@@ -24,6 +24,28 @@ pub enum Color {
     Never,
 }
 
+/// How to write times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TimeFormat {
+    /// `02:13:05 UTC`
+    #[default]
+    Utc,
+    /// `03:13:05`, by this machine's zone
+    Local,
+    /// `4 min 12 s ago`
+    Relative,
+}
+
+impl From<TimeFormat> for Times {
+    fn from(format: TimeFormat) -> Self {
+        match format {
+            TimeFormat::Utc => Self::Utc,
+            TimeFormat::Local => Self::Local(|at| at.with_timezone(&chrono::Local).naive_local()),
+            TimeFormat::Relative => Self::Relative,
+        }
+    }
+}
+
 /// Standard output and standard error, and how things are to look there.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen {
@@ -36,7 +58,7 @@ pub struct Screen {
 
 impl Screen {
     /// As this process's terminal, environment and options want it.
-    pub fn new(color: Color, ascii: bool, times: Times) -> Self {
+    pub fn new(color: Color, ascii: bool, times: TimeFormat) -> Self {
         let var = |name: &str| std::env::var(name).ok();
         let out = io::stdout().is_terminal();
         let err = io::stderr().is_terminal();
@@ -55,7 +77,7 @@ impl Screen {
             .map(|(width, _)| usize::from(width.0))
             .filter(|width| *width > 0);
         Self {
-            look: Look { width, times },
+            look: Look { width, times: times.into() },
             out_color: wanted(out),
             err_color: wanted(err),
             // into a pipe goes what was said, whatever the locale

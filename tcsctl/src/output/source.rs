@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tcs_core::fleet::{FleetView, Tally};
 
 use super::Look;
 use super::screen::{Screen, Word};
-use super::time::{ago, seconds};
+use super::time::ago;
 
 /// Where a picture comes from.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -153,4 +153,9 @@ impl Source {
             (Mode::Streams, None) => format!("read in {took} from {from}"),
         }
     }
+}
+
+/// A length of time in JSON: seconds, to the millisecond.
+pub(super) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((span.as_secs_f64() * 1000.0).round() / 1000.0)
 }

@@ -1,61 +1,67 @@
 //! Points in time for people.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Local, TimeDelta, TimeZone, Utc};
-use clap::ValueEnum;
-use serde::Serializer;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use tcs_core::fleet::format_duration;
 
 /// How times are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default)]
 pub enum Times {
     /// `02:13:05 UTC`
     #[default]
     Utc,
-    /// `03:13:05`, by this machine's zone
-    Local,
+    /// `03:13:05`, as this makes of a time what a clock on the wall shows.
+    Local(fn(DateTime<Utc>) -> NaiveDateTime),
     /// `4 min 12 s ago`
     Relative,
 }
 
 impl Times {
+    /// What a clock on the wall shows.
+    pub fn wall(self, at: DateTime<Utc>) -> NaiveDateTime {
+        match self {
+            Self::Utc | Self::Relative => at.naive_utc(),
+            Self::Local(wall) => wall(at),
+        }
+    }
+
+    /// What stands behind such a time; nothing for the machine's own zone.
+    pub const fn zone(self) -> &'static str {
+        match self {
+            Self::Utc | Self::Relative => " UTC",
+            Self::Local(_) => "",
+        }
+    }
+
     /// `at`, seen at `now`; with the date where it is not the same day.
     pub fn point(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        match self {
-            Self::Utc => format!("{} UTC", clock(&at, &now)),
-            Self::Local => clock(&at.with_timezone(&Local), &now.with_timezone(&Local)),
-            Self::Relative => ago(now - at),
+        if matches!(self, Self::Relative) {
+            return ago(now - at);
         }
+        let (wall, today) = (self.wall(at), self.wall(now).date());
+        let form = if wall.date() == today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+        format!("{}{}", wall.format(form), self.zone())
     }
 
     /// `at`, and how long ago that is: `02:13:05 UTC (4 min 12 s ago)`.
     pub fn point_and_age(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
         match self {
             Self::Relative => self.point(at, now),
-            Self::Utc | Self::Local => format!("{} ({})", self.point(at, now), ago(now - at)),
+            Self::Utc | Self::Local(_) => format!("{} ({})", self.point(at, now), ago(now - at)),
         }
     }
 
     /// `at` at a fixed width, for columns: `2026-11-23 02:13:05`.
     pub fn stamp(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        const FORM: &str = "%Y-%m-%d %H:%M:%S";
         match self {
-            Self::Utc => at.format(FORM).to_string(),
-            Self::Local => at.with_timezone(&Local).format(FORM).to_string(),
             Self::Relative => format!("{:>12}", ago(now - at)),
+            Self::Utc | Self::Local(_) => self.wall(at).format("%Y-%m-%d %H:%M:%S").to_string(),
         }
     }
-}
 
-fn clock<Z: TimeZone>(at: &DateTime<Z>, now: &DateTime<Z>) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    if at.date_naive() == now.date_naive() {
-        at.format("%H:%M:%S").to_string()
-    } else {
-        at.format("%Y-%m-%d %H:%M:%S").to_string()
+    /// `02:13:05`, or `22 02:13` of another day: eight cells.
+    pub fn short(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+        let (at, now) = (self.wall(at), self.wall(now));
+        at.format(if at.date() == now.date() { "%H:%M:%S" } else { "%d %H:%M" }).to_string()
     }
 }
 
@@ -66,11 +72,6 @@ pub fn ago(span: TimeDelta) -> String {
     } else {
         format!("{} ago", format_duration(span))
     }
-}
-
-/// A length of time in JSON: seconds, to the millisecond.
-pub(super) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((span.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 #[cfg(test)]

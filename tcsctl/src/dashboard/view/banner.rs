@@ -44,11 +44,11 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         Banner::NoLink => no_link(state),
         Banner::NoAnswer => no_answer(pen, state),
         Banner::Past => {
-            let (at, now) = (pen.time(state.picture.now), pen.time(state.now));
+            let (at, now) = (pen.times.wall(state.picture.now), pen.times.wall(state.now));
             let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
             let loading =
                 if state.past == Past::Reading { ", reading the streams ..." } else { "" };
-            format!("THE PAST  {}{}, {}{loading}", at.format(form), pen.zone(), ago(now - at))
+            format!("THE PAST  {}{}, {}{loading}", at.format(form), pen.times.zone(), ago(now - at))
         }
         Banner::Paused(waiting) => {
             let since = format_duration(whole(state.now - state.picture.now));
@@ -103,8 +103,8 @@ fn no_answer(pen: &Pen<'_>, state: &State) -> String {
     };
     let mut text = format!("{who} for {}", whole_words(lasted));
     if let Link::Down { since } = state.picture.link {
-        let since = pen.time(since);
-        let _ = write!(text, "; services as of {}{}", since.format("%H:%M:%S"), pen.zone());
+        let since = pen.times.wall(since);
+        let _ = write!(text, "; services as of {}{}", since.format("%H:%M:%S"), pen.times.zone());
     }
     text
 }
@@ -123,7 +123,7 @@ fn scrub(pen: &mut Pen<'_>, state: &State, area: Rect, role: Role) {
     let Some(first) = state.reach() else { return };
     let span = (state.now - first).num_milliseconds().max(1);
     let at = (state.picture.now - first).num_milliseconds().clamp(0, span);
-    let ends = [first, state.now].map(|time| pen.time(time).format("%H:%M").to_string());
+    let ends = [first, state.now].map(|time| pen.times.wall(time).format("%H:%M").to_string());
     let mut x = area.x;
     let wide = text::width(&ends[0]) as u16 + 1;
     if area.width < 2 * wide + 8 {

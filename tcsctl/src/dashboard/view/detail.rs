@@ -138,7 +138,7 @@ fn identity(
         (Some(uptime), Some(at)) => {
             out.push(fact(
                 "up",
-                format!("{}, since {}", format_duration(uptime), pen.clock(at, now)),
+                format!("{}, since {}", format_duration(uptime), pen.times.short(at, now)),
             ));
         }
         _ => out.push(fact("phase", service.phase.to_string())),
@@ -329,7 +329,7 @@ fn happened(out: &mut Vec<Parts>, pen: &Pen<'_>, state: &State, service: &Servic
     heading(out, "Events");
     for entry in mine.into_iter().rev() {
         out.push(vec![
-            (format!("  {}  ", pen.clock(entry.at, now)), Role::Dim),
+            (format!("  {}  ", pen.times.short(entry.at, now)), Role::Dim),
             (crate::output::events::transition_words(entry, pen.glyphs.arrow), events::role(entry)),
         ]);
     }

@@ -53,7 +53,7 @@ fn draw_lines(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>
     for (i, (entry, id, words)) in shown.into_iter().rev().enumerate() {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
-        x += pen.put(x, y, area.width, &pen.clock(entry.at, now), Role::Dim) + 2;
+        x += pen.put(x, y, area.width, &pen.times.short(entry.at, now), Role::Dim) + 2;
         let id = list::short_name(&text::shown(&id), name, pen.glyphs.ellipsis);
         pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
         x += name as u16 + 2;

@@ -84,11 +84,11 @@ fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
 
 /// At the right: the time, and which moment is shown. Returns what is left for others.
 fn clock(pen: &mut Pen<'_>, state: &State, y: u16, width: u16, small: bool) -> u16 {
-    let time = pen.time(state.now);
+    let time = pen.times.wall(state.now);
     let time = if small {
         time.format("%H:%M").to_string()
     } else {
-        format!("{}{}", time.format("%H:%M:%S"), pen.zone())
+        format!("{}{}", time.format("%H:%M:%S"), pen.times.zone())
     };
     let (word, role) = match (&state.moment, &state.link) {
         (Moment::Past { .. }, _) => ("past".to_owned(), Role::Past),

@@ -44,9 +44,9 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     }
     let mut bottom = area.bottom();
     for line in logs.lines.iter().rev().skip(state.scrolled) {
-        let time = line
-            .timestamp
-            .map_or_else(String::new, |at| pen.time(at.time()).format("%H:%M:%S  ").to_string());
+        let time = line.timestamp.map_or_else(String::new, |at| {
+            pen.times.wall(at.time()).format("%H:%M:%S  ").to_string()
+        });
         let role = match line.level {
             level if level >= Level::ERROR => Role::Bad,
             level if level >= Level::WARNING => Role::Warn,

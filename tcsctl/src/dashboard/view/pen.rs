@@ -1,7 +1,6 @@
 //! Writes text into the buffer. The only way from a text to the screen: whatever it holds, nothing
 //! in it acts on the terminal, and nothing reaches beyond its room.
 
-use chrono::{DateTime, Local, NaiveDateTime, Utc};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthChar;
@@ -9,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::dashboard::glyphs::Glyphs;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::{Role, Theme};
-use crate::output::text;
+use crate::output::{Times, text};
 
 /// A buffer, and how things look in it.
 pub(super) struct Pen<'a> {
@@ -19,8 +18,8 @@ pub(super) struct Pen<'a> {
     pub(super) theme: Theme,
     /// The signs.
     pub(super) glyphs: Glyphs,
-    /// Times by this machine's zone; else UTC.
-    pub(super) local: bool,
+    /// How times are written.
+    pub(super) times: Times,
 }
 
 /// Marks that sit on one character; more are left out.
@@ -33,24 +32,8 @@ impl<'a> Pen<'a> {
             buffer,
             theme: Theme { name: state.theme, colour: state.options.colour },
             glyphs: Glyphs::new(state.options.ascii),
-            local: state.options.local_times,
+            times: state.options.times,
         }
-    }
-
-    /// A time as people read it here.
-    pub(super) fn time(&self, at: DateTime<Utc>) -> NaiveDateTime {
-        if self.local { at.with_timezone(&Local).naive_local() } else { at.naive_utc() }
-    }
-
-    /// What stands behind a time; nothing for the machine's own zone.
-    pub(super) fn zone(&self) -> &'static str {
-        if self.local { "" } else { " UTC" }
-    }
-
-    /// `02:13:05`, or `22 02:13` of another day: eight cells.
-    pub(super) fn clock(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        let (at, now) = (self.time(at), self.time(now));
-        at.format(if at.date() == now.date() { "%H:%M:%S" } else { "%d %H:%M" }).to_string()
     }
 
     /// Writes `text` from `x` on into at most `room` cells; what is cut ends in an ellipsis. Returns
