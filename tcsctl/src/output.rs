@@ -13,7 +13,9 @@ pub mod json;
 pub mod legend;
 pub mod list;
 pub mod logs;
+mod paint;
 pub mod reply;
+mod role;
 mod screen;
 mod source;
 mod span;
@@ -24,9 +26,10 @@ mod time;
 pub mod touched;
 
 pub use harmless::json_text;
+pub use role::Role;
 pub use screen::{Color, Screen, TimeFormat, Word};
 pub use source::{Malformed, Mode, Source};
-pub use span::{Line, Tone};
+pub use span::Line;
 pub use time::{Times, ago};
 
 /// How things are to look.

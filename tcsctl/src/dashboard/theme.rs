@@ -4,44 +4,8 @@
 //! stripping loses the highlighting too; bold, dim and reverse stay, and tell what matters.
 
 use ratatui::style::{Color, Modifier, Style};
-use tcs_core::fleet::Verdict;
 
-/// What a piece of text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// As it is.
-    Text,
-    /// Of less weight.
-    Dim,
-    /// Of more weight.
-    Strong,
-    /// Headings of columns and sections.
-    Title,
-    /// Lines between panes.
-    Border,
-    /// A key that can be pressed.
-    Key,
-    /// What is entered, or chosen to be so: filter, sort.
-    Accent,
-    /// Well.
-    Good,
-    /// Changing.
-    Moving,
-    /// Wants attention.
-    Warn,
-    /// Broken.
-    Bad,
-    /// Broken, and to be seen from across the room: a bar over the width.
-    Alarm,
-    /// The bar that says that this is not now.
-    Past,
-    /// The chosen row; laid over whatever is there.
-    Selected,
-    /// The chosen row while another pane has the keys.
-    SelectedDim,
-    /// Dialogs in front.
-    Dialog,
-}
+use crate::output::Role;
 
 /// The themes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,17 +83,6 @@ impl Theme {
             ThemeName::Night => Style::new().fg(NIGHT_TEXT).bg(NIGHT_GROUND),
             ThemeName::Contrast => Style::new().fg(Color::White).bg(Color::Black),
         }
-    }
-}
-
-/// The role of a verdict's word and symbol.
-pub const fn of_verdict(verdict: Verdict) -> Role {
-    match verdict {
-        Verdict::Failed | Verdict::Lost | Verdict::Error => Role::Bad,
-        Verdict::Restarting | Verdict::Late | Verdict::Degraded => Role::Warn,
-        Verdict::Starting | Verdict::Stopping => Role::Moving,
-        Verdict::Ok => Role::Good,
-        Verdict::Stopped | Verdict::Unknown => Role::Dim,
     }
 }
 

@@ -20,7 +20,7 @@ use ratatui::layout::Rect;
 use super::layout::{self, LEAST};
 use super::state::overlay::Overlay;
 use super::state::{Page, State};
-use super::theme::Role;
+use crate::output::Role;
 use pen::Pen;
 
 /// Draws all of it. `buffer` must have the state's size.

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tcs_core::fleet::{FleetView, ServiceView, Verdict};
 
+use super::Look;
 use super::json::Service;
-use super::span::{Line, Tone};
-use super::{Look, symbols};
+use super::{Line, Role};
 
 /// One change.
 #[derive(Debug)]
@@ -64,31 +64,31 @@ fn facts(service: &ServiceView) -> impl PartialEq + '_ {
 
 /// As a line for people, also for those who hear it read.
 pub fn line(view: &FleetView, change: &Change<'_>, look: &Look) -> Line {
-    let mut line = Line::new().with(Tone::Dim, &look.times.stamp(view.now, view.now));
-    line.push(Tone::Plain, "  ");
+    let mut line = Line::new().with(Role::Dim, &look.times.stamp(view.now, view.now));
+    line.push(Role::Text, "  ");
     match change {
         Change::Link { up: true, .. } => {
-            line.push(Tone::Good, "connected");
+            line.push(Role::Good, "connected");
         }
         Change::Link { up: false, .. } => {
-            line.push(Tone::Bad, "not connected, trying for ever");
+            line.push(Role::Bad, "not connected, trying for ever");
         }
         Change::Gone { id } => {
-            line.push(Tone::Plain, id).push(Tone::Dim, " is no longer listed");
+            line.push(Role::Text, id).push(Role::Dim, " is no longer listed");
         }
         Change::Service { from, service } => {
-            line.push(Tone::Plain, &service.id).push(Tone::Plain, " ");
-            let tone = symbols::tone(service.verdict);
+            line.push(Role::Text, &service.id).push(Role::Text, " ");
+            let role = Role::from(service.verdict);
             if let Some(from) = from.filter(|from| *from != service.verdict) {
-                line.push(Tone::Dim, &format!("{from}, now "));
+                line.push(Role::Dim, &format!("{from}, now "));
             }
-            line.push(tone, service.verdict.as_str());
+            line.push(role, service.verdict.as_str());
             if let Some(attempt) = service.attempt {
-                line.push(tone, &format!(" {attempt}"));
+                line.push(role, &format!(" {attempt}"));
             }
             let headline = service.headline();
             if !headline.is_empty() {
-                line.push(Tone::Plain, &format!(": {headline}"));
+                line.push(Role::Text, &format!(": {headline}"));
             }
         }
     }

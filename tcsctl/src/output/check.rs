@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict};
 
 use super::source::Source;
-use super::span::{Line, Tone};
 use super::text;
+use super::{Line, Role};
 use crate::exit::Check;
 
 /// Services named in the line: what monitoring systems take of it is bounded.
@@ -46,10 +46,10 @@ pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &S
         text.push_str("; clock unchecked");
     }
     // a bar begins performance data
-    let mut line = head(result).with(Tone::Plain, &text.replace('|', "/"));
-    line.push(Tone::Dim, " |");
+    let mut line = head(result).with(Role::Text, &text.replace('|', "/"));
+    line.push(Role::Dim, " |");
     for verdict in Verdict::ALL {
-        line.push(Tone::Dim, &format!(" {verdict}={};;;0", counts.of(verdict)));
+        line.push(Role::Dim, &format!(" {verdict}={};;;0", counts.of(verdict)));
     }
     line
 }
@@ -57,17 +57,17 @@ pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &S
 /// There is no picture at all: `message` says why.
 pub fn unknown(message: &str) -> Line {
     let first = message.lines().next().unwrap_or_default();
-    head(Check::Unknown).with(Tone::Plain, &first.replace('|', "/"))
+    head(Check::Unknown).with(Role::Text, &first.replace('|', "/"))
 }
 
 fn head(result: Check) -> Line {
-    let tone = match result {
-        Check::Ok => Tone::Good,
-        Check::Warning => Tone::Warn,
-        Check::Critical => Tone::Bad,
-        Check::Unknown => Tone::Strong,
+    let role = match result {
+        Check::Ok => Role::Good,
+        Check::Warning => Role::Warn,
+        Check::Critical => Role::Bad,
+        Check::Unknown => Role::Strong,
     };
-    Line::new().with(tone, &format!("TCS {}", result.word())).with(Tone::Plain, " - ")
+    Line::new().with(role, &format!("TCS {}", result.word())).with(Role::Text, " - ")
 }
 
 fn of_one(service: &ServiceView, view: &FleetView) -> String {

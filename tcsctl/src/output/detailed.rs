@@ -6,7 +6,7 @@ use serde_json::Value;
 use tcs_core::fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, format_duration};
 use tcs_core::wire::Component;
 
-use super::span::{Line, Tone};
+use super::{Line, Role};
 use super::{Look, json, list, symbols};
 use crate::selection::Selection;
 
@@ -38,28 +38,28 @@ pub fn detailed(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Lin
 
 fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<Line>) {
     let at = |time| look.times.point_and_age(time, view.now);
-    let tone = symbols::tone(service.verdict);
+    let role = Role::from(service.verdict);
     let mut head = Line::new();
-    head.push(tone, symbols::symbol(service.verdict))
-        .push(Tone::Plain, " ")
-        .push(Tone::Strong, &service.id)
-        .push(Tone::Plain, "  ")
+    head.push(role, symbols::symbol(service.verdict))
+        .push(Role::Text, " ")
+        .push(Role::Strong, &service.id)
+        .push(Role::Text, "  ")
         .extend(list::state(service, false));
     lines.push(head);
 
-    let mut verdict = Line::new().with(tone, service.verdict.as_str());
+    let mut verdict = Line::new().with(role, service.verdict.as_str());
     if let Some(since) = service.since {
-        verdict.push(Tone::Plain, &format!(" since {}", at(since)));
+        verdict.push(Role::Text, &format!(" since {}", at(since)));
     }
     field(lines, "verdict", verdict);
     for (i, reason) in service.reasons.iter().enumerate() {
-        let tone = match reason {
-            Reason::Skew { .. } => Tone::Warn,
-            _ if i == 0 && service.verdict.is_fault() => tone,
-            _ => Tone::Plain,
+        let role = match reason {
+            Reason::Skew { .. } => Role::Warn,
+            _ if i == 0 && service.verdict.is_fault() => role,
+            _ => Role::Text,
         };
-        let mut line = Line::new().with(tone, &reason.to_string());
-        line.push(Tone::Dim, &format!("  [{}]", reason.code()));
+        let mut line = Line::new().with(role, &reason.to_string());
+        line.push(Role::Dim, &format!("  [{}]", reason.code()));
         field(lines, if i == 0 { "because" } else { "" }, line);
     }
     text(lines, "phase", &phase(service, &at));
@@ -97,20 +97,20 @@ fn block(view: &FleetView, service: &ServiceView, look: &Look, lines: &mut Vec<L
     let components = service.record.status().map(|kept| &kept.message.details.components[..]);
     parts(lines, components.unwrap_or_default());
     for (i, (name, value)) in json::metrics(service).iter().enumerate() {
-        let mut line = Line::new().with(Tone::Plain, name);
-        line.push(Tone::Dim, " = ").push(Tone::Plain, &plain(value));
+        let mut line = Line::new().with(Role::Text, name);
+        line.push(Role::Dim, " = ").push(Role::Text, &plain(value));
         field(lines, if i == 0 { "metrics" } else { "" }, line);
     }
     for (i, kept) in service.record.events().iter().rev().enumerate() {
         let message = &kept.message;
         let happened = view.happened(kept);
-        let mut line = Line::new().with(Tone::Dim, &look.times.stamp(happened.at, view.now));
-        line.push(Tone::Plain, &format!("  {}", super::events::event(&message.event, None)));
+        let mut line = Line::new().with(Role::Dim, &look.times.stamp(happened.at, view.now));
+        line.push(Role::Text, &format!("  {}", super::events::event(&message.event, None)));
         if let Some(by) = &message.requested_by {
-            line.push(Tone::Dim, &format!("  by {by}"));
+            line.push(Role::Dim, &format!("  by {by}"));
         }
         if happened.late >= LATE {
-            line.push(Tone::Dim, &format!("  delivered {} late", format_duration(happened.late)));
+            line.push(Role::Dim, &format!("  delivered {} late", format_duration(happened.late)));
         }
         field(lines, if i == 0 { "history" } else { "" }, line);
     }
@@ -120,13 +120,13 @@ fn field(lines: &mut Vec<Line>, label: &str, value: Line) {
     if value.is_empty() {
         return;
     }
-    let mut line = Line::new().with(Tone::Dim, &format!("    {label}"));
+    let mut line = Line::new().with(Role::Dim, &format!("    {label}"));
     line.pad_to(LABEL + 2).extend(value);
     lines.push(line);
 }
 
 fn text(lines: &mut Vec<Line>, label: &str, value: &str) {
-    field(lines, label, Line::new().with(Tone::Plain, value));
+    field(lines, label, Line::new().with(Role::Text, value));
 }
 
 fn phase(service: &ServiceView, at: &impl Fn(chrono::DateTime<chrono::Utc>) -> String) -> String {
@@ -216,7 +216,7 @@ fn last_end(
     let _ = write!(told, ", {}", at(end.at));
     text(lines, "last end", &told);
     for (i, line) in end.last_lines.iter().enumerate() {
-        field(lines, if i == 0 { "output" } else { "" }, Line::new().with(Tone::Plain, line));
+        field(lines, if i == 0 { "output" } else { "" }, Line::new().with(Role::Text, line));
     }
 }
 
@@ -245,15 +245,15 @@ fn parts(lines: &mut Vec<Line>, components: &[Component]) {
             return;
         }
         shown += 1;
-        let mut line = Line::new().with(Tone::Plain, &"  ".repeat(depth));
-        line.push(Tone::Plain, &component.name)
-            .push(Tone::Plain, "  ")
-            .push(symbols::status_tone(component.status), component.status.as_str());
+        let mut line = Line::new().with(Role::Text, &"  ".repeat(depth));
+        line.push(Role::Text, &component.name)
+            .push(Role::Text, "  ")
+            .push(Role::from(component.status), component.status.as_str());
         if let Some(message) = &component.message {
-            line.push(Tone::Plain, &format!("  {message}"));
+            line.push(Role::Text, &format!("  {message}"));
         }
         for (name, value) in &component.details.metrics {
-            line.push(Tone::Dim, &format!("  {name} = {}", plain(value)));
+            line.push(Role::Dim, &format!("  {name} = {}", plain(value)));
         }
         field(lines, if first { "components" } else { "" }, line);
         first = false;

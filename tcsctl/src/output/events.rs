@@ -9,8 +9,8 @@ use tcs_core::fleet::transitions::{Cause, Group, Transition};
 use tcs_core::fleet::{Reason, Verdict, format_duration};
 use tcs_core::wire::{Event, Limit, Status, gave_up, how_ended};
 
-use super::span::{Line, Tone};
-use super::{Look, symbols, text};
+use super::{Line, Role};
+use super::{Look, text};
 
 /// The narrowest and the widest that the names' column gets on a terminal.
 const NAMES: (usize, usize) = (24, 44);
@@ -36,8 +36,8 @@ pub fn name(group: &Group<'_>) -> String {
 /// One line: when, who (in a column of `names` cells), what.
 pub fn line(group: &Group<'_>, names: usize, now: DateTime<Utc>, look: &Look) -> Line {
     let first = group.first();
-    let mut line = Line::new().with(Tone::Dim, &look.times.stamp(first.at, now));
-    line.push(Tone::Plain, "  ");
+    let mut line = Line::new().with(Role::Dim, &look.times.stamp(first.at, now));
+    line.push(Role::Text, "  ");
     let name = name(group);
     let name = text::shown(&name);
     let name = match look.width {
@@ -45,9 +45,9 @@ pub fn line(group: &Group<'_>, names: usize, now: DateTime<Utc>, look: &Look) ->
         None => name.into_owned(),
     };
     let end = line.width() + names.max(text::width(&name)) + 2;
-    line.push(Tone::Plain, &name).pad_to(end);
-    for (tone, part) in parts_of(group, "→") {
-        line.push(tone, &part);
+    line.push(Role::Text, &name).pad_to(end);
+    for (role, part) in parts_of(group, "→") {
+        line.push(role, &part);
     }
     match look.width {
         Some(width) => line.cut(width, "…"),
@@ -65,7 +65,7 @@ pub fn transition_words(transition: &Transition, arrow: &str) -> String {
     parts(transition, arrow).into_iter().map(|(_, part)| part).collect()
 }
 
-type Parts = Vec<(Tone, String)>;
+type Parts = Vec<(Role, String)>;
 
 fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
     let first = group.first();
@@ -74,11 +74,11 @@ fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
     }
     let mut parts = change(first.before.map(|it| it.verdict.as_str()), first, arrow);
     if let Some(lasted) = group.lasted().filter(|_| is_silent(first.before.map(|it| it.verdict))) {
-        parts.push((Tone::Plain, format!(" after {}", format_duration(lasted))));
+        parts.push((Role::Text, format!(" after {}", format_duration(lasted))));
     }
     let within = group.within();
     parts.push((
-        Tone::Plain,
+        Role::Text,
         if within < TimeDelta::seconds(1) {
             ", all at once".to_owned()
         } else {
@@ -95,27 +95,27 @@ fn is_silent(verdict: Option<Verdict>) -> bool {
 fn change(from: Option<&str>, transition: &Transition, arrow: &str) -> Parts {
     let mut parts = Parts::new();
     if let Some(from) = from {
-        parts.push((Tone::Dim, format!("{from} {arrow} ")));
+        parts.push((Role::Dim, format!("{from} {arrow} ")));
     }
     let verdict = transition.verdict;
-    parts.push((symbols::tone(verdict), verdict.as_str().to_owned()));
+    parts.push((Role::from(verdict), verdict.as_str().to_owned()));
     parts
 }
 
 fn parts(transition: &Transition, arrow: &str) -> Parts {
     let mut parts = match &transition.cause {
-        Cause::Event { event, ran, .. } => vec![(tone(event), self::event(event, *ran))],
+        Cause::Event { event, ran, .. } => vec![(role(event), self::event(event, *ran))],
         Cause::Status { from, to, message } => {
             let mut parts = match from {
-                Some((from, _)) => vec![(Tone::Dim, format!("{from} {arrow} "))],
-                None => vec![(Tone::Dim, "reports ".to_owned())],
+                Some((from, _)) => vec![(Role::Dim, format!("{from} {arrow} "))],
+                None => vec![(Role::Dim, "reports ".to_owned())],
             };
-            parts.push((symbols::status_tone(*to), to.as_str().to_owned()));
+            parts.push((Role::from(*to), to.as_str().to_owned()));
             if let Some((_, lasted)) = from {
-                parts.push((Tone::Plain, format!(" after {}", format_duration(*lasted))));
+                parts.push((Role::Text, format!(" after {}", format_duration(*lasted))));
             }
             if let Some(message) = message.as_deref().filter(|message| !message.is_empty()) {
-                parts.push((Tone::Plain, format!(": {message}")));
+                parts.push((Role::Text, format!(": {message}")));
             }
             parts
         }
@@ -123,25 +123,25 @@ fn parts(transition: &Transition, arrow: &str) -> Parts {
             let mut parts =
                 change(transition.before.map(|it| it.verdict.as_str()), transition, arrow);
             if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
-                parts.push((Tone::Plain, format!(" after {}", format_duration(lasted))));
+                parts.push((Role::Text, format!(" after {}", format_duration(lasted))));
             }
             let before = transition.before.map(|before| before.verdict);
             match (transition.verdict, &transition.reasons[..]) {
                 (Verdict::Ok, _) if is_silent(before) => {
-                    parts.push((Tone::Plain, ": heartbeats arrive again".to_owned()));
+                    parts.push((Role::Text, ": heartbeats arrive again".to_owned()));
                 }
                 (Verdict::Ok, _) | (_, []) => {}
-                (_, [reason, ..]) => parts.push((Tone::Plain, format!(": {reason}"))),
+                (_, [reason, ..]) => parts.push((Role::Text, format!(": {reason}"))),
             }
             parts
         }
     };
     if let Some(by) = &transition.by {
-        parts.push((Tone::Dim, format!("  by {by}")));
+        parts.push((Role::Dim, format!("  by {by}")));
     }
     if transition.delivered_late >= LATE {
         let late = format_duration(transition.delivered_late);
-        parts.push((Tone::Dim, format!("  delivered {late} late")));
+        parts.push((Role::Dim, format!("  delivered {late} late")));
     }
     parts
 }
@@ -214,13 +214,13 @@ fn with(word: &str, reason: Option<&str>) -> String {
     reason.map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", reason.replace('_', " ")))
 }
 
-const fn tone(event: &Event) -> Tone {
+const fn role(event: &Event) -> Role {
     match event {
-        Event::Crashed(_) | Event::Failed { .. } => Tone::Bad,
-        Event::Waiting { timed_out: true, .. } | Event::Restarting { .. } => Tone::Warn,
-        Event::Waiting { .. } | Event::Start { .. } | Event::Stopping { .. } => Tone::Moving,
-        Event::Ready { .. } => Tone::Good,
-        Event::Stop(_) | Event::Declared(_) | Event::Other(_) => Tone::Plain,
+        Event::Crashed(_) | Event::Failed { .. } => Role::Bad,
+        Event::Waiting { timed_out: true, .. } | Event::Restarting { .. } => Role::Warn,
+        Event::Waiting { .. } | Event::Start { .. } | Event::Stopping { .. } => Role::Moving,
+        Event::Ready { .. } => Role::Good,
+        Event::Stop(_) | Event::Declared(_) | Event::Other(_) => Role::Text,
     }
 }
 

@@ -5,8 +5,8 @@ use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
 use tcs_core::wire::Status;
 
 use super::source::Source;
-use super::span::{Line, Tone};
 use super::table::{Column, Shorten, lay_out};
+use super::{Line, Role};
 use super::{Look, symbols, text};
 use crate::selection::{Row, Selection};
 
@@ -31,12 +31,12 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
     let name = |i: usize, room: usize| {
         let service = &view.services[selection.rows[i].service];
         let mut line = Line::new();
-        line.push(Tone::Dim, &indents[i]);
-        line.push(symbols::tone(service.verdict), symbols::symbol(service.verdict));
-        line.push(Tone::Plain, " ");
+        line.push(Role::Dim, &indents[i]);
+        line.push(Role::from(service.verdict), symbols::symbol(service.verdict));
+        line.push(Role::Text, " ");
         let left = room.saturating_sub(line.width());
         let id = short_name(&text::shown(&service.id), left, "…");
-        line.push(if service.verdict.is_fault() { Tone::Strong } else { Tone::Plain }, &id);
+        line.push(if service.verdict.is_fault() { Role::Strong } else { Role::Text }, &id);
         line
     };
     let rows = selection
@@ -50,14 +50,14 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
                 state(service, look.is_narrow()),
                 uptime(service, view),
                 Line::new().with(
-                    Tone::Dim,
+                    Role::Dim,
                     &service
                         .pid
                         .filter(|_| service.phase.is_up())
                         .map_or_else(String::new, |pid| format!("pid {pid}")),
                 ),
                 Line::new().with(
-                    Tone::Dim,
+                    Role::Dim,
                     &service.short_host().map_or_else(String::new, |host| format!("@{host}")),
                 ),
                 headline(view, service, &service.headline(), usize::MAX),
@@ -88,7 +88,7 @@ fn above(view: &FleetView, look: &Look) -> Vec<Line> {
         return Vec::new();
     }
     let text = "⚠ all heartbeats are missing at once: is it the fleet, or the way to the broker?";
-    vec![fit(Line::new().with(Tone::Bad, text), look), Line::new()]
+    vec![fit(Line::new().with(Role::Bad, text), look), Line::new()]
 }
 
 /// Hosts whose clocks are wrong: told from one second on.
@@ -99,7 +99,7 @@ fn below(view: &FleetView, look: &Look) -> Vec<Line> {
             let skew = known.skew.filter(|skew| skew.abs() >= TimeDelta::seconds(1))?;
             let way = if skew < TimeDelta::zero() { "ahead" } else { "behind" };
             let text = format!("clock of {host} is {} {way}", format_duration(skew.abs()));
-            Some(fit(Line::new().with(Tone::Warn, &text), look))
+            Some(fit(Line::new().with(Role::Warn, &text), look))
         })
         .take(SKEWED)
         .collect()
@@ -150,27 +150,27 @@ fn indents(rows: &[Row]) -> Vec<String> {
 /// The verdict in a word, with the status that the service reports where that is another; whether
 /// heartbeats come, and how often it was restarted.
 pub(super) fn state(service: &ServiceView, narrow: bool) -> Line {
-    let tone = symbols::tone(service.verdict);
+    let role = Role::from(service.verdict);
     let word = match (service.verdict, shown_status(service)) {
         (Verdict::Ok, Some(status)) => status.as_str(),
         (verdict, _) => verdict.as_str(),
     };
-    let mut line = Line::new().with(tone, word);
+    let mut line = Line::new().with(role, word);
     if let Some(status) = other_status(service) {
-        line.push(Tone::Dim, &format!(" ({status})"));
+        line.push(Role::Dim, &format!(" ({status})"));
     }
     if let Some(attempt) = service.attempt.filter(|_| service.verdict == Verdict::Restarting) {
-        line.push(tone, &format!(" {attempt}"));
+        line.push(role, &format!(" {attempt}"));
     }
     if service.phase.is_up() {
-        let (glyph, tone) = symbols::heart(service.liveness);
+        let (glyph, role) = symbols::heart(service.liveness);
         if !glyph.is_empty() {
             let glyph = if narrow { glyph.trim_matches(['(', ')']) } else { glyph };
-            line.push(Tone::Plain, " ").push(tone, glyph);
+            line.push(Role::Text, " ").push(role, glyph);
         }
     }
     if service.restarts > 0 && service.verdict != Verdict::Restarting {
-        line.push(Tone::Plain, " ").push(Tone::Moving, &format!("↻{}", service.restarts));
+        line.push(Role::Text, " ").push(Role::Moving, &format!("↻{}", service.restarts));
     }
     line
 }
@@ -189,7 +189,7 @@ pub fn other_status(service: &ServiceView) -> Option<Status> {
 
 pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     match service.uptime(view.now) {
-        Some(up) => Line::new().with(Tone::Plain, &format!("up {}", format_duration(up))),
+        Some(up) => Line::new().with(Role::Text, &format!("up {}", format_duration(up))),
         None => Line::new(),
     }
 }
@@ -198,20 +198,20 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str, room: usize) -> Line {
     let mut line = Line::new();
     if let Some((verdict, text)) = below_in_words(view, service, room) {
-        line.push(symbols::tone(verdict), &text);
+        line.push(Role::from(verdict), &text);
     }
     if !own.is_empty() {
         if !line.is_empty() {
             if !has_room_for(&line.plain(), own, room) || names_worst(view, service, own) {
                 return line;
             }
-            line.push(Tone::Dim, SEPARATOR);
+            line.push(Role::Dim, SEPARATOR);
         }
-        let tone = match service.verdict {
-            Verdict::Stopped => Tone::Dim,
-            _ => Tone::Plain,
+        let role = match service.verdict {
+            Verdict::Stopped => Role::Dim,
+            _ => Role::Text,
         };
-        line.push(tone, own);
+        line.push(role, own);
     }
     line
 }
@@ -277,20 +277,20 @@ pub fn footer(
     let mut shown = Line::new();
     for (verdict, n) in counts.present() {
         comma(&mut shown);
-        shown.push(symbols::tone(verdict), &format!("{n} {}", count_word(verdict)));
+        shown.push(Role::from(verdict), &format!("{n} {}", count_word(verdict)));
     }
     if counts.total() == 0 {
-        shown.push(Tone::Plain, if filtered { "no match" } else { "none running" });
+        shown.push(Role::Text, if filtered { "no match" } else { "none running" });
     }
     if filtered {
-        shown.push(Tone::Dim, &format!(" of {} known", view.services.len()));
+        shown.push(Role::Dim, &format!(" of {} known", view.services.len()));
     }
     let left_out = hidden(selection.hidden);
     flow(
         [
             (", ", shown),
-            (", ", Line::new().with(Tone::Dim, &left_out)),
-            ("   ", Line::new().with(Tone::Dim, &source.line(view, look))),
+            (", ", Line::new().with(Role::Dim, &left_out)),
+            ("   ", Line::new().with(Role::Dim, &source.line(view, look))),
         ],
         look,
     )
@@ -306,7 +306,7 @@ fn flow<const N: usize>(parts: [(&str, Line); N], look: &Look) -> Vec<Line> {
             Some(line)
                 if width.is_none_or(|w| line.width() + separator.len() + part.width() <= w) =>
             {
-                line.push(Tone::Dim, separator).extend(part);
+                line.push(Role::Dim, separator).extend(part);
             }
             _ => lines.push(fit(part, look)),
         }
@@ -316,7 +316,7 @@ fn flow<const N: usize>(parts: [(&str, Line); N], look: &Look) -> Vec<Line> {
 
 fn comma(line: &mut Line) {
     if !line.is_empty() {
-        line.push(Tone::Dim, ", ");
+        line.push(Role::Dim, ", ");
     }
 }
 

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tcs_core::observer::Observation;
+use tcs_core::wire::Timestamp;
 use tcs_core::wire::control::{LogLine, Stream};
-use tcs_core::wire::{Level, Timestamp};
 
 use super::Look;
-use super::span::{Line, Tone};
+use super::{Line, Role};
 
 /// A line as it comes on the journal's subject of a service.
 pub fn live(observation: &Observation, subject: &str) -> Option<LogLine> {
@@ -48,20 +48,14 @@ impl<'a> Object<'a> {
 pub fn line(log: &LogLine, now: DateTime<Utc>, look: &Look) -> Line {
     let mut line = Line::new();
     if let Some(at) = log.timestamp.map(Timestamp::time) {
-        line.push(Tone::Dim, &look.times.stamp(at, now)).push(Tone::Plain, "  ");
+        line.push(Role::Dim, &look.times.stamp(at, now)).push(Role::Text, "  ");
     }
-    let tone = match log.level {
-        level if level >= Level::ERROR => Tone::Bad,
-        level if level >= Level::WARNING => Tone::Warn,
-        level if level < Level::INFO => Tone::Dim,
-        _ => Tone::Plain,
-    };
     let stream = match log.stream {
         Some(Stream::Stdout) => "out",
         Some(Stream::Stderr) => "err",
         None => "   ",
     };
-    line.push(Tone::Dim, &format!("{stream}  "));
-    line.push(tone, &format!("{:<8}  {}", log.level.name(), log.message));
+    line.push(Role::Dim, &format!("{stream}  "));
+    line.push(Role::from(log.level), &format!("{:<8}  {}", log.level.name(), log.message));
     line
 }

@@ -11,8 +11,8 @@ use tcs_core::wire::control::{
 };
 use tcs_core::wire::{Status, how_ended};
 
-use super::span::{Line, Tone};
-use super::{source, symbols, text};
+use super::{Line, Role};
+use super::{source, text};
 use crate::exit::Exit;
 
 /// Lines that are shown of a failure, beyond its first.
@@ -150,8 +150,8 @@ impl<'a> Object<'a> {
 /// A line that says what came of it, by whom and how long it took; below it what the answer holds.
 /// `names`: cells for the name; `width`: the terminal's.
 pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
-    let mut head = Line::new().with(Tone::Plain, &reply.id);
-    head.pad_to(names).push(Tone::Plain, "  ");
+    let mut head = Line::new().with(Role::Text, &reply.id);
+    head.pad_to(names).push(Role::Text, "  ");
     let mut below = Vec::new();
     match &reply.outcome {
         Err(failure) => {
@@ -159,27 +159,27 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
             // the name stands before it
             let own = text.strip_prefix(&reply.id).and_then(|rest| rest.strip_prefix(' '));
             let mut rows = own.unwrap_or(&text).lines();
-            head.push(Tone::Bad, rows.next().unwrap_or_default());
+            head.push(Role::Bad, rows.next().unwrap_or_default());
             // a mistake in a file has its place shown
             let more =
-                rows.take(MOST_ROWS).map(|row| Line::new().with(Tone::Bad, &format!("  {row}")));
+                rows.take(MOST_ROWS).map(|row| Line::new().with(Role::Bad, &format!("  {row}")));
             below.extend(more);
         }
         Ok(data) => match Answer::of(reply.command, data) {
             Answer::Operation(operation) => {
-                let (tone, words) = operated(&operation);
-                head.push(tone, &words).push(Tone::Plain, &reached(&operation.outcome));
+                let (role, words) = operated(&operation);
+                head.push(role, &words).push(Role::Text, &reached(&operation.outcome));
             }
             Answer::Reload(reload) => {
-                let (tone, words) = reloaded(&reload);
-                head.push(tone, words);
-                let note = |note| Line::new().with(Tone::Warn, &format!("  note: {note}"));
+                let (role, words) = reloaded(&reload);
+                head.push(role, words);
+                let note = |note| Line::new().with(Role::Warn, &format!("  note: {note}"));
                 below.extend(reload.notes.iter().map(note));
                 below.extend(reload.services.iter().map(changed));
             }
             Answer::Own(data) => {
-                let (tone, words) = own(data);
-                head.push(tone, &words);
+                let (role, words) = own(data);
+                head.push(role, &words);
                 for field in ["checks", "stats"] {
                     if let Some(Value::Object(inner)) = data.get(field) {
                         figures(inner, "", &mut below);
@@ -187,7 +187,7 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
                 }
             }
             Answer::Unreadable(why) => {
-                head.push(Tone::Bad, &why);
+                head.push(Role::Bad, &why);
             }
         },
     }
@@ -204,7 +204,7 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
             width.is_none_or(|width| head.width() + text::width(&text::shown(told)) <= width)
         };
         if let Some(told) = told.iter().find(fits) {
-            head.push(Tone::Dim, told);
+            head.push(Role::Dim, told);
         }
     }
     let mut lines = vec![head];
@@ -218,12 +218,12 @@ pub fn name_width<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
 }
 
 /// `started`; an aim that was reached before is said to be.
-fn operated(reply: &OperationReply) -> (Tone, String) {
+fn operated(reply: &OperationReply) -> (Role, String) {
     let done = reply.result.as_str();
     match reply.outcome.state {
-        Some(Reached::Starting) => (Tone::Moving, not_ready(reply.result)),
-        _ if reply.changed => (Tone::Good, done.to_owned()),
-        _ => (Tone::Plain, format!("already {done}")),
+        Some(Reached::Starting) => (Role::Moving, not_ready(reply.result)),
+        _ if reply.changed => (Role::Good, done.to_owned()),
+        _ => (Role::Text, format!("already {done}")),
     }
 }
 
@@ -239,48 +239,48 @@ fn reached(outcome: &Outcome) -> String {
     [pid, code].into_iter().flatten().collect()
 }
 
-fn reloaded(reply: &ReloadReply) -> (Tone, &'static str) {
+fn reloaded(reply: &ReloadReply) -> (Role, &'static str) {
     match reply {
-        ReloadReply { changed: false, .. } => (Tone::Plain, "nothing has changed"),
-        ReloadReply { dry_run: true, .. } => (Tone::Plain, "would change"),
-        _ => (Tone::Good, "done"),
+        ReloadReply { changed: false, .. } => (Role::Text, "nothing has changed"),
+        ReloadReply { dry_run: true, .. } => (Role::Text, "would change"),
+        _ => (Role::Good, "done"),
     }
 }
 
 /// A service that a reload touches.
 fn changed(change: &ServiceChange) -> Line {
-    let mut line = Line::new().with(Tone::Plain, "  ");
+    let mut line = Line::new().with(Role::Text, "  ");
     if let Some(kind) = change.change {
-        line.push(Tone::Dim, &format!("{:<7}  ", kind.as_str()));
+        line.push(Role::Dim, &format!("{:<7}  ", kind.as_str()));
     }
-    line.push(Tone::Plain, &format!("{}  ", change.service_id));
+    line.push(Role::Text, &format!("{}  ", change.service_id));
     match (&change.error, change.result, change.then) {
-        (Some(error), ..) => line.push(Tone::Bad, error),
+        (Some(error), ..) => line.push(Role::Bad, error),
         (None, Some(result), _) if change.outcome.state == Some(Reached::Starting) => {
-            line.push(Tone::Moving, &not_ready(result))
+            line.push(Role::Moving, &not_ready(result))
         }
-        (None, Some(result), _) => line.push(Tone::Good, result.as_str()),
+        (None, Some(result), _) => line.push(Role::Good, result.as_str()),
         (None, None, Some(then)) if change.busy && then.interrupts() => {
-            line.push(Tone::Warn, &format!("{}, BUSY now", then.as_str()))
+            line.push(Role::Warn, &format!("{}, BUSY now", then.as_str()))
         }
-        (None, None, Some(then)) => line.push(Tone::Plain, then.as_str()),
-        (None, None, None) => line.push(Tone::Good, "touched"),
+        (None, None, Some(then)) => line.push(Role::Text, then.as_str()),
+        (None, None, None) => line.push(Role::Good, "touched"),
     };
     if change.fields.is_empty() {
         return line;
     }
-    line.with(Tone::Dim, &format!("  ({})", change.fields.join(", ")))
+    line.with(Role::Dim, &format!("  ({})", change.fields.join(", ")))
 }
 
 /// What a service says of itself: its status, or how long it runs.
-fn own(data: &Map<String, Value>) -> (Tone, String) {
+fn own(data: &Map<String, Value>) -> (Role, String) {
     if let Some(status) = data.get("status").and_then(Value::as_str) {
-        let tone = status.parse::<Status>().map_or(Tone::Plain, symbols::status_tone);
-        return (tone, status.to_owned());
+        let role = status.parse::<Status>().map_or(Role::Text, Role::from);
+        return (role, status.to_owned());
     }
     let up = data.get("uptime_seconds").and_then(Value::as_f64).unwrap_or_default();
     let up = TimeDelta::milliseconds((up * 1000.0) as i64);
-    (Tone::Plain, format!("up {}", format_duration(up)))
+    (Role::Text, format!("up {}", format_duration(up)))
 }
 
 /// Figures within figures by their path: `outbox.waiting`.
@@ -290,18 +290,18 @@ fn figures(map: &Map<String, Value>, above: &str, lines: &mut Vec<Line>) {
         match value {
             Value::Object(inner) => figures(inner, &format!("{path}."), lines),
             Value::String(word) => {
-                let tone = word.parse::<Status>().map_or(Tone::Plain, symbols::status_tone);
-                lines.push(figure(&path).with(tone, word));
+                let role = word.parse::<Status>().map_or(Role::Text, Role::from);
+                lines.push(figure(&path).with(role, word));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                lines.push(figure(&path).with(Tone::Plain, &value.to_string()));
+                lines.push(figure(&path).with(Role::Text, &value.to_string()));
             }
         }
     }
 }
 
 fn figure(path: &str) -> Line {
-    Line::new().with(Tone::Dim, &format!("  {path}: "))
+    Line::new().with(Role::Dim, &format!("  {path}: "))
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::os::fd::AsFd as _;
 use clap::ValueEnum;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::span::{Line, Tone};
+use super::paint::paint;
 use super::time::Times;
+use super::{Line, Role};
 use super::{Look, harmless, text};
 
 /// When to colour.
@@ -99,7 +100,7 @@ impl Screen {
     pub fn print<'a>(&self, lines: impl IntoIterator<Item = &'a Line>) -> io::Result<()> {
         let mut text = String::new();
         for line in lines {
-            text.push_str(&line.render(self.out_color, self.ascii));
+            text.push_str(&paint(line, self.out_color, self.ascii));
             text.push('\n');
         }
         self.write(&text)
@@ -139,7 +140,7 @@ impl Screen {
     pub fn tell(&self, word: Word, message: &str) {
         let mut text = String::new();
         for line in telling(word, message) {
-            text.push_str(&line.render(self.err_color, self.ascii));
+            text.push_str(&paint(&line, self.err_color, self.ascii));
             text.push('\n');
         }
         // nobody there to read it is nothing that we could tell anybody
@@ -164,12 +165,12 @@ pub enum Word {
 /// the first as they are.
 fn telling(word: Word, message: &str) -> Vec<Line> {
     let label = |word| match word {
-        Word::Error => ("error: ", Tone::Bad),
-        Word::Warning => ("warning: ", Tone::Warn),
-        Word::Hint => ("hint: ", Tone::Moving),
-        Word::Note => ("", Tone::Dim),
+        Word::Error => ("error: ", Role::Bad),
+        Word::Warning => ("warning: ", Role::Warn),
+        Word::Hint => ("hint: ", Role::Moving),
+        Word::Note => ("", Role::Dim),
     };
-    let body = if word == Word::Note { Tone::Dim } else { Tone::Plain };
+    let body = if word == Word::Note { Role::Dim } else { Role::Text };
     message
         .lines()
         .enumerate()
@@ -177,7 +178,7 @@ fn telling(word: Word, message: &str) -> Vec<Line> {
             let (label, text) = match text.strip_prefix("hint: ") {
                 Some(text) => (label(Word::Hint), text),
                 None if i == 0 => (label(word), text),
-                None => (("", Tone::Plain), text),
+                None => (("", Role::Text), text),
             };
             Line::new().with(label.1, label.0).with(body, text)
         })

@@ -1,67 +1,15 @@
 //! Lines of styled text: what everything is made of before it is printed. Pure, so that golden
 //! tests can hold text and colour together.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use owo_colors::{OwoColorize, Style};
+use super::{Role, text};
 
-use super::text;
-
-/// What a piece of text is, and by that its colour. The colours are the terminal's own sixteen, so
-/// that light and dark both work; no meaning is told by colour alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tone {
-    /// As it is.
-    #[default]
-    Plain,
-    /// Of less weight.
-    Dim,
-    /// Of more weight.
-    Strong,
-    /// Green: well.
-    Good,
-    /// Yellow: wants attention.
-    Warn,
-    /// Red: broken.
-    Bad,
-    /// Cyan: changing.
-    Moving,
-}
-
-impl Tone {
-    fn paint(self) -> Style {
-        let style = Style::new();
-        match self {
-            Self::Plain => style,
-            Self::Dim => style.dimmed(),
-            Self::Strong => style.bold(),
-            Self::Good => style.green(),
-            Self::Warn => style.yellow(),
-            Self::Bad => style.red(),
-            Self::Moving => style.cyan(),
-        }
-    }
-
-    /// Its name in golden files.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Dim => "dim",
-            Self::Strong => "strong",
-            Self::Good => "good",
-            Self::Warn => "warn",
-            Self::Bad => "bad",
-            Self::Moving => "moving",
-        }
-    }
-}
-
-/// A run of one tone.
+/// A run of one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
     text: String,
-    tone: Tone,
+    role: Role,
 }
 
 /// One line, without its end.
@@ -78,22 +26,22 @@ impl Line {
 
     /// Adds text. Whatever it is, it comes out harmless ([`text::shown`]): what the network says is
     /// data, and there is no other way into a line.
-    pub fn push(&mut self, tone: Tone, text: &str) -> &mut Self {
+    pub fn push(&mut self, role: Role, text: &str) -> &mut Self {
         let text = text::shown(text);
         if text.is_empty() {
             return self;
         }
         match self.spans.last_mut() {
-            Some(last) if last.tone == tone => last.text.push_str(&text),
-            _ => self.spans.push(Span { text: text.into_owned(), tone }),
+            Some(last) if last.role == role => last.text.push_str(&text),
+            _ => self.spans.push(Span { text: text.into_owned(), role }),
         }
         self
     }
 
     /// [`Line::push`], for building in one expression.
     #[must_use]
-    pub fn with(mut self, tone: Tone, text: &str) -> Self {
-        self.push(tone, text);
+    pub fn with(mut self, role: Role, text: &str) -> Self {
+        self.push(role, text);
         self
     }
 
@@ -101,7 +49,7 @@ impl Line {
     pub fn extend(&mut self, line: Self) -> &mut Self {
         for span in line.spans {
             match self.spans.last_mut() {
-                Some(last) if last.tone == span.tone => last.text.push_str(&span.text),
+                Some(last) if last.role == span.role => last.text.push_str(&span.text),
                 _ => self.spans.push(span),
             }
         }
@@ -111,7 +59,7 @@ impl Line {
     /// Adds blanks until it is `width` cells wide.
     pub fn pad_to(&mut self, width: usize) -> &mut Self {
         let missing = width.saturating_sub(self.width());
-        self.push(Tone::Plain, &" ".repeat(missing))
+        self.push(Role::Text, &" ".repeat(missing))
     }
 
     /// Cells it takes on a terminal.
@@ -133,15 +81,15 @@ impl Line {
         let room = width.saturating_sub(text::width(ellipsis));
         let mut line = Self::new();
         let mut used = 0;
-        for Span { text, tone } in self.spans {
+        for Span { text, role } in self.spans {
             let wide = text::width(&text);
             if used + wide <= room {
                 used += wide;
-                line.push(tone, &text);
+                line.push(role, &text);
                 continue;
             }
-            line.push(tone, text::head(&text, room - used));
-            line.push(tone, text::head(ellipsis, width));
+            line.push(role, text::head(&text, room - used));
+            line.push(role, text::head(ellipsis, width));
             break;
         }
         line
@@ -175,11 +123,11 @@ impl Line {
             at = blank;
         }
         let (mut line, mut rest) = (Self::new(), Self::new());
-        for Span { text, tone } in self.spans {
+        for Span { text, role } in self.spans {
             let here = at.min(text.len());
-            line.push(tone, &text[..here]);
+            line.push(role, &text[..here]);
             let after = &text[here..];
-            rest.push(tone, if rest.is_empty() { after.trim_start() } else { after });
+            rest.push(role, if rest.is_empty() { after.trim_start() } else { after });
             at -= here;
         }
         (line, rest)
@@ -190,29 +138,19 @@ impl Line {
         self.spans.iter().map(|span| span.text.as_str()).collect::<String>().trim_end().to_owned()
     }
 
-    /// For a terminal: with escape sequences where `color`, in ASCII alone where `ascii`.
-    pub fn render(&self, color: bool, ascii: bool) -> String {
-        let mut out = String::new();
-        for Span { text, tone } in &self.spans {
-            let text = if ascii { text::ascii(text) } else { Cow::Borrowed(text.as_str()) };
-            let _ = match tone {
-                Tone::Plain => write!(out, "{text}"),
-                tone if color => write!(out, "{}", text.style(tone.paint())),
-                _ => write!(out, "{text}"),
-            };
-        }
-        out.truncate(out.trim_end_matches(' ').len());
-        out
+    /// Its runs of text, each of one role.
+    pub fn spans(&self) -> impl Iterator<Item = (&str, Role)> {
+        self.spans.iter().map(|span| (&*span.text, span.role))
     }
 
-    /// With the tones written out: `<bad|× tic_bridge>`, for golden files.
+    /// With the roles written out: `<bad|× tic_bridge>`, for golden files.
     pub fn marked(&self) -> String {
         let mut out = String::new();
-        for Span { text, tone } in &self.spans {
-            match tone {
-                Tone::Plain => out.push_str(text),
-                tone => {
-                    let _ = write!(out, "<{}|{text}>", tone.name());
+        for Span { text, role } in &self.spans {
+            match role {
+                Role::Text => out.push_str(text),
+                role => {
+                    let _ = write!(out, "<{}|{text}>", role.name());
                 }
             }
         }

@@ -1,9 +1,8 @@
 //! The signs of the list: every state has a shape and a word of its own, and a colour besides.
 
 use tcs_core::fleet::{Liveness, Verdict};
-use tcs_core::wire::Status;
 
-use super::span::Tone;
+use super::role::Role;
 
 /// The sign of a verdict (`docs/spec/truth.md#verdict`).
 pub const fn symbol(verdict: Verdict) -> &'static str {
@@ -19,24 +18,13 @@ pub const fn symbol(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The tone of a verdict.
-pub const fn tone(verdict: Verdict) -> Tone {
-    match verdict {
-        Verdict::Failed | Verdict::Lost | Verdict::Error => Tone::Bad,
-        Verdict::Restarting | Verdict::Late | Verdict::Degraded => Tone::Warn,
-        Verdict::Starting | Verdict::Stopping => Tone::Moving,
-        Verdict::Ok => Tone::Good,
-        Verdict::Stopped | Verdict::Unknown => Tone::Dim,
-    }
-}
-
 /// The heart: what the heartbeats say. Empty where none is held.
-pub const fn heart(liveness: Liveness) -> (&'static str, Tone) {
+pub const fn heart(liveness: Liveness) -> (&'static str, Role) {
     match liveness {
-        Liveness::Live => ("(♥)", Tone::Good),
-        Liveness::Late => ("(♡)", Tone::Warn),
-        Liveness::Lost => ("(×)", Tone::Bad),
-        Liveness::None => ("", Tone::Plain),
+        Liveness::Live => ("(♥)", Role::Good),
+        Liveness::Late => ("(♡)", Role::Warn),
+        Liveness::Lost => ("(×)", Role::Bad),
+        Liveness::None => ("", Role::Text),
     }
 }
 
@@ -56,16 +44,5 @@ pub const fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Unknown => "not known",
         Verdict::Ok => "running well: ok, busy or idle, as it reports",
         Verdict::Stopped => "not running, and not meant to",
-    }
-}
-
-/// The tone of a status, as a service says it.
-pub const fn status_tone(status: Status) -> Tone {
-    match status {
-        Status::Failed | Status::Error => Tone::Bad,
-        Status::Warning | Status::Degraded => Tone::Warn,
-        Status::Startup | Status::Shutdown => Tone::Moving,
-        Status::Ok | Status::Busy | Status::Idle => Tone::Good,
-        Status::Unknown => Tone::Dim,
     }
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tcs_core::fleet::{Filter, FleetView};
 
+use super::paint::paint;
 use super::*;
 use crate::selection::{Selection, Wanted};
 use site::{Site, hostile, night};
@@ -98,7 +99,7 @@ fn list_ascii() {
     let view = night().view();
     let selection = Selection::new(&view, &all());
     let lines = list::list(&view, &selection, &look(Some(120)));
-    let text: Vec<_> = lines.iter().map(|line| line.render(false, true)).collect();
+    let text: Vec<_> = lines.iter().map(|line| paint(line, false, true)).collect();
     assert!(text.iter().all(|line| line.is_ascii()), "{text:#?}");
     insta::assert_snapshot!(text.join("\n"));
 }
@@ -156,10 +157,10 @@ fn what_the_network_says_is_data() {
         let mut lines = list::list(&view, &selection, &look(width));
         lines.extend(detailed::detailed(&view, &selection, &look(width)));
         for line in &lines {
-            for text in [line.plain(), line.render(false, false), line.render(false, true)] {
+            for text in [line.plain(), paint(line, false, false), paint(line, false, true)] {
                 assert!(!text.contains(text::is_hidden), "{text:?}");
             }
-            let colored = line.render(true, false);
+            let colored = paint(line, true, false);
             let bare = colored.replace("\x1b[", "");
             assert!(!bare.contains(text::is_hidden), "{bare:?}");
             if let Some(width) = width {

@@ -3,8 +3,8 @@
 use tcs_core::fleet::{FleetView, ServiceView};
 
 use super::list::{headline, short_name, state, uptime};
-use super::span::{Line, Tone};
 use super::table::{Column, Shorten, lay_out};
+use super::{Line, Role};
 use super::{Look, text};
 
 const COLUMNS: [Column; 3] = [
@@ -17,7 +17,7 @@ const COLUMNS: [Column; 3] = [
 pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Line> {
     let name = |i: usize, room: usize| {
         let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2), "…");
-        Line::new().with(Tone::Plain, "  ").with(Tone::Strong, &id)
+        Line::new().with(Role::Text, "  ").with(Role::Strong, &id)
     };
     let told = |i: usize, room: usize| headline(view, services[i], &services[i].headline(), room);
     let row = |(i, service): (usize, &&ServiceView)| {

@@ -10,7 +10,7 @@ use super::pen::Pen;
 use crate::dashboard::columns::ago;
 use crate::dashboard::event::LinkFacts;
 use crate::dashboard::state::{Banner, Past, State};
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 use crate::output::text;
 
 /// Draws it.

@@ -4,7 +4,7 @@ use super::pen::Pen;
 use crate::dashboard::event::Request;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, request: &Request, touched: &[String]) {

@@ -6,14 +6,14 @@ use ratatui::layout::Rect;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use tcs_core::fleet::{IntervalSource, Liveness, ServiceView, format_duration};
-use tcs_core::wire::{Component, Limit, Status};
+use tcs_core::wire::{Component, Limit};
 
 use super::events;
 use super::pen::Pen;
 use crate::dashboard::columns::ago;
 use crate::dashboard::rhythm;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::Role;
 use crate::output::{list, symbols, text};
 
 type Parts = Vec<(String, Role)>;
@@ -81,7 +81,7 @@ fn lines(pen: &Pen<'_>, state: &State, service: &ServiceView, area: Rect) -> Vec
 
 fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usize) {
     let now = state.picture.now;
-    let role = of_verdict(service.verdict);
+    let role = Role::from(service.verdict);
     let id = text::shown(&service.id);
     out.push(vec![(text::cut_middle(&id, width, "…"), Role::Strong)]);
     let attempt = service.attempt.map_or_else(String::new, |attempt| format!(" {attempt}"));
@@ -101,7 +101,7 @@ fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usiz
     }
     out.push(parts);
     if let Some((verdict, below)) = list::below_in_words(&state.picture, service, usize::MAX) {
-        wrap(out, &below, width, "", of_verdict(verdict));
+        wrap(out, &below, width, "", Role::from(verdict));
     }
     let headline = service.headline();
     if !headline.is_empty() {
@@ -238,7 +238,7 @@ fn status(
     heading(out, "Status");
     let message = &held.message;
     let word = message.raw_status.clone().unwrap_or_else(|| message.status.to_string());
-    let mut parts = vec![("  ".to_owned(), Role::Text), (word, of_status(message.status))];
+    let mut parts = vec![("  ".to_owned(), Role::Text), (word, Role::from(message.status))];
     parts.push((format!(", reported {}", ago(now - state.picture.happened(held).at)), Role::Dim));
     if held.partial {
         parts.push((", cut".to_owned(), Role::Warn));
@@ -271,7 +271,7 @@ fn components(out: &mut Vec<Parts>, pen: &Pen<'_>, components: &[Component]) {
         out.push(vec![
             (format!("  {indent}{sign}{} ", pen.glyphs.rule), Role::Border),
             (format!("{}  ", component.name), Role::Text),
-            (component.status.to_string(), of_status(component.status)),
+            (component.status.to_string(), Role::from(component.status)),
             (format!("  {own}"), Role::Dim),
         ]);
         let below = &component.details.components;
@@ -369,17 +369,6 @@ fn wrap(out: &mut Vec<Parts>, long: &str, width: usize, indent: &str, role: Role
             out.push(vec![(format!("{indent}{rest}"), role)]);
             return;
         }
-    }
-}
-
-/// Looks of a status, which is not the verdict.
-fn of_status(status: Status) -> Role {
-    match status {
-        Status::Ok | Status::Idle | Status::Busy => Role::Good,
-        Status::Startup => Role::Moving,
-        Status::Degraded | Status::Warning => Role::Warn,
-        Status::Error | Status::Failed => Role::Bad,
-        Status::Shutdown | Status::Unknown => Role::Dim,
     }
 }
 

@@ -7,7 +7,7 @@ use super::pen::Pen;
 use crate::dashboard::state::State;
 use crate::dashboard::state::history::Shown as Choice;
 use crate::dashboard::state::newest::newest;
-use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::Role;
 use crate::output::{events as output, list, text};
 
 /// One line: what gives it its time and colour, to whom it happened, what.
@@ -64,5 +64,5 @@ fn draw_lines(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>
 
 /// What an entry looks like: loud only where something is wrong.
 pub(super) fn role(entry: &Transition) -> Role {
-    of_verdict(entry.severity())
+    Role::from(entry.severity())
 }

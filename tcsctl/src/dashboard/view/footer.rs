@@ -6,7 +6,7 @@ use super::pen::Pen;
 use crate::dashboard::keymap::{Command, TABLE};
 use crate::dashboard::state::overlay::{Line, Overlay};
 use crate::dashboard::state::{Page, State};
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 use crate::output::text;
 
 /// Draws it.

@@ -9,7 +9,7 @@ use super::pen::Pen;
 use crate::dashboard::columns::Column;
 use crate::dashboard::event::LinkFacts;
 use crate::dashboard::state::{Moment, State};
-use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::Role;
 use crate::output::{symbols, text};
 
 /// Draws it.
@@ -149,7 +149,7 @@ fn told(counts: &Counts, words: Words) -> Vec<(String, Role)> {
     let mut sums: Vec<(&str, usize, usize)> = Vec::new();
     for (verdict, n) in counts.present() {
         let symbol = symbols::symbol(verdict);
-        let role = of_verdict(verdict);
+        let role = Role::from(verdict);
         if words == Words::All || words == Words::Faults && verdict.is_fault() {
             out.push((format!("{symbol} {n} {verdict}"), role));
             continue;

@@ -7,7 +7,7 @@ use super::pen::Pen;
 use crate::dashboard::keymap::{Group, TABLE};
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::{Role, of_verdict};
+use crate::output::Role;
 use crate::output::symbols;
 
 /// Lines of the legend, with its heading.
@@ -49,7 +49,7 @@ fn lines(state: &State) -> Vec<(String, String, Role)> {
     out.push(("Signs".to_owned(), String::new(), Role::Title));
     for verdict in Verdict::ALL {
         let left = format!("{} {verdict}", symbols::symbol(verdict));
-        out.push((left, symbols::meaning(verdict).to_owned(), of_verdict(verdict)));
+        out.push((left, symbols::meaning(verdict).to_owned(), Role::from(verdict)));
     }
     out
 }

@@ -1,11 +1,10 @@
 //! The output of one service, newest last.
 
 use ratatui::layout::Rect;
-use tcs_core::wire::Level;
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 use crate::output::text;
 
 /// Draws it.
@@ -47,12 +46,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
         let time = line.timestamp.map_or_else(String::new, |at| {
             pen.times.wall(at.time()).format("%H:%M:%S  ").to_string()
         });
-        let role = match line.level {
-            level if level >= Level::ERROR => Role::Bad,
-            level if level >= Level::WARNING => Role::Warn,
-            level if level < Level::INFO => Role::Dim,
-            _ => Role::Text,
-        };
+        let role = Role::from(line.level);
         let x = area.x + 1 + time.len() as u16;
         let room = area.right().saturating_sub(x + 1);
         let shown = text::shown(&line.message);

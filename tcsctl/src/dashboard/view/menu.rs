@@ -6,7 +6,7 @@ use super::pen::Pen;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
 use crate::dashboard::state::overlay::MENU;
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, choice: usize) {

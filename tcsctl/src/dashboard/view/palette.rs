@@ -7,7 +7,7 @@ use super::pen::Pen;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
 use crate::dashboard::state::overlay::{Line, found};
-use crate::dashboard::theme::Role;
+use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize) {

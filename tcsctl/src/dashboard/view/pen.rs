@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::dashboard::glyphs::Glyphs;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::{Role, Theme};
+use crate::dashboard::theme::Theme;
+use crate::output::Role;
 use crate::output::{Times, text};
 
 /// A buffer, and how things look in it.

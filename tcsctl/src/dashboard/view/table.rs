@@ -7,8 +7,8 @@ use super::pen::Pen;
 use crate::dashboard::columns::Column;
 use crate::dashboard::state::table::{MAX_INDENT, Row};
 use crate::dashboard::state::{Page, State};
-use crate::dashboard::theme::{Role, of_verdict};
 use crate::dashboard::{layout, rhythm};
+use crate::output::Role;
 use crate::output::{list, symbols, text};
 
 /// Draws titles and rows.
@@ -53,16 +53,16 @@ fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Col
     let verdict = service.verdict;
     let loud = verdict.is_fault() && !quiet;
     let role = match column {
-        Column::Verdict => of_verdict(verdict),
+        Column::Verdict => Role::from(verdict),
         Column::Service if loud => Role::Strong,
-        Column::Message if loud => of_verdict(verdict),
+        Column::Message if loud => Role::from(verdict),
         Column::Service | Column::Message if row.context || verdict == Verdict::Stopped => {
             Role::Dim
         }
         Column::Message if quiet => Role::Dim,
         Column::Service | Column::Message => Role::Text,
         Column::Restarts => Role::Moving,
-        Column::Heard if matches!(verdict, Verdict::Lost | Verdict::Late) => of_verdict(verdict),
+        Column::Heard if matches!(verdict, Verdict::Lost | Verdict::Late) => Role::from(verdict),
         Column::Heard | Column::Host | Column::Uptime | Column::Beats => Role::Dim,
     };
     match column {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Line, Look, Screen, Tone, text};
+use super::{Line, Look, Role, Screen, paint, text};
 
 /// Back to the beginning of the line, and nothing on it.
 const CLEAR: &str = "\r\x1b[K";
@@ -16,10 +16,10 @@ impl Screen {
             return;
         }
         let width = self.err_look().width.unwrap_or(80);
-        let line = Line::new().with(Tone::Dim, what.unwrap_or_default());
+        let line = Line::new().with(Role::Dim, what.unwrap_or_default());
         // a line that reaches the edge would be wrapped, and half of it stay
         let line = line.cut(width.saturating_sub(1), "…");
-        let shown = line.render(self.err_color, self.ascii);
+        let shown = paint(&line, self.err_color, self.ascii);
         err.write_all(format!("{CLEAR}{shown}").as_bytes()).and_then(|()| err.flush()).ok();
     }
 
@@ -55,7 +55,7 @@ impl Screen {
 
     /// Says lines on standard error, as they are.
     pub fn show(&self, lines: &[Line]) {
-        let lines = lines.iter().map(|line| line.render(self.err_color, self.ascii) + "\n");
+        let lines = lines.iter().map(|line| paint(line, self.err_color, self.ascii) + "\n");
         io::stderr().lock().write_all(lines.collect::<String>().as_bytes()).ok();
     }
 }

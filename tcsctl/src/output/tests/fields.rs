@@ -209,7 +209,7 @@ fn assert_harmless(view: &FleetView, told: &[Transition], what: &str) {
         }
         lines.push(check::line(Check::Critical, view, &judged, &source));
         for line in lines {
-            let printed = line.render(false, false);
+            let printed = crate::output::paint::paint(&line, false, false);
             assert!(!printed.contains(text::is_hidden), "{what}: {printed:?}");
         }
     }
