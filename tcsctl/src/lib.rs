@@ -4,6 +4,7 @@ pub mod cli;
 pub mod commands;
 pub mod dashboard;
 pub mod exit;
+pub mod logs;
 pub mod output;
 pub mod recording;
 pub mod selection;

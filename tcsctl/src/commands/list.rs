@@ -37,7 +37,8 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
                 lines.push(crate::output::Line::new());
             }
             let filtered = !filter.is_empty();
-            lines.extend(list::footer(&view, &selection, filtered, &source, &screen.look));
+            let from = source.line(&view, &screen.look);
+            lines.extend(list::footer(&view, &selection, filtered, &from, &screen.look));
         }
         screen.print(&lines)?;
     }

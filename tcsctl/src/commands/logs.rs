@@ -16,8 +16,9 @@ use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session, finished};
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
+use crate::logs;
 use crate::output::Word;
-use crate::output::logs::{Object, line, live as live_line};
+use crate::output::logs::{Object, line};
 use crate::output::reply::Failure;
 
 /// For how long a launcher sends live lines unless asked again, in seconds.
@@ -139,7 +140,7 @@ impl Log<'_> {
             };
             tokio::select! {
                 batch = batch => {
-                    for line in batch.iter().filter_map(|one| live_line(one, &subject)) {
+                    for line in batch.iter().filter_map(|one| logs::live(one, &subject)) {
                         if !told.remove(&line) {
                             self.print(&line)?;
                         }

@@ -9,16 +9,15 @@ use serde_json::{Map, Value};
 use tcs_core::fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
 use tcs_core::wire::{Component, Limit, Status};
 
-use super::source::Source;
 use crate::selection::{Selection, launcher};
 
 /// The whole document.
 #[derive(Debug, Serialize)]
-pub struct Document<'a> {
+pub struct Document<'a, S> {
     schema: &'static str,
     /// The moment of the picture, by the broker's clock.
     taken_at: DateTime<Utc>,
-    source: &'a Source,
+    source: &'a S,
     counts: Counts,
     hosts: BTreeMap<&'a str, Host>,
     services: Services<'a>,
@@ -138,9 +137,9 @@ struct Part<'a> {
     metrics: &'a Map<String, Value>,
 }
 
-impl<'a> Document<'a> {
-    /// Of what was selected from `view`.
-    pub fn new(view: &'a FleetView, selection: &'a Selection, source: &'a Source) -> Self {
+impl<'a, S: Serialize> Document<'a, S> {
+    /// Of what was selected from `view`, which says of itself what `source` holds.
+    pub fn new(view: &'a FleetView, selection: &'a Selection, source: &'a S) -> Self {
         let counts = selection.counts(view);
         Self {
             schema: "tcsctl.fleet.v1",

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
 use tcs_core::wire::Status;
 
-use super::source::Source;
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Role};
 use super::{Look, symbols, text};
@@ -265,12 +264,12 @@ fn worst_below<'a>(
     Some((worst, &*view.services.get(first)?.id, count))
 }
 
-/// The last lines: how many of what, what is hidden, how fresh, from where.
+/// The last lines: how many of what, what is hidden, and `from`: how fresh, from where.
 pub fn footer(
     view: &FleetView,
     selection: &Selection,
     filtered: bool,
-    source: &Source,
+    from: &str,
     look: &Look,
 ) -> Vec<Line> {
     let counts = selection.counts(view);
@@ -290,7 +289,7 @@ pub fn footer(
         [
             (", ", shown),
             (", ", Line::new().with(Role::Dim, &left_out)),
-            ("   ", Line::new().with(Role::Dim, &source.line(view, look))),
+            ("   ", Line::new().with(Role::Dim, from)),
         ],
         look,
     )

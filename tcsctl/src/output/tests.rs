@@ -49,7 +49,8 @@ fn printed(view: &FleetView, wanted: &Wanted, width: Option<usize>) -> String {
     let mut lines = list::list(view, &selection, &look(width));
     lines.push(Line::new());
     let filtered = !wanted.filter.is_empty();
-    lines.extend(list::footer(view, &selection, filtered, &source(), &look(width)));
+    let from = source().line(view, &look(width));
+    lines.extend(list::footer(view, &selection, filtered, &from, &look(width)));
     if let Some(width) = width {
         for line in &lines {
             assert!(line.width() <= width, "{} cells: {}", line.width(), line.plain());

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::Feed;
 use crate::dashboard::event::{Event, LogNews};
-use crate::output::logs::live;
+use crate::logs::live;
 
 /// Lines asked for.
 const LINES: u64 = 1000;
