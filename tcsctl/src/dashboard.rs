@@ -12,15 +12,12 @@
 //! terminal and gives it back, and [`run`] joins them: it waits for one event, drains what waits,
 //! updates, and draws once, at most 20 times a second.
 
-pub mod columns;
 pub mod config;
 pub mod event;
-pub mod glyphs;
 pub mod key;
 pub mod keymap;
 pub mod layout;
 mod pace;
-pub mod rhythm;
 pub mod run;
 pub mod source;
 pub mod state;

@@ -7,5 +7,4 @@ pub mod exit;
 pub mod logs;
 pub mod output;
 pub mod recording;
-pub mod selection;
 pub mod settings;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tcs_core::fleet::{Filter, FleetView, Verdict};
+use tcs_present::selection::{Selection, Wanted};
 
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
@@ -10,7 +11,6 @@ use crate::cli::CheckArgs;
 use crate::exit::Check;
 use crate::output::Source;
 use crate::output::check::{self as output, Judged};
-use crate::selection::{Selection, Wanted};
 
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode, Ended> {
     let filter = super::list::parse(args.service.as_deref())?;

@@ -9,13 +9,14 @@ use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
 use tcs_core::fleet::{Fleet, Link, Stamp};
 use tcs_core::observer::{Observation, Observed, Observer, Past, Picture, Problem};
 use tcs_core::wire::Kind;
+use tcs_present::events as output;
 
 use super::picture;
 use super::session::{Ended, Session, finished};
 use super::silence::{LOOK, Silence};
 use crate::cli::EventsArgs;
 use crate::exit::Exit;
-use crate::output::{Word, events as output};
+use crate::output::Word;
 
 /// What tells of events and statuses.
 const KINDS: [Kind; 2] = [Kind::Registry, Kind::Status];

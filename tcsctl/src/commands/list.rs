@@ -4,14 +4,17 @@ use std::process::ExitCode;
 
 use tcs_core::config::nearest;
 use tcs_core::fleet::Filter;
+use tcs_present::{
+    detailed,
+    json::Document,
+    legend, list,
+    selection::{Selection, Wanted},
+};
 
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
 use crate::cli::ListArgs;
 use crate::exit::Exit;
-use crate::output::json::Document;
-use crate::output::{detailed, legend, list};
-use crate::selection::{Selection, Wanted};
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, Ended> {
     let screen = &session.screen;
@@ -34,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         // "none" is an answer only of a picture that is complete
         if source.answered || !lines.is_empty() {
             if !lines.is_empty() {
-                lines.push(crate::output::Line::new());
+                lines.push(tcs_present::Line::new());
             }
             let filtered = !filter.is_empty();
             let from = source.line(&view, &screen.look);

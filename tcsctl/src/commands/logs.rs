@@ -9,6 +9,7 @@ use tcs_core::fleet::{Phase, ServiceView};
 use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
 use tcs_core::wire::control::{LogLine, LogsReply, LogsRequest, command, read_reply};
+use tcs_present::logs::{Object, line};
 
 use super::list::parse;
 use super::operate::{names, whom};
@@ -18,7 +19,6 @@ use crate::cli::LogsArgs;
 use crate::exit::Exit;
 use crate::logs;
 use crate::output::Word;
-use crate::output::logs::{Object, line};
 use crate::output::reply::Failure;
 
 /// For how long a launcher sends live lines unless asked again, in seconds.

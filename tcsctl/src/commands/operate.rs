@@ -8,16 +8,15 @@ use serde_json::Value;
 use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::wire::Status;
 use tcs_core::wire::control::{MAX_WAIT_S, StopRequest};
+use tcs_present::{selection::launcher, text::shown, touched};
 
 use super::list::parse;
 use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session, interrupted};
 use crate::cli::{OperateArgs, PatienceArgs};
 use crate::exit::Exit;
+use crate::output::Word;
 use crate::output::reply::Failure;
-use crate::output::text::shown;
-use crate::output::{Word, touched};
-use crate::selection::launcher;
 
 /// How long it may take when nobody says: a stop may need its grace.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);

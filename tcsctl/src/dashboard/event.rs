@@ -8,8 +8,8 @@ use tcs_core::fleet::{Fleet, Link};
 use tcs_core::observer::{Hearing, Observed};
 use tcs_core::wire::DecodeError;
 use tcs_core::wire::control::LogLine;
+use tcs_present::columns::Column;
 
-use super::columns::Column;
 use super::key::Key;
 use super::keymap::Command;
 

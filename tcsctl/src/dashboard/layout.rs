@@ -1,8 +1,8 @@
 //! What stands where: the panes for a size, and what is under a place.
 
 use ratatui::layout::Rect;
+use tcs_present::columns::{Column, Width};
 
-use super::columns::{Column, Width};
 use super::event::Spot;
 use super::keymap::{Group, TABLE};
 use super::state::overlay::{MENU, Overlay, found};

@@ -32,7 +32,7 @@ fn text(buffer: &Buffer) -> String {
             let symbol = buffer[(x, y)].symbol();
             if skip == 0 {
                 line.push_str(symbol);
-                skip = crate::output::text::width(symbol).max(1);
+                skip = tcs_present::text::width(symbol).max(1);
             }
             skip -= 1;
         }

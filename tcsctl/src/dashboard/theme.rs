@@ -4,8 +4,7 @@
 //! stripping loses the highlighting too; bold, dim and reverse stay, and tell what matters.
 
 use ratatui::style::{Color, Modifier, Style};
-
-use crate::output::Role;
+use tcs_present::Role;
 
 /// The themes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,11 +16,11 @@ mod table;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use tcs_present::Role;
 
 use super::layout::{self, LEAST};
 use super::state::overlay::Overlay;
 use super::state::{Page, State};
-use crate::output::Role;
 use pen::Pen;
 
 /// Draws all of it. `buffer` must have the state's size.

@@ -5,10 +5,9 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict};
+use tcs_present::{Line, Role, text};
 
 use super::source::Source;
-use super::text;
-use super::{Line, Role};
 use crate::exit::Check;
 
 /// Services named in the line: what monitoring systems take of it is bounded.

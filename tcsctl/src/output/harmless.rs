@@ -5,8 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
-
-use super::text;
+use tcs_present::text;
 
 /// Writes `value`, on many lines or on one, without a line end.
 pub(super) fn write_json(

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use owo_colors::{OwoColorize, Style};
-
-use super::{Line, Role, text};
+use tcs_present::{Line, Role, text};
 
 /// With escape sequences where `color`, in ASCII alone where `ascii`.
 pub(super) fn paint(line: &Line, color: bool, ascii: bool) -> String {

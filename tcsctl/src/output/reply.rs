@@ -10,9 +10,9 @@ use tcs_core::wire::control::{
     Done, OperationReply, Outcome, Reached, ReloadReply, ServiceChange, command, read_reply,
 };
 use tcs_core::wire::{Status, how_ended};
+use tcs_present::{Line, Role, text};
 
-use super::{Line, Role};
-use super::{source, text};
+use super::source;
 use crate::exit::Exit;
 
 /// Lines that are shown of a failure, beyond its first.

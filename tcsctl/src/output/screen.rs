@@ -7,11 +7,10 @@ use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tcs_present::{Line, Look, Role, Times, text};
 
+use super::harmless;
 use super::paint::paint;
-use super::time::Times;
-use super::{Line, Role};
-use super::{Look, harmless, text};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -7,10 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use tcs_core::fleet::{FleetView, Tally};
+use tcs_present::{Look, ago};
 
-use super::Look;
 use super::screen::{Screen, Word};
-use super::time::ago;
 
 /// Where a picture comes from.
 #[derive(Debug, Clone, Default, Serialize)]

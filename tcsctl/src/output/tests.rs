@@ -11,8 +11,12 @@ use tcs_core::fleet::{Filter, FleetView};
 
 use super::paint::paint;
 use super::*;
-use crate::selection::{Selection, Wanted};
 use site::{Site, hostile, night};
+use tcs_present::{
+    Line, Look, Times, changes, detailed, events, json, legend, list,
+    selection::{Selection, Wanted},
+    text,
+};
 use tcs_testkit::schema;
 
 fn look(width: Option<usize>) -> Look {

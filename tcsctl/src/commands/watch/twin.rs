@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tcs_core::fleet::{Filter, FleetView};
+use tcs_present::changes::{self, Change};
 use tokio::sync::mpsc;
 
 use crate::cli::WatchArgs;
@@ -13,7 +14,6 @@ use crate::dashboard::source::{Feed, Source};
 use crate::dashboard::state::{Options, State};
 use crate::exit::Exit;
 use crate::output::Word;
-use crate::output::changes::{self, Change};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);

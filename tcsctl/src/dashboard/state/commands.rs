@@ -7,12 +7,12 @@ use tcs_core::fleet::Filter;
 use super::history::Shown;
 use super::overlay::{Line, MENU, Overlay, found};
 use super::{Page, Stale, State, launcher_of};
-use crate::dashboard::columns::Column;
 use crate::dashboard::event::{Action, Operation};
 use crate::dashboard::key::{Code, Key};
 use crate::dashboard::keymap::{Command, When};
 use crate::dashboard::{layout, state::Moment};
 use chrono::TimeDelta;
+use tcs_present::columns::Column;
 
 impl State {
     pub(super) fn key(&mut self, key: Key) -> Vec<Action> {

@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use tcs_present::json::Service;
 
 use super::{Moment, State};
-use crate::output::json::Service;
 
 /// Events that are told.
 const EVENTS: usize = 200;
@@ -81,7 +81,7 @@ impl<'a> Dump<'a> {
         let event = |entry: &'a tcs_core::fleet::transitions::Transition| Event {
             at: entry.at,
             id: &entry.id,
-            text: crate::output::events::transition_words(entry, "->"),
+            text: tcs_present::events::transition_words(entry, "->"),
         };
         Self {
             schema: "tcsctl.state.v1",

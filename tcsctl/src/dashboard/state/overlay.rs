@@ -85,7 +85,7 @@ impl Line {
 
     /// Takes text at the cursor, without what cannot be shown.
     pub fn insert(&mut self, text: &str) {
-        for c in text.chars().filter(|c| !crate::output::text::is_hidden(*c)) {
+        for c in text.chars().filter(|c| !tcs_present::text::is_hidden(*c)) {
             if self.text.len() + c.len_utf8() <= MAX_LINE {
                 self.text.insert(self.at, c);
                 self.at += c.len_utf8();

@@ -21,7 +21,7 @@ impl State {
             text.push_str(": ");
             text.push_str(&headline);
         }
-        let text = crate::output::text::shown(&text).into_owned();
+        let text = tcs_present::text::shown(&text).into_owned();
         self.tell(format!("copied: {text}"), false);
         vec![Action::Copy(text)]
     }

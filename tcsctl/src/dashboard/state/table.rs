@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tcs_core::fleet::{Filter, FleetView, ServiceView};
-
-use crate::dashboard::columns::Column;
-use crate::output::text;
+use tcs_present::{columns::Column, text};
 
 /// A row: a service of the picture, and where it stands in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use tcs_core::clock;
+use tcs_present::text::is_hidden;
 
 use super::fixture::{Messages, night, state};
 use super::{buffer, press, text};
 use crate::dashboard::event::Action;
-use crate::output::text::is_hidden;
 
 #[test]
 fn nothing_acts_on_the_terminal() {
@@ -56,7 +56,7 @@ fn nothing_acts_on_the_terminal() {
                 assert!(cell.symbol().chars().count() <= 5, "{keys}: {:?}", cell.symbol());
             }
             for line in text(&buffer).lines() {
-                assert!(crate::output::text::width(line) <= usize::from(size.0), "{keys}: {line}");
+                assert!(tcs_present::text::width(line) <= usize::from(size.0), "{keys}: {line}");
             }
         }
     }

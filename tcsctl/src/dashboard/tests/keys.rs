@@ -4,11 +4,11 @@ use chrono::TimeDelta;
 
 use super::fixture::{Messages, night, observatory, state};
 use super::{buffer, press, text};
-use crate::dashboard::columns::Column;
 use crate::dashboard::event::{Action, Event, Heard, LogNews, Mouse, Operation, Reply, Spot};
 use crate::dashboard::layout;
 use crate::dashboard::state::{Moment, Page, State};
 use serde_json::json;
+use tcs_present::columns::Column;
 
 fn fleet() -> State {
     state(observatory(), (80, 24), night())
@@ -314,7 +314,7 @@ fn history_tells_changes_once_and_with_how_long_it_lasted() {
         .until(night())
         .iter()
         .filter(|entry| &*entry.id == "dome_follower.main")
-        .map(|entry| crate::output::events::transition_words(entry, "→"))
+        .map(|entry| tcs_present::events::transition_words(entry, "→"))
         .collect();
     let last = words.last().unwrap();
     assert!(last.starts_with("ok → warning after 3 h 8 min: shutter slower"), "{last}");

@@ -98,7 +98,7 @@ fn what_is_wrong_is_seen_at_once_at_80x24() {
     assert!(faults.len() >= 6);
     // all that is wrong stands on the first screen, above all that is well and has no fault below
     for service in faults {
-        let name = crate::output::text::cut_middle(&service.id, 20, "…");
+        let name = tcs_present::text::cut_middle(&service.id, 20, "…");
         let part = name.split('…').next().unwrap().trim_start_matches("launcher.");
         assert!(shown.contains(part), "{part} is not seen in\n{shown}");
     }
@@ -158,7 +158,7 @@ fn ascii_is_ascii_cell_for_cell() {
         state.options.ascii = true;
         let ascii = text(&buffer(&state));
         assert!(ascii.is_ascii(), "{keys}: {ascii}");
-        let widths = |text: &str| text.lines().map(crate::output::text::width).collect::<Vec<_>>();
+        let widths = |text: &str| text.lines().map(tcs_present::text::width).collect::<Vec<_>>();
         assert_eq!(widths(&signs), widths(&ascii), "{keys}");
     }
 }

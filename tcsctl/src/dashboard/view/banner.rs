@@ -5,13 +5,11 @@ use ratatui::layout::Rect;
 use std::fmt::Write as _;
 use tcs_core::fleet::{Link, format_duration};
 use tcs_core::observer::Unanswered;
+use tcs_present::{Role, columns::ago, text};
 
 use super::pen::Pen;
-use crate::dashboard::columns::ago;
 use crate::dashboard::event::LinkFacts;
 use crate::dashboard::state::{Banner, Past, State};
-use crate::output::Role;
-use crate::output::text;
 
 /// Draws it.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {

@@ -1,10 +1,11 @@
 //! Whether it is meant: what would be done, and what it would touch.
 
+use tcs_present::Role;
+
 use super::pen::Pen;
 use crate::dashboard::event::Request;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
-use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, request: &Request, touched: &[String]) {

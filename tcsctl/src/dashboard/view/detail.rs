@@ -7,14 +7,11 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use tcs_core::fleet::{IntervalSource, Liveness, ServiceView, format_duration};
 use tcs_core::wire::{Component, Limit};
+use tcs_present::{Role, columns::ago, list, rhythm, symbols, text};
 
 use super::events;
 use super::pen::Pen;
-use crate::dashboard::columns::ago;
-use crate::dashboard::rhythm;
 use crate::dashboard::state::State;
-use crate::output::Role;
-use crate::output::{list, symbols, text};
 
 type Parts = Vec<(String, Role)>;
 
@@ -330,7 +327,7 @@ fn happened(out: &mut Vec<Parts>, pen: &Pen<'_>, state: &State, service: &Servic
     for entry in mine.into_iter().rev() {
         out.push(vec![
             (format!("  {}  ", pen.times.short(entry.at, now)), Role::Dim),
-            (crate::output::events::transition_words(entry, pen.glyphs.arrow), events::role(entry)),
+            (tcs_present::events::transition_words(entry, pen.glyphs.arrow), events::role(entry)),
         ]);
     }
 }

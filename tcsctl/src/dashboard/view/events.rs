@@ -2,13 +2,11 @@
 
 use ratatui::layout::Rect;
 use tcs_core::fleet::transitions::Transition;
+use tcs_present::{Role, events as output, list, newest::newest, text};
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
 use crate::dashboard::state::history::Shown as Choice;
-use crate::dashboard::state::newest::newest;
-use crate::output::Role;
-use crate::output::{events as output, list, text};
 
 /// One line: what gives it its time and colour, to whom it happened, what.
 type Shown<'a> = (&'a Transition, String, String);

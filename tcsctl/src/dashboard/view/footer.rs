@@ -1,13 +1,12 @@
 //! The keys that do something here and now; while a filter is typed, its line.
 
 use ratatui::layout::Rect;
+use tcs_present::{Role, text};
 
 use super::pen::Pen;
 use crate::dashboard::keymap::{Command, TABLE};
 use crate::dashboard::state::overlay::{Line, Overlay};
 use crate::dashboard::state::{Page, State};
-use crate::output::Role;
-use crate::output::text;
 
 /// Draws it.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {

@@ -3,14 +3,12 @@
 use ratatui::layout::Rect;
 use tcs_core::fleet::Counts;
 use tcs_core::observer::Unanswered;
+use tcs_present::{Role, columns::Column, symbols, text};
 
 use super::banner::whole_words;
 use super::pen::Pen;
-use crate::dashboard::columns::Column;
 use crate::dashboard::event::LinkFacts;
 use crate::dashboard::state::{Moment, State};
-use crate::output::Role;
-use crate::output::{symbols, text};
 
 /// Draws it.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {

@@ -2,13 +2,12 @@
 
 use ratatui::layout::Rect;
 use tcs_core::fleet::Verdict;
+use tcs_present::{Role, symbols};
 
 use super::pen::Pen;
 use crate::dashboard::keymap::{Group, TABLE};
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
-use crate::output::Role;
-use crate::output::symbols;
 
 /// Lines of the legend, with its heading.
 pub const LEGEND: usize = Verdict::ALL.len() + 2;

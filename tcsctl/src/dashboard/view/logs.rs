@@ -1,11 +1,10 @@
 //! The output of one service, newest last.
 
 use ratatui::layout::Rect;
+use tcs_present::{Role, text};
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
-use crate::output::Role;
-use crate::output::text;
 
 /// Draws it.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {

@@ -1,12 +1,12 @@
 //! What can be done with the chosen service.
 
 use ratatui::layout::Rect;
+use tcs_present::Role;
 
 use super::pen::Pen;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
 use crate::dashboard::state::overlay::MENU;
-use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, choice: usize) {

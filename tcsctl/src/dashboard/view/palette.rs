@@ -1,13 +1,13 @@
 //! Any command by its name.
 
 use ratatui::layout::Rect;
+use tcs_present::Role;
 
 use super::footer::typed;
 use super::pen::Pen;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
 use crate::dashboard::state::overlay::{Line, found};
-use crate::output::Role;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize) {
@@ -26,7 +26,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize)
         let valid = state.is_valid(entry.command);
         pen.put(list.x, y, 14, entry.name, if valid { Role::Text } else { Role::Dim });
         let keys = state.options.keymap.shown(entry.command);
-        let keys_wide = crate::output::text::width(&keys) as u16;
+        let keys_wide = tcs_present::text::width(&keys) as u16;
         let room = list.width.saturating_sub(16 + keys_wide + 1);
         pen.put(list.x + 15, y, room, entry.doc, Role::Dim);
         pen.put_right(list.x, y, list.width, &keys, Role::Key);

@@ -3,13 +3,11 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use tcs_present::{Role, Times, glyphs::Glyphs, text};
 use unicode_width::UnicodeWidthChar;
 
-use crate::dashboard::glyphs::Glyphs;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
-use crate::output::Role;
-use crate::output::{Times, text};
 
 /// A buffer, and how things look in it.
 pub(super) struct Pen<'a> {

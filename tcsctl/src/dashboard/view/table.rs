@@ -2,14 +2,12 @@
 
 use ratatui::layout::Rect;
 use tcs_core::fleet::{Reason, ServiceView, Verdict};
+use tcs_present::{Role, columns::Column, list, rhythm, symbols, text};
 
 use super::pen::Pen;
-use crate::dashboard::columns::Column;
+use crate::dashboard::layout;
 use crate::dashboard::state::table::{MAX_INDENT, Row};
 use crate::dashboard::state::{Page, State};
-use crate::dashboard::{layout, rhythm};
-use crate::output::Role;
-use crate::output::{list, symbols, text};
 
 /// Draws titles and rows.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {

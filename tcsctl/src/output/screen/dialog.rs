@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Line, Look, Role, Screen, paint, text};
+use tcs_present::{Line, Look, Role, text};
+
+use super::Screen;
+use super::paint;
 
 /// Back to the beginning of the line, and nothing on it.
 const CLEAR: &str = "\r\x1b[K";

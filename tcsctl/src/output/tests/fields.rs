@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
 use tcs_core::fleet::{Fleet, FleetView, Link, Order, Stamp};
 use tcs_core::wire::{DecodeError, Decoded, Subjects, decode};
+use tcs_present::{
+    Look, changes, detailed, events, json::Document, list, selection::Selection, text,
+};
 
-use super::{Look, Selection, all, check, detailed, events, harmless, list, look, source, text};
+use super::{all, check, harmless, look, source};
 use crate::exit::Check;
-use crate::output::changes;
-use crate::output::json::Document;
 
 /// In the place of a value.
 const MARK: &str = "\"the value\"";

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use tcs_core::fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
-use tcs_core::wire::{Component, Limit, Status};
+use tcs_fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
+use tcs_wire::{Component, Limit, Status};
 
 use crate::selection::{Selection, launcher};
 
@@ -181,7 +181,7 @@ impl<'a> Service<'a> {
             variant: service.variant(),
             verdict: service.verdict.as_str(),
             since: service.since,
-            reasons: service.reasons.iter().map(tcs_core::fleet::Reason::code).collect(),
+            reasons: service.reasons.iter().map(tcs_fleet::Reason::code).collect(),
             evidence: service.reasons.iter().map(ToString::to_string).collect(),
             headline: service.headline(),
             cause: service.cause(),
@@ -236,7 +236,7 @@ impl<'a> Part<'a> {
             name: &component.name,
             status: component.status,
             own_status: component.details.own_status,
-            at: component.timestamp.map(tcs_core::wire::Timestamp::time),
+            at: component.timestamp.map(tcs_wire::Timestamp::time),
             message: component.message.as_deref(),
             components: component.details.components.iter().map(Part::new).collect(),
             metrics: &component.details.metrics,
@@ -245,7 +245,7 @@ impl<'a> Part<'a> {
 }
 
 /// Those of the newest status, and over them those of the newest heartbeat, which is younger.
-pub(super) fn metrics(service: &ServiceView) -> Map<String, Value> {
+pub(crate) fn metrics(service: &ServiceView) -> Map<String, Value> {
     let mut metrics = service
         .record
         .status()

@@ -7,7 +7,7 @@ use super::{Role, text};
 
 /// A run of one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     text: String,
     role: Role,
 }

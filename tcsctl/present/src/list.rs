@@ -1,8 +1,8 @@
 //! The list: one line a service, in a tree, with columns that line up.
 
 use chrono::TimeDelta;
-use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
-use tcs_core::wire::Status;
+use tcs_fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
+use tcs_wire::Status;
 
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Role};
@@ -148,7 +148,7 @@ fn indents(rows: &[Row]) -> Vec<String> {
 
 /// The verdict in a word, with the status that the service reports where that is another; whether
 /// heartbeats come, and how often it was restarted.
-pub(super) fn state(service: &ServiceView, narrow: bool) -> Line {
+pub(crate) fn state(service: &ServiceView, narrow: bool) -> Line {
     let role = Role::from(service.verdict);
     let word = match (service.verdict, shown_status(service)) {
         (Verdict::Ok, Some(status)) => status.as_str(),
@@ -186,7 +186,7 @@ pub fn other_status(service: &ServiceView) -> Option<Status> {
     (status != Status::Unknown && status.as_str() != service.verdict.as_str()).then_some(status)
 }
 
-pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
+pub(crate) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
     match service.uptime(view.now) {
         Some(up) => Line::new().with(Role::Text, &format!("up {}", format_duration(up))),
         None => Line::new(),
@@ -194,7 +194,7 @@ pub(super) fn uptime(service: &ServiceView, view: &FleetView) -> Line {
 }
 
 /// Which services below it are in the worst trouble, then what is to be said of itself.
-pub(super) fn headline(view: &FleetView, service: &ServiceView, own: &str, room: usize) -> Line {
+pub(crate) fn headline(view: &FleetView, service: &ServiceView, own: &str, room: usize) -> Line {
     let mut line = Line::new();
     if let Some((verdict, text)) = below_in_words(view, service, room) {
         line.push(Role::from(verdict), &text);

@@ -2,8 +2,8 @@
 //! colour. A terminal's themes, a style sheet and golden files each have a table of their own. No
 //! meaning is told by colour alone.
 
-use tcs_core::fleet::Verdict;
-use tcs_core::wire::{Level, Status};
+use tcs_fleet::Verdict;
+use tcs_wire::{Level, Status};
 
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

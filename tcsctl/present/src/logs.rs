@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tcs_core::wire::Timestamp;
-use tcs_core::wire::control::{LogLine, Stream};
+use tcs_wire::Timestamp;
+use tcs_wire::control::{LogLine, Stream};
 
 use super::Look;
 use super::{Line, Role};

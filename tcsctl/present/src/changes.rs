@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tcs_core::fleet::{FleetView, ServiceView, Verdict};
+use tcs_fleet::{FleetView, ServiceView, Verdict};
 
 use super::Look;
 use super::json::Service;
@@ -55,7 +55,7 @@ pub fn between<'a>(
 
 /// What of a service makes a change.
 fn facts(service: &ServiceView) -> impl PartialEq + '_ {
-    let codes: Vec<_> = service.reasons.iter().map(tcs_core::fleet::Reason::code).collect();
+    let codes: Vec<_> = service.reasons.iter().map(tcs_fleet::Reason::code).collect();
     (
         (service.verdict, service.phase, service.status, &service.message),
         (service.restarts, service.attempt, service.pid, &service.parent, codes),

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tcs_core::fleet::transitions::{Cause, Group, Transition};
-use tcs_core::fleet::{Reason, Verdict, format_duration};
-use tcs_core::wire::{Event, Limit, Status, gave_up, how_ended};
+use tcs_fleet::transitions::{Cause, Group, Transition};
+use tcs_fleet::{Reason, Verdict, format_duration};
+use tcs_wire::{Event, Limit, Status, gave_up, how_ended};
 
 use super::{Line, Role};
 use super::{Look, text};
@@ -315,7 +315,7 @@ fn details(event: &Event) -> Value {
             "error": crash.error,
             "will_restart": crash.will_restart,
             "restart_attempt": crash.restart_attempt,
-            "restart_at": crash.restart_at.map(tcs_core::wire::Timestamp::time),
+            "restart_at": crash.restart_at.map(tcs_wire::Timestamp::time),
             "recent_crashes": crash.recent_crashes,
             "core_dumped": crash.core_dumped,
             "last_lines": crash.last_lines,

@@ -1,7 +1,7 @@
 //! Points in time for people.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use tcs_core::fleet::format_duration;
+use tcs_fleet::format_duration;
 
 /// How times are written.
 #[derive(Debug, Clone, Copy, Default)]

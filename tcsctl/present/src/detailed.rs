@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tcs_core::fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, format_duration};
-use tcs_core::wire::Component;
+use tcs_fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, format_duration};
+use tcs_wire::Component;
 
 use super::{Line, Role};
 use super::{Look, json, list, symbols};

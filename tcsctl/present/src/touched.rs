@@ -1,6 +1,6 @@
 //! What a command would touch, a line a service: for who is to agree to it.
 
-use tcs_core::fleet::{FleetView, ServiceView};
+use tcs_fleet::{FleetView, ServiceView};
 
 use super::list::{headline, short_name, state, uptime};
 use super::table::{Column, Shorten, lay_out};

@@ -1,6 +1,6 @@
 //! The signs of the list: every state has a shape and a word of its own, and a colour besides.
 
-use tcs_core::fleet::{Liveness, Verdict};
+use tcs_fleet::{Liveness, Verdict};
 
 use super::role::Role;
 

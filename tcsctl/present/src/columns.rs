@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
-use tcs_core::fleet::{ServiceView, format_duration};
+use tcs_fleet::{ServiceView, format_duration};
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,7 +149,7 @@ impl Column {
 }
 
 /// The worst of a service and all below it.
-fn trouble(service: &ServiceView) -> tcs_core::fleet::Verdict {
+fn trouble(service: &ServiceView) -> tcs_fleet::Verdict {
     service.worst_below.map_or(service.verdict, |below| below.min(service.verdict))
 }
 

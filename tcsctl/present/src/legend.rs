@@ -1,6 +1,6 @@
 //! What the signs and colours mean.
 
-use tcs_core::fleet::{Liveness, Verdict};
+use tcs_fleet::{Liveness, Verdict};
 
 use super::symbols;
 use super::{Line, Role};

@@ -1,7 +1,7 @@
 //! How a heart beats: the strip of the last beats, jitter, and how many were missed.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_core::fleet::{Beat, ServiceView};
+use tcs_fleet::{Beat, ServiceView};
 
 /// What the held heartbeats say of their rhythm.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_core::fleet::format_duration;
-use tcs_core::fleet::transitions::{Cause, Group, Transition, grouped};
-use tcs_core::wire::Event;
+use tcs_fleet::format_duration;
+use tcs_fleet::transitions::{Cause, Group, Transition, grouped};
+use tcs_wire::Event;
 
-use crate::output::events as output;
+use crate::events as output;
 
 /// A crash that follows another by more than this stands for itself: so long a restart is
 /// remembered at least (`docs/spec/truth.md#verdict`).
@@ -104,8 +104,8 @@ fn is_step(transition: &Transition) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tcs_core::fleet::Verdict;
-    use tcs_core::wire::{Crashed, Status};
+    use tcs_fleet::Verdict;
+    use tcs_wire::{Crashed, Status};
 
     use super::*;
 

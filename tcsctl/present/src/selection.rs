@@ -1,8 +1,8 @@
 //! Which services of a picture are shown (`docs/spec/truth.md#what-is-listed`), and in what tree.
 //! Pure.
 
-use tcs_core::fleet::filter::Filter;
-use tcs_core::fleet::{Counts, FleetView, ServiceView};
+use tcs_fleet::filter::Filter;
+use tcs_fleet::{Counts, FleetView, ServiceView};
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! Rows of cells, in columns that line up, inside the terminal's width.
 
-use super::span::Line;
+use super::Line;
 
 /// Blank cells between two columns.
 const GAP: usize = 2;
@@ -12,25 +12,25 @@ fn room_for_last(width: usize) -> usize {
 
 /// A column other than the last.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub(crate) struct Column {
     /// Which goes first when there is no room: the highest. `0` never goes.
-    pub(super) dispensable: u8,
+    pub(crate) dispensable: u8,
 }
 
 /// Makes cells of rows anew, in so many cells.
-pub(super) struct Shorten<First, Last> {
+pub(crate) struct Shorten<First, Last> {
     /// The first cell of a row.
-    pub(super) first: First,
+    pub(crate) first: First,
     /// To so many cells before any column is left out: what is longer tells little.
-    pub(super) first_to: usize,
+    pub(crate) first_to: usize,
     /// Its last.
-    pub(super) last: Last,
+    pub(crate) last: Last,
 }
 
 /// Lays the rows out. Each has one cell for each of `columns`, and one more, the last, which is cut
 /// at `width`; `width` `None` cuts nothing. Columns are left out for the last, the most dispensable
 /// first; then the first column is cut, down to two fifths of the width.
-pub(super) fn lay_out(
+pub(crate) fn lay_out(
     mut rows: Vec<Vec<Line>>,
     columns: &[Column],
     width: Option<usize>,
