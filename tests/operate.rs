@@ -2,7 +2,11 @@
 //! real `tcsd` runs.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use tcs_testkit::nats::wait_for;
+use tcs_testkit::programs::program;
 use tcs_testkit::site::{Site, line_of, lives};
+use tcs_testkit::tcsctl::at;
+use tcs_testkit::tcsd::Tcsd;
 use tcs_testkit::terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
@@ -115,4 +119,37 @@ async fn read_only_operates_nothing() {
     assert!(!text.contains("stop?"), "{text}");
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);
+}
+
+const SHARED: &str = r#"
+services:
+  - {type: talker, variant: a, launch: {exec: [sleep, "1000"]}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_conflict_the_launcher_that_goes_on_is_asked() {
+    let site = Site::start(SHARED).await;
+    let url = site.server.url();
+    let launcher = || {
+        let output = at(&url, &["talker.a", "--json"]);
+        let found = output.code == Some(0);
+        found.then(|| output.json()["services"][0]["launcher"].as_str().unwrap().to_owned())
+    };
+    wait_for("it runs", || launcher().is_some()).await;
+    let first = launcher().unwrap();
+    let mut other = Tcsd::new(&program("tcsd"), &url, "process", SHARED);
+    let second = other.name.to_string();
+    for command in ["restart", "stop", "start"] {
+        // for however short a time: its events are the newest, and its declaration
+        other.run();
+        wait_for("the other one to have told of it", || launcher().unwrap() == second).await;
+        assert!(other.stop().await.success());
+        wait_for("the first one to say that it goes on", || launcher().unwrap() == first).await;
+        let reply = at(&url, &[command, "talker.a", "--json"]).expect(0).json();
+        assert_eq!(
+            (&reply["asked"], &reply["ok"]),
+            (&first.clone().into(), &true.into()),
+            "{reply}"
+        );
+    }
 }

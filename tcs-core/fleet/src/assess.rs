@@ -26,6 +26,8 @@ pub(super) struct Around<'a> {
     pub(super) moment: Moment<'a>,
     /// The object above, where it is known: its name and how it stands.
     pub(super) launcher: Option<(&'a str, Standing)>,
+    /// Whether that one has it in hand after another, which sent its newest event.
+    pub(super) inherited: bool,
     /// Whether a launcher declared it once, and none does now.
     pub(super) removed: Option<Removed>,
     /// The live ones of several launchers that declare it, or at a launcher: that it conflicts with.
@@ -84,6 +86,15 @@ struct Case<'a> {
     now: DateTime<Utc>,
 }
 
+impl Case<'_> {
+    /// What the phase rests on. Another launcher's end of it is none of the one that has it now.
+    fn life_reasons(&self) -> impl Iterator<Item = &Reason> {
+        let outdated =
+            |reason: &&Reason| self.around.inherited && matches!(reason, Reason::Unmanaged { .. });
+        self.life.reasons.iter().filter(move |reason| !outdated(reason))
+    }
+}
+
 /// A question with at most one answer.
 type Rule = fn(&Case<'_>) -> Option<Finding>;
 
@@ -110,7 +121,7 @@ pub(super) fn assess(life: &Life<'_>, around: &Around<'_>) -> Assessment {
     let Finding { verdict, phase, since, mut reasons } =
         finding.unwrap_or_else(|| Finding::new(Verdict::Unknown, None));
     let mut notes = notes::of(&case);
-    notes.extend(life.reasons.iter().cloned());
+    notes.extend(case.life_reasons().cloned());
     notes.sort_by_key(Reason::rank);
     for note in notes {
         if !reasons.iter().any(|held| held.code() == note.code()) {

@@ -51,7 +51,8 @@ pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Li
 
 use life::{Life, Moment};
 use tcs_wire::{
-    DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport, StatusMessage,
+    DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport, RegistryMessage,
+    StatusMessage,
 };
 
 /// A report of what is not stored that is older than this, by the newest message, is history.
@@ -266,6 +267,11 @@ impl Fleet {
                 !counted && now - kept.stamp.stored < FLAPPING_WINDOW
             })
         })
+    }
+
+    /// The newest `declared` of each launcher about a service, newest first.
+    pub fn declared(&self, name: &str) -> &[Arc<Kept<RegistryMessage>>] {
+        self.records.get(name).map(|record| record.declared()).unwrap_or_default()
     }
 
     /// The newest status of a service.

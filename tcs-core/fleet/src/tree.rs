@@ -44,7 +44,12 @@ pub(super) fn assemble(
     origins: Arc<Origins>,
 ) -> FleetView {
     let Moment { now, link, .. } = known.moment;
-    let parent_names: Vec<Option<&str>> = known.lives.iter().map(parent).collect();
+    let declaring: Vec<Vec<&str>> =
+        known.records.iter().map(|record| known.launchers.declaring(record)).collect();
+    let heirs: Vec<Option<&str>> =
+        known.lives.iter().zip(&declaring).map(|(life, by)| heir(known, life, by)).collect();
+    let parent_names: Vec<Option<&str>> =
+        known.lives.iter().zip(&heirs).map(|(life, heir)| heir.or_else(|| parent(life))).collect();
     let above: Vec<Option<usize>> =
         parent_names.iter().map(|name| name.and_then(|name| known.position(name))).collect();
     let standings: Vec<Standing> = known.lives.iter().map(relations::standing).collect();
@@ -59,8 +64,6 @@ pub(super) fn assemble(
     let heartbeats_missing =
         !matches!(link, Link::Down { .. }) && relations::heartbeats_missing(&known.lives, now);
 
-    let declaring: Vec<Vec<&str>> =
-        known.records.iter().map(|record| known.launchers.declaring(record)).collect();
     let conflicts = conflicts(known, &declaring);
 
     let mut taken_along = vec![0_usize; known.lives.len()];
@@ -72,6 +75,7 @@ pub(super) fn assemble(
         let around = Around {
             moment: known.moment,
             launcher,
+            inherited: heirs[i].is_some(),
             removed: known.launchers.removed(known.records[i]),
             conflict: conflicts[i].clone(),
             host,
@@ -163,6 +167,20 @@ fn service(
         in_all: in_default || declared || recent,
         record: Arc::clone(record),
     }
+}
+
+/// The live launcher that has a service in hand, where the one that sent its newest event has not
+/// any more: it has ended, is lost, or declares it no longer. Of several, the last to declare it.
+fn heir<'a>(known: &Known<'_>, life: &Life<'a>, declaring: &[&'a str]) -> Option<&'a str> {
+    let sender = life.record.newest_event()?.message.parent.as_deref()?;
+    let lives = |name: &str| {
+        known.position(name).is_some_and(|position| relations::is_live(&known.lives[position]))
+    };
+    if declaring.iter().all(|name| *name == sender) || declaring.contains(&sender) && lives(sender)
+    {
+        return None;
+    }
+    declaring.iter().copied().find(|name| *name != sender && lives(name))
 }
 
 /// The name of the object above: of a service that a launcher runs, the launcher that started it

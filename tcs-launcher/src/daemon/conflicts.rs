@@ -15,13 +15,14 @@ use tcs_core::wire::{Event, Message};
 use super::Daemon;
 use tcs_supervisor::Lifecycle;
 
-/// Services that other live launchers declare too.
+/// Services that other launchers declare, or declared last.
 pub(super) type Shared = BTreeMap<Arc<str>, Others>;
 
 /// Who declares a service too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Others {
-    /// Monitored names: our own for another run under it.
+    /// Monitored names of those that live: our own for another run under it. None: one that has
+    /// ended since declared it last, which hides our declaration.
     pub(super) names: Vec<String>,
     /// How often one has declared it without naming us: it may not know of us, as one that was
     /// started again, and learns from our next declaration.
@@ -101,11 +102,33 @@ impl Conflicts {
                 shared.entry(id).or_default().push(self.own.clone());
             }
         }
-        let others = |(id, names)| {
+        for id in self.hidden() {
+            shared.entry(id).or_default();
+        }
+        let others = |(id, names): (_, Vec<String>)| {
+            if names.is_empty() {
+                return (id, Others { names, unaware: 0 });
+            }
             let unaware = self.unaware.get(&id).copied().unwrap_or_default();
             (id, Others { names, unaware })
         };
         shared.into_iter().map(others).collect()
+    }
+
+    /// The services that somebody else declared last, since we did: a reader of the streams finds
+    /// that declaration alone.
+    fn hidden(&self) -> Vec<Arc<str>> {
+        let is_known = self.picture.clock.quality != ClockQuality::Local;
+        let since = is_known.then(|| self.picture.clock.at(self.since));
+        let is_hidden = |id: &Arc<str>| {
+            let held = self.picture.fleet.declared(id);
+            let run = Some(self.namesakes.run.as_str());
+            let mut ours = held.iter().map(|kept| kept.message.launcher_run.as_deref() == run);
+            let is_last = ours.next().is_none_or(|last| last);
+            !is_last
+                && (ours.any(|it| it) || since.is_some_and(|since| held[0].stamp.stored > since))
+        };
+        self.ours.get().iter().filter(|id| is_hidden(id)).map(Arc::clone).collect()
     }
 }
 
@@ -200,12 +223,17 @@ impl Daemon<'_> {
             if old == new || self.supervisor.service(id).is_none_or(|it| it.leaving) {
                 continue;
             }
-            let known = |it: Option<&Others>| it.map(|it| it.names.clone());
-            if known(old) == known(new) {
-                // known to us, and to be told to the other
-            } else if let Some(others) = new {
+            let live = |it: Option<&Others>| it.map(|it| it.names.clone()).unwrap_or_default();
+            let (old, others) = (live(old), live(new));
+            if old == others {
+                if new.is_none() {
+                    // our declaration is the last one again
+                    continue;
+                }
+                // known to us, and to be told to the others
+            } else if !others.is_empty() {
                 let own = &self.publisher.name;
-                let named = others.names.iter().map(|other| match other {
+                let named = others.iter().map(|other| match other {
                     other if other == own => format!("another run of {own}"),
                     other => other.clone(),
                 });
@@ -239,8 +267,9 @@ fn concerns_launchers(observation: &Observation) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tcs_core::bus::{BrokerClock, LinkState};
     use tcs_core::fleet::{Order, Stamp};
-    use tcs_core::wire::{Subjects, decode};
+    use tcs_core::wire::{Kind, Subjects, decode};
 
     use super::*;
 
@@ -293,5 +322,36 @@ mod tests {
             namesakes.hear(&event("declared", "dome.a", &format!("run {n}"), 170));
         }
         assert_eq!(namesakes.runs.len(), NAMESAKES);
+    }
+
+    #[test]
+    fn a_declaration_that_hides_ours_is_found_though_its_launcher_has_ended() {
+        let ours = Ours::default();
+        ours.add("dome.a");
+        let link = LinkState::Connecting { attempt: 0, since: clock::monotonic(), why: None };
+        let mut conflicts = Conflicts {
+            own: "launcher.a".into(),
+            ours,
+            since: clock::monotonic(),
+            namesakes: Namesakes::new("launcher.a".into(), "ours".into()),
+            unaware: BTreeMap::new(),
+            picture: Picture::new(&Kind::FLEET, link, BrokerClock::local()),
+        };
+        let mut hear = |by: &str, event: &str, id: &str, at: i64| {
+            let parent = (id != by).then_some(by);
+            let run = if by == "launcher.a" { "ours" } else { "theirs" };
+            let data =
+                json!({"event": event, "service_id": id, "parent": parent, "launcher_run": run});
+            let message = observed(&format!("svc.registry.{event}.{id}"), run, &data, at);
+            conflicts.hear(Observation::Message(Arc::new(message)));
+            conflicts.found().get("dome.a").map(|it| it.names.clone())
+        };
+        assert_eq!(hear("launcher.b", "declared", "dome.a", 1), None, "before ours");
+        assert_eq!(hear("launcher.a", "declared", "dome.a", 2), None);
+        // all of its life in one look
+        hear("launcher.b", "start", "launcher.b", 3);
+        hear("launcher.b", "declared", "dome.a", 4);
+        assert_eq!(hear("launcher.b", "stop", "launcher.b", 5), Some(Vec::new()));
+        assert_eq!(hear("launcher.a", "declared", "dome.a", 6), None, "said again");
     }
 }

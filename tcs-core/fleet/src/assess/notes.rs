@@ -45,9 +45,8 @@ pub(super) fn irregular(case: &Case<'_>) -> Vec<Reason> {
     if !life.phase.is_up() {
         return reasons;
     }
-    reasons.extend(
-        life.reasons.iter().find(|reason| matches!(reason, Reason::Unmanaged { .. })).cloned(),
-    );
+    let unmanaged = |reason: &&Reason| matches!(reason, Reason::Unmanaged { .. });
+    reasons.extend(case.life_reasons().find(unmanaged).cloned());
     let removed = around.removed == Some(Removed::Certainly);
     if removed && is_live && life.phase == Phase::Running && life.reasons.is_empty() {
         reasons.push(Reason::Unmanaged { ended_ago: None });

@@ -120,6 +120,52 @@ fn two_live_launchers_that_declare_one_service_conflict_at_both() {
 }
 
 #[test]
+fn the_launcher_that_goes_on_has_a_service_in_hand_after_a_conflict() {
+    let other = "launcher.M.srv02-process-launcher";
+    let by = |name: &str, stored| event(name, "a.x", stored).with(&json!({"parent": other}));
+    let beat_of = |line: Line| line.meta(&json!({"sender": "tcsd"}));
+    let mut lines = launcher(0.0, 1000.0).into_iter().map(beat_of).collect::<Vec<_>>();
+    lines.extend([event("declared", "a.x", 0.5), event("start", "a.x", 1.0)]);
+    // the first launcher beats for its process, which goes on
+    let spoken = |line: Line| beat_of(line).with(&json!({"reported_by": "launcher"}));
+    lines.extend(beats("a.x", 2.0, 1000.0).into_iter().map(spoken));
+    lines.push(status(other, "ok", 3.0).with(&json!({"hostname": "srv02", "pid": 5})));
+    lines.extend(beats(other, 3.0, 490.0));
+    lines.extend([by("declared", 4.0), by("start", 5.0), by("ready", 5.0)]);
+    assert_eq!(see(&lines, "a.x", 400.0).parent.as_deref(), Some(other));
+
+    let killed = lines.clone();
+    lines.push(by("stop", 500.0).with(&json!({"reason": "terminated"})));
+    lines.push(status(other, "shutdown", 501.0).with(&json!({"hostname": "srv02", "pid": 5})));
+    lines.push(event("declared", "a.x", 502.0));
+    for (lines, now) in [(&lines, 520.0), (&killed, 700.0)] {
+        let service = see(lines, "a.x", now);
+        assert_eq!(service.parent.as_deref(), Some(LAUNCHER));
+        assert_eq!(say(&service), "ok running []");
+    }
+    // nobody else has it: it stands where it stood
+    lines.retain(|line| line.subject != format!("svc.heartbeat.{LAUNCHER}") || line.stored < 400.0);
+    assert_eq!(see(&lines, "a.x", 800.0).parent.as_deref(), Some(other));
+}
+
+#[test]
+fn a_service_that_another_file_has_now_is_its_launchers() {
+    let other = "launcher.M.srv02-process-launcher";
+    let numbered = |line: Line, batch: u32| {
+        line.with(&json!({"launcher_run": "r1", "declared": {"batch": batch}}))
+    };
+    let mut lines = launcher(0.0, 100.0);
+    lines.push(numbered(event("declared", "a.x", 0.5), 1));
+    lines.push(event("stop", "a.x", 2.0).with(&json!({"launcher_run": "r1"})));
+    lines.push(numbered(event("declared", "a.y", 3.0), 2));
+    lines.push(status(other, "ok", 3.0).with(&json!({"hostname": "srv02", "pid": 5})));
+    lines.extend(beats(other, 3.0, 100.0));
+    assert_eq!(see(&lines, "a.x", 10.0).parent.as_deref(), Some(LAUNCHER));
+    lines.push(event("declared", "a.x", 4.0).with(&json!({"parent": other})));
+    assert_eq!(see(&lines, "a.x", 10.0).parent.as_deref(), Some(other));
+}
+
+#[test]
 fn a_launcher_learns_who_declares_its_services_too() {
     let other = "launcher.M.srv02-process-launcher";
     let mut lines = fleet_until(1000.0);
