@@ -1,7 +1,7 @@
 # Two commands set all up on a fresh machine: `make demo` and `make test`.
 CARGO ?= cargo
 
-.PHONY: help demo test lint doc bench soak compat fuzz screenshots install tools
+.PHONY: help demo test lint doc bench soak compat fuzz package screenshots install tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,8 +55,13 @@ compat: tools ## the programs of release 0.1 and those of this version, with eac
 	    $(CARGO) test --locked -p tcsctl --test compat -- --include-ignored
 
 fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
-	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
-	    cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
+	    mkdir -p target/corpus/$$target && \
+	    $(CARGO) +nightly fuzz run $$target target/corpus/$$target corpus/$$target -- \
+	        -max_total_time=60 -max_len=65536 -timeout=10 || exit 1; done
+
+package: ## each crate as it would be published, in target/package, built from that alone
+	$(CARGO) package --locked --workspace --exclude tcs-testkit
 
 screenshots: ## draw the pictures of the README anew; beside each SVG a PNG where rsvg-convert is
 	TCS_SCREENSHOTS=write $(CARGO) test --quiet -p tcsctl --lib screenshots

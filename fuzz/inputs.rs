@@ -1,8 +1,27 @@
 //! What is done with one fuzz input, by the fuzz targets and, over the corpus, by a normal test.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_core::config::{Config, Environment, Report};
+use tcs_core::fleet::filter::Filter;
 use tcs_core::fleet::{Fleet, Link, Order, Stamp};
 use tcs_core::wire::{Subjects, decode, rpc};
+use tcs_launcher::runner::notify;
+use tcsctl::recording::{Recorded, renew, shift};
+
+/// Does with one input what its target is for; panics at a fault.
+type TryInput = fn(&[u8]);
+
+/// What reads text that is not ours, by the name of its target.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) const TARGETS: [(&str, TryInput); 7] = [
+    ("decode", decode_any),
+    ("dotenv", dotenv_any),
+    ("filter", filter_any),
+    ("fleet", fold_any),
+    ("notify", notify_any),
+    ("recording", recording_any),
+    ("yaml", config_any),
+];
 
 const SUBJECTS: [&str; 5] = [
     "svc.status.a.b",
@@ -13,7 +32,7 @@ const SUBJECTS: [&str; 5] = [
 ];
 
 /// The input as the body of each kind of message.
-#[allow(dead_code, reason = "each target uses one of the two")]
+#[allow(dead_code, reason = "a target needs its own function alone")]
 pub(crate) fn decode_any(input: &[u8]) {
     let subjects = Subjects::default();
     for text in SUBJECTS {
@@ -31,7 +50,7 @@ pub(crate) fn decode_any(input: &[u8]) {
 
 /// The input's lines as messages, a second apart: the first character picks the subject. Both ways
 /// round they must give the same picture.
-#[allow(dead_code, reason = "each target uses one of the two")]
+#[allow(dead_code, reason = "a target needs its own function alone")]
 pub(crate) fn fold_any(input: &[u8]) {
     let subjects = Subjects::default();
     let messages: Vec<_> = input
@@ -65,4 +84,80 @@ fn read(fleet: &Fleet, now: DateTime<Utc>) -> String {
         format!("{service:?} {} {reasons:?}", service.headline())
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A service file: read, or refused with places that lie in it.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn config_any(input: &[u8]) {
+    let environment = Environment::new([("HOME", "/home/op"), ("PORT", "4222")]);
+    let lines = input.split(|byte| *byte == b'\n').count();
+    let report = match Config::parse("fuzz.yaml", input, &environment) {
+        Ok(config) => config.warnings,
+        Err(errors) => errors.report.clone(),
+    };
+    check_places(&report, lines);
+}
+
+/// A `.env` file.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn dotenv_any(input: &[u8]) {
+    let lines = input.split(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let (environment, report) = Environment::default().with_dotenv_bytes(".env", input);
+    check_places(&report, lines);
+    for (name, value) in environment.iter() {
+        assert!(!name.contains(['=', '\0']) && !value.contains('\0'), "{name:?} {value:?}");
+    }
+}
+
+fn check_places(report: &Report, lines: usize) {
+    let _ = report.to_string();
+    for place in report.problems.iter().filter_map(|problem| problem.at) {
+        assert!((1..=lines).contains(&(place.line as usize)), "line {} of {lines}", place.line);
+    }
+}
+
+/// A filter as somebody types it; what it matches is asked of a fleet with one service.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn filter_any(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    match Filter::parse(text) {
+        Ok(filter) => {
+            let again = Filter::parse(filter.text()).expect("it was read before");
+            assert_eq!(format!("{again:?}"), format!("{filter:?}"));
+            let status = br#"{"data": {"name": "a.b", "status": "ok"}, "meta": {}}"#;
+            let mut fleet = Fleet::new();
+            let subjects = Subjects::default();
+            let stored = DateTime::<Utc>::UNIX_EPOCH;
+            let decoded = decode(subjects.parse(SUBJECTS[0]).expect("one of ours"), status);
+            let stamp = Stamp { stored, order: Order::Core { arrival: 1 } };
+            fleet.apply(SUBJECTS[0], decoded.expect("a status"), stamp);
+            for service in &fleet.view(stored, Link::Steady).services {
+                let _ = filter.matches(service);
+            }
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// A datagram of `sd_notify`.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn notify_any(input: &[u8]) {
+    let words = notify::parse(&String::from_utf8_lossy(input));
+    assert!(words.len() <= input.split(|byte| *byte == b'\n').count());
+}
+
+/// A recording: what can be read is, and moving its times there and back changes nothing in
+/// messages that were written by a program of ours.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn recording_any(input: &[u8]) {
+    let recorded = Recorded::parse(input);
+    let lines = input.split(|byte| *byte == b'\n').count();
+    assert!(recorded.entries.len() + recorded.broken <= lines);
+    let _ = recorded.warnings();
+    for entry in &recorded.entries {
+        let _ = (entry.stored(), entry.held_at());
+        let moved = shift(&entry.payload, TimeDelta::hours(3));
+        assert_eq!(shift(&moved, TimeDelta::zero()), moved);
+        let _ = renew(&entry.payload, "x");
+    }
 }

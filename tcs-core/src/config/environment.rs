@@ -51,13 +51,25 @@ impl Environment {
     /// Adds what `.env` in this directory says, if there is one, as python-dotenv reads it. Lines
     /// that cannot be read are errors; the rest is used. What stands there is not shown: it may be
     /// a secret.
-    pub fn with_dotenv(mut self, directory: &Path) -> (Self, Report) {
+    pub fn with_dotenv(self, directory: &Path) -> (Self, Report) {
         let path = directory.join(".env");
         let name = path.display().to_string();
+        match fs::read(&path) {
+            Ok(bytes) => self.with_dotenv_bytes(&name, &bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => (self, Report::empty(&name)),
+            Err(error) => {
+                let problem = Problem::error(None, format!("cannot be read: {error}"));
+                (self, Report::new(Report::empty(&name).source, vec![problem]))
+            }
+        }
+    }
+
+    /// The same from a file's content; `name` is what problems call it.
+    pub fn with_dotenv_bytes(mut self, name: &str, bytes: &[u8]) -> (Self, Report) {
         let mut problems = Vec::new();
-        match fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => {
-                let parsed = dotenv::parse(&text, &self.process);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let parsed = dotenv::parse(text, &self.process);
                 for line in parsed.unreadable {
                     let problem = Problem::error(Place::new(line, 1, 1), "not NAME=value");
                     problems.push(problem.hint(
@@ -67,11 +79,9 @@ impl Environment {
                 self.dotenv = parsed.variables;
                 self.dotenv.retain(|name, _| !self.process.contains_key(name));
             }
-            Ok(Err(_)) => problems.push(Problem::error(None, "not UTF-8 text")),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => problems.push(Problem::error(None, format!("cannot be read: {error}"))),
+            Err(_) => problems.push(Problem::error(None, "not UTF-8 text")),
         }
-        (self, Report::new(Report::empty(&name).source, problems))
+        (self, Report::new(Report::empty(name).source, problems))
     }
 
     /// The value of a variable, which may be empty.

@@ -110,7 +110,7 @@ impl Socket {
             let (text, sender) =
                 self.datagrams.async_io(Interest::READABLE, || self.receive_now()).await?;
             if self.is_believed(sender, main) {
-                return Ok(words(&text));
+                return Ok(parse(&text));
             }
         }
     }
@@ -120,7 +120,7 @@ impl Socket {
         let mut rest = Vec::new();
         while let Ok((text, sender)) = self.receive_now() {
             if self.is_believed(sender, main) {
-                rest.extend(words(&text));
+                rest.extend(parse(&text));
             }
         }
         rest
@@ -163,7 +163,8 @@ impl Socket {
     }
 }
 
-fn words(text: &str) -> Vec<Word> {
+/// The words of one datagram; what we do not know is left out.
+pub fn parse(text: &str) -> Vec<Word> {
     text.lines().filter_map(word).collect()
 }
 
@@ -194,7 +195,7 @@ mod tests {
         let text = "READY=1\nSTATUS=cooling: -20 C\nMAINPID=1\nWATCHDOG_USEC=1500000\nWATCHDOG=1\n\
             WATCHDOG=trigger\nREADY=0\nnonsense\nWATCHDOG_USEC=x\nSTOPPING=1";
         assert_eq!(
-            words(text),
+            parse(text),
             [
                 Word::Ready,
                 Word::Status("cooling: -20 C".into()),

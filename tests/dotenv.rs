@@ -1,6 +1,8 @@
 //! `.env` as the real python-dotenv reads it: a table of what people write, and random text of the
 //! characters that matter.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
