@@ -333,6 +333,27 @@ fn citations_of_documents_lead_somewhere() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// A published crate builds from its own files: what production code includes lies beside it (a
+/// link, where the original is elsewhere), and each has its licence.
+#[test]
+fn crates_can_be_packaged() {
+    let include = Regex::new(r#"include_(?:str|bytes)!\("([^"]+)"\)"#).unwrap();
+    let mut included = 0;
+    for (path, text) in sources().iter().filter(|(path, _)| !path.contains("tests")) {
+        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for found in include.captures_iter(production) {
+            included += 1;
+            assert!(!found[1].starts_with(".."), "{path} includes {} from outside", &found[1]);
+            assert!(root().join(path).with_file_name(&found[1]).is_file(), "{path}: {}", &found[1]);
+        }
+    }
+    assert!(included > 0, "no production file includes another");
+    for room in PURE.iter().chain(&EDGES) {
+        let licence = std::fs::read_to_string(root().join(room).join("LICENSE")).unwrap();
+        assert!(licence.contains("Apache License"), "{room}");
+    }
+}
+
 /// All files below a folder with this ending.
 fn walk_all(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::commands::session::Ended;
 use crate::exit::Exit;
 
-const SAMPLE: &str = include_str!("../../../../config/examples.yaml");
+const SAMPLE: &str = include_str!("examples.yaml");
 /// Its own output.
 const LOG: &str = "tcsd.log";
 
