@@ -5,8 +5,6 @@
     reason = "a benchmark reports to whoever runs it"
 )]
 
-use std::time::Duration;
-
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use tcs_core::bus::settings::{NatsSection, Settings};
@@ -22,20 +20,16 @@ const SERVICES: usize = 1000;
 /// Three beats of each.
 const WATCHED: Duration = Duration::from_secs(30);
 
+#[derive(Default)]
 struct Idle;
 
+#[service("idle")]
 impl BlockingService for Idle {
-    type Config = ();
-    fn new((): ()) -> Self {
-        Self
-    }
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, ctx: &Context) -> Result<()> {
         ctx.stopped().await;
         Ok(())
     }
 }
-
-tcs_core::service!(Idle, "idle");
 
 fn memory_kib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -4,24 +4,18 @@ use std::process::ExitCode;
 
 use tcs_core::prelude::*;
 
+#[derive(Default)]
 struct Clock;
 
+#[service] // `standalone`, as its file
 impl BlockingService for Clock {
-    type Config = ();
-
-    fn new((): ()) -> Self {
-        Self
-    }
-
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-        while ctx.sleep_secs(1.0).await {
+    async fn run(&self, ctx: &Context) -> Result<()> {
+        while ctx.sleep(secs(1.0)).await {
             ctx.info(ctx.now().format("%H:%M:%S").to_string());
         }
         Ok(())
     }
 }
-
-tcs_core::service!(Clock); // `standalone`, as its file
 
 fn main() -> ExitCode {
     tcs_core::main::<Clock>()

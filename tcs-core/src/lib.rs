@@ -5,27 +5,27 @@
 //! ```
 //! use tcs_core::prelude::*;
 //!
-//! #[derive(Deserialize)]
-//! struct Config { #[serde(default = "five")] interval: f64 }
-//! fn five() -> f64 { 5.0 }
+//! #[derive(Config)]
+//! struct Settings { #[default(5.0)] interval: f64 }
 //!
-//! struct HelloWorld { config: Config }
+//! #[derive(Default)]
+//! struct HelloWorld;
 //!
+//! # mod hello_world { use super::*;
+//! #[service] // its type is the module's name: hello_world
 //! impl BlockingService for HelloWorld {
-//!     type Config = Config;
-//!     fn new(config: Config) -> Self { Self { config } }
-//!     async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-//!         while ctx.sleep_secs(self.config.interval).await { ctx.info("hello") }
+//!     type Config = Settings;
+//!     async fn run(&self, ctx: &Context) -> Result<()> {
+//!         while ctx.sleep(secs(ctx.config().interval)).await { ctx.info("hello"); }
 //!         Ok(())
 //!     }
 //! }
-//! # mod in_its_own_file { use super::HelloWorld;
-//! tcs_core::service!(HelloWorld, "hello_world"); // without a name: that of the file
 //! # }
-//! # fn main() {
-//! # let mut rig = tcs_core::testing::Rig::start::<HelloWorld>(serde_json::json!({}));
-//! # rig.run_for(std::time::Duration::from_secs(11));
-//! # assert_eq!(rig.stop(), tcs_core::service::Outcome::Cancelled);
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let mut rig = tcs_core::testing::Rig::with(HelloWorld).await;
+//! # rig.run_for(secs(11.0)).await;
+//! # assert_eq!(rig.stop().await, tcs_core::service::Outcome::Cancelled);
 //! # }
 //! ```
 //!
@@ -37,27 +37,53 @@
 //! so, [`bus`] is the NATS edge, and [`observer`] joins the two. [`config`] reads files;
 //! [`mod@service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
 
+// `#[service]` and the derives name this crate so
+extern crate self as tcs_core;
+
 pub mod config;
 pub mod manual;
 pub mod monitor;
 pub mod service;
+#[cfg(feature = "testing")]
 pub mod testing;
 
 pub use service::main;
 pub use tcs_bus as bus;
 pub use tcs_bus::{clock, observer};
 pub use tcs_fleet as fleet;
+pub use tcs_macros::service;
 pub use tcs_wire as wire;
 pub use tcs_wire::id;
 
-/// What a service's file needs.
+/// What a service's file needs: `use tcs_core::prelude::*;`
+///
+/// Errors are `anyhow`'s (`Result`, `bail!`, `ensure!`, `.context(...)`), serde's derives come
+/// without serde among the crate's dependencies, and `tokio` is there for its own tools and for
+/// `#[tokio::test]`.
 pub mod prelude {
-    pub use crate::bus::rpc::Call;
-    pub use crate::monitor::Monitor;
+    pub use std::sync::Arc;
+    pub use std::sync::atomic::Ordering::{self, Relaxed};
+    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+    pub use std::time::Duration;
+
+    pub use ::anyhow::{self, Context as _, Result, anyhow, bail, ensure};
+    pub use serde::de::Deserialize;
+    pub use serde::ser::Serialize;
+    pub use serde_json::{self, Value, json};
+    pub use tcs_macros::{Config, Deserialize, Serialize, service};
+    pub use tokio;
+
+    pub use crate::monitor::{Health, Monitor};
     pub use crate::service::{
-        BlockingService, ExitCode, OneShotService, PermanentService, ServiceContext,
+        BlockingService, Context, ExitCode, Message, OneShotService, PermanentService, Task, secs,
     };
-    pub use crate::wire::Status;
-    pub use anyhow;
-    pub use serde::Deserialize;
+    pub use crate::wire::{Level, Status};
+}
+
+/// For what the macros write.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::service::private::*;
+    pub use anyhow::Result;
+    pub use serde::{self, Deserialize as SerdeDeserialize, Serialize as SerdeSerialize};
 }

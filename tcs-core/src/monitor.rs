@@ -37,5 +37,5 @@ mod shared;
 mod speak;
 
 pub use handle::{Builder, Monitor, TaskGuard, create_monitor};
-pub use health::Opinion;
+pub use health::Health;
 pub use reporter::{Recorded, Reporter};

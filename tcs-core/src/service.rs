@@ -1,16 +1,18 @@
 //! Writing and running services.
 //!
 //! A service implements one of three traits ([`BlockingService`], the one for most;
-//! [`OneShotService`]; [`PermanentService`]) and registers itself with
-//! [`service!`](crate::service!). A host ([`run`]) takes it through its life (the private
+//! [`OneShotService`]; [`PermanentService`]), and `#[service]` before the `impl` registers it. A host ([`run`]) takes it through its life (the private
 //! `lifecycle` says what follows what), tells its status on the way, and returns its [`Outcome`].
 //! [`main()`] is a host for one service that runs by itself; a launcher runs many.
 //!
 //! In order: settings are read and the service is made (`new`), it is started, runs, is stopped.
 //! Its code runs as tasks of the caller's runtime; its monitor speaks from the reporter's thread.
 
+use std::time::Duration;
+
 mod clock;
 mod context;
+mod handler;
 mod host;
 mod kinds;
 mod lifecycle;
@@ -19,20 +21,50 @@ mod main;
 mod notify;
 mod outcome;
 mod registry;
+mod schema;
 pub mod signals;
+mod subscription;
+mod task;
 
 pub use clock::Clock;
-pub use context::ServiceContext;
+pub use context::Context;
 pub use host::{HostOptions, Progress, run};
-pub use kinds::{BlockingService, OneShotService, PermanentService};
+pub use kinds::{BlockingService, OneShotService, PermanentService, Service};
 pub use lifecycle::Limits;
 pub use main::{main, main_of};
 pub use notify::{ERROR, notify};
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
-pub use registry::{Registration, Registry, RegistryError, Service};
+pub use registry::{Registration, Registry, RegistryError};
+pub use schema::Schema;
+pub use subscription::{Message, Subscription};
+pub use task::Task;
 
-#[doc(hidden)]
-pub use {
-    inventory::submit,
-    registry::{Submitted, is_name, is_nameless},
+/// So many seconds. What is no time (negative, NaN) is none; what is too long is for ever.
+///
+/// ```
+/// use tcs_core::prelude::*;
+/// assert_eq!(secs(1.5), Duration::from_millis(1500));
+/// assert_eq!(secs(-1.0), Duration::ZERO);
+/// ```
+pub fn secs(seconds: f64) -> Duration {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) => time,
+        Err(_) if seconds > 0.0 => Duration::MAX,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+#[cfg(feature = "testing")]
+pub(crate) use {
+    host::{Make, run_made},
+    kinds::{Kind, Made},
+    registry::{create, read_config},
 };
+
+/// For what `#[service]` writes.
+#[doc(hidden)]
+pub mod private {
+    pub use super::kinds::{Blocking, OneShot, Permanent, made_by_default};
+    pub use super::registry::{Submitted, is_nameless};
+    pub use inventory::submit;
+}

@@ -1,53 +1,79 @@
-//! For tests of services: no broker, a clock that the test moves, and everything the service says
+//! For tests of services: no broker, time that the test moves, and everything the service says
 //! kept to be looked at.
 //!
 //! ```
-//! # use tcs_core::prelude::*;
-//! # struct Watcher;
-//! # impl BlockingService for Watcher {
-//! #     type Config = ();
-//! #     fn new((): ()) -> Self { Self }
-//! #     async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-//! #         while ctx.sleep_secs(60.0).await { ctx.monitor().set_status(Status::Warning, "wind"); }
-//! #         Ok(())
-//! #     }
-//! # }
-//! # mod m { tcs_core::service!(super::Watcher, "watcher"); }
-//! # fn main() {
-//! use std::time::Duration;
+//! use tcs_core::prelude::*;
+//! use tcs_core::service::Outcome;
 //! use tcs_core::testing::{Rig, assert_registered};
 //!
-//! assert_registered("watcher");
-//! let mut rig = Rig::start::<Watcher>(serde_json::json!({}));
-//! rig.run_for(Duration::from_secs(61));
-//! rig.wait_for_status(Status::Warning);
-//! rig.stop();
+//! # mod watcher {
+//! # use tcs_core::prelude::*;
+//! #[derive(Default)]
+//! pub struct Watcher { pub wind: AtomicU32 }
+//!
+//! #[service]
+//! impl BlockingService for Watcher {
+//!     async fn run(&self, ctx: &Context) -> Result<()> {
+//!         let mut reports = ctx.subscribe("weather.*").await?;
+//!         while let Some(report) = reports.next().await {
+//!             self.wind.store(report.read::<Value>()?["wind"].as_u64().unwrap_or(0) as u32, Relaxed);
+//!         }
+//!         Ok(())
+//!     }
+//!     async fn healthcheck(&self, _: &Context) -> Health {
+//!         match self.wind.load(Relaxed) {
+//!             0..15 => Health::no_opinion(),
+//!             wind => Health::warning(format!("wind {wind} m/s")),
+//!         }
+//!     }
+//! }
+//! # }
+//! # use watcher::Watcher;
+//!
+//! # macro_rules! t { ($(#[$a:meta])* async fn $n:ident() $b:block) => { #[tokio::main(flavor = "current_thread")] async fn main() $b } }
+//! # t! {
+//! #[tokio::test]
+//! async fn it_warns_of_wind() {
+//!     assert_registered("watcher");
+//!     let mut rig = Rig::with(Watcher::default()).await;
+//!     rig.publish("weather.davis", json!({"wind": 20})).await;
+//!     rig.run_for(secs(31.0)).await; // takes no time; health checks come every 30 s
+//!     assert_eq!(rig.wait_for_status(Status::Warning).await, "wind 20 m/s");
+//!     assert_eq!(rig.stop().await, Outcome::Cancelled);
+//! }
 //! # }
 //! ```
 
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use serde_json::{Map, Value};
-use tokio::runtime::Runtime;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::rpc::{Call, Reply};
-use crate::clock;
-use crate::config::{Config, Environment};
-use crate::id::{ServiceId, Variant};
+use crate::config::{Config, Environment, ServiceSettings};
+use crate::id::{ServiceId, ServiceType, Variant};
 use crate::monitor::{Recorded, Reporter};
-use crate::service::{Clock, HostOptions, Outcome, Registry, Service, run};
+use crate::service::{
+    Clock, Context, HostOptions, Kind, Limits, Made, Make, Message, Outcome, Registry, Service,
+    run_made,
+};
 use crate::wire::{Meta, Status};
 
-/// How long a test waits before it gives up; generous, because test machines are busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for its service, in the test's own time.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// What a test's clock shows at first, from 1970 on: 1 January 2030.
 const EPOCH: Duration = Duration::from_hours(24 * 21_915);
-/// How long a service that was woken may take before it sleeps again; it may have other things
-/// to wait for, and then the clock goes on all the same.
-const AWAKE: Duration = Duration::from_secs(1);
+/// Time in which nothing else happens: it passes when everybody waits.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Tests that this program has a service type of that name.
 ///
@@ -60,80 +86,195 @@ pub fn assert_registered(service_type: &str) {
     }
 }
 
-/// One service under test, with its own runtime; its variant is `test`.
-#[derive(Debug)]
-pub struct Rig {
-    runtime: Runtime,
+/// One service under test; its variant is `test`. Awaiting [`Rig::with`] or [`Rig::start`] starts
+/// it.
+///
+/// Time is tokio's, paused (`tokio::time::pause`): it goes on when everybody waits, to where the
+/// first of them wakes up. Limits, health checks and heartbeats come by the same time. A service
+/// that waits for the world outside (a socket) is not waited for. That needs a runtime of one
+/// thread, as `#[tokio::test]` gives.
+pub struct Rig<S> {
+    service: Option<Arc<S>>,
     reporter: Reporter,
-    clock: Clock,
     stop: CancellationToken,
     life: Option<JoinHandle<Outcome>>,
     id: ServiceId,
+    /// How far its time has been moved.
+    now: Instant,
 }
 
-impl Rig {
-    /// Starts a service with these settings. Its clock stands still at 1 January 2030.
-    ///
-    /// # Panics
-    /// When it has no name that NATS can carry, or the system gives no threads.
-    #[track_caller]
-    pub fn start<S: Service>(settings: Value) -> Self {
-        #[expect(clippy::expect_used, reason = "in a test a panic is the report")]
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+impl<S> fmt::Debug for Rig<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rig").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A service that is to be started: await it.
+#[must_use = "await it to start the service"]
+pub struct Setup<S: Service> {
+    create: Create<S>,
+    config: Option<S::Config>,
+    settings: Value,
+    limits: Limits,
+    running: fn(Arc<S>, Context<S>) -> Made,
+}
+
+type Create<S> = Box<dyn FnOnce(&Context<S>) -> anyhow::Result<S> + Send>;
+
+impl<S: Service> fmt::Debug for Setup<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl<S: Service> Setup<S> {
+    fn new<M>(create: Create<S>, settings: Value) -> Self
+    where
+        S: Kind<M>,
+    {
+        Self { create, config: None, settings, limits: Limits::default(), running: S::running }
+    }
+
+    /// With these settings, which then are read from nowhere.
+    pub fn config(mut self, config: S::Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// With the settings of such an entry of the file.
+    pub fn settings(mut self, settings: Value) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// With other limits of start and stop.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    async fn begin(self) -> Rig<S> {
+        pause();
         let registration = S::registration();
         #[expect(clippy::expect_used, reason = "in a test a panic is the report")]
         let (service_type, variant) = (
             registration.service_type().expect("a service type that NATS can carry"),
             "test".parse::<Variant>().expect("a variant"),
         );
-        let reporter = Reporter::recorder();
-        let clock = Clock::manual(DateTime::UNIX_EPOCH + EPOCH);
-        let options = HostOptions { clock: clock.clone(), ..HostOptions::new(reporter.clone()) };
+        let settings = settings_of(self.settings, &service_type, &variant);
+        let reporter = Reporter::recorder_here();
+        let options = HostOptions {
+            clock: Clock::starting_at(DateTime::UNIX_EPOCH + EPOCH),
+            limits: self.limits,
+            ..HostOptions::new(reporter.clone())
+        };
+        let (tell, mut told) = tokio::sync::oneshot::channel();
+        let (create, config, running) = (self.create, self.config, self.running);
+        let read = settings.clone();
+        let make: Make = Box::new(move |ctx| {
+            let config = match config {
+                Some(config) => config,
+                None => crate::service::read_config(&read)?,
+            };
+            let (service, made) = crate::service::create(ctx, config, create, running)?;
+            tell.send(service).ok();
+            Ok(made)
+        });
         let stop = CancellationToken::new();
+        let (token, kind) = (stop.clone(), registration.kind());
         let id = ServiceId::new(&service_type, &variant);
-        // JSON is YAML too: the settings take the way of all settings
-        let mut file = serde_json::json!({ "services": [{}] });
-        if let Value::Object(fields) = settings {
-            file["services"][0] = fields.into();
-        }
-        file["services"][0]["type"] = service_type.as_str().into();
-        file["services"][0]["variant"] = variant.as_str().into();
-        let environment = Environment::default();
-        let config = Config::parse("settings", file.to_string().as_bytes(), &environment);
-        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
-        let settings = config.settings_for(&service_type, &variant);
-        let token = stop.clone();
-        let life = runtime.spawn(async move { run(registration, &settings, options, token).await });
-        Self { runtime, reporter, clock, stop, life: Some(life), id }
+        let life =
+            tokio::spawn(async move { run_made(kind, &settings, make, options, token).await });
+        let now = Instant::now();
+        let mut rig = Rig { service: None, reporter, stop, life: Some(life), id, now };
+        rig.settle().await;
+        rig.service = told.try_recv().ok();
+        rig
+    }
+}
+
+impl<S: Service> IntoFuture for Setup<S> {
+    type Output = Rig<S>;
+    type IntoFuture = BoxFuture<'static, Rig<S>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.begin())
+    }
+}
+
+/// The settings of an entry with these fields. JSON is YAML too: they take the way of all settings.
+fn settings_of(fields: Value, service_type: &ServiceType, variant: &Variant) -> ServiceSettings {
+    let mut file = json!({ "services": [{}] });
+    if let Value::Object(fields) = fields {
+        file["services"][0] = fields.into();
+    }
+    file["services"][0]["type"] = service_type.as_str().into();
+    file["services"][0]["variant"] = variant.as_str().into();
+    let environment = Environment::default();
+    let config = Config::parse("settings", file.to_string().as_bytes(), &environment);
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    config.settings_for(service_type, variant)
+}
+
+/// From here on time passes when everybody waits.
+fn pause() {
+    let one_thread = Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
+    assert!(one_thread, "a Rig needs the runtime of `#[tokio::test]`, with one thread");
+    // asking twice is refused, and asking whether it is paused is not possible
+    let (paused_at, now) = (Instant::now(), std_now());
+    while std_now() == now {}
+    if Instant::now() != paused_at {
+        tokio::time::pause();
+    }
+}
+
+/// The time that nothing pauses.
+#[expect(clippy::disallowed_methods, reason = "to tell it from tokio's")]
+fn std_now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+impl<S: Service> Rig<S> {
+    /// This service, with the settings of [`Setup::config`] or [`Setup::settings`], else none.
+    pub fn with<M>(service: S) -> Setup<S>
+    where
+        S: Kind<M>,
+    {
+        Setup::new(Box::new(move |_| Ok(service)), Value::Null)
     }
 
-    /// Lets this much time pass for the service, waking it each time that it has slept enough.
-    pub fn run_for(&mut self, time: Duration) {
-        let until = self.clock.passed() + time;
-        loop {
-            self.settle();
-            match self.clock.next_wake().filter(|wake| *wake <= until) {
-                Some(wake) if wake > self.clock.passed() => {
-                    self.clock.advance(wake.saturating_sub(self.clock.passed()));
-                }
-                _ => break,
-            }
-        }
-        self.clock.advance(until.saturating_sub(self.clock.passed()));
-        self.settle();
+    /// A service that is made by its `new` (or `Default`), with the settings of such an entry of
+    /// the file.
+    pub fn start<M>(settings: Value) -> Setup<S>
+    where
+        S: Kind<M>,
+    {
+        Setup::new(Box::new(|ctx| S::create(ctx)), settings)
     }
 
-    /// Waits until the service sleeps, or seems to wait for something else.
-    fn settle(&self) {
-        let ended = self.life.as_ref().is_none_or(JoinHandle::is_finished);
-        if !ended {
-            let asleep = self.clock.somebody_sleeps();
-            self.runtime.block_on(async { tokio::time::timeout(AWAKE, asleep).await }).ok();
-        }
+    /// The service itself.
+    ///
+    /// # Panics
+    /// When it could not be made.
+    #[track_caller]
+    pub fn service(&self) -> &S {
+        let Some(service) = &self.service else {
+            panic!("the service was not made; it said {:?}", self.statuses());
+        };
+        service
+    }
+
+    /// Lets this much time pass, in no time.
+    pub async fn run_for(&mut self, time: Duration) {
+        self.now += time;
+        tokio::time::sleep_until(self.now).await;
+        self.settle().await;
+    }
+
+    /// Waits until everybody waits for later.
+    async fn settle(&self) {
+        tokio::time::sleep(MOMENT).await;
     }
 
     /// What it has said so far: status and words, oldest first.
@@ -156,10 +297,9 @@ impl Rig {
     /// Waits until this is the last thing it said, and gives the words.
     ///
     /// # Panics
-    /// When that does not come to pass within 30 s.
-    #[track_caller]
-    pub fn wait_for_status(&self, status: Status) -> String {
-        let start = clock::monotonic();
+    /// When that does not come to pass within 10 min of its time.
+    pub async fn wait_for_status(&mut self, status: Status) -> String {
+        let until = Instant::now() + PATIENCE;
         loop {
             let said = self.statuses();
             if let Some((last, words)) = said.last()
@@ -167,45 +307,61 @@ impl Rig {
             {
                 return words.clone();
             }
-            assert!(start.elapsed() < PATIENCE, "waited in vain for {status}; said was {said:?}");
-            std::thread::sleep(Duration::from_millis(5));
+            assert!(Instant::now() < until, "waited in vain for {status}; said was {said:?}");
+            self.run_for(Duration::from_secs(1)).await;
         }
     }
 
-    /// Asks it for a command of its own, or for `health` or `stats`. `health` also has the health
-    /// checks called.
+    /// Asks it for a command of its own, or for `health`, `stats` or `commands`.
     ///
     /// # Errors
     /// The error that the command answers with, or that there is no such command.
-    pub fn call(&self, command: &str, data: Map<String, Value>) -> Reply {
+    pub async fn call(&mut self, command: &str, parameters: impl Serialize) -> Reply {
         let name = self.id.as_str();
         let Some(found) = self.reporter.recorded_command(name, command) else {
             return Err(format!("`{name}` has no command `{command}`"));
         };
-        self.runtime.block_on(found.call(Call { data, meta: Meta::default(), rest: String::new() }))
+        let data = match serde_json::to_value(parameters) {
+            Ok(Value::Object(data)) => data,
+            Ok(Value::Null) => Map::new(),
+            Ok(other) => return Err(format!("parameters are an object, not {other}")),
+            Err(error) => return Err(error.to_string()),
+        };
+        let reply = found.call(Call { data, meta: Meta::default(), rest: String::new() }).await;
+        self.settle().await;
+        reply
     }
 
-    /// Has the health checks called, and what they say taken in.
-    pub fn check_health(&self) {
-        self.call("health", Map::new()).ok();
+    /// Has the health checks called now, and what they say taken in.
+    pub async fn check_health(&mut self) {
+        self.call("health", Value::Null).await.ok();
+    }
+
+    /// Publishes a message, for what the service has subscribed to.
+    ///
+    /// # Panics
+    /// When it has not subscribed to that subject, or the data cannot be written.
+    pub async fn publish(&mut self, subject: &str, data: impl Serialize) {
+        let payload = serde_json::to_vec(&data).unwrap_or_else(|error| panic!("{error}"));
+        let message = Message { subject: subject.to_owned(), payload };
+        assert!(self.reporter.deliver(&message) > 0, "nobody has subscribed to `{subject}`");
+        self.settle().await;
     }
 
     /// Asks it to stop, and gives how it ended.
-    pub fn stop(&mut self) -> Outcome {
+    pub async fn stop(&mut self) -> Outcome {
         self.stop.cancel();
-        self.ended()
+        self.ended().await
     }
 
     /// Waits until it has ended, and gives how.
     ///
     /// # Panics
-    /// When it does not end within 30 s, or was asked twice.
-    #[track_caller]
-    pub fn ended(&mut self) -> Outcome {
+    /// When it does not end within 10 min of its time, or was asked twice.
+    pub async fn ended(&mut self) -> Outcome {
         #[expect(clippy::expect_used, reason = "in a test a panic is the report")]
         let life = self.life.take().expect("it has ended already");
-        let end = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, life).await });
-        match end {
+        match tokio::time::timeout(PATIENCE, life).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => panic!("the host itself failed: {error}"),
             Err(late) => panic!("it does not end ({late}); said was {:?}", self.statuses()),

@@ -14,6 +14,5 @@ mod hash;
 pub mod log;
 pub mod reload_text;
 pub mod runner;
-pub mod services;
 
 pub use cli::main;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use tcs_samples as _;
 use tikv_jemallocator::Jemalloc;
 
 /// Gives back what a flood of messages has taken. glibc's, with threads that allocate what others

@@ -1,10 +1,8 @@
 //! A service's journal: lines for people who read along, as serverish writes them.
 
 use futures_util::StreamExt as _;
-use serde_json::{Value, json};
 use tcs_core::prelude::*;
 use tcs_core::service::Outcome;
-use tcs_core::wire::Level;
 use tcs_testkit::nats::{wait_for, within_limit};
 use tokio_util::sync::CancellationToken;
 
@@ -12,21 +10,18 @@ use super::{live, on_each_site};
 
 const LINES: usize = 50;
 
+#[derive(Default)]
 struct Writer;
 
+#[service("writer")]
 impl BlockingService for Writer {
-    type Config = ();
-    fn new((): ()) -> Self {
-        Self
-    }
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, ctx: &Context) -> Result<()> {
         for line in 0..LINES {
             ctx.journal(if line == 0 { Level::NOTICE } else { Level(20) }, format!("line {line}"));
         }
         Ok(())
     }
 }
-tcs_core::service!(Writer, "writer");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_line_once_and_in_order() {

@@ -1,9 +1,8 @@
 //! Services that do what they should not: the heart beats on, memory and rates are bounded.
 
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
 
-use serde_json::{Map, Value};
+use tcs_core::prelude::serde_json::Map;
 use tcs_core::prelude::*;
 use tcs_core::service::{Cause, Outcome};
 use tcs_testkit::nats::{LIMIT, within_limit};
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Held, live, on_each_site};
 
 /// Blocks its thread until the test lets it go.
+#[derive(Default)]
 struct Blocker;
 
 /// Shut while a test wants a service blocked.
@@ -42,18 +42,14 @@ impl Gate {
 
 static BLOCKED: Gate = Gate::new();
 
+#[service("blocker")]
 impl BlockingService for Blocker {
-    type Config = ();
-    fn new((): ()) -> Self {
-        Self
-    }
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, ctx: &Context) -> Result<()> {
         BLOCKED.pass(); // no `.await`: the thread stands still
         ctx.stopped().await;
         Ok(())
     }
 }
-tcs_core::service!(Blocker, "blocker");
 
 fn lag(beat: &Held) -> f64 {
     beat.data["lag_seconds"].as_f64().unwrap()
@@ -84,20 +80,17 @@ async fn a_blocked_service_beats_and_says_how_late_it_is() {
     .await;
 }
 
+#[derive(Default)]
 struct Stuck;
 static STUCK: Gate = Gate::new();
 
+#[service("stuck")]
 impl BlockingService for Stuck {
-    type Config = ();
-    fn new((): ()) -> Self {
-        Self
-    }
-    async fn run(&self, _: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, _: &Context) -> Result<()> {
         STUCK.pass();
         Ok(())
     }
 }
-tcs_core::service!(Stuck, "stuck");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn one_that_never_gives_its_thread_back_is_told_and_not_waited_for() {
@@ -137,11 +130,11 @@ async fn a_health_check_that_panics_or_hangs_is_reported_and_numbers_that_are_no
         });
         monitor.set_status(Status::Ok, "well");
         let panics = monitor.submonitor("panics");
-        panics.add_health_check("broken", || -> Option<Status> { panic!("no camera") });
+        panics.add_health_check("broken", || -> Health { panic!("no camera") });
         let hangs = monitor.submonitor("hangs");
         hangs.add_async_health_check("stuck", || async {
             std::future::pending::<()>().await;
-            None::<Status>
+            Health::no_opinion()
         });
         let told = |said: &[Held]| {
             let last = &said.last().unwrap().data["details"]["children"];

@@ -1,113 +1,87 @@
 //! The guide's resilient service, through its five-step flow; and the test helpers themselves.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
-
 use tcs_core::prelude::*;
 use tcs_core::service::{Outcome, Registry};
 use tcs_core::testing::{Rig, assert_registered};
 
 /// A database that may be away.
-#[derive(Default)]
-struct Database {
-    away: AtomicBool,
-}
+static AWAY: AtomicBool = AtomicBool::new(false);
 
-impl Database {
-    fn connect(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(!self.away.load(Ordering::Relaxed), "connection refused");
+struct Connection(&'static AtomicBool);
+
+impl Connection {
+    fn open() -> Result<Self> {
+        ensure!(!AWAY.load(Relaxed), "connection refused");
+        Ok(Self(&AWAY))
+    }
+
+    fn fetch(&self) -> Result<()> {
+        ensure!(!self.0.load(Relaxed), "connection reset");
         Ok(())
     }
 }
 
-static DATABASE: Database = Database { away: AtomicBool::new(false) };
-
 #[derive(Default)]
 struct Resilient {
-    connected: Mutex<bool>,
     errors: AtomicU32,
 }
 
 const CRITICAL: u32 = 5;
 
-impl Resilient {
-    fn is_connected(&self) -> bool {
-        *self.connected.lock().unwrap()
-    }
-
-    fn connect(&self) -> anyhow::Result<()> {
-        let result = DATABASE.connect();
-        *self.connected.lock().unwrap() = result.is_ok();
-        result
-    }
-}
-
+#[service("resilient")]
 impl BlockingService for Resilient {
-    type Config = ();
-    fn new((): ()) -> Self {
-        Self::default()
+    async fn on_start(&self) -> Result<Connection> {
+        Connection::open() // an error here makes it `failed`
     }
 
-    async fn on_start(&self, _: &ServiceContext) -> anyhow::Result<()> {
-        self.connect() // an error here makes it `failed`
-    }
-
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-        while ctx.sleep_secs(1.0).await {
-            match DATABASE.connect() {
-                Ok(()) => {
-                    self.connect()?;
-                    self.errors.store(0, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    let n = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
-                    ctx.warning(format!("connection error {n}: {error}"));
-                    if self.connect().is_err() {
-                        ctx.sleep_secs(f64::from(2_u32.pow(n.min(6)))).await;
-                    }
-                }
+    async fn run(&self, link: &mut Connection, ctx: &Context) -> Result<()> {
+        while ctx.sleep(secs(1.0)).await {
+            let Err(error) = link.fetch() else {
+                self.errors.store(0, Relaxed);
+                continue;
+            };
+            let n = self.errors.fetch_add(1, Relaxed) + 1;
+            ctx.warning(format!("connection error {n}: {error}"));
+            match Connection::open() {
+                Ok(again) => *link = again,
+                Err(_) => _ = ctx.sleep(secs(f64::from(2_u32.pow(n.min(6))))).await,
             }
         }
         Ok(())
     }
 
-    async fn healthcheck(&self) -> Option<Status> {
-        match self.errors.load(Ordering::Relaxed) {
-            CRITICAL.. => Some(Status::Failed),
-            1.. => Some(Status::Degraded),
-            0 if !self.is_connected() => Some(Status::Error),
-            0 => None,
+    async fn healthcheck(&self) -> Health {
+        match self.errors.load(Relaxed) {
+            0 => Health::no_opinion(),
+            n @ 1..CRITICAL => Health::degraded(format!("{n} errors")),
+            n => Health::failed(format!("{n} errors")),
         }
     }
 }
 
-tcs_core::service!(Resilient, "resilient");
-
-#[test]
-fn ok_degraded_ok_failed_ok() {
+#[tokio::test]
+async fn ok_degraded_ok_failed_ok() {
     assert_registered("resilient");
-    let mut rig = Rig::start::<Resilient>(serde_json::json!({}));
-    let after = |rig: &mut Rig, seconds, status| {
-        rig.run_for(Duration::from_secs(seconds));
-        rig.check_health();
-        rig.wait_for_status(status)
-    };
+    let mut rig = Rig::with(Resilient::default()).await;
     // 1: all is well
-    assert_eq!(after(&mut rig, 5, Status::Ok), "Service running");
-    // 2: the connection is lost
-    DATABASE.away.store(true, Ordering::Relaxed);
-    after(&mut rig, 2, Status::Degraded);
+    rig.run_for(secs(5.0)).await;
+    assert_eq!(rig.wait_for_status(Status::Ok).await, "Service running");
+    // 2: the connection is lost; the next health check says so
+    AWAY.store(true, Relaxed);
+    rig.run_for(secs(3.0)).await;
+    rig.check_health().await;
+    assert_eq!(rig.wait_for_status(Status::Degraded).await, "1 errors");
     // 3: it is there again
-    DATABASE.away.store(false, Ordering::Relaxed);
-    assert_eq!(after(&mut rig, 10, Status::Ok), "Service running");
+    AWAY.store(false, Relaxed);
+    assert_eq!(rig.wait_for_status(Status::Ok).await, "Service running");
     // 4: it fails again and again
-    DATABASE.away.store(true, Ordering::Relaxed);
-    after(&mut rig, 120, Status::Failed);
+    AWAY.store(true, Relaxed);
+    rig.run_for(secs(120.0)).await;
+    rig.wait_for_status(Status::Failed).await;
     // 5: repaired
-    DATABASE.away.store(false, Ordering::Relaxed);
-    after(&mut rig, 120, Status::Ok);
-    assert_eq!(rig.stop(), Outcome::Cancelled);
+    AWAY.store(false, Relaxed);
+    rig.wait_for_status(Status::Ok).await;
+    assert_eq!(rig.stop().await, Outcome::Cancelled);
 }
 
 #[test]
@@ -115,7 +89,7 @@ fn a_forgotten_registration_is_told_with_what_to_do() {
     let forgotten = std::panic::catch_unwind(|| assert_registered("resiliant"));
     let text = *forgotten.unwrap_err().downcast::<String>().unwrap();
     assert!(text.contains("no service type `resiliant`") && text.contains("`resilient`"), "{text}");
-    assert!(text.contains("tcs_core::service!(Type);"), "{text}");
+    assert!(text.contains("#[service]"), "{text}");
     let registry = Registry::of_this_program().unwrap();
     assert_eq!(registry.find("resilient").unwrap().kind(), "blocking");
     assert!("a.b".parse::<tcs_core::id::Variant>().unwrap_err().to_string().contains("dot"));

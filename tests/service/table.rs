@@ -1,7 +1,5 @@
 //! The guide's table of exceptions, row by row: what is published, and how it ended.
 
-use std::time::Duration;
-
 use tcs_core::prelude::*;
 use tcs_core::service::{Cause, Outcome};
 use tcs_testkit::nats::on_each_server;
@@ -28,43 +26,45 @@ impl Default for Trouble {
     }
 }
 
-struct Failing(Trouble);
+struct Failing;
 
 impl Failing {
-    async fn at(&self, place: &str) -> anyhow::Result<()> {
-        assert!(self.0.fails != format!("panic in {place}"), "no {place} today");
-        if self.0.hangs == place {
+    async fn at(&self, place: &str, ctx: &Context<Self>) -> Result<()> {
+        let trouble = ctx.config();
+        assert!(trouble.fails != format!("panic in {place}"), "no {place} today");
+        if trouble.hangs == place {
             std::future::pending::<()>().await;
         }
-        if self.0.fails == place {
-            return Err(anyhow::Error::from(ExitCode(self.0.code)).context("port in use"));
+        if trouble.fails == place {
+            return Err(anyhow::Error::from(ExitCode(trouble.code)).context("port in use"));
         }
         Ok(())
     }
 }
 
+#[service("failing")]
 impl BlockingService for Failing {
     type Config = Trouble;
-    fn new(config: Trouble) -> Self {
-        assert!(config.fails != "panic in new", "no new today");
-        Self(config)
+    fn new(ctx: &Context) -> Result<Self> {
+        let trouble = ctx.config();
+        assert!(trouble.fails != "panic in new", "no new today");
+        ensure!(trouble.fails != "new", "no such port");
+        Ok(Self)
     }
-    async fn on_start(&self, _: &ServiceContext) -> anyhow::Result<()> {
-        self.at("start").await
+    async fn on_start(&self, ctx: &Context) -> Result<()> {
+        self.at("start", ctx).await
     }
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
-        self.at("run").await?;
-        if !self.0.ends {
+    async fn run(&self, ctx: &Context) -> Result<()> {
+        self.at("run", ctx).await?;
+        if !ctx.config().ends {
             ctx.stopped().await;
         }
         Ok(())
     }
-    async fn on_stop(&self, _: &ServiceContext) -> anyhow::Result<()> {
-        self.at("stop").await
+    async fn on_stop(&self, ctx: &Context) -> Result<()> {
+        self.at("stop", ctx).await
     }
 }
-
-tcs_core::service!(Failing, "failing");
 
 const INIT: &str = "startup Initializing service";
 const STARTING: &str = "startup Starting service";
@@ -118,6 +118,9 @@ async fn initialisation_fails() {
     let outcome = row("  hangs: [1]\n", false, &said).await;
     let Outcome::StartFailed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.text.contains("test.yaml:4:"), "file and line: {failure}");
+    let said_new = [INIT, "failed Initialization failed: no such port"];
+    let outcome = row("  fails: new\n", false, &said_new).await;
+    assert!(matches!(outcome, Outcome::StartFailed(f) if f.exit_code == 1));
     let outcome = row("  fails: panic in new\n", false, &said).await;
     let Outcome::StartFailed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.text.contains("no new today"), "{failure}");

@@ -112,16 +112,11 @@ impl Bus {
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let bus = Self::start(settings, name, timeout, None).await?;
-        let link = Arc::clone(&bus.0.link);
-        let mut state = link.watch();
-        let done = state.wait_for(|state| state.is_connected() || link.all_failed());
-        if let Ok(Ok(state)) = tokio::time::timeout(timeout, done).await
-            && state.is_connected()
-        {
-            drop(state);
+        if bus.tried(timeout).await {
             return Ok(bus);
         }
-        let attempts = link.report().into_iter().map(|tried| (tried.url, tried.failure)).collect();
+        let attempts =
+            bus.0.link.report().into_iter().map(|tried| (tried.url, tried.failure)).collect();
         Err(ConnectError::of(attempts, settings))
     }
 
@@ -177,6 +172,15 @@ impl Bus {
         let client = move || weak.upgrade().map(|inner| inner.client.clone());
         tokio::spawn(link::keep(client, events, link, inbox));
         Ok(bus)
+    }
+
+    /// Waits until there is a connection, or each address has failed, `limit` at most; whether
+    /// there is one.
+    pub async fn tried(&self, limit: Duration) -> bool {
+        let link = &self.0.link;
+        let mut state = link.watch();
+        let done = state.wait_for(|state| state.is_connected() || link.all_failed());
+        matches!(tokio::time::timeout(limit, done).await, Ok(Ok(state)) if state.is_connected())
     }
 
     /// How the connection stands, now and as it changes.

@@ -33,6 +33,7 @@ pub mod rpc;
 mod secret;
 pub mod settings;
 pub mod streams;
+pub mod subscribe;
 mod time;
 
 /// Under this name the client library logs; it tells of each attempt to connect.

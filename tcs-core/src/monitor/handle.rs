@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::callbacks::{Callback, Check, Metrics};
 use super::core::{Effect, NodeId};
-use super::health::Opinion;
+use super::health::Health;
 use super::lag::{Lag, Watched};
 use super::remote::{self, Remote};
 use super::reporter::{Reporter, WeakReporter};
@@ -210,14 +210,21 @@ impl Monitor {
         TaskGuard(self.clone())
     }
 
-    /// A function that is asked every 30 s how things are. `None`: no opinion. It runs where
-    /// blocking is allowed; with one that hangs or panics the status becomes `error`, and says so.
+    /// A function that is asked every 30 s how things are. It runs where blocking is allowed; with
+    /// one that hangs or panics the status becomes `error`, and says so.
+    ///
+    /// ```
+    /// # use tcs_core::prelude::*;
+    /// # fn with(monitor: &Monitor) {
+    /// monitor.add_health_check("camera", || Health::degraded("2 of 5 cameras"));
+    /// # }
+    /// ```
     pub fn add_health_check<F, O>(&self, name: &str, check: F)
     where
-        F: Fn() -> Option<O> + Send + Sync + 'static,
-        O: Into<Opinion>,
+        F: Fn() -> O + Send + Sync + 'static,
+        O: Into<Health>,
     {
-        let check = Callback::Plain(Arc::new(move || check().map(Into::into)));
+        let check = Callback::Plain(Arc::new(move || check().into().0));
         let check = Check::new(self.node, name, check, Handle::try_current().ok());
         self.shared().add_check(check);
     }
@@ -226,34 +233,49 @@ impl Monitor {
     pub fn add_async_health_check<F, R, O>(&self, name: &str, check: F)
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output = Option<O>> + Send + 'static,
-        O: Into<Opinion>,
+        R: Future<Output = O> + Send + 'static,
+        O: Into<Health>,
     {
         let check = Callback::Async(Arc::new(move || {
             let answer = check();
-            Box::pin(async move { answer.await.map(Into::into) })
+            Box::pin(async move { answer.await.into().0 })
         }));
         let check = Check::new(self.node, name, check, Handle::try_current().ok());
         self.shared().add_check(check);
     }
 
-    /// A function that gives numbers to show: called when a status is sent, and for each beat.
-    pub fn add_metrics<F>(&self, metrics: F)
+    /// A function that gives numbers to show, as an object: called when a status is sent, and for
+    /// each beat.
+    ///
+    /// ```
+    /// # use tcs_core::prelude::*;
+    /// # fn with(monitor: &Monitor) {
+    /// let moves = Arc::new(AtomicU32::new(0));
+    /// let shown = Arc::clone(&moves);
+    /// monitor.add_metrics(move || json!({"moves": shown.load(Relaxed)}));
+    /// # }
+    /// ```
+    pub fn add_metrics<F, M>(&self, metrics: F)
     where
-        F: Fn() -> Map<String, Value> + Send + Sync + 'static,
+        F: Fn() -> M + Send + Sync + 'static,
+        M: Into<Value>,
     {
-        let metrics = Callback::Plain(Arc::new(metrics));
+        let metrics = Callback::Plain(Arc::new(move || object(metrics().into())));
         let metrics = Metrics::new(self.node, "metrics", metrics, Handle::try_current().ok());
         self.shared().add_metrics(metrics);
     }
 
     /// The same with an async function.
-    pub fn add_async_metrics<F, R>(&self, metrics: F)
+    pub fn add_async_metrics<F, R, M>(&self, metrics: F)
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output = Map<String, Value>> + Send + 'static,
+        R: Future<Output = M> + Send + 'static,
+        M: Into<Value>,
     {
-        let metrics = Callback::Async(Arc::new(move || Box::pin(metrics())));
+        let metrics = Callback::Async(Arc::new(move || {
+            let values = metrics();
+            Box::pin(async move { object(values.await.into()) })
+        }));
         let metrics = Metrics::new(self.node, "metrics", metrics, Handle::try_current().ok());
         self.shared().add_metrics(metrics);
     }
@@ -262,6 +284,12 @@ impl Monitor {
     pub fn serve(&self, command: Command) {
         self.owner.reporter.note_command(self.name(), &command);
         self.owner.remote.add(command, self.owner.reporter.handle());
+    }
+
+    /// The same, telling what parameters it takes, as JSON Schema: `commands` lists it.
+    pub(crate) fn offer(&self, command: Command, parameters: &Value) {
+        self.owner.remote.note(command.name(), parameters);
+        self.serve(command);
     }
 
     /// Ends: says no more and answers no more, once what was said so far is sent. Other handles
@@ -298,6 +326,16 @@ impl Monitor {
 
     pub(super) fn remote(&self) -> Arc<Remote> {
         Arc::clone(&self.owner.remote)
+    }
+}
+
+/// The numbers of an object; of anything else, none.
+fn object(values: Value) -> Map<String, Value> {
+    match values {
+        Value::Object(values) => values,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
     }
 }
 

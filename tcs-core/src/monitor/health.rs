@@ -2,15 +2,73 @@
 
 use crate::wire::Status;
 
-/// A check's opinion of what it looks at: a status, with or without words for people.
+/// What a health check says of what it looks at.
 ///
-/// Made from a [`Status`], or from a status and a text: `(Status::Degraded, "2 of 5 cameras")`.
+/// ```
+/// use tcs_core::prelude::*;
+///
+/// fn healthcheck(errors: u32) -> Health {
+///     match errors {
+///         0 => Health::no_opinion(), // what was said before stands; what a check had said ends
+///         1..5 => Health::degraded(format!("{errors} errors")),
+///         _ => Health::failed(format!("{errors} errors")),
+///     }
+/// }
+/// assert_eq!(healthcheck(2), (Status::Degraded, "2 errors").into());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Health(pub(crate) Option<Opinion>);
+
+/// A check's opinion: a status, with or without words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opinion {
-    /// How it is.
-    pub status: Status,
-    /// In words.
-    pub message: Option<String>,
+pub(crate) struct Opinion {
+    pub(crate) status: Status,
+    pub(crate) message: Option<String>,
+}
+
+impl Health {
+    /// Nothing to say: what was said before stands, and what a check had said before ends.
+    pub fn no_opinion() -> Self {
+        Self(None)
+    }
+
+    /// All is well: ends an error too that was set by hand.
+    pub fn ok() -> Self {
+        Status::Ok.into()
+    }
+
+    /// It works, but not fully.
+    pub fn degraded(words: impl Into<String>) -> Self {
+        (Status::Degraded, words).into()
+    }
+
+    /// It works; somebody should look at it.
+    pub fn warning(words: impl Into<String>) -> Self {
+        (Status::Warning, words).into()
+    }
+
+    /// Something went wrong while it runs.
+    pub fn error(words: impl Into<String>) -> Self {
+        (Status::Error, words).into()
+    }
+
+    /// It is of no use any more.
+    pub fn failed(words: impl Into<String>) -> Self {
+        (Status::Failed, words).into()
+    }
+}
+
+impl From<Status> for Health {
+    fn from(status: Status) -> Self {
+        Self(Some(status.into()))
+    }
+}
+
+impl<T: Into<String>> From<(Status, T)> for Health {
+    fn from(said: (Status, T)) -> Self {
+        Self(Some(said.into()))
+    }
 }
 
 impl From<Status> for Opinion {
@@ -22,6 +80,12 @@ impl From<Status> for Opinion {
 impl<T: Into<String>> From<(Status, T)> for Opinion {
     fn from((status, message): (Status, T)) -> Self {
         Self { status, message: Some(message.into()) }
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Health {
+    fn from(opinion: Option<T>) -> Self {
+        opinion.map_or_else(Self::no_opinion, Into::into)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every monitored object answers: `health` and `stats`
+//! What every monitored object answers: `health`, `stats` and `commands`
 //! (`docs/spec/wire.md#commands-of-a-service`). On the reporter's thread, so that a blocked service
 //! answers too.
 
@@ -21,7 +21,11 @@ use crate::wire::Timestamp;
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// The commands of one monitored object.
-pub(super) struct Remote(Mutex<State>);
+pub(super) struct Remote {
+    state: Mutex<State>,
+    /// What `commands` lists: name, parameters.
+    offered: Mutex<Vec<(String, Value)>>,
+}
 
 enum State {
     /// Not listening yet.
@@ -32,11 +36,25 @@ enum State {
 
 impl Remote {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State::Pending(Vec::new())))
+        Self { state: Mutex::new(State::Pending(Vec::new())), offered: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, name: &str, parameters: &Value) {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.retain(|(known, _)| known != name);
+        offered.push((name.to_owned(), parameters.clone()));
+    }
+
+    /// The commands of its own, as `commands` answers.
+    fn list(&self) -> Map<String, Value> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        let each =
+            |(name, parameters): &(String, Value)| json!({"name": name, "parameters": parameters});
+        object(json!({ "commands": offered.iter().map(each).collect::<Vec<_>>() }))
     }
 
     /// Adds a command, now or as soon as there is a connection.
@@ -99,6 +117,11 @@ pub(super) fn answer(monitor: &Monitor, description: String, version: String) {
     monitor.serve(Command::new("stats", move |_: Call| {
         let stats = stats(&shared, reporter.counts());
         async move { Ok(stats) }
+    }));
+    let remote = Arc::downgrade(&monitor.remote());
+    monitor.serve(Command::new("commands", move |_: Call| {
+        let list = remote.upgrade().map(|remote| remote.list()).unwrap_or_default();
+        async move { Ok(list) }
     }));
     let Some(responders) = monitor.reporter().responders().cloned() else { return };
     let announcement = Announcement { name: monitor.name().to_owned(), description, version };

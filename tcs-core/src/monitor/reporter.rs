@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +19,10 @@ use crate::bus::outbox::{Class, Counts, Outbox};
 use crate::bus::publish::{HappenedAt, OutgoingMessage, Publisher, meta_of, new_meta};
 use crate::bus::rpc::{Command, Responders};
 use crate::bus::settings::Settings;
+#[cfg(feature = "testing")]
+use crate::bus::subscribe::is_meant;
 use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT, connection_log};
+use crate::service::Message;
 use crate::wire::{HeartbeatMessage, Kind, Meta, OutboxReport, Status, StatusMessage, Subjects};
 
 /// How long the end of the program may wait for its last words to be sent.
@@ -107,10 +111,17 @@ pub(crate) struct Record {
     messages: Vec<Recorded>,
     /// By monitored name and command.
     commands: HashMap<(String, String), Command>,
+    /// Who has subscribed, and to what.
+    listeners: Vec<(String, mpsc::Sender<Message>)>,
 }
 
 /// Messages a recorder keeps; later ones are not kept.
 const MAX_RECORDED: usize = 100_000;
+/// Messages that wait for a service under test.
+const MAX_WAITING: usize = 10_000;
+/// How long the end of a program that was too short to connect waits for the connection; where each
+/// address has failed it does not wait.
+const FIRST_CONNECTION: Duration = Duration::from_secs(5);
 
 impl Reporter {
     /// Starts the thread and connects from it, in the background and for ever: where no broker is
@@ -142,6 +153,19 @@ impl Reporter {
     /// When the system gives no thread.
     pub fn recorder() -> Self {
         Self::unconnected(MAX_RECORDED)
+    }
+
+    /// The same without a thread, on the runtime that it is called on: its time is the test's.
+    #[cfg(feature = "testing")]
+    pub(crate) fn recorder_here() -> Self {
+        let recorded = Arc::new(Mutex::new(Record { room: MAX_RECORDED, ..Record::default() }));
+        Self(Arc::new(Inner {
+            outlet: Outlet::Recorder { subjects: Subjects::default(), recorded },
+            handle: Handle::current(),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            thread: Mutex::default(),
+        }))
     }
 
     /// A reporter that connects to nothing and says nothing.
@@ -295,6 +319,26 @@ impl Reporter {
         }
     }
 
+    /// What a test publishes on a subject.
+    pub(crate) fn listen(&self, subject: &str) -> mpsc::Receiver<Message> {
+        let (to, messages) = mpsc::channel(MAX_WAITING);
+        if let Outlet::Recorder { recorded, .. } = &self.0.outlet {
+            let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            record.listeners.push((subject.to_owned(), to));
+        }
+        messages
+    }
+
+    /// Gives a message to those who have subscribed to its subject; how many there are.
+    #[cfg(feature = "testing")]
+    pub(crate) fn deliver(&self, message: &Message) -> usize {
+        let Outlet::Recorder { recorded, .. } = &self.0.outlet else { return 0 };
+        let mut record = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        record.listeners.retain(|(_, to)| !to.is_closed());
+        let meant = record.listeners.iter().filter(|it| is_meant(&it.0, &message.subject));
+        meant.filter(|(_, to)| to.try_send(message.clone()).is_ok()).count()
+    }
+
     /// A command that an object of this name serves, where nobody can ask for it over NATS.
     pub(crate) fn recorded_command(&self, name: &str, command: &str) -> Option<Command> {
         match &self.0.outlet {
@@ -404,7 +448,7 @@ impl Outlet {
 
     async fn last_words(&self) {
         if let Self::Broker { publisher, outbox, .. } = self
-            && publisher.bus().is_connected()
+            && publisher.bus().tried(FIRST_CONNECTION).await
         {
             if !outbox.settled(LAST_WORDS).await {
                 let waiting = outbox.counts().waiting;

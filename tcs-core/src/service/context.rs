@@ -1,45 +1,180 @@
-//! What a service has at hand: who it is, whether it is to stop, its monitor, its tasks, the
-//! broker.
+//! What a service has at hand: who it is, its settings, whether it is to stop, its monitor, its
+//! tasks, the broker.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use serde_json::Value;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::handler::Handler;
+use super::kinds::Service;
 use super::outcome::Failure;
+use super::subscription::Subscription;
+use super::task::{Task, Tasks, Work};
 use crate::bus::Bus;
 use crate::bus::publish::{OutgoingMessage, new_meta};
-use crate::bus::rpc::{Call, Command, Reply};
+use crate::bus::rpc::{Call, Command};
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::monitor::Monitor;
 use crate::wire::{JournalMessage, Level, journal};
 use tcs_bus::guard::guarded;
 
 /// A running service's surroundings. Cheap to clone: hand it to whatever the service calls.
-#[derive(Debug, Clone)]
-pub struct ServiceContext(Arc<Inner>);
+///
+/// In an `impl` with `#[service]`, `Context` alone is `Context<Self>`, which knows the settings and
+/// the service. Elsewhere `Context` is that of any service, and a `&Context<Self>` is taken for it;
+/// write `Context<Self>` for a function that needs the settings.
+///
+/// ```
+/// use tcs_core::prelude::*;
+///
+/// #[derive(Config)]
+/// struct Settings { #[default("info")] greeting: String }
+///
+/// #[derive(Default)]
+/// struct Greeter { greeted: AtomicU32 }
+///
+/// # mod greeter { use super::*;
+/// #[service]
+/// impl BlockingService for Greeter {
+///     type Config = Settings;
+///     async fn run(&self, ctx: &Context) -> Result<()> {
+///         let task = ctx.spawn("greet", Self::greet); // a method, with or without a context
+///         ctx.spawn("once", async move { Ok(()) }); // or a future
+///         ctx.command("reset", Self::reset); // asked for by `tcsctl call greeter.dev reset`
+///         ctx.metrics(|it: &Self| json!({"greeted": it.greeted.load(Relaxed)}));
+///         ctx.sleep(secs(5.0)).await;
+///         task.abort();
+///         task.await?; // how it ended; that it was aborted is no failure
+///         ctx.complete(); // the work is done: the service ends
+///         Ok(())
+///     }
+/// }
+/// # }
+///
+/// impl Greeter {
+///     async fn greet(&self, ctx: Context<Self>) -> Result<()> {
+///         while ctx.sleep(secs(1.0)).await {
+///             self.greeted.fetch_add(1, Relaxed);
+///             say(&ctx, &ctx.config().greeting);
+///         }
+///         Ok(())
+///     }
+///     async fn reset(&self) -> Result<impl Serialize> {
+///         Ok(json!({"greeted": self.greeted.swap(0, Relaxed)}))
+///     }
+/// }
+///
+/// fn say(ctx: &Context, greeting: &str) { // of any service
+///     ctx.info(greeting);
+///     ctx.monitor().set_status(Status::Ok, greeting);
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let mut rig = tcs_core::testing::Rig::with(Greeter::default()).await;
+/// # rig.run_for(secs(2.5)).await;
+/// # assert_eq!(rig.call("reset", json!({})).await.unwrap()["greeted"], 2);
+/// # assert_eq!(rig.ended().await, tcs_core::service::Outcome::Completed);
+/// # }
+/// ```
+pub struct Context<S: Owner = ()>(S::Own);
 
+/// Whose a context is: a service's, or, for `()`, any service's.
+#[doc(hidden)]
+pub trait Owner {
+    type Own: Clone + Send + Sync + 'static;
+}
+
+impl Owner for () {
+    type Own = Arc<Inner>;
+}
+
+impl<S: Service> Owner for S {
+    type Own = Own<S>;
+}
+
+/// The context of a service whose type is known.
+#[doc(hidden)]
+pub struct Own<S: Service> {
+    base: Context,
+    about: Arc<About<S>>,
+}
+
+struct About<S: Service> {
+    config: S::Config,
+    /// Weak: a service may keep its context.
+    service: OnceLock<Weak<S>>,
+}
+
+impl<S: Service> Clone for Own<S> {
+    fn clone(&self) -> Self {
+        Self { base: self.base.clone(), about: Arc::clone(&self.about) }
+    }
+}
+
+impl<S: Owner> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+impl<S: Service> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.base.fmt(f)
+    }
+}
+
+impl<S: Service> Deref for Context<S> {
+    type Target = Context;
+    fn deref(&self) -> &Context {
+        &self.0.base
+    }
+}
+
+/// What a method may take as its context: `Context` or `Context<Self>`.
+#[doc(hidden)]
+pub trait FromContext<S: Service>: Clone + Send + Sync + 'static {
+    fn from_context(ctx: &Context<S>) -> &Self;
+}
+
+impl<S: Service> FromContext<S> for Context {
+    fn from_context(ctx: &Context<S>) -> &Self {
+        &ctx.0.base
+    }
+}
+
+impl<S: Service> FromContext<S> for Context<S> {
+    fn from_context(ctx: &Self) -> &Self {
+        ctx
+    }
+}
+
+#[doc(hidden)]
 #[derive(Debug)]
-struct Inner {
+pub struct Inner {
     id: ServiceId,
     log_level: Option<String>,
     monitor: Monitor,
     stop: CancellationToken,
     clock: Clock,
-    tasks: Tasks,
+    tasks: Arc<Tasks>,
+    /// Why the service has completed.
+    completed: watch::Sender<Option<&'static str>>,
     span: tracing::Span,
     conversation: String,
-}
-
-/// The tasks of a service, and the first failure among them.
-#[derive(Debug)]
-pub(super) struct Tasks {
-    running: Mutex<JoinSet<()>>,
-    failed: tokio::sync::watch::Sender<Option<Failure>>,
 }
 
 /// What a context is made of.
@@ -52,13 +187,105 @@ pub(super) struct Parts {
     pub(super) span: tracing::Span,
 }
 
-impl ServiceContext {
+impl<S: Service> Context<S> {
+    pub(super) fn of(base: Context, config: S::Config) -> Self {
+        let about = Arc::new(About { config, service: OnceLock::new() });
+        Self(Own { base, about })
+    }
+
+    /// Now the service is made.
+    pub(super) fn serves(&self, service: &Arc<S>) {
+        self.0.about.service.set(Arc::downgrade(service)).ok();
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &S::Config {
+        &self.0.about.config
+    }
+
+    pub(super) fn try_service(&self) -> anyhow::Result<Arc<S>> {
+        match self.0.about.service.get() {
+            Some(service) => {
+                service.upgrade().ok_or_else(|| anyhow::anyhow!("the service has ended"))
+            }
+            None => {
+                anyhow::bail!("the service is not made yet: do this in `on_start`, not in `new`")
+            }
+        }
+    }
+
+    /// Runs a task beside the others: a future, or a method of the service
+    /// (`ctx.spawn("queue a", Self::queue_a)`). Its failure, error or panic, is the service's; when
+    /// the service has ended, it is ended at its next `.await`.
+    pub fn spawn<W, M>(&self, name: &str, work: W) -> Task
+    where
+        W: Work<S, M>,
+    {
+        self.0.base.spawn(name, work.begin(self))
+    }
+
+    /// Answers the command `name`: a method of the service, whose parameter is read from the
+    /// request, and whose result is the reply. A request that is sent again is answered, not done
+    /// again. `tcsctl call SERVICE NAME` asks for it.
+    pub fn command<H, P>(&self, name: &str, handler: H)
+    where
+        H: for<'a> Handler<'a, S, P>,
+    {
+        let handler = Arc::new(handler);
+        let ctx = self.clone();
+        // on the service's own runtime: the reporter's thread is for what never blocks
+        let home = tokio::runtime::Handle::try_current().ok();
+        let command = Command::new(name, move |call: Call| {
+            let (handler, ctx) = (Arc::clone(&handler), ctx.clone());
+            let work = async move {
+                let service = ctx.try_service().map_err(|error| error.to_string())?;
+                handler.answer(call.data, &service, &ctx).await
+            };
+            let home = home.clone();
+            async move {
+                match home {
+                    Some(home) => match home.spawn(guarded(work)).await {
+                        Ok(Ok(reply)) => reply,
+                        Ok(Err(panic)) => Err(panic.to_string()),
+                        Err(_) => Err("the service is ending".to_owned()),
+                    },
+                    None => work.await,
+                }
+            }
+        });
+        let parameters = <H as Handler<'_, S, P>>::parameters();
+        self.0.base.monitor().offer(command.acting(), &parameters.to_json());
+    }
+
+    /// Numbers of the service to show, as an object: read when a status is sent, and for each beat.
+    pub fn metrics<F, M>(&self, metrics: F)
+    where
+        F: Fn(&S) -> M + Send + Sync + 'static,
+        M: Into<Value>,
+    {
+        let about = Arc::clone(&self.0.about);
+        self.monitor().add_metrics(move || {
+            let service = about.service.get().and_then(Weak::upgrade);
+            service.map_or(Value::Null, |service| metrics(&service).into())
+        });
+    }
+}
+
+impl Context {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { id, log_level, monitor, stop, clock, span } = parts;
-        let failed = tokio::sync::watch::Sender::new(None);
-        let tasks = Tasks { running: Mutex::default(), failed };
         let conversation = format!("journal{}", crate::bus::publish::random_id());
-        Self(Arc::new(Inner { id, log_level, monitor, stop, clock, tasks, span, conversation }))
+        Self(Arc::new(Inner {
+            id,
+            log_level,
+            monitor,
+            stop,
+            clock,
+            tasks: Tasks::new(),
+            completed: watch::Sender::new(None),
+            span,
+            conversation,
+        }))
     }
 
     /// `<service type>.<variant>`
@@ -101,7 +328,8 @@ impl ServiceContext {
         self.0.stop.child_token()
     }
 
-    /// Waits; wakes up at once when the service is to stop. Whether it goes on running.
+    /// Waits; wakes up at once when the service is to stop. Whether it goes on running: all that a
+    /// loop needs (`while ctx.sleep(secs(1.0)).await { ... }`).
     pub async fn sleep(&self, time: Duration) -> bool {
         tokio::select! {
             () = self.0.stop.cancelled() => {}
@@ -110,14 +338,35 @@ impl ServiceContext {
         self.is_running()
     }
 
-    /// The same in seconds. What is no time (negative, NaN) is none; what is too long is for ever.
-    pub async fn sleep_secs(&self, seconds: f64) -> bool {
-        let time = match Duration::try_from_secs_f64(seconds) {
-            Ok(time) => time,
-            Err(_) if seconds > 0.0 => Duration::MAX,
-            Err(_) => Duration::ZERO,
-        };
-        self.sleep(time).await
+    /// The work is done: the service ends, and has completed. What waits in the context wakes up,
+    /// as when it is to stop.
+    pub fn complete(&self) {
+        self.completed_because("Service has completed its work");
+    }
+
+    fn completed_because(&self, why: &'static str) {
+        self.0.completed.send_if_modified(|known| known.replace(why).is_none());
+    }
+
+    /// Waits until the service has completed, and gives why.
+    pub(super) async fn completed(&self) -> &'static str {
+        let mut completed = self.0.completed.subscribe();
+        let why = completed.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+        match why {
+            Some(why) => why,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until a service that consists of its tasks is to stop, or all tasks have ended.
+    pub(super) async fn served(&self) {
+        tokio::select! {
+            () = self.stopped() => {}
+            () = self.0.tasks.gone() => {
+                self.completed_because("All tasks have ended");
+                self.stopped().await;
+            }
+        }
     }
 
     /// The wall clock; in a test, the test's.
@@ -125,54 +374,24 @@ impl ServiceContext {
         self.0.clock.now()
     }
 
-    /// Runs a task beside the others. Its failure, error or panic, is the service's; when the
+    /// Runs a future beside the others. Its failure, error or panic, is the service's; when the
     /// service has ended, it is ended at its next `.await`.
-    pub fn spawn<F>(&self, name: &str, task: F)
+    pub fn spawn<F>(&self, name: &str, task: F) -> Task
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         use tracing::Instrument as _;
-        let inner = Arc::downgrade(&self.0);
-        let name = name.to_owned();
-        let work = async move {
-            let failure = match guarded(task).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => Failure::from(&error),
-                Err(panic) => Failure::from(panic),
-            };
-            if let Some(inner) = inner.upgrade() {
-                let text = format!("task `{name}`: {}", failure.text);
-                tracing::error!("{text}");
-                let failure = Failure { text, ..failure };
-                inner.tasks.failed.send_if_modified(|first| {
-                    let is_first = first.is_none();
-                    first.get_or_insert(failure);
-                    is_first
-                });
-            }
-        };
-        let work = self.0.monitor.watched(work).instrument(self.0.span.clone());
-        let mut running = self.0.tasks.running.lock().unwrap_or_else(PoisonError::into_inner);
-        while running.try_join_next().is_some() {}
-        running.spawn(work);
+        let (monitor, span) = (self.0.monitor.clone(), self.0.span.clone());
+        self.0.tasks.spawn(name, task, |task| monitor.watched(task).instrument(span))
     }
 
-    /// The first failure of a task; never, if none fails.
+    /// The first failure of a task.
     pub(super) async fn task_failure(&self) -> Failure {
-        let mut failed = self.0.tasks.failed.subscribe();
-        loop {
-            if let Some(failure) = failed.borrow_and_update().clone() {
-                return failure;
-            }
-            if failed.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        self.0.tasks.failure().await
     }
 
-    /// Ends all tasks at their next `.await`.
     pub(super) fn abort_tasks(&self) {
-        self.0.tasks.running.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.0.tasks.abort_all();
     }
 
     pub(super) fn cancel(&self) {
@@ -229,32 +448,28 @@ impl ServiceContext {
         }
     }
 
-    /// Answers requests on `<prefix>.rpc.<id>.v1.<name>`.
+    /// What is published on a subject, in the fleet's envelope or as plain JSON; `*` stands for one
+    /// part of it, `>` for all that follow. It ends when the service is to stop.
     ///
-    /// ```ignore
-    /// ctx.command("park", |call| async move { Ok(serde_json::Map::new()) });
     /// ```
-    pub fn command<F, R>(&self, name: &str, handler: F)
-    where
-        F: Fn(Call) -> R + Send + Sync + 'static,
-        R: Future<Output = Reply> + Send + 'static,
-    {
-        // on the service's own runtime: the reporter's thread is for what never blocks
-        let home = tokio::runtime::Handle::try_current().ok();
-        self.0.monitor.serve(Command::new(name, move |call| {
-            let work = handler(call);
-            let home = home.clone();
-            async move {
-                match home {
-                    Some(home) => match home.spawn(guarded(work)).await {
-                        Ok(Ok(reply)) => reply,
-                        Ok(Err(panic)) => Err(panic.to_string()),
-                        Err(_) => Err("the service is ending".to_owned()),
-                    },
-                    None => work.await,
-                }
-            }
-        }));
+    /// # use tcs_core::prelude::*;
+    /// #[derive(Deserialize)]
+    /// struct Weather { wind: f64 }
+    ///
+    /// async fn watch(ctx: &Context) -> Result<()> {
+    ///     let mut reports = ctx.subscribe("weather.>").await?;
+    ///     while let Some(report) = reports.next().await {
+    ///         let weather: Weather = report.read()?;
+    ///         ctx.info(format!("{}: wind {} m/s", report.subject, weather.wind));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What is no subject.
+    pub async fn subscribe(&self, subject: &str) -> anyhow::Result<Subscription> {
+        Subscription::new(self.0.monitor.reporter(), subject, self.cancellation()).await
     }
 
     /// The connection, for the service's own subjects; `None` where there is none (a test).

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::clock::Clock;
-use super::context::{Parts, ServiceContext};
+use super::context::{Context, Parts};
 use super::kinds::{Made, Running};
 use super::lifecycle::{Effect, Event, LifeCycle, Limits, Phase};
 use super::outcome::{Failure, Outcome};
@@ -77,9 +77,25 @@ pub async fn run(
     options: HostOptions,
     stop: CancellationToken,
 ) -> Outcome {
+    let read = settings.clone();
+    let make = move |ctx: Context| registration.make(&read, ctx);
+    run_made(registration.kind(), settings, Box::new(make), options, stop).await
+}
+
+/// How a service is made, from the context that it gets.
+pub(crate) type Make = Box<dyn FnOnce(Context) -> Result<Made, Failure> + Send>;
+
+/// The same for a service that is made in another way.
+pub(crate) async fn run_made(
+    kind: &str,
+    settings: &ServiceSettings,
+    make: Make,
+    options: HostOptions,
+    stop: CancellationToken,
+) -> Outcome {
     let log_level = log_level(settings);
     let span = tracing::info_span!("service", id = %settings.id(), level = log_level);
-    Host::new(registration, settings, log_level, options, span.clone())
+    Host::new(kind, settings, make, log_level, options, span.clone())
         .live(stop)
         .instrument(span)
         .await
@@ -110,10 +126,10 @@ impl Drop for Work {
 }
 
 struct Host {
-    registration: &'static Registration,
-    settings: ServiceSettings,
+    /// Until it is made.
+    make: Option<Make>,
     monitor: Monitor,
-    ctx: ServiceContext,
+    ctx: Context,
     limits: Limits,
     progress: Option<watch::Sender<Progress>>,
     begun: Instant,
@@ -131,8 +147,9 @@ impl Drop for Host {
 
 impl Host {
     fn new(
-        registration: &'static Registration,
+        kind: &str,
         settings: &ServiceSettings,
+        make: Make,
         log_level: Option<String>,
         options: HostOptions,
         span: tracing::Span,
@@ -141,12 +158,12 @@ impl Host {
         let mut builder = Monitor::of(&id.clone().into())
             .heartbeat(options.heartbeat)
             .healthcheck(options.healthcheck, options.healthcheck_limit)
-            .about(&format!("{} service", registration.kind()), env!("CARGO_PKG_VERSION"));
+            .about(&format!("{kind} service"), env!("CARGO_PKG_VERSION"));
         if let Some(parent) = &options.parent {
             builder = builder.parent(parent);
         }
         let monitor = builder.start(&options.reporter);
-        let ctx = ServiceContext::new(Parts {
+        let ctx = Context::new(Parts {
             id,
             log_level,
             monitor: monitor.clone(),
@@ -155,8 +172,7 @@ impl Host {
             span,
         });
         Self {
-            registration,
-            settings: settings.clone(),
+            make: Some(make),
             monitor,
             ctx,
             limits: options.limits,
@@ -188,6 +204,10 @@ impl Host {
                 event = done(&mut self.work) => {
                     self.work = None;
                     event
+                }
+                why = completed(&self.ctx), if is_running(self.work.as_ref()) => {
+                    self.tell(Progress::Stopping);
+                    Event::Completed(why)
                 }
                 () = at(self.limit) => {
                     self.limit = None;
@@ -228,9 +248,10 @@ impl Host {
         let ctx = self.ctx.clone();
         let task = match (phase, self.service.clone()) {
             (Phase::Create, _) => {
-                let made = catch(|| self.registration.make(&self.settings));
+                let made = self.make.take().map(|make| catch(|| make(ctx)));
                 let result = match made {
-                    Ok(Ok(Made(service))) => {
+                    None => Ok(()),
+                    Some(Ok(Ok(Made(service)))) => {
                         self.service = Some(Arc::clone(&service));
                         self.monitor.add_async_health_check("healthcheck", move || {
                             let service = Arc::clone(&service);
@@ -238,25 +259,25 @@ impl Host {
                         });
                         Ok(())
                     }
-                    Ok(Err(failure)) => Err(failure),
-                    Err(panic) => Err(panic.into()),
+                    Some(Ok(Err(failure))) => Err(failure),
+                    Some(Err(panic)) => Err(panic.into()),
                 };
                 self.spawn(async move { result })
             }
             (Phase::Start, Some(service)) => {
-                self.spawn(async move { user(guarded(service.start(&ctx)).await) })
+                self.spawn(async move { user(guarded(service.start()).await) })
             }
             (Phase::Run, Some(service)) => {
                 self.tell(Progress::Running(self.begun.elapsed()));
                 self.spawn(async move {
                     tokio::select! {
-                        result = guarded(service.run(&ctx)) => user(result),
+                        result = guarded(service.run()) => user(result),
                         failure = ctx.task_failure() => Err(failure),
                     }
                 })
             }
             (Phase::Stop, Some(service)) => {
-                self.spawn(async move { user(guarded(service.stop(&ctx)).await) })
+                self.spawn(async move { user(guarded(service.stop()).await) })
             }
             (Phase::Start | Phase::Run | Phase::Stop, None) => self.spawn(async { Ok(()) }),
         };
@@ -297,6 +318,15 @@ async fn done(work: &mut Option<Work>) -> Event {
 fn aborted(phase: Phase, error: &JoinError) -> Event {
     tracing::debug!("{phase:?} was ended: {error}");
     Event::Aborted(phase)
+}
+
+/// Waits until the service says that it has completed, once.
+async fn completed(ctx: &Context) -> &'static str {
+    if ctx.is_running() { ctx.completed().await } else { pending().await }
+}
+
+fn is_running(work: Option<&Work>) -> bool {
+    work.is_some_and(|work| work.phase == Phase::Run)
 }
 
 async fn at(limit: Option<Instant>) {

@@ -1,169 +1,369 @@
-//! The three kinds of services. Authors write `async fn` for the methods; those with a default
-//! may be left out.
+//! The three kinds of services. `#[service]` before the `impl` registers the type and puts in what
+//! was left out; authors write `async fn` for the methods.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
-use super::context::ServiceContext;
-use crate::wire::Status;
+use super::context::Context;
+use super::registry::Registration;
+use crate::monitor::Health;
+
+/// A type that is registered and can be run: what `#[service]` makes of one of the three kinds.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "not registered",
+    note = "put `#[service]` before `impl BlockingService for {Self}` (or OneShotService, \
+            PermanentService)"
+)]
+pub trait Service: Send + Sync + Sized + 'static {
+    /// Settings: any type that serde can read; `()` if `type Config` is left out.
+    type Config: DeserializeOwned + Send + Sync + 'static;
+
+    /// How it is registered.
+    fn registration() -> &'static Registration;
+}
 
 /// A service with a main loop. **The one for most services.**
 ///
-/// `on_start` sets up, `run` loops until [`ServiceContext::is_running`] says no, `on_stop` cleans
-/// up, also after a loop that failed. An error of `on_start` makes the service `failed`, one of
-/// `run` or `on_stop` makes it `error`; a panic counts as an error, with its place. If `run`
-/// returns by itself, the service has completed.
+/// ```
+/// use tcs_core::prelude::*;
 ///
-/// When it is to stop, everything that waits in the context ([`ServiceContext::sleep`]) wakes up;
-/// a loop that does not end then is ended at its next `.await`, half a stop time-out later.
+/// #[derive(Config)]
+/// struct Settings { host: String, #[default(1.0)] interval: f64 }
+///
+/// struct Link(String);
+///
+/// #[derive(Default)]
+/// struct Guider { errors: AtomicU32 }
+///
+/// # mod guider { use super::*;
+/// #[service] // the type is named as the module: `guider`
+/// impl BlockingService for Guider {
+///     type Config = Settings; // may be left out: ()
+///     type State = Link; // may be left out: what `on_start` returns
+///     async fn on_start(&self, ctx: &Context) -> Result<Link> {
+///         Ok(Link(ctx.config().host.clone()))
+///     }
+///     async fn run(&self, link: &mut Link, ctx: &Context) -> Result<()> {
+///         while ctx.sleep(secs(ctx.config().interval)).await {
+///             ctx.info(format!("guiding over {}", link.0));
+///         }
+///         Ok(())
+///     }
+///     async fn healthcheck(&self, _: &Context) -> Health {
+///         match self.errors.load(Relaxed) {
+///             0 => Health::no_opinion(),
+///             n => Health::degraded(format!("{n} errors")),
+///         }
+///     }
+///     async fn on_stop(&self, link: Link, ctx: &Context) -> Result<()> {
+///         ctx.info(format!("{} is closed", link.0));
+///         Ok(())
+///     }
+/// }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let settings = Settings { host: "mount".into(), interval: 1.0 };
+/// let mut rig = tcs_core::testing::Rig::with(Guider::default()).config(settings).await;
+/// rig.run_for(secs(10.0)).await;
+/// assert_eq!(rig.stop().await, tcs_core::service::Outcome::Cancelled);
+/// # }
+/// ```
+///
+/// An error of `new` or `on_start` makes the service `failed`, one of `run` or `on_stop` makes it
+/// `error`; a panic counts as an error, with its place. If `run` returns by itself, the service has
+/// completed. `on_stop` follows a failed `run` too.
+///
+/// When it is to stop, everything that waits in the context ([`Context::sleep`]) wakes up; a loop
+/// that does not end then is ended at its next `.await`, half a stop time-out later.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no service",
-    note = "implement BlockingService, OneShotService or PermanentService"
+    message = "`{Self}` is not a blocking service",
+    note = "`#[service] impl BlockingService for {Self}` makes it one"
 )]
-pub trait BlockingService: Send + Sync + Sized + 'static {
-    /// Settings: any type that serde can read, or `()`.
-    type Config: DeserializeOwned + Send + 'static;
+pub trait BlockingService: Service {
+    /// What `on_start` sets up and `run` works on; nobody else touches it meanwhile.
+    type State: Send + 'static;
 
-    /// Makes the service; nothing is connected yet. What can fail belongs into `on_start`.
-    fn new(config: Self::Config) -> Self;
+    /// Makes the service; nothing is connected yet. Left out: `Default`.
+    ///
+    /// # Errors
+    /// It cannot be made of these settings: the service is `failed`.
+    fn new(ctx: &Context<Self>) -> anyhow::Result<Self>;
 
-    /// Sets up: connects, initialises hardware.
-    fn on_start(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send {
+    /// Sets up: connects, initialises hardware. Left out: nothing, and the state is `()`.
+    fn on_start(
+        &self,
+        ctx: &Context<Self>,
+    ) -> impl Future<Output = anyhow::Result<Self::State>> + Send {
         let _ = ctx;
-        async { Ok(()) }
+        async { nothing::<Self::State>() }
     }
 
     /// The main loop. (`&self`: a health check runs beside it.)
-    fn run(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn run(
+        &self,
+        state: &mut Self::State,
+        ctx: &Context<Self>,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Cleans up.
-    fn on_stop(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send {
+    fn on_stop(
+        &self,
+        state: Self::State,
+        ctx: &Context<Self>,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send {
         let _ = ctx;
+        drop(state);
         async { Ok(()) }
     }
 
-    /// Asked every 30 s while it runs. `None`: no opinion, so what was said before stands.
-    fn healthcheck(&self) -> impl Future<Output = Option<Status>> + Send {
-        async { None }
+    /// Asked every 30 s while it runs (`launch.healthcheck`), and for each `health` request.
+    fn healthcheck(&self, ctx: &Context<Self>) -> impl Future<Output = Health> + Send {
+        let _ = ctx;
+        async { Health::no_opinion() }
     }
 }
 
 /// A service that runs once: an import, a migration. `Ok` is completed, `Err` a crash with exit
 /// code 1, or the one that the error carries ([`ExitCode`](super::ExitCode)).
-pub trait OneShotService: Send + Sync + Sized + 'static {
-    /// Settings: any type that serde can read, or `()`.
-    type Config: DeserializeOwned + Send + 'static;
-
-    /// Makes the service.
-    fn new(config: Self::Config) -> Self;
+///
+/// ```
+/// use tcs_core::prelude::*;
+///
+/// #[derive(Default)]
+/// struct DataImporter;
+///
+/// # mod data_importer { use super::*;
+/// #[service]
+/// impl OneShotService for DataImporter {
+///     async fn execute(&self, ctx: &Context) -> Result<()> {
+///         ctx.info("import completed");
+///         Ok(())
+///     }
+/// }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut rig = tcs_core::testing::Rig::with(DataImporter).await;
+/// assert_eq!(rig.ended().await, tcs_core::service::Outcome::Completed);
+/// # }
+/// ```
+pub trait OneShotService: Service {
+    /// Makes the service. Left out: `Default`.
+    ///
+    /// # Errors
+    /// It cannot be made of these settings: the service is `failed`.
+    fn new(ctx: &Context<Self>) -> anyhow::Result<Self>;
 
     /// Does the work.
-    fn execute(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn execute(&self, ctx: &Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Asked every 30 s while it runs.
-    fn healthcheck(&self) -> impl Future<Output = Option<Status>> + Send {
-        async { None }
+    fn healthcheck(&self, ctx: &Context<Self>) -> impl Future<Output = Health> + Send {
+        let _ = ctx;
+        async { Health::no_opinion() }
     }
 }
 
-/// A service that manages its own tasks. Those spawned through [`ServiceContext::spawn`] are
-/// tracked: the failure of one is the service's failure.
-pub trait PermanentService: Send + Sync + Sized + 'static {
-    /// Settings: any type that serde can read, or `()`.
-    type Config: DeserializeOwned + Send + 'static;
+/// A service that runs several tasks, and manages them itself. Those spawned through
+/// [`Context::spawn`] are tracked: the failure of one is the service's failure, and when all have
+/// ended the service has completed.
+///
+/// ```
+/// use tcs_core::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Processor { done: AtomicU32 }
+///
+/// # mod processor { use super::*;
+/// #[service]
+/// impl PermanentService for Processor {
+///     async fn start(&self, ctx: &Context) -> Result<()> {
+///         ctx.spawn("queue a", Self::queue);
+///         ctx.spawn("queue b", Self::queue);
+///         Ok(())
+///     }
+/// }
+/// # }
+/// impl Processor {
+///     async fn queue(&self, ctx: &Context) -> Result<()> {
+///         while ctx.sleep(secs(1.0)).await {
+///             self.done.fetch_add(1, Relaxed);
+///         }
+///         Ok(())
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut rig = tcs_core::testing::Rig::with(Processor::default()).await;
+/// rig.run_for(secs(5.5)).await;
+/// assert_eq!(rig.service().done.load(Relaxed), 10);
+/// # }
+/// ```
+pub trait PermanentService: Service {
+    /// What `start` sets up and `stop` takes down.
+    type State: Send + 'static;
 
-    /// Makes the service.
-    fn new(config: Self::Config) -> Self;
+    /// Makes the service. Left out: `Default`.
+    ///
+    /// # Errors
+    /// It cannot be made of these settings: the service is `failed`.
+    fn new(ctx: &Context<Self>) -> anyhow::Result<Self>;
 
     /// Starts what is to go on, and returns.
-    fn start(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn start(
+        &self,
+        ctx: &Context<Self>,
+    ) -> impl Future<Output = anyhow::Result<Self::State>> + Send;
 
     /// Ends it. Tasks that are left afterwards are ended at their next `.await`.
-    fn stop(&self, ctx: &ServiceContext) -> impl Future<Output = anyhow::Result<()>> + Send {
+    fn stop(
+        &self,
+        state: Self::State,
+        ctx: &Context<Self>,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send {
         let _ = ctx;
+        drop(state);
         async { Ok(()) }
     }
 
     /// Asked every 30 s while it runs.
-    fn healthcheck(&self) -> impl Future<Output = Option<Status>> + Send {
-        async { None }
+    fn healthcheck(&self, ctx: &Context<Self>) -> impl Future<Output = Health> + Send {
+        let _ = ctx;
+        async { Health::no_opinion() }
     }
 }
 
-/// Any of the three kinds, for the host.
+/// The state of a service that has none.
+fn nothing<T: 'static>() -> anyhow::Result<T> {
+    let nothing: Box<dyn std::any::Any> = Box::new(());
+    match nothing.downcast() {
+        Ok(nothing) => Ok(*nothing),
+        Err(_) => anyhow::bail!("`on_start` is missing, which gives the state"),
+    }
+}
+
+/// A service that was made: any of the three kinds, for the host.
 pub(crate) trait Running: Send + Sync {
-    fn start<'a>(&'a self, ctx: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>>;
-    fn run<'a>(&'a self, ctx: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>>;
-    fn stop<'a>(&'a self, ctx: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>>;
-    fn healthcheck(&self) -> BoxFuture<'_, Option<Status>>;
+    fn start(&self) -> BoxFuture<'_, anyhow::Result<()>>;
+    fn run(&self) -> BoxFuture<'_, anyhow::Result<()>>;
+    fn stop(&self) -> BoxFuture<'_, anyhow::Result<()>>;
+    fn healthcheck(&self) -> BoxFuture<'_, Health>;
 }
 
 /// How a kind is run; `M` tells the kinds apart, so that a type says by its one trait what it is.
 #[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no service",
-    note = "implement BlockingService, OneShotService or PermanentService for it"
-)]
-pub trait Kind<M>: Sized {
-    type Config: DeserializeOwned + Send + 'static;
+pub trait Kind<M>: Service {
     const WORD: &'static str;
-    fn make(config: Self::Config) -> Made;
+    fn create(ctx: &Context<Self>) -> anyhow::Result<Self>;
+    fn running(service: Arc<Self>, ctx: Context<Self>) -> Made;
 }
 
 /// A service that was made and does not run yet.
 #[doc(hidden)]
 pub struct Made(pub(crate) Arc<dyn Running>);
 
+/// One life of a service: with its state, which is gone when it has stopped.
+struct Life<S: Service, T> {
+    service: Arc<S>,
+    ctx: Context<S>,
+    state: Mutex<Option<T>>,
+}
+
 macro_rules! kind {
-    ($mark:ident, $wrap:ident, $service:ident, $word:literal,
-     start($s:ident, $sc:ident) $start:expr,
-     run($r:ident, $rc:ident) $run:expr,
-     stop($t:ident, $tc:ident) $stop:expr) => {
+    ($mark:ident, $running:ident, $service:ident, $state:ty, $word:literal,
+     start($this:ident) $start:expr, run($that:ident) $run:expr, stop($last:ident) $stop:expr) => {
         #[doc(hidden)]
         #[derive(Debug)]
         pub enum $mark {}
 
-        struct $wrap<S>(S);
+        struct $running<S: $service>(Life<S, $state>);
 
         impl<S: $service> Kind<$mark> for S {
-            type Config = S::Config;
             const WORD: &'static str = $word;
-            fn make(config: S::Config) -> Made {
-                Made(Arc::new($wrap(S::new(config))))
+            fn create(ctx: &Context<S>) -> anyhow::Result<S> {
+                S::new(ctx)
+            }
+            fn running(service: Arc<S>, ctx: Context<S>) -> Made {
+                Made(Arc::new($running(Life { service, ctx, state: Mutex::new(None) })))
             }
         }
 
-        impl<S: $service> Running for $wrap<S> {
-            fn start<'a>(&'a self, $sc: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>> {
-                let $s = &self.0;
+        impl<S: $service> Running for $running<S> {
+            fn start(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+                let $this = &self.0;
                 Box::pin(async move { $start })
             }
-            fn run<'a>(&'a self, $rc: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>> {
-                let $r = &self.0;
+            fn run(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+                let $that = &self.0;
                 Box::pin(async move { $run })
             }
-            fn stop<'a>(&'a self, $tc: &'a ServiceContext) -> BoxFuture<'a, anyhow::Result<()>> {
-                let $t = &self.0;
+            fn stop(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+                let $last = &self.0;
                 Box::pin(async move { $stop })
             }
-            fn healthcheck(&self) -> BoxFuture<'_, Option<Status>> {
-                Box::pin(self.0.healthcheck())
+            fn healthcheck(&self) -> BoxFuture<'_, Health> {
+                Box::pin(self.0.service.healthcheck(&self.0.ctx))
             }
         }
     };
 }
 
-kind!(Blocking, BlockingRun, BlockingService, "blocking",
-    start(s, ctx) s.on_start(ctx).await,
-    run(s, ctx) s.run(ctx).await,
-    stop(s, ctx) s.on_stop(ctx).await);
-kind!(OneShot, OneShotRun, OneShotService, "one-shot",
-    start(_s, _ctx) Ok(()),
-    run(s, ctx) s.execute(ctx).await,
-    stop(_s, _ctx) Ok(()));
-kind!(Permanent, PermanentRun, PermanentService, "permanent",
-    start(s, ctx) s.start(ctx).await,
-    run(_s, ctx) { ctx.stopped().await; Ok(()) },
-    stop(s, ctx) s.stop(ctx).await);
+kind!(Blocking, BlockingRun, BlockingService, S::State, "blocking",
+start(it) {
+    let state = it.service.on_start(&it.ctx).await?;
+    it.state.lock().await.replace(state);
+    Ok(())
+},
+run(it) match it.state.lock().await.as_mut() {
+    Some(state) => it.service.run(state, &it.ctx).await,
+    None => Ok(()), // it never started
+},
+stop(it) match it.state.lock().await.take() {
+    Some(state) => it.service.on_stop(state, &it.ctx).await,
+    None => Ok(()),
+});
+kind!(OneShot, OneShotRun, OneShotService, (), "one-shot",
+    start(_it) Ok(()),
+    run(it) it.service.execute(&it.ctx).await,
+    stop(_it) Ok(()));
+kind!(Permanent, PermanentRun, PermanentService, S::State, "permanent",
+start(it) {
+    let state = it.service.start(&it.ctx).await?;
+    it.state.lock().await.replace(state);
+    Ok(())
+},
+run(it) {
+    it.ctx.served().await;
+    Ok(())
+},
+stop(it) match it.state.lock().await.take() {
+    Some(state) => it.service.stop(state, &it.ctx).await,
+    None => Ok(()),
+});
+
+/// What `#[service]` makes a service by that has no `new`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made: it has neither `Default` nor `new`",
+    label = "no `Default`",
+    note = "derive `Default`, or write `fn new(ctx: &Context) -> Result<Self>` in this impl"
+)]
+pub trait MadeByDefault {
+    fn made() -> Self;
+}
+
+impl<T: Default> MadeByDefault for T {
+    fn made() -> Self {
+        T::default()
+    }
+}
+
+#[doc(hidden)]
+pub fn made_by_default<T: MadeByDefault>() -> T {
+    T::made()
+}

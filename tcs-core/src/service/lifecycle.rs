@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Aborted(Phase),
     /// Somebody wants the service to stop.
     StopWanted,
+    /// The service's work is done, and why.
+    Completed(&'static str),
     /// The time of the last [`Effect::Limit`] is up.
     TimeUp,
 }
@@ -80,9 +82,10 @@ enum State {
         aborted: bool,
     },
     Running,
-    /// The main loop is asked to end.
+    /// The main loop is asked to end; then this is how it ended.
     Leaving {
         aborted: bool,
+        outcome: Outcome,
     },
     /// Cleaning up; then this is how it ended.
     Stopping(Outcome),
@@ -176,7 +179,7 @@ impl LifeCycle {
                 vec![Effect::Abort(Phase::Start), Effect::Limit(Some(self.limits.stop / 2))],
             ),
             (
-                State::StartingStop { aborted: true } | State::Leaving { aborted: true },
+                State::StartingStop { aborted: true } | State::Leaving { aborted: true, .. },
                 Event::TimeUp,
             ) => {
                 end_saying(Status::Error, "Shutdown failed", Outcome::StopFailed, Failure::stuck())
@@ -193,27 +196,21 @@ impl LifeCycle {
                 effects.splice(0..0, [say(Status::Error, text), Effect::Cancel]);
                 (state, effects)
             }
-            (State::Running, Event::StopWanted) => (
-                State::Leaving { aborted: false },
-                vec![
-                    say(Status::Shutdown, STOPPING),
-                    Effect::Cancel,
-                    Effect::Limit(Some(self.limits.stop / 2)),
-                ],
-            ),
+            (State::Running, Event::StopWanted) => self.leave(STOPPING, Outcome::Cancelled),
+            (State::Running, Event::Completed(why)) => self.leave(why, Outcome::Completed),
 
             (
-                State::Leaving { .. },
+                State::Leaving { outcome, .. },
                 Event::Done(Phase::Run, Ok(())) | Event::Aborted(Phase::Run),
-            ) => self.stop(Outcome::Cancelled),
+            ) => self.stop(outcome),
             (State::Leaving { .. }, Event::Done(Phase::Run, Err(failure))) => {
                 let text = format!("Runtime error: {failure}");
                 let (state, mut effects) = self.stop(Outcome::StopFailed(failure));
                 effects.insert(0, say(Status::Error, text));
                 (state, effects)
             }
-            (State::Leaving { aborted: false }, Event::TimeUp) => (
-                State::Leaving { aborted: true },
+            (State::Leaving { aborted: false, outcome }, Event::TimeUp) => (
+                State::Leaving { aborted: true, outcome },
                 vec![Effect::Abort(Phase::Run), Effect::Limit(Some(self.limits.stop / 2))],
             ),
 
@@ -229,10 +226,22 @@ impl LifeCycle {
             }
 
             // asked again, or late: nothing new
-            (state, Event::StopWanted | Event::TimeUp | Event::Done(..) | Event::Aborted(_)) => {
-                (state, Vec::new())
-            }
+            (
+                state,
+                Event::StopWanted
+                | Event::Completed(_)
+                | Event::TimeUp
+                | Event::Done(..)
+                | Event::Aborted(_),
+            ) => (state, Vec::new()),
         }
+    }
+
+    /// Asks the main loop to end.
+    fn leave(&self, why: &str, outcome: Outcome) -> (State, Vec<Effect>) {
+        let limit = Effect::Limit(Some(self.limits.stop / 2));
+        let effects = vec![say(Status::Shutdown, why), Effect::Cancel, limit];
+        (State::Leaving { aborted: false, outcome }, effects)
     }
 
     fn stop(&self, outcome: Outcome) -> (State, Vec<Effect>) {

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{HostOptions, Progress, run};
+use super::kinds::Service;
 use super::outcome::Outcome;
-use super::registry::{Registration, Service};
+use super::registry::Registration;
 use super::signals::{self, StopSignals};
 use super::{log, notify};
 use crate::bus::Env;

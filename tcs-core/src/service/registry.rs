@@ -1,12 +1,14 @@
 //! Which service types this program has: each registers itself at link time, with
-//! [`service!`](crate::service!).
+//! `#[service]`.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::kinds::{Kind, Made};
+use super::context::Context;
+use super::kinds::{Kind, Made, Service};
 use super::outcome::{Cause, Failure};
 use crate::config::{ConfigErrors, Report, ServiceSettings};
 use crate::id::{IdError, ServiceType};
@@ -16,35 +18,42 @@ use crate::id::{IdError, ServiceType};
 pub struct Registration {
     /// As given, if it was.
     name: Option<&'static str>,
-    file: &'static str,
-    line: u32,
+    /// Where it is, with the crate: `my_services::instruments::guider`.
+    module: &'static str,
+    /// `file:line`
+    place: &'static str,
     kind: &'static str,
     check: fn(&ServiceSettings) -> Result<Report, ConfigErrors>,
-    make: fn(&ServiceSettings) -> Result<Made, ConfigErrors>,
+    make: fn(&ServiceSettings, Context) -> Result<Made, Failure>,
 }
 
 impl Registration {
     #[doc(hidden)]
     pub const fn new<M, S: Kind<M> + 'static>(
         name: Option<&'static str>,
-        file: &'static str,
-        line: u32,
+        module: &'static str,
+        place: &'static str,
     ) -> Self {
-        Self { name, file, line, kind: S::WORD, check: check::<M, S>, make: make::<M, S> }
+        Self { name, module, place, kind: S::WORD, check: check::<S>, make: make::<M, S> }
     }
 
-    /// The type, as given or as the file is named: `services/examples/minimal.rs` is
-    /// `examples.minimal`, any other `path/to/guider.rs` is `guider`.
+    /// The type, as given or as the module is named, from below `services` or the crate's root on:
+    /// `my_crate::services::examples::minimal` is `examples.minimal`, `my_crate::guider` is
+    /// `guider`. A program of one file is named as the file.
     ///
     /// # Errors
-    /// A file name that NATS cannot carry.
+    /// A name that NATS cannot carry.
     pub fn service_type(&self) -> Result<ServiceType, IdError> {
-        self.name.map_or_else(|| type_of_file(self.file), str::to_owned).parse()
+        self.name.map_or_else(|| type_of_module(self.module), str::to_owned).parse()
     }
 
     /// `blocking`, `one-shot` or `permanent`.
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    fn is_sample(&self) -> bool {
+        self.module.starts_with("tcs_samples::")
     }
 
     /// Whether it ends by itself when all goes well.
@@ -53,8 +62,8 @@ impl Registration {
     }
 
     /// Where it is registered, `file:line`.
-    pub fn place(&self) -> String {
-        format!("{}:{}", self.file, self.line)
+    pub fn place(&self) -> &'static str {
+        self.place
     }
 
     /// Whether settings fit it: for [`KnownType`](crate::config::KnownType).
@@ -63,12 +72,8 @@ impl Registration {
     }
 
     /// Makes the service from its settings.
-    pub(crate) fn make(&self, settings: &ServiceSettings) -> Result<Made, Failure> {
-        (self.make)(settings).map_err(|errors| Failure {
-            text: errors.to_string(),
-            exit_code: 1,
-            cause: Cause::Error,
-        })
+    pub(crate) fn make(&self, settings: &ServiceSettings, ctx: Context) -> Result<Made, Failure> {
+        (self.make)(settings, ctx)
     }
 }
 
@@ -87,37 +92,75 @@ fn read<T: DeserializeOwned + 'static>(
     settings.deserialize()
 }
 
-fn check<M, S: Kind<M>>(settings: &ServiceSettings) -> Result<Report, ConfigErrors> {
+fn check<S: Service>(settings: &ServiceSettings) -> Result<Report, ConfigErrors> {
     Ok(read::<S::Config>(settings)?.1)
 }
 
-fn make<M, S: Kind<M>>(settings: &ServiceSettings) -> Result<Made, ConfigErrors> {
-    let (config, warnings) = read::<S::Config>(settings)?;
+fn make<M, S: Kind<M>>(settings: &ServiceSettings, ctx: Context) -> Result<Made, Failure> {
+    let config = read_config::<S::Config>(settings)?;
+    Ok(create(ctx, config, S::create, S::running)?.1)
+}
+
+/// The settings; what only is a warning is logged.
+pub(crate) fn read_config<T: DeserializeOwned + 'static>(
+    settings: &ServiceSettings,
+) -> Result<T, Failure> {
+    let (config, warnings) = read::<T>(settings).map_err(|errors| Failure {
+        text: errors.to_string(),
+        exit_code: 1,
+        cause: Cause::Error,
+    })?;
     if !warnings.is_empty() {
         tracing::warn!("{warnings}");
     }
-    Ok(S::make(config))
+    Ok(config)
 }
 
-/// A type that is registered; [`service!`](crate::service!) implements it.
-pub trait Service: 'static {
-    /// How it was registered.
-    fn registration() -> &'static Registration;
+/// Makes a service with these settings.
+pub(crate) fn create<S: Service>(
+    ctx: Context,
+    config: S::Config,
+    create: impl FnOnce(&Context<S>) -> anyhow::Result<S>,
+    running: fn(Arc<S>, Context<S>) -> Made,
+) -> Result<(Arc<S>, Made), Failure> {
+    let ctx = Context::of(ctx, config);
+    let service = Arc::new(create(&ctx).map_err(|error| Failure::from(&error))?);
+    ctx.serves(&service);
+    Ok((Arc::clone(&service), running(service, ctx)))
 }
 
-fn type_of_file(file: &str) -> String {
-    let path = file.replace('\\', "/");
-    let stem = path.strip_suffix(".rs").unwrap_or(&path);
-    match stem.rsplit_once("/services/") {
-        Some((_, below)) => below.replace('/', "."),
-        None => stem.rsplit('/').next().unwrap_or(stem).to_owned(),
+/// The name of a module below `services`, or below its crate.
+fn type_of_module(module: &str) -> String {
+    let mut parts: Vec<_> =
+        module.split("::").map(|part| part.strip_prefix("r#").unwrap_or(part)).collect();
+    if parts.len() > 1 {
+        parts.remove(0); // the crate
     }
+    if let Some(at) = parts.iter().rposition(|part| *part == "services")
+        && at + 1 < parts.len()
+    {
+        parts.drain(..=at);
+    }
+    parts.join(".")
 }
 
-/// Whether a file's name says nothing about the service in it.
+/// Whether neither module nor file says what the service is called: at the root of a crate in
+/// `main.rs` or `lib.rs`.
 #[doc(hidden)]
-pub const fn is_nameless(file: &str) -> bool {
-    ends_with(file, "main.rs") || ends_with(file, "lib.rs") || ends_with(file, "mod.rs")
+pub const fn is_nameless(module: &str, file: &str) -> bool {
+    !has_parts(module) && (ends_with(file, "main.rs") || ends_with(file, "lib.rs"))
+}
+
+const fn has_parts(module: &str) -> bool {
+    let module = module.as_bytes();
+    let mut i = 0;
+    while i < module.len() {
+        if module[i] == b':' {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 const fn ends_with(file: &str, name: &str) -> bool {
@@ -134,63 +177,6 @@ const fn ends_with(file: &str, name: &str) -> bool {
         i += 1;
     }
     start == 0 || matches!(file[start - 1], b'/' | b'\\')
-}
-
-/// Whether a service type was given that NATS can carry.
-#[doc(hidden)]
-pub const fn is_name(name: &str) -> bool {
-    let name = name.as_bytes();
-    let mut i = 0;
-    let mut part = 0;
-    while i < name.len() {
-        match name[i] {
-            b'.' if part == 0 => return false,
-            b'.' => part = 0,
-            b'*' | b'>' | 0..=b' ' | 0x7f => return false,
-            _ => part += 1,
-        }
-        i += 1;
-    }
-    part > 0
-}
-
-/// Registers a service type of this program, under the name of its file:
-///
-/// ```ignore
-/// tcs_core::service!(HelloWorld);                     // hello_world, in hello_world.rs
-/// tcs_core::service!(HelloWorld, "examples.hello");   // under a name of its own
-/// ```
-///
-/// The program must name the crate that holds it (`use my_services as _;`), or the linker leaves
-/// it out.
-#[macro_export]
-macro_rules! service {
-    ($service:ty) => {
-        const _: () = assert!(
-            !$crate::service::is_nameless(file!()),
-            "a service in main.rs, lib.rs or mod.rs needs a name: service!(Type, \"its_name\")",
-        );
-        $crate::service!(@ $service, None);
-    };
-    ($service:ty, $name:literal) => {
-        const _: () = assert!(
-            $crate::service::is_name($name),
-            "a service type is names joined by single dots, without blanks, `*` and `>`",
-        );
-        $crate::service!(@ $service, Some($name));
-    };
-    (@ $service:ty, $name:expr) => {
-        const _: () = {
-            static REGISTRATION: $crate::service::Registration =
-                $crate::service::Registration::new::<_, $service>($name, file!(), line!());
-            $crate::service::submit!($crate::service::Submitted(&REGISTRATION));
-            impl $crate::service::Service for $service {
-                fn registration() -> &'static $crate::service::Registration {
-                    &REGISTRATION
-                }
-            }
-        };
-    };
 }
 
 /// What the linker collects.
@@ -212,7 +198,7 @@ pub enum RegistryError {
     /// Two of one name.
     #[error(
         "two services are named `{service_type}`: {one} and {other}\n\
-         hint: give one of them another name: service!(Type, \"another_name\")"
+         hint: give one of them another name: #[service(\"another_name\")]"
     )]
     Twice {
         /// The name.
@@ -223,7 +209,7 @@ pub enum RegistryError {
         other: String,
     },
     /// A name that NATS cannot carry.
-    #[error("{place}: {source}\nhint: give it a name: service!(Type, \"a_name\")")]
+    #[error("{place}: {source}\nhint: give it a name: #[service(\"a_name\")]")]
     Name {
         /// Where it is registered.
         place: String,
@@ -233,7 +219,7 @@ pub enum RegistryError {
     /// None of that name.
     #[error(
         "no service type `{service_type}` in this program{}\n\
-         hint: its file needs `tcs_core::service!(Type);`, and the program must name its crate: \
+         hint: `#[service]` before its `impl` registers it, and the program must name its crate: \
          `use that_crate as _;`",
         if nearest.is_empty() { String::new() } else { format!("; there is {nearest}") }
     )]
@@ -259,12 +245,18 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         let mut types = BTreeMap::new();
         for registration in all {
-            let service_type = registration
-                .service_type()
-                .map_err(|source| RegistryError::Name { place: registration.place(), source })?;
+            let service_type = registration.service_type().map_err(|source| {
+                RegistryError::Name { place: registration.place().to_owned(), source }
+            })?;
             let other: Option<&Registration> = types.insert(service_type.clone(), registration);
-            if let Some(other) = other {
-                let mut places = [registration.place(), other.place()];
+            if let Some(sample) =
+                other.filter(|other| other.is_sample() || registration.is_sample())
+            {
+                // an author's own service counts, not our sample of that name
+                let own = if sample.is_sample() { registration } else { sample };
+                types.insert(service_type, own);
+            } else if let Some(other) = other {
+                let mut places = [registration.place().to_owned(), other.place().to_owned()];
                 places.sort(); // the linker's order is nobody's
                 let [one, other] = places;
                 return Err(RegistryError::Twice { service_type, one, other });
@@ -316,42 +308,46 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::{OneShotService, ServiceContext};
+    use crate::prelude::*;
 
+    #[derive(Default)]
     struct Import;
+    #[service("unit.import")]
     impl OneShotService for Import {
-        type Config = ();
-        fn new((): ()) -> Self {
-            Self
-        }
-        async fn execute(&self, _: &ServiceContext) -> anyhow::Result<()> {
+        async fn execute(&self, _: &Context) -> Result<()> {
             Ok(())
         }
     }
 
-    const fn at(file: &'static str, name: Option<&'static str>) -> Registration {
-        Registration::new::<_, Import>(name, file, 7)
+    const fn at(
+        module: &'static str,
+        place: &'static str,
+        name: Option<&'static str>,
+    ) -> Registration {
+        Registration::new::<_, Import>(name, module, place)
     }
-    static ONE: Registration = at("a/src/data_import.rs", None);
-    static TWO: Registration = at("b/src/services/data_import.rs", None);
-    static NAMED: Registration = at("src/main.rs", Some("my.import"));
+    static ONE: Registration = at("a::data_import", "a/src/data_import.rs:7", None);
+    static TWO: Registration =
+        at("b::services::data_import", "b/src/services/data_import.rs:7", None);
+    static SAMPLE: Registration = at("tcs_samples::data_import", "sample.rs:7", None);
+    static NAMED: Registration = at("main", "src/main.rs:7", Some("my.import"));
 
     #[test]
-    fn a_type_is_named_as_its_file() {
-        for (file, name) in [
-            ("tcs-launcher/src/services/hello_world.rs", "hello_world"),
-            ("tcs-launcher/src/services/examples/minimal.rs", "examples.minimal"),
-            ("my_project/src/telescope_control.rs", "telescope_control"),
-            ("c:\\x\\services\\examples\\minimal.rs", "examples.minimal"),
-            ("guider.rs", "guider"),
+    fn a_type_is_named_as_its_module() {
+        for (module, name) in [
+            ("tcsd::services::hello_world", "hello_world"),
+            ("tcsd::services::examples::minimal", "examples.minimal"),
+            ("services::src::services::guider", "guider"),
+            ("services::guider", "guider"),
+            ("my_project::instruments::camera", "instruments.camera"),
+            ("my_project::r#type", "type"),
+            ("standalone", "standalone"),
+            ("my_project::services", "services"),
         ] {
-            assert_eq!(type_of_file(file), name);
+            assert_eq!(type_of_module(module), name);
         }
-        assert!(is_nameless("src/main.rs") && is_nameless("lib.rs") && !is_nameless("xlib.rs"));
-        assert!(is_name("examples.minimal") && is_name("ä"));
-        for bad in ["", ".", "a.", ".a", "a..b", "a b", "a.*", "a>"] {
-            assert!(!is_name(bad), "{bad}");
-        }
+        assert!(is_nameless("guider", "src/main.rs") && is_nameless("guider", "lib.rs"));
+        assert!(!is_nameless("guider", "src/bin/guider.rs") && !is_nameless("a::b", "lib.rs"));
     }
 
     #[test]
@@ -361,6 +357,10 @@ mod tests {
             text.contains("`data_import`: a/src/data_import.rs:7 and b/src/services/"),
             "{text}"
         );
+        for order in [[&ONE, &SAMPLE], [&SAMPLE, &ONE]] {
+            let registry = Registry::collect(order).unwrap();
+            assert_eq!(registry.find("data_import").unwrap().place(), "a/src/data_import.rs:7");
+        }
         let registry = Registry::collect([&ONE, &NAMED]).unwrap();
         assert_eq!(registry.find("my.import").unwrap().place(), "src/main.rs:7");
         assert_eq!(registry.find("my.import").unwrap().kind(), "one-shot");

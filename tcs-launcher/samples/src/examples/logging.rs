@@ -4,28 +4,22 @@
 //! Journal lines are published too, on `<prefix>.journal.<id>`.
 
 use tcs_core::prelude::*;
-use tcs_core::wire::Level;
 
 /// The service.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Logging;
 
+#[service]
 impl BlockingService for Logging {
-    type Config = ();
-
-    fn new((): ()) -> Self {
-        Self
-    }
-
-    async fn on_start(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn on_start(&self, ctx: &Context) -> Result<()> {
         let level = ctx.log_level().unwrap_or("info");
         ctx.info(format!("type {}, variant {}, level {level}", ctx.service_type(), ctx.variant()));
         Ok(())
     }
 
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, ctx: &Context) -> Result<()> {
         let mut round = 0;
-        while ctx.sleep_secs(3.0).await {
+        while ctx.sleep(secs(3.0)).await {
             round += 1;
             ctx.debug(format!("round {round} begins"));
             match round % 4 {
@@ -38,5 +32,3 @@ impl BlockingService for Logging {
         Ok(())
     }
 }
-
-tcs_core::service!(Logging);

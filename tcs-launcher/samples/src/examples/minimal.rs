@@ -3,21 +3,14 @@
 use tcs_core::prelude::*;
 
 /// The service.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Minimal;
 
+#[service]
 impl BlockingService for Minimal {
-    type Config = ();
-
-    fn new((): ()) -> Self {
-        Self
-    }
-
-    async fn run(&self, ctx: &ServiceContext) -> anyhow::Result<()> {
+    async fn run(&self, ctx: &Context) -> Result<()> {
         // `sleep` wakes up when the service is to stop, and says so
-        while ctx.sleep_secs(1.0).await {}
+        while ctx.sleep(secs(1.0)).await {}
         Ok(())
     }
 }
-
-tcs_core::service!(Minimal);

@@ -1,0 +1,69 @@
+//! What others publish, as it comes: nothing that was published before, nothing while the link is
+//! down. What streams keep, [`Follow`](crate::Follow) reads.
+
+use futures_util::StreamExt as _;
+
+use crate::connect::Bus;
+
+/// Messages of one subject; the subscription ends when it is dropped.
+#[derive(Debug)]
+pub struct Subscriber(async_nats::Subscriber);
+
+/// What cannot be subscribed to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot subscribe to `{subject}`: {why}")]
+pub struct SubscribeError {
+    subject: String,
+    why: String,
+}
+
+impl Bus {
+    /// Subscribes; where there is no connection, as soon as there is one.
+    ///
+    /// # Errors
+    /// What is no subject, or a connection that has ended.
+    pub async fn subscribe(&self, subject: &str) -> Result<Subscriber, SubscribeError> {
+        let subscriber = self.client().subscribe(subject.to_owned()).await;
+        let refused = |why: String| SubscribeError { subject: subject.to_owned(), why };
+        Ok(Subscriber(subscriber.map_err(|error| refused(error.to_string()))?))
+    }
+}
+
+impl Subscriber {
+    /// The next message: its subject and its bytes. `None` when the program's connection has ended.
+    pub async fn next(&mut self) -> Option<(String, Vec<u8>)> {
+        let message = self.0.next().await?;
+        Some((message.subject.to_string(), message.payload.into()))
+    }
+}
+
+/// Whether a subject is meant by a pattern: `*` is one part, `>` all that follow.
+pub fn is_meant(pattern: &str, subject: &str) -> bool {
+    let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+    loop {
+        match (pattern.next(), subject.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some(part), Some(other)) if part == "*" || part == other => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_meant;
+
+    #[test]
+    fn patterns() {
+        for (pattern, subject) in
+            [("a.b", "a.b"), ("a.*", "a.b"), ("a.>", "a.b"), ("a.>", "a.b.c"), (">", "a")]
+        {
+            assert!(is_meant(pattern, subject), "{pattern} {subject}");
+        }
+        for (pattern, subject) in
+            [("a.b", "a"), ("a", "a.b"), ("a.*", "a.b.c"), ("a.>", "a"), ("a.b", "a.c")]
+        {
+            assert!(!is_meant(pattern, subject), "{pattern} {subject}");
+        }
+    }
+}
