@@ -336,9 +336,12 @@ impl Daemon<'_> {
     }
 }
 
+/// The runtime's timers fire up to 2 ms late, also for a time that has passed: what is due is done
+/// at once.
 async fn until(origin: Instant, deadline: Option<Duration>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until((origin + deadline).into()).await,
+    match deadline.map(|deadline| origin + deadline) {
+        Some(at) if at <= clock::monotonic() => {}
+        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }
