@@ -68,13 +68,18 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
+        Self::with_helper(&badchild())
+    }
+
+    /// `helper` is the program that is the shim.
+    fn with_helper(helper: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // other users' children open sockets in it
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(dir.path(), open).unwrap();
         let marks = Marks::new(dir.path().file_name().unwrap().to_str().unwrap());
         let (journal, _) = Journal::open(dir.path(), "lab", marks.launcher_run()).unwrap();
-        let spawner = Spawner::new(badchild(), false).unwrap();
+        let spawner = Spawner::new(helper, false).unwrap();
         let sockets = SocketDir::new(dir.path().join("sockets"));
         let runner = ProcessRunner::new(spawner, marks, Arc::new(journal), sockets);
         let (tell, told) = mpsc::channel(64);
@@ -186,6 +191,47 @@ async fn no_fast_exit_is_lost() {
         }
     }
     assert_eq!((spawned, exited), (100, 100));
+}
+
+/// The child that waits to be told what to become.
+fn waiting(helper: &Path) -> i32 {
+    let begins = format!("{}\0__exec", helper.display());
+    let own = std::process::id().cast_signed();
+    let mut found = None;
+    wait_for("a shim that waits", || {
+        let is_it = |process: &Process| {
+            let line = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+            process.parent == own && line.starts_with(begins.as_bytes())
+        };
+        found = Process::all().into_iter().find(is_it).map(|process| process.pid);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // a name that no other test's children have
+    let helper = dir.path().join("helper");
+    std::os::unix::fs::symlink(badchild(), &helper).unwrap();
+    let mut lab = Lab::with_helper(&helper);
+    lab.run(&["exit", "3"]);
+    lab.spawned().await;
+    lab.ends(Exit::code(3)).await;
+    let waits = waiting(&helper);
+    lab.run(&["exit", "4"]);
+    assert_eq!(lab.spawned().await, waits);
+    lab.ends(Exit::code(4)).await;
+    let killed = waiting(&helper);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+    wait_for("its end", || !is_alive(killed));
+    lab.run(&["exit", "5"]);
+    assert_ne!(lab.spawned().await, killed);
+    lab.ends(Exit::code(5)).await;
+    let last = waiting(&helper);
+    drop(lab);
+    wait_for("its end", || !is_alive(last));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,5 +119,5 @@ async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<Child> {
     // no mark on itself
     command.arg(marks.launcher_run()).env_remove(LAUNCHER_MARK);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    spawner.spawn(command).await
+    spawner.guard(command).await
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::notify::{self, Socket, SocketDir, Word};
 use super::output::{Output, Reader, Stream, Watch};
 use super::ready;
 use super::shim::{self, Become, NotStarted};
-use super::spawner::Spawner;
+use super::spawner::{Shim, Spawner};
 use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
@@ -122,6 +122,7 @@ impl ProcessRunner {
     /// Ends whatever is left of anything that this launcher has started, found by its mark or by
     /// descent: for its own end, when no run goes on any more.
     pub async fn end(&self) {
+        self.spawner.end_spare().await;
         let (marks, spawner) = (self.marks.clone(), Arc::clone(&self.spawner));
         let sweep = tokio::task::spawn_blocking(move || {
             for _ in 0..SWEEPS {
@@ -174,10 +175,16 @@ impl ProcessRunner {
         let starting = |error: &io::Error| {
             NotStarted::new(&format!("starting {}", launch.program.display()), error)
         };
-        let (ours, theirs) =
-            std::os::unix::net::UnixStream::pair().map_err(|error| starting(&error))?;
-
-        let mut command = self.spawner.helper(shim::NAME);
+        let mut env = BTreeMap::new();
+        if let Some(socket) = &socket {
+            env.insert(notify::VARIABLE.to_owned(), socket.path().display().to_string());
+        }
+        for mark in [&mark, &self.marks.launcher()] {
+            let (name, value) = mark.entry();
+            env.insert(name.to_owned(), value.to_owned());
+        }
+        env.extend(launch.env.clone());
+        let not_inherited = NOT_INHERITED.map(str::to_owned);
         let what = Become {
             parent: std::process::id().cast_signed(),
             mark: mark.limit(),
@@ -186,29 +193,16 @@ impl ProcessRunner {
             cwd: launch.cwd.clone(),
             user: launch.user.clone(),
             limits: shim::limits(&launch.limits),
-            env: launch.env.clone(),
+            env,
+            env_removed: launch.env_removed.iter().cloned().chain(not_inherited).collect(),
         };
         let what = serde_json::to_vec(&what).map_err(|error| starting(&error.into()))?;
-        for name in NOT_INHERITED {
-            command.env_remove(name);
-        }
-        for name in &launch.env_removed {
-            command.env_remove(name);
-        }
-        if let Some(socket) = &socket {
-            command.env(notify::VARIABLE, socket.path());
-        }
-        for mark in [&mark, &self.marks.launcher()] {
-            let (name, value) = mark.entry();
-            command.env(name, value);
-        }
-        command.stdin(std::os::fd::OwnedFd::from(theirs));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
 
-        let mut child = self.spawner.spawn(command).await.map_err(|error| starting(&error))?;
+        let Shim { mut child, channel } =
+            self.spawner.shim().await.map_err(|error| starting(&error))?;
         let pid = child.id().unwrap_or_default().cast_signed();
         // a start may hang, on a directory of a server that does not answer
-        let failure = order(ours, &what);
+        let failure = order(channel, &what);
         tokio::pin!(failure);
         let failure = loop {
             tokio::select! {

@@ -5,7 +5,7 @@
 //! ties its life to the launcher's, and becomes the program. The order comes and what fails is
 //! told over the socket that is its standard input, and that closes by itself when the program starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{Uid, User, getppid, initgroups, setgid, setsid, setuid};
+use nix::unistd::{Pid, Uid, User, getppid, initgroups, setgid, setsid, setuid};
 use serde::{Deserialize, Serialize};
 use tcs_core::config::{Limits, missing_interpreter};
 
@@ -46,6 +46,8 @@ pub(crate) struct Become {
     pub(crate) limits: BTreeMap<Limit, u64>,
     /// Beside what is inherited.
     pub(crate) env: BTreeMap<String, String>,
+    /// What of it is not.
+    pub(crate) env_removed: BTreeSet<String>,
 }
 
 /// What can be limited (`setrlimit(2)`), soft and hard at once.
@@ -110,12 +112,14 @@ impl NotStarted {
 }
 
 pub(super) fn main() -> ExitCode {
+    // before it waits: what ends the launcher's session or group is not to end it
+    let session = setsid();
     if let Ok(channel) = io::stdin().as_fd().try_clone_to_owned() {
         let mut channel = UnixStream::from(channel);
         let mut orders = Vec::new();
         let read = channel.read_to_end(&mut orders);
         let failure = match read.and_then(|_| Ok(serde_json::from_slice(&orders)?)) {
-            Ok(orders) => become_program(&orders),
+            Ok(orders) => become_program(&orders, session),
             Err(error) => NotStarted::new("reading what to start", &error),
         };
         if let Ok(text) = serde_json::to_vec(&failure) {
@@ -126,8 +130,8 @@ pub(super) fn main() -> ExitCode {
     ExitCode::from(NOT_STARTED)
 }
 
-fn become_program(orders: &Become) -> NotStarted {
-    match prepare(orders) {
+fn become_program(orders: &Become, session: nix::Result<Pid>) -> NotStarted {
+    match prepare(orders, session) {
         Ok(mut command) => {
             dispositions::reset();
             let error = command.exec();
@@ -157,12 +161,15 @@ fn cause(orders: &Become, error: &io::Error) -> Option<String> {
     }
 }
 
-fn prepare(orders: &Become) -> Result<Command, NotStarted> {
+fn prepare(orders: &Become, session: nix::Result<Pid>) -> Result<Command, NotStarted> {
     let attempt = |doing: &str, result: Result<(), Errno>| {
         result.map_err(|errno| NotStarted::new(doing, &errno.into()))
     };
-    attempt("opening a session", setsid().map(drop))?;
+    attempt("opening a session", session.map(drop))?;
     let mut command = spawner::to_run(&orders.program);
+    for name in &orders.env_removed {
+        command.env_remove(name);
+    }
     // where it cannot be set, the mark in the environment has to do
     let _ = marks::carry(orders.mark);
     for (&limit, &value) in &orders.limits {

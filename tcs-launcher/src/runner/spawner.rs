@@ -4,13 +4,19 @@
 //! runtime has started would be killed when that thread happens to end. So one thread starts them
 //! all, and never ends. It also knows which children are ours, so that reaping orphans never
 //! steals an exit status that somebody waits for.
+//!
+//! To load this program, to be the shim, takes longer than all else in a restart. So once programs
+//! are started here, one more shim is kept ready.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,17 +25,56 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::group::{Look, Mark, Orphans};
+use super::shim;
 
 /// This program itself, also where its file has been replaced meanwhile.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
-type Job = (Command, oneshot::Sender<io::Result<Child>>);
+type Back<T> = oneshot::Sender<io::Result<T>>;
+
+#[derive(Debug)]
+enum Job {
+    Shim(Back<Shim>),
+    Guard(Command, Back<Child>),
+    /// Gives the spare away, and makes no other until a shim is asked for.
+    Spare(Back<Option<Shim>>),
+}
+
+/// A process that waits to be told what to become, over `channel`. It ends when that closes.
+#[derive(Debug)]
+pub(crate) struct Shim {
+    pub(crate) child: Child,
+    pub(crate) channel: UnixStream,
+}
+
+/// The shim that is ready for the next program.
+#[derive(Debug)]
+enum Spare {
+    /// None was asked for yet, or none could be made.
+    NotNeeded,
+    Missing,
+    There(Shim),
+}
+
+impl Spare {
+    fn shim(self) -> Option<Shim> {
+        match self {
+            Self::There(shim) => Some(shim),
+            Self::NotNeeded | Self::Missing => None,
+        }
+    }
+}
+
+/// So long after the last start the next shim is made: not while programs are just starting.
+const SPARE_AFTER: Duration = Duration::from_millis(20);
+
+type Ours = Arc<Mutex<BTreeSet<i32>>>;
 
 /// Starts processes; see the module.
 #[derive(Debug)]
 pub struct Spawner {
     jobs: mpsc::Sender<Job>,
-    ours: Arc<Mutex<BTreeSet<i32>>>,
+    ours: Ours,
     /// Where this process is the reaper of orphans.
     orphans: Option<Arc<Orphans>>,
     program: PathBuf,
@@ -47,19 +92,35 @@ impl Spawner {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let ours = Arc::new(Mutex::new(BTreeSet::new()));
         let runtime = Handle::current();
-        let known = Arc::clone(&ours);
+        let program = program.into();
+        let starter = Starter { program: program.clone(), ours: Arc::clone(&ours) };
         thread::Builder::new().name("tcs-spawn".into()).spawn(move || {
             let _runtime = runtime.enter();
-            while let Ok((command, done)) = inbox.recv() {
-                // held over fork and registration, so that no fast exit is taken for an orphan's
-                let mut known = lock(&known);
-                let child = tokio::process::Command::from(command).spawn();
-                if let Some(pid) = child.as_ref().ok().and_then(Child::id) {
-                    known.insert(pid.cast_signed());
+            let mut spare = Spare::NotNeeded;
+            loop {
+                let job = match spare {
+                    Spare::Missing => inbox.recv_timeout(SPARE_AFTER),
+                    Spare::NotNeeded | Spare::There(_) => inbox.recv().map_err(Into::into),
+                };
+                match job {
+                    Ok(Job::Shim(back)) => {
+                        let ready = std::mem::replace(&mut spare, Spare::Missing).shim();
+                        let ready = ready.and_then(|shim| starter.if_alive(shim));
+                        let _ = back.send(ready.map_or_else(|| starter.shim(), Ok));
+                    }
+                    Ok(Job::Spare(back)) => {
+                        let there = std::mem::replace(&mut spare, Spare::NotNeeded).shim();
+                        let _ = back.send(Ok(there));
+                    }
+                    Ok(Job::Guard(command, back)) => drop(back.send(starter.start(command))),
+                    // where it fails, whoever asks next is told why
+                    Err(RecvTimeoutError::Timeout) => {
+                        spare = starter.shim().map_or(Spare::NotNeeded, Spare::There);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
-                drop(known);
-                let _ = done.send(child);
             }
+            drop(spare);
             // its end would be the children's
             loop {
                 thread::park();
@@ -77,22 +138,39 @@ impl Spawner {
                 }
             })?;
         }
-        Ok(Arc::new(Self { jobs, ours, orphans, program: program.into() }))
+        Ok(Arc::new(Self { jobs, ours, orphans, program }))
     }
 
-    /// To start the shim or the guard.
-    pub(crate) fn helper(&self, name: &str) -> Command {
-        let mut command = to_run(&self.program);
-        command.arg(name);
-        command
+    /// A shim; it has read nothing yet.
+    pub(crate) async fn shim(&self) -> io::Result<Shim> {
+        self.ask(Job::Shim).await
     }
 
-    /// Starts it.
-    pub async fn spawn(&self, command: Command) -> io::Result<Child> {
-        let (done, result) = oneshot::channel();
+    /// Ends the shim that waits for a next program.
+    pub(crate) async fn end_spare(&self) {
+        if let Ok(Some(Shim { mut child, channel: _ })) = self.ask(Job::Spare).await {
+            let pid = child.id();
+            // one that has ended already is what is wanted
+            let _ = child.kill().await;
+            self.forget(pid.unwrap_or_default().cast_signed());
+        }
+    }
+
+    /// Starts the guard, by `command`: see [`Spawner::helper`].
+    pub(crate) async fn guard(&self, command: Command) -> io::Result<Child> {
+        self.ask(|back| Job::Guard(command, back)).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Back<T>) -> Job) -> io::Result<T> {
+        let (back, result) = oneshot::channel();
         let gone = || io::Error::other("the thread that starts processes is gone");
-        self.jobs.send((command, done)).map_err(|_| gone())?;
+        self.jobs.send(job(back)).map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
+    }
+
+    /// To start the guard.
+    pub(crate) fn helper(&self, name: &str) -> Command {
+        helper(&self.program, name)
     }
 
     /// Whether we have started it, and its exit status has not been taken.
@@ -126,6 +204,48 @@ impl Spawner {
     pub(crate) fn forget(&self, pid: i32) {
         lock(&self.ours).remove(&pid);
     }
+}
+
+/// What the thread does.
+#[derive(Debug)]
+struct Starter {
+    program: PathBuf,
+    ours: Ours,
+}
+
+impl Starter {
+    fn start(&self, command: Command) -> io::Result<Child> {
+        // held over fork and registration, so that no fast exit is taken for an orphan's
+        let mut ours = lock(&self.ours);
+        let child = tokio::process::Command::from(command).spawn();
+        if let Some(pid) = child.as_ref().ok().and_then(Child::id) {
+            ours.insert(pid.cast_signed());
+        }
+        child
+    }
+
+    fn shim(&self) -> io::Result<Shim> {
+        let (channel, theirs) = UnixStream::pair()?;
+        let mut command = helper(&self.program, shim::NAME);
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(Shim { child: self.start(command)?, channel })
+    }
+
+    /// Anybody may have killed it while it waited.
+    fn if_alive(&self, mut shim: Shim) -> Option<Shim> {
+        let pid = shim.child.id()?;
+        if matches!(shim.child.try_wait(), Ok(None)) {
+            return Some(shim);
+        }
+        lock(&self.ours).remove(&pid.cast_signed());
+        None
+    }
+}
+
+fn helper(program: &Path, name: &str) -> Command {
+    let mut command = to_run(program);
+    command.arg(name);
+    command
 }
 
 /// To start a program. In the lists of processes our own goes by the name by which we were started.
