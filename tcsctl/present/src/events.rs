@@ -41,109 +41,91 @@ pub fn line(group: &Group<'_>, names: usize, now: DateTime<Utc>, look: &Look) ->
     let name = name(group);
     let name = text::shown(&name);
     let name = match look.width {
-        Some(_) => text::cut_middle(&name, names, "…"),
+        Some(_) => text::cut_middle(&name, names),
         None => name.into_owned(),
     };
     let end = line.width() + names.max(text::width(&name)) + 2;
     line.push(Role::Text, &name).pad_to(end);
-    for (role, part) in parts_of(group, "→") {
-        line.push(role, &part);
-    }
+    line.extend(of_group(group));
     match look.width {
-        Some(width) => line.cut(width, "…"),
+        Some(width) => line.cut(width),
         None => line,
     }
 }
 
-/// What happened, in words.
-pub fn group_words(group: &Group<'_>, arrow: &str) -> String {
-    parts_of(group, arrow).into_iter().map(|(_, part)| part).collect()
-}
-
-/// What happened, in words: `ok → error after 42 s: lost the star`.
-pub fn transition_words(transition: &Transition, arrow: &str) -> String {
-    parts(transition, arrow).into_iter().map(|(_, part)| part).collect()
-}
-
-type Parts = Vec<(Role, String)>;
-
-fn parts_of(group: &Group<'_>, arrow: &str) -> Parts {
+/// What happened to each of them, in words.
+pub fn of_group(group: &Group<'_>) -> Line {
     let first = group.first();
     if !group.is_many() {
-        return parts(first, arrow);
+        return words(first);
     }
-    let mut parts = change(first.before.map(|it| it.verdict.as_str()), first, arrow);
+    let mut line = change(first);
     if let Some(lasted) = group.lasted().filter(|_| is_silent(first.before.map(|it| it.verdict))) {
-        parts.push((Role::Text, format!(" after {}", format_duration(lasted))));
+        line.push(Role::Text, &format!(" after {}", format_duration(lasted)));
     }
     let within = group.within();
-    parts.push((
-        Role::Text,
-        if within < TimeDelta::seconds(1) {
-            ", all at once".to_owned()
-        } else {
-            format!(", all within {}", format_duration(within))
-        },
-    ));
-    parts
+    if within < TimeDelta::seconds(1) {
+        line.with(Role::Text, ", all at once")
+    } else {
+        line.with(Role::Text, &format!(", all within {}", format_duration(within)))
+    }
 }
 
 fn is_silent(verdict: Option<Verdict>) -> bool {
     matches!(verdict, Some(Verdict::Late | Verdict::Lost))
 }
 
-fn change(from: Option<&str>, transition: &Transition, arrow: &str) -> Parts {
-    let mut parts = Parts::new();
-    if let Some(from) = from {
-        parts.push((Role::Dim, format!("{from} {arrow} ")));
+/// From one verdict to another.
+fn change(transition: &Transition) -> Line {
+    let mut line = Line::new();
+    if let Some(before) = transition.before {
+        line.push(Role::Dim, &format!("{} → ", before.verdict));
     }
-    let verdict = transition.verdict;
-    parts.push((Role::from(verdict), verdict.as_str().to_owned()));
-    parts
+    line.with(transition.verdict.into(), transition.verdict.as_str())
 }
 
-fn parts(transition: &Transition, arrow: &str) -> Parts {
-    let mut parts = match &transition.cause {
-        Cause::Event { event, ran, .. } => vec![(role(event), self::event(event, *ran))],
+/// What happened, in words: `ok → error after 42 s: lost the star`.
+pub fn words(transition: &Transition) -> Line {
+    let mut line = what(transition);
+    if let Some(by) = &transition.by {
+        line.push(Role::Dim, &format!("  by {by}"));
+    }
+    if transition.delivered_late >= LATE {
+        let late = format_duration(transition.delivered_late);
+        line.push(Role::Dim, &format!("  delivered {late} late"));
+    }
+    line
+}
+
+fn what(transition: &Transition) -> Line {
+    match &transition.cause {
+        Cause::Event { event, ran, .. } => Line::new().with(role(event), &self::event(event, *ran)),
         Cause::Status { from, to, message } => {
-            let mut parts = match from {
-                Some((from, _)) => vec![(Role::Dim, format!("{from} {arrow} "))],
-                None => vec![(Role::Dim, "reports ".to_owned())],
-            };
-            parts.push((Role::from(*to), to.as_str().to_owned()));
+            let before = from.map_or("reports ".to_owned(), |(from, _)| format!("{from} → "));
+            let mut line = Line::new().with(Role::Dim, &before).with((*to).into(), to.as_str());
             if let Some((_, lasted)) = from {
-                parts.push((Role::Text, format!(" after {}", format_duration(*lasted))));
+                line.push(Role::Text, &format!(" after {}", format_duration(*lasted)));
             }
             if let Some(message) = message.as_deref().filter(|message| !message.is_empty()) {
-                parts.push((Role::Text, format!(": {message}")));
+                line.push(Role::Text, &format!(": {message}"));
             }
-            parts
+            line
         }
         Cause::Heartbeat => {
-            let mut parts =
-                change(transition.before.map(|it| it.verdict.as_str()), transition, arrow);
+            let mut line = change(transition);
             if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
-                parts.push((Role::Text, format!(" after {}", format_duration(lasted))));
+                line.push(Role::Text, &format!(" after {}", format_duration(lasted)));
             }
             let before = transition.before.map(|before| before.verdict);
             match (transition.verdict, &transition.reasons[..]) {
                 (Verdict::Ok, _) if is_silent(before) => {
-                    parts.push((Role::Text, ": heartbeats arrive again".to_owned()));
+                    line.with(Role::Text, ": heartbeats arrive again")
                 }
-                (Verdict::Ok, _) | (_, []) => {}
-                (_, [reason, ..]) => parts.push((Role::Text, format!(": {reason}"))),
+                (Verdict::Ok, _) | (_, []) => line,
+                (_, [reason, ..]) => line.with(Role::Text, &format!(": {reason}")),
             }
-            parts
         }
-    };
-    if let Some(by) = &transition.by {
-        parts.push((Role::Dim, format!("  by {by}")));
     }
-    if transition.delivered_late >= LATE {
-        let late = format_duration(transition.delivered_late);
-        parts.push((Role::Dim, format!("  delivered {late} late")));
-    }
-    parts
 }
 
 /// A crash in words.
@@ -259,7 +241,7 @@ impl<'a> Object<'a> {
             id: &transition.id,
             kind: "liveness",
             event: "liveness",
-            text: transition_words(&Transition { by: None, ..transition.clone() }, "→"),
+            text: words(&Transition { by: None, ..transition.clone() }).plain(),
             from: None,
             status: None,
             message: None,

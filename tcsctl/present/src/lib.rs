@@ -7,7 +7,6 @@ pub mod changes;
 pub mod columns;
 pub mod detailed;
 pub mod events;
-pub mod glyphs;
 pub mod json;
 pub mod legend;
 mod line;

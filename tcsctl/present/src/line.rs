@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::symbols::ELLIPSIS;
 use super::{Role, text};
 
 /// A run of one role.
@@ -72,13 +73,13 @@ impl Line {
         self.spans.is_empty()
     }
 
-    /// Cut to `width` cells; what is cut ends in `ellipsis`.
+    /// Cut to `width` cells; what is cut ends in an ellipsis.
     #[must_use]
-    pub fn cut(self, width: usize, ellipsis: &str) -> Self {
+    pub fn cut(self, width: usize) -> Self {
         if self.width() <= width {
             return self;
         }
-        let room = width.saturating_sub(text::width(ellipsis));
+        let room = width.saturating_sub(text::width(ELLIPSIS));
         let mut line = Self::new();
         let mut used = 0;
         for Span { text, role } in self.spans {
@@ -89,7 +90,7 @@ impl Line {
                 continue;
             }
             line.push(role, text::head(&text, room - used));
-            line.push(role, text::head(ellipsis, width));
+            line.push(role, text::head(ELLIPSIS, width));
             break;
         }
         line
@@ -108,7 +109,7 @@ impl Line {
             rest = Self::new();
             rest.pad_to(indent).extend(after);
         }
-        lines.push(rest.cut(width, "…"));
+        lines.push(rest.cut(width));
         lines
     }
 

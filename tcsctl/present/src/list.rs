@@ -5,8 +5,7 @@ use tcs_fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
 use tcs_wire::Status;
 
 use super::table::{Column, Shorten, lay_out};
-use super::{Line, Role};
-use super::{Look, symbols, text};
+use super::{Line, Look, Role, symbols, text};
 use crate::selection::{Row, Selection};
 
 /// Hosts with a wrong clock that are named.
@@ -34,7 +33,7 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         line.push(Role::from(service.verdict), symbols::symbol(service.verdict));
         line.push(Role::Text, " ");
         let left = room.saturating_sub(line.width());
-        let id = short_name(&text::shown(&service.id), left, "…");
+        let id = short_name(&text::shown(&service.id), left);
         line.push(if service.verdict.is_fault() { Role::Strong } else { Role::Text }, &id);
         line
     };
@@ -76,7 +75,7 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         .filter(|(_, row)| !view.services[row.service].is_launcher);
     let first_to = others.map(|(i, _)| name(i, usize::MAX).width()).max().unwrap_or_default();
     let shorten = Shorten { first: name, first_to: first_to.max(LEAST_NAME), last };
-    lines.extend(lay_out(rows, &COLUMNS, look.width, "…", &shorten));
+    lines.extend(lay_out(rows, &COLUMNS, look.width, &shorten));
     lines.extend(below(view, look));
     lines
 }
@@ -106,23 +105,25 @@ fn below(view: &FleetView, look: &Look) -> Vec<Line> {
 
 fn fit(line: Line, look: &Look) -> Line {
     match look.width {
-        Some(width) => line.cut(width, "…"),
+        Some(width) => line.cut(width),
         None => line,
     }
 }
 
-/// A name in at most `room` cells. What tells launchers apart stands behind `launcher.` (once, or
-/// twice), so that goes first; of all others both ends are kept.
-pub fn short_name(id: &str, room: usize, ellipsis: &str) -> String {
-    if text::width(id) <= room {
-        return id.to_owned();
+/// A name in at most `room` cells. What is the same in all launchers' names goes first
+/// (`launcher.`, once or twice, then `-launcher`), so that what tells them apart stays; of all others
+/// both ends are kept.
+pub fn short_name(id: &str, room: usize) -> String {
+    let mut name = id;
+    while text::width(name) > room
+        && let Some(rest) = name.strip_prefix("launcher.")
+    {
+        name = rest;
     }
-    let told = id.trim_start_matches("launcher.");
-    if told.len() < id.len() {
-        let left = room.saturating_sub(text::width(ellipsis));
-        return format!("{ellipsis}{}", text::cut_middle(told, left, ellipsis));
+    if name.len() < id.len() && text::width(name) > room {
+        name = name.strip_suffix("-launcher").unwrap_or(name);
     }
-    text::cut_middle(id, room, ellipsis)
+    text::cut_middle(name, room)
 }
 
 /// `├─ ` and the like before each row.
@@ -249,7 +250,7 @@ pub fn below_in_words(
     }
     let more = if count > 1 { format!(" +{}", count - 1) } else { String::new() };
     let left = room.saturating_sub(2 + text::width(&more));
-    let name = text::cut_middle(&first, left, "…");
+    let name = text::cut_middle(&first, left);
     Some((verdict, format!("{} {name}{more}", symbols::symbol(verdict))))
 }
 

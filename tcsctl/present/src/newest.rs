@@ -9,7 +9,7 @@ use tcs_fleet::format_duration;
 use tcs_fleet::transitions::{Cause, Group, Transition, grouped};
 use tcs_wire::Event;
 
-use crate::events as output;
+use super::{Line, Role, events};
 
 /// A crash that follows another by more than this stands for itself: so long a restart is
 /// remembered at least (`docs/spec/truth.md#verdict`).
@@ -34,12 +34,14 @@ struct Crashes {
 
 impl Told<'_> {
     /// In words: `crashed 7 times: SIGSEGV, within 2 min 4 s`.
-    pub fn words(&self, arrow: &str) -> String {
+    pub fn words(&self) -> Line {
         match (self.crashes, crash(self.group.first())) {
             (Some(Crashes { count, first, last }), Some(how)) => {
-                format!("crashed {count} times: {how}, within {}", format_duration(last - first))
+                let within = format_duration(last - first);
+                let told = format!("crashed {count} times: {how}, within {within}");
+                Line::new().with(Role::Bad, &told)
             }
-            _ => output::group_words(&self.group, arrow),
+            _ => events::of_group(&self.group),
         }
     }
 }
@@ -146,7 +148,8 @@ mod tests {
 
     fn told(entries: &[Transition], most: usize) -> Vec<String> {
         let newest = newest(entries, most);
-        let told = |told: &Told<'_>| format!("{} {}", output::name(&told.group), told.words("->"));
+        let told =
+            |told: &Told<'_>| format!("{} {}", events::name(&told.group), told.words().plain());
         newest.iter().map(told).collect()
     }
 

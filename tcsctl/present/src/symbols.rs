@@ -1,8 +1,39 @@
-//! The signs of the list: every state has a shape and a word of its own, and a colour besides.
+//! The signs: every state has a shape and a word of its own, and a colour besides. Each is one cell
+//! wide on every terminal: no emoji, no variation selectors, no braille. A terminal without UTF-8 gets
+//! them by [`crate::text::ascii`].
 
 use tcs_fleet::{Liveness, Verdict};
 
 use super::role::Role;
+
+/// What was cut.
+pub const ELLIPSIS: &str = "…";
+/// A vertical line.
+pub const BAR: &str = "│";
+/// A horizontal line.
+pub const RULE: &str = "─";
+/// Where a vertical line stands on a horizontal one.
+pub const TEE: &str = "┴";
+/// Corners of a frame: top left, top right, bottom left, bottom right.
+pub const CORNERS: [&str; 4] = ["┌", "┐", "└", "┘"];
+/// In a tree: has a next sibling, is the last, passes by.
+pub const TREE: [&str; 3] = ["├", "└", "│"];
+/// Folded, unfolded.
+pub const FOLD: [&str; 2] = ["▸", "▾"];
+/// Sorted downwards, upwards.
+pub const SORTED: [&str; 2] = ["▾", "▴"];
+/// Between short facts.
+pub const DOT: &str = "·";
+/// Where the picture stands in time, on a line.
+pub const THUMB: &str = "█";
+
+/// A heartbeat that came, or one that did not.
+pub const fn beat(came: bool) -> &'static str {
+    if came { "│" } else { "·" }
+}
+
+/// One of eight heights, for small curves.
+pub const HEIGHTS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// The sign of a verdict (`docs/spec/truth.md#verdict`).
 pub const fn symbol(verdict: Verdict) -> &'static str {

@@ -34,7 +34,6 @@ pub(crate) fn lay_out(
     mut rows: Vec<Vec<Line>>,
     columns: &[Column],
     width: Option<usize>,
-    ellipsis: &str,
     shorten: &Shorten<impl Fn(usize, usize) -> Line, impl Fn(usize, usize) -> Line>,
 ) -> Vec<Line> {
     let mut widths: Vec<usize> = (0..columns.len())
@@ -84,7 +83,7 @@ pub(crate) fn lay_out(
                 }
             }
             match width {
-                Some(width) => line.cut(width, ellipsis),
+                Some(width) => line.cut(width),
                 None => line,
             }
         })

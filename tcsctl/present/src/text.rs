@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar;
 
+use super::symbols::ELLIPSIS;
+
 /// Characters that would act on a terminal, or deceive the reader, rather than show.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
@@ -81,13 +83,13 @@ pub fn tail(text: &str, room: usize) -> &str {
 }
 
 /// `text` in at most `room` cells, with the middle left out: of an id both ends tell.
-pub fn cut_middle(text: &str, room: usize, ellipsis: &str) -> String {
+pub fn cut_middle(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
     }
-    let rest = room.saturating_sub(width(ellipsis));
+    let rest = room.saturating_sub(width(ELLIPSIS));
     let back = rest / 2;
-    format!("{}{}{}", head(text, rest - back), head(ellipsis, room), tail(text, back))
+    format!("{}{}{}", head(text, rest - back), head(ELLIPSIS, room), tail(text, back))
 }
 
 /// Whether the locale of this process writes UTF-8; unset counts as not (POSIX).
@@ -113,19 +115,23 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
             c if c.is_ascii() => out.push(c),
             '●' | '∞' => out.push('*'),
             '○' => out.push('o'),
-            '◌' => out.push('.'),
             '◐' => out.push('%'),
             '×' => out.push('x'),
             '⚠' => out.push('!'),
             '⟳' => out.push('@'),
             '↻' => out.push('r'),
-            '♥' => out.push('v'),
-            '♡' | '─' => out.push('-'),
+            '♡' | '─' | '▅' | '▆' => out.push('-'),
             '├' | '│' => out.push('|'),
             '└' => out.push('`'),
+            '┌' | '┐' | '┘' | '┴' => out.push('+'),
             '…' => out.push('~'),
-            '→' => out.push('>'),
-            '·' => out.push(','),
+            '→' | '▸' => out.push('>'),
+            '♥' | '▾' => out.push('v'),
+            '▴' => out.push('^'),
+            '◌' | '·' | '▃' | '▄' => out.push('.'),
+            '▁' | '▂' => out.push('_'),
+            '▇' => out.push('='),
+            '█' => out.push('#'),
             c => out.extend(std::iter::repeat_n('?', cells(c))),
         }
     }
@@ -160,11 +166,11 @@ mod tests {
         assert_eq!(width("e\u{301}"), 1);
         assert_eq!(head("e\u{301}x", 1), "e\u{301}");
         assert_eq!(
-            cut_middle("launcher.Kx1xDO.srv01-process-launcher", 20, "…"),
+            cut_middle("launcher.Kx1xDO.srv01-process-launcher", 20),
             "launcher.K…-launcher"
         );
         for room in 0..12 {
-            assert!(width(&cut_middle("漢字漢字漢字", room, "…")) <= room);
+            assert!(width(&cut_middle("漢字漢字漢字", room)) <= room);
         }
     }
 

@@ -16,7 +16,7 @@ const COLUMNS: [Column; 3] = [
 /// Each service with how it is now: what is busy and what is stopped is seen before it is agreed to.
 pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Line> {
     let name = |i: usize, room: usize| {
-        let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2), "…");
+        let id = short_name(&text::shown(&services[i].id), room.saturating_sub(2));
         Line::new().with(Role::Text, "  ").with(Role::Strong, &id)
     };
     let told = |i: usize, room: usize| headline(view, services[i], &services[i].headline(), room);
@@ -26,5 +26,5 @@ pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Li
     };
     let rows = services.iter().enumerate().map(row).collect();
     let shorten = Shorten { first: name, first_to: usize::MAX, last: told };
-    lay_out(rows, &COLUMNS, look.width, "…", &shorten)
+    lay_out(rows, &COLUMNS, look.width, &shorten)
 }

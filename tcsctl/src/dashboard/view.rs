@@ -16,7 +16,7 @@ mod table;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tcs_present::Role;
+use tcs_present::{Role, symbols::TEE};
 
 use super::layout::{self, LEAST};
 use super::state::overlay::Overlay;
@@ -52,8 +52,7 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
             if let Some((rule, area)) = panes.lower {
                 pen.rule(rule, "events", Role::Border);
                 if let Some((line, _)) = panes.detail {
-                    let tee = pen.glyphs.tees[1];
-                    pen.put(line.x, rule.y, 1, tee, Role::Border);
+                    pen.put(line.x, rule.y, 1, TEE, Role::Border);
                 }
                 events::draw_newest(&mut pen, state, area);
             }

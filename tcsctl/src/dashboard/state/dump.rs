@@ -81,7 +81,7 @@ impl<'a> Dump<'a> {
         let event = |entry: &'a tcs_core::fleet::transitions::Transition| Event {
             at: entry.at,
             id: &entry.id,
-            text: tcs_present::events::transition_words(entry, "->"),
+            text: tcs_present::events::words(entry).plain(),
         };
         Self {
             schema: "tcsctl.state.v1",

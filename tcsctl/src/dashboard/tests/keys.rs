@@ -314,7 +314,7 @@ fn history_tells_changes_once_and_with_how_long_it_lasted() {
         .until(night())
         .iter()
         .filter(|entry| &*entry.id == "dome_follower.main")
-        .map(|entry| tcs_present::events::transition_words(entry, "→"))
+        .map(|entry| tcs_present::events::words(entry).plain())
         .collect();
     let last = words.last().unwrap();
     assert!(last.starts_with("ok → warning after 3 h 8 min: shutter slower"), "{last}");

@@ -98,7 +98,7 @@ fn what_is_wrong_is_seen_at_once_at_80x24() {
     assert!(faults.len() >= 6);
     // all that is wrong stands on the first screen, above all that is well and has no fault below
     for service in faults {
-        let name = tcs_present::text::cut_middle(&service.id, 20, "…");
+        let name = tcs_present::text::cut_middle(&service.id, 20);
         let part = name.split('…').next().unwrap().trim_start_matches("launcher.");
         assert!(shown.contains(part), "{part} is not seen in\n{shown}");
     }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use std::fmt::Write as _;
 use tcs_core::fleet::{Link, format_duration};
 use tcs_core::observer::Unanswered;
-use tcs_present::{Role, columns::ago, text};
+use tcs_present::{Role, columns::ago, symbols, text};
 
 use super::pen::Pen;
 use crate::dashboard::event::LinkFacts;
@@ -130,9 +130,9 @@ fn scrub(pen: &mut Pen<'_>, state: &State, area: Rect, role: Role) {
     x += pen.put(x, area.y, wide, &ends[0], role) + 1;
     let track = area.width - 2 * wide;
     for step in 0..track {
-        pen.put(x + step, area.y, 1, pen.glyphs.rule, role);
+        pen.put(x + step, area.y, 1, symbols::RULE, role);
     }
     let thumb = (at * i64::from(track - 1) / span) as u16;
-    pen.put(x + thumb, area.y, 1, pen.glyphs.thumb, role);
+    pen.put(x + thumb, area.y, 1, symbols::THUMB, role);
     pen.put(x + track + 1, area.y, wide, &ends[1], role);
 }

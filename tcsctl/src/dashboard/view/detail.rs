@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use tcs_core::fleet::{IntervalSource, Liveness, ServiceView, format_duration};
 use tcs_core::wire::{Component, Limit};
-use tcs_present::{Role, columns::ago, list, rhythm, symbols, text};
+use tcs_present::{Line, Role, columns::ago, list, rhythm, symbols, text};
 
-use super::events;
 use super::pen::Pen;
 use crate::dashboard::state::State;
 
@@ -35,7 +34,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
     let height = usize::from(area.height).saturating_sub(usize::from(reach > 0));
     let from = state.scrolled.min(reach);
     for (i, parts) in lines.iter().skip(from).take(height).enumerate() {
-        pen.line(area.x + 1, area.y + i as u16, area.width.saturating_sub(2), parts);
+        let line = parts.iter().fold(Line::new(), |line, (text, role)| line.with(*role, text));
+        pen.line(area.x + 1, area.y + i as u16, area.width.saturating_sub(2), &line);
     }
     if reach > 0 {
         let more = reach - from;
@@ -80,7 +80,7 @@ fn title(out: &mut Vec<Parts>, state: &State, service: &ServiceView, width: usiz
     let now = state.picture.now;
     let role = Role::from(service.verdict);
     let id = text::shown(&service.id);
-    out.push(vec![(text::cut_middle(&id, width, "…"), Role::Strong)]);
+    out.push(vec![(text::cut_middle(&id, width), Role::Strong)]);
     let attempt = service.attempt.map_or_else(String::new, |attempt| format!(" {attempt}"));
     let mut parts =
         vec![(format!("{} {}{attempt}", symbols::symbol(service.verdict), service.verdict), role)];
@@ -216,7 +216,7 @@ fn heart(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, now: DateTi
         let mut strip = vec![label("beats")];
         for came in rhythm.marks.iter().skip(rhythm.marks.len().saturating_sub(24)) {
             let role = if *came { Role::Good } else { Role::Bad };
-            strip.push((pen.glyphs.beat[usize::from(!came)].to_owned(), role));
+            strip.push((symbols::beat(*came).to_owned(), role));
         }
         let role = if rhythm.missed > 0 { Role::Warn } else { Role::Dim };
         strip.push((format!("  {} missed", rhythm.missed), role));
@@ -249,7 +249,7 @@ fn status(
 
 /// The components below it, in their tree. Not recursive: the network decides how deep it is.
 fn components(out: &mut Vec<Parts>, pen: &Pen<'_>, components: &[Component]) {
-    let [fork, last, pass] = pen.glyphs.tree;
+    let [fork, last, pass] = symbols::TREE;
     let mut open = vec![(components.iter().peekable(), String::new())];
     let mut shown = 0;
     while let Some((level, indent)) = open.last_mut() {
@@ -266,7 +266,7 @@ fn components(out: &mut Vec<Parts>, pen: &Pen<'_>, components: &[Component]) {
         let sign = if is_last { last } else { fork };
         let own = component.message.clone().unwrap_or_default();
         out.push(vec![
-            (format!("  {indent}{sign}{} ", pen.glyphs.rule), Role::Border),
+            (format!("  {indent}{sign}{} ", symbols::RULE), Role::Border),
             (format!("{}  ", component.name), Role::Text),
             (component.status.to_string(), Role::from(component.status)),
             (format!("  {own}"), Role::Dim),
@@ -292,7 +292,7 @@ fn metrics(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, width: us
     let longest = all.keys().map(|name| text::width(&text::shown(name))).max().unwrap_or(0);
     let column = longest.min(width / 2);
     for (name, value) in all.iter().take(MOST_METRICS) {
-        let name = text::cut_middle(&text::shown(name), column, pen.glyphs.ellipsis);
+        let name = text::cut_middle(&text::shown(name), column);
         let pad = " ".repeat(column - text::width(&name) + 2);
         let values: Vec<f64> = service
             .beats()
@@ -302,7 +302,7 @@ fn metrics(out: &mut Vec<Parts>, pen: &Pen<'_>, service: &ServiceView, width: us
         out.push(vec![
             (format!("  {name}{pad}"), Role::Dim),
             (format!("{:<10}", number(value)), Role::Text),
-            (format!(" {}", curve(&values, pen.glyphs.heights)), Role::Moving),
+            (format!(" {}", curve(&values, symbols::HEIGHTS)), Role::Moving),
         ]);
     }
     if all.len() > MOST_METRICS {
@@ -327,7 +327,7 @@ fn happened(out: &mut Vec<Parts>, pen: &Pen<'_>, state: &State, service: &Servic
     for entry in mine.into_iter().rev() {
         out.push(vec![
             (format!("  {}  ", pen.times.short(entry.at, now)), Role::Dim),
-            (tcs_present::events::transition_words(entry, pen.glyphs.arrow), events::role(entry)),
+            (tcs_present::events::words(entry).plain(), Role::from(entry.severity())),
         ]);
     }
 }

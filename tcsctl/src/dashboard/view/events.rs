@@ -1,23 +1,22 @@
 //! What happened, newest last: a few lines below the table, or a page.
 
+use chrono::{DateTime, Utc};
 use ratatui::layout::Rect;
-use tcs_core::fleet::transitions::Transition;
-use tcs_present::{Role, events as output, list, newest::newest, text};
+use tcs_present::{Line, Role, events as output, list, newest::newest, text};
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
 use crate::dashboard::state::history::Shown as Choice;
 
-/// One line: what gives it its time and colour, to whom it happened, what.
-type Shown<'a> = (&'a Transition, String, String);
+/// One line: when, to whom it happened, what.
+type Shown = (DateTime<Utc>, String, Line);
 
 /// The newest that are worth a look, as many as there is room for.
 pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let all = state.history.until(state.picture.now);
     let newest = newest(all, usize::from(area.height));
-    let lines = newest
-        .iter()
-        .map(|told| (told.group.first(), output::name(&told.group), told.words(pen.glyphs.arrow)));
+    let lines =
+        newest.iter().map(|told| (told.group.first().at, output::name(&told.group), told.words()));
     draw_lines(pen, state, area, lines.collect());
 }
 
@@ -36,31 +35,26 @@ pub(super) fn draw_page(pen: &mut Pen<'_>, state: &State, area: Rect) {
     pen.rule(Rect { height: 1, ..area }, &title, Role::Border);
     let below = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
     let newest = all.into_iter().rev().skip(state.scrolled).take(usize::from(below.height));
-    let words = |entry| output::transition_words(entry, pen.glyphs.arrow);
-    let lines = newest.map(|entry| (entry, entry.id.to_string(), words(entry))).collect();
+    let lines = newest.map(|entry| (entry.at, entry.id.to_string(), output::words(entry)));
+    let lines = lines.collect();
     draw_lines(pen, state, below, lines);
 }
 
 /// These, newest first, in their words.
-fn draw_lines(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown<'_>>) {
+fn draw_lines(pen: &mut Pen<'_>, state: &State, area: Rect, shown: Vec<Shown>) {
     let now = state.picture.now;
     if shown.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "nothing yet", Role::Dim);
     }
     let name = usize::from(area.width / 3).clamp(12, 40);
-    for (i, (entry, id, words)) in shown.into_iter().rev().enumerate() {
+    for (i, (at, id, words)) in shown.into_iter().rev().enumerate() {
         let y = area.y + i as u16;
         let mut x = area.x + 1;
-        x += pen.put(x, y, area.width, &pen.times.short(entry.at, now), Role::Dim) + 2;
-        let id = list::short_name(&text::shown(&id), name, pen.glyphs.ellipsis);
+        x += pen.put(x, y, area.width, &pen.times.short(at, now), Role::Dim) + 2;
+        let id = list::short_name(&text::shown(&id), name);
         pen.put(x, y, area.right().saturating_sub(x), &id, Role::Text);
         x += name as u16 + 2;
         let room = area.right().saturating_sub(x + 1);
-        pen.put(x, y, room, &words, role(entry));
+        pen.line(x, y, room, &words);
     }
-}
-
-/// What an entry looks like: loud only where something is wrong.
-pub(super) fn role(entry: &Transition) -> Role {
-    Role::from(entry.severity())
 }

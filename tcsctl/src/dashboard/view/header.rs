@@ -25,7 +25,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
 
 /// Where, and the link. Facts for which there is no room are left out whole.
 fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
-    let dot = pen.glyphs.dot;
+    let dot = symbols::DOT;
     let mut parts: Vec<(String, Role)> = vec![(state.options.site.clone(), Role::Strong)];
     match &state.link {
         LinkFacts::Up { server, rtt_us, jetstream, clock_unchecked, .. } => {
@@ -201,7 +201,7 @@ fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
     let mut x = left;
     for (i, (text, role)) in parts.iter().enumerate() {
         if i > 0 {
-            let dot = format!(" {} ", pen.glyphs.dot);
+            let dot = format!(" {} ", symbols::DOT);
             x += pen.put(x, y, width.saturating_sub(x), &dot, Role::Dim);
         }
         x += pen.put(x, y, width.saturating_sub(x + 1), text, *role);

@@ -1,9 +1,11 @@
 //! Writes text into the buffer. The only way from a text to the screen: whatever it holds, nothing
 //! in it acts on the terminal, and nothing reaches beyond its room.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tcs_present::{Role, Times, glyphs::Glyphs, text};
+use tcs_present::{Line, Role, Times, symbols, text};
 use unicode_width::UnicodeWidthChar;
 
 use crate::dashboard::state::State;
@@ -15,8 +17,8 @@ pub(super) struct Pen<'a> {
     pub(super) buffer: &'a mut Buffer,
     /// How roles look.
     pub(super) theme: Theme,
-    /// The signs.
-    pub(super) glyphs: Glyphs,
+    /// ASCII alone.
+    pub(super) ascii: bool,
     /// How times are written.
     pub(super) times: Times,
 }
@@ -30,7 +32,7 @@ impl<'a> Pen<'a> {
         Self {
             buffer,
             theme: Theme { name: state.theme, colour: state.options.colour },
-            glyphs: Glyphs::new(state.options.ascii),
+            ascii: state.options.ascii,
             times: state.options.times,
         }
     }
@@ -47,23 +49,19 @@ impl<'a> Pen<'a> {
         let text = head_bytes(text, room * 16 + 64);
         let shown = text::shown(text);
         let wide = text::width(&shown);
-        let (kept, ellipsis) = if wide > room {
-            (text::head(&shown, room - 1), self.glyphs.ellipsis)
+        let cut;
+        let kept = if wide > room {
+            cut = format!("{}{}", text::head(&shown, room - 1), symbols::ELLIPSIS);
+            &*cut
         } else {
-            (&*shown, "")
+            &*shown
         };
+        let kept = if self.ascii { text::ascii(kept) } else { Cow::Borrowed(kept) };
         let style = self.theme.style(role);
         let mut at = x;
         let mut marks = 0;
         let mut last = None;
-        let ascii;
-        let kept = if self.glyphs.ascii {
-            ascii = text::ascii(kept);
-            &*ascii
-        } else {
-            kept
-        };
-        for c in kept.chars().chain(ellipsis.chars()) {
+        for c in kept.chars() {
             match c.width().unwrap_or(0) {
                 0 => {
                     marks += 1;
@@ -93,13 +91,10 @@ impl<'a> Pen<'a> {
         self.put(x + room - wide, y, wide, text, role)
     }
 
-    /// Writes texts one after the other; returns the cells used.
-    pub(super) fn line(&mut self, x: u16, y: u16, room: u16, parts: &[(String, Role)]) -> u16 {
-        let mut used = 0;
-        for (text, role) in parts {
-            used += self.put(x + used, y, room.saturating_sub(used), text, *role);
-        }
-        used
+    /// Writes a line of several roles; returns the cells used.
+    pub(super) fn line(&mut self, x: u16, y: u16, room: u16, line: &Line) -> u16 {
+        let line = line.clone().cut(usize::from(room));
+        line.spans().fold(0, |used, (text, role)| used + self.put(x + used, y, room, text, role))
     }
 
     /// Lays a style over an area.
@@ -124,7 +119,7 @@ impl<'a> Pen<'a> {
     /// A horizontal line with a title in it.
     pub(super) fn rule(&mut self, area: Rect, title: &str, role: Role) {
         for x in area.left()..area.right() {
-            self.put(x, area.y, 1, self.glyphs.rule, role);
+            self.put(x, area.y, 1, symbols::RULE, role);
         }
         if !title.is_empty() {
             let title = format!(" {title} ");
@@ -135,22 +130,22 @@ impl<'a> Pen<'a> {
     /// A vertical line.
     pub(super) fn column(&mut self, area: Rect, role: Role) {
         for y in area.top()..area.bottom() {
-            self.put(area.x, y, 1, self.glyphs.bar, role);
+            self.put(area.x, y, 1, symbols::BAR, role);
         }
     }
 
     /// An empty frame with a title; returns what is inside.
     pub(super) fn frame(&mut self, area: Rect, title: &str, role: Role) -> Rect {
         self.clear(area);
-        let [top_left, top_right, bottom_left, bottom_right] = self.glyphs.corners;
+        let [top_left, top_right, bottom_left, bottom_right] = symbols::CORNERS;
         let (right, bottom) = (area.right().saturating_sub(1), area.bottom().saturating_sub(1));
         for x in area.left()..area.right() {
-            self.put(x, area.y, 1, self.glyphs.rule, role);
-            self.put(x, bottom, 1, self.glyphs.rule, role);
+            self.put(x, area.y, 1, symbols::RULE, role);
+            self.put(x, bottom, 1, symbols::RULE, role);
         }
         for y in area.top()..area.bottom() {
-            self.put(area.x, y, 1, self.glyphs.bar, role);
-            self.put(right, y, 1, self.glyphs.bar, role);
+            self.put(area.x, y, 1, symbols::BAR, role);
+            self.put(right, y, 1, symbols::BAR, role);
         }
         self.put(area.x, area.y, 1, top_left, role);
         self.put(right, area.y, 1, top_right, role);

@@ -18,7 +18,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
         let mut title = column.title().to_owned();
         if sorted && usize::from(*wide) > title.len() + 1 {
             title.push(' ');
-            title.push_str(pen.glyphs.sorted[usize::from(state.table.reverse)]);
+            title.push_str(symbols::SORTED[usize::from(state.table.reverse)]);
         }
         if column.right() {
             pen.put_right(*x, titles.y, *wide, &title, role);
@@ -123,8 +123,8 @@ fn name(
 ) {
     let mut x = area.x;
     if state.table.sort.in_tree() {
-        let [fork, last, pass] = pen.glyphs.tree;
-        let branch = pen.glyphs.rule;
+        let [fork, last, pass] = symbols::TREE;
+        let branch = symbols::RULE;
         let depth = row.depth.min(MAX_INDENT);
         for level in 1..=depth {
             let more = row.more >> level.min(63) & 1 == 1;
@@ -139,7 +139,7 @@ fn name(
         }
         match (row.parent, row.depth) {
             (true, _) => {
-                let sign = pen.glyphs.fold[usize::from(row.hidden == 0)];
+                let sign = symbols::FOLD[usize::from(row.hidden == 0)];
                 pen.put(x, area.y, 1, sign, Role::Text);
                 x += 2;
             }
@@ -148,26 +148,8 @@ fn name(
         }
     }
     let room = area.right().saturating_sub(x);
-    let cut = short_name(service, usize::from(room), pen.glyphs.ellipsis);
+    let cut = list::short_name(&text::shown(&service.id), usize::from(room));
     pen.put(x, area.y, room, &cut, role);
-}
-
-/// The name in so many cells. What is the same in all launchers' names goes first, so that what
-/// tells them apart stays.
-fn short_name(service: &ServiceView, room: usize, ellipsis: &str) -> String {
-    let id = text::shown(&service.id);
-    let mut name = &*id;
-    if service.is_launcher {
-        while text::width(name) > room
-            && let Some(rest) = name.strip_prefix("launcher.")
-        {
-            name = rest;
-        }
-        if text::width(name) > room {
-            name = name.strip_suffix("-launcher").unwrap_or(name);
-        }
-    }
-    text::cut_middle(name, room, ellipsis)
 }
 
 fn strip(pen: &mut Pen<'_>, state: &State, service: &ServiceView, area: Rect) {
@@ -177,7 +159,7 @@ fn strip(pen: &mut Pen<'_>, state: &State, service: &ServiceView, area: Rect) {
     let marks = rhythm::read(service, state.picture.now).marks;
     let from = marks.len().saturating_sub(usize::from(area.width));
     for (i, came) in marks[from..].iter().enumerate() {
-        let sign = pen.glyphs.beat[usize::from(!came)];
+        let sign = symbols::beat(*came);
         let role = if *came { Role::Good } else { Role::Bad };
         pen.put(area.x + i as u16, area.y, 1, sign, role);
     }

@@ -21,7 +21,7 @@ impl Screen {
         let width = self.err_look().width.unwrap_or(80);
         let line = Line::new().with(Role::Dim, what.unwrap_or_default());
         // a line that reaches the edge would be wrapped, and half of it stay
-        let line = line.cut(width.saturating_sub(1), "…");
+        let line = line.cut(width.saturating_sub(1));
         let shown = paint(&line, self.err_color, self.ascii);
         err.write_all(format!("{CLEAR}{shown}").as_bytes()).and_then(|()| err.flush()).ok();
     }
