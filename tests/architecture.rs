@@ -151,9 +151,11 @@ fn pure_rooms_have_no_io_no_clock_and_nothing_async() {
 }
 
 /// Rooms of the console, each with what stands above it and it must not name.
-const BELOW: [(&str, &[&str]); 2] = [
+const BELOW: [(&str, &[&str]); 4] = [
     ("tcsctl/src/cli", &["crate::commands", "crate::settings"]),
     ("tcsctl/src/output", &["crate::commands", "crate::cli", "crate::dashboard"]),
+    ("tcsctl/src/dashboard/state", &["view::", "run::", "Buffer", "::buffer"]),
+    ("tcsctl/src/dashboard/layout", &["state::", "view::", "State"]),
 ];
 
 #[test]

@@ -1,13 +1,14 @@
 //! What happened, a line each: one form for `tcsctl events` and the dashboard.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tcs_fleet::transitions::{Cause, Group, Transition};
-use tcs_fleet::{Reason, Verdict, format_duration};
-use tcs_wire::{Event, Limit, Status, gave_up, how_ended};
+use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration};
+use tcs_wire::{Event, Limit, RegistryMessage, Status, gave_up, how_ended};
 
 use super::{Line, Role};
 use super::{Look, text};
@@ -86,13 +87,27 @@ fn change(transition: &Transition) -> Line {
 
 /// What happened, in words: `ok → error after 42 s: lost the star`.
 pub fn words(transition: &Transition) -> Line {
-    let mut line = what(transition);
-    if let Some(by) = &transition.by {
+    let line = what(transition);
+    with_origin(line, transition.by.as_deref(), transition.delivered_late)
+}
+
+/// The newest of each event of a service that is held, newest last: when, and what.
+pub(crate) fn held(view: &FleetView, service: &ServiceView) -> Vec<(DateTime<Utc>, Line)> {
+    let told = |kept: &Arc<Kept<RegistryMessage>>| {
+        let RegistryMessage { event, requested_by, .. } = &kept.message;
+        let happened = view.happened(kept);
+        let line = Line::new().with(role(event), &self::event(event, None));
+        (happened.at, with_origin(line, requested_by.as_deref(), happened.late))
+    };
+    service.record.events().into_iter().map(told).collect()
+}
+
+fn with_origin(mut line: Line, by: Option<&str>, late: TimeDelta) -> Line {
+    if let Some(by) = by {
         line.push(Role::Dim, &format!("  by {by}"));
     }
-    if transition.delivered_late >= LATE {
-        let late = format_duration(transition.delivered_late);
-        line.push(Role::Dim, &format!("  delivered {late} late"));
+    if late >= LATE {
+        line.push(Role::Dim, &format!("  delivered {} late", format_duration(late)));
     }
     line
 }

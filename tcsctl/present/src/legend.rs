@@ -26,7 +26,7 @@ pub fn legend() -> Vec<Line> {
         (Liveness::Late, "3 to 12 intervals old"),
         (Liveness::Lost, "more than 12 intervals old"),
     ] {
-        let (heart, role) = symbols::heart(liveness);
+        let (heart, role) = (symbols::heart(liveness), Role::from(liveness));
         let mut line = Line::new();
         line.push(Role::Text, "  ")
             .push(role, heart)

@@ -5,7 +5,7 @@
 
 pub mod changes;
 pub mod columns;
-pub mod detailed;
+pub mod detail;
 pub mod events;
 pub mod json;
 pub mod legend;

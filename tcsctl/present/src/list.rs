@@ -1,7 +1,7 @@
 //! The list: one line a service, in a tree, with columns that line up.
 
 use chrono::TimeDelta;
-use tcs_fleet::{Counts, FleetView, ServiceView, Verdict, format_duration};
+use tcs_fleet::{Counts, FleetView, HostView, ServiceView, Verdict, format_duration};
 use tcs_wire::Status;
 
 use super::table::{Column, Shorten, lay_out};
@@ -89,18 +89,23 @@ fn above(view: &FleetView, look: &Look) -> Vec<Line> {
     vec![fit(Line::new().with(Role::Bad, text), look), Line::new()]
 }
 
-/// Hosts whose clocks are wrong: told from one second on.
+/// Hosts whose clocks are wrong.
 fn below(view: &FleetView, look: &Look) -> Vec<Line> {
     view.hosts
         .iter()
         .filter_map(|(host, known)| {
-            let skew = known.skew.filter(|skew| skew.abs() >= TimeDelta::seconds(1))?;
-            let way = if skew < TimeDelta::zero() { "ahead" } else { "behind" };
-            let text = format!("clock of {host} is {} {way}", format_duration(skew.abs()));
+            let text = format!("clock of {host} is {}", clock_error(known)?);
             Some(fit(Line::new().with(Role::Warn, &text), look))
         })
         .take(SKEWED)
         .collect()
+}
+
+/// `3 s ahead`: how wrong a host's clock is, told from one second on.
+pub(crate) fn clock_error(host: &HostView) -> Option<String> {
+    let skew = host.skew.filter(|skew| skew.abs() >= TimeDelta::seconds(1))?;
+    let way = if skew < TimeDelta::zero() { "ahead" } else { "behind" };
+    Some(format!("{} {way}", format_duration(skew.abs())))
 }
 
 fn fit(line: Line, look: &Look) -> Line {
@@ -147,32 +152,48 @@ fn indents(rows: &[Row]) -> Vec<String> {
         .collect()
 }
 
-/// The verdict in a word, with the status that the service reports where that is another; whether
-/// heartbeats come, and how often it was restarted.
+/// Whether it does well: the verdict, or what a service that is well reports; whether heartbeats
+/// come, and how often it was restarted.
 pub(crate) fn state(service: &ServiceView, narrow: bool) -> Line {
-    let role = Role::from(service.verdict);
-    let word = match (service.verdict, shown_status(service)) {
-        (Verdict::Ok, Some(status)) => status.as_str(),
-        (verdict, _) => verdict.as_str(),
+    let mut line = match (service.verdict, shown_status(service)) {
+        (Verdict::Ok, Some(status)) => Line::new().with(Role::Good, status.as_str()),
+        _ => verdict(service, usize::MAX),
     };
-    let mut line = Line::new().with(role, word);
-    if let Some(status) = other_status(service) {
-        line.push(Role::Dim, &format!(" ({status})"));
-    }
-    if let Some(attempt) = service.attempt.filter(|_| service.verdict == Verdict::Restarting) {
-        line.push(role, &format!(" {attempt}"));
-    }
-    if service.phase.is_up() {
-        let (glyph, role) = symbols::heart(service.liveness);
-        if !glyph.is_empty() {
-            let glyph = if narrow { glyph.trim_matches(['(', ')']) } else { glyph };
-            line.push(Role::Text, " ").push(role, glyph);
-        }
+    let heart = symbols::heart(service.liveness);
+    if service.phase.is_up() && !heart.is_empty() {
+        let heart = if narrow { heart.trim_matches(['(', ')']) } else { heart };
+        line.push(Role::Text, " ").push(service.liveness.into(), heart);
     }
     if service.restarts > 0 && service.verdict != Verdict::Restarting {
-        line.push(Role::Text, " ").push(Role::Moving, &format!("↻{}", service.restarts));
+        line.push(Role::Text, " ").push(Role::Moving, &restarts(service));
     }
     line
+}
+
+/// `failed (ok)`: the verdict, and the status that the service reports where that is another and
+/// there is room for it; of one that is restarting, which attempt it is.
+pub fn verdict(service: &ServiceView, room: usize) -> Line {
+    let word = Line::new().with(service.verdict.into(), service.verdict.as_str());
+    if let Some(attempt) = service.attempt {
+        let whole = word.clone().with(service.verdict.into(), &format!(" {attempt}"));
+        if whole.width() <= room {
+            return whole;
+        }
+        let short = format!("restart {}", attempt.to_string().trim_matches(['(', ')']));
+        return Line::new().with(service.verdict.into(), &short);
+    }
+    if let Some(status) = other_status(service) {
+        let whole = word.clone().with(Role::Dim, &format!(" ({status})"));
+        if whole.width() <= room {
+            return whole;
+        }
+    }
+    word
+}
+
+/// `↻2`
+pub(crate) fn restarts(service: &ServiceView) -> String {
+    if service.restarts == 0 { String::new() } else { format!("↻{}", service.restarts) }
 }
 
 /// The status that stands beside a service's name: of a launcher its own, since those of its
@@ -182,7 +203,7 @@ fn shown_status(service: &ServiceView) -> Option<Status> {
 }
 
 /// The status that a service in trouble reports, where its verdict is another.
-pub fn other_status(service: &ServiceView) -> Option<Status> {
+fn other_status(service: &ServiceView) -> Option<Status> {
     let status = shown_status(service).filter(|_| service.verdict.is_fault())?;
     (status != Status::Unknown && status.as_str() != service.verdict.as_str()).then_some(status)
 }

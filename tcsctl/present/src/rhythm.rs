@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_fleet::{Beat, ServiceView};
 
+use super::{Line, Role, symbols};
+
 /// What the held heartbeats say of their rhythm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rhythm {
@@ -12,6 +14,16 @@ pub struct Rhythm {
     pub jitter: Option<TimeDelta>,
     /// Beats missed between those held, and since.
     pub missed: usize,
+}
+
+impl Rhythm {
+    /// The last of the marks, as many as there is room for.
+    pub fn strip(&self, room: usize) -> Line {
+        let last = &self.marks[self.marks.len().saturating_sub(room)..];
+        last.iter().fold(Line::new(), |line, came| {
+            line.with(if *came { Role::Good } else { Role::Bad }, symbols::beat(*came))
+        })
+    }
 }
 
 /// More missed beats than these in one gap are not drawn one by one.

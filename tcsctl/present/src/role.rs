@@ -2,7 +2,7 @@
 //! colour. A terminal's themes, a style sheet and golden files each have a table of their own. No
 //! meaning is told by colour alone.
 
-use tcs_fleet::Verdict;
+use tcs_fleet::{Liveness, Verdict};
 use tcs_wire::{Level, Status};
 
 /// What a piece of text is.
@@ -75,6 +75,17 @@ impl From<Verdict> for Role {
             Verdict::Starting | Verdict::Stopping => Self::Moving,
             Verdict::Ok => Self::Good,
             Verdict::Stopped | Verdict::Unknown => Self::Dim,
+        }
+    }
+}
+
+impl From<Liveness> for Role {
+    fn from(liveness: Liveness) -> Self {
+        match liveness {
+            Liveness::Live => Self::Good,
+            Liveness::Late => Self::Warn,
+            Liveness::Lost => Self::Bad,
+            Liveness::None => Self::Dim,
         }
     }
 }

@@ -4,8 +4,6 @@
 
 use tcs_fleet::{Liveness, Verdict};
 
-use super::role::Role;
-
 /// What was cut.
 pub const ELLIPSIS: &str = "…";
 /// A vertical line.
@@ -49,13 +47,13 @@ pub const fn symbol(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The heart: what the heartbeats say. Empty where none is held.
-pub const fn heart(liveness: Liveness) -> (&'static str, Role) {
+/// What the heartbeats say. Empty where none is held.
+pub const fn heart(liveness: Liveness) -> &'static str {
     match liveness {
-        Liveness::Live => ("(♥)", Role::Good),
-        Liveness::Late => ("(♡)", Role::Warn),
-        Liveness::Lost => ("(×)", Role::Bad),
-        Liveness::None => ("", Role::Text),
+        Liveness::Live => "(♥)",
+        Liveness::Late => "(♡)",
+        Liveness::Lost => "(×)",
+        Liveness::None => "",
     }
 }
 

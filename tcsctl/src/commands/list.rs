@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tcs_core::config::nearest;
 use tcs_core::fleet::Filter;
 use tcs_present::{
-    detailed,
+    detail::detailed,
     json::Document,
     legend, list,
     selection::{Selection, Wanted},
@@ -30,7 +30,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         screen.print_json(&Document::new(&view, &selection, &source), true)?;
     } else {
         let mut lines = if args.detailed {
-            detailed::detailed(&view, &selection, &screen.look)
+            detailed(&view, &selection, &screen.look)
         } else {
             list::list(&view, &selection, &screen.look)
         };

@@ -1,13 +1,7 @@
-//! What stands where: the panes for a size, and what is under a place.
+//! What stands where on a screen of a size.
 
 use ratatui::layout::Rect;
 use tcs_present::columns::{Column, Width};
-
-use super::event::Spot;
-use super::keymap::{Group, TABLE};
-use super::state::overlay::{MENU, Overlay, found};
-use super::state::{Page, State};
-use super::view::{self, footer};
 
 /// Smaller terminals get a request to be made larger.
 pub const LEAST: (u16, u16) = (40, 10);
@@ -46,17 +40,17 @@ pub struct Panes {
 }
 
 /// Whether the detail stands beside the table.
-pub fn is_wide(state: &State) -> bool {
-    state.size.0 >= WIDE
+pub const fn is_wide((width, _): (u16, u16)) -> bool {
+    width >= WIDE
 }
 
-/// The areas for the state's size.
-pub fn panes(state: &State) -> Panes {
-    let (width, height) = state.size;
+/// The areas for a size, with or without a banner.
+pub fn panes(size: (u16, u16), has_banner: bool) -> Panes {
+    let (width, height) = size;
     let line = |y: u16, lines: u16| Rect::new(0, y, width, lines.min(height.saturating_sub(y)));
     let header = line(0, if height >= 14 { 2 } else { 1 });
     let mut top = header.height;
-    let banner = state.banner().map(|_| {
+    let banner = has_banner.then(|| {
         top += 1;
         line(top - 1, 1)
     });
@@ -76,7 +70,7 @@ pub fn panes(state: &State) -> Panes {
     let body = bottom.saturating_sub(top);
     // the pane gives way first
     let spare = width.saturating_sub(TABLE_WIDTH).clamp(LEAST_PANE, 80);
-    let right = if is_wide(state) { (width / 3).clamp(LEAST_PANE, spare) } else { 0 };
+    let right = if is_wide(size) { (width / 3).clamp(LEAST_PANE, spare) } else { 0 };
     let left = width - right;
     let detail = (right > 0)
         .then(|| (Rect::new(left, top, 1, body), Rect::new(left + 1, top, right - 1, body)));
@@ -90,28 +84,6 @@ pub fn panes(state: &State) -> Panes {
         page,
         footer,
     }
-}
-
-/// Rows of the table on the screen.
-pub fn rows(state: &State) -> usize {
-    usize::from(panes(state).rows.height)
-}
-
-/// Lines of a page on the screen, below its title.
-pub fn page_rows(state: &State) -> usize {
-    usize::from(panes(state).page.height.saturating_sub(1))
-}
-
-/// How far the detail can be scrolled: until its last line is seen.
-pub fn detail_reach(state: &State) -> usize {
-    let panes = panes(state);
-    let area = panes.detail.map_or(panes.page, |(_, area)| area);
-    view::detail::reach(view::detail::length(state, area), area)
-}
-
-/// Lines of the help page.
-pub fn help_lines() -> usize {
-    TABLE.len() + Group::ALL.len() * 2 + view::help::LEGEND
 }
 
 /// Which columns there is room for, with place and width.
@@ -154,77 +126,12 @@ pub fn columns(width: u16, longest: (u16, u16)) -> Vec<(Column, u16, u16)> {
 }
 
 /// A frame in the middle of the screen.
-pub fn dialog(state: &State, width: u16, height: u16) -> Rect {
-    let (w, h) = state.size;
+pub fn dialog((w, h): (u16, u16), width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(w.saturating_sub(2)), height.min(h.saturating_sub(2)));
     Rect::new((w - width) / 2, (h.saturating_sub(height)) / 3, width, height)
-}
-
-/// The frame of the list in front, if one is: palette or menu.
-pub fn list_dialog(state: &State) -> Option<Rect> {
-    match state.overlay.as_ref()? {
-        Overlay::Palette { line, .. } => {
-            Some(dialog(state, 76, found(line.text()).len().clamp(1, 12) as u16 + 4))
-        }
-        Overlay::Menu { .. } => Some(dialog(state, 62, MENU.len() as u16 + 2)),
-        Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Help { .. } => None,
-    }
 }
 
 /// First line shown of a list of which `choice` is to be seen.
 pub fn list_offset(choice: usize, height: usize) -> usize {
     (choice + 1).saturating_sub(height)
-}
-
-/// What is at this place.
-pub fn hit(state: &State, x: u16, y: u16) -> Spot {
-    let inside = |area: Rect| area.contains((x, y).into());
-    if state.overlay.is_some() {
-        return match (list_dialog(state), &state.overlay) {
-            (Some(frame), Some(Overlay::Palette { choice, .. })) if inside(frame) => {
-                let rows = usize::from(frame.height.saturating_sub(4));
-                match y.checked_sub(frame.y + 3) {
-                    Some(row) if usize::from(row) < rows => {
-                        Spot::Choice(usize::from(row) + list_offset(*choice, rows))
-                    }
-                    _ => Spot::Nothing,
-                }
-            }
-            (Some(frame), Some(Overlay::Menu { .. })) if inside(frame) => {
-                match y.checked_sub(frame.y + 1) {
-                    Some(row) if usize::from(row) < MENU.len() => Spot::Choice(usize::from(row)),
-                    _ => Spot::Nothing,
-                }
-            }
-            _ => Spot::Nothing,
-        };
-    }
-    let panes = panes(state);
-    if inside(panes.footer) {
-        let places = footer::places(state);
-        let place = places.into_iter().find(|(from, to, _)| (*from..*to).contains(&x));
-        return place.map_or(Spot::Nothing, |(_, _, command)| Spot::Command(command));
-    }
-    if inside(panes.page) && matches!(state.page, Page::Logs | Page::Events) {
-        return Spot::Lower;
-    }
-    if panes.detail.is_some_and(|(_, area)| inside(area))
-        || (state.page == Page::Detail && !is_wide(state) && inside(panes.page))
-    {
-        return Spot::Detail;
-    }
-    if inside(panes.titles) {
-        return columns(panes.titles.width, state.table.longest)
-            .into_iter()
-            .find(|(_, from, wide)| (*from..from + wide).contains(&x))
-            .map_or(Spot::Nothing, |(column, ..)| Spot::Title(column));
-    }
-    if inside(panes.rows) {
-        let row = usize::from(y - panes.rows.y) + state.table.offset;
-        return if row < state.table.rows.len() { Spot::Row(row) } else { Spot::Nothing };
-    }
-    if panes.lower.is_some_and(|(_, area)| inside(area)) {
-        return Spot::Lower;
-    }
-    Spot::Nothing
 }

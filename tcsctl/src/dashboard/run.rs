@@ -11,7 +11,6 @@ use tcs_core::clock;
 use tokio::sync::mpsc;
 
 use super::event::{Action, Event, Mouse};
-use super::layout;
 use super::pace::{Pace, Wanted};
 use super::source::{Clock, Feed, Source};
 use super::state::{Options, State};
@@ -156,10 +155,8 @@ impl Dashboard {
                 let (columns, rows) = Screen::size()?;
                 Event::Resize(columns, rows)
             }
-            Input::Click(x, y) => Event::Mouse(Mouse::Click(layout::hit(&self.state, x, y))),
-            Input::Wheel(x, y, by) => {
-                Event::Mouse(Mouse::Wheel(layout::hit(&self.state, x, y), by))
-            }
+            Input::Click(x, y) => Event::Mouse(Mouse::Click(self.state.hit(x, y))),
+            Input::Wheel(x, y, by) => Event::Mouse(Mouse::Wheel(self.state.hit(x, y), by)),
             Input::Gone => return Ok(Some(Ended::Gone)),
             Input::End(signal) => return Ok(Some(Ended::Signal(signal as u8))),
             Input::Stop => {

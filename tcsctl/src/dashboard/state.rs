@@ -7,11 +7,13 @@
 
 mod act;
 mod commands;
+pub mod detail;
 mod dump;
 pub mod history;
 pub mod logs;
 mod mouse;
 pub mod overlay;
+mod place;
 mod share;
 pub mod table;
 pub mod tape;
@@ -27,7 +29,6 @@ use tcs_present::Times;
 
 use super::event::{Action, Event, Heard, LinkFacts, Reply};
 use super::keymap::{Command, Keymap};
-use super::layout;
 use super::theme::ThemeName;
 use history::{History, Shown};
 use logs::Logs;
@@ -268,7 +269,7 @@ impl State {
             Event::Mouse(mouse) => return self.mouse(&mouse),
             Event::Resize(columns, rows) => {
                 self.size = (columns, rows);
-                self.table.scroll(layout::rows(self));
+                self.table.scroll(self.rows());
             }
             Event::Heard(messages) => self.hear(messages),
             Event::Known(messages) => self.know(&messages),
@@ -337,7 +338,7 @@ impl State {
             Moment::Paused { .. } => {}
         }
         if matches!(self.moment, Moment::Live) || self.stale == Stale::Now {
-            self.table.rebuild(&self.picture, layout::rows(self));
+            self.table.rebuild(&self.picture, self.rows());
         }
         self.stale = Stale::Fresh;
     }

@@ -18,7 +18,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tcs_present::{Role, symbols::TEE};
 
-use super::layout::{self, LEAST};
+use super::layout::LEAST;
 use super::state::overlay::Overlay;
 use super::state::{Page, State};
 use pen::Pen;
@@ -34,7 +34,7 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         pen.put(0, 1, width, "(q quits)", Role::Dim);
         return;
     }
-    let panes = layout::panes(state);
+    let panes = state.panes();
     header::draw(&mut pen, state, panes.header);
     if let Some(area) = panes.banner {
         banner::draw(&mut pen, state, area);

@@ -13,7 +13,7 @@ use super::paint::paint;
 use super::*;
 use site::{Site, hostile, night};
 use tcs_present::{
-    Line, Look, Times, changes, detailed, events, json, legend, list,
+    Line, Look, Times, changes, detail, events, json, legend, list,
     selection::{Selection, Wanted},
     text,
 };
@@ -113,7 +113,7 @@ fn list_ascii() {
 fn detailed_of_a_running_and_of_a_broken_service() {
     let view = night().view();
     let wanted = Wanted { all: true, filter: Filter::parse("/guider|tic_bridge/").unwrap() };
-    let lines = detailed::detailed(&view, &Selection::new(&view, &wanted), &look(Some(120)));
+    let lines = detail::detailed(&view, &Selection::new(&view, &wanted), &look(Some(120)));
     insta::assert_snapshot!(marked(&lines));
 }
 
@@ -160,7 +160,7 @@ fn what_the_network_says_is_data() {
     let selection = Selection::new(&view, &all());
     for width in [Some(40), Some(80), Some(120), None] {
         let mut lines = list::list(&view, &selection, &look(width));
-        lines.extend(detailed::detailed(&view, &selection, &look(width)));
+        lines.extend(detail::detailed(&view, &selection, &look(width)));
         for line in &lines {
             for text in [line.plain(), paint(line, false, false), paint(line, false, true)] {
                 assert!(!text.contains(text::is_hidden), "{text:?}");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tcs_core::fleet::Filter;
 
 use super::history::Shown;
-use super::overlay::{Line, MENU, Overlay, found};
+use super::overlay::{Line, MENU, Overlay, found, help_lines};
 use super::{Page, Stale, State, launcher_of};
 use crate::dashboard::event::{Action, Operation};
 use crate::dashboard::key::{Code, Key};
 use crate::dashboard::keymap::{Command, When};
-use crate::dashboard::{layout, state::Moment};
+use crate::dashboard::state::Moment;
 use chrono::TimeDelta;
 use tcs_present::columns::Column;
 
@@ -66,22 +66,22 @@ impl State {
         match command {
             Command::Up => self.go(-1),
             Command::Down => self.go(1),
-            Command::PageUp => self.go(-(self.page_rows().cast_signed())),
-            Command::PageDown => self.go(self.page_rows().cast_signed()),
+            Command::PageUp => self.go(-(self.page_step().cast_signed())),
+            Command::PageDown => self.go(self.page_step().cast_signed()),
             Command::Top => self.go(isize::MIN + 1),
             Command::Bottom => self.go(isize::MAX),
             Command::NextFault => match self.table.next_fault(&self.picture) {
                 Some(row) => {
-                    self.table.choose(row, &self.picture, layout::rows(self));
+                    self.table.choose(row, &self.picture, self.rows());
                     self.scrolled = 0;
                 }
                 None => self.tell("nothing that is shown is wrong", false),
             },
             Command::Open => self.open(Page::Detail),
             Command::Back => return self.back(),
-            Command::Fold => self.table.fold(&self.picture, layout::rows(self)),
-            Command::Unfold => self.table.unfold(&self.picture, layout::rows(self)),
-            Command::FoldAll => self.table.fold_all(&self.picture, layout::rows(self)),
+            Command::Fold => self.table.fold(&self.picture, self.rows()),
+            Command::Unfold => self.table.unfold(&self.picture, self.rows()),
+            Command::FoldAll => self.table.fold_all(&self.picture, self.rows()),
             Command::Filter => {
                 self.overlay = Some(Overlay::Filter {
                     line: Line::new(self.table.filter.text()),
@@ -161,7 +161,7 @@ impl State {
     pub(super) fn go(&mut self, by: isize) {
         match self.page {
             Page::Fleet => {
-                self.table.step(by, &self.picture, layout::rows(self));
+                self.table.step(by, &self.picture, self.rows());
                 self.scrolled = 0;
             }
             Page::Detail => self.scroll(by),
@@ -171,9 +171,9 @@ impl State {
     }
 
     pub(super) fn scroll(&mut self, by: isize) {
-        let page = self.page_rows();
+        let page = self.page_step();
         let most = match self.page {
-            Page::Fleet | Page::Detail => layout::detail_reach(self),
+            Page::Fleet | Page::Detail => self.detail_reach(),
             Page::Logs => self.logs.lines.len().saturating_sub(page),
             Page::Events => self.events().count().saturating_sub(page),
         };
@@ -181,10 +181,10 @@ impl State {
         self.scrolled = self.scrolled.min(most).saturating_add_signed(by).min(most);
     }
 
-    fn page_rows(&self) -> usize {
+    fn page_step(&self) -> usize {
         match self.page {
-            Page::Fleet => layout::rows(self).saturating_sub(1).max(1),
-            Page::Detail | Page::Logs | Page::Events => layout::page_rows(self).max(1),
+            Page::Fleet => self.rows().saturating_sub(1).max(1),
+            Page::Detail | Page::Logs | Page::Events => self.page_rows().max(1),
         }
     }
 
@@ -194,7 +194,7 @@ impl State {
     }
 
     fn leave_page(&mut self) {
-        if matches!(self.page, Page::Logs | Page::Events) || !layout::is_wide(self) {
+        if matches!(self.page, Page::Logs | Page::Events) || !self.is_wide() {
             self.page = Page::Fleet;
         }
         self.stale = Stale::Now;
@@ -325,7 +325,7 @@ impl State {
                 *choice = choice.saturating_add_signed(by).min(MENU.len() - 1);
             }
             Some(Overlay::Help { .. }) => {
-                let most = layout::help_lines().saturating_sub(layout::page_rows(self));
+                let most = help_lines().saturating_sub(self.page_rows());
                 if let Some(Overlay::Help { scrolled }) = &mut self.overlay {
                     *scrolled = scrolled.saturating_add_signed(by).min(most);
                 }

@@ -3,7 +3,6 @@
 use super::{Page, State};
 use crate::dashboard::event::{Action, Mouse, Spot};
 use crate::dashboard::keymap::Command;
-use crate::dashboard::layout;
 
 impl State {
     pub(super) fn mouse(&mut self, mouse: &Mouse) -> Vec<Action> {
@@ -23,7 +22,7 @@ impl State {
         match mouse {
             Mouse::Click(Spot::Row(row)) => {
                 let again = self.table.cursor == *row;
-                self.table.choose(*row, &self.picture, layout::rows(self));
+                self.table.choose(*row, &self.picture, self.rows());
                 if again {
                     return self.command(Command::Open);
                 }

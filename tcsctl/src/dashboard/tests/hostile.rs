@@ -144,7 +144,7 @@ proptest! {
             state.settle(night());
             buffer(&state);
             for (x, y) in [(0, 0), (state.size.0 - 1, state.size.1 - 1), (state.size.0 / 2, state.size.1 / 2)] {
-                crate::dashboard::layout::hit(&state, x, y);
+                state.hit(x, y);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::dashboard::state::State;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, request: &Request, touched: &[String]) {
-    let area = layout::dialog(state, 64, touched.len() as u16 + 6);
+    let area = layout::dialog(state.size, 64, touched.len() as u16 + 6);
     let inside = pen.frame(area, &format!("{}?", request.operation.as_str()), Role::Warn);
     pen.put(inside.x, inside.y, inside.width, &request.service, Role::Strong);
     for (i, line) in touched.iter().enumerate() {

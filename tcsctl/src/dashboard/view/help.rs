@@ -9,12 +9,9 @@ use crate::dashboard::keymap::{Group, TABLE};
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
 
-/// Lines of the legend, with its heading.
-pub const LEGEND: usize = Verdict::ALL.len() + 2;
-
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, scrolled: usize) {
-    let area = layout::dialog(state, 78, state.size.1);
+    let area = layout::dialog(state.size, 78, state.size.1);
     let inside = pen.frame(area, "help: any other key closes it", Role::Border);
     let lines = lines(state);
     let height = usize::from(inside.height);

@@ -4,13 +4,12 @@ use ratatui::layout::Rect;
 use tcs_present::Role;
 
 use super::pen::Pen;
-use crate::dashboard::layout;
 use crate::dashboard::state::State;
 use crate::dashboard::state::overlay::MENU;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, choice: usize) {
-    let Some(area) = layout::list_dialog(state) else { return };
+    let Some(area) = state.list_dialog() else { return };
     let title = state.table.chosen().map(ToString::to_string).unwrap_or_default();
     let inside = pen.frame(area, &title, Role::Border);
     for (i, command) in MENU.iter().enumerate() {

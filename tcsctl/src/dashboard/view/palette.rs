@@ -11,7 +11,7 @@ use crate::dashboard::state::overlay::{Line, found};
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize) {
-    let Some(area) = layout::list_dialog(state) else { return };
+    let Some(area) = state.list_dialog() else { return };
     let inside = pen.frame(area, "command", Role::Border);
     typed(pen, Rect { height: 1, x: inside.x - 1, ..inside }, ":", line);
     let list = Rect::new(inside.x, inside.y + 2, inside.width, inside.height.saturating_sub(2));

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 use tcs_core::fleet::{Reason, ServiceView, Verdict};
-use tcs_present::{Role, columns::Column, list, rhythm, symbols, text};
+use tcs_present::{Line, Role, columns::Column, list, rhythm, symbols, text};
 
 use super::pen::Pen;
 use crate::dashboard::layout;
@@ -65,17 +65,17 @@ fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Col
     };
     match column {
         Column::Verdict => {
-            let mut text = format!("{} {}", symbols::symbol(verdict), column.text(service, now));
-            let status = list::other_status(service).map(|status| format!(" ({status})"));
-            if let Some(status) = status
-                && text::width(&text) + text::width(&status) <= usize::from(area.width)
-            {
-                text.push_str(&status);
-            }
-            pen.put(area.x, area.y, area.width, &text, role);
+            let mut line = Line::new().with(role, &format!("{} ", symbols::symbol(verdict)));
+            line.extend(list::verdict(service, usize::from(area.width).saturating_sub(2)));
+            pen.line(area.x, area.y, area.width, &line);
         }
         Column::Service => name(pen, state, row, service, area, role),
-        Column::Beats => strip(pen, state, service, area),
+        Column::Beats => {
+            if service.phase.is_up() {
+                let strip = rhythm::read(service, now).strip(usize::from(area.width));
+                pen.line(area.x, area.y, area.width, &strip);
+            }
+        }
         Column::Message => {
             let text = message(state, row, service, usize::from(area.width));
             pen.put(area.x, area.y, area.width, &text, role);
@@ -150,19 +150,6 @@ fn name(
     let room = area.right().saturating_sub(x);
     let cut = list::short_name(&text::shown(&service.id), usize::from(room));
     pen.put(x, area.y, room, &cut, role);
-}
-
-fn strip(pen: &mut Pen<'_>, state: &State, service: &ServiceView, area: Rect) {
-    if !service.phase.is_up() {
-        return;
-    }
-    let marks = rhythm::read(service, state.picture.now).marks;
-    let from = marks.len().saturating_sub(usize::from(area.width));
-    for (i, came) in marks[from..].iter().enumerate() {
-        let sign = symbols::beat(*came);
-        let role = if *came { Role::Good } else { Role::Bad };
-        pen.put(area.x + i as u16, area.y, 1, sign, role);
-    }
 }
 
 fn empty(pen: &mut Pen<'_>, state: &State, area: Rect) {

@@ -7,7 +7,7 @@ use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
 use tcs_core::fleet::{Fleet, FleetView, Link, Order, Stamp};
 use tcs_core::wire::{DecodeError, Decoded, Subjects, decode};
 use tcs_present::{
-    Look, changes, detailed, events, json::Document, list, selection::Selection, text,
+    Look, changes, detail, events, json::Document, list, selection::Selection, text,
 };
 
 use super::{all, check, harmless, look, source};
@@ -202,7 +202,7 @@ fn assert_harmless(view: &FleetView, told: &[Transition], what: &str) {
     for width in [Some(40), Some(80), None] {
         let look: Look = look(width);
         let mut lines = list::list(view, &selection, &look);
-        lines.extend(detailed::detailed(view, &selection, &look));
+        lines.extend(detail::detailed(view, &selection, &look));
         let groups = grouped(told);
         lines.extend(groups.iter().map(|group| events::line(group, 24, view.now, &look)));
         for line in &lines {
