@@ -79,7 +79,7 @@ async fn the_mouse_chooses_opens_and_sorts() {
         |screen: &vt100::Screen| screen.cell(row as u16 - 1, 30).is_some_and(vt100::Cell::inverse);
     terminal.wait("the row is chosen", |_| terminal.screen(reversed));
     terminal.keys(&click(30, row));
-    terminal.see("Heartbeat");
+    terminal.see("heartbeat ");
     terminal.keys("\x1b");
     terminal.see("SERVICE");
     let titles = terminal.text().lines().position(|line| line.contains("SERVICE")).unwrap() + 1;

@@ -276,14 +276,15 @@ impl Told<'_> {
             IntervalSource::Learned => "learned",
             IntervalSource::Assumed => "assumed",
         };
-        let role = if service.phase.is_up() { service.liveness.into() } else { Role::Dim };
         let interval = format_duration(service.interval);
         let jitter = rhythm::read(service, self.view.now).jitter.map(format_duration);
         let jitter = jitter.map_or_else(String::new, |jitter| format!(", jitter {jitter}"));
-        Line::new().with(role, service.liveness.as_str()).with(
-            Role::Text,
-            &format!(", last {}, every {interval} ({source}){jitter}", self.at(last)),
-        )
+        let mut line = Line::new();
+        if service.phase.is_up() {
+            line.push(service.liveness.into(), service.liveness.as_str()).push(Role::Text, ", ");
+        }
+        let told = format!("last {}, every {interval} ({source}){jitter}", self.at(last));
+        line.with(Role::Text, &told)
     }
 
     /// How its last process ended.
