@@ -113,6 +113,35 @@ async fn a_broker_that_hangs_and_goes_on() {
     watch.see_while("all is well again", all_ok, none_lost).await;
 }
 
+/// A service that was lost before stays so: while nothing is heard, and after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_makes_nobody_well() {
+    const GONE: &str = "hello_world.a";
+    let site = site().await;
+    let (_bus, mut watch) = watch(site.server.port()).await;
+    well(&mut watch).await;
+    let pid = watch.service(GONE).pid.unwrap();
+    tcsd::signal("STOP", pid);
+    watch.sees("lost", GONE, |it| it.verdict == Verdict::Lost).await;
+    let turned = watch.service(GONE).since;
+    // the picture is held as it was at the last proof of contact
+    watch.sees("proof of that", "silent.a", |it| it.last_heartbeat > turned).await;
+    site.server.signal("STOP");
+    let stopped = clock::monotonic();
+    let is_lost = |view: &FleetView| view.get(GONE).unwrap().verdict == Verdict::Lost;
+    let is_down =
+        |view: &FleetView| matches!(view.link, Link::Down { .. }) && stopped.elapsed() > OUTAGE;
+    watch.see_while("that nothing is heard", is_down, is_lost).await;
+    site.server.signal("CONT");
+    let is_back = |view: &FleetView| {
+        let beats = view.services.iter().filter(|it| it.verdict == Verdict::Ok).count() == 2;
+        beats && matches!(view.link, Link::Back { .. })
+    };
+    watch.see_while("the others again", is_back, is_lost).await;
+    tcsd::signal("CONT", pid);
+    watch.see("all is well", all_ok).await;
+}
+
 /// What was late in the past is found in the stored heartbeats: when it began, when it ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_late_is_found_with_its_true_times() {

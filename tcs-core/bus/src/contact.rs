@@ -37,8 +37,8 @@ pub struct Contact {
     pub heard: Option<Instant>,
     /// Anything came over the connection: a message, any answer.
     pub answered: Option<Instant>,
-    /// Contact had been lost, and is there again since.
-    pub again: Option<Instant>,
+    /// The last loss of contact that is over: from the last proof before it, to the next.
+    pub outage: Option<(Instant, Instant)>,
 }
 
 impl Contact {
@@ -47,9 +47,9 @@ impl Contact {
         if self.heard.is_some_and(|before| proof <= before) {
             return;
         }
-        let before = self.heard.replace(proof);
-        if before.is_some_and(|at| proof.saturating_duration_since(at) >= CONTACT_LOST_AFTER) {
-            self.again = Some(now);
+        let Some(before) = self.heard.replace(proof) else { return };
+        if proof.saturating_duration_since(before) >= CONTACT_LOST_AFTER {
+            self.outage = Some((before, now));
         }
     }
 }
@@ -219,13 +219,14 @@ mod tests {
         let mut contact = Contact::default();
         let mut hear = |ms| {
             contact.hear(at(ms), at(ms));
-            (contact.heard, contact.again)
+            (contact.heard, contact.outage)
         };
+        let outage = Some((at(2_900), at(5_900)));
         assert_eq!(hear(0), (Some(at(0)), None));
         assert_eq!(hear(2_900), (Some(at(2_900)), None));
-        assert_eq!(hear(5_900), (Some(at(5_900)), Some(at(5_900))));
-        assert_eq!(hear(6_000), (Some(at(6_000)), Some(at(5_900))));
-        assert_eq!(hear(5_000), (Some(at(6_000)), Some(at(5_900))), "an older proof is no news");
+        assert_eq!(hear(5_900), (Some(at(5_900)), outage));
+        assert_eq!(hear(6_000), (Some(at(6_000)), outage));
+        assert_eq!(hear(5_000), (Some(at(6_000)), outage), "an older proof is no news");
     }
 
     #[test]
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!(keeper.get().heard, Some(at(1_000)));
         keeper.consumer_alive(at(9_500));
         assert_eq!(keeper.get().heard, Some(at(9_000)));
-        assert!(keeper.get().again.is_some());
+        assert!(keeper.get().outage.is_some());
         // no quorum: the consumer goes on saying that it has nothing
         keeper.consumer_alive(at(15_000));
         assert_eq!(keeper.get().heard, Some(at(9_000)));

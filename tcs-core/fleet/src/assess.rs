@@ -157,8 +157,7 @@ fn silence(life: &Life<'_>, around: &Around<'_>) -> Silent {
     }
     let words = life.words.map(|kept| kept.stamp.stored);
     let Some(anchor) = life.began.max(words).or(life.since) else { return Silent::No };
-    let waited = liveness::heard_until(now, link) - anchor;
-    if waited < PATIENCE || liveness::after_outage(now, link, life.interval) {
+    if liveness::proven_until(now, link, life.interval) - anchor < PATIENCE {
         return Silent::No;
     }
     let reason = Reason::NeverHeard { since: now - anchor };

@@ -291,8 +291,11 @@ impl<'a> Life<'a> {
         (self.interval, self.interval_source) = liveness::interval(self.record.beats(), self.began);
         self.sign = self.sign.max(self.beat.map(|beat| beat.stamp.stored));
         let Some(sign) = self.sign else { return };
-        self.liveness = liveness::judge(liveness::heard_until(now, link) - sign, self.interval);
-        if self.liveness == Liveness::Lost && liveness::after_outage(now, link, self.interval) {
+        let judge = |until: DateTime<Utc>| liveness::judge(until - sign, self.interval);
+        self.liveness = judge(liveness::heard_until(now, link));
+        if self.liveness == Liveness::Lost
+            && judge(liveness::proven_until(now, link, self.interval)) != Liveness::Lost
+        {
             self.liveness = Liveness::Late;
             self.after_outage = true;
         }

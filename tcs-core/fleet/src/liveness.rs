@@ -74,9 +74,13 @@ pub(super) fn heard_until(now: DateTime<Utc>, link: Link) -> DateTime<Utc> {
     }
 }
 
-/// Whether we have been connected again for so short a time that silence alone proves nothing.
-pub(super) fn after_outage(now: DateTime<Utc>, link: Link, interval: TimeDelta) -> bool {
-    matches!(link, Link::Back { since } if now < since + interval + OUTAGE_GRACE)
+/// Until when silence proves that a service is lost: while we have been connected again for a short
+/// time only, that of our own outage proves nothing.
+pub(super) fn proven_until(now: DateTime<Utc>, link: Link, interval: TimeDelta) -> DateTime<Utc> {
+    match link {
+        Link::Back { lost, since } if now < since + interval + OUTAGE_GRACE => now.min(lost),
+        Link::Steady | Link::Back { .. } | Link::Down { .. } => heard_until(now, link),
+    }
 }
 
 /// What a last sign of life of this age says.

@@ -331,7 +331,7 @@ impl Transitions {
                 if at < until {
                     Link::Down { since: from }
                 } else {
-                    Link::Back { since: until }
+                    Link::Back { lost: from, since: until }
                 }
             }
             Some(Blind { from, until: None }) if from < at => Link::Down { since: from },

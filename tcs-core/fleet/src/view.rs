@@ -18,9 +18,11 @@ use tcs_wire::{Limit, Status};
 pub enum Link {
     /// Connected, with no outage to remember; or a picture of the past, or a recording.
     Steady,
-    /// Connected again.
+    /// Connected again. Times are by the broker's clock.
     Back {
-        /// Since when, by the broker's clock.
+        /// When contact had broken.
+        lost: DateTime<Utc>,
+        /// Since when it is there again.
         since: DateTime<Utc>,
     },
     /// Not connected: liveness is frozen as it was then.

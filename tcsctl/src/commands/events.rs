@@ -201,7 +201,7 @@ impl<'a> Printer<'a> {
         for observation in batch {
             match observation {
                 Observation::Message(message) => {
-                    facts.hearing.note(&message);
+                    facts.hearing.note(&message, facts.clock.now());
                     let link = facts.fleet_link(clock::monotonic());
                     news.extend(self.message(&message, link));
                 }

@@ -147,7 +147,7 @@ impl<'a> Recorder<'a> {
             Stored::Core { arrived, .. } => self.clock.at(arrived),
         };
         if message.kind == Kind::Heartbeat {
-            self.hearing.note_beat(stored);
+            self.hearing.note_beat(stored, self.clock.now());
         }
         let entry = Entry {
             t: seconds(stored),

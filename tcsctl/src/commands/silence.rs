@@ -76,7 +76,7 @@ mod tests {
         let at = |s: u64| start + Duration::from_secs(s);
         let clock = BrokerClock::new(start, clock::wall(), ClockQuality::Local);
         let heard = |s: u64| {
-            let contact = Contact { heard: Some(at(s)), answered: Some(at(s)), again: None };
+            let contact = Contact { heard: Some(at(s)), answered: Some(at(s)), outage: None };
             let mut hearing = Hearing::default();
             hearing.update(&contact, &clock);
             hearing

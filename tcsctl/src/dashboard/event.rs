@@ -127,8 +127,8 @@ pub enum LinkFacts {
     Up {
         /// Since when.
         since: DateTime<Utc>,
-        /// Whether there was an outage before.
-        again: bool,
+        /// When it was lost before, if it was.
+        lost: Option<DateTime<Utc>>,
         /// The server's address.
         server: String,
         /// Round trip, in microseconds.
@@ -162,8 +162,8 @@ impl LinkFacts {
             Self::Connecting { since, .. } | Self::Down { since, .. } => {
                 Link::Down { since: *since }
             }
-            Self::Up { since, again: true, .. } => Link::Back { since: *since },
-            Self::Up { again: false, .. } | Self::Recording { .. } => Link::Steady,
+            Self::Up { since, lost: Some(lost), .. } => Link::Back { lost: *lost, since: *since },
+            Self::Up { lost: None, .. } | Self::Recording { .. } => Link::Steady,
         }
     }
 

@@ -401,7 +401,7 @@ impl State {
         for heard in messages {
             match heard {
                 Heard::Message(message) => {
-                    self.hearing.note(&message);
+                    self.hearing.note(&message, self.now);
                     if self.fleet.is_passing(&message.decoded.message) {
                         fold(&mut self.fleet, &message);
                         continue;

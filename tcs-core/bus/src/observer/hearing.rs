@@ -10,6 +10,9 @@ use tcs_wire::Message;
 /// Liveness is judged by the last proof of contact once that is older than this. On a quiet site a
 /// proof comes every second and a half.
 const FRESH: TimeDelta = TimeDelta::seconds(2);
+/// Contact that lasts for less than this between two outages is part of one: an interval and the
+/// grace after it, within which not everybody can be heard.
+const BRIEF: TimeDelta = TimeDelta::seconds(15);
 /// A heartbeat from further ahead of the clock than this was stored by another clock.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -21,10 +24,30 @@ pub struct Hearing {
     pub heard: Option<DateTime<Utc>>,
     /// Anything came last over the connection.
     pub answered: Option<DateTime<Utc>>,
-    /// Contact was lost, and is there again since.
-    pub again: Option<DateTime<Utc>>,
+    /// The last loss of contact that is over.
+    outage: Option<Outage>,
     /// Stored time of the newest heartbeat.
     beat: Option<DateTime<Utc>>,
+}
+
+/// A time in which nothing could be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outage {
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl Outage {
+    /// The later one of two, from where the earlier one began if there was hardly anything between.
+    fn join(one: Self, other: Self) -> Self {
+        let (first, last) = if one.until <= other.until { (one, other) } else { (other, one) };
+        Self { from: first.brief_until(last.from), until: last.until }
+    }
+
+    /// When an outage began that broke out at `from`, after this one.
+    fn brief_until(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        if from < self.until + BRIEF { from.min(self.from) } else { from }
+    }
 }
 
 /// Who does not answer, while the link is up.
@@ -48,34 +71,42 @@ impl Hearing {
         let at = |instant| clock.at(instant);
         self.heard = contact.heard.map(at);
         self.answered = contact.answered.map(at);
-        self.again = self.again.max(contact.again.map(at));
+        if let Some((from, until)) = contact.outage {
+            self.note_outage(at(from), at(until));
+        }
     }
 
     /// Takes over what another reader of the same site knows.
     pub fn renew(&mut self, other: Self) {
-        let (again, beat) = (self.again.max(other.again), self.beat.max(other.beat));
-        *self = Self { again, beat, ..other };
+        let beat = self.beat.max(other.beat);
+        let before = std::mem::replace(self, Self { beat, ..other });
+        if let Some(Outage { from, until }) = before.outage {
+            self.note_outage(from, until);
+        }
     }
 
-    /// A heartbeat came.
-    pub fn note_beat(&mut self, stored: DateTime<Utc>) {
+    /// A heartbeat came at `now`.
+    pub fn note_beat(&mut self, stored: DateTime<Utc>, now: DateTime<Utc>) {
         // the first one after a loss may come before the news that contact is there again
-        if self.proven(stored).is_some_and(|proven| stored - proven >= lost_after()) {
-            self.again = self.again.max(Some(stored));
+        if let Some(proven) = self.proven(stored)
+            && stored - proven >= lost_after()
+            && stored <= now + AHEAD
+        {
+            self.note_outage(proven, stored);
         }
         self.beat = self.beat.max(Some(stored));
     }
 
-    /// Nothing could be stored until then: that nobody is heard of the time before is no service's
-    /// silence.
-    pub(super) fn note_outage(&mut self, until: DateTime<Utc>) {
-        self.again = self.again.max(Some(until));
+    /// Nothing could be heard then: that nobody was is no service's silence.
+    pub(super) fn note_outage(&mut self, from: DateTime<Utc>, until: DateTime<Utc>) {
+        let outage = Outage { from, until };
+        self.outage = Some(self.outage.map_or(outage, |held| Outage::join(held, outage)));
     }
 
     /// A message came; of those a heartbeat proves contact.
-    pub fn note(&mut self, message: &Observed) {
+    pub fn note(&mut self, message: &Observed, now: DateTime<Utc>) {
         if let Message::Heartbeat(_) = &message.decoded.message {
-            self.note_beat(message.stamp.stored);
+            self.note_beat(message.stamp.stored, now);
         }
     }
 
@@ -90,14 +121,19 @@ impl Hearing {
     pub fn judge(&self, link: Link, now: DateTime<Utc>) -> Link {
         let proven = self.proven(now);
         match (link, proven) {
-            (Link::Down { since }, Some(proven)) => Link::Down { since: since.min(proven) },
+            (Link::Down { since }, Some(proven)) => self.down(since.min(proven)),
             (Link::Down { .. }, None) => link,
-            (_, Some(proven)) if now - proven > FRESH => Link::Down { since: proven },
-            (Link::Back { since }, _) => {
-                Link::Back { since: self.again.map_or(since, |again| again.max(since)) }
+            (_, Some(proven)) if now - proven > FRESH => self.down(proven),
+            (Link::Back { lost, since }, _) => {
+                let outage = Outage { from: lost, until: since };
+                back(self.outage.map_or(outage, |held| Outage::join(held, outage)))
             }
-            (Link::Steady, _) => self.again.map_or(Link::Steady, |since| Link::Back { since }),
+            (Link::Steady, _) => self.outage.map_or(Link::Steady, back),
         }
+    }
+
+    fn down(&self, since: DateTime<Utc>) -> Link {
+        Link::Down { since: self.outage.map_or(since, |before| before.brief_until(since)) }
     }
 
     /// Who does not answer, although the link is up; for longer than a loaded broker may take.
@@ -111,6 +147,10 @@ impl Hearing {
             (true, false) => Some(Unanswered::JetStream { lasted }),
         }
     }
+}
+
+fn back(Outage { from, until }: Outage) -> Link {
+    Link::Back { lost: from, since: until }
 }
 
 fn lost_after() -> TimeDelta {
@@ -132,21 +172,40 @@ mod tests {
         let frozen = Link::Down { since: at(0) };
         assert_eq!(hearing.judge(Link::Steady, at(2_100)), frozen);
         assert_eq!(hearing.judge(Link::Down { since: at(6_000) }, at(7_000)), frozen);
-        hearing.note_beat(at(2_000));
+        hearing.note_beat(at(2_000), at(2_000));
         assert_eq!(hearing.judge(Link::Steady, at(2_100)), Link::Steady);
-        hearing.note_beat(at(600_000));
+        hearing.note_beat(at(600_000), at(2_100));
         assert_eq!(hearing.judge(Link::Steady, at(2_100)), frozen, "stored by another clock");
-        hearing.again = Some(at(9_000));
+        hearing.note_outage(at(2_000), at(9_000));
         hearing.heard = Some(at(9_000));
-        assert_eq!(hearing.judge(Link::Steady, at(9_100)), Link::Back { since: at(9_000) });
-        let again = Link::Back { since: at(9_050) };
-        assert_eq!(hearing.judge(again, at(9_100)), again);
+        let back = |lost, since| Link::Back { lost: at(lost), since: at(since) };
+        assert_eq!(hearing.judge(Link::Steady, at(9_100)), back(2_000, 9_000));
+        assert_eq!(hearing.judge(back(2_100, 9_050), at(9_100)), back(2_000, 9_050));
+    }
+
+    #[test]
+    fn brief_contact_between_two_outages_is_part_of_one() {
+        let mut hearing = Hearing { heard: Some(at(30_000)), ..Hearing::default() };
+        hearing.note_outage(at(10_000), at(29_000));
+        assert_eq!(hearing.judge(Link::Steady, at(33_000)), Link::Down { since: at(10_000) });
+        hearing.note_outage(at(30_000), at(40_000));
+        hearing.heard = Some(at(60_000));
+        let back = |lost, since| Link::Back { lost: at(lost), since: at(since) };
+        assert_eq!(hearing.judge(Link::Steady, at(60_100)), back(10_000, 40_000));
+        assert_eq!(hearing.judge(Link::Steady, at(63_000)), Link::Down { since: at(60_000) });
+        hearing.note_outage(at(60_000), at(70_000));
+        hearing.heard = Some(at(70_000));
+        assert_eq!(hearing.judge(Link::Steady, at(70_100)), back(60_000, 70_000));
+        // told late, and once more
+        hearing.note_outage(at(30_000), at(40_000));
+        assert_eq!(hearing.judge(Link::Steady, at(70_100)), back(60_000, 70_000));
     }
 
     #[test]
     fn without_any_proof_the_link_is_all_there_is() {
         let hearing = Hearing { beat: Some(at(0)), ..Hearing::default() };
-        for link in [Link::Steady, Link::Back { since: at(1) }, Link::Down { since: at(1) }] {
+        let back = Link::Back { lost: at(0), since: at(1) };
+        for link in [Link::Steady, back, Link::Down { since: at(1) }] {
             assert_eq!(hearing.judge(link, at(100_000)), link);
         }
         assert_eq!(hearing.unanswered(at(100_000)), None);

@@ -258,7 +258,7 @@ impl Observer {
             let found = silences.found().pop();
             picture.extend(observations);
             if let Some(silence) = found {
-                return picture.hearing.note_outage(silence.until);
+                return picture.hearing.note_outage(silence.from, silence.until);
             }
             // the heartbeats that have waited for the broker come one after another
             if !may_end || began.elapsed() > SILENCE_WAIT {

@@ -45,8 +45,8 @@ pub struct Picture {
     pub at: Option<DateTime<Utc>>,
     /// What the history could not give.
     pub(super) gaps: Vec<Problem>,
-    /// Whether the link was ever lost.
-    lost_before: bool,
+    /// When the link was lost last.
+    lost: Option<Instant>,
     /// Up to when the fleet could be heard.
     pub hearing: Hearing,
 }
@@ -63,7 +63,7 @@ impl Picture {
             cut: Cut::default(),
             at: None,
             gaps: Vec::new(),
-            lost_before: false,
+            lost: None,
             hearing: Hearing::default(),
         }
     }
@@ -75,7 +75,7 @@ impl Picture {
                 self.count(message.bytes);
                 let Observed { subject, decoded, stamp, .. } = Arc::unwrap_or_clone(message);
                 if let Message::Heartbeat(_) = &decoded.message {
-                    self.hearing.note_beat(stamp.stored);
+                    self.hearing.note_beat(stamp.stored, self.clock.now());
                 }
                 self.fleet.apply(&subject, decoded, stamp);
             }
@@ -89,7 +89,9 @@ impl Picture {
             Observation::Clock(clock) => self.clock = clock,
             Observation::Contact(contact) => self.hearing.update(&contact, &self.clock),
             Observation::Link(state) => {
-                self.lost_before |= matches!(state, LinkState::Disconnected { .. });
+                if let LinkState::Disconnected { since, .. } = &state {
+                    self.lost = Some(*since);
+                }
                 self.link = state;
             }
         }
@@ -124,10 +126,13 @@ impl Picture {
     /// The link as the connection's own state has it.
     pub fn connection(&self) -> tcs_fleet::Link {
         match &self.link {
-            LinkState::Connected { since, .. } if self.lost_before => {
-                tcs_fleet::Link::Back { since: self.clock.at(*since) }
-            }
-            LinkState::Connected { .. } => tcs_fleet::Link::Steady,
+            LinkState::Connected { since, .. } => match self.lost {
+                Some(lost) => {
+                    let (lost, since) = (self.clock.at(lost), self.clock.at(*since));
+                    tcs_fleet::Link::Back { lost, since }
+                }
+                None => tcs_fleet::Link::Steady,
+            },
             LinkState::Connecting { since, .. } | LinkState::Disconnected { since, .. } => {
                 tcs_fleet::Link::Down { since: self.clock.at(*since) }
             }
@@ -224,7 +229,7 @@ mod tests {
         picture.apply(Observation::Link(lost));
         assert_eq!(picture.connection(), tcs_fleet::Link::Down { since: at(5) });
         picture.apply(Observation::Link(connected(later(9))));
-        assert_eq!(picture.connection(), tcs_fleet::Link::Back { since: at(9) });
+        assert_eq!(picture.connection(), tcs_fleet::Link::Back { lost: at(5), since: at(9) });
     }
 
     #[test]

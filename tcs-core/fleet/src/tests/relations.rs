@@ -307,7 +307,7 @@ fn while_our_own_link_is_down_nothing_turns_red() {
 #[test]
 fn after_our_outage_silence_alone_is_late_at_the_worst_for_one_interval() {
     let lines = fleet_until(500.0);
-    let back = Link::Back { since: at(1000.0) };
+    let back = Link::Back { lost: at(505.0), since: at(1000.0) };
     let service = |now| picture_with(&lines, now, back).get("a.x").unwrap().clone();
     assert_eq!(
         say(&service(1001.0)),
@@ -316,6 +316,27 @@ fn after_our_outage_silence_alone_is_late_at_the_worst_for_one_interval() {
     assert_eq!(service(1014.9).verdict, Verdict::Late);
     assert_eq!(service(1015.0).verdict, Verdict::Lost);
     assert!(matches!(service(1001.0).reasons[1], Reason::HeartbeatLate(_)));
+}
+
+#[test]
+fn what_was_lost_before_our_outage_is_so_after_it() {
+    let mut lines = fleet_until(500.0);
+    // one fell silent long before, one was never heard
+    lines.retain(|line| !(line.subject == "svc.heartbeat.a.y" && line.stored > 300.0));
+    lines.retain(|line| line.subject != "svc.heartbeat.a.z");
+    let verdicts = |now, link| {
+        let view = picture_with(&lines, now, link);
+        ["a.x", "a.y", "a.z"].map(|id| view.get(id).unwrap().verdict)
+    };
+    let before = [Verdict::Ok, Verdict::Lost, Verdict::Lost];
+    assert_eq!(verdicts(504.0, Link::Steady), before);
+    assert_eq!(verdicts(990.0, Link::Down { since: at(505.0) }), before);
+    let back = Link::Back { lost: at(505.0), since: at(1000.0) };
+    assert_eq!(verdicts(1001.0, back), [Verdict::Late, Verdict::Lost, Verdict::Lost]);
+    assert_eq!(verdicts(1020.0, back), [Verdict::Lost; 3]);
+    // what would have been lost during the outage was not when it began
+    let early = Link::Back { lost: at(100.0), since: at(490.0) };
+    assert_eq!(verdicts(495.0, early), [Verdict::Ok, Verdict::Late, Verdict::Ok]);
 }
 
 #[test]

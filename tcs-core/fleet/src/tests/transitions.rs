@@ -159,7 +159,7 @@ fn while_nothing_can_be_heard_nobody_turns_silent() {
         assert_eq!(transitions.advance(&fleet, at(f64::from(second)), down), []);
     }
     // it is given time to be heard again
-    let back = Link::Back { since: at(60.0) };
+    let back = Link::Back { lost: at(5.2), since: at(60.0) };
     assert_eq!(transitions.advance(&fleet, at(60.1), back), []);
     assert_eq!(transitions.advance(&fleet, at(65.0), back), []);
     let told = transitions.advance(&fleet, at(67.0), back);

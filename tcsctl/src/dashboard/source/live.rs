@@ -134,7 +134,10 @@ fn link_facts(observer: &Observer, facts: &Picture) -> LinkFacts {
         }
         LinkState::Connected { since, server } => LinkFacts::Up {
             since: facts.clock.at(*since),
-            again: matches!(facts.connection(), tcs_core::fleet::Link::Back { .. }),
+            lost: match facts.connection() {
+                Link::Back { lost, .. } => Some(lost),
+                Link::Steady | Link::Down { .. } => None,
+            },
             server: server.url.clone(),
             rtt_us: observer
                 .bus()

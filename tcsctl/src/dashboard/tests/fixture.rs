@@ -285,7 +285,7 @@ pub(crate) fn observatory() -> Vec<Arc<Observed>> {
 pub(crate) fn up() -> LinkFacts {
     LinkFacts::Up {
         since: night() - TimeDelta::hours(3),
-        again: false,
+        lost: None,
         server: "nats://nats.oca.lan:4222".to_owned(),
         rtt_us: Some(3000),
         jetstream: Some(true),

@@ -244,7 +244,7 @@ fn every_field_may_hold_anything() {
             let link = match i % 3 {
                 0 => Link::Steady,
                 1 => Link::Down { since: now() },
-                _ => Link::Back { since: now() },
+                _ => Link::Back { lost: now() - TimeDelta::minutes(1), since: now() },
             };
             assert_harmless(&fleet.view(moment, link), &told, &what);
         }
