@@ -11,6 +11,7 @@
 //! [`Config::load`], [`Environment::with_dotenv`] and [`check()`] look at the disk.
 
 mod check;
+mod decode;
 mod dotenv;
 mod environment;
 mod expand;
@@ -20,14 +21,14 @@ mod nearest;
 mod numbers;
 mod order;
 mod problem;
-mod restart;
+mod schema;
 mod secrets;
-mod section;
 mod services;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
+mod values;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -39,11 +40,11 @@ use std::sync::Arc;
 
 pub use check::{Check, How, KnownType, Planned, check, interpreter, missing_interpreter};
 pub use environment::Environment;
-pub use launch::{Backoff, Launch, Limits, Log, Mode, Ready, START_TIMEOUT, STOP_TIMEOUT};
+pub use launch::{Launch, Limits, Log, Mode, Ready, START_TIMEOUT, STOP_TIMEOUT};
 pub use nearest::nearest;
 pub use order::{Awaited, Wait, waits};
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
-pub use restart::{RestartPolicy, RestartWhen};
+pub use schema::schema;
 pub use secrets::Secrets;
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};
@@ -197,7 +198,9 @@ impl Config {
                 return config;
             }
         };
-        for (key, _) in top.iter().filter(|(key, _)| restart::KEYS.contains(&key.text.as_str())) {
+        for (key, _) in
+            top.iter().filter(|(key, _)| services::RESTART_KEYS.contains(&key.text.as_str()))
+        {
             problems.push(
                 Problem::warning(
                     key.at,

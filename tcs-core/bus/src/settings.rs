@@ -13,6 +13,7 @@
 //!   `NATS_CONTEXT` right below the environment.
 
 mod error;
+mod form;
 mod layers;
 mod values;
 
@@ -20,6 +21,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::address::{self, ServerUrl, UserInfo};
 use super::secret::{Env, Secret};
@@ -33,13 +37,19 @@ pub use values::{Auth, Origin, Sourced, Tls};
 ///
 /// `password`, `token`, `jwt` and `seed` hold the value or a URI (`file://`, `env://`, `data:`);
 /// `creds` and `nkey` name a file or are such a URI. In paths `~` and `$NAME` are expanded.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, description = "How to reach the broker, and as whom.")]
 pub struct NatsSection {
     /// One address or a comma list; secret, because it may hold a password.
     pub url: Option<Secret>,
-    /// Host name or address; with `port` in place of `url`.
+    /// Host name or address, or several with commas; with `port` in place of `url`.
+    #[serde(deserialize_with = "form::host")]
+    #[schemars(extend("type" = ["string", "array"], "items" = {"type": "string"}))]
     pub host: Option<String>,
     /// TCP port.
+    #[serde(deserialize_with = "form::port")]
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// User name; without a password anywhere it is a token.
     pub user: Option<String>,
@@ -63,17 +73,24 @@ pub struct NatsSection {
     pub ca: Option<String>,
     /// TLS handshake before anything else.
     pub tls_first: Option<bool>,
-    /// Prefix of all subjects.
+    /// Prefix of all subjects; `svc` by default.
+    #[serde(deserialize_with = "form::prefix")]
     pub subject_prefix: Option<String>,
     /// Prefix of reply subjects; `_INBOX.<user>` by default, or `_INBOX` without a user.
     pub inbox_prefix: Option<String>,
     /// JetStream domain.
+    #[serde(rename = "domain", alias = "js_domain")]
     pub js_domain: Option<String>,
     /// Prefix of the JetStream API, `$JS.API` by default.
+    #[serde(rename = "api_prefix", alias = "js_api_prefix")]
     pub js_api_prefix: Option<String>,
     /// Names of the streams to use, by kind; without one they are found by their subjects.
+    #[serde(deserialize_with = "form::streams")]
+    #[schemars(with = "form::Streams")]
     pub streams: BTreeMap<Kind, String>,
     /// Copies of each stream that is made, 1 to 5; else as many as the cluster allows, at most 3.
+    #[serde(deserialize_with = "form::replicas")]
+    #[schemars(range(min = 1, max = 5))]
     pub replicas: Option<u8>,
     /// Name of a `nats` context, or path of a context's file.
     pub context: Option<String>,
@@ -82,6 +99,11 @@ pub struct NatsSection {
 }
 
 impl NatsSection {
+    /// Whether `host` is there, and one host.
+    pub fn names_one_host(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| !host.contains(','))
+    }
+
     /// What is given here and must not be shown.
     pub fn secrets(&self) -> impl Iterator<Item = String> {
         let url = self.url.iter().flat_map(|url| {
@@ -276,19 +298,24 @@ fn servers(layers: &Layers) -> Result<Servers, SettingsError> {
         (None, Some(port)) => port.origin.clone(),
         (None, None) => Origin::Default,
     };
-    let name = host.map_or("localhost", |f| f.value.as_str());
-    // Python's configs hold `user:password@host` here; an IPv6 address holds colons itself.
-    let bracketed = if name.matches(':').count() > 1 && !name.contains(['[', '@']) {
-        format!("[{name}]")
-    } else {
-        name.to_owned()
-    };
-    let (mut server, user) = address::parse(&bracketed)
-        .map_err(|source| SettingsError::Address { origin: origin.clone(), source })?;
-    if let Some(port) = port {
-        server.port = *port.value;
+    let mut servers = Vec::new();
+    let mut login = None;
+    for name in host.map_or("localhost", |f| f.value.as_str()).split(',') {
+        // Python's configs hold `user:password@host` here; an IPv6 address holds colons itself.
+        let bracketed = if name.matches(':').count() > 1 && !name.contains(['[', '@']) {
+            format!("[{name}]")
+        } else {
+            name.to_owned()
+        };
+        let (mut server, user) = address::parse(&bracketed)
+            .map_err(|source| SettingsError::Address { origin: origin.clone(), source })?;
+        if let Some(port) = &port {
+            server.port = *port.value;
+        }
+        servers.push(server);
+        login = login.or(user.map(|user| (single, user)));
     }
-    Ok((Sourced { value: vec![server], origin }, user.map(|user| (single, user))))
+    Ok((Sourced { value: servers, origin }, login))
 }
 
 /// Order within one place as in the `nats` command: user, creds, nkey, jwt, token; then what the

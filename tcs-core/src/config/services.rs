@@ -1,18 +1,28 @@
 //! `services` and `registry`: which services there are.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::decode;
 use super::environment::Environment;
 use super::launch::{self, Launch};
 use super::nearest::nearest;
 use super::order;
 use super::problem::{Place, Problem, Problems, Source};
-use super::restart::{self, RestartPolicy};
-use super::section::Section;
 use super::settings::{Parts, ServiceSettings};
-use super::value::{Mapping, Node, Value};
+use super::value::{Key, Mapping, Node, Value};
+use super::values::{As, Module as ModuleName, RestartWord, Seconds, TypeName, VariantName};
 use crate::id::{ServiceId, ServiceType, Variant};
+use crate::wire::policy::{RestartPolicy, RestartWhen};
+
+/// The keys of the restart policy, which are the launcher's and not the service's.
+pub(super) const RESTART_KEYS: [&str; 4] =
+    ["restart", "restart_sec", "restart_max", "restart_window"];
 
 /// The variant of an entry that names none.
 const DEFAULT_VARIANT: &str = "dev";
@@ -72,6 +82,54 @@ fn default_module(service_type: &str) -> String {
     format!("{PYTHON_PACKAGE}.{service_type}")
 }
 
+/// What an entry says to the launcher. Any other key is the service's own setting.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Entry")]
+pub(super) struct EntryKeys {
+    /// The service type: `guider`.
+    #[serde(rename = "type", with = "As::<TypeName>")]
+    service_type: ServiceType,
+    /// Which of the type's services; else `instance_context`, else `dev`.
+    #[serde(default, with = "As::<VariantName>")]
+    variant: Option<Variant>,
+    /// The same, as older files of the Python fleet have it.
+    #[serde(default, with = "As::<VariantName>")]
+    instance_context: Option<Variant>,
+    /// The Python module to run.
+    #[serde(default, with = "As::<Option<ModuleName>>")]
+    module: Option<String>,
+    /// Which ends lead to a restart: `on-failure` a code other than 0 or a signal, `on-abnormal` a
+    /// signal. `no` by default.
+    #[serde(default, with = "As::<Option<RestartWord>>")]
+    restart: Option<RestartWhen>,
+    /// Seconds from the end to the new start; 5 by default.
+    #[serde(default, with = "As::<Option<Seconds>>")]
+    restart_sec: Option<Duration>,
+    /// Restarts allowed in the window; 0, the default: no limit.
+    #[serde(default)]
+    restart_max: Option<u64>,
+    /// Seconds that restarts are counted for; 60 by default.
+    #[serde(default, with = "As::<Option<Seconds>>")]
+    restart_window: Option<Duration>,
+    /// How it is run.
+    #[serde(default)]
+    launch: Launch,
+}
+
+impl EntryKeys {
+    fn policy(&self) -> RestartPolicy {
+        let default = RestartPolicy::default();
+        let limit = u32::try_from(self.restart_max.unwrap_or(0)).unwrap_or(u32::MAX);
+        RestartPolicy {
+            when: self.restart.unwrap_or(default.when),
+            delay: self.restart_sec.unwrap_or(default.delay),
+            limit: NonZeroU32::new(limit),
+            window: self.restart_window.unwrap_or(default.window),
+            backoff: self.launch.backoff.map(Into::into),
+        }
+    }
+}
+
 /// What reading the services needs of the file.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Arc<Source>,
@@ -81,22 +139,20 @@ pub(super) struct Reader<'a> {
     pub(super) problems: &'a mut Problems,
 }
 
-/// An entry before its keys are read: the list's and the mapping's forms in one.
-struct Raw<'a> {
-    /// Name and place; `None` after a problem.
-    service_type: Option<(&'a str, Place)>,
-    variant: Option<(&'a str, Place)>,
-    map: &'a Mapping,
+/// An entry before its keys are read: the list's form, which the mapping's is brought into.
+struct Raw {
+    map: Mapping,
     at: Place,
 }
 
-static NOTHING: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::default);
-
 impl Reader<'_> {
     pub(super) fn read(mut self, top: &Mapping) -> (Launch, Vec<Entry>) {
-        let registry = self.registry(top);
-        let defaults = self.mapping("launch", top);
-        let launch = defaults.map(|map| launch::read(map, self.problems)).unwrap_or_default();
+        let present = |key| top.get(key).filter(|node| !node.is_null());
+        let registry = present("registry")
+            .and_then(|node| decode::section(node, "registry", false, self.problems))
+            .unwrap_or_default();
+        let defaults = present("launch");
+        let launch = defaults.map(|node| self.launch(node)).unwrap_or_default();
         let raws = match top.get("services").map(|node| (node, &node.value)) {
             None => {
                 let message = "no `services` in the file: nothing is run";
@@ -118,7 +174,7 @@ impl Reader<'_> {
             let Some(entry) = self.entry(&raw, &registry, defaults) else { continue };
             if let Some(first) = first_of.insert(entry.id.clone(), raw.at.line) {
                 let message = format!("`{}` is there twice: first on line {first}", entry.id);
-                let at = raw.variant.map_or(raw.at, |(_, at)| at);
+                let at = raw.map.get("variant").map_or(raw.at, |node| node.at);
                 let problem = Problem::error(at, message);
                 self.problems.push(problem.hint("give one of them another variant"));
                 first_of.insert(entry.id.clone(), first);
@@ -130,87 +186,45 @@ impl Reader<'_> {
         (launch, entries)
     }
 
-    /// The mapping under a key at the top; anything else there is an error.
-    fn mapping<'t>(&mut self, key: &str, top: &'t Mapping) -> Option<&'t Mapping> {
-        let mut section = Section { name: "the file", map: top, problems: self.problems };
-        section.mapping(key)
+    /// The `launch` at the top of the file.
+    fn launch(&mut self, node: &Node) -> Launch {
+        let node = self.own_launch(node);
+        let launch = decode::section(&node, "launch", false, self.problems).unwrap_or_default();
+        if let Value::Map(map) = &node.value {
+            launch::check(map, &launch, self.problems);
+        }
+        launch
     }
 
-    fn registry(&mut self, top: &Mapping) -> BTreeMap<String, String> {
-        let mut modules = BTreeMap::new();
-        let Some(map) = self.mapping("registry", top) else { return modules };
-        for (key, node) in map.iter() {
-            let module = match &node.value {
-                Value::Null => default_module(&key.text),
-                Value::Text(module) => {
-                    self.check_module(module, node.at);
-                    module.clone()
-                }
-                _ => {
-                    let message =
-                        format!("`{}` must name a Python module, found {}", key.text, node.kind());
-                    self.problems.push(Problem::error(node.at, message));
-                    continue;
-                }
-            };
-            modules.insert(key.text.clone(), module);
+    /// Without what belongs beside it.
+    fn own_launch(&mut self, node: &Node) -> Node {
+        let Value::Map(map) = &node.value else { return node.clone() };
+        for key in RESTART_KEYS.iter().filter_map(|key| map.get_key(key)) {
+            let message = format!("`{}` does not belong in `launch`", key.text);
+            let problem = Problem::error(key.at, message);
+            self.problems.push(problem.hint("write it in the entry itself, beside `type`"));
         }
-        modules
+        Node::new(Value::Map(map.without(&RESTART_KEYS)), node.at)
     }
 
     /// Python's form: `- type: guider`.
-    fn listed<'t>(&mut self, items: &'t [Node]) -> Vec<Raw<'t>> {
+    fn listed(&mut self, items: &[Node]) -> Vec<Raw> {
         items.iter().filter_map(|item| self.listed_one(item)).collect()
     }
 
-    fn listed_one<'t>(&mut self, item: &'t Node) -> Option<Raw<'t>> {
+    fn listed_one(&mut self, item: &Node) -> Option<Raw> {
         let Value::Map(map) = &item.value else {
             let message = format!("an entry must have keys and values, found {}", item.kind());
             self.problems.push(Problem::error(item.at, message).hint("write `- type: NAME`"));
             return None;
         };
-        let name_of = |key: &str| map.get(key).filter(|node| !node.is_null());
-        let type_node = name_of("type");
-        if type_node.is_none() {
-            let mut keys = map.iter().map(|(key, _)| key.text.as_str());
-            let near = keys.find(|key| nearest(key, ["type"]).is_some());
-            let mut problem = Problem::error(item.at, "the entry has no `type`");
-            if let Some(near) = near {
-                problem = problem.hint(format!("is `{near}` meant to be it?"));
-            }
-            self.problems.push(problem);
-        }
-        let service_type = type_node.and_then(|node| self.name("type", node));
-        // an empty `variant` falls back to `instance_context`, as in Python
-        let empty = |node: &&Node| !matches!(&node.value, Value::Text(text) if text.is_empty());
-        let variant = match name_of("variant").filter(empty).or(name_of("instance_context")) {
-            Some(node) => self.name("variant", node),
-            None => Some((DEFAULT_VARIANT, item.at)),
-        };
-        Some(Raw { service_type, variant, map, at: item.at })
-    }
-
-    fn name<'t>(&mut self, what: &str, node: &'t Node) -> Option<(&'t str, Place)> {
-        let text = match &node.value {
-            Value::Text(text) => Some(text.as_str()),
-            _ => node.scalar_text().filter(|_| node.from_variable),
-        };
-        if text.is_none() {
-            let message = format!("`{what}` must be text, found {}", node.kind());
-            self.problems.push(Problem::error(node.at, message).hint("put it in quotes"));
-        }
-        Some((text?, node.at))
+        Some(Raw { map: map.clone(), at: item.at })
     }
 
     /// type -> variant -> settings.
-    fn by_type<'t>(&mut self, types: &'t Mapping) -> Vec<Raw<'t>> {
+    fn by_type(&mut self, types: &Mapping) -> Vec<Raw> {
         let mut raws = Vec::new();
         for (type_key, variants) in types.iter() {
-            if !type_key.is_text {
-                let message = format!("the type `{}` is not text", type_key.text);
-                self.problems.push(Problem::error(type_key.at, message).hint("put it in quotes"));
-                continue;
-            }
             let Value::Map(variants) = &variants.value else {
                 let message = format!(
                     "`{}` must have its variants as keys, found {}",
@@ -221,53 +235,71 @@ impl Reader<'_> {
                 self.problems.push(Problem::error(type_key.at, message).hint(hint));
                 continue;
             };
+            let Some(service_type) = self.name("type", type_key) else { continue };
             for (key, settings) in variants.iter() {
-                if !key.is_text {
-                    let message = format!("the variant `{}` is not text", key.text);
-                    self.problems.push(Problem::error(key.at, message).hint("put it in quotes"));
-                    continue;
-                }
+                let Some(variant) = self.name("variant", key) else { continue };
                 let map = match &settings.value {
                     Value::Map(map) => map,
-                    Value::Null => &*NOTHING,
+                    Value::Null => &Mapping::default(),
                     _ => {
+                        let (id, found) = (&key.text, settings.kind());
                         let message = format!(
-                            "`{}.{}` must have keys and values, found {}",
-                            type_key.text,
-                            key.text,
-                            settings.kind()
+                            "`{}.{id}` must have keys and values, found {found}",
+                            type_key.text
                         );
                         self.problems.push(Problem::error(settings.at, message));
                         continue;
                     }
                 };
-                raws.push(Raw {
-                    service_type: Some((&type_key.text, type_key.at)),
-                    variant: Some((&key.text, key.at)),
-                    map,
-                    at: key.at,
-                });
+                let mut map = map.clone();
+                map.insert(
+                    Key { text: "type".to_owned(), ..type_key.clone() },
+                    service_type.clone(),
+                );
+                map.insert(Key { text: "variant".to_owned(), ..key.clone() }, variant);
+                raws.push(Raw { map, at: key.at });
             }
         }
         raws
     }
 
+    /// A key that names a part of an id, as a value.
+    fn name(&mut self, what: &str, key: &Key) -> Option<Node> {
+        if !key.is_text {
+            let message = format!("the {what} `{}` is not text", key.text);
+            self.problems.push(Problem::error(key.at, message).hint("put it in quotes"));
+            return None;
+        }
+        Some(Node::new(Value::Text(key.text.clone()), key.at))
+    }
+
     fn entry(
         &mut self,
-        raw: &Raw<'_>,
-        registry: &BTreeMap<String, String>,
-        defaults: Option<&Mapping>,
+        raw: &Raw,
+        registry: &BTreeMap<String, Option<ModuleName>>,
+        defaults: Option<&Node>,
     ) -> Option<Entry> {
-        let mut section = Section { name: "the entry", map: raw.map, problems: self.problems };
-        let restart = restart::read(&mut section);
-        let own = section.mapping("launch");
-        let launch = launch::read(&launch::combined(defaults, own), self.problems);
-        let restart = RestartPolicy { backoff: launch.backoff, ..restart };
-        let module = self.module(raw, registry);
-        self.warn_of_lookalikes(raw.map);
-        let service_type = self.parse::<ServiceType>(raw.service_type);
-        let variant = self.parse::<Variant>(raw.variant);
-        let (service_type, variant) = (service_type?, variant?);
+        let mut map = raw.map.clone();
+        if let Some(node) = launch::combined(defaults, raw.map.get("launch")) {
+            let key = Key { text: "launch".to_owned(), at: node.at, is_text: true };
+            let node = self.own_launch(&node);
+            map.insert(key, node);
+        }
+        self.warn_of_lookalikes(&raw.map);
+        let node = Node::new(Value::Map(map), raw.at);
+        let keys: Option<EntryKeys> = decode::section(&node, "", true, self.problems);
+        let mut keys = keys?;
+        if let Value::Map(map) = &node.value
+            && let Some(Node { value: Value::Map(map), .. }) = map.get("launch")
+        {
+            launch::check(map, &keys.launch, self.problems);
+            keys.launch.after_places = order::places(map, &keys.launch.after);
+        }
+        let restart = keys.policy();
+        let module = self.module(&keys, raw, registry);
+        let EntryKeys { service_type, variant, instance_context, launch, .. } = keys;
+        let dev = || DEFAULT_VARIANT.parse().ok();
+        let variant = variant.or(instance_context).or_else(dev)?;
         let id = ServiceId::new(&service_type, &variant);
         let settings = ServiceSettings::new(
             Parts {
@@ -275,7 +307,7 @@ impl Reader<'_> {
                 environment: Arc::clone(self.environment),
                 shared: self.shared,
                 nats: self.nats,
-                own: raw.map,
+                own: &raw.map,
                 at: Some(raw.at),
             },
             service_type.clone(),
@@ -284,41 +316,27 @@ impl Reader<'_> {
         Some(Entry { id, service_type, variant, restart, launch, module, settings, at: raw.at })
     }
 
-    fn parse<T: std::str::FromStr<Err = crate::id::IdError>>(
+    fn module(
         &mut self,
-        name: Option<(&str, Place)>,
-    ) -> Option<T> {
-        let (text, at) = name?;
-        text.parse().map_err(|e: T::Err| self.problems.push(Problem::error(at, e.to_string()))).ok()
-    }
-
-    fn module(&mut self, raw: &Raw<'_>, registry: &BTreeMap<String, String>) -> Option<Module> {
-        let mut section = Section { name: "the entry", map: raw.map, problems: self.problems };
-        let node = section.node("module");
-        let own = section.text("module");
-        if let (Some(own), Some(node)) = (&own, node) {
-            self.check_module(own, node.at);
-        }
-        let registered = raw.service_type.and_then(|(name, _)| registry.get(name));
-        if let (Some(own), Some(name), Some(node)) = (&own, registered, node)
-            && own != name
+        keys: &EntryKeys,
+        raw: &Raw,
+        registry: &BTreeMap<String, Option<ModuleName>>,
+    ) -> Option<Module> {
+        let service_type = keys.service_type.as_str();
+        let registered = registry.get(service_type).map(|name| match name {
+            Some(name) => name.as_str().to_owned(),
+            None => default_module(service_type),
+        });
+        if let (Some(own), Some(name)) = (&keys.module, &registered)
+            && let Some(node) = raw.map.get("module").filter(|_| own != name)
         {
             let message = format!("`module` is ignored: `registry` says `{name}` for this type");
             self.problems.push(Problem::warning(node.at, message).hint("keep one of the two"));
         }
-        let registered = registered.map(|name| (name.clone(), ModuleOrigin::Registry));
-        let (name, origin) = registered.or(own.map(|name| (name, ModuleOrigin::Entry)))?;
+        let registered = registered.map(|name| (name, ModuleOrigin::Registry));
+        let own = || keys.module.clone().map(|name| (name, ModuleOrigin::Entry));
+        let (name, origin) = registered.or_else(own)?;
         Some(Module { name, origin })
-    }
-
-    fn check_module(&mut self, module: &str, at: Place) {
-        let is_word =
-            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if !module.split('.').all(is_word) {
-            let problem = Problem::error(at, format!("`{module}` is not a Python module"));
-            let hint = "write its import path, such as `my_project.telescope_control`";
-            self.problems.push(problem.hint(hint));
-        }
     }
 
     /// `restart_secs` and `lanch: {...}` are the service's own, and hardly meant so.
@@ -327,7 +345,7 @@ impl Reader<'_> {
             let name = key.text.as_str();
             let near = match node.value {
                 Value::Map(_) => nearest(name, ["launch"]),
-                _ => nearest(name, restart::KEYS),
+                _ => nearest(name, RESTART_KEYS),
             };
             if near.is_some_and(|near| near != name) {
                 let message = format!("`{name}` is no key of the launcher, so the service gets it");

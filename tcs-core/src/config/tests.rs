@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::wire::policy::RestartWhen;
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -503,4 +504,33 @@ fn whether_a_file_lists_services_is_known() {
     let lists = |text: &str| parse(text).lists_services;
     assert!(lists("services: []") && lists("services: {}"));
     assert!(!lists("") && !lists("services:") && !lists("launch: {level: 1}"));
+}
+
+#[test]
+fn values_of_the_launcher_are_taken_in_each_form_that_files_have() {
+    let config = parse(
+        "nats: {host: [a, b], port: \"4333\", password: 0123, api_prefix: X, required: }
+services:
+  - type: dome
+    variant: x
+    restart_sec: \"1.5\"
+    restart_max: 0x10
+    launch: {exec: dome, after: e.x, user: 1000, env: {A: 010, B: }, stop_signal: 9, mode: asyncio,
+             limits: {memory: 1.5GiB, core: 1_000}, ready: {started: }, level: 2, cwd: }
+  - {type: e, variant: x}
+",
+    );
+    let nats = config.nats.unwrap();
+    assert_eq!((nats.host.as_deref(), nats.port), (Some("a,b"), Some(4333)));
+    assert_eq!(nats.password.as_ref().map(crate::bus::Secret::reveal), Some("0123"));
+    assert_eq!((nats.js_api_prefix.as_deref(), nats.required), (Some("X"), Some(true)));
+    let Entry { restart, launch, .. } = &config.services[0];
+    assert_eq!((restart.delay.as_millis(), restart.limit), (1500, NonZeroU32::new(16)));
+    assert_eq!(launch.exec.as_deref(), Some(&["dome".to_owned()][..]));
+    assert_eq!(launch.after, ["e.x".parse().unwrap()]);
+    assert_eq!((launch.user.as_deref(), launch.stop_signal as i32), (Some("1000"), 9));
+    assert_eq!(json!(launch.env), json!({"A": "010", "B": ""}));
+    assert_eq!((launch.limits.memory, launch.limits.core), (Some(3 << 29), Some(1000)));
+    assert_eq!((launch.mode, &launch.ready), (Some(Mode::Async), &Some(Ready::Started)));
+    assert_eq!((launch.level, launch.cwd.as_ref()), (2, None));
 }

@@ -102,7 +102,7 @@ async fn launch(
     }
     let nats = broker(&config, &options.config, &environment)?;
     let is_required = config.nats.as_ref().is_some_and(|it| it.required == Some(true));
-    let names_broker = config.nats.as_ref().is_some_and(|it| it.host.is_some());
+    let names_broker = config.nats.as_ref().is_some_and(NatsSection::names_one_host);
     let given = options.config.display().to_string();
     let kind = match options.mode {
         Mode::Async => "async",

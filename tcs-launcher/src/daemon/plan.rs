@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tcs_core::config::{Config, Entry, Environment, How, KnownType, Mode, Ready};
+use tcs_core::config::{self, Config, Entry, Environment, How, KnownType, Mode, Ready};
 use tcs_core::service::Registry;
 
 use super::inbound::ReadyBy;
 use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
-use tcs_supervisor::reload::Planned;
+use tcs_supervisor::reload::{self, Planned};
 use tcs_supervisor::{Kind, Readiness, Spec};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
@@ -35,7 +35,7 @@ else:
 /// A service, and all that is needed to run it.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub(super) planned: Planned,
+    pub(super) planned: Planned<Fixed>,
     pub(super) how: How,
     pub(super) entry: Entry,
 }
@@ -97,7 +97,7 @@ impl Site<'_> {
                 How::Rust(mode) => How::Rust(Some(mode.unwrap_or(self.mode))),
                 how @ (How::Python { .. } | How::Program(_)) => how,
             };
-            let planned = Planned { spec: self.spec(entry, &how), fixed: fixed(entry, &how) };
+            let planned = Planned { spec: self.spec(entry, &how), fixed: Fixed::of(entry, &how) };
             Plan { planned, how, entry: entry.clone() }
         };
         config.services.iter().map(plan).collect()
@@ -196,35 +196,50 @@ pub(crate) fn absolute(program: &Path) -> PathBuf {
     }
 }
 
-/// All of an entry that a running service cannot change: text by the name that it has in the file.
-fn fixed(entry: &Entry, how: &How) -> BTreeMap<String, String> {
-    let launch = &entry.launch;
-    let ready = launch.ready.as_ref().map(|ready| match ready {
-        Ready::Log(pattern) => format!("log {pattern}"),
-        Ready::Started | Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat => {
-            format!("{ready:?}")
-        }
-    });
-    let program = match how {
-        How::Rust(_) => "launch.mode",
-        How::Python { .. } => "module",
-        How::Program(_) => "launch.exec",
-    };
-    let own = [
-        (program, format!("{how:?}")),
-        ("launch.cwd", format!("{:?}", launch.cwd)),
-        ("launch.env", format!("{:?}", launch.env)),
-        ("launch.nats", launch.nats.to_string()),
-        ("launch.user", format!("{:?}", launch.user)),
-        ("launch.stop_signal", launch.stop_signal.to_string()),
-        ("launch.limits", format!("{:?}", launch.limits)),
-        ("launch.ready", format!("{ready:?}")),
-        ("launch.heartbeat", format!("{:?}", launch.heartbeat)),
-    ];
-    let mut fixed: BTreeMap<String, String> =
-        own.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    if let Ok((serde_json::Value::Object(settings), _)) = entry.settings.deserialize() {
-        fixed.extend(settings.into_iter().map(|(name, value)| (name, value.to_string())));
+/// All of an entry that a running service cannot change.
+#[derive(Debug, Clone)]
+pub(super) struct Fixed {
+    how: How,
+    launch: config::Launch,
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Fixed {
+    fn of(entry: &Entry, how: &How) -> Self {
+        let settings = entry.settings.deserialize().map(|(settings, _)| settings);
+        let (how, launch) = (how.clone(), entry.launch.clone());
+        Self { how, launch, settings: settings.unwrap_or_default() }
     }
-    fixed
+}
+
+impl reload::Fixed for Fixed {
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let program = |how: &How| match how {
+            How::Rust(_) => "launch.mode",
+            How::Python { .. } => "module",
+            How::Program(_) => "launch.exec",
+        };
+        let (a, b) = (&self.launch, &other.launch);
+        let is_other_program = self.how != other.how;
+        let is_other_kind = program(&self.how) != program(&other.how);
+        let own = [
+            (program(&self.how), is_other_program),
+            (program(&other.how), is_other_program && is_other_kind),
+            ("launch.cwd", a.cwd != b.cwd),
+            ("launch.env", a.env != b.env),
+            ("launch.nats", a.nats != b.nats),
+            ("launch.user", a.user != b.user),
+            ("launch.stop_signal", a.stop_signal != b.stop_signal),
+            ("launch.limits", a.limits != b.limits),
+            ("launch.ready", a.ready != b.ready),
+            ("launch.heartbeat", a.heartbeat != b.heartbeat),
+        ];
+        let own = own.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name);
+        let names: BTreeSet<&String> = self.settings.keys().chain(other.settings.keys()).collect();
+        let settings =
+            names.into_iter().filter(|&it| self.settings.get(it) != other.settings.get(it));
+        let mut names: Vec<String> = own.map(str::to_owned).chain(settings.cloned()).collect();
+        names.sort();
+        names
+    }
 }

@@ -7,7 +7,7 @@ use tcs_core::bus::settings::NatsSection;
 use tcs_core::config::{Config, Environment, Secrets, waits};
 
 use super::Daemon;
-use super::plan::Plan;
+use super::plan::{Fixed, Plan};
 use crate::reload_text;
 use tcs_core::wire::control::{ReloadReply, ServiceChange};
 use tcs_supervisor::reload::{self, Planned, Touched};
@@ -176,6 +176,6 @@ impl Daemon<'_> {
     }
 }
 
-fn planned(plans: &[Plan]) -> Vec<Planned> {
+fn planned(plans: &[Plan]) -> Vec<Planned<Fixed>> {
     plans.iter().map(|plan| plan.planned.clone()).collect()
 }

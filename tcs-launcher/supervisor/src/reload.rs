@@ -8,12 +8,17 @@ use crate::{Diff, Phase, ServiceId, Snapshot, Spec};
 
 /// A service as configured, for comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub struct Planned<F> {
     /// What the supervisor knows of it.
     pub spec: Spec,
-    /// All that a running one cannot change (program, settings, environment): text by the name
-    /// that it has in the file.
-    pub fixed: BTreeMap<String, String>,
+    /// All that a running one cannot change.
+    pub fixed: F,
+}
+
+/// What of a service only its next start can change: program, settings, environment.
+pub trait Fixed {
+    /// The names of what differs, as the file has them.
+    fn differences(&self, other: &Self) -> Vec<String>;
 }
 
 /// What is different of a service.
@@ -50,7 +55,10 @@ pub fn consequence(before: Option<&Snapshot<'_>>, after: Option<&Snapshot<'_>>) 
 }
 
 /// What changes between two plans; services keep the order of the new one.
-pub fn diff(old: &BTreeMap<ServiceId, Planned>, new: &[Planned]) -> (Diff, Vec<Touched>) {
+pub fn diff<F: Fixed>(
+    old: &BTreeMap<ServiceId, Planned<F>>,
+    new: &[Planned<F>],
+) -> (Diff, Vec<Touched>) {
     let mut diff = Diff::default();
     let mut touched = Vec::new();
     let mut touch = |id: &ServiceId, kind, fields| {
@@ -63,11 +71,16 @@ pub fn diff(old: &BTreeMap<ServiceId, Planned>, new: &[Planned]) -> (Diff, Vec<T
                 touch(&spec.id, ChangeKind::Added, Vec::new());
                 diff.added.push(spec);
             }
-            Some(before) if before == planned => {}
             Some(before) => {
-                touch(&spec.id, ChangeKind::Changed, fields(before, planned));
+                let mut fields = before.fixed.differences(&planned.fixed);
+                let is_fixed = !fields.is_empty();
+                fields.extend(differences(&before.spec, &spec));
+                if fields.is_empty() && before.spec == spec {
+                    continue;
+                }
+                touch(&spec.id, ChangeKind::Changed, fields);
                 // what is to run at all decides about the running one, too
-                if before.fixed != planned.fixed
+                if is_fixed
                     || before.spec.kind != planned.spec.kind
                     || before.spec.enabled != planned.spec.enabled
                 {
@@ -87,15 +100,7 @@ pub fn diff(old: &BTreeMap<ServiceId, Planned>, new: &[Planned]) -> (Diff, Vec<T
 }
 
 /// The fields that differ, as the file names them.
-fn fields(old: &Planned, new: &Planned) -> Vec<String> {
-    let mut fields: Vec<String> = old
-        .fixed
-        .keys()
-        .chain(new.fixed.keys().filter(|name| !old.fixed.contains_key(*name)))
-        .filter(|name| old.fixed.get(*name) != new.fixed.get(*name))
-        .cloned()
-        .collect();
-    let (a, b) = (&old.spec, &new.spec);
+fn differences(a: &Spec, b: &Spec) -> impl Iterator<Item = String> {
     let of_the_launcher = [
         ("launch.enabled", a.enabled != b.enabled),
         ("restart", a.restart.when != b.restart.when),
@@ -109,8 +114,7 @@ fn fields(old: &Planned, new: &Planned) -> Vec<String> {
         ("launch.level", a.level != b.level),
     ];
     let changed = of_the_launcher.into_iter().filter(|(_, changed)| *changed);
-    fields.extend(changed.map(|(name, _)| name.to_owned()));
-    fields
+    changed.map(|(name, _)| name.to_owned())
 }
 
 #[cfg(test)]
@@ -118,31 +122,30 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Event, Kind, Readiness, RestartPolicy, RestartWhen, Supervisor};
+    use crate::{Event, Kind, Readiness, RestartPolicy, Supervisor};
 
-    fn planned(id: &str, program: &str, level: i64) -> Planned {
+    impl Fixed for &'static str {
+        fn differences(&self, other: &Self) -> Vec<String> {
+            (self != other).then(|| "launch.exec".to_owned()).into_iter().collect()
+        }
+    }
+
+    fn planned(id: &str, program: &'static str, level: i64) -> Planned<&'static str> {
         let spec = Spec {
             id: id.parse().unwrap(),
             enabled: true,
             kind: Kind::Permanent,
-            restart: RestartPolicy {
-                when: RestartWhen::No,
-                delay: Duration::ZERO,
-                limit: None,
-                window: Duration::ZERO,
-                backoff: None,
-            },
+            restart: RestartPolicy::default(),
             readiness: Readiness::AtOnce,
             start_timeout: Duration::ZERO,
             stop_timeout: Duration::ZERO,
             after: Vec::new(),
             level,
         };
-        let fixed = [("launch.exec".to_owned(), program.to_owned())].into();
-        Planned { spec, fixed }
+        Planned { spec, fixed: program }
     }
 
-    fn plan(all: &[Planned]) -> BTreeMap<ServiceId, Planned> {
+    fn plan(all: &[Planned<&'static str>]) -> BTreeMap<ServiceId, Planned<&'static str>> {
         all.iter().map(|it| (it.spec.id.clone(), it.clone())).collect()
     }
 

@@ -72,6 +72,7 @@ fn host_and_port_complete_each_other_and_hide_a_weaker_url() {
     assert_eq!(case(&host(None, Some(5)), &NONE(), &[]), "nats://localhost:5");
     assert_eq!(case(&host(Some("h"), None), &url("file:1"), &[]), "nats://h:4222");
     assert_eq!(case(&host(Some("::1"), Some(5)), &NONE(), &[]), "nats://[::1]:5");
+    assert_eq!(case(&host(Some("a,b"), Some(5)), &NONE(), &[]), "nats://a:5, nats://b:5");
     let env = [("NATS_HOST", "env"), ("NATS_PORT", "7")];
     assert_eq!(case(&NONE(), &NONE(), &env), "nats://env:7");
     assert_eq!(case(&url("a,b"), &file, &env), "nats://a:4222, nats://b:4222");

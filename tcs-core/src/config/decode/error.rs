@@ -4,13 +4,16 @@ use std::fmt;
 
 use serde::de;
 
-use super::fields::joined;
 use crate::config::nearest::nearest;
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::{Place, Problem, Severity};
+
+pub(in crate::config) fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::config) enum Origin {
     File(Place),
     /// The name of the variable.
     Environment(String),
@@ -19,22 +22,27 @@ pub(super) enum Origin {
     Given,
 }
 
+/// The message of a key that a type does not take; its path names it.
+const UNKNOWN_KEY: &str = "unknown key";
+
 #[derive(Debug)]
-pub(super) struct DecodeError {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    pub(super) origin: Option<Origin>,
+pub(in crate::config) struct DecodeError {
+    pub(in crate::config) severity: Severity,
+    pub(in crate::config) message: String,
+    pub(in crate::config) hint: Option<String>,
+    pub(in crate::config) origin: Option<Origin>,
     /// Of the value, from the top: `camera.filters[2].name`.
-    pub(super) path: String,
+    pub(in crate::config) path: String,
     /// A field below `path` that is not there.
-    pub(super) missing: Option<&'static str>,
+    pub(in crate::config) missing: Option<&'static str>,
     /// It is the key at `path` that is wrong, not its value.
-    pub(super) is_key: bool,
+    pub(in crate::config) is_key: bool,
 }
 
 impl DecodeError {
-    pub(super) fn new(message: String) -> Self {
+    pub(in crate::config) fn new(message: String) -> Self {
         Self {
+            severity: Severity::Error,
             message,
             hint: None,
             origin: None,
@@ -44,13 +52,13 @@ impl DecodeError {
         }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(in crate::config) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert(hint.into());
         self
     }
 
     /// Adds where it happened, if nobody below did.
-    pub(super) fn at(mut self, origin: &Origin, path: &str) -> Self {
+    pub(in crate::config) fn at(mut self, origin: &Origin, path: &str) -> Self {
         if self.origin.is_none() {
             self.origin = Some(origin.clone());
             path.clone_into(&mut self.path);
@@ -59,13 +67,13 @@ impl DecodeError {
     }
 
     /// The same for a key.
-    pub(super) fn at_key(mut self, origin: &Origin, path: &str) -> Self {
+    pub(in crate::config) fn at_key(mut self, origin: &Origin, path: &str) -> Self {
         self.is_key |= self.origin.is_none();
         self.at(origin, path)
     }
 
     /// Where it stands in the file.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(in crate::config) fn place(&self) -> Option<Place> {
         match self.origin {
             Some(Origin::File(place)) => Some(place),
             Some(Origin::Environment(_) | Origin::CommandLine | Origin::Given) | None => None,
@@ -73,15 +81,16 @@ impl DecodeError {
     }
 
     /// The path of a field that is not there.
-    pub(super) fn missing_path(&self) -> Option<String> {
+    pub(in crate::config) fn missing_path(&self) -> Option<String> {
         self.missing.map(|name| joined(&self.path, name))
     }
 
     /// For a person; `entry` is where the settings stand.
-    pub(super) fn into_problem(self, entry: Option<Place>) -> Problem {
+    pub(in crate::config) fn into_problem(self, entry: Option<Place>) -> Problem {
         let named = match (self.path.as_str(), self.missing_path()) {
             (_, Some(missing)) => format!("`{missing}` is missing"),
             ("", None) => self.message,
+            (path, None) if self.message == UNKNOWN_KEY => format!("unknown key `{path}`"),
             (path, None) => format!("`{path}`: {}", self.message),
         };
         let (at, message) = match self.origin {
@@ -90,7 +99,7 @@ impl DecodeError {
             Some(Origin::CommandLine) => (entry, format!("{named} (from the command line)")),
             Some(Origin::Given) | None => (entry, named),
         };
-        Problem { hint: self.hint, ..Problem::error(at, message) }
+        Problem { severity: self.severity, at, message, hint: self.hint }
     }
 }
 
@@ -103,8 +112,19 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 impl de::Error for DecodeError {
+    /// What a type says of itself: `message`, `message\nhint: what to do`, and with `warning: `
+    /// before it what does not keep the rest from being used.
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        let text = message.to_string();
+        let (severity, text) = match text.strip_prefix("warning: ") {
+            Some(rest) => (Severity::Warning, rest),
+            None => (Severity::Error, text.as_str()),
+        };
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message, Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self { severity, hint, ..Self::new(message.to_owned()) }
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -121,7 +141,8 @@ impl de::Error for DecodeError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        did_you_mean(Self::new(format!("unknown key `{field}`")), field, expected)
+        let mistake = did_you_mean(Self::new(UNKNOWN_KEY.to_owned()), field, expected);
+        mistake.hint(format!("known: {}", expected.join(", ")))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -141,13 +162,18 @@ fn plain(expected: &dyn de::Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
         "f32" | "f64" => "a number".to_owned(),
-        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
-        | "usize" => format!("a whole number ({text})"),
+        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "u64" | "u128" | "usize" => "a whole number, 0 or more".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number".to_owned(),
         "a string" => "text".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "keys and values".to_owned(),
-        other => other.strip_prefix("struct ").map_or(text.clone(), |n| format!("the keys of {n}")),
+        "newtype variant" => "a value with it (`KEY: VALUE`)".to_owned(),
+        other if other.starts_with("struct ") => "keys and values".to_owned(),
+        _ => text,
     }
 }
 
@@ -162,6 +188,7 @@ fn found(unexpected: de::Unexpected<'_>) -> String {
         de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
         de::Unexpected::Seq => "a list".to_owned(),
         de::Unexpected::Map => "keys and values".to_owned(),
+        de::Unexpected::UnitVariant => "the word alone".to_owned(),
         other => other.to_string(),
     }
 }

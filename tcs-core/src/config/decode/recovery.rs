@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::DecodeError;
-use super::fields::joined;
+use super::error::{DecodeError, joined};
 
 /// What is done about a place that is known to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +24,20 @@ pub(super) struct Finding {
 }
 
 /// The wrong places found so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recoveries {
+    /// What is done first about a wrong value.
+    first: Recovery,
     by_path: BTreeMap<String, Recovery>,
     /// (where, which field) is missing.
     missing: Vec<(String, &'static str)>,
 }
 
 impl Recoveries {
+    pub(super) fn new(first: Recovery) -> Self {
+        Self { first, by_path: BTreeMap::new(), missing: Vec::new() }
+    }
+
     pub(super) fn at(&self, path: &str) -> Option<Recovery> {
         self.by_path.get(path).copied()
     }
@@ -57,7 +62,7 @@ impl Recoveries {
         for path in [&own, container] {
             let cure = match self.at(path) {
                 None if mistake.is_key => Recovery::Omit,
-                None => Recovery::Placeholder,
+                None => self.first,
                 Some(Recovery::Placeholder) => Recovery::Omit,
                 Some(Recovery::Omit) => continue,
             };

@@ -8,7 +8,7 @@ use serde::{Deserializer, forward_to_deserialize_any};
 use super::error::DecodeError;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placeholder;
+pub(in crate::config) struct Placeholder;
 
 macro_rules! plainest {
     ($($method:ident $visit:ident $value:expr,)*) => {
