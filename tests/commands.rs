@@ -3,6 +3,8 @@
 
 #[path = "commands/budget.rs"]
 mod budget;
+#[path = "commands/clock.rs"]
+mod clock;
 #[path = "commands/silence.rs"]
 mod silence;
 

@@ -218,20 +218,43 @@ async fn keep_clock(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(CLOCK_EVERY).await;
         let Some((kind, stream)) = shared.coverage.any_stream() else { continue };
-        let asked = shared.bus.stream_and_clock(&stream, shared.bus.timeout());
-        let told = asked.await.ok().and_then(|(_, sample)| sample);
-        if let Some(sample) = told {
+        if let Some(sample) = shared.bus.sample_clock(kind, &stream).await {
             shared.sampled(sample);
-            continue;
         }
-        // Servers before 2.10 tell the time only as the age of a consumer.
-        let filter = shared.bus.subjects().all(kind);
-        let (bus, limit) = (&shared.bus, shared.bus.timeout());
-        let consumer = Consumer::create(bus, &stream, &filter, Start::New, Pace::Pull, limit);
-        if let Ok(consumer) = consumer.await {
-            shared.sampled(consumer.sample);
-            consumer.delete().await;
+    }
+}
+
+impl Bus {
+    /// The broker's clock, asked for now; this machine's own where no stream tells it. `None`: there
+    /// is nobody to be asked.
+    pub async fn broker_clock(&self) -> Option<BrokerClock> {
+        let mut silent = None;
+        for kind in Kind::FLEET {
+            let Ok(streams) = self.streams_of(&self.subjects().all(kind)).await else { continue };
+            for stream in streams {
+                if let Some(sample) = self.sample_clock(kind, &stream).await {
+                    return Some(sample.clock);
+                }
+                silent = Some(BrokerClock::local());
+            }
         }
+        silent
+    }
+
+    /// The server's time, as it tells it of this stream of `kind`.
+    async fn sample_clock(&self, kind: Kind, stream: &str) -> Option<Sample> {
+        let asked = self.stream_and_clock(stream, self.timeout());
+        if let Some(sample) = asked.await.ok().and_then(|(_, sample)| sample) {
+            return Some(sample);
+        }
+        // servers before 2.10 tell the time only as the age of a consumer
+        let filter = self.subjects().all(kind);
+        let consumer =
+            Consumer::create(self, stream, &filter, Start::New, Pace::Pull, self.timeout());
+        let consumer = consumer.await.ok()?;
+        let sample = consumer.sample;
+        consumer.delete().await;
+        Some(sample)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
+use tcs_core::bus::BrokerClock;
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
 use tcs_core::fleet::{Fleet, Link, Stamp};
@@ -32,9 +33,10 @@ pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode
 }
 
 async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
-    let since = session.past(args.since)?;
     let until = clock::monotonic() + session.timeout();
     let observer = picture::observe(session).await?;
+    let clock = session.broker_clock(observer.bus()).await;
+    let since = session.past(args.since, &clock)?;
     let reading = tokio::time::timeout_at(until.into(), observer.since(since, &KINDS));
     let mut past = reading.await.map_err(|_| {
         Ended::new(
@@ -47,10 +49,10 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
     })?;
     let reading = tokio::time::timeout_at(until.into(), observer.since(since, &[Kind::Heartbeat]));
     let heard_from = match reading.await {
-        Ok(beats) => take_heartbeats(session, since, &mut past, beats),
+        Ok(beats) => take_heartbeats(session, (since, clock.now()), &mut past, beats),
         Err(_) => not_heard(session, "they were not read in time (--timeout)"),
     };
-    let mut printer = Printer::new(session, args, heard_from);
+    let mut printer = Printer::new(session, args, (clock, heard_from));
     let news = printer.past(&past);
     printer.print(&news)?;
     let exit = tell(session, &past.problems);
@@ -66,7 +68,7 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
 /// so what was late or lost. Read in part, they would look like silence.
 fn take_heartbeats(
     session: &Session,
-    since: DateTime<Utc>,
+    (since, now): (DateTime<Utc>, DateTime<Utc>),
     past: &mut Past,
     beats: Past,
 ) -> Option<DateTime<Utc>> {
@@ -78,7 +80,7 @@ fn take_heartbeats(
         }
     }
     if from > since {
-        let from = session.screen.look.times.stamp(from, clock::wall());
+        let from = session.screen.look.times.stamp(from, now);
         let text =
             format!("heartbeats are held from {from} on; late and lost before are not known");
         session.screen.tell(Word::Note, &text);
@@ -149,6 +151,8 @@ async fn follow(observer: &Observer, printer: &mut Printer<'_>) -> Result<(), En
 struct Printer<'a> {
     session: &'a Session,
     args: &'a EventsArgs,
+    /// The day of it is not written out.
+    clock: BrokerClock,
     needle: String,
     fleet: Fleet,
     transitions: Transitions,
@@ -161,10 +165,15 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(session: &'a Session, args: &'a EventsArgs, heard_from: Option<DateTime<Utc>>) -> Self {
+    fn new(
+        session: &'a Session,
+        args: &'a EventsArgs,
+        (clock, heard_from): (BrokerClock, Option<DateTime<Utc>>),
+    ) -> Self {
         Self {
             session,
             args,
+            clock,
             needle: args.service.as_deref().unwrap_or_default().to_lowercase(),
             fleet: Fleet::new(),
             transitions: Transitions::heard_from(heard_from),
@@ -267,7 +276,7 @@ impl<'a> Printer<'a> {
         if self.names == 0 {
             self.names = output::name_width(&groups, &screen.look);
         }
-        let now = clock::wall();
+        let now = self.clock.now();
         let lines: Vec<_> =
             groups.iter().map(|group| output::line(group, self.names, now, &screen.look)).collect();
         Ok(screen.print(&lines)?)

@@ -45,11 +45,11 @@ pub(super) struct Picture {
 /// Reads it. An error only where there is no connection.
 pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ended> {
     let began = clock::monotonic();
+    let observer = observe(session).await?;
     let at = match want.at {
         None => None,
-        Some(moment) => Some(session.past(moment)?),
+        Some(moment) => Some(session.past(moment, &session.broker_clock(observer.bus()).await)?),
     };
-    let observer = observe(session).await?;
     let connected = clock::monotonic();
     let left = Left { until: began + session.timeout() };
     let listen = session.connection.timeout.unwrap_or(LISTEN);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tcs_core::bus::settings::Settings;
-use tcs_core::bus::{Bus, ConnectError};
+use tcs_core::bus::{BrokerClock, Bus, ClockQuality, ConnectError};
 use tcs_core::clock;
 
 use crate::cli::moment::Moment;
@@ -183,9 +183,20 @@ impl Session {
         self.spent.fetch_add(ms, Ordering::Relaxed);
     }
 
-    /// A moment of the past, as typed.
-    pub(crate) fn past(&self, moment: Moment) -> Result<DateTime<Utc>, Ended> {
-        let now = clock::wall();
+    /// The clock by which messages were stored. Where no stream tells it, it is this machine's.
+    pub(crate) async fn broker_clock(&self, bus: &Bus) -> BrokerClock {
+        let asked = tokio::time::timeout(self.left(), bus.broker_clock());
+        let clock = asked.await.ok().flatten();
+        if clock.is_some_and(|clock| clock.quality == ClockQuality::Local) {
+            let text = "the broker does not tell its time: the past is by this machine's clock";
+            self.screen.tell(Word::Warning, text);
+        }
+        clock.unwrap_or_else(BrokerClock::local)
+    }
+
+    /// A moment of the past, as typed, by the broker's clock.
+    pub(crate) fn past(&self, moment: Moment, clock: &BrokerClock) -> Result<DateTime<Utc>, Ended> {
+        let now = clock.now();
         moment
             .resolve(now, self.local_times)
             .filter(|at| *at <= now)
