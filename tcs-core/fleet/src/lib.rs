@@ -14,6 +14,7 @@ mod assess;
 mod component;
 mod crashes;
 mod duration;
+mod events;
 pub mod filter;
 mod gaps;
 mod life;

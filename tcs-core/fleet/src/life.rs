@@ -11,7 +11,7 @@ use super::record::{Beat, Mark, Record};
 use super::stamp::{Kept, SLACK};
 use super::verdict::{Liveness, Phase};
 use super::view::{IntervalSource, Link};
-use super::{component, liveness};
+use super::{component, events, liveness};
 use tcs_wire::{Event, RegistryMessage, Status, StatusMessage};
 
 /// What a view rests on beside the messages about one service.
@@ -196,38 +196,18 @@ impl<'a> Life<'a> {
             .record
             .last_beat()
             .filter(|beat| self.began.is_none_or(|began| beat.stamp.stored > began));
-        let is_up = || {
-            own.is_some_and(|status| status.own_status() != Status::Startup)
-                || beat.is_some_and(|beat| {
-                    !beat.by_launcher && beat.status.is_some_and(|status| status != Status::Startup)
-                })
-        };
+        let is_up = own.is_some_and(|status| status.own_status() != Status::Startup)
+            || beat.is_some_and(|beat| {
+                !beat.by_launcher && beat.status.is_some_and(|status| status != Status::Startup)
+            });
+        let has_failed =
+            own.is_some_and(|status| matches!(status.own_status(), Status::Failed | Status::Error));
         self.set_words(words, moment);
-        self.phase = match &event.message.event {
-            Event::Waiting { .. } => Phase::Waiting,
-            Event::Start { .. } if is_up() => Phase::Running,
-            Event::Start { .. } | Event::Restarting { .. } => Phase::Starting,
-            Event::Ready { .. } => Phase::Running,
-            Event::Stopping { .. } => Phase::Stopping,
-            Event::Stop(stop) => {
-                let failed = |status: &StatusMessage| {
-                    matches!(status.own_status(), Status::Failed | Status::Error)
-                };
-                if own.is_some_and(failed) {
-                    self.reasons.extend(self.reported(moment));
-                    self.reasons.push(Reason::EndedAfterFailed);
-                    Phase::Failed
-                } else if stop.reason.as_deref() == Some("completed") && stop.exit_code == Some(0) {
-                    Phase::Completed
-                } else {
-                    Phase::Stopped
-                }
-            }
-            Event::Crashed(crashed) if crashed.will_restart => Phase::Backoff,
-            Event::Crashed(_) | Event::Failed { .. } => Phase::Failed,
-            // neither is ever the newest event (see Record::newest_event)
-            Event::Declared(_) | Event::Other(_) => Phase::Declared,
-        };
+        self.phase = events::phase(&event.message.event, is_up, has_failed);
+        if has_failed && matches!(event.message.event, Event::Stop(_)) {
+            self.reasons.extend(self.reported(moment));
+            self.reasons.push(Reason::EndedAfterFailed);
+        }
         let ended = !self.phase.is_up();
         self.after_crash = match self.phase {
             Phase::Backoff => true,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::events::Slot;
 use super::origin::{RunTime, sender_hash};
 use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
@@ -101,22 +102,6 @@ fn fact(message: &StatusMessage, sender: &str) -> u64 {
     hasher.finish()
 }
 
-/// The registry events that are kept one each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Waiting,
-    Start,
-    Ready,
-    Stopping,
-    Stop,
-    Crashed,
-    Restarting,
-    Failed,
-    Other,
-}
-
-const SLOTS: usize = 9;
-
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
@@ -124,7 +109,7 @@ pub struct Record {
     statuses: Recent<Mark, MAX_STATUSES>,
     /// Of the statuses before those.
     older: Option<Box<Streak>>,
-    events: [Register<RegistryMessage>; SLOTS],
+    events: [Register<RegistryMessage>; Slot::COUNT],
     declared: Vec<Arc<Kept<RegistryMessage>>>,
     beats: Recent<Beat, MAX_BEATS>,
     crashes: Recent<Mark, MAX_CRASHES>,
@@ -187,16 +172,7 @@ impl Record {
 
     /// The newest event that says something of its life: neither `declared` nor an unknown one.
     pub(super) fn newest_event(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
-        self.newest_of(&[
-            Slot::Waiting,
-            Slot::Start,
-            Slot::Ready,
-            Slot::Stopping,
-            Slot::Stop,
-            Slot::Crashed,
-            Slot::Restarting,
-            Slot::Failed,
-        ])
+        self.newest_of(&Slot::OF_LIFE)
     }
 
     pub(super) fn stopping(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
@@ -205,12 +181,12 @@ impl Record {
 
     /// The newest of `stop` and `crashed`: how a process of it ended last.
     pub(super) fn newest_exit(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
-        self.newest_of(&[Slot::Stop, Slot::Crashed])
+        self.newest_of(&Slot::EXITS)
     }
 
     /// The newest of `stop`, `crashed` and `failed`.
     pub(super) fn newest_end(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
-        self.newest_of(&[Slot::Stop, Slot::Crashed, Slot::Failed])
+        self.newest_of(&Slot::ENDS)
     }
 
     fn newest_of(&self, slots: &[Slot]) -> Option<&Arc<Kept<RegistryMessage>>> {
@@ -303,18 +279,7 @@ impl Record {
     }
 
     fn put_registry(&mut self, kept: Kept<RegistryMessage>) -> bool {
-        let slot = match &kept.message.event {
-            Event::Declared(_) => return self.put_declared(kept),
-            Event::Waiting { .. } => Slot::Waiting,
-            Event::Start { .. } => Slot::Start,
-            Event::Ready { .. } => Slot::Ready,
-            Event::Stopping { .. } => Slot::Stopping,
-            Event::Stop(_) => Slot::Stop,
-            Event::Crashed(_) => Slot::Crashed,
-            Event::Restarting { .. } => Slot::Restarting,
-            Event::Failed { .. } => Slot::Failed,
-            Event::Other(_) => Slot::Other,
-        };
+        let Some(slot) = Slot::of(&kept.message.event) else { return self.put_declared(kept) };
         let noted = matches!(slot, Slot::Crashed)
             && self.crashes.put(Mark {
                 stamp: kept.stamp,

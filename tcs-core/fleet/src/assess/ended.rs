@@ -121,12 +121,8 @@ fn why_ended(case: &Case<'_>) -> Vec<Reason> {
             std::iter::once(given_up).chain(crash_reason(life.record, moment, false)).collect()
         }
         Event::Waiting { .. } => Vec::new(),
-        Event::Start { .. }
-        | Event::Ready { .. }
-        | Event::Stopping { .. }
-        | Event::Restarting { .. }
-        | Event::Declared(_)
-        | Event::Other(_) => {
+        // no end (see `Slot::ENDS`)
+        _ => {
             let ago = life.since.map_or(ago, |since| case.now - since);
             vec![ended("stopped", None, None, ago)]
         }
