@@ -194,6 +194,11 @@ impl Event {
         }
     }
 
+    /// The event of this name, of those that have no fields of their own.
+    fn without_fields(name: String) -> Self {
+        Self::Other(name)
+    }
+
     /// The `status` that goes with the event on the wire.
     fn status(&self) -> Option<Status> {
         match self {

@@ -206,7 +206,7 @@ impl RawRegistry {
                 restart_count: notes.take(self.restart_count, "restart_count"),
                 restart_window: notes.take(self.restart_window, "restart_window"),
             },
-            _ => Event::Other(name),
+            _ => Event::without_fields(name),
         };
         Some(RegistryMessage {
             service_id,
