@@ -149,17 +149,18 @@ impl StatusPublisher {
             event: wire,
         };
         let now = HappenedAt::now();
-        match &message.event {
-            Event::Declared(_) | Event::Waiting { .. } | Event::Other(_) => {}
+        let is_last_word = matches!(
+            message.event,
             Event::Start { .. }
-            | Event::Ready { .. }
-            | Event::Stopping { .. }
-            | Event::Stop(_)
-            | Event::Crashed(_)
-            | Event::Restarting { .. }
-            | Event::Failed { .. } => {
-                self.last.insert(message.service_id.clone(), (message.clone(), now));
-            }
+                | Event::Ready { .. }
+                | Event::Stopping { .. }
+                | Event::Stop(_)
+                | Event::Crashed(_)
+                | Event::Restarting { .. }
+                | Event::Failed { .. }
+        );
+        if is_last_word {
+            self.last.insert(message.service_id.clone(), (message.clone(), now));
         }
         self.post(message, now);
         if let Some((status, text)) = final_status(event, last) {
