@@ -32,7 +32,7 @@ pub use host::{HostOptions, Progress, run};
 pub use kinds::{BlockingService, OneShotService, PermanentService, Service};
 pub use lifecycle::Limits;
 pub use main::{main, main_of};
-pub use notify::{ERROR, notify};
+pub use notify::{ERROR, NotifySocket, notify};
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
 pub use registry::{Registration, Registry, RegistryError};
 pub use schema::Schema;

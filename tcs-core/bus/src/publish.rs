@@ -1,7 +1,6 @@
 //! Publishing: a message is composed once, with its identity and its own time, and may then be
 //! sent as often as it takes. JetStream drops what it has seen already, by `Nats-Msg-Id`.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,9 +55,13 @@ pub fn hostname() -> String {
 
 /// 32 random hexadecimal digits, never the same again: for a run, an instance.
 pub fn random_id() -> String {
-    // the keys are from the system's random source
-    let random = || RandomState::new().hash_one((std::process::id(), clock::wall()));
-    format!("{:016x}{:016x}", random(), random())
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // no source: the time and the process are not the same again either
+        let nanoseconds = clock::boottime().as_nanos() ^ (u128::from(std::process::id()) << 96);
+        bytes = nanoseconds.to_be_bytes();
+    }
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 /// When a thing happened that a message tells of, by this host's clock and in this run.

@@ -1,6 +1,7 @@
 //! Tells whoever started this program that it is up, as `sd_notify(3)` does: tcsd, or systemd.
 //! So readiness needs no broker.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,23 +15,52 @@ use super::host::Progress;
 /// a broker, and before its process has ended.
 pub const ERROR: &str = "X_TCS_ERROR";
 
-/// Sends `words` (`READY=1`) to `$NOTIFY_SOCKET`; without one it does nothing. Never blocks: a
-/// manager that does not listen is not waited for.
+/// `$NOTIFY_SOCKET`: a path, or `@` and an abstract name. Nothing in it waits: a manager that does
+/// not listen loses words.
+#[derive(Debug)]
+pub struct NotifySocket(UnixDatagram);
+
+impl NotifySocket {
+    /// `None`: nobody wants to be told.
+    ///
+    /// # Errors
+    /// The socket is not there; the error names it.
+    pub fn from_environment() -> io::Result<Option<Self>> {
+        let path = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty());
+        let Some(path) = path else { return Ok(None) };
+        let socket = Self::connect(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("NOTIFY_SOCKET={}: {error}", path.display()))
+        })?;
+        Ok(Some(Self(socket)))
+    }
+
+    fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
+        let address = match address.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            [b'/', ..] => SocketAddr::from_pathname(address)?,
+            _ => return Err(io::Error::other("neither a path nor an abstract name")),
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect_addr(&address)?;
+        Ok(socket)
+    }
+
+    /// Sends `words`, a line each: `READY=1`.
+    ///
+    /// # Errors
+    /// Nobody takes them.
+    pub fn send(&self, words: &str) -> io::Result<()> {
+        self.0.send(words.as_bytes()).map(|_| ())
+    }
+}
+
+/// Sends `words` to `$NOTIFY_SOCKET`; without one it does nothing.
 ///
 /// # Errors
 /// There is a socket, and it does not take the words.
 pub fn notify(words: &str) -> io::Result<()> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
-        return Ok(());
-    };
-    let address = match path.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(path)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(words.as_bytes(), &address)?;
-    Ok(())
+    NotifySocket::from_environment()?.map_or(Ok(()), |socket| socket.send(words))
 }
 
 /// Tells how far a service is, until it has ended.

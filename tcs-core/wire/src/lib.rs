@@ -20,7 +20,7 @@ mod subject;
 mod timestamp;
 mod tolerant;
 
-pub use end::{gave_up, how_ended};
+pub use end::{gave_up, how_ended, signal_name};
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
 pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use tcs_core::bus::publish::{HappenedAt, hostname};
 use tcs_core::clock;
 use tcs_core::config::How;
 use tcs_core::monitor::Reporter;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
-use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp};
+use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp, signal_name};
 
 use super::conflicts::{Ours, Shared};
 use super::own_status::OwnStatus;
@@ -317,7 +316,7 @@ fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>
 }
 
 fn signal(code: i32) -> Option<&'static str> {
-    Signal::try_from(code.checked_neg()?).ok().map(Signal::as_str)
+    signal_name(code.checked_neg()?)
 }
 
 fn capital(text: &str) -> String {
@@ -352,5 +351,19 @@ fn final_status(event: &Lifecycle, last: Option<String>) -> Option<(Status, Stri
         | Lifecycle::Stopping { .. }
         | Lifecycle::Stop { .. }
         | Lifecycle::Restarting { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::Signal;
+
+    /// The wire's names are those of the system that we run on.
+    #[test]
+    fn signals_are_named_as_the_system_names_them() {
+        for signal in Signal::iterator() {
+            assert_eq!(super::signal(-(signal as i32)), Some(signal.as_str()));
+        }
+        assert_eq!((super::signal(0), super::signal(-64), super::signal(9)), (None, None, None));
     }
 }

@@ -3,15 +3,10 @@
 //!
 //! Nothing in it waits: a manager that does not read loses words, it does not hold the loop up.
 
-use std::ffi::OsStr;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use tcs_core::clock;
-
+use tcs_core::service::NotifySocket;
 use tcs_supervisor::{Phase, Supervisor};
 
 /// How often it is looked whether there is something to say.
@@ -37,7 +32,7 @@ enum Stage {
 /// The manager that has started us, if one has.
 #[derive(Debug)]
 pub(super) struct Systemd {
-    socket: Option<UnixDatagram>,
+    socket: Option<NotifySocket>,
     /// Half of what it allows between two signs of life.
     watchdog: Option<Duration>,
     stage: Stage,
@@ -55,12 +50,9 @@ impl Systemd {
     /// and does not keep the launcher from its work.
     pub(super) fn from_environment() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let socket = variable("NOTIFY_SOCKET").and_then(|path| match connect(&path) {
-            Ok(socket) => Some(socket),
-            Err(error) => {
-                tracing::warn!("the service manager is not told anything: {error:#}");
-                None
-            }
+        let socket = NotifySocket::from_environment().unwrap_or_else(|error| {
+            tracing::warn!("the service manager is not told anything: {error}");
+            None
         });
         let number = |name: &str| variable(name)?.to_str()?.parse::<u64>().ok();
         let for_us = variable("WATCHDOG_PID").is_none()
@@ -170,25 +162,11 @@ impl Systemd {
 
     fn say(&self, words: &[String]) {
         if let Some(socket) = self.socket.as_ref().filter(|_| !words.is_empty())
-            && let Err(error) = socket.send(words.join("\n").as_bytes())
+            && let Err(error) = socket.send(&words.join("\n"))
         {
             tracing::debug!("the service manager did not take a word: {error}");
         }
     }
-}
-
-/// A path, or `@` and an abstract name.
-fn connect(address: &OsStr) -> anyhow::Result<UnixDatagram> {
-    let shown = || format!("NOTIFY_SOCKET={}", address.display());
-    let address = match address.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        [b'/', ..] => SocketAddr::from_pathname(address),
-        _ => bail!("{}: neither a path nor an abstract name", shown()),
-    };
-    let socket = UnixDatagram::unbound().context("opening a socket")?;
-    socket.set_nonblocking(true).context("opening a socket")?;
-    socket.connect_addr(&address.with_context(shown)?).with_context(shown)?;
-    Ok(socket)
 }
 
 fn extension() -> String {
