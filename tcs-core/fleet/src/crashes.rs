@@ -101,6 +101,7 @@ pub(super) fn last_end(record: &Record, origins: &Origins) -> Option<LastEnd> {
         core_dumped: crash.and_then(|crash| crash.core_dumped),
         uptime: uptime.map(span),
         last_lines: crash.map(|crash| crash.last_lines.clone()).unwrap_or_default(),
+        resources: crash.and_then(|crash| crash.resources.clone()),
     })
 }
 

@@ -11,6 +11,7 @@ use super::reason::Reason;
 use super::record::{Beat, Record};
 use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Verdict};
+use tcs_wire::control::CrashFigures;
 use tcs_wire::{Limit, Status};
 
 /// Whether messages can reach us at all (`docs/spec/truth.md#what-the-picture-says-of-itself`).
@@ -179,6 +180,8 @@ pub struct LastEnd {
     pub uptime: Option<TimeDelta>,
     /// Its last lines of output, oldest first.
     pub last_lines: Vec<String>,
+    /// Of a crash: what the run had used, where the launcher says it.
+    pub resources: Option<Box<CrashFigures>>,
 }
 
 /// Where a heartbeat interval comes from.

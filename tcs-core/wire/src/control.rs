@@ -11,11 +11,16 @@ use serde_json::{Map, Value};
 
 mod logs;
 mod requests;
+mod resources;
 #[cfg(test)]
 mod tests;
 
 pub use logs::{LogLine, LogsReply, Stream};
 pub use requests::{LogsRequest, MAX_WAIT_S, ReloadRequest, StopRequest};
+pub use resources::{
+    CrashFigures, HostFigures, Oom, PastFigures, ResourcesReply, ResourcesRequest, Scope,
+    ServiceFigures,
+};
 
 /// The commands, as they stand in a subject. `start`, `stop`, `restart` and `logs` are followed by
 /// the service's id.
@@ -32,6 +37,8 @@ pub mod command {
     pub const LIST: &str = "list";
     /// [`super::LogsRequest`], [`super::LogsReply`].
     pub const LOGS: &str = "logs";
+    /// [`super::ResourcesRequest`], [`super::ResourcesReply`].
+    pub const RESOURCES: &str = "resources";
     /// Asked of a service itself.
     pub const HEALTH: &str = "health";
     /// Asked of a service itself.

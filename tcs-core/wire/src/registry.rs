@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Timestamp;
+use super::control::CrashFigures;
 use super::status::Status;
 
 mod read;
@@ -170,6 +171,8 @@ pub struct Crashed {
     pub core_dumped: Option<bool>,
     /// Its last lines of output, oldest first; `details.last_lines` on the wire. Ours.
     pub last_lines: Vec<String>,
+    /// What the run had used. Ours.
+    pub resources: Option<Box<CrashFigures>>,
 }
 
 /// Lines of output that a `crashed` carries, at most.
@@ -282,6 +285,7 @@ impl Serialize for RegistryMessage {
                 map.some("uptime_seconds", crashed.uptime_seconds.as_ref())?;
                 map.some("recent_crashes", crashed.recent_crashes.as_ref())?;
                 map.some("core_dumped", crashed.core_dumped.as_ref())?;
+                map.some("resources", crashed.resources.as_deref())?;
                 if !crashed.last_lines.is_empty() {
                     let details = BTreeMap::from([("last_lines", &crashed.last_lines)]);
                     map.0.serialize_entry("details", &details)?;

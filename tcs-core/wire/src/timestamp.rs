@@ -4,8 +4,8 @@
 use std::fmt;
 
 use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, Timelike, Utc};
-use serde::de::SeqAccess;
-use serde::{Serialize, Serializer};
+use serde::de::{Error as _, SeqAccess};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::tolerant::{Field, Take, drain_list};
 
@@ -48,6 +48,13 @@ impl From<DateTime<Utc>> for Timestamp {
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let elements = Vec::<i64>::deserialize(deserializer)?;
+        Self::from_elements(&elements).ok_or_else(|| D::Error::custom("not a time"))
     }
 }
 

@@ -68,7 +68,7 @@ impl LogsRequest {
 }
 
 /// A parameter, if it is there and not null; `expected` completes "must be ...".
-fn parameter<T: DeserializeOwned>(
+pub(super) fn parameter<T: DeserializeOwned>(
     data: &Map<String, Value>,
     name: &str,
     expected: &str,

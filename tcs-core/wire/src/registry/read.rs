@@ -7,6 +7,7 @@ use super::{
     Stop,
 };
 use crate::Timestamp;
+use crate::control::{CrashFigures, Oom};
 use crate::tolerant::{Field, Notes, Take, take_struct};
 
 /// Python's `restart_policy` is whatever YAML gave: unquoted `no` arrives as false.
@@ -73,6 +74,7 @@ pub(crate) struct RawRegistry {
     restart_count: Field<u32>,
     recent_crashes: Field<u32>,
     core_dumped: Field<bool>,
+    resources: Field<RawCrashFigures>,
     details: Field<RawEventDetails>,
     waiting_for: Field<Vec<String>>,
     timed_out: Field<bool>,
@@ -85,6 +87,39 @@ struct RawEventDetails {
     last_lines: Field<Vec<String>>,
 }
 take_struct!(RawEventDetails);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawCrashFigures {
+    rss_bytes: Field<u64>,
+    peak_rss_bytes: Field<u64>,
+    sample_age_s: Field<f64>,
+    cpu_seconds: Field<f64>,
+    read_bytes: Field<u64>,
+    written_bytes: Field<u64>,
+    open_fds: Field<u64>,
+    oom: Field<String>,
+}
+take_struct!(RawCrashFigures);
+
+impl RawCrashFigures {
+    fn read(self, notes: &mut Notes) -> CrashFigures {
+        CrashFigures {
+            rss_bytes: notes.take(self.rss_bytes, "resources.rss_bytes"),
+            peak_rss_bytes: notes.take(self.peak_rss_bytes, "resources.peak_rss_bytes"),
+            sample_age_s: notes.take(self.sample_age_s, "resources.sample_age_s"),
+            cpu_seconds: notes.take(self.cpu_seconds, "resources.cpu_seconds"),
+            read_bytes: notes.take(self.read_bytes, "resources.read_bytes"),
+            written_bytes: notes.take(self.written_bytes, "resources.written_bytes"),
+            open_fds: notes.take(self.open_fds, "resources.open_fds"),
+            oom: notes.text(self.oom, "resources.oom").map(|oom| match oom.as_str() {
+                "killed" => Oom::Killed,
+                "likely" => Oom::Likely,
+                _ => Oom::Other,
+            }),
+        }
+    }
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -194,6 +229,9 @@ impl RawRegistry {
                         let lines = texts(details.last_lines, "last_lines", MAX_LAST_LINES, notes);
                         last_lines(lines)
                     },
+                    resources: notes
+                        .take(self.resources, "resources")
+                        .map(|figures| Box::new(figures.read(notes))),
                 })
             }
             "restarting" => Event::Restarting {

@@ -1,0 +1,224 @@
+//! What services and their host use, in the reply to `resources` and in a `crashed`
+//! (`docs/spec/wire.md#resource-figures`). What could not be read is absent, never 0.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::requests::parameter;
+use crate::Timestamp;
+
+/// Parameters of `resources`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ResourcesRequest {
+    /// Ids of the services wanted; without it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<String>>,
+    /// The samples of the last minutes too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub history: bool,
+}
+
+impl ResourcesRequest {
+    /// From the data of a request.
+    pub fn read(data: &Map<String, Value>) -> Result<Self, String> {
+        Ok(Self {
+            services: parameter(data, "services", "a list of service ids")?,
+            history: parameter(data, "history", "true or false")?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The reply to `resources`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourcesReply {
+    /// When the figures were read, by the launcher's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_at: Option<Timestamp>,
+    /// The launcher's host.
+    pub host: HostFigures,
+    /// The services that run, by id.
+    pub services: Vec<ServiceFigures>,
+}
+
+/// What a service is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Processes of its own.
+    Processes,
+    /// A task of the launcher's process: its memory is the launcher's.
+    Task,
+    /// A later launcher's word, or none.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// What one service uses, with all that it has started. Bytes, seconds, and percent of one core.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceFigures {
+    /// Which service.
+    pub service_id: String,
+    /// What it is made of.
+    pub scope: Scope,
+    /// How many processes it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Their threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Between the last two samples; 100 is one core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Of this run, those that have ended included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+    /// Resident memory; what processes share is counted for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// Of it, what is no file's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anon_bytes: Option<u64>,
+    /// What is swapped out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap_bytes: Option<u64>,
+    /// The most resident memory of this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// Open file descriptors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_fds: Option<u64>,
+    /// How many its main process may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd_limit: Option<u64>,
+    /// Read from storage in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Written to storage in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Of a task: seconds in which it computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_seconds: Option<f64>,
+    /// When this run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Starts after the first, since the launcher's own start.
+    pub restarts_total: u64,
+    /// Crashes since the launcher's own start, by `SIGKILL`, `exit 3`, ...
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub crashes_total: BTreeMap<String, u64>,
+    /// Some of its processes could not be read: those of another user.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// The samples before, oldest first, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastFigures>,
+}
+
+/// One sample of the past.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PastFigures {
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_at: Option<Timestamp>,
+    /// Percent of one core since the sample before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Resident memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+}
+
+/// A launcher's host, in the reply to `resources` and in the metrics of the launcher's heartbeat.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostFigures {
+    /// Processes that ran or wanted to, over a minute.
+    #[serde(rename = "host_load1", skip_serializing_if = "Option::is_none")]
+    pub load1: Option<f64>,
+    /// Of all cores, since the last time that it was read; 100 is all of them.
+    #[serde(rename = "host_cpu_percent", skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Cores.
+    #[serde(rename = "host_cpus", skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u32>,
+    /// Memory.
+    #[serde(rename = "host_mem_total_bytes", skip_serializing_if = "Option::is_none")]
+    pub mem_total_bytes: Option<u64>,
+    /// What of it programs can get without swapping.
+    #[serde(rename = "host_mem_available_bytes", skip_serializing_if = "Option::is_none")]
+    pub mem_available_bytes: Option<u64>,
+    /// What is swapped out.
+    #[serde(rename = "host_swap_used_bytes", skip_serializing_if = "Option::is_none")]
+    pub swap_used_bytes: Option<u64>,
+    /// Free for users, where the configuration file lies.
+    #[serde(rename = "host_disk_free_bytes", skip_serializing_if = "Option::is_none")]
+    pub disk_free_bytes: Option<u64>,
+    /// Percent of the last 10 s in which something waited for memory.
+    #[serde(rename = "host_psi_mem_avg10", skip_serializing_if = "Option::is_none")]
+    pub psi_mem_avg10: Option<f64>,
+    /// A new one with each boot.
+    #[serde(rename = "host_boot_id", skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// When it was booted, in seconds since 1970.
+    #[serde(rename = "host_boot_at", skip_serializing_if = "Option::is_none")]
+    pub boot_at: Option<f64>,
+    /// Processes that the kernel has killed for want of memory, since boot.
+    #[serde(rename = "host_oom_kills", skip_serializing_if = "Option::is_none")]
+    pub oom_kills: Option<u64>,
+    /// Whether the clock is kept by a time server.
+    #[serde(rename = "host_clock_synced", skip_serializing_if = "Option::is_none")]
+    pub clock_synced: Option<bool>,
+    /// Resident memory of the launcher itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcsd_rss_bytes: Option<u64>,
+}
+
+/// What a run had used when it crashed: `resources` of a `crashed`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashFigures {
+    /// Resident memory at the last sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// The most of the run, as sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// Seconds from the last sample to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_age_s: Option<f64>,
+    /// Processor time of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+    /// Read from storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Written to storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// File descriptors open at the last sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_fds: Option<u64>,
+    /// Whether it was killed for want of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom: Option<Oom>,
+}
+
+/// Killed for want of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Oom {
+    /// The kernel's log names one of its processes.
+    Killed,
+    /// The kernel killed something for want of memory as it ended, and does not say what.
+    Likely,
+    /// A later launcher's word.
+    #[serde(other)]
+    Other,
+}
