@@ -13,6 +13,7 @@ use nix::unistd::Uid;
 use regex::Regex;
 use tcs_core::clock::monotonic;
 use tcs_core::config::{Limits, Ready};
+use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::group::Process;
 use tcs_launcher::runner::journal::Journal;
 use tcs_launcher::runner::notify::SocketDir;
@@ -81,7 +82,13 @@ impl Lab {
         let (journal, _) = Journal::open(dir.path(), "lab", marks.launcher_run()).unwrap();
         let spawner = Spawner::new(helper, false).unwrap();
         let sockets = SocketDir::new(dir.path().join("sockets"));
-        let runner = ProcessRunner::new(spawner, marks, Arc::new(journal), sockets);
+        let runner = ProcessRunner::new(
+            spawner,
+            marks,
+            Arc::new(journal),
+            sockets,
+            Arc::new(Resources::new(dir.path())),
+        );
         let (tell, told) = mpsc::channel(64);
         let output = Arc::new(Output::default());
         Self { dir, runner: Arc::new(runner), output, tell, told, handles: Vec::new() }
@@ -98,6 +105,7 @@ impl Lab {
             limits: Limits::default(),
             stop_signal: Signal::SIGTERM,
             ready: None,
+            sample: Duration::from_secs(10),
         }
     }
 

@@ -13,10 +13,11 @@ use tcs_core::monitor::Monitor;
 use tcs_core::wire::Timestamp;
 use tcs_core::wire::control::{
     self, Done, ListReply, LogsReply, LogsRequest, OperationReply, Outcome, ReloadReply,
-    ReloadRequest, ServiceChange, StopRequest, command,
+    ReloadRequest, ResourcesRequest, ServiceChange, StopRequest, command,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::resources::Resources;
 use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, ServiceId, Success};
 
 /// Something asked of the launcher, and where the answer goes.
@@ -88,6 +89,18 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRe
             let follow = follow_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
             let found = ask(&to, |back| ControlRequest::Logs { id, count, follow, back }).await??;
             reply(&launcher, &found)
+        }
+    }));
+}
+
+/// Serves what services and the host use.
+pub fn serve_resources(monitor: &Monitor, launcher_id: &str, resources: &Arc<Resources>) {
+    let (launcher, resources) = (Arc::<str>::from(launcher_id), Arc::clone(resources));
+    monitor.serve(Served::new(command::RESOURCES, move |call: Call| {
+        let (launcher, resources) = (Arc::clone(&launcher), Arc::clone(&resources));
+        async move {
+            let request = ResourcesRequest::read(&call.data)?;
+            reply(&launcher, &resources.reply(&request).await)
         }
     }));
 }

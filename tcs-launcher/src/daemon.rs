@@ -234,6 +234,7 @@ impl Daemon<'_> {
             Effect::Forget { id } => {
                 self.plans.remove(&id);
                 self.outputs.forget(&id);
+                self.runner.resources().forget(&id);
                 self.publisher.forget(&id);
             }
             Effect::Done { success } => return Some(success),
@@ -249,9 +250,11 @@ impl Daemon<'_> {
             let readiness = plan.readiness();
             log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how), readiness);
         }
-        if matches!(event, Lifecycle::Crashed { .. }) {
+        if let Lifecycle::Crashed { code, .. } = event {
             let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
-            self.publisher.say_crash(plan, event, requested_by, last_lines);
+            let how = code.map_or_else(|| "not started".to_owned(), how_ended);
+            let resources = self.runner.resources().crashed(id, how, *code == Some(-9));
+            self.publisher.say_crash(plan, event, requested_by, last_lines, resources);
         } else {
             self.publisher.say(plan, event, requested_by);
         }

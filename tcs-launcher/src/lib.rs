@@ -13,6 +13,7 @@ pub mod daemon;
 mod hash;
 pub mod log;
 pub mod reload_text;
+pub mod resources;
 pub mod runner;
 
 pub use cli::main;

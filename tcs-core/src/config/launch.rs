@@ -14,7 +14,8 @@ use serde::Deserialize;
 use super::problem::{Place, Problem, Problems};
 use super::value::{Mapping, Node, Value};
 use super::values::{
-    Address, After, As, Bytes, Factor, Interval, Pattern, Program, Seconds, SignalName, Variables,
+    Address, After, As, Bytes, Factor, Interval, Pattern, Program, Sampling, Seconds, SignalName,
+    Variables,
 };
 use crate::id::ServiceId;
 use crate::wire::policy::Backoff;
@@ -57,6 +58,9 @@ pub struct Launch {
     /// Seconds between two heartbeats, 0.1 to 3600. Python services have their own.
     #[serde(with = "As::<Interval>")]
     pub heartbeat: Duration,
+    /// Seconds between two samples of what its processes use, 1 to 3600; 0: none.
+    #[serde(with = "As::<Sampling>")]
+    pub sample: Duration,
     /// Seconds that services which come after it wait for it to be ready; then they are started
     /// anyway.
     #[serde(with = "As::<Seconds>")]
@@ -204,6 +208,7 @@ impl Default for Launch {
             level: 0,
             ready: None,
             heartbeat: Duration::from_secs(10),
+            sample: Duration::from_secs(10),
             start_timeout: START_TIMEOUT,
             stop_signal: Signal::SIGTERM,
             stop_timeout: None,

@@ -120,6 +120,13 @@ forms! {
             Err(format!("expected 0.1 to 3600 seconds, found {number}"))
         },
         written |it| it.as_secs_f64().into();
+    Sampling(number: f64) -> Duration, {"type": "number", "minimum": 0, "maximum": 3600},
+        if number == 0.0 || (1.0..=3600.0).contains(&number) {
+            seconds(number)
+        } else {
+            Err(format!("expected 0 (off), or 1 to 3600 seconds; found {number}"))
+        },
+        written |it| it.as_secs_f64().into();
     Factor(number: f64) -> f64, {"type": "number", "minimum": 1},
         if number.is_finite() && number >= 1.0 {
             Ok(number)
@@ -251,13 +258,10 @@ fn is_identifier(part: &str) -> bool {
     !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// A list of texts, or one text alone.
-#[derive(Debug)]
-pub struct Several<T> {
-    /// Each.
-    pub items: Vec<T>,
-    /// They are written as a list.
-    pub is_list: bool,
+/// A list, or one of its items alone.
+pub(super) struct Several<T> {
+    items: Vec<T>,
+    is_list: bool,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {

@@ -334,7 +334,7 @@ fn place(span: Span) -> Place {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::fs;
     use std::path::Path;
 
@@ -343,7 +343,7 @@ pub(super) mod tests {
     use super::*;
 
     /// As Python would write it: what JSON has no word for is marked with `~`.
-    pub(in crate::config) fn as_json(node: &Node) -> Json {
+    fn as_json(node: &Node) -> Json {
         match &node.value {
             Value::Null => Json::Null,
             Value::Bool(value) => json!(value),

@@ -102,7 +102,12 @@ impl Daemon<'_> {
                 {
                     self.handles.remove(&id);
                 }
-                self.handle(Event::Report { id, run, report })
+                let is_over = report == Report::Cleared;
+                let done = self.handle(Event::Report { id: id.clone(), run, report });
+                if is_over {
+                    self.runner.resources().run_over(&id, run);
+                }
+                done
             }
             What::Status(text) => {
                 if self.plans.get(&id).is_some_and(|plan| matches!(plan.how, How::Program(_))) {

@@ -139,6 +139,11 @@ async fn launch(
         .start(&reporter);
     let (asks, asked) = mpsc::channel(BACKLOG);
     control::serve(&monitor, name.as_str(), &asks);
+    let resources = Arc::clone(runtime_dir.runner.resources());
+    control::serve_resources(&monitor, name.as_str(), &resources);
+    let of_host = Arc::clone(&resources);
+    monitor.add_metrics(move || of_host.host_metrics());
+    let sampling = tokio::spawn(resources.keep());
     let (tell, told) = mpsc::channel(BACKLOG);
     let (last, lasts) = mpsc::channel(BACKLOG);
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
@@ -183,6 +188,7 @@ async fn launch(
         Some(_) | None => true,
     };
     let success = may_begin && daemon.live(&config, signals, told, lasts, asked).await;
+    sampling.abort();
     daemon.systemd.last(success);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;

@@ -184,6 +184,7 @@ impl Site<'_> {
             limits: own.limits,
             stop_signal: own.stop_signal,
             ready: own.ready.clone().or(said),
+            sample: own.sample,
         })
     }
 }
@@ -233,6 +234,7 @@ impl reload::Fixed for Fixed {
             ("launch.limits", a.limits != b.limits),
             ("launch.ready", a.ready != b.ready),
             ("launch.heartbeat", a.heartbeat != b.heartbeat),
+            ("launch.sample", a.sample != b.sample),
         ];
         let own = own.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name);
         let names: BTreeSet<&String> = self.settings.keys().chain(other.settings.keys()).collect();

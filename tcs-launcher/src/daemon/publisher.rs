@@ -7,6 +7,7 @@ use tcs_core::bus::publish::{HappenedAt, hostname};
 use tcs_core::clock;
 use tcs_core::config::How;
 use tcs_core::monitor::Reporter;
+use tcs_core::wire::control::CrashFigures;
 use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
 use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp, signal_name};
 
@@ -117,10 +118,12 @@ impl StatusPublisher {
         event: &Lifecycle,
         requested_by: Option<&str>,
         last_lines: Vec<String>,
+        resources: Option<CrashFigures>,
     ) {
         let mut wire = wire(plan, event, self.batch, None);
         if let Event::Crashed(crashed) = &mut wire {
             crashed.last_lines = last_lines;
+            crashed.resources = resources.map(Box::new);
         }
         self.say_event(plan, event, wire, requested_by);
     }

@@ -11,6 +11,7 @@ use tcs_core::id::LauncherId;
 
 use super::Options;
 use super::event_record::EventRecord;
+use crate::resources::Resources;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
 use crate::runner::notify::SocketDir;
@@ -42,6 +43,7 @@ impl RuntimeDir {
         options: &Options,
     ) -> anyhow::Result<Self> {
         let dir = directory()?;
+        let file = config;
         let config = config.display().to_string();
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
@@ -75,7 +77,13 @@ impl RuntimeDir {
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
         let guard = guard.context("starting the guard process")?;
         let journal = Arc::new(journal);
-        let runner = ProcessRunner::new(spawner, marks, journal, SocketDir::new(sockets.clone()));
+        let runner = ProcessRunner::new(
+            spawner,
+            marks,
+            journal,
+            SocketDir::new(sockets.clone()),
+            Arc::new(Resources::new(file)),
+        );
         Ok(Self { dir, runner: Arc::new(runner), before, events, guard, sockets })
     }
 

@@ -48,11 +48,13 @@ impl Daemon<'_> {
             }
         });
         let settings = plan.entry.settings.clone();
+        let busy = self.runner.resources().task_started(&id, run_number);
         task::start(
             &self.services,
             id,
             run_number,
             tell,
+            busy,
             move |stop: CancellationToken| async move {
                 match registration {
                     Ok(registration) => {

@@ -26,6 +26,7 @@ pub use census::{Look, Members};
 pub use marks::{LAUNCHER_MARK, Mark, Marks, SERVICE_MARK};
 pub use orphans::Orphans;
 pub use processes::Process;
+pub(crate) use processes::Stat;
 
 /// This boot of this machine.
 pub fn boot_id() -> String {

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open};
 use tcs_core::config::{Limits, Ready};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -27,6 +29,7 @@ use super::ready;
 use super::shim::{self, Become, NotStarted};
 use super::spawner::{Shim, Spawner};
 use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
+use crate::resources::Resources;
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
@@ -50,6 +53,8 @@ pub struct Launch {
     pub stop_signal: Signal,
     /// What says that it is up; `None`: nothing that is seen here.
     pub ready: Option<Ready>,
+    /// Between two samples of what it uses; zero: none but for who asks.
+    pub sample: Duration,
 }
 
 /// Starts processes for one launcher.
@@ -60,6 +65,7 @@ pub struct ProcessRunner {
     journal: Arc<Journal>,
     sockets: SocketDir,
     census: Census,
+    resources: Arc<Resources>,
 }
 
 /// What a launcher's own surroundings mean to it alone, and a child must not inherit.
@@ -80,19 +86,26 @@ const SWEEPS: u32 = 100;
 
 impl ProcessRunner {
     /// `spawner` starts the processes and the shim, `marks` tell whose they are, `journal`
-    /// remembers them on disk, and their `NOTIFY_SOCKET`s are in `sockets`.
+    /// remembers them on disk, their `NOTIFY_SOCKET`s are in `sockets`, and `resources` counts what
+    /// they use.
     pub fn new(
         spawner: Arc<Spawner>,
         marks: Marks,
         journal: Arc<Journal>,
         sockets: SocketDir,
+        resources: Arc<Resources>,
     ) -> Self {
-        Self { spawner, marks, journal, sockets, census: Census::default() }
+        Self { spawner, marks, journal, sockets, census: Census::default(), resources }
     }
 
     /// What the processes are remembered in.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// What they use.
+    pub fn resources(&self) -> &Arc<Resources> {
+        &self.resources
     }
 
     /// Starts `launch` as `run` of service `id`; what happens is told to `tell`.
@@ -308,8 +321,10 @@ impl Running {
         mut orders: Orders,
     ) {
         let entry = runner.journal.started(&teller.id, self.pid);
+        let mark = self.mark.limit();
+        runner.resources.process_started(&teller.id, teller.run, self.pid, mark, launch.sample);
         teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
-        let mut exit = self.until_exit(teller, launch, &mut orders).await;
+        let mut exit = self.until_exit(runner, teller, launch, &mut orders).await;
         let notifies = matches!(launch.ready, Some(Ready::Notify));
         let rest = self.socket.as_ref().map(|socket| socket.rest(self.pid)).unwrap_or_default();
         for word in rest {
@@ -349,15 +364,21 @@ impl Running {
 
     async fn until_exit(
         &mut self,
+        runner: &ProcessRunner,
         teller: &EventWriter,
         launch: &Launch,
         orders: &mut Orders,
     ) -> Exit {
+        let end = EndOfProcess::of(self.pid);
         let mut awaits_ready = true;
         let mut hears = true;
         loop {
             tokio::select! {
-                status = self.child.wait() => return exit(status),
+                () = end.come() => {
+                    runner.resources.process_ended(&teller.id, self.pid);
+                    return exit(self.child.wait().await);
+                }
+                status = self.child.wait(), if end.is_unseen() => return exit(status),
                 order = orders.next() => {
                     if self.order != Some(Order::Kill) {
                         self.order = Some(order);
@@ -406,6 +427,32 @@ impl Running {
     fn kill(&mut self) {
         let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
         let _ = self.child.start_kill();
+    }
+}
+
+/// Sees that a process has ended before anybody waits for it: until then the kernel can tell what
+/// it has used.
+struct EndOfProcess(Option<pipe::Receiver>);
+
+impl EndOfProcess {
+    fn of(pid: i32) -> Self {
+        let pid = rustix::process::Pid::from_raw(pid);
+        // before Linux 5.3 there is none
+        let opened = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
+        // no pipe, but it is waited for in the same way: readable once the process has ended
+        Self(opened.and_then(|fd| pipe::Receiver::from_owned_fd_unchecked(fd).ok()))
+    }
+
+    fn is_unseen(&self) -> bool {
+        self.0.is_none()
+    }
+
+    async fn come(&self) {
+        match &self.0 {
+            // an error is of the runtime, which ends
+            Some(end) => drop(end.readable().await),
+            None => std::future::pending().await,
+        }
     }
 }
 

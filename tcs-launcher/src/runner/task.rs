@@ -4,8 +4,10 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 
+use tcs_core::clock;
 use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -20,12 +22,15 @@ const SIGKILL: i32 = 9;
 /// kill it, it is aborted, which it only notices where it awaits: a task that blocks its thread
 /// cannot be ended, and is never reported as cleared.
 ///
+/// `busy` takes the nanoseconds in which its main future computes.
+///
 /// That it is ready is for the service's host to say, over a clone of `tell`.
 pub fn start<F>(
     services: &Runtime,
     id: ServiceId,
     run: Run,
     tell: EventSender,
+    busy: Arc<AtomicU64>,
     service: impl FnOnce(CancellationToken) -> F,
 ) -> Handle
 where
@@ -43,7 +48,7 @@ where
                 tell.send(RunnerEvent { id: id.clone(), run, what: What::Report(report) }).await;
         };
         say(Report::Spawned { pid: None }).await;
-        let exit = live(&services, work, stop, orders).await;
+        let exit = live(&services, counted(work, busy), stop, orders).await;
         say(Report::Exited(exit)).await;
         say(Report::Cleared).await;
     });
@@ -67,6 +72,19 @@ where
             },
         }
     }
+}
+
+/// Adds the nanoseconds in which it computes to `busy`.
+async fn counted<F: Future<Output = Exit>>(work: F, busy: Arc<AtomicU64>) -> Exit {
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |context| {
+        let start = clock::monotonic();
+        let polled = work.as_mut().poll(context);
+        let nanos = clock::monotonic().saturating_duration_since(start).as_nanos();
+        busy.fetch_add(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+        polled
+    })
+    .await
 }
 
 /// Turns a panic into an exit, on the thread that panics: only there is its place known.
@@ -126,7 +144,14 @@ mod tests {
         F: Future<Output = Exit> + Send + 'static,
     {
         let (tell, mut told) = mpsc::channel(16);
-        let handle = start(&Runtime::current(), "a.x".parse().unwrap(), Run(1), tell, service);
+        let handle = start(
+            &Runtime::current(),
+            "a.x".parse().unwrap(),
+            Run(1),
+            tell,
+            Arc::default(),
+            service,
+        );
         for order in orders {
             order(&handle);
         }

@@ -22,6 +22,7 @@ use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::Limits;
 use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
+use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::guard::Guard;
 use tcs_launcher::runner::journal::Journal;
 use tcs_launcher::runner::notify::SocketDir;
@@ -102,6 +103,25 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
         }
         // a child that stays, with our outputs open
         "grandchild" => drop(myself(&["pid", &next(), "forever"]).spawn().expect("spawn")),
+        // a child that does so, in words parted by blanks, or, of a child's child, by commas
+        "brood" => {
+            let script = next();
+            let parting = if script.contains(' ') { ' ' } else { ',' };
+            let words: Vec<&str> = script.split(parting).collect();
+            drop(myself(&words).spawn().expect("spawn"));
+        }
+        // so many megabytes, all of them touched, to the end
+        "hold" => {
+            let size = next().parse::<usize>().expect("megabytes") * 1_000_000;
+            std::mem::forget(std::hint::black_box(vec![1_u8; size]));
+        }
+        // so many milliseconds of processor time
+        "spin" => {
+            let limit = next().parse::<f64>().expect("milliseconds") / 1000.0;
+            while spent() < limit {
+                std::hint::black_box((0..100_000_u64).sum::<u64>());
+            }
+        }
         // one that loses its parent, and soon ends
         "orphan" => {
             let brief = ["background", &next()];
@@ -161,6 +181,13 @@ fn beats(name: &str, count: u32, pause: u64) {
             sleep(pause);
         }
     });
+}
+
+/// Seconds of processor time that this process has used.
+fn spent() -> f64 {
+    let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+    let time = used.expect("usage").user_time();
+    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
 /// Whether it could.
@@ -231,7 +258,13 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await.expect("guard");
         let journal = Arc::new(journal);
         let sockets = SocketDir::new(dir.join("sockets"));
-        let runner = Arc::new(ProcessRunner::new(spawner, marks, journal, sockets));
+        let runner = Arc::new(ProcessRunner::new(
+            spawner,
+            marks,
+            journal,
+            sockets,
+            Arc::new(Resources::new(dir)),
+        ));
         let launch = Launch {
             program: current_exe().expect("own path"),
             args: script,
@@ -242,6 +275,7 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
             limits: Limits::default(),
             stop_signal: Signal::SIGTERM,
             ready: None,
+            sample: Duration::ZERO,
         };
         let (tell, mut told) = tokio::sync::mpsc::channel(16);
         let id = "a.x".parse().expect("id");

@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 /// The schemas, by the name that each printed object bears.
-const SCHEMAS: [(&str, &str); 5] = [
+const SCHEMAS: [(&str, &str); 6] = [
     ("tcsctl.fleet.v1", include_str!("../../../tcsctl/schema/fleet.v1.json")),
     ("tcsctl.change.v1", include_str!("../../../tcsctl/schema/change.v1.json")),
     ("tcsctl.event.v1", include_str!("../../../tcsctl/schema/event.v1.json")),
     ("tcsctl.reply.v1", include_str!("../../../tcsctl/schema/reply.v1.json")),
+    ("tcsctl.resources.v1", include_str!("../../../tcsctl/schema/resources.v1.json")),
     ("tcsctl.log.v1", include_str!("../../../tcsctl/schema/log.v1.json")),
 ];
 

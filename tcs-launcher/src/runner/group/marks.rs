@@ -135,7 +135,8 @@ impl Carried {
     }
 }
 
-fn limit(pid: i32) -> Option<u64> {
+/// The mark that a process carries as a limit, of any launcher's.
+pub(crate) fn limit(pid: i32) -> Option<u64> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
     let soft: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;

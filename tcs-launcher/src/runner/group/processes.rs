@@ -22,21 +22,42 @@ pub struct Process {
     pub state: u8,
 }
 
-impl Process {
-    /// The process of this id.
-    pub fn of(pid: i32) -> Option<Self> {
+/// A process, and what its `stat` says of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) process: Process,
+    /// Clock ticks of processor time, its own.
+    pub(crate) cpu_ticks: u64,
+}
+
+impl Stat {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         // the name, in parentheses, may hold anything
         let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
         let fields = std::str::from_utf8(&stat[after_name..]).ok()?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-        Some(Self {
+        let number = |i: usize| fields.get(i)?.parse::<u64>().ok();
+        let process = Process {
             pid,
             state: *fields.first()?.as_bytes().first()?,
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
-            start: fields.get(19)?.parse().ok()?,
-        })
+            start: number(19)?,
+        };
+        Some(Self { process, cpu_ticks: number(11)? + number(12)? })
+    }
+
+    /// Of all processes there are.
+    pub(crate) fn all() -> Vec<Self> {
+        pids().into_iter().filter_map(Self::of).collect()
+    }
+}
+
+impl Process {
+    /// The process of this id.
+    pub fn of(pid: i32) -> Option<Self> {
+        Stat::of(pid).map(|stat| stat.process)
     }
 
     /// All processes there are, those of this program left out.
