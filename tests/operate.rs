@@ -153,3 +153,30 @@ async fn after_a_conflict_the_launcher_that_goes_on_is_asked() {
         );
     }
 }
+
+/// The launcher is asked, what it says is laid out, and what nobody says is not made up.
+#[tokio::test(flavor = "multi_thread")]
+async fn top_shows_what_services_and_hosts_use() {
+    let site = Site::start(CONFIG).await;
+    let url = site.server.url();
+    wait_for("the service to be read", || {
+        let output = at(&url, &["top", "talker", "--json"]);
+        output.code == Some(0) && output.json()["services"][0]["rss_bytes"].is_u64()
+    })
+    .await;
+    let document = at(&url, &["top", "--json"]).expect(0).json();
+    tcs_testkit::schema::assert_documented(&document);
+    let services = document["services"].as_array().unwrap();
+    let names: Vec<_> = services.iter().map(|it| it["service_id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["talker.a"], "what does not run uses nothing");
+    assert!(document["hosts"][0]["host_mem_total_bytes"].is_u64(), "{document:#}");
+
+    let text = at(&url, &["top", "--sort", "memory"]).expect(0).out;
+    let title = line_of(&text, &["SERVICE", "CPU", "MEMORY", "HOST"]);
+    let row = line_of(&text, &["talker.a", "B"]);
+    assert!(title.is_some() && row.is_some() && text.contains("memory "), "{text}");
+    let nobody = at(&url, &["top", "host:nowhere"]).expect(1);
+    assert_eq!(nobody.out, "");
+    let wrong = at(&url, &["top", "host:"]).expect(2);
+    assert!(wrong.err.contains("has no value"), "{}", wrong.err);
+}

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 pub use args::{
     CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs, Goal,
     HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs, RecordArgs,
-    ReloadArgs, ReplayArgs, WaitArgs, WatchArgs,
+    ReloadArgs, ReplayArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -135,6 +135,17 @@ Examples:
   tcsctl stats guider.jk15
   tcsctl stats guider.jk15 --json | jq .data.stats")]
     Stats(HealthArgs),
+    /// Show what services and hosts use: processor, memory, files
+    #[command(after_help = "\
+Examples:
+  tcsctl top                   all running services, by processor time
+  tcsctl top guider -f         and again every 2 s
+  tcsctl top --sort memory host:srv01
+  tcsctl top --json | jq '.services[] | {service_id, rss_bytes}'
+
+100 % is one core. Memory is resident memory: what processes share is counted for each.
+The figures come from the launchers; a service that runs as a task has none of its own.")]
+    Top(TopArgs),
     /// Start services
     #[command(after_help = "\
 Examples:
@@ -237,6 +248,7 @@ impl Command {
             Self::Wait(_) => "wait",
             Self::Health(_) => "health",
             Self::Stats(_) => "stats",
+            Self::Top(_) => "top",
             Self::Start(_) => "start",
             Self::Stop(_) => "stop",
             Self::Restart(_) => "restart",

@@ -22,6 +22,7 @@ mod silence;
 mod start;
 mod stats;
 mod stop;
+mod top;
 mod wait;
 mod watch;
 
@@ -72,6 +73,7 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Wait(args)) => session.block_until_signal(wait::run(session, &args)),
         Some(Command::Health(args)) => session.block_until_signal(health::run(session, &args)),
         Some(Command::Stats(args)) => session.block_until_signal(stats::run(session, &args)),
+        Some(Command::Top(args)) => session.block_on(top::run(session, &args)),
         Some(Command::Start(args)) => session.block_on(start::run(session, &args)),
         Some(Command::Stop(args)) => session.block_on(stop::run(session, &args)),
         Some(Command::Restart(args)) => session.block_on(restart::run(session, &args)),

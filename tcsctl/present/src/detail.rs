@@ -11,6 +11,7 @@ use tcs_wire::{Component, Limit, how_ended};
 
 use super::selection::Selection;
 use super::symbols::{self, TREE};
+use super::top::of_crash;
 use super::{Line, Look, Role, Times, events, json, list, rhythm, text};
 
 /// Cells before a value, with `--detailed` and in the pane.
@@ -226,6 +227,7 @@ impl Told<'_> {
         }
         section.add_text("restart", &restart(service));
         section.add_text("last end", &self.last_end());
+        section.add_text("it used", &self.last_use());
         section
     }
 
@@ -304,6 +306,12 @@ impl Told<'_> {
             let _ = write!(told, ", requested by {by}");
         }
         format!("{told}, {}", self.at(end.at))
+    }
+
+    /// What the run had used that crashed last.
+    fn last_use(&self) -> String {
+        let end = self.view.last_end(self.service);
+        end.and_then(|end| of_crash(end.resources.as_deref()?)).unwrap_or_default()
     }
 
     fn events(&self) -> Vec<Line> {

@@ -314,6 +314,7 @@ fn details(event: &Event) -> Value {
             "restart_attempt": crash.restart_attempt,
             "restart_at": crash.restart_at.map(tcs_wire::Timestamp::time),
             "recent_crashes": crash.recent_crashes,
+            "resources": crash.resources,
             "core_dumped": crash.core_dumped,
             "last_lines": crash.last_lines,
         }),

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tcs_fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
+use tcs_wire::control::CrashFigures;
 use tcs_wire::{Component, Limit, Status};
 
 use crate::selection::{Selection, launcher};
@@ -114,14 +115,26 @@ struct End {
     core_dumped: Option<bool>,
     uptime_s: Option<f64>,
     last_lines: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<Box<CrashFigures>>,
 }
 
 impl From<LastEnd> for End {
     fn from(end: LastEnd) -> Self {
         let LastEnd { at, exit_code, signal, reason, requested_by, core_dumped, .. } = end;
         let uptime_s = end.uptime.map(to_seconds);
-        let last_lines = end.last_lines;
-        Self { at, exit_code, signal, reason, requested_by, core_dumped, uptime_s, last_lines }
+        let (last_lines, resources) = (end.last_lines, end.resources);
+        Self {
+            at,
+            exit_code,
+            signal,
+            reason,
+            requested_by,
+            core_dumped,
+            uptime_s,
+            last_lines,
+            resources,
+        }
     }
 }
 

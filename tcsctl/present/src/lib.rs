@@ -20,6 +20,7 @@ pub mod symbols;
 mod table;
 pub mod text;
 mod times;
+pub mod top;
 pub mod touched;
 
 pub use line::Line;

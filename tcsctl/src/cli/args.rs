@@ -166,6 +166,42 @@ pub struct HealthArgs {
     pub json: bool,
 }
 
+/// Of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Only services that match
+    #[arg(value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// Repeat every 2 s
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Order of the services
+    #[arg(long, value_name = "BY", default_value = "cpu")]
+    pub sort: TopOrder,
+    /// Print a JSON document, with --follow one a line (schema tcsctl.resources.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// By what `top` sorts.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum TopOrder {
+    Cpu,
+    Memory,
+    Name,
+}
+
+impl From<TopOrder> for tcs_present::top::Order {
+    fn from(order: TopOrder) -> Self {
+        match order {
+            TopOrder::Cpu => Self::Cpu,
+            TopOrder::Memory => Self::Memory,
+            TopOrder::Name => Self::Name,
+        }
+    }
+}
+
 /// Of `start`, and in part of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub struct OperateArgs {

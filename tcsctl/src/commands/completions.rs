@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(
             named,
             [
-                "list", "events", "watch", "check", "wait", "health", "stats", "start", "stop",
-                "restart", "reload", "logs"
+                "list", "events", "watch", "check", "wait", "health", "stats", "top", "start",
+                "stop", "restart", "reload", "logs"
             ]
         );
     }

@@ -107,11 +107,10 @@ impl State {
                 self.leave_page();
             }
             Command::Sort => {
-                let mut after = Column::ALL.into_iter().cycle();
-                after.find(|column| *column == self.table.sort);
-                let next = after.find(|column| column.layout().sorts);
+                let at = Column::SORTED.iter().position(|column| *column == self.table.sort);
+                let next = at.map_or(0, |at| (at + 1) % Column::SORTED.len());
                 self.table.reverse = false;
-                self.sort_by(next.unwrap_or(Column::Verdict));
+                self.sort_by(Column::SORTED[next]);
             }
             Command::Reverse => self.sort_by(self.table.sort),
             Command::Logs => return self.open_logs(),
@@ -235,7 +234,7 @@ impl State {
     }
 
     pub(super) fn sort_by(&mut self, column: Column) {
-        if !column.layout().sorts {
+        if !Column::SORTED.contains(&column) {
             return;
         }
         self.table.reverse = self.table.sort == column && !self.table.reverse;

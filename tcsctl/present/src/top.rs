@@ -1,0 +1,335 @@
+//! What services and hosts use: `tcsctl top`, as lines and as JSON.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use tcs_fleet::format_duration;
+use tcs_wire::control::{HostFigures, Oom, ResourcesReply, ServiceFigures};
+
+use super::table::{Column, Shorten, lay_out};
+use super::{Line, Look, Role, text};
+
+/// What one launcher has answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The launcher's monitored name.
+    pub launcher: String,
+    /// Its host, as the picture knows it.
+    pub host: String,
+    /// Its figures.
+    pub reply: ResourcesReply,
+}
+
+/// By what the services are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Most processor time first.
+    #[default]
+    Cpu,
+    /// Most memory first.
+    Memory,
+    /// By name.
+    Name,
+}
+
+/// What can be left out, the highest first. The last column is never.
+const COLUMNS: [Column; 9] = [
+    Column { dispensable: 0 }, // name
+    Column { dispensable: 0 }, // cpu
+    Column { dispensable: 0 }, // memory
+    Column { dispensable: 2 }, // peak
+    Column { dispensable: 4 }, // processes
+    Column { dispensable: 5 }, // threads
+    Column { dispensable: 3 }, // descriptors
+    Column { dispensable: 7 }, // read
+    Column { dispensable: 6 }, // written
+];
+const TITLES: [&str; 10] =
+    ["SERVICE", "CPU", "MEMORY", "PEAK", "PROC", "THR", "FDS", "READ", "WRITTEN", "HOST"];
+/// Cells of a service's name that tell it from others.
+const LEAST_NAME: usize = 24;
+/// So much of the processors, or of the descriptors that it may have, is worth a colour.
+const MUCH: f64 = 0.9;
+
+/// The services of all launchers, each with its launcher's answer, in order.
+fn services(answers: &[Answer], order: Order) -> Vec<(&ServiceFigures, &Answer)> {
+    let each = |answer: &'_ Answer| answer.reply.services.len();
+    let mut services = Vec::with_capacity(answers.iter().map(each).sum());
+    for answer in answers {
+        services.extend(answer.reply.services.iter().map(|service| (service, answer)));
+    }
+    let name = |it: &(&ServiceFigures, &Answer)| it.0.service_id.clone();
+    services.sort_by_key(name);
+    match order {
+        Order::Name => {}
+        Order::Memory => services.sort_by_key(|(it, _)| std::cmp::Reverse(it.rss_bytes)),
+        Order::Cpu => services.sort_by(|(one, _), (other, _)| {
+            let cpu = |it: &ServiceFigures| it.cpu_percent.unwrap_or(-1.0);
+            cpu(other).total_cmp(&cpu(one))
+        }),
+    }
+    services
+}
+
+/// A line for each host, then one for each service.
+pub fn lines(answers: &[Answer], order: Order, now: DateTime<Utc>, look: &Look) -> Vec<Line> {
+    let mut lines: Vec<Line> = answers.iter().map(|answer| host(answer, now, look)).collect();
+    let services = services(answers, order);
+    if services.is_empty() {
+        return lines;
+    }
+    lines.push(Line::new());
+    let name = |i: usize, room: usize| match i.checked_sub(1).and_then(|i| services.get(i)) {
+        Some((service, _)) => Line::new()
+            .with(Role::Text, &super::list::short_name(&text::shown(&service.service_id), room)),
+        None => Line::new().with(Role::Title, TITLES[0]),
+    };
+    let last = |i: usize, room: usize| match i.checked_sub(1).and_then(|i| services.get(i)) {
+        Some((service, answer)) => remarks(service, answer).cut(room),
+        None => Line::new().with(Role::Title, TITLES[9]),
+    };
+    let mut rows = vec![TITLES.map(|title| Line::new().with(Role::Title, title)).to_vec()];
+    for i in 1..=services.len() {
+        rows.push(row(name(i, usize::MAX), services[i - 1].0, last(i, usize::MAX)));
+    }
+    for column in 1..COLUMNS.len() {
+        align_right(&mut rows, column);
+    }
+    let widest = (1..=services.len()).map(|i| name(i, usize::MAX).width()).max();
+    let first_to = widest.unwrap_or_default().min(LEAST_NAME);
+    lines.extend(lay_out(rows, &COLUMNS, look.width, &Shorten { first: name, first_to, last }));
+    lines
+}
+
+/// Numbers line up at their ends.
+fn align_right(rows: &mut [Vec<Line>], column: usize) {
+    let width = rows.iter().map(|row| row[column].width()).max().unwrap_or_default();
+    for row in rows {
+        let cell = std::mem::take(&mut row[column]);
+        let blanks = " ".repeat(width - cell.width());
+        let mut aligned = Line::new().with(Role::Text, &blanks);
+        aligned.extend(cell);
+        row[column] = aligned;
+    }
+}
+
+fn row(name: Line, service: &ServiceFigures, last: Line) -> Vec<Line> {
+    let plain = |text: String| Line::new().with(Role::Text, &text);
+    let dim = |text: String| Line::new().with(Role::Dim, &text);
+    let of_bytes = |it: Option<u64>| it.map_or_else(unknown, bytes);
+    let number = |it: Option<u64>| it.map_or_else(unknown, |it| it.to_string());
+    let is_full = service
+        .open_fds
+        .zip(service.fd_limit)
+        .is_some_and(|(open, limit)| open as f64 >= MUCH * limit as f64);
+    let fds = if is_full { Role::Warn } else { Role::Text };
+    vec![
+        name,
+        plain(service.cpu_percent.map_or_else(unknown, percent)),
+        plain(of_bytes(service.rss_bytes)),
+        dim(of_bytes(service.peak_rss_bytes)),
+        dim(number(service.processes.map(u64::from))),
+        dim(number(service.threads.map(u64::from))),
+        Line::new().with(fds, &number(service.open_fds)),
+        dim(of_bytes(service.read_bytes)),
+        dim(of_bytes(service.written_bytes)),
+        last,
+    ]
+}
+
+/// The host, and what the figures leave out.
+fn remarks(service: &ServiceFigures, answer: &Answer) -> Line {
+    let mut line = Line::new().with(Role::Dim, &text::shown(&answer.host));
+    if let Some(busy) = service.busy_seconds {
+        let text = format!("  task of the launcher, busy {busy:.1} s");
+        line.push(Role::Dim, &text);
+    }
+    if service.partial {
+        line.push(Role::Warn, "  partial: processes of another user");
+    }
+    line
+}
+
+/// `srv01   cpu 12.5 % of 2   load 0.61   memory 3.1 of 23.5 GB   disk 40.1 GB free   up 6 h 11 min`
+fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
+    let HostFigures { load1, cpu_percent, cpus, .. } = &answer.reply.host;
+    let host = &answer.reply.host;
+    let mut parts = Vec::new();
+    if let Some((used, cpus)) = cpu_percent.zip(*cpus) {
+        let role = if used >= MUCH * 100.0 { Role::Warn } else { Role::Text };
+        let plural = if cpus == 1 { "core" } else { "cores" };
+        parts.push((role, format!("cpu {} of {cpus} {plural}", percent(used))));
+    }
+    if let Some(load) = load1 {
+        parts.push((Role::Text, format!("load {load:.2}")));
+    }
+    if let Some((all, left)) = host.mem_total_bytes.zip(host.mem_available_bytes) {
+        let used = all.saturating_sub(left);
+        let role = if used as f64 >= MUCH * all as f64 { Role::Warn } else { Role::Text };
+        parts.push((role, format!("memory {} of {}", bytes(used), bytes(all))));
+    }
+    if let Some(swap) = host.swap_used_bytes.filter(|it| *it > 0) {
+        parts.push((Role::Text, format!("swap {}", bytes(swap))));
+    }
+    if let Some(waits) = host.psi_mem_avg10.filter(|it| *it >= 1.0) {
+        parts.push((Role::Warn, format!("waits for memory {}", percent(waits))));
+    }
+    if let Some(free) = host.disk_free_bytes {
+        parts.push((Role::Text, format!("disk {} free", bytes(free))));
+    }
+    let booted = host.boot_at.and_then(|at| DateTime::from_timestamp(at as i64, 0));
+    if let Some(booted) = booted.filter(|booted| *booted <= now) {
+        parts.push((Role::Dim, format!("up {}", format_duration(now - booted))));
+    }
+    if host.clock_synced == Some(false) {
+        parts.push((Role::Warn, "clock not synchronized".to_owned()));
+    }
+    let mut line = Line::new().with(Role::Strong, &text::shown(&answer.host));
+    for (role, part) in parts {
+        line.push(Role::Text, "   ");
+        line.push(role, &part);
+    }
+    match look.width {
+        Some(width) => line.cut(width),
+        None => line,
+    }
+}
+
+fn unknown() -> String {
+    "-".to_owned()
+}
+
+/// `12.5 %`
+fn percent(value: f64) -> String {
+    format!("{value:.1} %")
+}
+
+/// `48 MB`, `3.8 GB`: in powers of 1000.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 9.95 {
+        format!("{value:.0} {}", units[unit])
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
+}
+
+/// What a run had used when it crashed: `used 12.5 s of CPU, peak 3.8 GB; killed for want of memory`.
+/// `None`: nothing of it is known.
+pub fn of_crash(figures: &tcs_wire::control::CrashFigures) -> Option<String> {
+    let cpu = figures.cpu_seconds.map(|seconds| format!("{seconds:.1} s of CPU"));
+    let peak = figures.peak_rss_bytes.map(|peak| format!("peak memory {}", bytes(peak)));
+    let used: Vec<String> = [cpu, peak].into_iter().flatten().collect();
+    let oom = match figures.oom {
+        Some(Oom::Killed) => Some("killed by the kernel: out of memory"),
+        Some(Oom::Likely) => Some("probably killed by the kernel: out of memory"),
+        Some(Oom::Other) | None => None,
+    };
+    let used = (!used.is_empty()).then(|| used.join(", "));
+    match (used, oom) {
+        (Some(used), Some(oom)) => Some(format!("{used}; {oom}")),
+        (used, oom) => used.or_else(|| oom.map(str::to_owned)),
+    }
+}
+
+/// `tcsctl.resources.v1`.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    schema: &'static str,
+    taken_at: String,
+    hosts: Vec<HostEntry<'a>>,
+    services: Vec<Service<'a>>,
+    problems: Vec<Problem<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct HostEntry<'a> {
+    host: &'a str,
+    launcher: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled_at: Option<String>,
+    #[serde(flatten)]
+    figures: &'a HostFigures,
+}
+
+#[derive(Debug, Serialize)]
+struct Service<'a> {
+    host: &'a str,
+    launcher: &'a str,
+    /// In RFC 3339, as all times in JSON of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    /// As on the wire, but for times.
+    #[serde(flatten)]
+    figures: ServiceFigures,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    launcher: &'a str,
+    error: &'a str,
+}
+
+fn time(time: Option<tcs_wire::Timestamp>) -> Option<String> {
+    time.map(|it| it.time().to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+impl<'a> Document<'a> {
+    /// `problems`: launchers that gave no answer, and why.
+    pub fn new(
+        answers: &'a [Answer],
+        problems: &'a [(String, String)],
+        order: Order,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let host = |answer: &'a Answer| HostEntry {
+            host: &answer.host,
+            launcher: &answer.launcher,
+            sampled_at: time(answer.reply.sampled_at),
+            figures: &answer.reply.host,
+        };
+        let service = |(figures, answer): (&'a ServiceFigures, &'a Answer)| Service {
+            host: &answer.host,
+            launcher: &answer.launcher,
+            started_at: time(figures.started_at),
+            figures: ServiceFigures { started_at: None, ..figures.clone() },
+        };
+        Self {
+            schema: "tcsctl.resources.v1",
+            taken_at: now.to_rfc3339_opts(SecondsFormat::Micros, true),
+            hosts: answers.iter().map(host).collect(),
+            services: services(answers, order).into_iter().map(service).collect(),
+            problems: problems
+                .iter()
+                .map(|(launcher, error)| Problem { launcher, error })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_two_or_three_digits_and_a_unit() {
+        let table = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (9_940, "9.9 kB"),
+            (9_960, "10 kB"),
+            (48_300_000, "48 MB"),
+            (999_600_000, "1.0 GB"),
+            (3_800_000_000, "3.8 GB"),
+            (u64::MAX, "18447 PB"),
+        ];
+        for (value, text) in table {
+            assert_eq!(bytes(value), text);
+        }
+    }
+}
