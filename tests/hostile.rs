@@ -157,7 +157,7 @@ async fn nothing_that_the_fleet_says_reaches_the_terminal_as_a_command() {
                "pid": 7, "parent": parent, "runner_id": evil})
     };
     site.send("registry.start.main.evil", &start("main.evil", "launcher.evil")).await;
-    // the name in the message is the service's, whatever the subject says
+    // not believed, and shown as malformed
     site.send("registry.start.x.y", &start(&format!("named.{evil}"), "launcher.evil")).await;
     site.send(
         "registry.crashed.crashed.a",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -111,11 +112,17 @@ async fn malformed_messages_are_counted_with_their_subject() {
         let site = Site::new(Server::start(&binary).await).await;
         site.put_body("svc.status.bad", "{".to_owned()).await;
         site.status("good", "ok").await;
+        // nobody reports for another one
+        let of_other = json!({"data": {"name": "good", "status": "failed"}});
+        site.put_body("svc.status.other", of_other.to_string()).await;
         let picture = site.observer.snapshot(PATIENCE).await;
         let tally = picture.fleet.tally();
-        assert_eq!((tally.received, tally.malformed), (2, 1));
-        assert_eq!(tally.last_malformed[0].0, "svc.status.bad");
-        assert!(picture.view(clock::monotonic()).get("good").is_some());
+        assert_eq!((tally.received, tally.malformed), (3, 2));
+        let subjects: BTreeSet<_> = tally.last_malformed.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(subjects, BTreeSet::from(["svc.status.bad", "svc.status.other"]));
+        let view = picture.view(clock::monotonic());
+        assert_eq!(view.get("good").unwrap().status, Some(Status::Ok));
+        assert_eq!(view.services.len(), 1);
     })
     .await;
 }

@@ -143,6 +143,15 @@ pub enum DecodeError {
         /// The field that should name it.
         field: &'static str,
     },
+    /// The body is about another object, or another event, than the subject: who may publish what
+    /// is a matter of subjects.
+    #[error("its body is about another {what} than its subject: `{body}`")]
+    OtherSubject {
+        /// `service` or `event`.
+        what: &'static str,
+        /// What the body names, the beginning of it.
+        body: String,
+    },
     /// It carries headers that JetStream adds when it hands a message out: nobody has sent it to
     /// this subject; it came here as the answer to a request with this subject for replies.
     #[error("a copy of a stored message, not sent by its sender")]
@@ -151,6 +160,26 @@ pub enum DecodeError {
 
 /// Reads the body of a message that came on `subject`.
 pub fn decode(subject: Subject<'_>, body: &[u8]) -> Result<Decoded, DecodeError> {
+    let decoded = read_kind(subject, body)?;
+    let other = |what, body: &str| {
+        let body = body.chars().take(MAX_SHOWN).collect();
+        Err(DecodeError::OtherSubject { what, body })
+    };
+    if let Some(name) = decoded.message.name().filter(|name| *name != subject.name) {
+        return other("service", name);
+    }
+    if let (Message::Registry(message), Some(event)) = (&decoded.message, subject.event)
+        && message.event.name() != event
+    {
+        return other("event", message.event.name());
+    }
+    Ok(decoded)
+}
+
+/// Characters of a name that an error shows.
+const MAX_SHOWN: usize = 80;
+
+fn read_kind(subject: Subject<'_>, body: &[u8]) -> Result<Decoded, DecodeError> {
     match subject.kind {
         Kind::Registry => read(body, "service_id", |raw: RawRegistry, notes| {
             raw.read(subject.event, notes).map(Message::Registry)

@@ -55,7 +55,7 @@ pub struct Subject<'a> {
     pub kind: Kind,
     /// The registry event's name; `None` for the other kinds.
     pub event: Option<&'a str>,
-    /// The monitored object's name, as the subject says. What counts is the name in the payload.
+    /// The monitored object's name, as the subject says; the body names the same.
     pub name: &'a str,
 }
 

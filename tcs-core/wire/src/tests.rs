@@ -97,7 +97,46 @@ fn recorded_requests_and_replies_are_read() {
 
 fn registry(data: &Value) -> Decoded {
     let body = json!({"data": data, "meta": {}}).to_string();
-    decode(subject("svc.registry.start.a.b"), body.as_bytes()).unwrap()
+    let event = data["event"].as_str().unwrap_or("start");
+    decode(subject(&format!("svc.registry.{event}.a.b")), body.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_body_about_another_service_or_event_than_its_subject_is_not_believed() {
+    let decode = |text: &str, data: Value| {
+        decode(subject(text), json!({"data": data}).to_string().as_bytes())
+            .map_err(|it| it.to_string())
+    };
+    for (text, data) in [
+        ("svc.status.a.b", json!({"name": "a.b", "status": "ok"})),
+        ("svc.heartbeat.a.b", json!({"service_id": "a.b"})),
+        ("svc.registry.start.a.b", json!({"service_id": "a.b", "event": "start"})),
+        ("svc.registry.start.a.b", json!({"service_id": "a.b"})),
+        ("svc.registry.new.a.b", json!({"service_id": "a.b", "event": "new"})),
+    ] {
+        decode(text, data).unwrap();
+    }
+    for (text, data, error) in [
+        (
+            "svc.status.a.b",
+            json!({"name": "a.c", "status": "ok"}),
+            "service than its subject: `a.c`",
+        ),
+        ("svc.heartbeat.a.b", json!({"service_id": "a"}), "service than its subject: `a`"),
+        (
+            "svc.registry.start.a.b",
+            json!({"service_id": "b.a", "event": "start"}),
+            "service than its subject: `b.a`",
+        ),
+        (
+            "svc.registry.start.a.b",
+            json!({"service_id": "a.b", "event": "stop"}),
+            "event than its subject: `stop`",
+        ),
+    ] {
+        let told = decode(text, data).unwrap_err();
+        assert_eq!(told, format!("its body is about another {error}"));
+    }
 }
 
 fn event(data: &Value) -> Event {

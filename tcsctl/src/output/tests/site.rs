@@ -45,7 +45,7 @@ impl Site {
         data.insert("event".into(), event.into());
         data.insert("service_id".into(), id.into());
         data.insert("parent".into(), parent.into());
-        self.message(&format!("svc.registry.{event}.x.y"), data.into(), ago);
+        self.message(&format!("svc.registry.{event}.{id}"), data.into(), ago);
     }
 
     /// A status.
@@ -73,12 +73,13 @@ impl Site {
             "name": id, "status": status, "message": message, "parent": parent,
             "hostname": "srv01.oca.lan", "pid": 7480, "details": details,
         });
-        self.message("svc.status.x.y", data, ago);
+        self.message(&format!("svc.status.{id}"), data, ago);
     }
 
     /// A heartbeat.
     pub(super) fn beats(&mut self, id: &str, status: &str, ago: i64) {
-        self.message("svc.heartbeat.x.y", json!({"service_id": id, "status": status}), ago);
+        let data = json!({"service_id": id, "status": status});
+        self.message(&format!("svc.heartbeat.{id}"), data, ago);
     }
 
     /// A service that runs, for as long as `up` seconds.
