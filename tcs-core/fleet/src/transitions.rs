@@ -441,7 +441,8 @@ impl Transitions {
             return None;
         }
         let service = fleet.view_of(told.id, told.stored, told.link)?;
-        let transition = self.settle(&service, told.stored, told.at, |before| {
+        // silence ends when it is heard, whenever it was sent
+        let transition = self.settle(&service, told.stored, told.stored, |before| {
             tells(before, service.verdict).then_some(Cause::Heartbeat)
         });
         let calm = !lags
@@ -488,7 +489,8 @@ impl Transitions {
         let cause = cause?;
         let before = old.filter(|_| changed).map(|verdict| Before {
             verdict,
-            lasted: began.map(|began| (at - began).max(TimeDelta::zero())),
+            // what happened before that began, and was delivered after it, ended nothing of it
+            lasted: began.map(|began| at - began).filter(|lasted| *lasted >= TimeDelta::zero()),
         });
         Some(Transition {
             at,

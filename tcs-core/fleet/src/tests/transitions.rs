@@ -100,6 +100,21 @@ fn an_event_that_is_stored_twice_is_told_once() {
     assert_eq!(told.len(), 4);
 }
 
+/// The broker takes nothing for some seconds; then all that waited comes at once.
+#[test]
+fn silence_ends_when_it_is_heard_and_what_happened_before_it_ends_nothing_of_it() {
+    let made = |line: Line, run_s: f64| line.meta(&json!({"run_s": run_s, "ts": array(run_s)}));
+    let mut lines = vec![made(ok(), 0.0)];
+    lines.extend((1..=10).map(|second| made(beat(f64::from(second), 0.0), f64::from(second))));
+    let mut waited = lines.clone();
+    lines.push(made(beat(18.0, 0.0), 11.5));
+    let told = words(&story(&lines, 18.5));
+    assert_eq!(told[told.len() - 2..], ["13 - ok 13 > late", "18 - late 5 > ok"]);
+    waited.push(made(crashed(ID, 18.0, true), 11.5));
+    let told = words(&story(&waited, 18.5));
+    assert!(told.iter().any(|it| it == "11.5 crashed late -1 > restarting"), "{told:?}");
+}
+
 #[test]
 fn a_blocked_loop_is_told_as_that_and_not_as_missing_heartbeats() {
     let mut lines = vec![ok()];
