@@ -301,6 +301,16 @@ impl Fleet {
         newest.is_some_and(|newest| newest.is_newer(stamp))
     }
 
+    /// Whether this is an event that is known already.
+    fn is_repeated(&self, message: &Message) -> bool {
+        match message {
+            Message::Registry(message) => {
+                self.records.get(&*message.service_id).is_some_and(|record| record.holds(message))
+            }
+            Message::Status(_) | Message::Heartbeat(_) | Message::Journal(_) => false,
+        }
+    }
+
     /// How many names are known.
     pub fn len(&self) -> usize {
         self.records.len()

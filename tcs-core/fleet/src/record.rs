@@ -201,6 +201,13 @@ impl Record {
         self.events.iter().filter_map(Register::newest).chain(&self.declared)
     }
 
+    /// Whether this very event is held: it was sent again, to a stream that was made anew.
+    pub(super) fn holds(&self, message: &RegistryMessage) -> bool {
+        let number = |it: &RegistryMessage| it.launcher_run.clone().zip(it.event_seq);
+        let wanted = number(message);
+        wanted.is_some() && self.registry().any(|kept| number(&kept.message) == wanted)
+    }
+
     /// Stored time of the newest message of all.
     pub fn last_heard(&self) -> Option<DateTime<Utc>> {
         let status = self.status().map(|kept| kept.stamp.stored);

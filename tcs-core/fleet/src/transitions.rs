@@ -182,6 +182,8 @@ struct Told<'a> {
     /// When that happened of which it tells.
     at: DateTime<Utc>,
     link: Link,
+    /// It is known: its stream was made anew, and it was sent again.
+    is_repeated: bool,
 }
 
 /// See the module.
@@ -254,6 +256,7 @@ impl Transitions {
     ) -> Vec<Transition> {
         // before it is folded in: the record says nothing of the time before afterwards
         let mut transitions = self.advance(fleet, stamp.stored, link);
+        let is_repeated = fleet.is_repeated(&decoded.message);
         if !fleet.apply(subject, decoded.clone(), stamp) {
             return transitions;
         }
@@ -270,7 +273,7 @@ impl Transitions {
         let happened = fleet.origins().happened(RunTime::of(&decoded.meta), stamp.stored);
         let (meta, stored) = (&decoded.meta, stamp.stored);
         let link = self.link_at(stored, link);
-        let told = Told { id: &id, meta, stored, at: happened.at, link };
+        let told = Told { id: &id, meta, stored, at: happened.at, link, is_repeated };
         transitions.extend(match &decoded.message {
             Message::Registry(message) => self.event(fleet, &told, message),
             Message::Status(message) => self.status(fleet, &told, message),
@@ -389,7 +392,7 @@ impl Transitions {
         };
         let service = fleet.view_of(told.id, told.stored, told.link)?;
         // a launcher declares at each of its starts all that its configuration lists
-        let is_told = !matches!(message.event, Event::Declared(_));
+        let is_told = !matches!(message.event, Event::Declared(_)) && !told.is_repeated;
         let cause =
             Cause::Event { event: message.event.clone(), launcher: message.parent.clone(), ran };
         let mut transition =

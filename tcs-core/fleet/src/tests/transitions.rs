@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::support::{Line, array, at, crashed, event, stamp};
 use crate::transitions::{Cause, Transition, Transitions};
-use crate::{Fleet, Link, Verdict};
+use crate::{Fleet, Link, Order, Stamp, Verdict};
 
 const ID: &str = "a.b";
 
@@ -113,6 +113,31 @@ fn silence_ends_when_it_is_heard_and_what_happened_before_it_ends_nothing_of_it(
     waited.push(made(crashed(ID, 18.0, true), 11.5));
     let told = words(&story(&waited, 18.5));
     assert!(told.iter().any(|it| it == "11.5 crashed late -1 > restarting"), "{told:?}");
+}
+
+/// Somebody deletes a stream; its launcher makes it again, and sends the last events again.
+#[test]
+fn what_is_sent_again_to_a_stream_made_anew_is_no_news() {
+    let numbered = |line: Line, number: u32| {
+        line.with(&json!({"launcher_run": "r", "event_seq": number}))
+            .meta(&json!({"run_s": f64::from(number), "ts": array(f64::from(number))}))
+    };
+    let events = [numbered(event("start", ID, 1.0), 1), numbered(crashed(ID, 2.0, true), 2)];
+    let (mut fleet, mut transitions) = (Fleet::new(), Transitions::default());
+    let mut take = |line: &Line, order: Order| {
+        let stamp = Stamp { stored: at(line.stored), order };
+        transitions.take(&mut fleet, &line.subject, &line.decoded(), stamp, Link::Steady)
+    };
+    let of = |created: f64, seq| Order::Stream { created: at(created), seq };
+    for (seq, line) in (1..).zip(&events) {
+        assert_eq!(take(line, of(0.0, seq)).len(), 1);
+    }
+    for (seq, line) in (1..).zip(&events) {
+        let again = Line { stored: line.stored + 60.0, ..line.clone() };
+        assert_eq!(words(&take(&again, of(60.0, seq))), [""; 0]);
+    }
+    let next = numbered(event("restarting", ID, 63.0), 3);
+    assert_eq!(take(&next, of(60.0, 3)).len(), 1);
 }
 
 #[test]
