@@ -216,8 +216,9 @@ impl Copy {
             std::fs::copy(root().join(&file), to).unwrap();
         }
         let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-        let members = manifest.lines().find(|line| line.starts_with("members")).unwrap();
-        let manifest = manifest.replace(members, &format!("members = {PURE:?}"));
+        let (before, rest) = manifest.split_once("members = [").unwrap();
+        let (_, after) = rest.split_once(']').unwrap();
+        let manifest = format!("{before}members = {PURE:?}{after}");
         std::fs::write(here.join("Cargo.toml"), manifest).unwrap();
         Self(here)
     }

@@ -49,6 +49,9 @@ pub use secrets::Secrets;
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};
 pub use value::{Key, Mapping, Node, Value};
+pub use values::Several;
+
+use serde::de::DeserializeOwned;
 
 use crate::bus::settings::NatsSection;
 use crate::id::{ServiceType, Variant};
@@ -266,6 +269,17 @@ impl Config {
             |entry| entry.settings.clone(),
         )
     }
+}
+
+/// Reads the text of another YAML file as the launcher reads its own; `name` is what errors call it.
+/// An empty one is `T`'s default.
+pub fn read_yaml<T: DeserializeOwned + Default>(name: &str, text: &str) -> Result<T, ConfigErrors> {
+    let (source, _) = Source::decode(name, text.as_bytes());
+    let mut problems = Problems::default();
+    let root = yaml::parse(source.text(), &mut problems).filter(|root| !root.is_null());
+    let value = root.and_then(|root| decode::section(&root, "", false, &mut problems));
+    let report = problems.into_report(Arc::new(source));
+    if report.has_errors() { Err(ConfigErrors::new(report)) } else { Ok(value.unwrap_or_default()) }
 }
 
 /// The content of a file; `None`: it is missing, and was not asked for.

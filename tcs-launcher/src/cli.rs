@@ -82,6 +82,11 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Print the JSON Schema of the configuration file, for editors.
+    ///
+    /// With it an editor completes and checks the file: save it beside the file, and let the
+    /// file's first line be `# yaml-language-server: $schema=services.schema.json`.
+    Schema,
     /// Print the manual page.
     Man,
     /// Print completions for a shell.
@@ -96,7 +101,7 @@ impl Command {
     fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::Check { file, .. } | Self::Plan { file } => file.as_ref(),
-            Self::Man | Self::Completions { .. } => None,
+            Self::Schema | Self::Man | Self::Completions { .. } => None,
         }
     }
 }
@@ -145,6 +150,7 @@ pub fn main() -> ExitCode {
             check::run(path, explicit, !no_import, connect)
         }
         Some(Command::Plan { .. }) => plan::run(path, explicit),
+        Some(Command::Schema) => teach::schema(),
         Some(Command::Man) => teach::man(Args::command()),
         Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
         None => {

@@ -1,5 +1,6 @@
 //! `tcsd check` tries what would run.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::write_config;
@@ -32,6 +33,9 @@ fn its_manual_and_completions_are_printed() {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
     }
     assert!(printed(&["completions", "bash"]).contains("--terminate-delay"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/services.schema.json");
+    let known = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(printed(&["schema"]), known, "tcsd schema > config/services.schema.json");
 }
 
 #[test]

@@ -258,10 +258,13 @@ fn is_identifier(part: &str) -> bool {
     !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// A list, or one of its items alone.
-pub(super) struct Several<T> {
-    items: Vec<T>,
-    is_list: bool,
+/// A list of texts, or one text alone.
+#[derive(Debug)]
+pub struct Several<T> {
+    /// Each.
+    pub items: Vec<T>,
+    /// They are written as a list.
+    pub is_list: bool,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {

@@ -334,7 +334,7 @@ fn place(span: Span) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::path::Path;
 
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     /// As Python would write it: what JSON has no word for is marked with `~`.
-    fn as_json(node: &Node) -> Json {
+    pub(in crate::config) fn as_json(node: &Node) -> Json {
         match &node.value {
             Value::Null => Json::Null,
             Value::Bool(value) => json!(value),

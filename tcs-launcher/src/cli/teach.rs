@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap_complete::Shell;
-use tcs_core::manual;
+use tcs_core::{config, manual};
 
 use super::{print, say};
 
@@ -15,6 +15,8 @@ Examples:
   tcsd check -c FILE                every mistake in a file, and what would run
   tcsd check -c FILE --connect      and whether the broker and its streams do
   tcsd plan -c FILE                 what a reload of the running one would touch
+  tcsd schema > services.schema.json
+                                    what editors complete and check the file by
   tcsd --launcher async -c FILE     Rust services as tasks, in one process
   tcsctl restart guider.jk15        ask the running one; see tcsctl --help
 
@@ -57,6 +59,11 @@ pub(super) fn man(command: clap::Command) -> ExitCode {
         page.extend(manual::sections(HELP).into_bytes());
         man.render_version_section(page)
     })
+}
+
+/// `tcsd schema`.
+pub(super) fn schema() -> ExitCode {
+    printed(|text| Ok(serde_json::to_writer_pretty(text, &config::schema())?))
 }
 
 /// `tcsd completions SHELL`.

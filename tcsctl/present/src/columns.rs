@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 
-use chrono::{DateTime, Utc};
-use tcs_fleet::{ServiceView, format_duration};
+use chrono::TimeDelta;
+use tcs_fleet::{FleetView, Reason, ServiceView, Verdict};
+
+use super::{Line, Role, list, rhythm, symbols, text};
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,8 +39,36 @@ pub enum Width {
     Rest,
 }
 
+/// How a column stands in the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// The heading.
+    pub title: &'static str,
+    /// Its room.
+    pub width: Width,
+    /// From how many cells of the table on it is shown.
+    pub from_width: u16,
+    /// Whether its cells stand at the right.
+    pub right: bool,
+    /// Whether `s` sorts by it.
+    pub sorts: bool,
+}
+
+/// A service in a row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Cell<'a> {
+    /// The picture.
+    pub view: &'a FleetView,
+    /// The service.
+    pub service: &'a ServiceView,
+    /// How many services below it are not shown because it is folded.
+    pub hidden: usize,
+    /// It stands here only because something below it is wanted.
+    pub context: bool,
+}
+
 impl Column {
-    /// From left to right.
+    /// From left to right; `s` sorts by them in this order.
     pub const ALL: [Self; 8] = [
         Self::Verdict,
         Self::Service,
@@ -50,55 +80,20 @@ impl Column {
         Self::Message,
     ];
 
-    /// Those by which `s` sorts, in its order.
-    pub const SORTED: [Self; 6] =
-        [Self::Verdict, Self::Service, Self::Host, Self::Heard, Self::Restarts, Self::Uptime];
-
-    /// The heading.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Verdict => "VERDICT",
-            Self::Service => "SERVICE",
-            Self::Host => "HOST",
-            Self::Heard => "HEARD",
-            Self::Beats => "BEATS",
-            Self::Restarts => "RST",
-            Self::Uptime => "UP",
-            Self::Message => "MESSAGE",
-        }
-    }
-
-    /// Its room.
-    pub const fn width(self) -> Width {
-        match self {
-            Self::Verdict => Width::Fixed(14),
-            Self::Service => Width::Content(16, 44),
-            Self::Host => Width::Content(4, 12),
-            Self::Heard => Width::Fixed(6),
-            Self::Beats => Width::Fixed(10),
-            Self::Restarts => Width::Fixed(5),
-            Self::Uptime => Width::Fixed(7),
-            Self::Message => Width::Rest,
-        }
-    }
-
-    /// From how many cells of the table on it is shown.
-    pub const fn from_width(self) -> u16 {
-        match self {
-            Self::Verdict | Self::Service => 0,
-            Self::Message => 48,
-            // what is wrong is read in the message: it comes before these
-            Self::Heard => 88,
-            Self::Restarts => 100,
-            Self::Host => 120,
-            Self::Beats => 128,
-            Self::Uptime => 140,
-        }
-    }
-
-    /// Whether its cells stand at the right.
-    pub const fn right(self) -> bool {
-        matches!(self, Self::Heard | Self::Restarts | Self::Uptime)
+    /// Its place.
+    pub const fn layout(self) -> Layout {
+        let (title, width, from_width, right, sorts) = match self {
+            Self::Verdict => ("VERDICT", Width::Fixed(14), 0, false, true),
+            Self::Service => ("SERVICE", Width::Content(16, 44), 0, false, true),
+            Self::Host => ("HOST", Width::Content(4, 12), 120, false, true),
+            // what is wrong is read in the message, which comes before all of these
+            Self::Heard => ("HEARD", Width::Fixed(6), 88, true, true),
+            Self::Beats => ("BEATS", Width::Fixed(10), 128, false, false),
+            Self::Restarts => ("RST", Width::Fixed(5), 100, true, true),
+            Self::Uptime => ("UP", Width::Fixed(7), 140, true, true),
+            Self::Message => ("MESSAGE", Width::Rest, 48, false, false),
+        };
+        Layout { title, width, from_width, right, sorts }
     }
 
     /// Whether services sorted by it stand in their tree.
@@ -106,25 +101,42 @@ impl Column {
         matches!(self, Self::Verdict | Self::Service)
     }
 
-    /// The plain text of its cell; empty for those that are drawn otherwise.
-    pub fn text(self, service: &ServiceView, now: DateTime<Utc>) -> String {
+    /// What stands in a row, in at most `room` cells.
+    pub fn cell(self, row: &Cell<'_>, room: usize) -> Line {
+        let Cell { view, service, .. } = *row;
+        let dim = |text: &str| Line::new().with(Role::Dim, text);
         match self {
-            Self::Verdict => match service.attempt {
-                Some(attempt) => {
-                    format!("restart {}", attempt.to_string().trim_matches(['(', ')']))
-                }
-                None => service.verdict.to_string(),
-            },
-            Self::Service => service.id.to_string(),
-            Self::Host => service.short_host().unwrap_or_default().to_owned(),
-            Self::Heard => service.heartbeat_age(now).map(short).unwrap_or_default(),
-            Self::Restarts => match service.restarts {
-                0 => String::new(),
-                n => format!("↻{n}"),
-            },
-            Self::Uptime => service.uptime(now).map(short).unwrap_or_default(),
-            Self::Message => service.headline(),
-            Self::Beats => String::new(),
+            Self::Verdict => {
+                let sign = format!("{} ", symbols::symbol(service.verdict));
+                let mut line = Line::new().with(service.verdict.into(), &sign);
+                line.extend(list::verdict(service, room.saturating_sub(2)));
+                line
+            }
+            Self::Service => {
+                let role = if row.is_loud() { Role::Strong } else { row.role() };
+                Line::new().with(role, &list::short_name(&text::shown(&service.id), room))
+            }
+            Self::Host => dim(service.short_host().unwrap_or_default()),
+            Self::Heard => {
+                let age = service.heartbeat_age(view.now).map(short).unwrap_or_default();
+                let role = match service.verdict {
+                    verdict @ (Verdict::Lost | Verdict::Late) => verdict.into(),
+                    _ => Role::Dim,
+                };
+                Line::new().with(role, &age)
+            }
+            Self::Beats if service.phase.is_up() => rhythm::read(service, view.now).strip(room),
+            Self::Beats => Line::new(),
+            Self::Restarts => Line::new().with(Role::Moving, &list::restarts(service)),
+            Self::Uptime => dim(&service.uptime(view.now).map(short).unwrap_or_default()),
+            Self::Message => {
+                let role = match row.role() {
+                    _ if row.is_loud() => service.verdict.into(),
+                    _ if is_consequence(service) => Role::Dim,
+                    role => role,
+                };
+                Line::new().with(role, &row.message(room))
+            }
         }
     }
 
@@ -148,13 +160,46 @@ impl Column {
     }
 }
 
+impl Cell<'_> {
+    /// Whether its trouble is its own, and to be seen.
+    fn is_loud(&self) -> bool {
+        self.service.verdict.is_fault() && !self.context && !is_consequence(self.service)
+    }
+
+    fn role(&self) -> Role {
+        let is_quiet = self.context || self.service.verdict == Verdict::Stopped;
+        if is_quiet { Role::Dim } else { Role::Text }
+    }
+
+    fn message(&self, room: usize) -> String {
+        let service = self.service;
+        if is_consequence(service) {
+            return "lost with its launcher".to_owned();
+        }
+        if self.hidden == 0 {
+            return list::headline_text(self.view, service, room);
+        }
+        let worst = service.worst_below.filter(|worst| worst.is_fault());
+        let worst = worst.map_or_else(String::new, |worst| format!(", worst {worst}"));
+        let own = service.headline();
+        let own = if own.is_empty() { own } else { format!("; {own}") };
+        format!("{} below{worst}{own}", self.hidden)
+    }
+}
+
+/// It is down because of what stands above it, where the cause is told.
+fn is_consequence(service: &ServiceView) -> bool {
+    service.verdict == Verdict::Lost
+        && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
+}
+
 /// The worst of a service and all below it.
-fn trouble(service: &ServiceView) -> tcs_fleet::Verdict {
+fn trouble(service: &ServiceView) -> Verdict {
     service.worst_below.map_or(service.verdict, |below| below.min(service.verdict))
 }
 
 /// A length of time in few cells: `0.4s`, `41s`, `4m12`, `3h11`, `2d4h`.
-pub fn short(span: chrono::TimeDelta) -> String {
+fn short(span: TimeDelta) -> String {
     let seconds = span.num_seconds();
     match seconds {
         i64::MIN..0 => "0s".to_owned(),
@@ -164,9 +209,4 @@ pub fn short(span: chrono::TimeDelta) -> String {
         86_400..864_000 => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
-}
-
-/// `4 min 12 s ago`.
-pub fn ago(span: chrono::TimeDelta) -> String {
-    format!("{} ago", format_duration(span.max(chrono::TimeDelta::zero())))
 }

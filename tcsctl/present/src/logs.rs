@@ -5,7 +5,6 @@ use serde::Serialize;
 use tcs_wire::Timestamp;
 use tcs_wire::control::{LogLine, Stream};
 
-use super::Look;
 use super::{Line, Role};
 
 /// As JSON: `tcsctl.log.v1`.
@@ -33,19 +32,21 @@ impl<'a> Object<'a> {
     }
 }
 
-/// One line, never cut: its end may be what matters. `out` marks standard output, `err` standard
-/// error.
-pub fn line(log: &LogLine, now: DateTime<Utc>, look: &Look) -> Line {
+/// One line, never cut: its end may be what matters. `at` writes its time; `marked`: with its output
+/// (`out`, `err`) and its level.
+pub fn line(log: &LogLine, at: impl Fn(DateTime<Utc>) -> String, marked: bool) -> Line {
     let mut line = Line::new();
-    if let Some(at) = log.timestamp.map(Timestamp::time) {
-        line.push(Role::Dim, &look.times.stamp(at, now)).push(Role::Text, "  ");
+    if let Some(time) = log.timestamp.map(Timestamp::time) {
+        line.push(Role::Dim, &at(time)).push(Role::Text, "  ");
     }
-    let stream = match log.stream {
-        Some(Stream::Stdout) => "out",
-        Some(Stream::Stderr) => "err",
-        None => "   ",
-    };
-    line.push(Role::Dim, &format!("{stream}  "));
-    line.push(Role::from(log.level), &format!("{:<8}  {}", log.level.name(), log.message));
-    line
+    if marked {
+        let stream = match log.stream {
+            Some(Stream::Stdout) => "out",
+            Some(Stream::Stderr) => "err",
+            None => "   ",
+        };
+        line.push(Role::Dim, &format!("{stream}  "));
+        line.push(log.level.into(), &format!("{:<8}  ", log.level.name()));
+    }
+    line.with(log.level.into(), &log.message)
 }

@@ -2,29 +2,23 @@
 
 use std::collections::HashSet;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tcs_core::clock;
 use tcs_core::fleet::{Phase, ServiceView};
 use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
-use tcs_core::wire::control::{LogLine, LogsReply, LogsRequest, command, read_reply};
+use tcs_core::wire::control::{LogLine, LogsReply};
 use tcs_present::logs::{Object, line};
 
 use super::list::parse;
 use super::operate::{names, whom};
-use super::remote::{Question, Remote, parameters};
+use super::remote::Remote;
 use super::session::{Ended, Session, finished};
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
-use crate::logs;
+use crate::logs::{self, LEASE, RENEW};
 use crate::output::Word;
 use crate::output::reply::Failure;
-
-/// For how long a launcher sends live lines unless asked again, in seconds.
-const LEASE: u64 = 30;
-/// When it is asked again.
-const RENEW: Duration = Duration::from_secs(LEASE / 3);
 
 pub(super) async fn run(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
     let ended = finished();
@@ -88,18 +82,10 @@ struct Log<'a> {
 impl Log<'_> {
     /// The last lines that its launcher holds; `lease`: for how many seconds it sends live ones.
     async fn held(&self, lines: u32, lease: u64) -> Result<LogsReply, Failure> {
-        let follow_s = (lease > 0).then_some(lease as f64);
-        let data = parameters(&LogsRequest { lines: Some(u64::from(lines)), follow_s });
-        let question = Question {
-            id: self.id.clone(),
-            command: command::LOGS,
-            whom: Ok(self.whom.clone()),
-            call: format!("{}.{}", command::LOGS, self.id),
-            data,
-            acts: false,
-        };
-        let reply = self.remote.ask(question, self.remote.session.left()).await;
-        read_reply(&reply.outcome?).map_err(Failure::Refused)
+        let Remote { bus, session, .. } = self.remote;
+        let wanted = (u64::from(lines), lease);
+        let held = logs::held(bus, &self.whom, &self.id, wanted, session.left()).await;
+        held.map_err(|error| self.remote.failure(&self.whom, error, false))
     }
 
     fn print(&self, log: &LogLine) -> Result<(), Ended> {
@@ -107,7 +93,8 @@ impl Log<'_> {
         if self.args.json {
             screen.print_json(&Object::new(&self.id, log), false)?;
         } else {
-            screen.print([&line(log, clock::wall(), &screen.look)])?;
+            let at = |time| screen.look.times.stamp(time, clock::wall());
+            screen.print([&line(log, at, true)])?;
         }
         Ok(())
     }

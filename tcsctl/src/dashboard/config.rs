@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use tcs_core::config::{ConfigErrors, Several, read_yaml};
+
 use super::keymap::{Keymap, KeymapError, TABLE};
 use super::theme::ThemeName;
 
@@ -46,14 +48,9 @@ pub enum ConfigError {
         /// Why not.
         source: io::Error,
     },
-    /// It is not as it should be.
-    #[error("{}: {why}", path.display())]
-    Form {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong, with its place.
-        why: String,
-    },
+    /// It is not as it should be; each mistake with its place.
+    #[error(transparent)]
+    Form(#[from] ConfigErrors),
     /// There is no theme of this name.
     #[error("{}: `{name}` is not a theme: terminal, night, contrast or colour-blind", path.display())]
     Theme {
@@ -77,14 +74,7 @@ pub enum ConfigError {
 struct File {
     theme: Option<String>,
     mouse: Option<bool>,
-    keys: BTreeMap<String, Keys>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Keys {
-    One(String),
-    Some(Vec<String>),
+    keys: BTreeMap<String, Several<String>>,
 }
 
 /// Where the file is looked for, by the environment's variables.
@@ -106,26 +96,14 @@ impl Config {
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let path = || path.to_owned();
-        let file: File =
-            if text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#')) {
-                File::default()
-            } else {
-                serde_saphyr::from_str(text)
-                    .map_err(|error| ConfigError::Form { path: path(), why: error.to_string() })?
-            };
+        let file: File = read_yaml(&path().display().to_string(), text)?;
         let theme = match file.theme {
             None => ThemeName::default(),
             Some(name) => ThemeName::find(&name)
                 .ok_or_else(|| ConfigError::Theme { path: path(), name: name.clone() })?,
         };
-        let keys: BTreeMap<String, Vec<String>> = file
-            .keys
-            .into_iter()
-            .map(|(command, keys)| match keys {
-                Keys::One(key) => (command, vec![key]),
-                Keys::Some(keys) => (command, keys),
-            })
-            .collect();
+        let keys: BTreeMap<String, Vec<String>> =
+            file.keys.into_iter().map(|(command, keys)| (command, keys.items)).collect();
         let keymap =
             Keymap::new(&keys).map_err(|source| ConfigError::Keys { path: path(), source })?;
         Ok(Self { theme, mouse: file.mouse.unwrap_or(true), keymap })
@@ -181,7 +159,8 @@ mod tests {
         let wrong = |text: &str| parse(text).unwrap_err();
         assert!(wrong("theme: pink").starts_with("console.yaml: `pink` is not a theme"));
         assert!(wrong("keys: {pause: q}").contains("key `q` is given to both `pause` and `quit`"));
-        assert!(wrong("colour: red").contains("colour"));
+        assert!(wrong("colour: red").starts_with("console.yaml:1:1: error: unknown key `colour`"));
+        assert!(wrong("keys: {pause: [p, {}]}").contains("`keys.pause[1]`: expected text, found"));
     }
 
     #[test]

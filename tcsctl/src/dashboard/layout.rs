@@ -90,8 +90,8 @@ pub fn panes(size: (u16, u16), has_banner: bool) -> Panes {
 pub fn columns(width: u16, longest: (u16, u16)) -> Vec<(Column, u16, u16)> {
     const GAP: u16 = 2;
     let shown: Vec<Column> =
-        Column::ALL.into_iter().filter(|column| width >= column.from_width()).collect();
-    let wanted = |column: Column| match column.width() {
+        Column::ALL.into_iter().filter(|column| width >= column.layout().from_width).collect();
+    let wanted = |column: Column| match column.layout().width {
         Width::Fixed(least) if column == Column::Verdict && width >= WITH_STATUS => {
             least.max(VERDICT_AND_STATUS)
         }

@@ -6,19 +6,15 @@ use std::time::Duration;
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::observer::Observer;
 use tcs_core::wire::Kind;
-use tcs_core::wire::control::{LogLine, LogsReply, LogsRequest, command, read_reply};
+use tcs_core::wire::control::{LogLine, LogsReply};
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
 use crate::dashboard::event::{Event, LogNews};
-use crate::logs::live;
+use crate::logs::{self, LEASE, RENEW, live};
 
 /// Lines asked for.
 const LINES: u64 = 1000;
-/// For how long a launcher sends live lines, unless asked again, in seconds.
-const LEASE: u64 = 30;
-/// When it is asked again.
-const RENEW: Duration = Duration::from_secs(LEASE / 3 * 2);
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,15 +70,11 @@ async fn ask(
         return Err("it has no launcher that would hold its log; its journal is shown as it comes"
             .to_owned());
     };
-    let data = LogsRequest { lines: Some(lines), follow_s: Some(LEASE as f64) };
-    let command = format!("{}.{service}", command::LOGS);
-    match observer.bus().request(launcher, &command, &data, PATIENCE).await {
-        Ok(data) => match read_reply(&data)? {
-            LogsReply { never_started: Some(true), .. } => {
-                Err("never started, no output".to_owned())
-            }
-            LogsReply { lines, .. } => Ok(lines),
-        },
+    match logs::held(observer.bus(), launcher, service, (lines, LEASE), PATIENCE).await {
+        Ok(LogsReply { never_started: Some(true), .. }) => {
+            Err("never started, no output".to_owned())
+        }
+        Ok(LogsReply { lines, .. }) => Ok(lines),
         Err(RequestError::NotReachable { .. }) => {
             Err(format!("no launcher answers ({launcher}); its journal is shown as it comes"))
         }

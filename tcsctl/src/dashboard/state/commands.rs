@@ -107,10 +107,11 @@ impl State {
                 self.leave_page();
             }
             Command::Sort => {
-                let at = Column::SORTED.iter().position(|column| *column == self.table.sort);
-                let next = at.map_or(0, |at| (at + 1) % Column::SORTED.len());
+                let mut after = Column::ALL.into_iter().cycle();
+                after.find(|column| *column == self.table.sort);
+                let next = after.find(|column| column.layout().sorts);
                 self.table.reverse = false;
-                self.sort_by(Column::SORTED[next]);
+                self.sort_by(next.unwrap_or(Column::Verdict));
             }
             Command::Reverse => self.sort_by(self.table.sort),
             Command::Logs => return self.open_logs(),
@@ -234,7 +235,7 @@ impl State {
     }
 
     pub(super) fn sort_by(&mut self, column: Column) {
-        if !Column::SORTED.contains(&column) {
+        if !column.layout().sorts {
             return;
         }
         self.table.reverse = self.table.sort == column && !self.table.reverse;

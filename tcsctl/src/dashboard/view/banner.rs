@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use std::fmt::Write as _;
 use tcs_core::fleet::{Link, format_duration};
 use tcs_core::observer::Unanswered;
-use tcs_present::{Role, columns::ago, symbols, text};
+use tcs_present::{Role, ago, symbols, text};
 
 use super::pen::Pen;
 use crate::dashboard::event::LinkFacts;

@@ -186,7 +186,7 @@ fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
         parts.push((format!("{} stopped hidden", table.left_out), Role::Dim));
     }
     if table.sort != Column::Verdict || table.reverse {
-        parts.push((format!("by {}", table.sort.title().to_lowercase()), Role::Accent));
+        parts.push((format!("by {}", table.sort.layout().title.to_lowercase()), Role::Accent));
     }
     let cells = |parts: &[(String, Role)]| -> usize {
         parts.iter().map(|(text, _)| text::width(&text::shown(text)) + 3).sum()

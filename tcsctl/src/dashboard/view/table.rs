@@ -1,12 +1,12 @@
 //! The services, a row each.
 
 use ratatui::layout::Rect;
-use tcs_core::fleet::{Reason, ServiceView, Verdict};
-use tcs_present::{Line, Role, columns::Column, list, rhythm, symbols, text};
+use tcs_present::columns::{Cell, Column};
+use tcs_present::{Role, symbols};
 
 use super::pen::Pen;
 use crate::dashboard::layout;
-use crate::dashboard::state::table::{MAX_INDENT, Row};
+use crate::dashboard::state::table::{MAX_INDENT, Row, prefix_width};
 use crate::dashboard::state::{Page, State};
 
 /// Draws titles and rows.
@@ -15,12 +15,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
     for (column, x, wide) in &columns {
         let sorted = *column == state.table.sort;
         let role = if sorted { Role::Strong } else { Role::Title };
-        let mut title = column.title().to_owned();
+        let mut title = column.layout().title.to_owned();
         if sorted && usize::from(*wide) > title.len() + 1 {
             title.push(' ');
             title.push_str(symbols::SORTED[usize::from(state.table.reverse)]);
         }
-        if column.right() {
+        if column.layout().right {
             pen.put_right(*x, titles.y, *wide, &title, role);
         } else {
             pen.put(*x, titles.y, *wide, &title, role);
@@ -30,8 +30,19 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
     for (line, (i, row)) in shown.take(usize::from(rows.height)).enumerate() {
         let y = rows.y + line as u16;
         let service = &state.picture.services[row.service];
+        let (hidden, context) = (row.hidden, row.context);
+        let told = Cell { view: &state.picture, service, hidden, context };
         for (column, x, wide) in &columns {
-            cell(pen, state, (row, service), *column, Rect::new(*x, y, *wide, 1));
+            let in_tree = *column == Column::Service && state.table.sort.in_tree();
+            let before = if in_tree { prefix_width(row) } else { 0 };
+            if in_tree {
+                tree(pen, row, *x, y);
+            }
+            let room = wide.saturating_sub(before);
+            let line = column.cell(&told, usize::from(room));
+            let right =
+                if column.layout().right { room - (line.width() as u16).min(room) } else { 0 };
+            pen.line(x + before + right, y, room, &line);
         }
         if i == state.table.cursor {
             let focus = matches!(state.page, Page::Fleet);
@@ -44,112 +55,24 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
     }
 }
 
-fn cell(pen: &mut Pen<'_>, state: &State, row: (&Row, &ServiceView), column: Column, area: Rect) {
-    let (row, service) = row;
-    let now = state.picture.now;
-    let quiet = row.context || is_consequence(service);
-    let verdict = service.verdict;
-    let loud = verdict.is_fault() && !quiet;
-    let role = match column {
-        Column::Verdict => Role::from(verdict),
-        Column::Service if loud => Role::Strong,
-        Column::Message if loud => Role::from(verdict),
-        Column::Service | Column::Message if row.context || verdict == Verdict::Stopped => {
-            Role::Dim
-        }
-        Column::Message if quiet => Role::Dim,
-        Column::Service | Column::Message => Role::Text,
-        Column::Restarts => Role::Moving,
-        Column::Heard if matches!(verdict, Verdict::Lost | Verdict::Late) => Role::from(verdict),
-        Column::Heard | Column::Host | Column::Uptime | Column::Beats => Role::Dim,
-    };
-    match column {
-        Column::Verdict => {
-            let mut line = Line::new().with(role, &format!("{} ", symbols::symbol(verdict)));
-            line.extend(list::verdict(service, usize::from(area.width).saturating_sub(2)));
-            pen.line(area.x, area.y, area.width, &line);
-        }
-        Column::Service => name(pen, state, row, service, area, role),
-        Column::Beats => {
-            if service.phase.is_up() {
-                let strip = rhythm::read(service, now).strip(usize::from(area.width));
-                pen.line(area.x, area.y, area.width, &strip);
-            }
-        }
-        Column::Message => {
-            let text = message(state, row, service, usize::from(area.width));
-            pen.put(area.x, area.y, area.width, &text, role);
-        }
-        Column::Host | Column::Heard | Column::Restarts | Column::Uptime => {
-            let text = column.text(service, now);
-            if column.right() {
-                pen.put_right(area.x, area.y, area.width, &text, role);
-            } else {
-                pen.put(area.x, area.y, area.width, &text, role);
-            }
-        }
-    }
-}
-
-/// It is down because of what stands above it, where the cause is told.
-fn is_consequence(service: &ServiceView) -> bool {
-    service.verdict == Verdict::Lost
-        && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
-}
-
-fn message(state: &State, row: &Row, service: &ServiceView, room: usize) -> String {
-    if is_consequence(service) {
-        return "lost with its launcher".to_owned();
-    }
-    if row.hidden > 0 {
-        let worst = service.worst_below.filter(|worst| worst.is_fault());
-        let below = match worst {
-            Some(worst) => format!("{} below, worst {worst}", row.hidden),
-            None => format!("{} below", row.hidden),
+/// What stands before a name in the tree.
+fn tree(pen: &mut Pen<'_>, row: &Row, mut x: u16, y: u16) {
+    let [fork, last, pass] = symbols::TREE;
+    let depth = row.depth.min(MAX_INDENT);
+    for level in 1..=depth {
+        let more = row.more >> level.min(63) & 1 == 1;
+        let (sign, foot) = match (level == depth, more) {
+            (true, true) => (fork, symbols::RULE),
+            (true, false) => (last, symbols::RULE),
+            (false, true) => (pass, " "),
+            (false, false) => (" ", " "),
         };
-        let own = service.headline();
-        return if own.is_empty() { below } else { format!("{below}; {own}") };
+        x += pen.put(x, y, 1, sign, Role::Border);
+        x += pen.put(x, y, 1, foot, Role::Border);
     }
-    list::headline_text(&state.picture, service, room)
-}
-
-fn name(
-    pen: &mut Pen<'_>,
-    state: &State,
-    row: &Row,
-    service: &ServiceView,
-    area: Rect,
-    role: Role,
-) {
-    let mut x = area.x;
-    if state.table.sort.in_tree() {
-        let [fork, last, pass] = symbols::TREE;
-        let branch = symbols::RULE;
-        let depth = row.depth.min(MAX_INDENT);
-        for level in 1..=depth {
-            let more = row.more >> level.min(63) & 1 == 1;
-            let (sign, foot) = match (level == depth, more) {
-                (true, true) => (fork, branch),
-                (true, false) => (last, branch),
-                (false, true) => (pass, " "),
-                (false, false) => (" ", " "),
-            };
-            x += pen.put(x, area.y, 1, sign, Role::Border);
-            x += pen.put(x, area.y, 1, foot, Role::Border);
-        }
-        match (row.parent, row.depth) {
-            (true, _) => {
-                let sign = symbols::FOLD[usize::from(row.hidden == 0)];
-                pen.put(x, area.y, 1, sign, Role::Text);
-                x += 2;
-            }
-            (false, 0) => x += 2,
-            (false, _) => x += 1,
-        }
+    if row.parent {
+        pen.put(x, y, 1, symbols::FOLD[usize::from(row.hidden == 0)], Role::Text);
     }
-    let room = area.right().saturating_sub(x);
-    let cut = list::short_name(&text::shown(&service.id), usize::from(room));
-    pen.put(x, area.y, room, &cut, role);
 }
 
 fn empty(pen: &mut Pen<'_>, state: &State, area: Rect) {
