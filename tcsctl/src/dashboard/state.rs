@@ -9,6 +9,7 @@ mod act;
 mod commands;
 pub mod detail;
 mod dump;
+pub mod help;
 pub mod history;
 pub mod logs;
 mod mouse;

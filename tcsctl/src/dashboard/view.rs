@@ -3,11 +3,11 @@
 
 mod banner;
 mod confirm;
-pub mod detail;
+mod detail;
 mod events;
-pub mod footer;
+mod footer;
 mod header;
-pub mod help;
+mod help;
 mod logs;
 mod menu;
 mod palette;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tcs_core::fleet::Filter;
 
 use super::history::Shown;
-use super::overlay::{Line, MENU, Overlay, found, help_lines};
+use super::overlay::{Line, MENU, Overlay, found};
 use super::{Page, Stale, State, launcher_of};
 use crate::dashboard::event::{Action, Operation};
 use crate::dashboard::key::{Code, Key};
@@ -326,7 +326,7 @@ impl State {
                 *choice = choice.saturating_add_signed(by).min(MENU.len() - 1);
             }
             Some(Overlay::Help { .. }) => {
-                let most = help_lines().saturating_sub(self.page_rows());
+                let most = self.help().len().saturating_sub(self.page_rows());
                 if let Some(Overlay::Help { scrolled }) = &mut self.overlay {
                     *scrolled = scrolled.saturating_add_signed(by).min(most);
                 }

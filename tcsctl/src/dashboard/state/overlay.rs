@@ -1,12 +1,12 @@
 //! What stands in front and takes the keys: the filter's line, the palette, menus, the question
 //! before an action, help.
 
+use tcs_core::fleet::Filter;
 use tcs_core::fleet::filter::FilterError;
-use tcs_core::fleet::{Filter, Verdict};
 
 use crate::dashboard::event::Request;
 use crate::dashboard::key::{Code, Key};
-use crate::dashboard::keymap::{Command, Entry, Group, TABLE};
+use crate::dashboard::keymap::{Command, Entry, TABLE};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -152,11 +152,6 @@ pub fn found(typed: &str) -> Vec<&'static Entry> {
 fn scattered(typed: &str, name: &str) -> bool {
     let mut rest = name.chars();
     typed.chars().all(|wanted| rest.any(|c| c == wanted))
-}
-
-/// Lines of the help page: groups of commands under their titles, and the legend.
-pub fn help_lines() -> usize {
-    TABLE.len() + Group::ALL.len() * 2 + Verdict::ALL.len() + 2
 }
 
 #[cfg(test)]

@@ -33,10 +33,10 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(2), text, role);
         area = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
     }
-    let (now, width) = (state.picture.now, usize::from(area.width.saturating_sub(2)));
+    let width = usize::from(area.width.saturating_sub(2));
     let most = if logs.wrap { MOST_PIECES } else { 1 };
     let lines = logs.lines.iter().rev().skip(state.scrolled).flat_map(|log| {
-        let line = line(log, |time| pen.times.short(time, now), false);
+        let line = line(log, |at| pen.times.wall(at).format("%H:%M:%S").to_string(), false);
         line.wrap(width, TIME, most).into_iter().rev()
     });
     let lines: Vec<_> = lines.take(usize::from(area.height)).collect();
