@@ -42,10 +42,8 @@ pub use picture::{Figures, Picture};
 pub use problem::Problem;
 use tcs_wire::Kind;
 
-/// Messages decoded at once.
-const BATCH: usize = 4096;
-/// And while following: so many wait decoded, several times over.
-const FOLLOW_BATCH: usize = 1024;
+/// Messages decoded at once: so many wait decoded, several times over.
+const BATCH: usize = 1024;
 /// While following, what comes within this is told together: nobody looks closer, and each batch
 /// costs its reader a wake-up.
 const LINGER: Duration = Duration::from_millis(20);
@@ -113,7 +111,8 @@ impl Observer {
         Picture::new(&Kind::FLEET, self.bus.link().borrow().clone(), BrokerClock::local())
     }
 
-    /// Reads until everything is there, or cannot be had, or the time is up.
+    /// Reads until everything is there, or cannot be had, or the time is up. While one task decodes,
+    /// this one folds.
     async fn collect(
         &self,
         patience: Patience,
@@ -121,8 +120,7 @@ impl Observer {
     ) -> Picture {
         let start = clock::monotonic();
         let mut picture = self.blank();
-        let follow = self.bus.follow(&Kind::FLEET, self.core);
-        let mut clock = picture.clock;
+        let mut following = self.follow_each(&Kind::FLEET, Duration::ZERO);
         let mut settled = None;
         loop {
             let until = if !picture.is_settled() {
@@ -136,14 +134,14 @@ impl Observer {
             } else {
                 break;
             };
-            let next = tokio::time::timeout_at(until.into(), follow.next(BATCH));
-            let Ok(heard) = next.await else { break };
-            for item in heard {
-                apply(&mut picture, observe(item, self.bus.subjects(), &mut clock));
+            let next = tokio::time::timeout_at(until.into(), following.next());
+            let Ok(Some(observations)) = next.await else { break };
+            for observation in observations {
+                apply(&mut picture, observation);
             }
         }
-        picture.cut = follow.cut();
-        follow.stop().await;
+        picture.cut = following.cut();
+        following.stop().await;
         picture.figures.took = clock::monotonic().saturating_duration_since(start);
         picture
     }
@@ -151,6 +149,11 @@ impl Observer {
     /// Tells what is there, then what comes, until dropped. The link may be down meanwhile, and
     /// streams may appear later.
     pub fn follow(&self, kinds: &[Kind]) -> Following {
+        self.follow_each(kinds, LINGER)
+    }
+
+    /// The same; what comes within `linger` is told together.
+    fn follow_each(&self, kinds: &[Kind], linger: Duration) -> Following {
         let follow = self.bus.follow(kinds, self.core);
         let subjects = self.bus.subjects().clone();
         let (sender, batches) = mpsc::channel(WAITING);
@@ -161,19 +164,19 @@ impl Observer {
             let mut clock = BrokerClock::local();
             let work = async {
                 loop {
-                    let heard = follow.next(FOLLOW_BATCH).await;
-                    let full = heard.len() == FOLLOW_BATCH;
+                    let heard = follow.next(BATCH).await;
+                    let full = heard.len() == BATCH;
                     let observe = |item| observe(item, &subjects, &mut clock);
                     let batch: Vec<_> = heard.into_iter().map(observe).collect();
-                    if sender.send(batch).await.is_err() {
-                        return;
-                    }
                     cut_sender.send_if_modified(|cut| {
                         let now = follow.cut();
                         std::mem::replace(cut, now) != now
                     });
-                    if !full {
-                        tokio::time::sleep(LINGER).await;
+                    if sender.send(batch).await.is_err() {
+                        return;
+                    }
+                    if !full && !linger.is_zero() {
+                        tokio::time::sleep(linger).await;
                     }
                 }
             };

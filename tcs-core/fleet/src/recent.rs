@@ -51,16 +51,20 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
         }
         let found = self.0.binary_search_by_key(&key(item.stamp()), |held| key(held.stamp()));
         let Err(place) = found else { return (false, None) };
-        if place == 0 && self.0.len() == N {
-            return (false, Some(item));
+        if self.0.len() == N {
+            if place == 0 {
+                return (false, Some(item));
+            }
+            let oldest = self.0.remove(0);
+            self.0.insert(place - 1, item);
+            return (true, Some(oldest));
         }
-        if self.0.is_empty() {
+        if self.0.len() == self.0.capacity() {
             // a list of the fleet hears one of each service
-            self.0.reserve_exact(1);
+            self.0.reserve_exact(self.0.len().clamp(1, N - self.0.len()));
         }
         self.0.insert(place, item);
-        let oldest = (self.0.len() > N).then(|| self.0.remove(0));
-        (true, oldest)
+        (true, None)
     }
 }
 

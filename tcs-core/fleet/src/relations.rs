@@ -63,10 +63,10 @@ impl<'a> Launchers<'a> {
         self.sent.get(name)?.newest
     }
 
-    /// Whether launchers declared a service, and none does at present.
-    pub(super) fn removed(&self, record: &Record) -> Option<Removed> {
+    /// Whether launchers declared a service, and none does at present; `declaring`: those that do.
+    pub(super) fn removed(record: &Record, declaring: &[&str]) -> Option<Removed> {
         let held = record.declared();
-        if held.is_empty() || !self.declaring(record).is_empty() {
+        if held.is_empty() || !declaring.is_empty() {
             return None;
         }
         let numbered = held.iter().any(|kept| kept.message.launcher_run.is_some());

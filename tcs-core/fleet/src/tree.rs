@@ -76,7 +76,7 @@ pub(super) fn assemble(
             moment: known.moment,
             launcher,
             inherited: heirs[i].is_some(),
-            removed: known.launchers.removed(known.records[i]),
+            removed: Launchers::removed(known.records[i], &declaring[i]),
             conflict: conflicts[i].clone(),
             host,
             heartbeats_missing,
@@ -91,7 +91,8 @@ pub(super) fn assemble(
             (Some(p), _) => Some(Arc::clone(known.names[p])),
             (None, name) => name.map(Arc::from),
         };
-        services.push(service(known, i, life, assessment, parent, host_names[i].clone()));
+        let (host, declared) = (host_names[i].clone(), !declaring[i].is_empty());
+        services.push(service(known, i, life, assessment, parent, host, declared));
     }
     for (service, along) in services.iter_mut().zip(taken_along) {
         if along > 0 {
@@ -113,12 +114,12 @@ fn service(
     assessment: Assessment,
     parent: Option<Arc<str>>,
     host: Option<Arc<str>>,
+    declared: bool,
 ) -> ServiceView {
     let Assessment { verdict, phase, since, reasons, attempt, taken_along: _ } = assessment;
     let (id, record, now) = (known.names[i], known.records[i], known.moment.now);
     let up = phase.is_up();
     let present = up || phase == Phase::Failed;
-    let declared = !known.launchers.declaring(record).is_empty();
     let last_heard = record.last_heard();
     let recent = last_heard.is_some_and(|at| now - at < RECENT);
     let in_default = match verdict {

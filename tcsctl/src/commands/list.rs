@@ -45,6 +45,8 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         }
         screen.print(&lines)?;
     }
+    // of a large fleet it takes as long to free as to make, and the process is about to end
+    std::mem::forget(view);
     source.warn(screen);
     if !source.answered {
         return Ok(Exit::NoContact.into());

@@ -8,8 +8,8 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, 
 use tcs_present::text;
 
 /// Writes `value`, on many lines or on one, without a line end.
-pub(super) fn write_json(
-    out: &mut dyn Write,
+pub(super) fn write_json<W: Write>(
+    out: &mut W,
     value: &impl Serialize,
     pretty: bool,
 ) -> io::Result<()> {
@@ -29,6 +29,12 @@ pub fn json_text(value: &impl Serialize) -> io::Result<String> {
     String::from_utf8(text).map_err(io::Error::other)
 }
 
+/// Whether it is printable ASCII alone, as nearly all of it is. Looked at as a whole, without a stop
+/// at the first other byte: so it takes a few instructions for 16 bytes.
+fn is_plain(fragment: &str) -> bool {
+    fragment.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte))
+}
+
 struct Harmless<F>(F);
 
 macro_rules! as_it_is {
@@ -46,6 +52,9 @@ impl<F: Formatter> Formatter for Harmless<F> {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
+        if is_plain(fragment) {
+            return out.write_all(fragment.as_bytes());
+        }
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| text::is_hidden(*c)) {
             out.write_all(&rest.as_bytes()[..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
