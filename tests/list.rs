@@ -233,7 +233,7 @@ async fn wrong_password_wrong_port_and_no_server() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let output = run(&["--host", "127.0.0.1", "--port", &port.to_string()]).expect(3);
     assert_one_error(&output, "connection refused");
-    assert_one_error(&run(&["--host", "no such host"]).expect(2), "flag");
+    assert_one_error(&run(&["--host", "no such host"]).expect(2), "command line");
     assert_one_error(&run(&["--creds", "/no/such/file"]).expect(2), "/no/such/file");
 }
 

@@ -119,6 +119,9 @@ async fn a_file_that_cannot_be_meant_is_refused() {
     assert_eq!(checked.status.code(), Some(1));
     // meant so: all stop
     site.tcsd.configure("services: []\n");
+    let checked = site.tcsd.command().arg("check").output().unwrap();
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(site.tcsd.log().contains("services.yaml: warning: no services: nothing would run"));
     site.ask("reload").await.unwrap();
     let list = site.answer("list", |list| list["services"] == json!([])).await;
     assert_eq!(list["services"], json!([]));

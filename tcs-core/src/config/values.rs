@@ -225,8 +225,12 @@ fn signal(text: &str) -> Result<Signal, String> {
     let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
     let by_number = || Signal::try_from(text.parse::<i32>().ok()?).ok();
     Signal::from_str(&full).ok().or_else(by_number).ok_or_else(|| {
-        let near = nearest(&full, Signal::iterator().map(Signal::as_str));
-        let hint = near.map(|near| format!("\nhint: did you mean `{near}`?")).unwrap_or_default();
+        // what all names begin with makes none like another
+        let bare = |name: &'static str| name.strip_prefix("SIG").unwrap_or(name);
+        let typed = full.strip_prefix("SIG").unwrap_or(&full);
+        let near = nearest(typed, Signal::iterator().map(Signal::as_str).map(bare));
+        let hint = near.map(|near| format!("\nhint: did you mean `SIG{near}`?"));
+        let hint = hint.unwrap_or_default();
         format!("`{text}` is not a signal{hint}")
     })
 }
@@ -367,5 +371,18 @@ impl<'de> Deserialize<'de> for Word {
             }
         }
         deserializer.deserialize_any(Words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_compared_without_what_all_names_begin_with() {
+        assert_eq!(signal("FOO").unwrap_err(), "`FOO` is not a signal");
+        let hint = "`TREM` is not a signal\nhint: did you mean `SIGTERM`?";
+        assert_eq!(signal("TREM").unwrap_err(), hint);
+        assert_eq!(signal("int").unwrap(), Signal::SIGINT);
     }
 }

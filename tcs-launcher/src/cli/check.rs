@@ -48,6 +48,9 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> E
     if !report.is_empty() {
         say(&report.to_string());
     }
+    if check.plan.is_empty() && !report.has_errors() {
+        say(&format!("{}: warning: no services: nothing would run", path.display()));
+    }
     let is_whole = !report.has_errors() && !dotenv.has_errors();
     let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment));
     if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -10,6 +10,7 @@ use tcs_fleet::transitions::{Cause, Group, Transition};
 use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration};
 use tcs_wire::{Event, Limit, RegistryMessage, Status, gave_up, how_ended};
 
+use super::table::WIDEST;
 use super::{Line, Role};
 use super::{Look, text};
 
@@ -21,7 +22,7 @@ const LATE: TimeDelta = TimeDelta::seconds(2);
 /// How wide the column of names is, for these groups and what may follow.
 pub fn name_width<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>, look: &Look) -> usize {
     let widest = groups.into_iter().map(|group| text::width(&text::shown(&name(group)))).max();
-    let most = look.width.map_or(usize::MAX, |width| NAMES.1.min(width * 2 / 5));
+    let most = look.width.map_or(WIDEST, |width| NAMES.1.min(width * 2 / 5));
     widest.unwrap_or(0).max(NAMES.0).min(most)
 }
 

@@ -25,6 +25,7 @@ pub mod touched;
 
 pub use line::Line;
 pub use role::Role;
+pub use table::WIDEST;
 pub use times::{Times, ago};
 
 /// How things are to look.

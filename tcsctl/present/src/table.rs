@@ -10,6 +10,9 @@ fn room_for_last(width: usize) -> usize {
     (width * 3 / 8).max(20)
 }
 
+/// The widest that a column is made: what is wider moves the rest of its own row, and no other.
+pub const WIDEST: usize = 64;
+
 /// A column other than the last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
@@ -37,7 +40,7 @@ pub(crate) fn lay_out(
     shorten: &Shorten<impl Fn(usize, usize) -> Line, impl Fn(usize, usize) -> Line>,
 ) -> Vec<Line> {
     let mut widths: Vec<usize> = (0..columns.len())
-        .map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0))
+        .map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0).min(WIDEST))
         .collect();
     if let Some(width) = width {
         let last = rows.iter().map(|row| row[columns.len()].width()).max().unwrap_or(0);
@@ -46,7 +49,8 @@ pub(crate) fn lay_out(
             (1..columns.len()).filter(|i| columns[*i].dispensable > 0).collect();
         order.sort_by_key(|i| columns[*i].dispensable);
         let over = |widths: &[usize]| (used(widths) + wanted).saturating_sub(width);
-        widths[0] -= over(&widths).min(widths[0].saturating_sub(shorten.first_to));
+        let first_to = shorten.first_to.min(WIDEST);
+        widths[0] -= over(&widths).min(widths[0].saturating_sub(first_to));
         while over(&widths) > 0
             && let Some(i) = order.pop()
         {
@@ -67,17 +71,21 @@ pub(crate) fn lay_out(
         .map(|row| {
             let mut line = Line::new();
             let mut end = 0;
+            let next = |line: &Line, end: usize| match line.width() {
+                0 => end,
+                wide => end.max(wide + GAP),
+            };
             for (i, cell) in row.into_iter().enumerate() {
                 match widths.get(i) {
                     Some(0) => {}
                     Some(wide) => {
-                        line.pad_to(end);
+                        line.pad_to(next(&line, end));
                         end += wide + GAP;
                         line.extend(cell);
                     }
                     None if cell.is_empty() => {}
                     None => {
-                        line.pad_to(end);
+                        line.pad_to(next(&line, end));
                         line.extend(cell);
                     }
                 }
@@ -93,4 +101,37 @@ pub(crate) fn lay_out(
 /// Where the last column begins.
 fn used(widths: &[usize]) -> usize {
     widths.iter().filter(|wide| **wide > 0).map(|wide| wide + GAP).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Role;
+
+    fn laid_out(names: &[&str], width: Option<usize>) -> Vec<String> {
+        let cell = |text: &str| Line::new().with(Role::Text, text);
+        let rows =
+            names.iter().map(|name| vec![cell(name), cell("ok"), cell("the cause")]).collect();
+        let first = |i: usize, room: usize| cell(&names[i].chars().take(room).collect::<String>());
+        let last = |_: usize, _: usize| cell("the cause");
+        let first_to = names.iter().map(|name| name.len()).max().unwrap_or_default();
+        let columns = [Column { dispensable: 0 }, Column { dispensable: 1 }];
+        let lines = lay_out(rows, &columns, width, &Shorten { first, first_to, last });
+        lines.iter().map(Line::plain).collect()
+    }
+
+    #[test]
+    fn one_enormous_name_moves_no_other_row() {
+        let enormous = "x".repeat(3000);
+        let lines = laid_out(&["a.b", &enormous, "guider.jk15"], None);
+        assert_eq!(lines[0], format!("{:WIDEST$}  ok  the cause", "a.b"));
+        assert_eq!(lines[1], format!("{enormous}  ok  the cause"));
+        let lines = laid_out(&["a.b", &enormous], Some(120));
+        assert_eq!(lines[0], format!("{:WIDEST$}  ok  the cause", "a.b"));
+        assert_eq!(lines[1], format!("{}  ok  the cause", "x".repeat(WIDEST)));
+        assert_eq!(
+            laid_out(&["a.b", "c.dd"], None),
+            ["a.b   ok  the cause", "c.dd  ok  the cause"]
+        );
+    }
 }

@@ -10,7 +10,7 @@ use tcs_core::wire::control::{
     Done, OperationReply, Outcome, Reached, ReloadReply, ServiceChange, command, read_reply,
 };
 use tcs_core::wire::{Status, how_ended};
-use tcs_present::{Line, Role, text};
+use tcs_present::{Line, Role, WIDEST, text};
 
 use super::source;
 use crate::exit::Exit;
@@ -214,7 +214,7 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
 
 /// Cells for the names.
 pub fn name_width<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
-    names.into_iter().map(|name| text::width(&text::shown(name))).max().unwrap_or(0)
+    names.into_iter().map(|name| text::width(&text::shown(name))).max().unwrap_or(0).min(WIDEST)
 }
 
 /// `started`; an aim that was reached before is said to be.

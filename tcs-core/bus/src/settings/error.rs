@@ -35,7 +35,10 @@ pub enum SettingsError {
         source: IdError,
     },
     /// A JetStream domain with a dot in it.
-    #[error("{origin}: JetStream domain `{domain}` has a dot: write an API prefix as such")]
+    #[error(
+        "{}: JetStream domain `{domain}` has a dot\nhint: give an API prefix as such: --api-prefix",
+        origin.of_option("--domain")
+    )]
     Domain {
         /// Who said so.
         origin: Origin,
@@ -43,7 +46,7 @@ pub enum SettingsError {
         domain: String,
     },
     /// Subject prefix.
-    #[error("{origin}: {source}")]
+    #[error("{}: {source}", origin.of_option("--prefix"))]
     Prefix {
         /// Who said so.
         origin: Origin,

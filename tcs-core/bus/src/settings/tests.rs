@@ -53,7 +53,7 @@ fn servers_by_precedence() {
         server(&resolve(flags, file, env, CONTEXT).unwrap())
     };
     let is = |server: &str, origin: &str| (format!("nats://{server}:4222"), origin.to_owned());
-    assert_eq!(case(&url("flag"), &url("file"), &env), is("flag", "flag"));
+    assert_eq!(case(&url("flag"), &url("file"), &env), is("flag", "command line"));
     assert_eq!(case(&NONE(), &url("file"), &env), is("file", "site.yaml"));
     assert_eq!(case(&NONE(), &NONE(), &env), is("env", "NATS_URL"));
     assert_eq!(case(&NONE(), &NONE(), &[]), is("ctx", "nats context site"));
@@ -170,6 +170,9 @@ fn the_stronger_place_names_the_jetstream_api() {
     assert_eq!(api(&none, &prefix("JS.TCS.API.")), "JS.TCS.API");
     assert_eq!(api(&domain("north"), &prefix("JS.TCS.API")), "$JS.north.API");
     let error = resolve(&domain("a.b"), &none).unwrap_err().to_string();
-    assert_eq!(error, "flag: JetStream domain `a.b` has a dot: write an API prefix as such");
+    assert_eq!(
+        error,
+        "--domain: JetStream domain `a.b` has a dot\nhint: give an API prefix as such: --api-prefix"
+    );
     assert!(resolve(&domain("a b"), &none).is_err() && resolve(&prefix("a.>"), &none).is_err());
 }

@@ -23,11 +23,21 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag => f.write_str("flag"),
+            Self::Flag => f.write_str("command line"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Env(name) => f.write_str(name),
             Self::Context(name) => write!(f, "nats context {name}"),
             Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Origin {
+    /// What to say of a wrong value: the option as it is typed, or the place.
+    pub(super) fn of_option(&self, option: &str) -> String {
+        match self {
+            Self::Flag => option.to_owned(),
+            Self::File(_) | Self::Env(_) | Self::Context(_) | Self::Default => self.to_string(),
         }
     }
 }
