@@ -433,8 +433,25 @@ async fn events_that_are_missing_stay_missing() {
 /// consoles that have never seen the first, say how many are in no stream.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_a_launcher_that_was_killed_are_missing() {
+    killed_while_events_wait(false).await;
+}
+
+/// The same with the whole host: its runtime directory is empty afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_host_that_went_down_are_missing() {
+    killed_while_events_wait(true).await;
+}
+
+async fn killed_while_events_wait(reboot: bool) {
     const CRASHES: usize = 3;
-    let mut site = Site::start("process", &services()).await;
+    let program = Path::new(env!("CARGO_BIN_EXE_tcsd"));
+    let mut site = Site::prepared(program, "process", &services()).await;
+    let state = tempfile::tempdir().unwrap();
+    if reboot {
+        let dir = state.path().display().to_string();
+        site.tcsd.environment.push(("STATE_DIRECTORY".to_owned(), dir));
+    }
+    site.tcsd.run();
     let mut watch = site.watch();
     watch.see("all well", |view| all(view, &WELL)).await;
     let run = site.events(None).await[0].launcher_run.clone();
@@ -458,6 +475,15 @@ async fn events_of_a_launcher_that_was_killed_are_missing() {
         .await;
     }
     site.tcsd.kill().await;
+    if reboot {
+        for entry in std::fs::read_dir(site.tcsd.dir()).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                std::fs::remove_dir_all(entry.path()).unwrap();
+            } else if entry.file_name() != "services.yaml" && entry.file_name() != "tcsd.log" {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
     site.server.signal("CONT");
 
     let name = site.tcsd.name.to_string();

@@ -38,6 +38,8 @@ Environment:
   TCS_LOG            debug, info (default), warning or error
   RUNTIME_DIRECTORY  for its lock, its journal of processes and its sockets;
                      else XDG_RUNTIME_DIR/tcs, else a folder of its own in /tmp
+  STATE_DIRECTORY    for the count of events that wait, which outlives a reboot;
+                     else XDG_STATE_HOME/tcs, else the runtime directory
   NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM
                      as systemd sets them
 

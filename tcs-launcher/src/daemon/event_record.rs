@@ -1,24 +1,35 @@
 //! Which events of this launcher are not stored yet, on disk: so that the next one over the same
 //! configuration can tell which are missing, should this one be killed while they wait.
 //!
-//! One line of JSON in the runtime directory, written over at each event that is made and each that
-//! is stored. It outlives the process, not the machine, so nothing waits for the disk.
+//! One line of JSON, written over at each event that is made and each that is stored; nothing waits
+//! for that. In the runtime directory it outlives the process, not the machine. Where there is a
+//! state directory it is there, and while events wait it is brought to the disk once a second, so
+//! that of a host that goes down only the events of its last second are not counted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tcs_core::bus::Bus;
 use tcs_core::bus::outbox::EventMarks;
+use tokio::sync::Notify;
 
 /// Earlier launchers remembered one by one; of those before them only the sums.
 const MAX_EARLIER: usize = 32;
 
+/// How often it is brought to the disk.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
 /// See the module.
-pub(super) struct EventRecord(Mutex<State>);
+pub(super) struct EventRecord {
+    state: Mutex<State>,
+    /// There is something to be brought to the disk.
+    changed: Notify,
+}
 
 struct State {
     path: PathBuf,
@@ -26,6 +37,10 @@ struct State {
     line: Line,
     /// Writing has failed, and that has been said.
     broken: bool,
+    /// It is in a directory that outlives the machine.
+    durable: bool,
+    /// By what is on the disk for certain, events wait.
+    waits_on_disk: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,14 +53,26 @@ struct Line {
 }
 
 impl EventRecord {
-    /// Reads what the launchers before have left in `<name>.events`. Whoever opens it holds the lock
-    /// of that name.
-    pub(super) fn open(dir: &Path, name: &str) -> Self {
-        let path = dir.join(format!("{name}.events"));
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let left: Option<Line> = text.lines().next().and_then(|it| serde_json::from_str(it).ok());
-        let line = left.map_or_else(Line::default, Line::next);
-        Self(Mutex::new(State { path, file: None, line, broken: false }))
+    /// Reads what the launchers before have left in `<name>.events`, in the state directory if there
+    /// is one, else in the runtime directory. Whoever opens it holds the lock of that name.
+    pub(super) fn open(runtime: &Path, state: Option<&Path>, name: &str) -> Self {
+        let path = |dir: &Path| dir.join(format!("{name}.events"));
+        let mut left = state.and_then(|dir| fs::read_to_string(path(dir)).ok());
+        if left.is_none() {
+            // of a launcher that had no state directory
+            left = fs::read_to_string(path(runtime)).ok();
+        }
+        let left = left.as_deref().and_then(|text| text.lines().next());
+        let left = left.and_then(|line| serde_json::from_str::<Line>(line).ok());
+        let state = State {
+            path: path(state.unwrap_or(runtime)),
+            file: None,
+            line: left.map_or_else(Line::default, Line::next),
+            broken: false,
+            durable: state.is_some(),
+            waits_on_disk: false,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Notes how far this launcher's events have come.
@@ -53,6 +80,38 @@ impl EventRecord {
         let mut state = self.state();
         state.line.now = marks.clone();
         state.write();
+        if state.durable {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Brings it to the disk while events wait, and once more when they do not any more. For ever.
+    pub(super) async fn keep_on_disk(self: Arc<Self>) {
+        loop {
+            self.changed.notified().await;
+            tokio::time::sleep(SYNC_EVERY).await;
+            let record = Arc::clone(&self);
+            // a slow disk holds a thread of its own, and this loop
+            let _ = tokio::task::spawn_blocking(move || record.sync()).await;
+        }
+    }
+
+    fn sync(&self) {
+        let (waits, file, path) = {
+            let state = self.state();
+            let waits = state.line.now.waiting > 0 || !state.line.earlier.is_empty();
+            if !waits && !state.waits_on_disk {
+                return;
+            }
+            (waits, state.file.as_ref().and_then(|file| file.try_clone().ok()), state.path.clone())
+        };
+        // the name is to be there too
+        let dir = path.parent().and_then(|dir| File::open(dir).ok());
+        if file.is_some_and(|file| file.sync_data().is_ok())
+            && dir.is_some_and(|dir| dir.sync_all().is_ok())
+        {
+            self.state().waits_on_disk = waits;
+        }
     }
 
     /// What the launchers before have left.
@@ -68,7 +127,7 @@ impl EventRecord {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +203,7 @@ mod tests {
     #[test]
     fn what_waits_is_known_to_the_next_until_it_is_settled() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || EventRecord::open(dir.path(), "x");
+        let open = || EventRecord::open(dir.path(), None, "x");
         assert_eq!(open().earlier(), []);
         let first = open();
         let subject = "svc.registry.crashed.a.b".repeat(9);
@@ -163,6 +222,24 @@ mod tests {
         fs::remove_file(dir.path().join("x.events")).unwrap();
         third.note(&marks(4, 6));
         assert_eq!(open().earlier(), [marks(4, 6)]);
+    }
+
+    #[test]
+    fn a_state_directory_takes_over_from_the_runtime_directory() {
+        let (runtime, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        EventRecord::open(runtime.path(), None, "x").note(&marks(2, 1));
+        let open = || EventRecord::open(runtime.path(), Some(state.path()), "x");
+        let first = open();
+        assert_eq!(first.earlier(), [marks(2, 1)]);
+        first.note(&marks(3, 0));
+        first.sync();
+        assert!(first.state().waits_on_disk);
+        // the machine went down, and what was in the runtime directory with it
+        fs::remove_file(runtime.path().join("x.events")).unwrap();
+        let second = open();
+        assert_eq!(second.earlier(), [marks(2, 1), marks(3, 0)]);
+        second.settle();
+        assert_eq!(open().earlier(), []);
     }
 
     #[test]

@@ -153,6 +153,7 @@ async fn launch(
     if let Some(outbox) = publisher.reporter.outbox() {
         let events = Arc::clone(&runtime_dir.events);
         outbox.keep_marks(move |marks| events.note(marks));
+        tokio::spawn(Arc::clone(&runtime_dir.events).keep_on_disk());
     }
     let mut daemon = Daemon {
         options,

@@ -1,6 +1,7 @@
 //! What a launcher has on its machine: lock and journal, sockets, the guard.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,8 @@ impl RuntimeDir {
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
             .context("a configuration is run by one launcher at a time")?;
-        let events = Arc::new(EventRecord::open(&dir, name.as_str()));
+        let state = state_directory();
+        let events = Arc::new(EventRecord::open(&dir, state.as_deref(), name.as_str()));
         let mut before = None;
         if let Some(earlier) = earlier {
             let _ = fs::remove_dir_all(sockets(&dir, &earlier.launcher_run));
@@ -123,8 +125,6 @@ fn sockets(dir: &Path, launcher_run: &str) -> PathBuf {
 
 /// `$RUNTIME_DIRECTORY` (systemd), `$XDG_RUNTIME_DIR/tcs`, or one of our own in `/tmp`.
 fn directory() -> anyhow::Result<PathBuf> {
-    let variable =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let uid = nix::unistd::geteuid();
     let dir = variable("RUNTIME_DIRECTORY")
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|dir| dir.join("tcs")))
@@ -132,4 +132,23 @@ fn directory() -> anyhow::Result<PathBuf> {
     private_dir::make_runtime(&dir)
         .with_context(|| format!("{}\nhint: set RUNTIME_DIRECTORY", dir.display()))?;
     Ok(dir)
+}
+
+/// `$STATE_DIRECTORY` (systemd), or `$XDG_STATE_HOME/tcs`: what outlives the machine. `None` where
+/// neither is set, or it cannot be made.
+fn state_directory() -> Option<PathBuf> {
+    let dir = variable("STATE_DIRECTORY")
+        .or_else(|| variable("XDG_STATE_HOME").map(|dir| dir.join("tcs")))?;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    if let Err(error) = &made {
+        let dir = dir.display();
+        tracing::warn!(
+            "events that wait are not counted after a reboot: cannot make {dir}: {error}"
+        );
+    }
+    made.is_ok().then_some(dir)
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
