@@ -187,7 +187,7 @@ impl Picture {
                 problems.push(Problem::NotConnected { why: why.clone() });
             }
         }
-        problems.extend(Problem::of_readings(&self.readings, prefix));
+        problems.extend(Problem::of_readings(&self.readings, prefix, self.figures.messages));
         problems.extend(self.gaps.iter().cloned());
         if self.cut.dropped > 0 {
             problems.push(Problem::Dropped { messages: self.cut.dropped });
@@ -230,6 +230,24 @@ mod tests {
         assert_eq!(picture.connection(), tcs_fleet::Link::Down { since: at(5) });
         picture.apply(Observation::Link(connected(later(9))));
         assert_eq!(picture.connection(), tcs_fleet::Link::Back { lost: at(5), since: at(9) });
+    }
+
+    #[test]
+    fn streams_of_which_nothing_comes_may_deliver_to_another_account() {
+        let mut picture =
+            Picture::new(&Kind::FLEET, connected(clock::monotonic()), BrokerClock::local());
+        let told = |picture: &Picture| {
+            let problems = picture.problems("svc");
+            (problems.len(), problems[0].hint().unwrap().contains("--api-prefix"))
+        };
+        assert_eq!(told(&picture), (1, false), "nothing is found yet");
+        for kind in Kind::FLEET {
+            let streams = BTreeMap::from([(format!("svc_{kind}"), Progress::Reading)]);
+            picture.apply(Observation::Reading(kind, Reading::Streams(streams)));
+        }
+        assert_eq!(told(&picture), (1, true));
+        picture.figures.messages = 1;
+        assert_eq!(told(&picture), (1, false));
     }
 
     #[test]

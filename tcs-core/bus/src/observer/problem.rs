@@ -52,6 +52,8 @@ pub enum Problem {
     Unfinished {
         /// What was still on its way.
         kinds: Vec<Kind>,
+        /// The streams are there, and nothing at all came of them.
+        nothing: bool,
     },
     /// There was no room for all that came.
     Dropped {
@@ -109,7 +111,11 @@ impl Problem {
         }
     }
 
-    pub(super) fn of_readings(readings: &BTreeMap<Kind, Reading>, prefix: &str) -> Vec<Self> {
+    pub(super) fn of_readings(
+        readings: &BTreeMap<Kind, Reading>,
+        prefix: &str,
+        messages: u64,
+    ) -> Vec<Self> {
         let mut problems: Vec<Self> = Vec::new();
         let mut missing: (Vec<Kind>, bool) = (Vec::new(), false);
         let mut unfinished = Vec::new();
@@ -150,7 +156,9 @@ impl Problem {
             problems.push(Self::NoStreams { prefix: prefix.to_owned(), kinds, listening });
         }
         if !unfinished.is_empty() {
-            problems.push(Self::Unfinished { kinds: unfinished });
+            let is_found = |kind| matches!(readings.get(kind), Some(Reading::Streams(_)));
+            let nothing = messages == 0 && unfinished.iter().all(is_found);
+            problems.push(Self::Unfinished { kinds: unfinished, nothing });
         }
         problems
     }
@@ -189,16 +197,14 @@ impl Problem {
             Self::NoStreams { listening: true, .. } | Self::NoJetStream { listening: true, .. } => {
                 None
             }
-            Self::NoStreams { kinds, prefix, .. } => Some(if kinds.len() < Kind::FLEET.len() {
+            Self::NoStreams { kinds, .. } => Some(if kinds.len() < Kind::FLEET.len() {
                 "a launcher (tcsd) makes missing streams when it starts; where it cannot, its log \
                  says why"
                     .to_owned()
             } else {
-                format!(
-                    "is the prefix right (--prefix)? a launcher (tcsd) makes the streams when it \
-                     starts; by hand: nats stream add {}_registry --subjects '{prefix}.registry.>'",
-                    prefix.replace('.', "_")
-                )
+                "is the prefix right (--prefix)? a launcher makes the streams when it starts: \
+                 tcsd check --connect tells what it would find"
+                    .to_owned()
             }),
             Self::NoJetStream { why: ApiError::NoDomain { .. }, .. } => Some(
                 "is the JetStream domain or API prefix right (--domain, --api-prefix), and is the \
@@ -221,9 +227,16 @@ impl Problem {
             Self::NoAnswer(Unanswered::JetStream { .. }) => {
                 Some("has the cluster a quorum? nats server report jetstream".to_owned())
             }
+            Self::Unfinished { nothing: true, .. } => Some(
+                "give it more time with --timeout; where JetStream is another account's, imported \
+                 as `$JS.API`, streams deliver to that account: import it under a prefix of its \
+                 own and name that (--api-prefix)"
+                    .to_owned(),
+            ),
             Self::Unfinished { .. } => Some("give it more time with --timeout".to_owned()),
             Self::NotStored { stream, .. } => Some(format!(
-                "is the stream full, or the disk? nats stream info (the stream of `{stream}`)"
+                "is the stream of `{stream}` full, or the disk? nats stream info; tcsctl --verbose \
+                 tells its name"
             )),
             Self::NoAnswer(Unanswered::Broker { .. })
             | Self::Unreadable { .. }
@@ -263,7 +276,7 @@ impl fmt::Display for Problem {
             Self::Unreadable { kind, stream: None, why } => {
                 write!(f, "{kind} cannot be read: {why}")
             }
-            Self::Unfinished { kinds } => write!(f, "not read to the end: {}", list(kinds)),
+            Self::Unfinished { kinds, .. } => write!(f, "not read to the end: {}", list(kinds)),
             Self::Dropped { messages } => write!(f, "{messages} messages had no room"),
             Self::HistoryBegins { kind, at } => write!(
                 f,
@@ -298,12 +311,12 @@ mod tests {
     fn three_kinds_without_a_stream_are_one_problem() {
         let none = || Reading::NoStream { listening: false };
         let readings = BTreeMap::from(Kind::FLEET.map(|kind| (kind, none())));
-        let problems = Problem::of_readings(&readings, "ocm.svc");
+        let problems = Problem::of_readings(&readings, "ocm.svc", 0);
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].to_string(), "no streams on ocm.svc");
-        assert!(problems[0].hint().unwrap().contains("ocm_svc_registry"));
+        assert!(problems[0].hint().unwrap().contains("tcsd check --connect"));
         let one = BTreeMap::from([(Kind::Status, none())]);
-        let text = Problem::of_readings(&one, "svc")[0].to_string();
+        let text = Problem::of_readings(&one, "svc", 0)[0].to_string();
         assert_eq!(text, "no stream on svc for: status");
     }
 
@@ -311,7 +324,7 @@ mod tests {
     fn no_jetstream_is_told_once() {
         let off = || Reading::NoJetStream { why: ApiError::NoJetStream, listening: false };
         let readings = BTreeMap::from(Kind::FLEET.map(|kind| (kind, off())));
-        let problems = Problem::of_readings(&readings, "svc");
+        let problems = Problem::of_readings(&readings, "svc", 0);
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].to_string(), "no history: the server has no JetStream");
     }
