@@ -1,12 +1,13 @@
 //! What changed from one picture to the next: a line each, or a JSON object (`tcsctl.change.v1`).
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tcs_fleet::{FleetView, ServiceView, Verdict};
 
 use super::Look;
 use super::json::Service;
+use super::schema::VerdictWord;
 use super::{Line, Role};
 
 /// One change.
@@ -95,32 +96,72 @@ pub fn line(view: &FleetView, change: &Change<'_>, look: &Look) -> Line {
     line
 }
 
+/// As JSON: `tcsctl.change.v1`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "change",
+    title = "What `tcsctl watch --json` prints, a line each",
+    description = "First a snapshot of what is shown, then an object for each change; ages \
+        alone are no change. Times are RFC 3339 in UTC; spans are seconds. A later version \
+        of v1 only adds fields.",
+    extend("$id" = "tcsctl.change.v1")
+)]
+pub struct Object<'a> {
+    #[schemars(extend("const" = "tcsctl.change.v1"))]
+    schema: &'static str,
+    /// When, by the broker's clock.
+    at: DateTime<Utc>,
+    #[serde(flatten)]
+    change: Kind<'a>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Kind<'a> {
+    /// The picture to begin with.
+    Snapshot {
+        /// All that is shown.
+        services: Vec<Service<'a>>,
+    },
+    /// Something else is said of a service.
+    Service {
+        /// Which.
+        id: &'a str,
+        /// The verdict before; null: none.
+        #[schemars(with = "Option<VerdictWord>")]
+        from: Option<&'static str>,
+        /// What is said now.
+        service: Box<Service<'a>>,
+    },
+    /// A service is no longer listed.
+    Gone {
+        /// Which.
+        id: &'a str,
+    },
+    /// The connection came or went.
+    Link {
+        /// Whether it is there.
+        connected: bool,
+    },
+}
+
 /// The picture to begin with, on one line.
-pub fn snapshot(view: &FleetView, wanted: impl Fn(&ServiceView) -> bool) -> impl Serialize {
-    let services: Vec<Service<'_>> = view
-        .services
-        .iter()
-        .filter(|service| wanted(service))
-        .map(|service| Service::new(view, service))
-        .collect();
-    json!({"schema": "tcsctl.change.v1", "kind": "snapshot", "at": view.now, "services": services})
+pub fn snapshot(view: &FleetView, wanted: impl Fn(&ServiceView) -> bool) -> Object<'_> {
+    let services = view.services.iter().filter(|service| wanted(service));
+    let services = services.map(|service| Service::new(view, service)).collect();
+    Object { schema: "tcsctl.change.v1", at: view.now, change: Kind::Snapshot { services } }
 }
 
 /// As a JSON object.
-pub fn object(view: &FleetView, change: &Change<'_>) -> Value {
-    let mut object = json!({"schema": "tcsctl.change.v1", "at": view.now});
-    let more = match change {
-        Change::Link { up, now } => json!({"kind": "link", "connected": up, "at": now}),
-        Change::Gone { id } => json!({"kind": "gone", "id": id}),
-        Change::Service { from, service } => json!({
-            "kind": "service",
-            "id": &*service.id,
-            "from": from.map(Verdict::as_str),
-            "service": Service::new(view, service),
-        }),
+pub fn object<'a>(view: &'a FleetView, change: &'a Change<'a>) -> Object<'a> {
+    let (at, change) = match change {
+        Change::Link { up, now } => (*now, Kind::Link { connected: *up }),
+        Change::Gone { id } => (view.now, Kind::Gone { id }),
+        Change::Service { from, service } => {
+            let (id, from) = (&*service.id, from.map(Verdict::as_str));
+            let service = Box::new(Service::new(view, service));
+            (view.now, Kind::Service { id, from, service })
+        }
     };
-    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
-        object.extend(more);
-    }
-    object
+    Object { schema: "tcsctl.change.v1", at, change }
 }

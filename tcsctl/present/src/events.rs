@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tcs_fleet::transitions::{Cause, Group, Transition};
 use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration};
+use tcs_wire::control::CrashFigures;
 use tcs_wire::{Event, Limit, RegistryMessage, Status, gave_up, how_ended};
 
+use super::schema::StatusWord;
 use super::table::WIDEST;
 use super::{Line, Role};
 use super::{Look, text};
@@ -223,26 +225,59 @@ const fn role(event: &Event) -> Role {
 }
 
 /// For `--json`: one object a line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "event",
+    title = "What `tcsctl events --json` prints, a line each",
+    description = "Something that happened to one service: a launcher's life cycle event, \
+        another status than before, or heartbeats that stopped or came again. Times are RFC \
+        3339 in UTC; spans are seconds. A later version of v1 only adds fields.",
+    extend("$id" = "tcsctl.event.v1")
+)]
 pub struct Object<'a> {
+    #[schemars(extend("const" = "tcsctl.event.v1"))]
     schema: &'static str,
+    /// When it happened, by the broker's clock; where a message does not say how far into its
+    /// sender's run it was made, when the broker stored it.
     at: DateTime<Utc>,
+    /// To which service.
     id: &'a str,
+    /// A launcher's event; another reported status than before; heartbeats that stopped, came
+    /// again, or tell of a blocked main loop.
+    #[schemars(extend("enum" = ["lifecycle", "status", "liveness"]))]
     kind: &'static str,
+    /// Of lifecycle: start, ready, stopping, stop, crashed, restarting, failed, or what a later
+    /// launcher may say; of status: status; of liveness: liveness.
     event: &'a str,
+    /// The same in words.
     text: String,
+    /// Of status: what it said before; null: nothing that is known.
+    #[schemars(with = "Option<StatusWord>")]
     from: Option<Status>,
+    /// Of status: what it says.
+    #[schemars(with = "Option<StatusWord>")]
     status: Option<Status>,
+    /// Of status: its message.
     message: Option<&'a str>,
+    /// Of an end: how long it had run; of status: how long it had said `from`.
     lasted_s: Option<f64>,
+    /// Of lifecycle: who said it.
     launcher: Option<&'a str>,
+    /// Who asked for it.
     requested_by: Option<&'a str>,
-    details: Value,
+    /// What is particular to one event.
+    details: Option<Details<'a>>,
+    /// The verdict from then on.
     verdict: &'static str,
+    /// The verdict before, where it was another and is known.
     verdict_before: Option<&'static str>,
+    /// How long that had lasted.
     verdict_lasted_s: Option<f64>,
+    /// Why it is that verdict, as codes, the decisive one first.
     reasons: Vec<&'static str>,
+    /// The same in words.
     evidence: Vec<String>,
+    /// How much later than it happened the broker stored the message that tells of it.
     delivered_late_s: f64,
 }
 
@@ -264,7 +299,7 @@ impl<'a> Object<'a> {
             lasted_s: None,
             launcher: None,
             requested_by: transition.by.as_deref(),
-            details: Value::Null,
+            details: None,
             verdict: transition.verdict.as_str(),
             verdict_before: before.map(|before| before.verdict.as_str()),
             verdict_lasted_s: before.and_then(|before| before.lasted).map(seconds),
@@ -279,7 +314,7 @@ impl<'a> Object<'a> {
                 object.text = self::event(event, *ran);
                 object.lasted_s = ran.map(seconds);
                 object.launcher = launcher.as_deref();
-                object.details = details(event);
+                object.details = Details::of(event);
             }
             Cause::Status { from, to, message } => {
                 object.kind = "status";
@@ -297,32 +332,85 @@ impl<'a> Object<'a> {
 }
 
 /// What is particular to one kind of event.
-fn details(event: &Event) -> Value {
-    match event {
-        Event::Start { hostname, pid, .. } => json!({"host": hostname, "pid": pid}),
-        Event::Waiting { waiting_for, timed_out } => {
-            json!({"waiting_for": waiting_for, "timed_out": timed_out})
-        }
-        Event::Ready { startup_duration_seconds } => json!({"startup_s": startup_duration_seconds}),
-        Event::Stopping { reason } => json!({"reason": reason}),
-        Event::Stop(stop) => json!({"reason": stop.reason, "exit_code": stop.exit_code}),
-        Event::Crashed(crash) => json!({
-            "how": crash.headline(),
-            "exit_code": crash.exit_code,
-            "signal": crash.signal,
-            "error": crash.error,
-            "will_restart": crash.will_restart,
-            "restart_attempt": crash.restart_attempt,
-            "restart_at": crash.restart_at.map(tcs_wire::Timestamp::time),
-            "recent_crashes": crash.recent_crashes,
-            "resources": crash.resources,
-            "core_dumped": crash.core_dumped,
-            "last_lines": crash.last_lines,
-        }),
-        Event::Restarting { restart_attempt, .. } => json!({"restart_attempt": restart_attempt}),
-        Event::Failed { reason, restart_count, .. } => {
-            json!({"reason": reason, "restart_count": restart_count})
-        }
-        Event::Declared(_) | Event::Other(_) => Value::Null,
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum Details<'a> {
+    /// Of start.
+    Start { host: Option<&'a str>, pid: Option<u32> },
+    /// Of waiting.
+    Waiting {
+        /// Services that are not ready yet.
+        waiting_for: &'a [String],
+        /// Started without waiting any longer.
+        timed_out: bool,
+    },
+    /// Of ready.
+    Ready { startup_s: Option<f64> },
+    /// Of stopping.
+    Stopping { reason: Option<&'a str> },
+    /// Of stop.
+    Stop { reason: Option<&'a str>, exit_code: Option<i32> },
+    /// Of crashed.
+    Crashed {
+        /// The crash in words.
+        how: String,
+        exit_code: Option<i32>,
+        signal: Option<&'a str>,
+        error: Option<&'a str>,
+        will_restart: bool,
+        restart_attempt: Option<u32>,
+        restart_at: Option<DateTime<Utc>>,
+        /// Crashes in the last 10 minutes, this one included.
+        recent_crashes: Option<u32>,
+        /// What the run had used, where its launcher says it; what could not be read is absent.
+        resources: Option<&'a CrashFigures>,
+        core_dumped: Option<bool>,
+        /// The last lines of output, oldest first.
+        last_lines: &'a [String],
+    },
+    /// Of restarting.
+    Restarting { restart_attempt: Option<u32> },
+    /// Of failed.
+    Failed { reason: Option<&'a str>, restart_count: Option<u32> },
+}
+
+impl<'a> Details<'a> {
+    fn of(event: &'a Event) -> Option<Self> {
+        Some(match event {
+            Event::Start { hostname, pid, .. } => {
+                Self::Start { host: hostname.as_deref(), pid: *pid }
+            }
+            Event::Waiting { waiting_for, timed_out } => {
+                Self::Waiting { waiting_for, timed_out: *timed_out }
+            }
+            Event::Ready { startup_duration_seconds } => {
+                Self::Ready { startup_s: *startup_duration_seconds }
+            }
+            Event::Stopping { reason } => Self::Stopping { reason: reason.as_deref() },
+            Event::Stop(stop) => {
+                Self::Stop { reason: stop.reason.as_deref(), exit_code: stop.exit_code }
+            }
+            Event::Crashed(crash) => Self::Crashed {
+                how: crash.headline(),
+                exit_code: crash.exit_code,
+                signal: crash.signal.as_deref(),
+                error: crash.error.as_deref(),
+                will_restart: crash.will_restart,
+                restart_attempt: crash.restart_attempt,
+                restart_at: crash.restart_at.map(tcs_wire::Timestamp::time),
+                recent_crashes: crash.recent_crashes,
+                resources: crash.resources.as_deref(),
+                core_dumped: crash.core_dumped,
+                last_lines: &crash.last_lines,
+            },
+            Event::Restarting { restart_attempt, .. } => {
+                Self::Restarting { restart_attempt: *restart_attempt }
+            }
+            Event::Failed { reason, restart_count, .. } => {
+                Self::Failed { reason: reason.as_deref(), restart_count: *restart_count }
+            }
+            Event::Declared(_) | Event::Other(_) => return None,
+        })
     }
 }

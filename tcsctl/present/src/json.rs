@@ -4,23 +4,36 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tcs_fleet::{FleetView, IntervalSource, LastEnd, ServiceView, Verdict};
 use tcs_wire::control::CrashFigures;
 use tcs_wire::{Component, Limit, Status};
 
+use crate::schema::{
+    IntervalWord, LivenessWord, PhaseWord, StatusWord, VerdictCounts, VerdictWord,
+};
 use crate::selection::{Selection, launcher};
 
 /// The whole document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "fleet",
+    title = "What `tcsctl --json` prints",
+    description = "The fleet at one moment. Times are RFC 3339 in UTC, by the broker's \
+        clock; spans are seconds. A later version of v1 only adds fields.",
+    extend("$id" = "tcsctl.fleet.v1")
+)]
 pub struct Document<'a, S> {
+    #[schemars(extend("const" = "tcsctl.fleet.v1"))]
     schema: &'static str,
     /// The moment of the picture, by the broker's clock.
     taken_at: DateTime<Utc>,
     source: &'a S,
     counts: Counts,
     hosts: BTreeMap<&'a str, Host>,
+    #[schemars(with = "Vec<Service<'a>>")]
     services: Services<'a>,
 }
 
@@ -39,7 +52,7 @@ impl Serialize for Services<'_> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Counts {
     /// All that is known.
     known: usize,
@@ -47,73 +60,118 @@ struct Counts {
     shown: usize,
     /// Of those shown, by verdict; all verdicts are there.
     #[serde(flatten)]
+    #[schemars(with = "VerdictCounts")]
     verdicts: BTreeMap<&'static str, usize>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Host {
     services: usize,
+    /// The broker's time minus the host's.
     skew_s: Option<f64>,
+    /// All that should run on it is lost.
     silent: bool,
 }
 
 /// One service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Service<'a> {
+    /// `<type>.<variant>`, or any name of a launcher or monitor.
     id: &'a str,
+    /// What stands before the last dot of the id.
     #[serde(rename = "type")]
     kind: &'a str,
+    /// What follows it; empty where there is no dot.
     variant: &'a str,
+    /// What the symbol and the colour say, worst first: failed, lost, error, restarting, late,
+    /// degraded, starting, stopping, unknown, ok, stopped.
+    #[schemars(with = "VerdictWord")]
     verdict: &'static str,
+    /// When the verdict became so, by the broker's clock.
     since: Option<DateTime<Utc>>,
+    /// Why, as codes, the decisive one first.
     reasons: Vec<&'static str>,
+    /// The same in words.
     evidence: Vec<String>,
+    /// The one line that tells most: the cause first, the age last.
     headline: String,
+    /// Why it is in trouble, in one line without times: `SerialTimeout: /dev/ttyUSB0 did not
+    /// answer (exit 3)`.
     cause: Option<String>,
+    #[schemars(with = "PhaseWord")]
     phase: &'static str,
+    /// What its heartbeats tell.
+    #[schemars(with = "LivenessWord")]
     liveness: &'static str,
+    /// What it reports in its present run, its components included.
+    #[schemars(with = "Option<StatusWord>")]
     status: Option<Status>,
+    /// Its own status, without its components'; of a launcher, without its services'.
+    #[schemars(with = "Option<StatusWord>")]
     own_status: Option<Status>,
     message: Option<&'a str>,
+    /// The monitored object above it, whether known or not.
     parent: Option<&'a str>,
+    /// The nearest launcher above it.
     launcher: Option<&'a str>,
     is_launcher: bool,
+    /// Whether a launcher ever spoke of it.
     managed: bool,
+    /// Whether a launcher declares it at present.
     declared: bool,
+    /// When a launcher declared it last.
     declared_at: Option<DateTime<Utc>>,
+    /// `<launcher id>.<service type>`, as its launcher named it last.
     runner_id: Option<&'a str>,
     host: Option<&'a str>,
     pid: Option<u32>,
+    /// The process that it has or had last.
     last_pid: Option<u32>,
+    /// Start of the present (or last) run.
     started_at: Option<DateTime<Utc>>,
     uptime_s: Option<f64>,
     last_heartbeat_at: Option<DateTime<Utc>>,
     heartbeat_age_s: Option<f64>,
     heartbeat_interval_s: f64,
+    #[schemars(with = "IntervalWord")]
     heartbeat_interval_source: &'static str,
     last_heard_at: Option<DateTime<Utc>>,
+    /// Restarts inside the restart window, 5 minutes at least.
     restarts: u32,
     restart_attempt: Option<u32>,
+    /// null: unlimited, or not told.
     restart_limit: Option<u32>,
     restart_policy: Option<&'a str>,
+    /// Seconds in which `restart_limit` restarts may happen; null: not told.
     restart_window_s: Option<f64>,
+    /// How its last process ended; null where no end of it is held.
     last_end: Option<End>,
+    /// The worst verdict of all below it in the tree.
+    #[schemars(with = "Option<VerdictWord>")]
     worst_below: Option<&'static str>,
+    /// Ids of those directly below it.
     children: Vec<&'a str>,
+    /// Its submonitors.
     components: Vec<Part<'a>>,
+    /// Name to any JSON.
     metrics: Map<String, Value>,
 }
 
 /// How the last process of a service ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct End {
     at: DateTime<Utc>,
+    /// Negative for a signal.
     exit_code: Option<i32>,
+    /// SIGKILL.
     signal: Option<String>,
+    /// `crashed`, `completed`, `terminated`, `force_killed`, or why it was not started.
     reason: String,
+    /// Who asked for it, as they claim.
     requested_by: Option<String>,
     core_dumped: Option<bool>,
     uptime_s: Option<f64>,
+    /// Its last lines of output, oldest first.
     last_lines: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resources: Option<Box<CrashFigures>>,
@@ -139,10 +197,12 @@ impl From<LastEnd> for End {
 }
 
 /// A submonitor, as the service reports it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Part<'a> {
     name: &'a str,
+    #[schemars(with = "StatusWord")]
     status: Status,
+    #[schemars(with = "Option<StatusWord>")]
     own_status: Option<Status>,
     at: Option<DateTime<Utc>>,
     message: Option<&'a str>,

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod newest;
 pub mod rhythm;
 mod role;
+mod schema;
 pub mod selection;
 pub mod symbols;
 mod table;

@@ -1,19 +1,34 @@
 //! Lines that services wrote: time, level, text.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tcs_wire::Timestamp;
 use tcs_wire::control::{LogLine, Stream};
 
+use super::schema::{LevelWord, StreamWord};
 use super::{Line, Role};
 
 /// As JSON: `tcsctl.log.v1`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "log",
+    title = "What `tcsctl logs --json` prints, a line each",
+    description = "A line that a service wrote. Times are RFC 3339 in UTC; spans are \
+        seconds. A later version of v1 only adds fields.",
+    extend("$id" = "tcsctl.log.v1")
+)]
 pub struct Object<'a> {
+    #[schemars(extend("const" = "tcsctl.log.v1"))]
     schema: &'static str,
+    /// Which service.
     id: &'a str,
+    /// When it was written; null: not known.
     at: Option<DateTime<Utc>>,
+    #[schemars(with = "LevelWord")]
     level: &'static str,
+    /// Which output it came from; null: its launcher does not say.
+    #[schemars(with = "Option<StreamWord>")]
     stream: Option<Stream>,
     message: &'a str,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tcs_core::fleet::format_duration;
@@ -110,21 +111,37 @@ impl<'a> Answer<'a> {
 }
 
 /// As JSON: `tcsctl.reply.v1`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "reply",
+    title = "What `tcsctl start`, `stop`, `restart`, `reload`, `health` and `stats` print \
+        with `--json`, a line each",
+    description = "One question, and what became of it. Times are RFC 3339 in UTC; spans are \
+        seconds. A later version of v1 only adds fields.",
+    extend("$id" = "tcsctl.reply.v1")
+)]
 pub struct Object<'a> {
+    #[schemars(extend("const" = "tcsctl.reply.v1"))]
     schema: &'static str,
+    /// The service (of reload: the launcher) that it is about.
     id: &'a str,
+    #[schemars(extend("enum" = ["start", "stop", "restart", "reload", "health", "stats"]))]
     command: &'static str,
+    /// Who was asked: the service itself or its launcher; null: nobody could be.
     asked: Option<&'a str>,
     #[serde(rename = "took_s", serialize_with = "source::seconds")]
+    #[schemars(with = "f64")]
     took: Duration,
+    /// Whether it was done, of a reload for all services.
     ok: bool,
+    /// The answer as it came.
     data: Option<&'a Map<String, Value>>,
     error: Option<Trouble>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Trouble {
+    #[schemars(extend("enum" = ["no_remote_control", "not_reachable", "timed_out", "refused"]))]
     code: &'static str,
     message: String,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tcs_core::fleet::{FleetView, Tally};
 use tcs_present::{Look, ago};
@@ -12,7 +13,7 @@ use tcs_present::{Look, ago};
 use super::screen::{Screen, Word};
 
 /// Where a picture comes from.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Source {
     /// Address of the server that answered, without credentials.
     pub server: String,
@@ -44,6 +45,7 @@ pub struct Source {
     /// The streams that were read, by kind of message.
     pub streams: BTreeMap<String, Vec<String>>,
     /// How well the broker's clock is known: `measured`, `arrivals` or `local`.
+    #[schemars(extend("enum" = ["measured", "arrivals", "local"]))]
     pub clock: String,
     /// Stored time of the newest message of all.
     pub newest_message_at: Option<DateTime<Utc>>,
@@ -59,13 +61,14 @@ pub struct Source {
     pub evicted: u64,
     /// How long the reading took.
     #[serde(rename = "took_s", serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub took: Duration,
     /// For a picture of the past: its moment.
     pub at: Option<DateTime<Utc>>,
 }
 
 /// By what means a picture was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// From the site's streams.
@@ -76,7 +79,7 @@ pub enum Mode {
 }
 
 /// One message that could not be read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Malformed {
     /// Its subject.
     pub subject: String,

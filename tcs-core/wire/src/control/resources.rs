@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -181,7 +182,7 @@ pub struct HostFigures {
 }
 
 /// What a run had used when it crashed: `resources` of a `crashed`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CrashFigures {
     /// Resident memory at the last sample.
@@ -211,7 +212,7 @@ pub struct CrashFigures {
 }
 
 /// Killed for want of memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Oom {
     /// The kernel's log names one of its processes.
