@@ -352,3 +352,38 @@ async fn nothing_from_the_network_acts() {
     })
     .await;
 }
+
+/// Another account's JetStream, imported under its own name: it answers each question, and delivers
+/// where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_delivers_to_another_account_is_hinted_at() {
+    on_each_server(async |binary| {
+        let accounts = r#"accounts {
+            A { jetstream: enabled, users: [{user: a, password: a}]
+                exports: [{service: "$JS.API.>", response_type: stream}] }
+            B { users: [{user: b, password: b}]
+                imports: [{service: {account: A, subject: "$JS.API.>"}}] } }"#;
+        let server = Server::start_with(&binary, &format!("{JETSTREAM}{accounts}")).await;
+        let options =
+            async_nats::ConnectOptions::with_user_and_password("a".to_owned(), "a".to_owned());
+        let streams = async_nats::jetstream::new(options.connect(server.url()).await.unwrap());
+        for kind in ["registry", "status", "heartbeat"] {
+            let config = async_nats::jetstream::stream::Config {
+                name: format!("svc_{kind}"),
+                subjects: vec![format!("svc.{kind}.>")],
+                ..async_nats::jetstream::stream::Config::default()
+            };
+            streams.create_stream(config).await.unwrap();
+        }
+        let body = r#"{"data": {"name": "a.b", "status": "ok"}, "meta": {}}"#;
+        streams.publish("svc.status.a.b", body.into()).await.unwrap().await.unwrap();
+        let login = ["--user", "b", "--password", "b", "--timeout", "2s"];
+        let output = at(&server.url(), &login).expect(3);
+        assert!(
+            output.err.starts_with("error: not read to the end: status\nhint: "),
+            "{output:#?}"
+        );
+        assert!(output.err.contains("imported as `$JS.API`"), "{output:#?}");
+    })
+    .await;
+}
