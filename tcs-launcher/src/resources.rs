@@ -145,8 +145,8 @@ impl Resources {
             return None;
         };
         let figures = usage.of_crash(now);
-        let rose = oom_kills.zip(host::oom_kills()).is_some_and(|(before, now)| now > before);
-        let oom = (by_sigkill && rose).then(|| {
+        let rose = || oom_kills.zip(host::oom_kills()).is_some_and(|(before, now)| now > before);
+        let oom = (by_sigkill && rose()).then(|| {
             let pids: BTreeSet<i32> = usage.pids().chain([*pid]).collect();
             if host::log_names_killed(&pids) { Oom::Killed } else { Oom::Likely }
         });
