@@ -202,7 +202,7 @@ impl Config {
             }
         };
         for (key, _) in
-            top.iter().filter(|(key, _)| services::RESTART_KEYS.contains(&key.text.as_str()))
+            top.iter().filter(|(key, _)| launch::RESTART_KEYS.contains(&key.text.as_str()))
         {
             problems.push(
                 Problem::warning(
@@ -232,6 +232,7 @@ impl Config {
             problems,
         }
         .read(&top);
+        order::check(&config.services, problems);
         config
     }
 

@@ -26,6 +26,10 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a start-up holds up those that come after it, where nobody says otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The keys of the restart policy, which are the launcher's and not the service's.
+pub(super) const RESTART_KEYS: [&str; 4] =
+    ["restart", "restart_sec", "restart_max", "restart_window"];
+
 /// How a service is run, as far as the file says it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -250,4 +254,18 @@ pub(super) fn check(map: &Mapping, launch: &Launch, problems: &mut Problems) {
             problems.push(problem.hint("leave `log` out, or write 1 or more"));
         }
     }
+}
+
+/// Where each of these ids stands in a `launch`.
+pub(super) fn places(launch: &Mapping, after: &[ServiceId]) -> Vec<Place> {
+    let Some(node) = launch.get("after") else { return Vec::new() };
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let place = |id: &ServiceId| {
+        let item = items.iter().find(|item| item.scalar_text() == Some(id.as_str()));
+        item.unwrap_or(node).at
+    };
+    after.iter().map(place).collect()
 }

@@ -9,7 +9,6 @@ use chrono::TimeDelta;
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems};
 use super::services::Entry;
-use super::value::{Mapping, Value};
 use crate::fleet::format_duration;
 use crate::id::ServiceId;
 
@@ -89,20 +88,6 @@ pub(super) fn check(entries: &[Entry], problems: &mut Problems) {
     for entry in entries {
         walk.visit(entry);
     }
-}
-
-/// Where each of these ids stands in a `launch`.
-pub(super) fn places(launch: &Mapping, after: &[ServiceId]) -> Vec<Place> {
-    let Some(node) = launch.get("after") else { return Vec::new() };
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
-    let place = |id: &ServiceId| {
-        let item = items.iter().find(|item| item.scalar_text() == Some(id.as_str()));
-        item.unwrap_or(node).at
-    };
-    after.iter().map(place).collect()
 }
 
 fn edges(entry: &Entry) -> impl Iterator<Item = (&ServiceId, Place)> {

@@ -10,19 +10,14 @@ use serde::Deserialize;
 
 use super::decode;
 use super::environment::Environment;
-use super::launch::{self, Launch};
+use super::launch::{self, Launch, RESTART_KEYS};
 use super::nearest::nearest;
-use super::order;
 use super::problem::{Place, Problem, Problems, Source};
 use super::settings::{Parts, ServiceSettings};
 use super::value::{Key, Mapping, Node, Value};
 use super::values::{As, Module as ModuleName, RestartWord, Seconds, TypeName, VariantName};
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::wire::policy::{RestartPolicy, RestartWhen};
-
-/// The keys of the restart policy, which are the launcher's and not the service's.
-pub(super) const RESTART_KEYS: [&str; 4] =
-    ["restart", "restart_sec", "restart_max", "restart_window"];
 
 /// The variant of an entry that names none.
 const DEFAULT_VARIANT: &str = "dev";
@@ -182,7 +177,6 @@ impl Reader<'_> {
             }
             entries.push(entry);
         }
-        order::check(&entries, self.problems);
         (launch, entries)
     }
 
@@ -293,7 +287,7 @@ impl Reader<'_> {
             && let Some(Node { value: Value::Map(map), .. }) = map.get("launch")
         {
             launch::check(map, &keys.launch, self.problems);
-            keys.launch.after_places = order::places(map, &keys.launch.after);
+            keys.launch.after_places = launch::places(map, &keys.launch.after);
         }
         let restart = keys.policy();
         let module = self.module(&keys, raw, registry);

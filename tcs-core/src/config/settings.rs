@@ -15,9 +15,9 @@ use serde::de::{DeserializeOwned, Visitor};
 
 use super::decode::{self, DecodeError, Dialect, Field, Fields, Input, Origin, Reading};
 use super::environment::Environment;
+use super::launch::RESTART_KEYS;
 use super::nearest::nearest;
 use super::problem::{ConfigErrors, Place, Problem, Report, Source};
-use super::services::RESTART_KEYS;
 use super::value::{Mapping, Node};
 use crate::id::{ServiceId, ServiceType, Variant};
 
