@@ -10,9 +10,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 pub use args::{
-    CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs, Goal,
-    HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs, RecordArgs,
-    ReloadArgs, ReplayArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
+    CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs,
+    Goal, HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs,
+    RecordArgs, ReloadArgs, ReplayArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -146,6 +146,13 @@ Examples:
 100 % is one core. Memory is resident memory: what processes share is counted for each.
 The figures come from the launchers; a service that runs as a task has none of its own.")]
     Top(TopArgs),
+    /// Call a command that a service offers, or list its commands
+    #[command(after_help = "\
+Examples:
+  tcsctl call guider.jk15      the commands that it offers, and their parameters
+  tcsctl call guider.jk15 reset
+  tcsctl call guider.jk15 move '{\"dx\": 1.5}' --json | jq .data")]
+    Call(CallArgs),
     /// Start services
     #[command(after_help = "\
 Examples:
@@ -249,6 +256,7 @@ impl Command {
             Self::Health(_) => "health",
             Self::Stats(_) => "stats",
             Self::Top(_) => "top",
+            Self::Call(_) => "call",
             Self::Start(_) => "start",
             Self::Stop(_) => "stop",
             Self::Restart(_) => "restart",

@@ -1,6 +1,7 @@
 //! What each command does: one file a command, named as it is typed. They ask `tcs_core` for what
 //! is so and hand it to [`crate::output`].
 
+mod call;
 mod check;
 mod completions;
 mod config;
@@ -74,6 +75,7 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Health(args)) => session.block_until_signal(health::run(session, &args)),
         Some(Command::Stats(args)) => session.block_until_signal(stats::run(session, &args)),
         Some(Command::Top(args)) => session.block_on(top::run(session, &args)),
+        Some(Command::Call(args)) => session.block_until_signal(call::run(session, &args)),
         Some(Command::Start(args)) => session.block_on(start::run(session, &args)),
         Some(Command::Stop(args)) => session.block_on(stop::run(session, &args)),
         Some(Command::Restart(args)) => session.block_on(restart::run(session, &args)),

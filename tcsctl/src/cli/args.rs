@@ -202,6 +202,23 @@ impl From<TopOrder> for tcs_present::top::Order {
     }
 }
 
+/// Of `call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// Service's full name
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// Command; without one, list those that it offers
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Parameters, as a JSON object
+    #[arg(value_name = "JSON")]
+    pub parameters: Option<String>,
+    /// Print one JSON object per line (schema tcsctl.reply.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Of `start`, and in part of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub struct OperateArgs {

@@ -10,7 +10,7 @@ use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
 use super::picture::{self, Want};
 use super::session::{Ended, Session};
-use crate::cli::{Cli, CompletionsArgs};
+use crate::cli::{Cli, Command, CompletionsArgs};
 use crate::exit::Exit;
 
 /// The environment variable by which a shell asks.
@@ -33,11 +33,16 @@ fn completing(command: clap::Command) -> clap::Command {
         names.iter().any(|name| matches!(name.as_str(), "SERVICE" | "LAUNCHER"))
     };
     command
-        .mut_args(
-            |arg| {
-                if takes_a_name(&arg) { arg.add(ArgValueCompleter::new(services)) } else { arg }
-            },
-        )
+        .mut_args(|arg| {
+            let names = arg.get_value_names().unwrap_or_default();
+            if takes_a_name(&arg) {
+                arg.add(ArgValueCompleter::new(services))
+            } else if names.iter().any(|name| name == "COMMAND") && arg.get_id() == "command" {
+                arg.add(ArgValueCompleter::new(offered))
+            } else {
+                arg
+            }
+        })
         .mut_subcommands(completing)
 }
 
@@ -71,7 +76,36 @@ fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-fn names() -> Option<Vec<(String, &'static str)>> {
+/// The commands that the service before it offers.
+fn offered(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let known = commands().unwrap_or_default();
+    let fits = |name: &String| {
+        name.starts_with(&*typed) && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
+    };
+    known.into_iter().filter(fits).take(MOST).map(CompletionCandidate::new).collect()
+}
+
+fn commands() -> Option<Vec<String>> {
+    let cli = typed_line()?;
+    let Some(Command::Call(args)) = &cli.command else { return None };
+    let session = Session::new(&cli, super::plain_screen());
+    let mut names = Vec::new();
+    let asked = session.block_on(async {
+        let bus = session.connect().await?;
+        let nothing = serde_json::json!({});
+        let reply = bus.request(&args.service, "commands", &nothing, PATIENCE).await;
+        let list = reply.ok().and_then(|mut reply| reply.remove("commands"));
+        for command in list.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten() {
+            names.extend(command["name"].as_str().map(str::to_owned));
+        }
+        Ok(Exit::Done.into())
+    });
+    asked.ok().map(|_| names)
+}
+
+/// The line being typed, as far as it is one.
+fn typed_line() -> Option<Cli> {
     use clap::{CommandFactory as _, FromArgMatches as _};
     // the words after `--` are the line being typed: its connection options count
     let words: Vec<_> = std::env::args_os().skip_while(|arg| arg != "--").skip(1).collect();
@@ -79,6 +113,11 @@ fn names() -> Option<Vec<(String, &'static str)>> {
     let mut cli = Cli::from_arg_matches(&matches).ok()?;
     cli.connection.timeout = Some(PATIENCE);
     cli.output.verbose = false;
+    Some(cli)
+}
+
+fn names() -> Option<Vec<(String, &'static str)>> {
+    let cli = typed_line()?;
     let session = Session::new(&cli, super::plain_screen());
     let mut names = Vec::new();
     let asked = session.block_on(async {
@@ -108,7 +147,8 @@ mod tests {
         assert_eq!(
             named,
             [
-                "list", "events", "watch", "check", "wait", "health", "stats", "top", "start",
+                "list", "events", "watch", "check", "wait", "health", "stats", "top", "call",
+                "start", "stop", "restart", "reload", "logs"
                 "stop", "restart", "reload", "logs"
             ]
         );

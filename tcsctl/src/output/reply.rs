@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tcs_core::fleet::format_duration;
 use tcs_core::wire::control::{
@@ -80,7 +80,11 @@ impl Reply {
                     Exit::No
                 }
                 Answer::Unreadable(_) => Exit::No,
-                Answer::Operation(_) | Answer::Reload(_) | Answer::Own(_) => Exit::Done,
+                Answer::Operation(_)
+                | Answer::Reload(_)
+                | Answer::Called(_)
+                | Answer::Commands(_)
+                | Answer::Own(_) => Exit::Done,
             },
             Err(failure) => failure.exit(),
         }
@@ -91,6 +95,10 @@ impl Reply {
 enum Answer<'a> {
     Operation(OperationReply),
     Reload(ReloadReply),
+    /// What a command of its own has answered.
+    Called(&'a Map<String, Value>),
+    /// The commands of its own.
+    Commands(Vec<Offered>),
     /// What a service says of itself.
     Own(&'a Map<String, Value>),
     /// Why not.
@@ -104,9 +112,69 @@ impl<'a> Answer<'a> {
                 read_reply(data).map(Self::Operation)
             }
             command::RELOAD => read_reply(data).map(Self::Reload),
+            "call" => Ok(Self::Called(data)),
+            "commands" => read_reply(data).map(|list: OfferedList| Self::Commands(list.commands)),
             _ => Ok(Self::Own(data)),
         };
         read.unwrap_or_else(Self::Unreadable)
+    }
+}
+
+/// The reply to `commands`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OfferedList {
+    commands: Vec<Offered>,
+}
+
+/// A command that a service offers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Offered {
+    name: String,
+    /// As JSON Schema.
+    parameters: Value,
+}
+
+impl Offered {
+    fn line(&self) -> Line {
+        let mut line = Line::new().with(Role::Text, &format!("  {}", self.name));
+        let parameters = form(&self.parameters, LEVELS);
+        if parameters != "{}" {
+            line.push(Role::Dim, &format!("  {parameters}"));
+        }
+        line
+    }
+}
+
+/// Levels of parameters that are shown.
+const LEVELS: usize = 4;
+
+/// A JSON Schema for people: `{count: integer, to?: string}`.
+fn form(schema: &Value, levels: usize) -> String {
+    if let Some(choice) = schema.get("enum").and_then(Value::as_array) {
+        return choice.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("|");
+    }
+    let kind = schema.get("type").and_then(Value::as_str).unwrap_or("anything");
+    let inner = |field: &str| schema.get(field).filter(|_| levels > 0);
+    match kind {
+        "array" => {
+            inner("items").map_or("[...]".to_owned(), |it| format!("[{}]", form(it, levels - 1)))
+        }
+        "object" => {
+            let Some(Value::Object(fields)) = inner("properties") else {
+                return "{...}".to_owned();
+            };
+            let required = schema.get("required").and_then(Value::as_array);
+            let is_required =
+                |name: &str| required.is_some_and(|all| all.iter().any(|it| it == name));
+            let field = |(name, value): (&String, &Value)| {
+                let mark = if is_required(name) { "" } else { "?" };
+                format!("{name}{mark}: {}", form(value, levels - 1))
+            };
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        kind => kind.to_owned(),
     }
 }
 
@@ -193,6 +261,14 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
                 let note = |note| Line::new().with(Role::Warn, &format!("  note: {note}"));
                 below.extend(reload.notes.iter().map(note));
                 below.extend(reload.services.iter().map(changed));
+            }
+            Answer::Called(data) => {
+                head.push(Role::Good, "done");
+                figures(data, "", &mut below);
+            }
+            Answer::Commands(offered) => {
+                head.push(Role::Text, if offered.is_empty() { "no commands" } else { "commands:" });
+                below.extend(offered.iter().map(Offered::line));
             }
             Answer::Own(data) => {
                 let (role, words) = own(data);

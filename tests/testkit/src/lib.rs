@@ -33,6 +33,6 @@ pub mod tcsd;
 pub mod terminal;
 
 /// The repository.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into()
 }

@@ -38,6 +38,15 @@ fn folder(test: &Path) -> &Path {
     test.ancestors().nth(2).unwrap()
 }
 
+/// Takes out of a cargo's environment what this test's own cargo has set.
+pub fn unset_cargo(cargo: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if SET_FOR_US.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+            cargo.env_remove(name);
+        }
+    }
+}
+
 /// An example program of a package (`cargo test --test NAME` builds none), built as this test is:
 /// for the same profile and target, in the same folder. That is a look at dates where all of the
 /// workspace was built before.
@@ -58,11 +67,7 @@ pub fn example(package: &str, name: &str) -> PathBuf {
             target = target.parent().unwrap();
         }
         cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-        for (name, _) in std::env::vars_os() {
-            if SET_FOR_US.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
-                cargo.env_remove(name);
-            }
-        }
+        unset_cargo(&mut cargo);
         assert!(cargo.status().unwrap().success(), "cannot build the example {name}");
         built.insert(name.to_owned());
     }

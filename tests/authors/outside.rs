@@ -1,0 +1,43 @@
+//! Builds what stands outside of the workspace, with the versions of the workspace's dependencies.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use tcs_testkit::programs::unset_cargo;
+use tcs_testkit::root;
+
+/// Where it is built: one folder, so that dependencies are built once.
+pub(crate) fn target() -> PathBuf {
+    root().join("target/authors")
+}
+
+/// The crates in `tests/authors`.
+pub(crate) fn crates() -> PathBuf {
+    root().join("tests/authors")
+}
+
+/// Cargo in a folder with a manifest of its own.
+pub(crate) fn cargo(folder: &Path, arguments: &[&str]) -> Output {
+    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(arguments).arg("--offline").current_dir(folder);
+    unset_cargo(&mut cargo);
+    cargo.env("CARGO_TARGET_DIR", target()).output().unwrap()
+}
+
+/// The same, which must go well; what it wrote.
+pub(crate) fn built(folder: &Path, arguments: &[&str]) -> String {
+    let output = cargo(folder, arguments);
+    let text = [&*output.stdout, &*output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "cargo {arguments:?} in {}:\n{text}", folder.display());
+    text
+}
+
+/// A program of `tests/authors`: `observatory`, the launcher, or `alone`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| drop(built(&crates(), &["build", "--workspace"])));
+    target().join("debug").join(name)
+}
