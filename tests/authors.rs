@@ -10,5 +10,7 @@ mod docs;
 mod guide;
 #[path = "authors/mistakes.rs"]
 mod mistakes;
+#[path = "authors/new.rs"]
+mod new;
 #[path = "authors/outside.rs"]
 mod outside;

@@ -1,6 +1,7 @@
 //! The command line: `tcsd` and its commands, and our own program started for one Rust service.
 
 mod check;
+mod new;
 mod plan;
 mod teach;
 
@@ -87,6 +88,18 @@ enum Command {
     /// With it an editor completes and checks the file: save it beside the file, and let the
     /// file's first line be `# yaml-language-server: $schema=services.schema.json`.
     Schema,
+    /// Make a workspace for services of your own: a service, its test, a launcher, a configuration.
+    ///
+    /// It builds and passes its test at once. Its name is the folder's.
+    New {
+        /// The folder to make: my_services.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        /// A checkout of TCS to depend on [default: the one that tcsd was built from, if it is
+        /// there, else the registry's].
+        #[arg(long, value_name = "FOLDER")]
+        tcs: Option<PathBuf>,
+    },
     /// Print the manual page.
     Man,
     /// Print completions for a shell.
@@ -101,7 +114,7 @@ impl Command {
     fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::Check { file, .. } | Self::Plan { file } => file.as_ref(),
-            Self::Schema | Self::Man | Self::Completions { .. } => None,
+            Self::Schema | Self::New { .. } | Self::Man | Self::Completions { .. } => None,
         }
     }
 }
@@ -151,6 +164,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Plan { .. }) => plan::run(path, explicit),
         Some(Command::Schema) => teach::schema(),
+        Some(Command::New { folder, tcs }) => new::run(&folder, tcs.as_deref()),
         Some(Command::Man) => teach::man(Args::command()),
         Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
         None => {

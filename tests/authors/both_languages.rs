@@ -12,8 +12,7 @@ fn steps() -> [String; 2] {
     let page = std::fs::read_to_string(tcs_testkit::root().join("docs/from-python.md")).unwrap();
     let (_, section) = page.split_once("\n## Step by step\n").unwrap();
     let mut files = section.split("```yaml\n").skip(1).map(|it| it.split("```").next().unwrap());
-    let head = format!("launch: {{python: {}}}\n", python::interpreter().display());
-    [(); 2].map(|()| format!("{head}{}", files.next().unwrap()))
+    [(); 2].map(|()| files.next().unwrap().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +26,9 @@ async fn one_service_moves_and_the_others_stay() {
         let script = script.replace("f\"field.{variant}\"", &format!("f\"{name}.{{variant}}\""));
         std::fs::write(site.tcsd.dir().join(format!("{module}.py")), script).unwrap();
     }
+    let environment = python::interpreter().ancestors().nth(2).unwrap();
+    let environment = environment.display().to_string();
+    site.tcsd.environment.push(("VIRTUAL_ENV".to_owned(), environment));
     site.tcsd.environment.push(("NATS_HOST".to_owned(), "127.0.0.1".to_owned()));
     site.tcsd.environment.push(("NATS_PORT".to_owned(), site.server.port().to_string()));
     site.tcsd.run();

@@ -3,9 +3,10 @@
 
 use std::process::{Command, Stdio};
 
-use tcs_core::fleet::{Phase, ServiceView};
+use tcs_core::fleet::{Phase, ServiceView, Verdict};
 use tcs_core::wire::Status;
 use tcs_testkit::nats::{self, Server};
+use tcs_testkit::tcsctl;
 use tcs_testkit::tcsd::{Site, signal};
 
 use super::outside::{built, crates, program};
@@ -54,7 +55,27 @@ async fn under_a_launcher(mode: &str) {
         let id = format!("{name}.main");
         watch.sees(&format!("{status:?}: {words}"), &id, |it| is_so(it, status, words)).await;
     }
+    calls(&site.server.url());
+    watch.sees("recovered", "recovering_service.main", |it| it.status == Some(Status::Ok)).await;
     assert!(site.tcsd.stop().await.success());
+}
+
+/// A command of a service's own is listed, completed and called.
+fn calls(url: &str) {
+    let id = "recovering_service.main";
+    let listed = tcsctl::at(url, &["call", id]).expect(0);
+    assert!(listed.out.contains("commands:") && listed.out.contains("  recover\n"), "{listed:?}");
+    let mut completing = tcsctl::command(&["--", "tcsctl", "call", id, "re"]);
+    completing.env("COMPLETE", "bash").env("NATS_URL", url).env("_CLAP_COMPLETE_INDEX", "3");
+    completing.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9");
+    completing.env("_CLAP_COMPLETE_SPACE", "true");
+    assert_eq!(tcsctl::finish(completing).out.trim(), "recover");
+    let unknown = tcsctl::at(url, &["call", id, "reset"]);
+    assert_ne!(unknown.code, Some(0), "{unknown:?}");
+    let mistyped = tcsctl::at(url, &["call", id, "recover", "[1]"]).expect(2);
+    assert!(mistyped.err.contains("parameters are an object, not `[1]`"), "{mistyped:?}");
+    let called = tcsctl::at(url, &["call", id, "recover", "{}"]).expect(0);
+    assert!(called.out.contains("done"), "{called:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +113,7 @@ async fn by_themselves() {
             watch.sees(&format!("{status:?}"), &id, |it| is_so(it, status, words)).await;
             signal("TERM", child.id());
         } else {
-            let stopped = |it: &ServiceView| it.status == Some(Status::Shutdown);
+            let stopped = |it: &ServiceView| it.verdict == Verdict::Stopped;
             watch.sees("its last status", &id, stopped).await;
         }
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();

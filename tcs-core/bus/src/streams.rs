@@ -181,7 +181,7 @@ const MIB: u64 = 1024 * 1024;
 const DAY_S: u64 = 24 * 3600;
 const LIMITS: [Limits; 3] = [
     Limits { kind: Kind::Registry, max_age_s: 0, max_bytes: 10 * MIB, per_subject: 100 },
-    Limits { kind: Kind::Status, max_age_s: 30 * DAY_S, max_bytes: 500 * MIB, per_subject: -1 },
+    Limits { kind: Kind::Status, max_age_s: 30 * DAY_S, max_bytes: 500 * MIB, per_subject: 1000 },
     Limits { kind: Kind::Heartbeat, max_age_s: DAY_S, max_bytes: 100 * MIB, per_subject: -1 },
 ];
 

@@ -65,6 +65,9 @@ pub struct Launch {
     /// Seconds between two samples of what its processes use, 1 to 3600; 0: none.
     #[serde(with = "As::<Sampling>")]
     pub sample: Duration,
+    /// Seconds between two rounds of health checks of a Rust service, 0.1 to 3600.
+    #[serde(with = "As::<Interval>")]
+    pub healthcheck: Duration,
     /// Seconds that services which come after it wait for it to be ready; then they are started
     /// anyway.
     #[serde(with = "As::<Seconds>")]
@@ -213,6 +216,7 @@ impl Default for Launch {
             ready: None,
             heartbeat: Duration::from_secs(10),
             sample: Duration::from_secs(10),
+            healthcheck: Duration::from_secs(30),
             start_timeout: START_TIMEOUT,
             stop_signal: Signal::SIGTERM,
             stop_timeout: None,

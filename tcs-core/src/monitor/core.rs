@@ -2,7 +2,7 @@
 //! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
 //!
 //! The root is the monitored object; the nodes below it are its submonitors. A message is due
-//! when the root's own status changes, not when its words or a node's do
+//! when the root's own status changes, a little later when only its words do, not when a node's do
 //! (`docs/spec/wire.md#status`); and once the root itself has spoken, when trouble of a node makes
 //! the whole worse, or ends: that is always reported (`docs/spec/wire.md#status`).
 
@@ -22,6 +22,10 @@ use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, Status
 
 /// How long after its last task a monitor says idle.
 pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// New words of the same status are sent so long afterwards, so that those that follow come along.
+const WORDS_AFTER: Duration = Duration::from_secs(1);
+/// And as often, at most.
+const WORDS_EVERY: Duration = Duration::from_secs(30);
 /// The longest message kept, in bytes; readers cut there too (`docs/spec/truth.md#bounds`).
 const MAX_MESSAGE: usize = crate::wire::MAX_TEXT;
 
@@ -88,13 +92,25 @@ pub(crate) struct Core {
     own_since: Option<Instant>,
     /// Why the program's own code does not run, although its heartbeats go on.
     blocked: Option<String>,
+    /// When the root's new words are to be sent, where they are new.
+    words_due: Option<Instant>,
+    /// When words alone were sent last.
+    words_sent: Option<Instant>,
 }
 
 impl Core {
     /// `template` holds what is the same in each message: name, parent, pid, host.
     pub(crate) fn new(template: StatusMessage) -> Self {
         let root = Node { name: template.name.clone(), ..Node::default() };
-        Self { nodes: vec![root], pace: Pace::default(), template, own_since: None, blocked: None }
+        Self {
+            nodes: vec![root],
+            pace: Pace::default(),
+            template,
+            own_since: None,
+            blocked: None,
+            words_due: None,
+            words_sent: None,
+        }
     }
 
     /// The child of that name; made if there is none.
@@ -212,9 +228,14 @@ impl Core {
 
     /// Busy, where nothing graver is said: a task must not hide a warning.
     fn show_tasks(&mut self, node: NodeId, now: Moment) -> Effect {
+        let message = format!("Processing tasks ({} active)", self.nodes[node.0].tasks);
         match self.status(node) {
-            Status::Unknown | Status::Ok | Status::Idle | Status::Busy => {
-                let message = format!("Processing tasks ({} active)", self.nodes[node.0].tasks);
+            Status::Busy => {
+                // the number alone is no news
+                self.nodes[node.0].said.message = Some(message);
+                Effect::None
+            }
+            Status::Unknown | Status::Ok | Status::Idle => {
                 self.set_status(node, Status::Busy, Some(message), now)
             }
             Status::Shutdown
@@ -281,12 +302,25 @@ impl Core {
             cut(message);
         }
         let before = self.heard();
-        if node == NodeId::ROOT && self.nodes[0].said.status != said.status {
+        let old = &self.nodes[node.0].said;
+        if node == NodeId::ROOT && old.status != said.status {
             self.own_since = Some(now.mono);
         }
+        let new_words = node == NodeId::ROOT
+            && old.message != said.message
+            && said.message.is_some()
+            && said.status != Status::Unknown;
         self.nodes[node.0].said = said;
         self.aggregate_up(node);
-        self.after(before, now)
+        match self.after(before, now) {
+            Effect::None if new_words && self.words_due.is_none() => {
+                let soon = now.mono + WORDS_AFTER;
+                let again = self.words_sent.map_or(soon, |sent| sent + WORDS_EVERY);
+                self.words_due = Some(soon.max(again));
+                Effect::Rearm
+            }
+            effect => effect,
+        }
     }
 
     /// What a listener is told of at once: the root's own status, and what is wrong with the
@@ -318,7 +352,10 @@ impl Core {
     fn changed(&mut self, now: Moment) -> Effect {
         let armed = self.pace.due().is_some();
         match self.pace.change(now.mono) {
-            Some(changes) => Effect::Send(Box::new(self.draft(changes, now))),
+            Some(changes) => {
+                self.words_due = None; // they come along
+                Effect::Send(Box::new(self.draft(changes, now)))
+            }
             None if armed => Effect::None,
             None => Effect::Rearm,
         }
@@ -347,7 +384,8 @@ impl Core {
 
     /// When [`Core::tick`] has something to do.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.nodes.iter().filter_map(|node| node.idle_at).chain(self.pace.due()).min()
+        let idle = self.nodes.iter().filter_map(|node| node.idle_at);
+        idle.chain(self.pace.due()).chain(self.words_due).min()
     }
 
     /// Does what has fallen due: idle after the last task, and changes that had to wait.
@@ -365,15 +403,22 @@ impl Core {
                 }
             }
         }
+        let words = self.words_due.is_some_and(|due| due <= now.mono);
         if let Some(changes) = self.pace.take(now.mono) {
+            self.words_due = None;
             drafts.push(self.draft(changes, now));
+        } else if words {
+            self.words_due = None;
+            self.words_sent = Some(now.mono);
+            drafts.push(self.draft(1, now));
         }
         drafts
     }
 
     /// The last word: what still waits for its turn.
     pub(crate) fn flush(&mut self, now: Moment) -> Option<Draft> {
-        self.pace.flush().map(|changes| self.draft(changes, now))
+        let words = self.words_due.take().map(|_| 1);
+        self.pace.flush().or(words).map(|changes| self.draft(changes, now))
     }
 
     /// The state as it is, for no change at all: after a reconnect and every few hours.

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use super::signals::{self, StopSignals};
 use super::{log, notify};
 use crate::bus::Env;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
-use crate::config::{Config, DEFAULT_PATH, Environment, ServiceSettings};
+use crate::config::{Config, DEFAULT_PATH, Environment, Launch, ServiceSettings};
 use crate::id::{ServiceType, Variant};
 use crate::monitor::Reporter;
 
@@ -130,7 +129,7 @@ fn say(text: &str) {
 fn start(registration: &'static Registration, args: Args) -> anyhow::Result<ExitCode> {
     let variant: Variant = args.variant.as_deref().unwrap_or(DEFAULT_VARIANT).parse()?;
     let service_type = registration.service_type()?;
-    let (settings, heartbeat, nats) = settings(&args, &service_type, &variant)?;
+    let (settings, launch, nats) = settings(&args, &service_type, &variant)?;
     if !args.no_banner {
         say(&format!(
             "{service_type}.{variant} ({} service, tcs {}), NATS {} under `{}`",
@@ -143,7 +142,8 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
     let reporter = Reporter::open(nats, &format!("{service_type}.{variant}"))?;
     let mut options = HostOptions::new(reporter.clone());
     options.parent = args.parent;
-    options.heartbeat = heartbeat;
+    options.heartbeat = launch.heartbeat;
+    options.healthcheck = launch.healthcheck;
     let (progress, seen) = watch::channel(Progress::Starting);
     options.progress = Some(progress);
     // several threads, so that a service that blocks one can still be told to stop
@@ -184,13 +184,13 @@ fn code(outcome: &Outcome) -> ExitCode {
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// The file's settings for this service, the time between its heartbeats, and how it reaches the
+/// The file's settings for this service, how often it beats and is checked, and how it reaches the
 /// broker. A file that is named must exist; the usual one may be missing.
 fn settings(
     args: &Args,
     service_type: &ServiceType,
     variant: &Variant,
-) -> anyhow::Result<(ServiceSettings, Duration, NatsSettings)> {
+) -> anyhow::Result<(ServiceSettings, Launch, NatsSettings)> {
     let environment = Environment::of_process(&std::env::current_dir()?)?;
     let path = args.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
     let config = Config::load(path, args.config.is_some(), &environment)?;
@@ -205,7 +205,7 @@ fn settings(
         NatsSettings::resolve(&NatsSection::default(), section, Env { env: &env, read: &read })
     })?;
     let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
-    Ok((config.settings_for(service_type, variant), launch.heartbeat, nats))
+    Ok((config.settings_for(service_type, variant), launch.clone(), nats))
 }
 
 #[cfg(test)]

@@ -56,11 +56,6 @@ impl Registration {
         self.module.starts_with("tcs_samples::")
     }
 
-    /// Whether it ends by itself when all goes well.
-    pub fn is_one_shot(&self) -> bool {
-        self.kind == "one-shot"
-    }
-
     /// Where it is registered, `file:line`.
     pub fn place(&self) -> &'static str {
         self.place

@@ -37,7 +37,11 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> E
         let name = entry.service_type.as_str();
         let other = matches!(planned.how, How::Python { .. })
             && types.iter().any(|known| known.name == name);
-        let other = if other { " (not the Rust service of that name)" } else { "" };
+        let other = match daemon::not_linked(entry, &planned.how) {
+            _ if other => " (not the Rust service of that name)".to_owned(),
+            Some(missing) => format!(" ({missing})"),
+            None => String::new(),
+        };
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
         let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);

@@ -18,6 +18,7 @@ Examples:
   tcsd schema > services.schema.json
                                     what editors complete and check the file by
   tcsd --launcher async -c FILE     Rust services as tasks, in one process
+  tcsd new my_services              a workspace for services of your own
   tcsctl restart guider.jk15        ask the running one; see tcsctl --help
 
 Signals:

@@ -7,6 +7,7 @@ use tcs_core::wire::Status;
 
 use super::Daemon;
 use super::inbound::{self, Heard};
+use super::plan::not_linked;
 use crate::runner::{RunnerEvent, What};
 use tcs_supervisor::{Event, Report, ServiceId};
 
@@ -96,6 +97,13 @@ impl Daemon<'_> {
             What::Report(mut report) => {
                 if let (Report::Exited(exit), Some(output)) = (&mut report, self.outputs.of(&id)) {
                     exit.error = exit.error.take().map(|error| output.masked(&error));
+                }
+                if let (Report::Exited(exit), Some(plan)) = (&mut report, self.plans.get(&id))
+                    && let Some(error) = &mut exit.error
+                    && error.contains("ModuleNotFoundError")
+                    && let Some(missing) = not_linked(&plan.entry, &plan.how)
+                {
+                    *error = format!("{missing}; as Python: {error}");
                 }
                 if matches!(report, Report::Cleared | Report::NotSpawned { .. })
                     && self.handles.get(&id).is_some_and(|it| it.run == run)

@@ -12,7 +12,7 @@ use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
 use tcs_supervisor::reload::{self, Planned};
-use tcs_supervisor::{Kind, Readiness, Spec};
+use tcs_supervisor::{Readiness, Spec};
 
 /// Imports a module and runs the `main` of the service it registers, which works for modules
 /// without a `__main__` part too; without the framework, the module as a program
@@ -65,6 +65,14 @@ impl Plan {
     }
 }
 
+/// What is missing where a service that says neither `module` nor anything else is run as Python's
+/// usual module: an author may have forgotten to link the crate of a Rust service.
+pub fn not_linked(entry: &Entry, how: &How) -> Option<String> {
+    let by_default = matches!(how, How::Python { .. }) && entry.module.is_none();
+    let name = &entry.service_type;
+    by_default.then(|| format!("no Rust service `{name}` in this program (is its crate linked?)"))
+}
+
 /// What a plan is made from.
 pub(super) struct Site<'a> {
     pub(super) registry: &'a Registry,
@@ -105,17 +113,9 @@ impl Site<'_> {
 
     fn spec(&self, entry: &Entry, how: &How) -> Spec {
         let launch = &entry.launch;
-        let permanent = match how {
-            How::Rust(_) => self
-                .registry
-                .find(entry.service_type.as_str())
-                .is_ok_and(|registration| !registration.is_one_shot()),
-            How::Python { .. } | How::Program(_) => false,
-        };
         Spec {
             id: entry.id.clone(),
             enabled: launch.enabled,
-            kind: if permanent { Kind::Permanent } else { Kind::MayEnd },
             restart: entry.restart,
             // a Rust service's host tells when it is up, and a Python service's status
             readiness: match (how, &launch.ready) {

@@ -37,6 +37,7 @@ impl Daemon<'_> {
         let mut options = HostOptions::new(self.publisher.reporter.clone());
         options.parent = Some(self.publisher.name.clone());
         options.heartbeat = plan.entry.launch.heartbeat;
+        options.healthcheck = plan.entry.launch.healthcheck;
         let (progress, mut seen) = watch::channel(Progress::Starting);
         options.progress = Some(progress);
         let (service, ready) = (id.clone(), tell.clone());

@@ -40,7 +40,7 @@ pub use effect::{
 pub use event::{
     Command, Diff, Event, Exit, Operation, Patience, Report, Run, Ticket, Watchdog, Word,
 };
-pub use spec::{Backoff, Kind, Readiness, RestartPolicy, RestartWhen, ServiceId, Spec};
+pub use spec::{Backoff, Readiness, RestartPolicy, RestartWhen, ServiceId, Spec};
 
 use operations::{Aim, Known, Operations, Part};
 use service::{Out, Requester, Service, State};

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::spec::{Kind, RestartPolicy, RestartWhen};
+use super::spec::{RestartPolicy, RestartWhen};
 
 /// Restarts remembered of one service: enough for any limit that makes sense.
 const REMEMBERED: usize = 4096;
@@ -106,15 +106,15 @@ impl History {
     pub(super) fn judge(
         &mut self,
         restart: &RestartPolicy,
-        kind: Kind,
         end: End,
         uptime: Duration,
         now: Duration,
     ) -> RestartDecision {
         if !end.is_answered_by(restart.when) {
-            return match kind {
-                Kind::MayEnd if !end.is_failure() => RestartDecision::Completed,
-                Kind::MayEnd | Kind::Permanent => RestartDecision::Leave,
+            return if end.is_failure() {
+                RestartDecision::Leave
+            } else {
+                RestartDecision::Completed
             };
         }
         self.forget_before(now.saturating_sub(restart.window));
@@ -214,7 +214,7 @@ mod tests {
         use RestartDecision::{Completed, Leave};
         let again = RestartDecision::Restart { attempt: 1, delay: s(5), throttled: false };
         let table = [
-            // code, fault | no, always, on-failure, on-abnormal (of what may end)
+            // code, fault | no, always, on-failure, on-abnormal
             (0, Fault::None, [Completed, again, Completed, Completed]),
             (0, Fault::Said, [Leave, again, again, Leave]),
             (0, Fault::Ours, [Leave, again, again, again]),
@@ -234,13 +234,9 @@ mod tests {
                 RestartWhen::OnAbnormal,
             ];
             for (when, expected) in whens.into_iter().zip(expected) {
-                let judge = |kind| {
-                    let end = End::new(Some(code), fault);
-                    History::default().judge(&restart(when, 2), kind, end, s(1), s(100))
-                };
-                assert_eq!(judge(Kind::MayEnd), expected, "{code} {fault:?} {when:?}");
-                let permanent = if expected == Completed { Leave } else { expected };
-                assert_eq!(judge(Kind::Permanent), permanent, "{code} {fault:?} {when:?}");
+                let end = End::new(Some(code), fault);
+                let judged = History::default().judge(&restart(when, 2), end, s(1), s(100));
+                assert_eq!(judged, expected, "{code} {fault:?} {when:?}");
             }
         }
     }
@@ -258,7 +254,7 @@ mod tests {
 
     /// A crash at `now`, restarted at once if it may be.
     fn history_step(history: &mut History, policy: &RestartPolicy, now: Duration) -> Option<u32> {
-        match history.judge(policy, Kind::Permanent, End::new(Some(1), Fault::None), s(1), now) {
+        match history.judge(policy, End::new(Some(1), Fault::None), s(1), now) {
             RestartDecision::Restart { attempt, .. } => {
                 history.restarted(now);
                 Some(attempt)
@@ -274,7 +270,6 @@ mod tests {
         let mut history = History::default();
         let mut delay_after = |uptime| match history.judge(
             &policy,
-            Kind::Permanent,
             End::new(Some(1), Fault::None),
             uptime,
             s(1000),
@@ -294,7 +289,7 @@ mod tests {
         let mut history = History::default();
         let mut after = |uptime: u64| {
             let (uptime, end) = (Duration::from_millis(uptime), End::new(Some(1), Fault::None));
-            match history.judge(&policy, Kind::Permanent, end, uptime, s(1000)) {
+            match history.judge(&policy, end, uptime, s(1000)) {
                 RestartDecision::Restart { delay, throttled, .. } => (delay.as_millis(), throttled),
                 other => panic!("{other:?}"),
             }

@@ -80,10 +80,7 @@ pub fn diff<F: Fixed>(
                 }
                 touch(&spec.id, ChangeKind::Changed, fields);
                 // what is to run at all decides about the running one, too
-                if is_fixed
-                    || before.spec.kind != planned.spec.kind
-                    || before.spec.enabled != planned.spec.enabled
-                {
+                if is_fixed || before.spec.enabled != planned.spec.enabled {
                     diff.restarted.push(spec);
                 } else {
                     diff.updated.push(spec);
@@ -122,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Event, Kind, Readiness, RestartPolicy, Supervisor};
+    use crate::{Event, Readiness, RestartPolicy, Supervisor};
 
     impl Fixed for &'static str {
         fn differences(&self, other: &Self) -> Vec<String> {
@@ -134,7 +131,6 @@ mod tests {
         let spec = Spec {
             id: id.parse().unwrap(),
             enabled: true,
-            kind: Kind::Permanent,
             restart: RestartPolicy::default(),
             readiness: Readiness::AtOnce,
             start_timeout: Duration::ZERO,

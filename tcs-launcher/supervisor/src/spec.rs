@@ -12,8 +12,6 @@ pub struct Spec {
     pub id: ServiceId,
     /// Started by itself at launch; otherwise only when somebody asks.
     pub enabled: bool,
-    /// Whether it is meant to end.
-    pub kind: Kind,
     /// What follows an end that nobody asked for.
     pub restart: RestartPolicy,
     /// When it counts as up.
@@ -26,15 +24,6 @@ pub struct Spec {
     pub after: Vec<ServiceId>,
     /// Lower levels start first, and stop last.
     pub level: i64,
-}
-
-/// Whether an end with code 0 is a fulfilment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Runs until it is stopped: an end of its own is a crash, with code 0 too.
-    Permanent,
-    /// A one-shot, or a program of which we do not know.
-    MayEnd,
 }
 
 /// When a service counts as up.

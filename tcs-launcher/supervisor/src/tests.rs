@@ -20,12 +20,11 @@ pub(super) fn id(name: &str) -> ServiceId {
     format!("{name}.x").parse().unwrap()
 }
 
-/// A permanent service, ready at once, restarted twice in a minute after failures.
+/// A service, ready at once, restarted twice in a minute after failures.
 pub(super) fn spec(name: &str) -> Spec {
     Spec {
         id: id(name),
         enabled: true,
-        kind: Kind::Permanent,
         restart: RestartPolicy {
             when: RestartWhen::OnFailure,
             delay: s(5),

@@ -149,7 +149,6 @@ mod tests {
             [
                 "list", "events", "watch", "check", "wait", "health", "stats", "top", "call",
                 "start", "stop", "restart", "reload", "logs"
-                "stop", "restart", "reload", "logs"
             ]
         );
     }

@@ -274,3 +274,42 @@ fn a_blocked_program_is_a_warning_of_the_watchdog_until_it_goes_on() {
     rig.set(NodeId::ROOT, Status::Shutdown);
     assert_eq!(rig.statuses()[4..], [Status::Error, Status::Shutdown]);
 }
+
+#[test]
+fn new_words_of_the_same_status_are_sent_a_little_later_and_the_last_always() {
+    let mut rig = Rig::new();
+    let error = |rig: &mut Rig, words: &str| {
+        rig.with(|core, now| core.set_status(NodeId::ROOT, Status::Error, Some(words.into()), now));
+    };
+    let words = |rig: &Rig| -> Vec<String> {
+        rig.sent.iter().filter_map(|message| message.message.clone()).collect()
+    };
+    error(&mut rig, "A");
+    error(&mut rig, "B");
+    assert_eq!(words(&rig), ["A"]);
+    error(&mut rig, "C");
+    rig.pass(WORDS_AFTER);
+    assert_eq!(words(&rig), ["A", "C"], "the last of those that came meanwhile");
+    assert_eq!(rig.sent[1].status_age_s, Some(1.0), "since the status, not since the words");
+    // then one every 30 s, the last one always
+    error(&mut rig, "D");
+    rig.pass(WORDS_AFTER);
+    error(&mut rig, "E");
+    assert_eq!(words(&rig).len(), 2);
+    rig.pass(WORDS_EVERY);
+    assert_eq!(words(&rig), ["A", "C", "E"]);
+    rig.pass(WORDS_EVERY);
+    error(&mut rig, "F");
+    let last = rig.core.flush(rig.now).unwrap().message;
+    assert_eq!(last.message.as_deref(), Some("F"), "also at the end");
+    // a message that goes anyway has them
+    error(&mut rig, "G");
+    rig.set(NodeId::ROOT, Status::Ok);
+    rig.pass(WORDS_EVERY * 2);
+    assert_eq!(rig.sent.len(), 4);
+    // that a number of tasks changes is no news
+    rig.with(|core, now| core.task_started(NodeId::ROOT, now));
+    rig.with(|core, now| core.task_started(NodeId::ROOT, now));
+    rig.pass(WORDS_EVERY * 2);
+    assert_eq!(rig.sent.len(), 5);
+}

@@ -282,7 +282,7 @@ impl Service {
             let attempt = self.history.count() + 1;
             RestartDecision::Restart { attempt, delay: Duration::ZERO, throttled: false }
         } else {
-            self.history.judge(&self.spec.restart, self.spec.kind, end, uptime, out.now)
+            self.history.judge(&self.spec.restart, end, uptime, out.now)
         };
         let (state, restart, throttled) = match verdict {
             RestartDecision::Completed => {

@@ -27,7 +27,7 @@ fn states() -> Vec<(&'static str, World)> {
     let stop = Command::Stop(Patience::Now);
     let restart = Command::Restart(Patience::Now);
     let later_restart = Command::Restart(Patience::WhenIdle(None));
-    let one_shot = Spec { kind: Kind::MayEnd, ..spec("a") };
+    let one_shot = spec("a");
     let crashed = || and(running(), &[&|w| w.report("a", exit(1))]);
     let no_restart =
         Spec { restart: RestartPolicy { when: RestartWhen::No, ..spec("a").restart }, ..spec("a") };
@@ -147,7 +147,7 @@ fn a_word_of_an_earlier_run_changes_nothing() {
 #[test]
 fn the_crash_test_of_the_original() {
     let run = |code, when| {
-        let mut service = Spec { kind: Kind::MayEnd, ..spec("a") };
+        let mut service = spec("a");
         service.restart = RestartPolicy { when, ..service.restart };
         let (mut world, mut lines) = World::launch(vec![service]);
         loop {
@@ -178,7 +178,7 @@ fn the_crash_test_of_the_original() {
 
 #[test]
 fn a_python_service_that_says_failed_and_exits_0_has_crashed() {
-    let (mut world, _) = World::launch(vec![Spec { kind: Kind::MayEnd, ..slow("a") }]);
+    let (mut world, _) = World::launch(vec![slow("a")]);
     world.up("a");
     let message = Some("Failed to start service: no camera".into());
     world.report("a", Report::Said { word: Word::Failed, message });

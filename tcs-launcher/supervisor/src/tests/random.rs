@@ -85,10 +85,9 @@ pub(super) fn any_spec(id: &'static str) -> impl Strategy<Value = Spec> {
         Just(Readiness::Within(s(30)))
     ];
     let after = proptest::sample::subsequence(IDS.to_vec(), 0..3);
-    (when, readiness, after, 0..2i64, 0..3u32, any::<bool>(), 0..10u8).prop_map(
-        move |(when, readiness, after, level, limit, may_end, enabled)| Spec {
+    (when, readiness, after, 0..2i64, 0..3u32, 0..10u8).prop_map(
+        move |(when, readiness, after, level, limit, enabled)| Spec {
             enabled: enabled > 1,
-            kind: if may_end { Kind::MayEnd } else { Kind::Permanent },
             restart: RestartPolicy { when, limit: NonZeroU32::new(limit), ..spec(id).restart },
             readiness,
             after: after.into_iter().map(super::id).collect(),
