@@ -32,12 +32,13 @@ fn completing(command: clap::Command) -> clap::Command {
         let names = arg.get_value_names().unwrap_or_default();
         names.iter().any(|name| matches!(name.as_str(), "SERVICE" | "LAUNCHER"))
     };
+    let calls = command.get_name() == "call";
     command
         .mut_args(|arg| {
             let names = arg.get_value_names().unwrap_or_default();
             if takes_a_name(&arg) {
                 arg.add(ArgValueCompleter::new(services))
-            } else if names.iter().any(|name| name == "COMMAND") && arg.get_id() == "command" {
+            } else if calls && names.iter().any(|name| name == "COMMAND") {
                 arg.add(ArgValueCompleter::new(offered))
             } else {
                 arg
