@@ -398,14 +398,26 @@ fn refusal(why: &dyn std::fmt::Display) -> AuthError {
     AuthError::new(format!("{CREDENTIALS}{why}"))
 }
 
+/// The public key of a seed, and its signature.
+#[cfg(feature = "nkeys")]
+fn signed(seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>), AuthError> {
+    let pair = nkeys::KeyPair::from_seed(seed.trim());
+    let pair = pair.map_err(|error| refusal(&format!("the seed is not valid: {error}")))?;
+    let signature = pair.sign(nonce).map_err(|error| refusal(&error))?;
+    Ok((pair.public_key(), signature))
+}
+
+#[cfg(not(feature = "nkeys"))]
+fn signed(_: &str, _: &[u8]) -> Result<(String, Vec<u8>), AuthError> {
+    Err(refusal(&"this program is built without NKeys (the feature `nkeys` of tcs-core)"))
+}
+
 fn sign(auth: &Auth, nonce: &[u8]) -> Result<async_nats::Auth, AuthError> {
     let mut answer = async_nats::Auth::new();
     let mut by_seed = |seed: &str| -> Result<String, AuthError> {
-        let pair = nkeys::KeyPair::from_seed(seed.trim());
-        let pair = pair.map_err(|error| refusal(&format!("the seed is not valid: {error}")))?;
-        let signature = pair.sign(nonce).map_err(|error| refusal(&error))?;
+        let (key, signature) = signed(seed, nonce)?;
         answer.signature = Some(signature);
-        Ok(pair.public_key())
+        Ok(key)
     };
     match auth {
         Auth::Anonymous => {}

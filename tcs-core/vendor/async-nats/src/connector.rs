@@ -20,6 +20,7 @@ use crate::connection::State;
 #[cfg(feature = "websockets")]
 use crate::connection::WebSocketAdapter;
 use crate::options::CallbackArg1;
+#[cfg(feature = "tls")]
 use crate::tls;
 use crate::AuthError;
 use crate::ClientError;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
+#[cfg(feature = "tls")]
 use tokio_rustls::rustls;
 
 /// Metadata about a server in the connection pool.
@@ -139,9 +141,13 @@ impl Server {
 
 pub(crate) struct ConnectorOptions {
     pub(crate) tls_required: bool,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(crate) certificates: Vec<PathBuf>,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(crate) client_cert: Option<PathBuf>,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(crate) client_key: Option<PathBuf>,
+    #[cfg(feature = "tls")]
     pub(crate) tls_client_config: Option<rustls::ClientConfig>,
     pub(crate) tls_first: bool,
     pub(crate) auth: Auth,
@@ -546,6 +552,13 @@ impl Connector {
                 let con = WebSocketAdapter::new(ws.0);
                 Connection::new(Box::new(con), 0, self.connect_stats.clone())
             }
+            #[cfg(not(feature = "websockets"))]
+            "ws" | "wss" => {
+                return Err(ConnectError::with_source(
+                    crate::ConnectErrorKind::ServerParse,
+                    "this program is built without WebSockets (the feature `websockets` of tcs-core)",
+                ));
+            }
             _ => {
                 let tcp_stream = if let Some(local_addr) = self.options.local_address {
                     let socket = if local_addr.is_ipv4() {
@@ -571,6 +584,14 @@ impl Connector {
             }
         };
 
+        #[cfg(not(feature = "tls"))]
+        let tls_connection = |_: Connection| async {
+            Err::<Connection, ConnectError>(ConnectError::with_source(
+                crate::ConnectErrorKind::Tls,
+                "this program is built without TLS (the feature `tls` of tcs-core)",
+            ))
+        };
+        #[cfg(feature = "tls")]
         let tls_connection = |connection: Connection| async {
             tracing::debug!("upgrading connection to TLS");
             let tls_config = Arc::new(

@@ -205,6 +205,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use core::fmt;
+use server_url::Url;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -222,7 +223,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::ErrorKind;
 use tokio::time::{interval, Duration, Interval, MissedTickBehavior};
-use url::{Host, Url};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -248,6 +248,7 @@ pub(crate) const DEFAULT_SERVER_MAX_PAYLOAD: usize = 1024 * 1024;
 /// A re-export of the `rustls` crate used in this crate,
 /// for use in cases where manual client configurations
 /// must be provided using `Options::tls_client_config`.
+#[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
 use connection::{Connection, State};
@@ -275,8 +276,10 @@ pub mod error;
 pub mod header;
 mod id_generator;
 pub mod message;
+mod server_url;
 pub mod status;
 pub mod subject;
+#[cfg(feature = "tls")]
 mod tls;
 
 pub use message::Message;
@@ -1060,6 +1063,7 @@ pub async fn connect_with_options<A: ToServerAddrs>(
             certificates: options.certificates,
             client_key: options.client_key,
             client_cert: options.client_cert,
+            #[cfg(feature = "tls")]
             tls_client_config: options.tls_client_config,
             tls_first: options.tls_first,
             auth: options.auth,
@@ -1695,7 +1699,7 @@ impl FromStr for ServerAddr {
 
 impl ServerAddr {
     /// Check if the URL is a valid NATS server address.
-    pub fn from_url(url: Url) -> io::Result<Self> {
+    fn from_url(url: Url) -> io::Result<Self> {
         if url.scheme() != "nats"
             && url.scheme() != "tls"
             && url.scheme() != "ws"
@@ -1708,11 +1712,6 @@ impl ServerAddr {
         }
 
         Ok(Self(url))
-    }
-
-    /// Turn the server address into a standard URL.
-    pub fn into_inner(self) -> Url {
-        self.0
     }
 
     /// Returns if tls is required by the client for this server.
@@ -1731,15 +1730,7 @@ impl ServerAddr {
 
     /// Returns the host.
     pub fn host(&self) -> &str {
-        match self.0.host() {
-            Some(Host::Domain(_)) | Some(Host::Ipv4 { .. }) => self.0.host_str().unwrap(),
-            // `host_str()` for Ipv6 includes the []s
-            Some(Host::Ipv6 { .. }) => {
-                let host = self.0.host_str().unwrap();
-                &host[1..host.len() - 1]
-            }
-            None => "",
-        }
+        self.0.host()
     }
 
     pub fn is_websocket(&self) -> bool {
@@ -1747,7 +1738,7 @@ impl ServerAddr {
     }
 
     /// Returns the port.
-    /// Delegates to [`Url::port_or_known_default`](https://docs.rs/url/latest/url/struct.Url.html#method.port_or_known_default) and defaults to 4222 if none was explicitly specified in creating this `ServerAddr`.
+    /// That of the scheme, for `ws` and `wss`, and defaults to 4222 if none was explicitly specified in creating this `ServerAddr`.
     pub fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(4222)
     }

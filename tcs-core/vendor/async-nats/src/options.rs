@@ -27,6 +27,7 @@ use std::path::Path;
 use std::{fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 #[cfg(feature = "nkeys")]
 use tokio::io;
+#[cfg(feature = "tls")]
 use tokio_rustls::rustls;
 
 /// Connect options. Used to connect with NATS when custom config is needed.
@@ -54,6 +55,7 @@ pub struct ConnectOptions {
     pub(crate) certificates: Vec<PathBuf>,
     pub(crate) client_cert: Option<PathBuf>,
     pub(crate) client_key: Option<PathBuf>,
+    #[cfg(feature = "tls")]
     pub(crate) tls_client_config: Option<rustls::ClientConfig>,
     pub(crate) ping_interval: Duration,
     pub(crate) subscription_capacity: usize,
@@ -107,6 +109,7 @@ impl Default for ConnectOptions {
             certificates: Vec::new(),
             client_cert: None,
             client_key: None,
+            #[cfg(feature = "tls")]
             tls_client_config: None,
             ping_interval: Duration::from_secs(60),
             sender_capacity: 2048,
@@ -990,6 +993,7 @@ impl ConnectOptions {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "tls")]
     pub fn tls_client_config(mut self, config: rustls::ClientConfig) -> ConnectOptions {
         self.tls_client_config = Some(config);
         self
