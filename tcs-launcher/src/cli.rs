@@ -92,7 +92,7 @@ enum Command {
     ///
     /// It builds and passes its test at once. Its name is the folder's.
     New {
-        /// The folder to make: my_services.
+        /// The folder to make: `my_services`.
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
         /// A checkout of TCS to depend on [default: the one that tcsd was built from, if it is

@@ -14,8 +14,8 @@ fn a_new_workspace_passes_its_test_at_once() {
         tcsd.args(["new", name]).current_dir(dir.path());
         finish(tcsd)
     };
-    let made = make("my_services").expect(0);
-    assert!(made.out.contains("make test"), "{made:?}");
+    let output = make("my_services").expect(0);
+    assert!(output.out.contains("make test"), "{output:?}");
     assert!(make("my_services").expect(1).err.contains("exists"), "nothing is written over");
     assert!(make("My Services").expect(2).err.contains("hint: tcsd new my_services"));
     let folder = dir.path().join("my_services");
