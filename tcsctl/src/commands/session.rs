@@ -189,7 +189,7 @@ impl Session {
         let clock = asked.await.ok().flatten();
         if clock.is_some_and(|clock| clock.quality == ClockQuality::Local) {
             let text = "the broker does not tell its time: the past is by this machine's clock";
-            self.screen.tell(Word::Warning, text);
+            self.note(text);
         }
         clock.unwrap_or_else(BrokerClock::local)
     }
