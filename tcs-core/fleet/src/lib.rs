@@ -228,6 +228,11 @@ impl Fleet {
         self.is_flooded() && !declares && message.name().is_some_and(|name| !self.is_settled(name))
     }
 
+    /// Whether something is known of this service.
+    pub fn holds(&self, name: &str) -> bool {
+        self.records.contains_key(name)
+    }
+
     /// Whether a launcher declares this service, or more than one message of it is held.
     pub fn is_settled(&self, name: &str) -> bool {
         self.records.get(name).is_some_and(|record| !room::is_passing(record))

@@ -28,7 +28,7 @@ const LARGE: usize = tcs_core::fleet::LARGE;
 /// What is kept of a message beside what it says, about.
 const OVERHEAD: usize = 600;
 /// What a service's record occupies. A chunk holds its fleet as it was before, so of each service
-/// that a message changes there is one more from then on.
+/// in it that a message changes there is one more from then on.
 const RECORD: usize = 3500;
 
 #[derive(Debug, Clone, Default)]
@@ -52,7 +52,9 @@ impl Chunk {
     /// Returns about how many bytes it occupies.
     fn push(&mut self, message: Arc<Observed>) -> usize {
         let message = short(message);
-        let record = if self.messages.len() < self.before.len() { RECORD } else { 0 };
+        let was_there = message.decoded.message.name().is_some_and(|name| self.before.holds(name));
+        let is_copied = was_there && self.messages.len() < self.before.len();
+        let record = if is_copied { RECORD } else { 0 };
         let at = message.stamp.stored;
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
