@@ -34,7 +34,9 @@ async fn data_importer() {
 async fn telescope_monitor() {
     let mut rig = Rig::with(telescope_monitor::TelescopeMonitor).await;
     rig.run_for(secs(3.5)).await;
-    assert_eq!(rig.wait_for_status(Status::Idle).await, "asked 1 times");
+    // new words alone are sent a second later: those of the second question or of the third
+    let words = rig.wait_for_status(Status::Idle).await;
+    assert!(["asked 2 times", "asked 3 times"].contains(&words.as_str()), "{words}");
     rig.run_for(secs(60.0)).await;
     assert_eq!(rig.stop().await, Outcome::Cancelled);
 }
