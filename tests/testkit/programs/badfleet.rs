@@ -2,6 +2,7 @@
 //! makes one.
 
 use tcs_core::prelude::*;
+use tcs_samples as _;
 
 fn main() -> std::process::ExitCode {
     tcs_launcher::main()
