@@ -1,7 +1,7 @@
 //! What services and the host use (`docs/spec/wire.md#resource-figures`): sampled while they run,
 //! read anew for who asks, and kept for a crash.
 //!
-//! [`usage`] adds up what was read, and is pure; [`reading`] reads `/proc`, [`host`] the host.
+//! `usage` adds up what was read, and is pure; `reading` reads `/proc`, `host` the host.
 
 mod host;
 mod reading;
