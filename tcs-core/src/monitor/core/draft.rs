@@ -11,7 +11,7 @@ use crate::wire::{Details, StatusMessage};
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) message: StatusMessage,
-    /// When it was made: [`Moment::run_s`].
+    /// When it was made: [`super::Moment::run_s`].
     pub(crate) run_s: f64,
     /// The nodes of the report in the order of a walk from the root, for what is filled in later.
     pub(crate) nodes: Vec<NodeId>,
