@@ -339,6 +339,7 @@ impl Reporter {
         meant.filter(|(_, to)| to.try_send(message.clone()).is_ok()).count()
     }
 
+    #[cfg(feature = "testing")]
     /// A command that an object of this name serves, where nobody can ask for it over NATS.
     pub(crate) fn recorded_command(&self, name: &str, command: &str) -> Option<Command> {
         match &self.0.outlet {
