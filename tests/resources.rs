@@ -47,6 +47,10 @@ async fn memory_of_a_child_and_its_child_is_one_sum() {
     assert!(number("peak_rss_bytes") >= number("rss_bytes"), "{figures:#}");
     assert!(number("open_fds") >= 9 && number("fd_limit") >= 3, "{figures:#}");
     assert!(figures["partial"].is_null() && figures["started_at"].is_array(), "{figures:#}");
+    // by a process that was there, and looked at, before it was that service's
+    site.ask("restart.use.both").await.unwrap();
+    let again = until(&site, "use.both", large).await;
+    assert_eq!((&again["processes"], &again["restarts_total"]), (&3.into(), &1.into()));
     let host = site.answer("resources", |_| true).await["host"].clone();
     assert!(host["host_cpus"].as_u64().unwrap() >= 1 && host["host_boot_id"].is_string());
 }

@@ -48,6 +48,10 @@ impl Reader {
         let parents: HashMap<i32, &Stat> =
             all.iter().map(|stat| (stat.process.pid, stat)).collect();
         let owner = |stat: &Stat| {
+            // it had no mark of a run while it waited for its order
+            if let Some(i) = by_pid.get(&stat.process.pid) {
+                return Some(*i);
+            }
             let mark = self.marks.get(&(stat.process.pid, stat.process.start)).copied().flatten();
             match mark {
                 Some(mark) => by_mark.get(&mark).copied(),
