@@ -60,8 +60,11 @@ fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	    $(CARGO) +nightly fuzz run $$target target/corpus/$$target corpus/$$target -- \
 	        -max_total_time=60 -max_len=65536 -timeout=10 || exit 1; done
 
-package: ## each crate as it would be published, in target/package, built from that alone
-	$(CARGO) package --locked --workspace --exclude tcs-testkit
+# cargo takes a version that it has seen for unchanged: what it keeps of an earlier run goes first
+PACKAGES := target/packages
+package: ## each crate as it would be published, in target/packages/package, built from that alone
+	rm -rf $(PACKAGES) $${CARGO_HOME:-$$HOME/.cargo}/registry/*/-*/tcs-*
+	$(CARGO) package --locked --workspace --exclude tcs-testkit --target-dir $(PACKAGES)
 
 screenshots: ## draw the pictures of the README anew; beside each SVG a PNG where rsvg-convert is
 	TCS_SCREENSHOTS=write $(CARGO) test --quiet -p tcsctl --lib screenshots
