@@ -2,6 +2,7 @@
 //! mistake, and all of them at once.
 
 mod error;
+mod fields;
 mod placeholder;
 mod reader;
 mod reading;
@@ -14,8 +15,8 @@ use serde::de::DeserializeOwned;
 use super::problem::{Place, Problem, Problems};
 use super::value::Node;
 pub(super) use error::{DecodeError, Origin};
+pub(super) use fields::{Field, Fields, Input};
 use reader::ValueReader;
-pub(super) use reader::{Field, Fields, Input};
 pub(super) use reading::{Dialect, Reading};
 use recovery::Recoveries;
 
