@@ -6,7 +6,6 @@
 //! (`docs/spec/wire.md#status`); and once the root itself has spoken, when trouble of a node makes
 //! the whole worse, or ends: that is always reported (`docs/spec/wire.md#status`).
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -18,7 +17,7 @@ pub(crate) use draft::Draft;
 
 use super::health::Opinion;
 use super::pace::Pace;
-use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, StatusMessage};
+use crate::wire::{Status, StatusMessage};
 
 /// How long after its last task a monitor says idle.
 pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -432,87 +431,6 @@ impl Core {
 
     pub(crate) fn metrics(&self, node: NodeId) -> &Map<String, Value> {
         &self.nodes[node.0].metrics
-    }
-
-    fn draft(&self, changes: u64, now: Moment) -> Draft {
-        let root = &self.nodes[0];
-        let mut nodes = vec![NodeId::ROOT];
-        let mut details = self.details(NodeId::ROOT, now.wall, 0, &mut nodes);
-        details.coalesced = (changes > 1).then_some(changes);
-        let (mut status, mut text) = (root.aggregate, self.trouble_below());
-        if self.is_blocked() {
-            (status, text) = (Status::Warning, self.blocked.clone());
-            details.own_status = Some(root.said.status);
-            details.reported_by = Some("watchdog".to_owned());
-        }
-        let message = StatusMessage {
-            status,
-            timestamp: Some(now.wall.into()),
-            message: text.or_else(|| root.said.message.clone()),
-            details: Arc::new(details),
-            status_age_s: self.own_since.map(|since| {
-                let age = now.mono.saturating_duration_since(since).as_secs_f64();
-                (age * 1000.0).round() / 1000.0
-            }),
-            ..self.template.clone()
-        };
-        Draft { message, run_s: now.run_s, nodes }
-    }
-
-    /// What is wrong with the part that makes the whole worse than the object says of itself:
-    /// `encoder: no signal`. Starting and ending are told in the object's own words.
-    fn trouble_below(&self) -> Option<String> {
-        let Node { said, aggregate, .. } = &self.nodes[0];
-        let is_own = matches!(said.status, Status::Startup | Status::Shutdown);
-        if is_own || *aggregate < Status::Degraded || *aggregate <= said.status {
-            return None;
-        }
-        let (mut path, mut at) = (String::new(), NodeId::ROOT);
-        while self.nodes[at.0].said.status != *aggregate {
-            let mut children = self.nodes[at.0].children.iter();
-            at = *children.find(|child| self.nodes[child.0].aggregate == *aggregate)?;
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&self.nodes[at.0].name);
-        }
-        let words = self.nodes[at.0].said.message.as_deref().unwrap_or(aggregate.as_str());
-        let mut text = format!("{path}: {words}");
-        cut(&mut text);
-        Some(text)
-    }
-
-    fn details(
-        &self,
-        id: NodeId,
-        wall: DateTime<Utc>,
-        level: usize,
-        nodes: &mut Vec<NodeId>,
-    ) -> Details {
-        let node = &self.nodes[id.0];
-        let mut components = Vec::new();
-        if level < MAX_LEVELS {
-            for child in &node.children {
-                if nodes.len() > MAX_COMPONENTS {
-                    break; // more than that nobody reads
-                }
-                nodes.push(*child);
-                let node = &self.nodes[child.0];
-                components.push(Component {
-                    name: node.name.clone(),
-                    status: node.aggregate,
-                    timestamp: Some(wall.into()),
-                    message: node.said.message.clone(),
-                    details: self.details(*child, wall, level + 1, nodes),
-                });
-            }
-        }
-        Details {
-            own_status: (!components.is_empty()).then_some(node.said.status),
-            components,
-            metrics: node.metrics.clone(),
-            ..Details::default()
-        }
     }
 }
 
