@@ -242,12 +242,12 @@ pub enum Answer {
     Reload(Vec<(ServiceId, Result<Success, Refusal>)>),
 }
 
-/// What was asked for is so.
+/// The state that was asked for has been reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Success {
-    /// What is so.
+    /// The state.
     pub state: Reached,
-    /// False: it was so before.
+    /// False: it was in that state already.
     pub changed: bool,
 }
 
