@@ -30,7 +30,7 @@ const BEATS: usize = 24;
 pub struct Fact {
     /// In one or two words.
     pub label: &'static str,
-    /// What is so.
+    /// Its text.
     pub value: Line,
 }
 

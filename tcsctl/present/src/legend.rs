@@ -21,7 +21,7 @@ pub fn legend() -> Vec<Line> {
             (Liveness::None, "no heartbeat stored since it was started"),
         ]
         .map(|(liveness, meaning)| {
-            let sign = format!("{} {liveness}", symbols::heart(liveness));
+            let sign = format!("{} {liveness}", symbols::liveness(liveness));
             row(sign.trim(), liveness.into(), meaning)
         }),
     );

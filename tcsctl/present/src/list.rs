@@ -17,7 +17,7 @@ const MAX_INDENT: usize = 12;
 
 const COLUMNS: [Column; 5] = [
     Column { dispensable: 0 }, // name
-    Column { dispensable: 0 }, // verdict and heart
+    Column { dispensable: 0 }, // verdict and liveness
     Column { dispensable: 1 }, // uptime
     Column { dispensable: 3 }, // pid
     Column { dispensable: 2 }, // host
@@ -159,10 +159,10 @@ pub(crate) fn state(service: &ServiceView, narrow: bool) -> Line {
         (Verdict::Ok, Some(status)) => Line::new().with(Role::Good, status.as_str()),
         _ => verdict(service, usize::MAX),
     };
-    let heart = symbols::heart(service.liveness);
-    if service.phase.is_up() && !heart.is_empty() {
-        let heart = if narrow { heart.trim_matches(['(', ')']) } else { heart };
-        line.push(Role::Text, " ").push(service.liveness.into(), heart);
+    let sign = symbols::liveness(service.liveness);
+    if service.phase.is_up() && !sign.is_empty() {
+        let sign = if narrow { sign.trim_matches(['(', ')']) } else { sign };
+        line.push(Role::Text, " ").push(service.liveness.into(), sign);
     }
     if service.restarts > 0 && service.verdict != Verdict::Restarting {
         line.push(Role::Text, " ").push(Role::Moving, &restarts(service));

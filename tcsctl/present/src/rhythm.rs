@@ -1,4 +1,4 @@
-//! How a heart beats: the strip of the last beats, jitter, and how many were missed.
+//! The rhythm of heartbeats: the strip of the last ones, jitter, and how many were missed.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_fleet::{Beat, ServiceView};
@@ -42,7 +42,7 @@ pub fn read(service: &ServiceView, now: DateTime<Utc>) -> Rhythm {
             continue;
         }
         if let Some(before) = before {
-            // one host's clock where there is one: what the network did to a beat is not its heart
+            // one host's clock where there is one: what the network did to a beat is not its rhythm
             let gap = match (before.timestamp, beat.timestamp) {
                 (Some(a), Some(b)) => b.time() - a.time(),
                 _ => beat.stamp.stored - before.stamp.stored,

@@ -48,7 +48,7 @@ pub const fn symbol(verdict: Verdict) -> &'static str {
 }
 
 /// What the heartbeats say. Empty where none is held.
-pub const fn heart(liveness: Liveness) -> &'static str {
+pub const fn liveness(liveness: Liveness) -> &'static str {
     match liveness {
         Liveness::Live => "(♥)",
         Liveness::Late => "(♡)",

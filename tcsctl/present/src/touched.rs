@@ -9,7 +9,7 @@ use super::{Look, text};
 
 const COLUMNS: [Column; 3] = [
     Column { dispensable: 0 }, // name
-    Column { dispensable: 0 }, // verdict and heart
+    Column { dispensable: 0 }, // verdict and liveness
     Column { dispensable: 1 }, // uptime
 ];
 
