@@ -1,9 +1,11 @@
 //! What services and hosts use: `tcsctl top`, as lines and as JSON.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tcs_fleet::format_duration;
-use tcs_wire::control::{HostFigures, Oom, ResourcesReply, ServiceFigures};
+use tcs_wire::Timestamp;
+use tcs_wire::control::{CrashFigures, HostFigures, Oom, ResourcesReply, ServiceFigures};
 
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Look, Role, text};
@@ -220,7 +222,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// What a run had used when it crashed: `used 12.5 s of CPU, peak 3.8 GB; killed for want of memory`.
 /// `None`: nothing of it is known.
-pub fn of_crash(figures: &tcs_wire::control::CrashFigures) -> Option<String> {
+pub fn of_crash(figures: &CrashFigures) -> Option<String> {
     let cpu = figures.cpu_seconds.map(|seconds| format!("{seconds:.1} s of CPU"));
     let peak = figures.peak_rss_bytes.map(|peak| format!("peak memory {}", bytes(peak)));
     let used: Vec<String> = [cpu, peak].into_iter().flatten().collect();
@@ -236,46 +238,61 @@ pub fn of_crash(figures: &tcs_wire::control::CrashFigures) -> Option<String> {
     }
 }
 
-/// `tcsctl.resources.v1`.
-#[derive(Debug, Serialize)]
+/// As JSON: `tcsctl.resources.v1`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    rename = "resources",
+    title = "What `tcsctl top --json` prints; with `-f` one a line",
+    description = "What services and their hosts use, as their launchers tell. Times are RFC 3339 in UTC; \
+        100 percent is one core. What could not be read is absent, never 0. A later version of v1 only adds fields.",
+    extend("$id" = "tcsctl.resources.v1")
+)]
 pub struct Document<'a> {
+    #[schemars(extend("const" = "tcsctl.resources.v1"))]
     schema: &'static str,
-    taken_at: String,
+    taken_at: DateTime<Utc>,
+    /// One for each launcher that answered.
     hosts: Vec<HostEntry<'a>>,
+    /// Those that run, in the order that was asked for.
     services: Vec<Service<'a>>,
+    /// Launchers that gave no answer.
     problems: Vec<Problem<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Host")]
 struct HostEntry<'a> {
     host: &'a str,
+    /// Monitored name of the launcher that tells it.
     launcher: &'a str,
+    /// When the figures were read, by the launcher's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sampled_at: Option<String>,
+    sampled_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     figures: &'a HostFigures,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Service<'a> {
     host: &'a str,
+    /// Monitored name of its launcher.
     launcher: &'a str,
-    /// In RFC 3339, as all times in JSON of ours.
+    /// When this run began.
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<String>,
-    /// As on the wire, but for times.
+    started_at: Option<DateTime<Utc>>,
+    // as on the wire, but for times
     #[serde(flatten)]
     figures: ServiceFigures,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Problem<'a> {
     launcher: &'a str,
     error: &'a str,
 }
 
-fn time(time: Option<tcs_wire::Timestamp>) -> Option<String> {
-    time.map(|it| it.time().to_rfc3339_opts(SecondsFormat::Micros, true))
+fn time(time: Option<Timestamp>) -> Option<DateTime<Utc>> {
+    time.map(Timestamp::time)
 }
 
 impl<'a> Document<'a> {
@@ -300,7 +317,7 @@ impl<'a> Document<'a> {
         };
         Self {
             schema: "tcsctl.resources.v1",
-            taken_at: now.to_rfc3339_opts(SecondsFormat::Micros, true),
+            taken_at: now,
             hosts: answers.iter().map(host).collect(),
             services: services(answers, order).into_iter().map(service).collect(),
             problems: problems

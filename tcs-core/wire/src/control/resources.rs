@@ -45,7 +45,7 @@ pub struct ResourcesReply {
 }
 
 /// What a service is made of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Processes of its own.
@@ -59,7 +59,7 @@ pub enum Scope {
 }
 
 /// What one service uses, with all that it has started. Bytes, seconds, and percent of one core.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServiceFigures {
     /// Which service.
@@ -106,6 +106,7 @@ pub struct ServiceFigures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_seconds: Option<f64>,
     /// When this run began.
+    #[schemars(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Starts after the first, since the launcher's own start.
@@ -117,6 +118,7 @@ pub struct ServiceFigures {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// The samples before, oldest first, where they were asked for.
+    #[schemars(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastFigures>,
 }
@@ -137,7 +139,7 @@ pub struct PastFigures {
 }
 
 /// A launcher's host, in the reply to `resources` and in the metrics of the launcher's heartbeat.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HostFigures {
     /// Processes that ran or wanted to, over a minute.
