@@ -76,6 +76,10 @@ fn calls(url: &str) {
     assert!(mistyped.err.contains("parameters are an object, not `[1]`"), "{mistyped:?}");
     let called = tcsctl::at(url, &["call", id, "recover", "{}"]).expect(0);
     assert!(called.out.contains("done"), "{called:?}");
+    for (line, command) in [(vec!["call", id], "commands"), (vec!["call", id, "recover"], "call")] {
+        let reply = tcsctl::at(url, &[&line[..], &["--json"]].concat()).expect(0).json();
+        assert_eq!(reply["command"], command, "as its schema has it");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -182,8 +182,8 @@ fn form(schema: &Value, levels: usize) -> String {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
     rename = "reply",
-    title = "What `tcsctl start`, `stop`, `restart`, `reload`, `health` and `stats` print \
-        with `--json`, a line each",
+    title = "What `tcsctl start`, `stop`, `restart`, `reload`, `health`, `stats` and \
+        `call` print with `--json`, a line each",
     description = "One question, and what became of it. Times are RFC 3339 in UTC; spans are \
         seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.reply.v1")
@@ -193,7 +193,7 @@ pub struct Object<'a> {
     schema: &'static str,
     /// The service (of reload: the launcher) that it is about.
     id: &'a str,
-    #[schemars(extend("enum" = ["start", "stop", "restart", "reload", "health", "stats"]))]
+    #[schemars(extend("enum" = ["start", "stop", "restart", "reload", "health", "stats", "commands", "call"]))]
     command: &'static str,
     /// Who was asked: the service itself or its launcher; null: nobody could be.
     asked: Option<&'a str>,
