@@ -100,7 +100,7 @@ impl fmt::Display for Schema {
     }
 }
 
-/// For people: `{count: integer, to?: text}`.
+/// For people: `{count: integer, to?: string}`.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -109,7 +109,7 @@ impl fmt::Display for Shape {
             Self::Bool => f.write_str("true or false"),
             Self::Integer => f.write_str("integer"),
             Self::Number => f.write_str("number"),
-            Self::Text => f.write_str("text"),
+            Self::Text => f.write_str("string"),
             Self::List(item) => write!(f, "[{item}]"),
             Self::Map(item) => write!(f, "{{any: {item}}}"),
             Self::Choice(names) => f.write_str(&names.join("|")),
@@ -437,7 +437,7 @@ mod tests {
         let text = of::<Args>().to_string();
         assert!(
             text.starts_with(
-                "{count: integer, gain?: number, to?: text, mode: slow|quick, many: [[integer]], \
+                "{count: integer, gain?: number, to?: string, mode: slow|quick, many: [[integer]], \
                  other: {any: true or false}, any: anything, inner?: [{_deep: "
             ),
             "{text}"
