@@ -46,6 +46,8 @@ const GRACE: TimeDelta = TimeDelta::seconds(5);
 #[derive(Debug, Clone, Default)]
 struct Known {
     verdict: Option<Verdict>,
+    /// Late with heartbeats: its main loop was blocked.
+    blocked: bool,
     /// When the verdict began.
     since: Option<DateTime<Utc>>,
     /// The last reported status, and since when.
@@ -399,6 +401,8 @@ impl Transitions {
         let verdict = kept.unwrap_or(service.verdict);
         let changed = old != Some(verdict);
         known.verdict = Some(verdict);
+        let blocked = silent && service.liveness == Liveness::Live;
+        let was_blocked = std::mem::replace(&mut known.blocked, blocked);
         let began = known.since;
         if changed {
             let first = service.since.filter(|since| old.is_none() && *since < at);
@@ -411,6 +415,7 @@ impl Transitions {
             verdict,
             // what happened before that began, and was delivered after it, ended nothing of it
             lasted: began.map(|began| at - began).filter(|lasted| *lasted >= TimeDelta::zero()),
+            blocked: was_blocked,
         });
         Some(Transition {
             at,

@@ -136,6 +136,9 @@ fn what(transition: &Transition) -> Line {
             }
             let before = transition.before.map(|before| before.verdict);
             match (transition.verdict, &transition.reasons[..]) {
+                (Verdict::Ok, _) if transition.before.is_some_and(|before| before.blocked) => {
+                    line.with(Role::Text, ": main loop runs again")
+                }
                 (Verdict::Ok, _) if is_silent(before) => {
                     line.with(Role::Text, ": heartbeats arrive again")
                 }

@@ -285,7 +285,7 @@ fn events_in_columns() {
     };
     let before = |verdict, seconds| {
         let lasted = Some(TimeDelta::seconds(seconds));
-        Some(Before { verdict, lasted })
+        Some(Before { verdict, lasted, blocked: false })
     };
     let start =
         Event::Start { hostname: Some("srv01".into()), pid: Some(7480), recent_crashes: None };

@@ -77,6 +77,7 @@ fn silence_begins_and_ends_when_it_did_and_lasted_as_long() {
         ]
     );
     assert_eq!(told[1].reasons[0].code(), "heartbeat_late");
+    assert!(told.iter().filter_map(|it| it.before).all(|before| !before.blocked));
     assert_eq!(told[4].reasons[0].code(), "heartbeat_lost");
 }
 
@@ -153,6 +154,7 @@ fn a_blocked_loop_is_told_as_that_and_not_as_missing_heartbeats() {
     assert_eq!(late[0].reasons[0].code(), "loop_blocked");
     let last = told.last().unwrap();
     assert_eq!(words(&told[told.len() - 1..]), ["12 - late 4 > ok"], "{last:?}");
+    assert!(last.before.is_some_and(|before| before.blocked), "{last:?}");
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct Before {
     pub verdict: Verdict,
     /// For how long; `None`: since when is not known.
     pub lasted: Option<TimeDelta>,
+    /// Whether its main loop was blocked then, while heartbeats came.
+    pub blocked: bool,
 }
 
 /// What made a transition.
