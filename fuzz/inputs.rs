@@ -90,7 +90,7 @@ fn read(fleet: &Fleet, now: DateTime<Utc>) -> String {
 #[allow(dead_code, reason = "a target needs its own function alone")]
 pub(crate) fn config_any(input: &[u8]) {
     let environment = Environment::new([("HOME", "/home/op"), ("PORT", "4222")]);
-    let lines = input.split(|byte| *byte == b'\n').count();
+    let lines = input.split(|byte| matches!(byte, b'\n' | b'\r')).count();
     let report = match Config::parse("fuzz.yaml", input, &environment) {
         Ok(config) => config.warnings,
         Err(errors) => errors.report.clone(),

@@ -19,13 +19,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Decodes a file: UTF-8, with or without a byte order mark. What cannot be decoded is a
-    /// problem with a place.
+    /// Decodes a file: UTF-8, with or without a byte order mark, its lines ended in any of the three
+    /// ways. What cannot be decoded is a problem with a place.
     pub(super) fn decode(name: &str, bytes: &[u8]) -> (Self, Option<Problem>) {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        let text = String::from_utf8_lossy(bytes).into_owned();
+        let text = unix_lines(&String::from_utf8_lossy(bytes));
         let problem = std::str::from_utf8(bytes).err().map(|error| {
-            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let good = unix_lines(&String::from_utf8_lossy(&bytes[..error.valid_up_to()]));
             let line = good.matches('\n').count() + 1;
             let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             Problem::error(Place::new(line, column, 1), "not UTF-8 text")
@@ -44,11 +44,13 @@ impl Source {
 
     /// One line, from 1, without its end.
     pub fn line(&self, number: u32) -> Option<&str> {
-        self.text
-            .split('\n')
-            .nth((number as usize).checked_sub(1)?)
-            .map(|l| l.trim_end_matches('\r'))
+        self.text.split('\n').nth((number as usize).checked_sub(1)?)
     }
+}
+
+/// YAML and Python end a line at a lone carriage return too.
+fn unix_lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 impl fmt::Debug for Source {
