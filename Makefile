@@ -54,11 +54,12 @@ compat: tools ## the programs of release 0.1 and those of this version, with eac
 	TCS_OLD_PROGRAMS=$(CURDIR)/$(OLD_TREE)/target/debug \
 	    $(CARGO) test --locked -p tcsctl --test compat -- --include-ignored
 
+FUZZ ?= -max_total_time=60
 fuzz: ## the fuzz targets, a minute each (nightly, cargo-fuzz)
 	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
 	    mkdir -p target/corpus/$$target && \
 	    $(CARGO) +nightly fuzz run $$target target/corpus/$$target corpus/$$target -- \
-	        -max_total_time=60 -max_len=65536 -timeout=10 || exit 1; done
+	        $(FUZZ) -max_len=65536 -timeout=10 || exit 1; done
 
 # cargo takes a version that it has seen for unchanged: what it keeps of an earlier run goes first
 PACKAGES := target/packages

@@ -267,6 +267,16 @@ fn aliases_cannot_make_a_small_file_large_nor_deep() {
 }
 
 #[test]
+fn a_line_may_end_in_any_of_three_ways() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = ["services:", "  - type: dome", "    variant: [x]"].join(end);
+        let told = problems(&text);
+        assert!(told.starts_with("t.yaml:3:14: error: "), "{told}");
+        assert!(told.contains("3 |     variant: [x]\n"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_shown_of_a_line_is_safe_and_short() {
     let text = problems(&format!("services: \"\u{9b}31m\u{202e}{}\"", "x".repeat(5000)));
     assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'));
