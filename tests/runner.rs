@@ -26,6 +26,8 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+#[path = "runner/frozen.rs"]
+mod frozen;
 #[path = "runner/left.rs"]
 mod left;
 #[path = "runner/sockets.rs"]

@@ -16,6 +16,8 @@ mod contact;
 mod crowd;
 #[path = "scenarios/ends.rs"]
 mod ends;
+#[path = "scenarios/frozen_starts.rs"]
+mod frozen_starts;
 #[path = "scenarios/hearts.rs"]
 mod hearts;
 #[path = "scenarios/launchers.rs"]

@@ -26,6 +26,7 @@ use tcs_supervisor::{Report, Run, ServiceId};
 mod dispositions;
 pub mod group;
 pub mod guard;
+mod handover;
 pub mod headline;
 pub mod journal;
 mod leftovers;

@@ -12,14 +12,13 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 use tcs_core::config::{Limits, Ready};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::group::{Census, Look, Mark, Marks};
+use super::handover::Start;
 use super::headline::{self, headline_of_end};
 use super::journal::Journal;
 use super::leftovers::Family;
@@ -27,7 +26,7 @@ use super::notify::{self, Socket, SocketDir, Word};
 use super::output::{Output, Reader, Stream, Watch};
 use super::ready;
 use super::shim::{self, Become, NotStarted};
-use super::spawner::{Shim, Spawner};
+use super::spawner::Spawner;
 use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
 use crate::resources::Resources;
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
@@ -211,26 +210,9 @@ impl ProcessRunner {
         };
         let what = serde_json::to_vec(&what).map_err(|error| starting(&error.into()))?;
 
-        let Shim { mut child, channel } =
-            self.spawner.shim().await.map_err(|error| starting(&error))?;
+        let start = Start { id: &teller.id, program: &launch.program, mark: &mark, what: &what };
+        let mut child = self.hand_over(&start, orders).await?;
         let pid = child.id().unwrap_or_default().cast_signed();
-        // a start may hang, on a directory of a server that does not answer
-        let failure = order(channel, &what);
-        tokio::pin!(failure);
-        let failure = loop {
-            tokio::select! {
-                failure = &mut failure => break failure,
-                order = orders.next() => match order {
-                    Order::Stop => {}
-                    Order::Kill => drop(child.start_kill()),
-                },
-            }
-        };
-        if let Some(failure) = failure {
-            let _ = child.wait().await;
-            self.spawner.forget(pid);
-            return Err(failure);
-        }
         let watch = match &launch.ready {
             Some(Ready::Log(pattern)) => {
                 Some(Watch { pattern: pattern.clone(), seen: Arc::new(Notify::new()) })
@@ -257,24 +239,6 @@ impl ProcessRunner {
         let order = None;
         Ok(Running { child, pid, mark, socket, output, readers, watch, order, error: None })
     }
-}
-
-/// Tells the shim what to become: not by its arguments, which everybody can read and which have a
-/// limit. Returns what it says; nothing once the program runs.
-async fn order(channel: std::os::unix::net::UnixStream, what: &[u8]) -> Option<NotStarted> {
-    channel.set_nonblocking(true).ok()?;
-    let mut channel = UnixStream::from_std(channel).ok()?;
-    // one that is dead by now shows by its end
-    let _ = channel.write_all(what).await;
-    let _ = channel.shutdown().await;
-    let mut text = Vec::new();
-    channel.read_to_end(&mut text).await.ok()?;
-    (!text.is_empty()).then(|| {
-        serde_json::from_slice(&text).unwrap_or_else(|error| NotStarted {
-            error: format!("reading the shim's answer: {error}"),
-            transient: false,
-        })
-    })
 }
 
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 //!
 //! A library that may not be unsafe cannot do things between fork and exec; a program of its own
 //! can. This one reads an order, JSON, gives the process its session, limits, user and directory,
-//! ties its life to the launcher's, and becomes the program. The order comes and what fails is
-//! told over the socket that is its standard input, and that closes by itself when the program starts.
+//! ties its life to the launcher's, and becomes the program. The order comes over the socket that is
+//! its standard input. It answers there that it has the order, then what fails; the socket closes by
+//! itself when the program starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -27,6 +28,9 @@ use super::{dispositions, spawner};
 
 /// First argument.
 pub const NAME: &str = "__exec";
+
+/// The first byte of its answer: it has read its order, and does what it says.
+pub(super) const HAS_ORDER: u8 = b'.';
 
 /// The exit code of a shim that has not become the program. Nobody sees it: the launcher reads the
 /// socket.
@@ -118,7 +122,8 @@ pub(super) fn main() -> ExitCode {
         let mut channel = UnixStream::from(channel);
         let mut orders = Vec::new();
         let read = channel.read_to_end(&mut orders);
-        let failure = match read.and_then(|_| Ok(serde_json::from_slice(&orders)?)) {
+        let read = read.and_then(|_| channel.write_all(&[HAS_ORDER]));
+        let failure = match read.and_then(|()| Ok(serde_json::from_slice(&orders)?)) {
             Ok(orders) => become_program(&orders, session),
             Err(error) => NotStarted::new("reading what to start", &error),
         };

@@ -19,7 +19,8 @@ pub enum Effect {
         /// The number to report with.
         run: Run,
     },
-    /// Ask it to end: stop signal to its group, or cancellation of its task.
+    /// Ask it to end: stop signal to its group, or cancellation of its task. A start that is under
+    /// way is ended.
     Stop {
         /// Which service.
         id: ServiceId,

@@ -69,7 +69,9 @@ impl Service {
             State::Stopping { live: None, reason } => {
                 self.state = State::Stopping { live: Some(live), reason };
                 self.started(pid, out);
-                self.signal_stop(reason, out);
+                // told to end while it was being started
+                self.publish(Lifecycle::Stopping { reason }, out);
+                self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
                 if self.hurried {
                     self.kill(out);
                 }

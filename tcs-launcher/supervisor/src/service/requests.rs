@@ -184,8 +184,7 @@ impl Service {
                 self.state = State::Stopping { live: None, reason };
                 self.deadlines.cancel(Timer::Place);
                 self.deadlines.cancel(Timer::StartTimeout);
-                // a start may hang, too: on a directory of a server that does not answer
-                self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
+                self.order_stop(out);
             }
             State::Starting { live, .. } | State::Running { live } => {
                 if let Patience::WhenIdle(limit) = patience
@@ -218,6 +217,10 @@ impl Service {
 
     pub(crate) fn signal_stop(&mut self, reason: StopReason, out: &mut Out<'_>) {
         self.publish(Lifecycle::Stopping { reason }, out);
+        self.order_stop(out);
+    }
+
+    fn order_stop(&mut self, out: &mut Out<'_>) {
         out.effects.push(Effect::Stop { id: self.spec.id.clone(), run: self.run });
         self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
     }

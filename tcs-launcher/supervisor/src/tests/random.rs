@@ -158,12 +158,14 @@ impl Fake {
                     let left = stops.iter().filter(|(id, run)| self.is_there(id, *run)).count();
                     assert!(added.as_ref() != Some(&id) || left == 0, "{id} before {stops:?}");
                     self.waiting.remove(&id);
+                    self.stopped.remove(&id);
                     self.beings.insert(id, (run, Being::Asked));
                 }
                 Effect::Stop { id, run } => {
                     let being = self.beings[&id];
-                    assert!(matches!(being, (it, Being::Alive { .. }) if it == run), "{being:?}");
-                    self.stopped.insert(id, run);
+                    let may_end = |being| matches!(being, Being::Asked | Being::Alive { .. });
+                    assert!(being.0 == run && may_end(being.1), "{being:?}");
+                    assert_ne!(self.stopped.insert(id, run), Some(run), "told twice");
                 }
                 Effect::Kill { id, run } => {
                     assert_eq!(self.beings.get(&id).map(|it| it.0), Some(run), "kill of the gone");
