@@ -131,6 +131,12 @@ pub(super) fn variable(text: &str) -> Option<Value> {
     }
 }
 
+/// A number for a message: `5`, `0.25`, `1e300`.
+pub(super) fn shown(number: f64) -> String {
+    let is_long = number != 0.0 && !(1e-6..1e16).contains(&number.abs());
+    if is_long { format!("{number:e}") } else { number.to_string() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Tests of the whole room: the fixtures of each form, and what people are told.
 
 mod settings;
+mod words;
 
 use std::fs;
 use std::num::NonZeroU32;

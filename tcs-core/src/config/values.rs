@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 use serde_json::Value as Json;
 
 use super::nearest::nearest;
+use super::numbers;
 use crate::id::{ServiceId, ServiceType, Variant};
 use crate::wire::policy::RestartWhen;
 
@@ -117,21 +118,21 @@ forms! {
         if (0.1..=3600.0).contains(&number) {
             seconds(number)
         } else {
-            Err(format!("expected 0.1 to 3600 seconds, found {number}"))
+            Err(format!("expected 0.1 to 3600 seconds, found {}", numbers::shown(number)))
         },
         written |it| it.as_secs_f64().into();
     Sampling(number: f64) -> Duration, {"type": "number", "minimum": 0, "maximum": 3600},
         if number == 0.0 || (1.0..=3600.0).contains(&number) {
             seconds(number)
         } else {
-            Err(format!("expected 0 (off), or 1 to 3600 seconds; found {number}"))
+            Err(format!("expected 0 (off), or 1 to 3600 seconds; found {}", numbers::shown(number)))
         },
         written |it| it.as_secs_f64().into();
     Factor(number: f64) -> f64, {"type": "number", "minimum": 1},
         if number.is_finite() && number >= 1.0 {
             Ok(number)
         } else {
-            Err(format!("expected a number, 1 or more; found {number}"))
+            Err(format!("expected a number, 1 or more; found {}", numbers::shown(number)))
         },
         written |it| (*it).into();
     /// Bytes: a number, or one with a unit (`64K`, `10M`, `1.5GiB`; 1 K is 1024).
@@ -199,7 +200,7 @@ impl Module {
 
 fn seconds(number: f64) -> Result<Duration, String> {
     if !number.is_finite() || number < 0.0 {
-        return Err(format!("expected seconds, 0 or more; found {number}"));
+        return Err(format!("expected seconds, 0 or more; found {}", numbers::shown(number)));
     }
     // longer than any machine lives, and still addable to a clock
     Ok(Duration::from_secs_f64(number.min(1e9)))

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de;
 
 use crate::config::nearest::nearest;
+use crate::config::numbers;
 use crate::config::problem::{Place, Problem, Severity};
 
 pub(in crate::config) fn joined(path: &str, key: &str) -> String {
@@ -24,6 +25,9 @@ pub(in crate::config) enum Origin {
 
 /// The message of a key that a type does not take; its path names it.
 const UNKNOWN_KEY: &str = "unknown key";
+
+/// How serde begins to say that no variant fits, before it names the type.
+const UNTAGGED: &str = "data did not match any variant of untagged enum";
 
 #[derive(Debug)]
 pub(in crate::config) struct DecodeError {
@@ -122,6 +126,7 @@ impl de::Error for DecodeError {
         };
         let (message, hint) = match text.split_once("\nhint: ") {
             Some((message, hint)) => (message, Some(hint.to_owned())),
+            None if text.starts_with(UNTAGGED) => ("has none of the forms that it may have", None),
             None => (text, None),
         };
         Self { severity, hint, ..Self::new(message.to_owned()) }
@@ -160,6 +165,7 @@ fn did_you_mean(mistake: DecodeError, name: &str, known: &'static [&'static str]
 /// Rust's names of types, in words of the file.
 fn plain(expected: &dyn de::Expected) -> String {
     let text = expected.to_string();
+    let begins = |word: &str| text.starts_with(word);
     match text.as_str() {
         "f32" | "f64" => "a number".to_owned(),
         "u8" => "a whole number from 0 to 255".to_owned(),
@@ -168,11 +174,26 @@ fn plain(expected: &dyn de::Expected) -> String {
         "u64" | "u128" | "usize" => "a whole number, 0 or more".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number".to_owned(),
         "a string" => "text".to_owned(),
+        "a character" => "one character".to_owned(),
+        "path string" => "a path".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "keys and values".to_owned(),
+        "unit" => "nothing".to_owned(),
         "newtype variant" => "a value with it (`KEY: VALUE`)".to_owned(),
-        other if other.starts_with("struct ") => "keys and values".to_owned(),
+        _ if begins("a nonzero u") => "a whole number, 1 or more".to_owned(),
+        _ if begins("a nonzero i") => "a whole number other than 0".to_owned(),
+        _ if begins("struct ") || begins("internally tagged ") || begins("adjacently tagged ") => {
+            "keys and values".to_owned()
+        }
+        _ if ["a tuple ", "tuple ", "an array "].into_iter().any(begins) => {
+            match text.rsplit_once(' ').map(|(_, size)| size.parse::<usize>()) {
+                Some(Ok(size)) => format!("a list of {size}"),
+                Some(Err(_)) | None => "a list".to_owned(),
+            }
+        }
+        _ if begins("unit struct ") => "nothing".to_owned(),
+        _ if begins("enum ") => "a word, or one key and its value".to_owned(),
         _ => text,
     }
 }
@@ -182,13 +203,19 @@ fn found(unexpected: de::Unexpected<'_>) -> String {
         de::Unexpected::Bool(value) => format!("the boolean {value}"),
         de::Unexpected::Unsigned(number) => number.to_string(),
         de::Unexpected::Signed(number) => number.to_string(),
-        de::Unexpected::Float(number) => number.to_string(),
+        de::Unexpected::Float(number) => numbers::shown(number),
         de::Unexpected::Str(text) if text.chars().count() <= 40 => format!("the text {text:?}"),
         de::Unexpected::Str(_) => "text".to_owned(),
         de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
-        de::Unexpected::Seq => "a list".to_owned(),
-        de::Unexpected::Map => "keys and values".to_owned(),
+        de::Unexpected::Seq | de::Unexpected::TupleVariant => "a list".to_owned(),
+        de::Unexpected::Map | de::Unexpected::StructVariant => "keys and values".to_owned(),
         de::Unexpected::UnitVariant => "the word alone".to_owned(),
+        de::Unexpected::NewtypeVariant => "a value with it".to_owned(),
+        // how serde calls a whole number of more than 64 bits
+        de::Unexpected::Other(text) => match text.split('`').nth(1) {
+            Some(number) if text.ends_with("128") => number.to_owned(),
+            Some(_) | None => text.to_owned(),
+        },
         other => other.to_string(),
     }
 }

@@ -248,10 +248,24 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match self.input {
+            // serde would take its items for the fields, in their order
+            Input::Node(Node { value: Value::List(_), .. }) => {
+                Err(DecodeError::invalid_type(Unexpected::Seq, &visitor))
+            }
             Input::Node(node) => self
                 .visit_node(node, Some(fields), visitor)
                 .map_err(|mistake| misspelt(mistake, node, fields)),
             Input::Text(_) => Err(text_mistake(&visitor)),
+        }
+    }
+
+    /// Of an enum's variant that is a struct, too.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.input {
+            Input::Node(Node { value: Value::List(_), .. }) => {
+                Err(DecodeError::invalid_type(Unexpected::Seq, &visitor))
+            }
+            Input::Node(_) | Input::Text(_) => self.deserialize_any(visitor),
         }
     }
 
@@ -274,7 +288,11 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
                 Value::Text(text) => visitor
                     .visit_enum(text.as_str().into_deserializer())
                     .map_err(|m| if node.from_variable { redacted(m, text) } else { m }),
-                _ => self.visit_node(node, None, visitor),
+                _ => Err(DecodeError::new(format!(
+                    "expected one of {}, found {}",
+                    variants.join(", "),
+                    node.kind()
+                ))),
             },
             Input::Text(text) => {
                 visitor.visit_enum(text.into_deserializer()).map_err(|m| redacted(m, text))
@@ -297,7 +315,7 @@ impl<'de> Deserializer<'de> for ValueReader<'_, '_> {
     }
 
     serde::forward_to_deserialize_any! {
-        bytes byte_buf unit unit_struct tuple tuple_struct map
+        bytes byte_buf unit unit_struct tuple tuple_struct
     }
 }
 
