@@ -8,6 +8,7 @@ mod clock;
 #[path = "commands/silence.rs"]
 mod silence;
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
@@ -235,6 +236,18 @@ async fn a_shell_completes_names_of_services() {
     assert_eq!(names, ["examples.minimal.tutorial", "examples.monitoring.tutorial"]);
     assert!(complete(&["tcsctl", "wait", "nonblock"]).contains("examples.nonblocking.tutorial"));
     assert!(complete(&["tcsctl", "ev"]).contains("events"));
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_told() {
+    for args in [&["--help"][..], &["--version"], &["man"], &["completions", "fish"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = tcsctl::command(args).stdout(full).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        let why = "error: cannot write to standard output: No space left on device";
+        assert!(told.starts_with(why), "{args:?}: {told}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod new;
 mod plan;
 mod teach;
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
+use tcs_core::service::log::{clean, say};
 use tcs_core::service::{Registry, main_of, signals};
 
 use crate::runner::{self, SERVICE};
@@ -140,16 +142,19 @@ pub fn main() -> ExitCode {
     if let Some(code) = runner::helper_main() {
         return code;
     }
-    let mut given = std::env::args().skip(1);
+    let mut given = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
     if given.next().as_deref() == Some(SERVICE) {
         return one_service(given);
     }
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
     let of_command = args.command.as_ref().and_then(Command::file);
     if args.config.is_some() && of_command.is_some() {
         // clap cannot tell where --config stands before the command
         let text = "the configuration is named twice";
-        Args::command().error(ErrorKind::ArgumentConflict, text).exit();
+        return usage(&Args::command().error(ErrorKind::ArgumentConflict, text));
     }
     let named = args.config.as_ref().or(of_command);
     let path = named.map_or(Path::new(DEFAULT_PATH), PathBuf::as_path);
@@ -158,7 +163,7 @@ pub fn main() -> ExitCode {
         signals::release();
     }
     let taps = log::init(args.json_logs);
-    match args.command {
+    let done = match args.command {
         Some(Command::Check { no_import, connect, .. }) => {
             check::run(path, explicit, !no_import, connect)
         }
@@ -180,9 +185,27 @@ pub fn main() -> ExitCode {
                 taps,
                 grace: std::time::Duration::from_secs_f64(args.terminate_delay),
             };
-            daemon::main(&options, runner::marked_run())
+            Ok(daemon::main(&options, runner::marked_run()))
         }
+    };
+    done.unwrap_or_else(|error| unprinted(&error))
+}
+
+/// `--help` and `--version` too come as errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(unwritten) if !error.use_stderr() => unprinted(&unwritten),
+        Ok(()) | Err(_) => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, Into::into),
     }
+}
+
+/// What was to be printed was not: nobody reads it any more, or there is no room for it.
+fn unprinted(error: &io::Error) -> ExitCode {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return ExitCode::SUCCESS;
+    }
+    say(&format!("error: cannot write to standard output: {error}"));
+    ExitCode::FAILURE
 }
 
 fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
@@ -197,15 +220,11 @@ fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
-fn print(text: &str) {
-    // a service may be called anything
-    println!("{}", text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"));
-}
-
-#[expect(clippy::print_stderr, reason = "a program's own words to whoever started it")]
-fn say(text: &str) {
-    eprintln!("{text}");
+/// Prints the answer of a command. A service may be called anything.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(format!("{}\n", clean(text)).as_bytes())?;
+    out.flush()
 }
 
 #[cfg(test)]

@@ -92,10 +92,16 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
 
 /// `--help` and `--version` too come as errors.
 fn usage(error: &clap::Error) -> ExitCode {
-    error.print().ok();
-    let checking = std::env::args().any(|arg| arg == "check");
+    let printed = error.print();
+    let checking = std::env::args_os().any(|arg| arg == "check");
     match error.exit_code() {
-        0 => Exit::Done.into(),
+        0 => match printed.map_err(Ended::from) {
+            Ok(()) | Err(Ended::PipeClosed) => Exit::Done.into(),
+            Err(Ended::Failed { exit, message }) => {
+                plain_screen().tell(Word::Error, &message);
+                exit.into()
+            }
+        },
         _ if checking => Check::Unknown.into(),
         _ => Exit::Usage.into(),
     }

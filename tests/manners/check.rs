@@ -1,7 +1,8 @@
 //! `tcsd check` tries what would run.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::write_config;
 
@@ -36,6 +37,76 @@ fn its_manual_and_completions_are_printed() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/services.schema.json");
     let known = std::fs::read_to_string(&file).unwrap();
     assert_eq!(printed(&["schema"]), known, "tcsd schema > config/services.schema.json");
+}
+
+/// A disk that is full is told, a reader that has gone is not; neither is a panic.
+#[test]
+fn what_cannot_be_printed_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    write_config(dir.path(), "  - {type: a, variant: b, launch: {exec: [sh]}}\n");
+    let run = |args: &[&str], to: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
+        let command = command.args(args).current_dir(dir.path()).stdout(to);
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let commands: [&[&str]; 8] = [
+        &["schema"],
+        &["check", "services.yaml"],
+        &["plan", "services.yaml"],
+        &["man"],
+        &["completions", "fish"],
+        &["new", "my_services"],
+        &["--help"],
+        &["--version"],
+    ];
+    for args in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (code, told) = run(args, full.into());
+        assert_eq!(code, Some(1), "{args:?}: {told}");
+        let why = "error: cannot write to standard output: No space left on device";
+        assert!(told.contains(why) && !told.contains("panic"), "{args:?}: {told}");
+        std::fs::remove_dir_all(dir.path().join("my_services")).ok();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, told) = run(args, writer.into());
+        assert_eq!(code, Some(0), "{args:?}: {told}");
+        assert!(!told.contains("standard output") && !told.contains("panic"), "{args:?}: {told}");
+        std::fs::remove_dir_all(dir.path().join("my_services")).ok();
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
+    let status = command.args(["--config", "nowhere.yaml"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+/// Names may hold marks that turn the direction of writing.
+#[test]
+fn what_is_printed_turns_nothing_around() {
+    let dir = tempfile::tempdir().unwrap();
+    let turned = "b\u{202e}c";
+    let entry = format!(
+        "  - {{type: a, variant: {turned}, launch: {{exec: [sh, {turned}], after: [x.{turned}], \
+         ready: {{log: {turned}}}, user: {turned}, cwd: {turned}, python: {turned}}}}}\n\
+         {turned}: {turned}\n"
+    );
+    write_config(dir.path(), &entry);
+    let named = format!("{turned}.yaml");
+    std::fs::copy(dir.path().join("services.yaml"), dir.path().join(&named)).unwrap();
+    std::fs::write(dir.path().join("empty.yaml"), "").unwrap();
+    std::fs::write(dir.path().join(".env"), format!("{turned}\n")).unwrap();
+    let missing = format!("{turned}/{turned}.yaml");
+    for args in [["check", &named], ["plan", &named], ["check", &missing], ["--config", &missing]]
+        .iter()
+        .chain([&["check", turned], &["new", turned], &["__service", turned]])
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcsd"));
+        let output = command.args(args).current_dir(dir.path()).output().unwrap();
+        for bytes in [output.stdout, output.stderr] {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!text.contains('\u{202e}'), "{args:?}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::secrets;
+use crate::wire::text::is_hidden;
 
 /// Columns of what is drawn; the rest of a line is cut.
 const SHOWN: usize = 120;
@@ -267,8 +268,7 @@ fn span(line: &str, place: Place) -> Range<usize> {
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
+        c if is_hidden(c) => '\u{fffd}',
         c => c,
     }
 }

@@ -5,6 +5,7 @@
 mod journald;
 
 use std::fmt;
+use std::io::Write as _;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -17,7 +18,14 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub use crate::wire::text::clean;
 pub use journald::LogWriter;
+
+/// Says something on standard error to whoever started the program, on lines of its own. Where nobody
+/// can be told (a full disk, a closed pipe), nobody is.
+pub fn say(text: &str) {
+    std::io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes()).ok();
+}
 
 /// Sets up logging for a program that runs one service; a second call does nothing. The level is
 /// INFO, or `TCS_LOG` (`debug`, `info`, `warning`, `error`), or the service's own `log_level`.
@@ -213,25 +221,6 @@ where
     ) -> fmt::Result {
         writeln!(writer, "{}", LogRecord::new(event, ctx.event_scope().into_iter().flatten()))
     }
-}
-
-/// Without control characters, and marks that turn the direction of writing: what is logged may come
-/// from the network, and goes to terminals.
-pub fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => clean.push(c),
-            c if c.is_control() || turns_writing(c) => clean.extend(c.escape_default()),
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
-/// Line and paragraph ends, embeddings, overrides and isolates.
-fn turns_writing(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

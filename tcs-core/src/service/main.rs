@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::{HostOptions, Progress, run};
 use super::kinds::Service;
+use super::log::{self, say};
+use super::notify;
 use super::outcome::Outcome;
 use super::registry::Registration;
 use super::signals::{self, StopSignals};
-use super::{log, notify};
 use crate::bus::Env;
 use crate::bus::settings::{NatsSection, Settings as NatsSettings};
 use crate::config::{Config, DEFAULT_PATH, Environment, Launch, ServiceSettings};
@@ -84,7 +85,8 @@ fn is_yaml(file: &str) -> bool {
 /// }
 /// ```
 pub fn main<S: Service>() -> ExitCode {
-    main_of(S::registration(), std::env::args().skip(1))
+    let arguments = std::env::args_os().skip(1);
+    main_of(S::registration(), arguments.map(|it| it.to_string_lossy().into_owned()))
 }
 
 /// The same for a service type that is looked up by its name, and with given arguments.
@@ -119,11 +121,6 @@ fn usage(program: &str) -> String {
         "usage: {program} [CONFIG.yaml] [VARIANT] [--runner-id ID] [--parent-name NAME] \
          [--no-banner]\nVARIANT is `{DEFAULT_VARIANT}` when it is not given; TCS_LOG=debug says more"
     )
-}
-
-#[expect(clippy::print_stderr, reason = "a program's own words to whoever started it")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
 
 fn start(registration: &'static Registration, args: Args) -> anyhow::Result<ExitCode> {

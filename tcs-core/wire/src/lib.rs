@@ -17,6 +17,7 @@ mod registry;
 pub mod rpc;
 mod status;
 mod subject;
+pub mod text;
 mod timestamp;
 mod tolerant;
 

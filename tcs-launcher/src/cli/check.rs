@@ -4,6 +4,7 @@
 mod broker;
 mod imports;
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,12 +15,17 @@ use super::{print, say};
 use crate::daemon;
 use crate::reload_text::duration;
 
-pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> ExitCode {
+pub(super) fn run(
+    path: &Path,
+    explicit: bool,
+    import: bool,
+    connect: bool,
+) -> io::Result<ExitCode> {
     let registry = match Registry::of_this_program() {
         Ok(registry) => registry,
         Err(error) => {
             say(&error.to_string());
-            return ExitCode::FAILURE;
+            return Ok(ExitCode::FAILURE);
         }
     };
     let types: Vec<KnownType<'_>> = daemon::known_types(&registry);
@@ -45,7 +51,7 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> E
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
         let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
-        print(&format!("{line}; {}", timing(planned, &all)));
+        print(&format!("{line}; {}", timing(planned, &all)))?;
     }
     let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };
     let report = check.report.with(found);
@@ -56,8 +62,8 @@ pub(super) fn run(path: &Path, explicit: bool, import: bool, connect: bool) -> E
         say(&format!("{}: warning: no services: nothing would run", path.display()));
     }
     let is_whole = !report.has_errors() && !dotenv.has_errors();
-    let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment));
-    if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment)?);
+    Ok(if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What is waited for, and how long: `ready once started; start timeout 1 min, stop timeout 10 s;

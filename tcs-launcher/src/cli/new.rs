@@ -1,7 +1,7 @@
 //! `tcsd new`: a workspace for services of one's own, which builds and passes its test at once.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,12 +21,12 @@ const FILES: [(&str, &str); 9] = [
 ];
 
 /// Writes it, and tells what to do next.
-pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> ExitCode {
+pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> io::Result<ExitCode> {
     let name = match name(folder) {
         Ok(name) => name,
         Err(mistake) => {
             say(&mistake);
-            return ExitCode::from(USAGE);
+            return Ok(ExitCode::from(USAGE));
         }
     };
     match write(folder, &name, &Source::find(tcs)) {
@@ -35,12 +35,12 @@ pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> ExitCode {
             print(&format!(
                 "made {folder}: the services are in services/src, each in a file\n\
                  next: cd {folder} && make test && make run"
-            ));
-            ExitCode::SUCCESS
+            ))?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             say(&error);
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }

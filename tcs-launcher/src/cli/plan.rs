@@ -1,6 +1,7 @@
 //! `tcsd plan`: what a reload of the running launcher would touch. It reads the file itself and
 //! knows what runs, so it is asked; nothing is computed twice.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,19 +26,19 @@ use crate::{daemon, reload_text};
 /// How long the broker, and then a launcher, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn run(path: &Path, explicit: bool) -> ExitCode {
+pub(super) fn run(path: &Path, explicit: bool) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let planned = runtime
         .context("starting the runtime")
         .and_then(|runtime| runtime.block_on(plan(path, explicit)));
     match planned {
         Ok(report) => {
-            print(&reload_text::lines(&report).join("\n"));
-            ExitCode::SUCCESS
+            print(&reload_text::lines(&report).join("\n"))?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             say(&format!("{error:#}"));
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }

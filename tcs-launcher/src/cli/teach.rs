@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 use tcs_core::{config, manual};
 
-use super::{print, say};
+use super::print;
 
 /// After the options, in `--help` and in the manual page.
 pub(super) const HELP: &str = "\
@@ -50,7 +50,7 @@ Files:
                         to that of what is started";
 
 /// `tcsd man`.
-pub(super) fn man(command: clap::Command) -> ExitCode {
+pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {
     printed(|page| {
         let man = clap_mangen::Man::new(command);
         man.render_title(page)?;
@@ -65,28 +65,21 @@ pub(super) fn man(command: clap::Command) -> ExitCode {
 }
 
 /// `tcsd schema`.
-pub(super) fn schema() -> ExitCode {
+pub(super) fn schema() -> io::Result<ExitCode> {
     printed(|text| Ok(serde_json::to_writer_pretty(text, &config::schema())?))
 }
 
 /// `tcsd completions SHELL`.
-pub(super) fn completions(mut command: clap::Command, shell: Shell) -> ExitCode {
+pub(super) fn completions(mut command: clap::Command, shell: Shell) -> io::Result<ExitCode> {
     printed(|script| {
         clap_complete::generate(shell, &mut command, "tcsd", script);
         Ok(())
     })
 }
 
-fn printed(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> ExitCode {
+fn printed(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<ExitCode> {
     let mut text = Vec::new();
-    match write(&mut text) {
-        Ok(()) => {
-            print(String::from_utf8_lossy(&text).trim_end());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
+    write(&mut text)?;
+    print(String::from_utf8_lossy(&text).trim_end())?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -5,22 +5,13 @@
 //! nothing are written as text: `\n`, `\u{1b}`.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
+use tcs_wire::text::escape;
 use unicode_width::UnicodeWidthChar;
 
 use super::symbols::ELLIPSIS;
 
-/// Characters that would act on a terminal, or deceive the reader, rather than show.
-pub fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}'              // C0, DEL, C1: every escape sequence begins so
-        | '\u{61c}' | '\u{200b}'..='\u{200f}'          // Arabic mark, zero widths, left-right marks
-        | '\u{2028}'..='\u{202e}'                      // line and paragraph ends, embeddings, overrides
-        | '\u{2060}'..='\u{206f}' | '\u{feff}'         // joiners, isolates, byte order mark
-        | '\u{ad}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}') // tags
-}
+pub use tcs_wire::text::is_hidden;
 
 /// The presentation selectors: terminals disagree whether they make the sign before them wider.
 fn is_selector(c: char) -> bool {
@@ -35,13 +26,8 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
             c if is_selector(c) => {}
-            c if is_hidden(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
+            c if is_hidden(c) => escape(c, &mut out),
             c => out.push(c),
         }
     }

@@ -46,7 +46,8 @@ impl MakeWriter<'_> for LogWriter {
     }
 }
 
-/// Takes whole lines, and puts the priority before each.
+/// Takes whole lines, and puts the priority before each. What cannot be written is lost: whoever
+/// logs goes on where the disk under the log is full, and nothing says so there either.
 #[derive(Debug)]
 pub struct Lines<W> {
     to: W,
@@ -55,10 +56,13 @@ pub struct Lines<W> {
 
 impl<W: Write> Write for Lines<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let Some(priority) = self.priority else { return self.to.write(text) };
+        let Some(priority) = self.priority else {
+            self.to.write_all(text).ok();
+            return Ok(text.len());
+        };
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         let marked: Vec<u8> = lines.flat_map(|line| [priority.as_bytes(), line].concat()).collect();
-        self.to.write_all(&marked)?;
+        self.to.write_all(&marked).ok();
         Ok(text.len())
     }
 
@@ -80,5 +84,15 @@ mod tests {
         };
         assert_eq!(written(Some("<3>")), "<3>[ERROR] a: b\n<3>  c\n");
         assert_eq!(written(None), "[ERROR] a: b\n  c\n");
+    }
+
+    /// The subscriber would tell of it with `eprintln!`, which panics where it cannot write.
+    #[test]
+    fn a_full_disk_is_no_error_of_the_log() {
+        let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+        for priority in [None, Some("<3>")] {
+            let mut lines = Lines { to: full(), priority };
+            assert_eq!(lines.write(b"[ERROR] a: b\n").unwrap(), 13);
+        }
     }
 }
