@@ -148,7 +148,7 @@ pub enum DecodeError {
     /// is a matter of subjects.
     #[error("its body is about another {what} than its subject: `{body}`")]
     OtherSubject {
-        /// `service` or `event`.
+        /// `service`, `event` or `alarm`.
         what: &'static str,
         /// What the body names, the beginning of it.
         body: String,

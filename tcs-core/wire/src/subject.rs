@@ -119,6 +119,16 @@ impl Subjects {
         format!("{}.rpc.{name}.v1.{command}", self.prefix)
     }
 
+    /// `<prefix>.alarm.<rest>`: where the records of alarms are.
+    pub fn alarm(&self, rest: &str) -> String {
+        format!("{}.alarm.{rest}", self.prefix)
+    }
+
+    /// What follows `<prefix>.alarm.`; `None` for any other subject.
+    pub fn alarm_part<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&*self.prefix)?.strip_prefix(".alarm.")
+    }
+
     /// The object that a subject of requests belongs to; `None` for any other subject.
     pub fn responder<'a>(&self, subject: &'a str) -> Option<&'a str> {
         let rest = subject.strip_prefix(&*self.prefix)?.strip_prefix(".rpc.")?;

@@ -1,0 +1,16 @@
+//! Alarms: what is wrong, who was told, who took it, and what is still open
+//! (`docs/spec/alarms.md`). Pure: messages, a view of the fleet and the time go in; alarms, and what
+//! a sentinel is to do, come out.
+
+mod address;
+mod id;
+mod record;
+mod severity;
+
+pub use address::Address;
+pub use id::{AlarmId, AlarmIdError, Episode, check_token};
+pub use record::{
+    AckOp, AckRecord, Condition, Delivery, NoteRecord, Notify, Original, Place, Record,
+    RulesRecord, SentRecord, ShelfMatch, ShelfRecord, StateRecord, Why,
+};
+pub use severity::Severity;
