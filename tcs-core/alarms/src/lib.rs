@@ -3,14 +3,21 @@
 //! a sentinel is to do, come out.
 
 mod address;
+mod alarms;
 mod id;
 mod record;
 mod severity;
+mod view;
 
 pub use address::Address;
+pub use alarms::{Alarms, Held, MAX_SHELF, Shelf};
 pub use id::{AlarmId, AlarmIdError, Episode, check_token};
 pub use record::{
     AckOp, AckRecord, Condition, Delivery, NoteRecord, Notify, Original, Place, Record,
     RulesRecord, SentRecord, ShelfMatch, ShelfRecord, StateRecord, Why,
 };
 pub use severity::Severity;
+pub use view::{AlarmState, AlarmView, Shelved};
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,15 @@ impl Filter {
     pub fn matches(&self, service: &ServiceView) -> bool {
         self.terms.iter().all(|term| term.test.matches(service) != term.not)
     }
+
+    /// Whether something is let through of which only the name and the host are known: words about
+    /// anything else do not hold.
+    pub fn matches_name(&self, name: &str, host: Option<&str>) -> bool {
+        self.terms.iter().all(|term| {
+            let known = term.test.matches_name(name, host);
+            known.is_some_and(|holds| holds != term.not)
+        })
+    }
 }
 
 impl fmt::Display for Filter {
@@ -141,13 +150,31 @@ fn term(word: &str) -> Result<Term, FilterError> {
     Ok(Term { not, test })
 }
 
+/// Whether a text has this part, in any case.
+fn has(text: &str, part: &str) -> bool {
+    text.to_lowercase().contains(part)
+}
+
 impl Test {
-    fn matches(&self, service: &ServiceView) -> bool {
-        let part = |text: &str, part: &str| text.to_lowercase().contains(part);
+    /// `None`: it is about neither name nor host.
+    fn matches_name(&self, name: &str, host: Option<&str>) -> Option<bool> {
         match self {
-            Self::Id(wanted) => part(&service.id, wanted),
-            Self::Regex(regex) => regex.is_match(&service.id),
-            Self::Host(wanted) => service.host.as_deref().is_some_and(|host| part(host, wanted)),
+            Self::Id(wanted) => Some(has(name, wanted)),
+            Self::Regex(regex) => Some(regex.is_match(name)),
+            Self::Host(wanted) => Some(host.is_some_and(|host| has(host, wanted))),
+            Self::Status(_)
+            | Self::Verdict(_)
+            | Self::Phase(_)
+            | Self::Launcher(_)
+            | Self::Fault => None,
+        }
+    }
+
+    fn matches(&self, service: &ServiceView) -> bool {
+        match self {
+            Self::Id(_) | Self::Regex(_) | Self::Host(_) => {
+                self.matches_name(&service.id, service.host.as_deref()) == Some(true)
+            }
             // what people call status is the verdict as often as the service's own word
             Self::Status(wanted) => {
                 service.verdict.as_str() == wanted
@@ -156,7 +183,7 @@ impl Test {
             Self::Verdict(wanted) => service.verdict.as_str() == wanted,
             Self::Phase(wanted) => service.phase.as_str() == wanted,
             Self::Launcher(wanted) => {
-                service.parent.as_deref().is_some_and(|parent| part(parent, wanted))
+                service.parent.as_deref().is_some_and(|parent| has(parent, wanted))
             }
             Self::Fault => service.verdict.is_fault(),
         }

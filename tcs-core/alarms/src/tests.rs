@@ -1,0 +1,5 @@
+//! The model against `docs/spec/alarms.md`, in virtual time.
+
+mod fold;
+mod law;
+mod support;
