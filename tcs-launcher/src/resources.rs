@@ -190,7 +190,7 @@ impl Resources {
 
     /// The host's figures, also for the launcher's heartbeat.
     pub fn host(&self) -> HostFigures {
-        self.host.lock().unwrap_or_else(PoisonError::into_inner).read()
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).read(clock::monotonic())
     }
 
     /// The same as metrics.

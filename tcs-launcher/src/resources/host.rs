@@ -5,14 +5,16 @@ use std::fs::{self, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
 use tcs_core::wire::control::HostFigures;
 
+use super::FRESH;
 use crate::runner::group::boot_id;
 
-/// Reads again and again: the load of the processors is a difference.
+/// Reads again and again: the load of the processors is a difference, which all who ask share.
 #[derive(Debug)]
 pub(super) struct HostReader {
     /// On the disk whose space is shown.
@@ -20,14 +22,27 @@ pub(super) struct HostReader {
     /// Busy and all ticks.
     cpu: Option<(u64, u64)>,
     cpu_percent: Option<f64>,
+    last: Option<(Instant, HostFigures)>,
 }
 
 impl HostReader {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, cpu: cpu_ticks(&text("/proc/stat")), cpu_percent: None }
+        Self { folder, cpu: cpu_ticks(&text("/proc/stat")), cpu_percent: None, last: None }
     }
 
-    pub(super) fn read(&mut self) -> HostFigures {
+    /// As they are, or were less than [`FRESH`] before.
+    pub(super) fn read(&mut self, now: Instant) -> HostFigures {
+        if let Some((at, figures)) = &self.last
+            && now.saturating_duration_since(*at) < FRESH
+        {
+            return figures.clone();
+        }
+        let figures = self.read_now();
+        self.last = Some((now, figures.clone()));
+        figures
+    }
+
+    fn read_now(&mut self) -> HostFigures {
         let (stat, memory) = (text("/proc/stat"), text("/proc/meminfo"));
         let now = cpu_ticks(&stat);
         if let (Some((busy, all)), Some((busy_now, all_now))) = (self.cpu, now)
@@ -144,7 +159,24 @@ fn killed(line: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tcs_core::clock;
+
     use super::*;
+
+    #[test]
+    fn who_asks_within_two_seconds_shares_a_reading() {
+        let mut host = HostReader::new(PathBuf::from("/"));
+        let now = clock::monotonic();
+        let first = host.read(now);
+        host.cpu = None;
+        assert_eq!(host.read(now + Duration::from_millis(1_900)), first);
+        assert_eq!(host.cpu, None, "nobody has read");
+        host.cpu = Some((0, 0));
+        host.read(now + FRESH);
+        assert_ne!(host.cpu, Some((0, 0)));
+    }
 
     #[test]
     fn the_kernels_texts_are_read() {
@@ -163,7 +195,7 @@ mod tests {
     #[test]
     fn this_host_has_figures() {
         let mut reader = HostReader::new(PathBuf::from("/"));
-        let figures = reader.read();
+        let figures = reader.read_now();
         assert!(figures.cpus.unwrap() >= 1 && figures.mem_total_bytes.unwrap() > 1 << 20);
         assert!(figures.mem_available_bytes <= figures.mem_total_bytes, "{figures:?}");
         assert!(figures.boot_at.unwrap() > 1e9 && figures.disk_free_bytes.is_some());
