@@ -78,6 +78,26 @@ async fn processor_time_of_a_grandchild_stays_counted_after_its_end() {
     assert!(last > 0.0 && most > 0.0 && most <= 110.0, "{last} s, {most} %");
 }
 
+/// As scripts and make do: what computes is there for a moment only, and seen by no sample.
+#[tokio::test(flavor = "multi_thread")]
+async fn processor_time_of_short_lived_children_is_counted_once() {
+    let compute = format!("{:?} spin 50", programs::badchild());
+    let script = format!("for i in $(seq 20); do {compute}; done; sleep 1000");
+    let exec = format!("launch: {{exec: [sh, -c, {script:?}]}}");
+    let site =
+        Site::start("process", &config(&format!("  - {{type: use, variant: many, {exec}}}\n")))
+            .await;
+    let all = |it: &Value| it["cpu_seconds"].as_f64().is_some_and(|it| it >= 1.0);
+    let figures = until(&site, "use.many", all).await;
+    // all that the shell and its children have used, as the kernel has it
+    let stat =
+        std::fs::read_to_string(format!("/proc/{}/stat", site.pid("use.many").await)).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+    let ticks: f64 = fields[11..15].iter().map(|it| it.parse::<f64>().unwrap()).sum();
+    let used = figures["cpu_seconds"].as_f64().unwrap();
+    assert!(used <= ticks / 100.0 + 0.1, "{used} s of {ticks} ticks");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_tells_how_much_memory_and_processor_time_the_run_had() {
     let mut site = Site::prepared(&programs::program("tcsd"), "process", "services: []\n").await;

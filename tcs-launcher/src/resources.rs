@@ -117,9 +117,14 @@ impl Resources {
     /// The main process of a run has ended and was not waited for: what the kernel still knows of
     /// it is read.
     pub fn process_ended(&self, id: &ServiceId, pid: i32) {
-        let last = reading::of_zombie(pid);
-        if let (Some(last), Some(Kind::Processes { usage, .. })) = (last, self.lock().kind(id)) {
-            usage.ended(last);
+        let known = match self.lock().kind(id) {
+            Some(Kind::Processes { usage, .. }) => usage.pids().collect::<BTreeSet<_>>(),
+            Some(Kind::Task(_)) | None => return,
+        };
+        let samples = reading::used_by(known.into_iter().chain([pid]).collect::<BTreeSet<_>>());
+        let main = samples.iter().find(|it| it.key.0 == pid).map(|it| it.key);
+        if let (Some(main), Some(Kind::Processes { usage, .. })) = (main, self.lock().kind(id)) {
+            usage.ended(clock::monotonic(), main, &samples);
         }
     }
 

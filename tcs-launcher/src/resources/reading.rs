@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -28,8 +29,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The living processes of each run: what carries its mark, its main process, and what
-    /// descends from that.
+    /// The processes of each run: what carries its mark, its main process, and what descends from
+    /// that.
     pub(super) fn read(&mut self, targets: &[Target]) -> Vec<(ServiceId, Vec<Sample>)> {
         let all = Stat::all();
         let known = std::mem::take(&mut self.marks);
@@ -59,7 +60,7 @@ impl Reader {
             }
         };
         let mut found: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
-        for stat in all.iter().filter(|stat| !stat.process.is_zombie()) {
+        for stat in &all {
             if let Some(i) = owner(stat) {
                 let is_main = stat.process.pid == targets[i].pid;
                 found.entry(i).or_default().push(sample(stat, is_main));
@@ -87,37 +88,58 @@ fn ancestor(
 }
 
 fn sample(stat: &Stat, is_main: bool) -> Sample {
-    let pid = stat.process.pid;
+    let mut sample = used(stat);
+    sample.is_main = is_main;
+    if !sample.has_ended {
+        read_details(&mut sample);
+    }
+    sample
+}
+
+/// What a process has used, also one that has ended and was not waited for.
+fn used(stat: &Stat) -> Sample {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as f64;
+    let io = fs::read_to_string(format!("/proc/{}/io", stat.process.pid)).unwrap_or_default();
+    Sample {
+        key: (stat.process.pid, stat.process.start),
+        parent: stat.process.parent,
+        has_ended: stat.process.is_zombie(),
+        counters: Counters {
+            cpu_seconds: (stat.cpu_ticks + stat.waited_ticks) as f64 / ticks,
+            waited_seconds: stat.waited_ticks as f64 / ticks,
+            read_bytes: number(&io, "read_bytes:"),
+            written_bytes: number(&io, "write_bytes:"),
+        },
+        ..Sample::default()
+    }
+}
+
+/// Of these processes those that are there, with what the kernel knows of one that has ended and
+/// was not waited for.
+pub(super) fn used_by(pids: impl IntoIterator<Item = i32>) -> Vec<Sample> {
+    pids.into_iter().filter_map(Stat::of).map(|stat| used(&stat)).collect()
+}
+
+fn read_details(sample: &mut Sample) {
+    let pid = sample.key.0;
+    match open_fds(pid) {
+        Ok(count) => sample.open_fds = Some(count),
+        Err(error) => {
+            // what ends is root's for a moment, whoever's it was
+            let is_there = Stat::of(pid)
+                .is_some_and(|now| now.process.start == sample.key.1 && !now.process.is_zombie());
+            sample.has_ended = !is_there;
+            sample.is_denied = is_there && error.kind() == io::ErrorKind::PermissionDenied;
+        }
+    }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let kib = |name: &str| Some(number(&status, name)?.saturating_mul(1024));
-    Sample {
-        key: (pid, stat.process.start),
-        is_main,
-        counters: counters(stat),
-        threads: number(&status, "Threads:").and_then(|it| u32::try_from(it).ok()),
-        rss_bytes: kib("VmRSS:"),
-        anon_bytes: kib("RssAnon:"),
-        swap_bytes: kib("VmSwap:"),
-        peak_rss_bytes: kib("VmHWM:"),
-        open_fds: open_fds(pid),
-        fd_limit: if is_main { fd_limit(pid) } else { None },
-    }
-}
-
-/// What the kernel still knows of a process that has ended and was not waited for.
-pub(super) fn of_zombie(pid: i32) -> Option<(Key, Counters)> {
-    let stat = Stat::of(pid)?;
-    Some(((pid, stat.process.start), counters(&stat)))
-}
-
-fn counters(stat: &Stat) -> Counters {
-    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    let io = fs::read_to_string(format!("/proc/{}/io", stat.process.pid)).unwrap_or_default();
-    Counters {
-        cpu_seconds: stat.cpu_ticks as f64 / ticks.max(1) as f64,
-        read_bytes: number(&io, "read_bytes:"),
-        written_bytes: number(&io, "write_bytes:"),
-    }
+    sample.threads = number(&status, "Threads:").and_then(|it| u32::try_from(it).ok());
+    sample.rss_bytes = kib("VmRSS:");
+    sample.anon_bytes = kib("RssAnon:");
+    sample.swap_bytes = kib("VmSwap:");
+    sample.peak_rss_bytes = kib("VmHWM:");
+    sample.fd_limit = if sample.is_main { fd_limit(pid) } else { None };
 }
 
 /// The number after `name` at the front of a line.
@@ -127,12 +149,12 @@ fn number(text: &str, name: &str) -> Option<u64> {
 }
 
 /// Since Linux 6.2 the size of the directory; before, its entries.
-fn open_fds(pid: i32) -> Option<u64> {
+fn open_fds(pid: i32) -> io::Result<u64> {
     let path = format!("/proc/{pid}/fd");
-    let size = fs::metadata(&path).ok()?.size();
+    let size = fs::metadata(&path)?.size();
     // of another user's process the size is known, and the entries are not
-    let entries = fs::read_dir(path).ok()?;
-    if size > 0 { Some(size) } else { u64::try_from(entries.count()).ok() }
+    let entries = fs::read_dir(path)?;
+    Ok(if size > 0 { size } else { entries.map(|_| 1).sum() })
 }
 
 fn fd_limit(pid: i32) -> Option<u64> {
@@ -142,6 +164,10 @@ fn fd_limit(pid: i32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use tcs_core::clock;
+
     use super::*;
 
     #[test]
@@ -159,5 +185,38 @@ mod tests {
         assert!(sample.rss_bytes.unwrap() > 1 << 20 && sample.peak_rss_bytes >= sample.rss_bytes);
         assert!(sample.threads.unwrap() >= 1 && sample.open_fds.unwrap() >= 3, "{sample:?}");
         assert!(sample.fd_limit.unwrap() >= 3 && sample.counters.read_bytes.is_some());
+    }
+
+    #[test]
+    fn a_process_that_ends_while_it_is_read_is_not_one_that_may_not_be_read() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let stat = Stat::of(child.id().cast_signed()).unwrap();
+        let there = sample(&stat, false);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let gone = sample(&stat, false);
+        assert!(!there.has_ended && there.open_fds.is_some(), "{there:?}");
+        assert!(gone.has_ended && !gone.is_denied, "{gone:?}");
+    }
+
+    #[test]
+    fn what_a_process_has_waited_for_is_counted_apart() {
+        let mut shell = Command::new("sh");
+        // the shell itself does next to nothing
+        shell.args(["-c", "(i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done); read line"]);
+        let mut child = shell.stdin(Stdio::piped()).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let begin = clock::monotonic();
+        let used = loop {
+            let used = used(&Stat::of(pid).unwrap()).counters;
+            if used.waited_seconds > 0.0 {
+                break used;
+            }
+            assert!(begin.elapsed().as_secs() < 60, "{used:?}");
+            std::thread::yield_now();
+        };
+        assert!(used.cpu_seconds >= used.waited_seconds, "{used:?}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 }

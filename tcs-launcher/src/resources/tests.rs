@@ -1,3 +1,5 @@
+mod families;
+
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -17,7 +19,7 @@ fn sample(pid: i32, cpu_seconds: f64, rss: u64) -> Sample {
     Sample {
         key: (pid, 1),
         is_main: pid == 1,
-        counters: Counters { cpu_seconds, read_bytes: Some(10), written_bytes: None },
+        counters: Counters { cpu_seconds, read_bytes: Some(10), ..Counters::default() },
         rss_bytes: Some(rss),
         peak_rss_bytes: Some(rss),
         open_fds: Some(4),
@@ -48,11 +50,41 @@ fn a_crash_tells_the_last_sample_its_age_and_the_processor_time_to_the_end() {
     assert_eq!(usage.of_crash(origin.at), CrashFigures::default(), "nothing was read");
     usage.add(origin, &[sample(1, 1.0, 500)]);
     usage.add(at(origin, 10.0), &[sample(1, 2.0, 300)]);
-    usage.ended(((1, 1), Counters { cpu_seconds: 2.5, ..Counters::default() }));
+    usage.ended(at(origin, 13.0).at, (1, 1), &[sample(1, 2.5, 0)]);
+    // what was being read when it ended
+    usage.add(at(origin, 12.0), &[sample(1, 2.4, 900)]);
     let crash = usage.of_crash(at(origin, 14.0).at);
     assert_eq!(crash.cpu_seconds, Some(2.5));
     assert_eq!((crash.rss_bytes, crash.peak_rss_bytes), (Some(300), Some(500)));
     assert_eq!((crash.sample_age_s, crash.read_bytes), (Some(4.0), Some(10)));
+}
+
+#[test]
+fn who_may_not_be_read_makes_it_partial_and_who_goes_meanwhile_does_not() {
+    let origin = moment();
+    let mut usage = Usage::default();
+    let gone = Sample { has_ended: true, open_fds: None, ..sample(2, 1.0, 0) };
+    usage.add(origin, &[sample(1, 1.0, 100), gone]);
+    let figures = usage.figures(false);
+    assert_eq!(
+        (figures.processes, figures.partial, figures.cpu_seconds),
+        (Some(1), false, Some(2.0))
+    );
+    let others = Sample { is_denied: true, open_fds: None, ..sample(3, 0.0, 0) };
+    usage.add(at(origin, 2.0), &[sample(1, 1.0, 100), others]);
+    assert!(usage.figures(false).partial);
+}
+
+#[test]
+fn the_rate_is_over_two_seconds_whoever_asks_in_between() {
+    let origin = moment();
+    let mut usage = Usage::default();
+    let mut percent = |seconds: f64, cpu_seconds: f64| {
+        usage.add(at(origin, seconds), &[sample(1, cpu_seconds, 100)]);
+        usage.figures(false).cpu_percent
+    };
+    let told = [(0.0, 0.0), (4.0, 2.0), (4.1, 2.1), (6.0, 4.0)].map(|(at, cpu)| percent(at, cpu));
+    assert_eq!(told, [None, Some(50.0), Some(50.0), Some(100.0)]);
 }
 
 #[test]

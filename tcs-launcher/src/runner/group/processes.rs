@@ -28,6 +28,8 @@ pub(crate) struct Stat {
     pub(crate) process: Process,
     /// Clock ticks of processor time, its own.
     pub(crate) cpu_ticks: u64,
+    /// The same of its descendants that have ended and were waited for.
+    pub(crate) waited_ticks: u64,
 }
 
 impl Stat {
@@ -45,7 +47,8 @@ impl Stat {
             group: fields.get(2)?.parse().ok()?,
             start: number(19)?,
         };
-        Some(Self { process, cpu_ticks: number(11)? + number(12)? })
+        let ticks = |i: usize| Some(number(i)? + number(i + 1)?);
+        Some(Self { process, cpu_ticks: ticks(11)?, waited_ticks: ticks(13)? })
     }
 
     /// Of all processes there are.
