@@ -52,7 +52,7 @@ impl Entry {
             serde_json::from_slice(text).map_err(|error| failed(error.to_string()))?;
         match entry.stored() {
             Some(_) => Ok(Some(entry)),
-            None => Err(failed(format!("`t` is no time: {}", entry.t))),
+            None => Err(failed(format!("`t` is no time: {:?}", entry.t))),
         }
     }
 

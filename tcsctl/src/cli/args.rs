@@ -329,8 +329,8 @@ pub struct ReplayArgs {
 fn speed(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
-        .filter(|speed: &f64| speed.is_finite() && *speed > 0.0)
-        .ok_or_else(|| "write a number over 0, as 10 or 0.5".to_owned())
+        .filter(|speed| (0.001..=1e6).contains(speed))
+        .ok_or_else(|| "write a number from 0.001 to 1000000, as 10 or 0.5".to_owned())
 }
 
 /// Of `demo`.

@@ -31,7 +31,7 @@ pub fn span(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|span| span.as_secs() < 10 * 365 * 86_400)
-        .ok_or_else(wrong)
+        .ok_or_else(|| format!("`{text}` is longer than 10 years"))
 }
 
 /// A moment of the past, as typed.

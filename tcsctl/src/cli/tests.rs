@@ -13,6 +13,19 @@ fn parse(line: &str) -> Result<Cli, String> {
 }
 
 #[test]
+fn absurd_numbers_are_refused_and_not_bounded() {
+    for line in ["replay a.jsonl --speed", "watch --replay a.jsonl --speed"] {
+        for absurd in ["1e-300", "1e300", "0", "nan", "inf", "-1"] {
+            let told = parse(&format!("{line} {absurd}")).unwrap_err();
+            assert!(told.contains("from 0.001 to 1000000") || absurd == "-1", "{told}");
+        }
+        assert!(parse(&format!("{line} 0.5")).is_ok());
+    }
+    let told = parse("list --timeout 99999999999d").unwrap_err();
+    assert!(told.contains("is longer than 10 years"), "{told}");
+}
+
+#[test]
 fn the_definition_is_sound() {
     Cli::command().debug_assert();
 }
