@@ -15,6 +15,7 @@ mod decode;
 mod dotenv;
 mod environment;
 mod expand;
+mod grammar;
 mod launch;
 mod nats;
 mod nearest;

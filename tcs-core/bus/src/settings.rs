@@ -45,7 +45,11 @@ pub struct NatsSection {
     pub url: Option<Secret>,
     /// Host name or address, or several with commas; with `port` in place of `url`.
     #[serde(deserialize_with = "form::host")]
-    #[schemars(extend("type" = ["string", "array"], "items" = {"type": "string"}))]
+    #[schemars(extend(
+        "type" = ["string", "number", "array"],
+        "not" = {"type": "string", "pattern": "://"},
+        "items" = {"type": ["string", "number"], "not": {"type": "string", "pattern": "://"}},
+    ))]
     pub host: Option<String>,
     /// TCP port.
     #[serde(deserialize_with = "form::port")]
@@ -75,6 +79,7 @@ pub struct NatsSection {
     pub tls_first: Option<bool>,
     /// Prefix of all subjects; `svc` by default.
     #[serde(deserialize_with = "form::prefix")]
+    #[schemars(extend("type" = ["string", "number"], "pattern" = form::PREFIX))]
     pub subject_prefix: Option<String>,
     /// Prefix of reply subjects; `_INBOX.<user>` by default, or `_INBOX` without a user.
     pub inbox_prefix: Option<String>,

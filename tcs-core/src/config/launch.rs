@@ -14,8 +14,8 @@ use serde::Deserialize;
 use super::problem::{Place, Problem, Problems};
 use super::value::{Mapping, Node, Value};
 use super::values::{
-    Address, After, As, Bytes, Factor, Interval, Pattern, Program, Sampling, Seconds, SignalName,
-    Variables,
+    Address, After, As, Bytes, Factor, FileSize, Files, Interval, Pattern, Program, Sampling,
+    Seconds, SignalName, Variables,
 };
 use crate::id::ServiceId;
 use crate::wire::policy::Backoff;
@@ -168,9 +168,10 @@ pub struct Log {
     /// Directory of its files; without it there are none.
     pub dir: Option<PathBuf>,
     /// Size of one file. A run begins a new one.
-    #[serde(with = "As::<Bytes>")]
+    #[serde(with = "As::<FileSize>")]
     pub max_size: u64,
     /// Files of the service that are kept, the one that is written too.
+    #[serde(with = "As::<Files>")]
     pub keep: u32,
     /// Each line on the service's log stream, whether somebody reads or not.
     pub journal: bool,
@@ -251,12 +252,6 @@ pub(super) fn check(map: &Mapping, launch: &Launch, problems: &mut Problems) {
     if log.dir.is_none() && keys.get("dir").is_none() && keys.get("journal").is_none() {
         let problem = Problem::error(node.at, "`launch.log` names no place");
         problems.push(problem.hint("write `dir: FOLDER`, or `journal: true`"));
-    }
-    for (key, is_nothing) in [("keep", log.keep == 0), ("max_size", log.max_size == 0)] {
-        if let Some(node) = keys.get(key).filter(|_| is_nothing) {
-            let problem = Problem::error(node.at, format!("`launch.log.{key}: 0` keeps nothing"));
-            problems.push(problem.hint("leave `log` out, or write 1 or more"));
-        }
     }
 }
 

@@ -4,8 +4,10 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Value, json};
 
+use super::grammar::{self, Grammar, VARIABLE};
 use super::launch::Launch;
 use super::services::EntryKeys;
+use super::values::Module as ModuleName;
 use crate::bus::settings::NatsSection;
 
 /// `config/services.yaml`, a file of services: which services there are, how each is run, and
@@ -35,8 +37,9 @@ impl JsonSchema for Registry {
         "Registry".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "object", "additionalProperties": {"type": ["string", "null"]}})
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let module = generator.subschema_for::<Option<ModuleName>>();
+        json_schema!({"type": "object", "additionalProperties": module})
     }
 }
 
@@ -53,26 +56,23 @@ impl JsonSchema for Services {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let entry = generator.subschema_for::<EntryKeys>();
+        let names = |form: &Grammar| json!({"pattern": form.or_variable(), "minLength": 1});
         json_schema!({
-            "type": ["array", "object"],
+            "type": ["array", "object", "null"],
             "items": {"allOf": [entry], "required": ["type"]},
+            "propertyNames": names(&grammar::NAME),
             "additionalProperties": {
                 "type": "object",
+                "propertyNames": names(&grammar::VARIANT),
                 "additionalProperties": {"anyOf": [entry, {"type": "null"}]},
             },
         })
     }
 }
 
-/// Text that a variable is replaced in.
-const VARIABLE: &str = r"\$\{[A-Za-z_]";
-
-/// The same, or a number in quotes.
-const NUMBER: &str = r"\$\{[A-Za-z_]|^ *[-+]?[0-9.]+ *$";
-
-/// Where a number or a word is expected, a variable may stand; a number may be in quotes.
-fn allow_variables(schema: &mut Schema) {
-    transform_subschemas(&mut allow_variables, schema);
+/// What a value may be, besides what its type in Rust says (`docs/spec/configuration.md#in-an-editor`).
+fn loosen(schema: &mut Schema) {
+    transform_subschemas(&mut loosen, schema);
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
     }
@@ -81,44 +81,161 @@ fn allow_variables(schema: &mut Schema) {
         let text = text.replace('\n', " ");
         schema.insert("description".to_owned(), text.into());
     }
-    let is_word = |schema: &Value| schema.get("const").is_some() || schema.get("enum").is_some();
-    let types = match schema.get("type") {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(several)) => {
-            several.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect()
-        }
+    bound(schema);
+    allow_numbers(schema);
+    allow_variables(schema);
+    allow_nothing(schema);
+}
+
+fn types(schema: &Schema) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
+    }
+}
+
+/// The numbers that an integer of Rust has room for.
+fn bound(schema: &mut Schema) {
+    let bounds: (Value, Value) = match schema.get("format").and_then(Value::as_str) {
+        Some("uint8") => (u8::MIN.into(), u8::MAX.into()),
+        Some("uint16") => (u16::MIN.into(), u16::MAX.into()),
+        Some("uint32") => (u32::MIN.into(), u32::MAX.into()),
+        Some("uint64") => (u64::MIN.into(), u64::MAX.into()),
+        Some("int64") => (i64::MIN.into(), i64::MAX.into()),
+        _ => return,
     };
-    let is_number = types.iter().any(|it| it == "number" || it == "integer");
-    let is_choice = schema.get("enum").is_some()
-        || schema.get("oneOf").and_then(Value::as_array).is_some_and(|all| all.iter().any(is_word));
-    if !(is_number && !types.iter().any(|it| it == "string") || is_choice) {
+    for (key, value) in [("minimum", bounds.0), ("maximum", bounds.1)] {
+        if schema.get(key).is_none() {
+            schema.insert(key.to_owned(), value);
+        }
+    }
+    schema.remove("format");
+}
+
+/// Where any text is taken, a number is taken as it is written.
+fn allow_numbers(schema: &mut Schema) {
+    if types(schema) == ["string", "null"] && schema.get("pattern").is_none() {
+        schema.insert("type".to_owned(), json!(["string", "number", "null"]));
+    }
+}
+
+/// Where a number or a word is expected, a variable may stand; a number may be in quotes, and a word
+/// may be a key without a value.
+fn allow_variables(schema: &mut Schema) {
+    if schema.remove(EXACT).is_some() {
         return;
     }
-    let pattern = if is_number { NUMBER } else { VARIABLE };
+    let types = types(schema);
+    let is_number = types.contains(&"number") || types.contains(&"integer");
+    let words = words(schema);
+    if !(is_number && !types.contains(&"string") || !words.is_empty()) {
+        return;
+    }
+    let is_positive = schema.get("minimum").and_then(Value::as_f64).is_some_and(|it| it >= 0.0);
+    let pattern = match (is_number, types.contains(&"integer"), is_positive) {
+        (false, ..) => VARIABLE.to_owned(),
+        (true, false, false) => grammar::NUMBER.or_variable(),
+        (true, false, true) => grammar::AMOUNT.or_variable(),
+        (true, true, false) => grammar::WHOLE.or_variable(),
+        (true, true, true) => grammar::COUNT.or_variable(),
+    };
+    let is_one_of = schema.get("oneOf").is_some();
     let Some(object) = schema.as_object_mut() else { return };
     let description = object.remove("description");
     let default = object.remove("default");
     let own = Value::Object(std::mem::take(object));
-    object.insert("anyOf".to_owned(), json!([own, {"type": "string", "pattern": pattern}]));
+    let mut forms = vec![own, json!({"type": "string", "pattern": pattern})];
+    if is_one_of {
+        let nothing = words.into_iter().map(|word| (word, json!({"type": "null"})));
+        let nothing: serde_json::Map<String, Value> = nothing.collect();
+        forms.push(json!({"type": "object", "properties": nothing, "additionalProperties": false,
+            "minProperties": 1, "maxProperties": 1}));
+    }
+    object.insert("anyOf".to_owned(), forms.into());
     let rest = [("description", description), ("default", default)];
     object.extend(rest.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+}
+
+/// Marks a number whose form has its own pattern for texts.
+pub(super) const EXACT: &str = "x-exact";
+
+/// The words that can be chosen from.
+fn words(schema: &Schema) -> Vec<String> {
+    let own = |schema: &Value| -> Vec<Value> {
+        let several = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
+        several.into_iter().chain(schema.get("const").cloned()).collect()
+    };
+    let variants = schema.get("oneOf").and_then(Value::as_array);
+    let variants = variants.into_iter().flatten().flat_map(own);
+    let all = schema.get("enum").and_then(Value::as_array).into_iter().flatten().cloned();
+    all.chain(variants).filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+}
+
+/// A key without a value counts as absent. What is defined apart says so itself.
+fn allow_nothing(schema: &mut Schema) {
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for (_, value) in properties.iter_mut().filter(|(key, _)| !required.contains(&json!(key))) {
+        or_nothing(value);
+    }
+}
+
+fn or_nothing(schema: &mut Value) {
+    let nothing = json!({"type": "null"});
+    if let Some(types) = schema.get_mut("type") {
+        match types {
+            Value::Array(several) if several.iter().any(|it| it == "null") => {}
+            Value::Array(several) => several.push("null".into()),
+            one => *one = json!([one.take(), "null"]),
+        }
+    } else if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
+        match &forms[..] {
+            [one, two] if one.get("$ref").is_some() && *two == nothing => {
+                schema["$ref"] = one["$ref"].clone();
+                schema.as_object_mut().map(|it| it.remove("anyOf"));
+            }
+            _ if forms.contains(&nothing) => {}
+            _ => forms.push(nothing),
+        }
+    }
 }
 
 /// What `tcsd schema` prints: JSON Schema, 2020-12, for editors and for checks in a repository.
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
     let mut schema = settings.into_generator().into_root_schema_for::<File>();
-    allow_variables.transform(&mut schema);
+    if let Some(Value::Array(modes)) = schema.pointer_mut("/$defs/Mode/oneOf") {
+        modes.push(json!({"const": "asyncio", "description": "As `async`.", "deprecated": true}));
+    }
+    loosen.transform(&mut schema);
     if let Some(Value::Object(entry)) = schema.pointer_mut("/$defs/Entry") {
         // in the mapping's form the type is a key
         entry.remove("required");
     }
+    if let Some(Value::Object(parts)) = schema.get_mut("$defs") {
+        parts
+            .iter_mut()
+            .filter(|(name, _)| *name != "Entry")
+            .for_each(|(_, part)| or_nothing(part));
+    }
     if let Some(Value::Object(nats)) = schema.pointer_mut("/$defs/NatsSection/properties") {
-        for key in ["config_subject", "js_domain", "js_api_prefix"] {
-            let old = json!({"deprecated": true, "description": "Older files have it."});
-            nats.insert(key.to_owned(), old);
+        nats.insert("config_subject".to_owned(), json!({}));
+        let something = json!({"not": {"type": "null"}});
+        let twice = [["domain", "js_domain"], ["api_prefix", "js_api_prefix"]].map(|[one, two]| {
+            json!({"not": {"required": [one, two], "properties": {one: something, two: something}}})
+        });
+        for key in ["js_domain", "js_api_prefix"] {
+            nats.insert(key.to_owned(), json!({"type": ["string", "number", "null"]}));
         }
+        for key in ["config_subject", "js_domain", "js_api_prefix"] {
+            nats[key]["deprecated"] = true.into();
+            nats[key]["description"] = "Older files have it.".into();
+        }
+        schema
+            .pointer_mut("/$defs/NatsSection")
+            .into_iter()
+            .for_each(|it| it["allOf"] = json!(twice));
     }
     schema.to_value()
 }
@@ -207,7 +324,7 @@ mod tests {
             (launch("ready: {log: '(unclosed'}"), "/services/0/launch/ready"),
             (launch("limits: {memory: lots}"), "/services/0/launch/limits/memory"),
             (launch("backoff: {facter: 2}"), "/services/0/launch/backoff"),
-            (launch("log: {dir: 5}"), "/services/0/launch/log"),
+            (launch("log: {dir: [a]}"), "/services/0/launch/log/dir"),
             (entry("restart: sometimes"), "/services/0/restart"),
             (entry("restart: true"), "/services/0/restart"),
             (entry("restart_max: -1"), "/services/0/restart_max"),
@@ -219,9 +336,9 @@ mod tests {
             ("launch: {stop_timout: 5}".to_owned(), "/launch"),
             ("registry: {a: 5}".to_owned(), "/registry/a"),
             ("nats: {hots: a}".to_owned(), "/nats"),
-            ("nats: {port: 0}".to_owned(), "/nats"),
-            ("nats: {port: [1]}".to_owned(), "/nats"),
-            ("nats: {streams: {state: a}}".to_owned(), "/nats"),
+            ("nats: {port: 0}".to_owned(), "/nats/port"),
+            ("nats: {port: [1]}".to_owned(), "/nats/port"),
+            ("nats: {streams: {state: a}}".to_owned(), "/nats/streams"),
         ] {
             assert_eq!(mistakes(&validator, &text), [at], "{text}");
         }

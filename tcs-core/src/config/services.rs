@@ -102,7 +102,7 @@ pub(super) struct EntryKeys {
     restart_sec: Option<Duration>,
     /// Restarts allowed in the window; 0, the default: no limit.
     #[serde(default)]
-    restart_max: Option<u64>,
+    restart_max: Option<u32>,
     /// Seconds that restarts are counted for; 60 by default.
     #[serde(default, with = "As::<Option<Seconds>>")]
     restart_window: Option<Duration>,
@@ -114,11 +114,10 @@ pub(super) struct EntryKeys {
 impl EntryKeys {
     fn policy(&self) -> RestartPolicy {
         let default = RestartPolicy::default();
-        let limit = u32::try_from(self.restart_max.unwrap_or(0)).unwrap_or(u32::MAX);
         RestartPolicy {
             when: self.restart.unwrap_or(default.when),
             delay: self.restart_sec.unwrap_or(default.delay),
-            limit: NonZeroU32::new(limit),
+            limit: NonZeroU32::new(self.restart_max.unwrap_or(0)),
             window: self.restart_window.unwrap_or(default.window),
             backoff: self.launch.backoff.map(Into::into),
         }

@@ -1,5 +1,6 @@
 //! Tests of the whole room: the fixtures of each form, and what people are told.
 
+mod agreement;
 mod settings;
 mod words;
 

@@ -13,9 +13,11 @@ use serde::de::{Error, IntoDeserializer as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 use serde_json::Value as Json;
 
+use super::grammar;
 use super::nearest::nearest;
 use super::numbers;
-use crate::id::{ServiceId, ServiceType, Variant};
+use super::schema::EXACT;
+use crate::id::{MAX_LEN, ServiceId, ServiceType, Variant};
 use crate::wire::policy::RestartWhen;
 
 /// Says which form a field is read in: `#[serde(with = "As::<Seconds>")]`, for its schema too.
@@ -112,74 +114,101 @@ macro_rules! forms {
 }
 
 forms! {
-    Seconds(number: f64) -> Duration, {"type": "number", "minimum": 0}, seconds(number),
+    Seconds(number: f64) -> Duration, {"type": "number", "minimum": 0, "maximum": LONGEST},
+        within(number, 0.0, LONGEST),
         written |it| it.as_secs_f64().into();
     Interval(number: f64) -> Duration, {"type": "number", "minimum": 0.1, "maximum": 3600},
-        if (0.1..=3600.0).contains(&number) {
-            seconds(number)
+        within(number, 0.1, 3600.0),
+        written |it| it.as_secs_f64().into();
+    Sampling(number: f64) -> Duration,
+        {"anyOf": [{"type": "number", "minimum": 1, "maximum": 3600}, {"const": 0}]},
+        if number == 0.0 {
+            Ok(Duration::ZERO)
         } else {
-            Err(format!("expected 0.1 to 3600 seconds, found {}", numbers::shown(number)))
+            within(number, 1.0, 3600.0).map_err(|error| format!("{error}; 0: off"))
         },
         written |it| it.as_secs_f64().into();
-    Sampling(number: f64) -> Duration, {"type": "number", "minimum": 0, "maximum": 3600},
-        if number == 0.0 || (1.0..=3600.0).contains(&number) {
-            seconds(number)
-        } else {
-            Err(format!("expected 0 (off), or 1 to 3600 seconds; found {}", numbers::shown(number)))
-        },
-        written |it| it.as_secs_f64().into();
-    Factor(number: f64) -> f64, {"type": "number", "minimum": 1},
-        if number.is_finite() && number >= 1.0 {
+    Factor(number: f64) -> f64, {"type": "number", "minimum": 1, "maximum": 1000},
+        if (1.0..=1000.0).contains(&number) {
             Ok(number)
         } else {
-            Err(format!("expected a number, 1 or more; found {}", numbers::shown(number)))
+            Err(format!("expected a number from 1 to 1000, found {}", numbers::shown(number)))
         },
         written |it| (*it).into();
     /// Bytes: a number, or one with a unit (`64K`, `10M`, `1.5GiB`; 1 K is 1024).
-    Bytes(text: String) -> u64,
-        {"type": ["integer", "string"], "minimum": 0,
-         "pattern": "^ *[0-9._]+ *([kKmMgG]?[bB]|[kKmMgG]([iI][bB])?)? *$|\\$\\{"},
-        size(&text)
-            .ok_or_else(|| format!("expected a size such as 65536, 64K or 10M, found {text:?}")),
+    Bytes(text: NumberOrText) -> u64,
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_BYTES, EXACT: true},
+                   {"type": "string", "pattern": grammar::SIZE.or_variable()}]},
+        size(&text.0).ok_or_else(|| not_a_size(&text.0)),
         written |it| (*it).into();
-    SignalName(text: String) -> Signal, {"type": ["string", "integer"]}, signal(&text),
-        written |it| it.as_str().trim_start_matches("SIG").into();
+    /// The same, and some.
+    FileSize(text: NumberOrText) -> u64,
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_BYTES, EXACT: true},
+                   {"type": "string", "pattern": grammar::SIZE.or_variable(),
+                    "not": {"pattern": grammar::NO_SIZE.or_variable()}}]},
+        match size(&text.0) {
+            Some(0) => Err(KEEPS_NOTHING.to_owned()),
+            size => size.ok_or_else(|| not_a_size(&text.0)),
+        },
+        written |it| (*it).into();
+    Files(number: u32) -> u32, {"type": "integer", "format": "uint32", "minimum": 1},
+        if number == 0 { Err(KEEPS_NOTHING.to_owned()) } else { Ok(number) },
+        written |it| (*it).into();
+    SignalName(text: NumberOrText) -> Signal,
+        {"anyOf": [{"enum": signals()}, {"type": "integer", "minimum": 1, "maximum": 31, EXACT: true},
+                   {"type": "string", "pattern": any_case(&signals())}]},
+        signal(&text.0),
+        written |it| bare(it.as_str()).into();
     /// Compiled at once, so that a wrong one is told when the file is read; the bound keeps it from
     /// taking the launcher's memory.
-    Pattern(text: String) -> Regex, {"type": "string", "format": "regex"},
+    Pattern(text: String) -> Regex, {"type": ["string", "number"], "format": "regex"},
         RegexBuilder::new(&text).size_limit(1 << 20).build().map_err(|error| {
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or_default();
             let reason = reason.strip_prefix("error: ").unwrap_or(reason);
             format!("not a regular expression: {reason}")
         });
-    Address(text: String) -> (String, u16), {"type": "string", "pattern": ":[0-9]+$|\\$\\{"},
+    Address(text: String) -> (String, u16),
+        {"type": "string", "pattern": grammar::ADDRESS.or_variable()},
         address(&text).ok_or_else(|| {
             format!("`{text}` is not HOST:PORT\nhint: for example `localhost:8080`")
         });
     Program(words: Several<String>) -> Vec<String>,
-        {"type": ["array", "string"], "items": {"type": ["string", "number"]}, "minItems": 1},
+        {"anyOf": [
+            {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1,
+             "prefixItems": [{"type": ["string", "number"], "minLength": 1}]},
+            {"type": "string", "pattern": grammar::PROGRAM.or_variable()},
+        ]},
         program(words);
-    After(ids: Several<ServiceId>) -> Vec<ServiceId>,
-        {"type": ["array", "string"], "items": {"type": "string"}}, Ok(ids.items);
+    After(ids: Several<Id>) -> Vec<ServiceId>,
+        {"anyOf": [
+            {"type": "array", "items": {"type": "string", "pattern": grammar::ID.or_variable()}},
+            {"type": "string", "pattern": grammar::ID.or_variable()},
+        ]},
+        Ok(ids.items.into_iter().map(|id| id.0).collect());
     Variables(variables: BTreeMap<VariableName, VariableValue>) -> BTreeMap<String, String>,
-        {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
+        {"type": "object", "propertyNames": {"pattern": grammar::VARIABLE_NAME.or_variable()},
+         "additionalProperties": {"type": ["string", "number", "null"]}},
         Ok(variables.into_iter().map(|(name, value)| (name.0, value.0)).collect());
     VariableValue(text: Option<String>) -> String, {"type": ["string", "number", "null"]},
         match text.unwrap_or_default() {
             text if text.contains('\0') => Err("no variable can hold a NUL".to_owned()),
             text => Ok(text),
         };
-    TypeName(text: Name) -> ServiceType, {"type": "string"},
+    TypeName(text: Name) -> ServiceType,
+        {"type": "string", "pattern": grammar::NAME.or_variable(), "maxLength": MAX_LEN},
         text.0.parse().map_err(|error| format!("{error}"));
     /// An empty one counts as none, as in Python.
-    VariantName(text: Name) -> Option<Variant>, {"type": "string"},
+    VariantName(text: Name) -> Option<Variant>,
+        {"type": "string", "pattern": grammar::VARIANT.or_variable(), "maxLength": MAX_LEN},
         match text.0.as_str() {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|error| format!("{error}")),
         };
-    Module(text: String) -> String, {"type": "string", "pattern": "^\\w+(\\.\\w+)*$|\\$\\{"},
-        if text.split('.').all(is_identifier) {
+    Id(text: Name) -> ServiceId, {"type": "string", "pattern": grammar::ID.or_variable()},
+        text.0.parse().map_err(|error| format!("{error}"));
+    Module(text: String) -> String, {"type": "string", "pattern": grammar::MODULE.or_variable()},
+        if grammar::MODULE.fits(&text) {
             Ok(text)
         } else {
             Err(format!(
@@ -192,44 +221,72 @@ forms! {
         {"enum": ["no", "always", "on-failure", "on-abnormal", false]}, Ok(word.0);
 }
 
+/// Seconds of the longest span, some 31 years: still addable to a clock.
+const LONGEST: f64 = 1e9;
+
+/// More than any disk has.
+const MOST_BYTES: u64 = 999_999_999_999_999_999;
+
+const KEEPS_NOTHING: &str = "0 keeps nothing\nhint: leave `log` out, or write 1 or more";
+
 impl Module {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-fn seconds(number: f64) -> Result<Duration, String> {
-    if !number.is_finite() || number < 0.0 {
-        return Err(format!("expected seconds, 0 or more; found {}", numbers::shown(number)));
+fn within(number: f64, least: f64, most: f64) -> Result<Duration, String> {
+    if (least..=most).contains(&number) {
+        return Ok(Duration::from_secs_f64(number));
     }
-    // longer than any machine lives, and still addable to a clock
-    Ok(Duration::from_secs_f64(number.min(1e9)))
+    let [least, most, number] = [least, most, number].map(numbers::shown);
+    Err(format!("expected {least} to {most} seconds, found {number}"))
 }
 
 fn size(text: &str) -> Option<u64> {
-    let text = text.trim().replace('_', "");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" | "kib" => 1024.0,
-        "m" | "mb" | "mib" => 1024.0 * 1024.0,
-        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
+    let found = grammar::SIZE.captures(text)?;
+    // each unit has a group of its own
+    let units = [1.0, 1024.0, 1024.0 * 1024.0, 1024.0 * 1024.0 * 1024.0];
+    let mut given = units.into_iter().zip(found.iter().skip(1));
+    let (unit, number) = given.find_map(|(unit, number)| Some((unit, number?.as_str())))?;
+    let bytes = number.replace('_', "").parse::<f64>().ok()? * unit;
+    Some(bytes.ceil() as u64)
+}
+
+fn not_a_size(text: &str) -> String {
+    format!("expected a size such as 65536, 64K or 10M, found {text:?}")
+}
+
+/// What all names of signals begin with makes none like another.
+fn bare(name: &'static str) -> &'static str {
+    name.strip_prefix("SIG").unwrap_or(name)
+}
+
+fn signals() -> Vec<&'static str> {
+    Signal::iterator().map(Signal::as_str).map(bare).collect()
+}
+
+/// A pattern of these words, with `SIG` before them or not, in capitals or not; or a number.
+fn any_case(words: &[&str]) -> String {
+    let letter = |c: char| match (c.to_ascii_lowercase(), c) {
+        (small, capital) if small != capital => format!("[{capital}{small}]"),
+        (_, c) => c.to_string(),
     };
-    let bytes = number.parse::<f64>().ok()? * factor;
-    (bytes <= 1e18).then_some(bytes as u64)
+    let words = words.iter().map(|word| word.chars().map(letter).collect::<String>());
+    let words = words.collect::<Vec<_>>().join("|");
+    format!("^([Ss][Ii][Gg])?({words})$|^([1-9]|[12][0-9]|3[01])$|{}", grammar::VARIABLE)
 }
 
 fn signal(text: &str) -> Result<Signal, String> {
     let name = text.to_ascii_uppercase();
     let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    let by_number = || Signal::try_from(text.parse::<i32>().ok()?).ok();
+    let by_number = || {
+        let number = text.starts_with(|c| matches!(c, '1'..='9')).then(|| text.parse::<i32>());
+        Signal::try_from(number?.ok()?).ok()
+    };
     Signal::from_str(&full).ok().or_else(by_number).ok_or_else(|| {
-        // what all names begin with makes none like another
-        let bare = |name: &'static str| name.strip_prefix("SIG").unwrap_or(name);
         let typed = full.strip_prefix("SIG").unwrap_or(&full);
-        let near = nearest(typed, Signal::iterator().map(Signal::as_str).map(bare));
+        let near = nearest(typed, signals());
         let hint = near.map(|near| format!("\nhint: did you mean `SIG{near}`?"));
         let hint = hint.unwrap_or_default();
         format!("`{text}` is not a signal{hint}")
@@ -237,16 +294,14 @@ fn signal(text: &str) -> Result<Signal, String> {
 }
 
 fn address(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse::<u16>().ok().filter(|&port| port > 0)?;
-    let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
-    is_host.then(|| (host.to_owned(), port))
+    let found = grammar::ADDRESS.captures(text)?;
+    let host = found[1].trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), found[2].parse().ok()?))
 }
 
 fn program(words: Several<String>) -> Result<Vec<String>, String> {
     match words.items.first() {
-        Some(first) if first.contains(' ') && !words.is_list => {
+        Some(first) if !words.is_list && first.contains(' ') => {
             let list = first.split_whitespace().collect::<Vec<_>>().join(", ");
             Err(format!(
                 "expected a list: nothing splits the text into words\nhint: write `exec: [{list}]`"
@@ -257,10 +312,6 @@ fn program(words: Several<String>) -> Result<Vec<String>, String> {
             Err("no program\nhint: write `exec: [program, argument, ...]`".to_owned())
         }
     }
-}
-
-fn is_identifier(part: &str) -> bool {
-    !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// A list of texts, or one text alone.
@@ -320,6 +371,35 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// A number as decimal digits, or a text.
+struct NumberOrText(String);
+
+impl<'de> Deserialize<'de> for NumberOrText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = NumberOrText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or text")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<NumberOrText, E> {
+                Ok(NumberOrText(number.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<NumberOrText, E> {
+                Ok(NumberOrText(number.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NumberOrText, E> {
+                Ok(NumberOrText(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// The name of a variable of the environment.
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(try_from = "String")]
@@ -329,7 +409,7 @@ impl TryFrom<String> for VariableName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        if name.is_empty() || name.contains(['=', '\0']) {
+        if !grammar::VARIABLE_NAME.fits(&name) {
             return Err(format!("{name:?} cannot be the name of a variable"));
         }
         Ok(Self(name))

@@ -62,9 +62,16 @@ pub(super) struct Streams {
     heartbeat: Option<StreamName>,
 }
 
+/// What `check_name` takes, for the schema; or a variable.
+pub(super) const PREFIX: &str =
+    r"^[^\s.*>\x00-\x1f\x7f-\x9f]+(\.[^\s.*>\x00-\x1f\x7f-\x9f]+)*$|\$\{[A-Za-z_]";
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(inline)]
+#[schemars(inline, extend(
+    "type" = ["string", "integer"],
+    "pattern" = r"^[^\s.*>/\\\x00-\x1f\x7f-\x9f]+$|\$\{[A-Za-z_]",
+))]
 struct StreamName(String);
 
 impl TryFrom<String> for StreamName {

@@ -150,6 +150,10 @@ impl de::Error for DecodeError {
         mistake.hint(format!("known: {}", expected.join(", ")))
     }
 
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(format!("`{field}` is given twice, under two names"))
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Self { missing: Some(field), ..Self::new(format!("`{field}` is missing")) }
     }

@@ -13,7 +13,7 @@ use super::reader::ValueReader;
 use super::reading::Reading;
 use super::recovery::Recovery;
 use crate::config::problem::Place;
-use crate::config::value::{Mapping, Node};
+use crate::config::value::{Key, Mapping, Node};
 
 /// What a field is read from.
 #[derive(Clone, Copy)]
@@ -75,8 +75,9 @@ impl<'s> Fields<'s> {
         known: Option<&'static [&'static str]>,
         reading: &'s Reading<'s>,
     ) -> Self {
-        let is_absent = |node: &Node| known.is_some() && reading.dialect.is_absent(node);
-        let present = mapping.iter().filter(|(_, node)| !is_absent(node));
+        let is_known = |key: &Key| known.is_some_and(|known| known.contains(&key.text.as_str()));
+        let is_absent = |key, node| is_known(key) && reading.dialect.is_absent(node);
+        let present = mapping.iter().filter(|(key, node)| !is_absent(key, node));
         let fields = present.map(|(key, node)| Field {
             key: Cow::Borrowed(&key.text),
             input: Input::Node(node),

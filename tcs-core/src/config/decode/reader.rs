@@ -9,6 +9,7 @@ use super::fields::{Fields, Input};
 use super::placeholder::Placeholder;
 use super::reading::Reading;
 use super::recovery::Recovery;
+use crate::config::grammar;
 use crate::config::nearest::nearest;
 use crate::config::numbers;
 use crate::config::value::{Node, Value};
@@ -19,6 +20,9 @@ pub(in crate::config) struct ValueReader<'s, 'p> {
     pub(in crate::config) path: &'p str,
     pub(in crate::config) reading: &'s Reading<'s>,
 }
+
+/// From here on a number with a fraction stands for several whole ones.
+const MOST_EXACT: f64 = 9e15;
 
 impl<'s> ValueReader<'s, '_> {
     fn visit_node<'de, V: Visitor<'de>>(
@@ -31,6 +35,14 @@ impl<'s> ValueReader<'s, '_> {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Int(number) => visit_int(*number, visitor),
+            // a whole number, as JSON has it
+            Value::Float(number)
+                if self.reading.dialect.is_lenient()
+                    && number.fract() == 0.0
+                    && number.abs() < MOST_EXACT =>
+            {
+                visit_int(*number as i128, visitor)
+            }
             Value::Float(number) => visitor.visit_f64(*number),
             // a variable may hold a secret, which no message should show
             Value::Text(text) if node.from_variable => {
@@ -99,6 +111,7 @@ macro_rules! numbers {
             match self.input {
                 Input::Node(node) => {
                     if let (Value::Text(text), true) = (&node.value, self.reading.dialect.is_lenient())
+                        && grammar::NUMBER.fits(text)
                         && let Ok(number) = text.trim().parse::<$type>()
                     {
                         return visitor.$visit(number);
