@@ -14,6 +14,8 @@ mod clocks;
 mod contact;
 #[path = "scenarios/crowd.rs"]
 mod crowd;
+#[path = "scenarios/disk.rs"]
+mod disk;
 #[path = "scenarios/ends.rs"]
 mod ends;
 #[path = "scenarios/frozen_starts.rs"]
