@@ -6,7 +6,9 @@ mod address;
 mod alarms;
 mod id;
 mod record;
+mod rules;
 mod severity;
+mod span;
 mod view;
 
 pub use address::Address;
@@ -16,7 +18,11 @@ pub use record::{
     AckOp, AckRecord, Condition, Delivery, NoteRecord, Notify, Original, Place, Record,
     RulesRecord, SentRecord, ShelfMatch, ShelfRecord, StateRecord, Why,
 };
+pub use rules::{
+    ChannelName, Escalation, Rule, RuleName, RuleSet, RulesError, Skew, Step, Terms, When, built_in,
+};
 pub use severity::Severity;
+pub use span::{Span, SpanError};
 pub use view::{AlarmState, AlarmView, Shelved};
 
 #[cfg(test)]

@@ -145,6 +145,36 @@ pub struct Silence {
 }
 
 impl Reason {
+    /// All codes.
+    pub const CODES: [&str; 26] = [
+        "takes_along",
+        "launcher_lost",
+        "host_silent",
+        "launcher_shutdown",
+        "after_outage",
+        "no_longer_declared",
+        "waiting_for",
+        "reported",
+        "given_up",
+        "crashed",
+        "ended",
+        "orphaned",
+        "unmanaged",
+        "double",
+        "conflict",
+        "flapping",
+        "heartbeat_late",
+        "heartbeat_lost",
+        "never_heard",
+        "loop_blocked",
+        "no_status",
+        "ended_after_failed",
+        "no_start_event",
+        "no_stop_event",
+        "heartbeats_missing",
+        "skew",
+    ];
+
     /// The code, as in `--json`'s `reasons`.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -357,5 +387,19 @@ impl fmt::Display for Reason {
                 write!(f, "clock of {host} is {} behind", format_duration(*by))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn every_code_is_in_the_list_of_all() {
+        let source = include_str!("reason.rs");
+        let arms = source.split("fn code").nth(1).unwrap().split("fn rank").next().unwrap();
+        let codes: Vec<&str> =
+            arms.split("=> \"").skip(1).map(|arm| arm.split('"').next().unwrap()).collect();
+        assert_eq!(codes, Reason::CODES);
     }
 }
