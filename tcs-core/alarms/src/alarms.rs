@@ -121,6 +121,8 @@ pub(crate) struct Records {
     pub(crate) state: Option<Held<StateRecord>>,
     /// By the time of the episode's raise.
     pub(crate) acks: BTreeMap<Timestamp, Acks>,
+    /// Of the newest message of their subject.
+    last_ack: Option<Place>,
     pub(crate) notes: BTreeMap<Place, Held<NoteRecord>>,
     /// By channel.
     pub(crate) sent: BTreeMap<Arc<str>, Held<SentRecord>>,
@@ -168,14 +170,16 @@ impl Alarms {
                 Held::new(state, place, stored).put(&mut self.of(alarm).state, Held::by_place)
             }
             (Address::Ack(alarm), Record::Ack(ack)) => {
-                let held = Held::new(ack, place, stored);
+                let (held, records) = (Held::new(ack, place, stored), self.of(alarm));
+                let newer = records.last_ack < Some(place);
+                records.last_ack = records.last_ack.max(Some(place));
                 if held.is_void() {
-                    return false;
+                    return newer;
                 }
-                let (acks, raised) = (&mut self.of(alarm).acks, held.record.episode.raised);
+                let (acks, raised) = (&mut records.acks, held.record.episode.raised);
                 let changed = acks.entry(raised).or_default().put(held);
                 keep_last(acks, MAX_EPISODES);
-                changed && acks.contains_key(&raised)
+                newer || changed && acks.contains_key(&raised)
             }
             (Address::Note(alarm), Record::Note(note)) => {
                 let notes = &mut self.of(alarm).notes;
@@ -257,6 +261,17 @@ impl Alarms {
     /// What was last sent about an alarm by a channel.
     pub fn sent(&self, channel: &str, alarm: &AlarmId) -> Option<&Held<SentRecord>> {
         self.records.get(alarm)?.sent.get(channel)
+    }
+
+    /// Where the newest message about acknowledging an alarm is.
+    pub(crate) fn last_ack(&self, alarm: &AlarmId) -> Option<Place> {
+        self.records.get(alarm)?.last_ack
+    }
+
+    /// What was last sent about each alarm by each channel.
+    pub(crate) fn all_sent(&self) -> impl Iterator<Item = (&str, &Held<SentRecord>)> {
+        let all = self.records.values().flat_map(|records| &records.sent);
+        all.map(|(channel, held)| (&**channel, held))
     }
 
     /// The newest notes on an alarm, oldest first.

@@ -2,4 +2,6 @@
 
 mod fold;
 mod law;
-mod support;
+mod scenarios;
+pub(crate) mod support;
+mod world;

@@ -2,8 +2,11 @@
 
 use proptest::prelude::*;
 
+use serde_json::json;
+
 use super::support::*;
-use crate::{AlarmState, Alarms, Condition, Severity};
+use super::world::{End, World};
+use crate::{AckOp, AlarmState, AlarmView, Alarms, Condition, Severity, Why};
 
 /// Messages of two sentinels and several operators about one alarm, no two at the same place.
 fn messages() -> impl Strategy<Value = Vec<Stored>> {
@@ -101,6 +104,121 @@ proptest! {
             let end = more.shelf(id).unwrap().end();
             let longest = at(now) + crate::MAX_SHELF;
             prop_assert_eq!(end, shelf.ended.map_or(longest, |ended| ended.min(longest)));
+        }
+    }
+}
+
+/// What may happen to a small observatory.
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    Crash,
+    Start,
+    Freeze,
+    Thaw,
+    Ack(Severity),
+    Unack,
+    Shelve,
+    Kill(End),
+    RestartSentinels,
+    Wipe,
+    Break,
+    Mend,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<(Happening, bool, u8)>> {
+    use Happening::{
+        Ack, Break, Crash, Freeze, Kill, Mend, RestartSentinels, Shelve, Start, Thaw, Unack, Wipe,
+    };
+    let severity = prop::sample::select(Severity::ALL.as_slice());
+    let end = prop::sample::select(vec![End::BeforeClaim, End::Claimed, End::Sent]);
+    let one = prop_oneof![
+        4 => prop::sample::select(vec![Crash, Start, Freeze, Thaw]),
+        2 => severity.prop_map(Ack),
+        1 => Just(Unack),
+        2 => prop::sample::select(vec![Shelve, RestartSentinels, Wipe, Break, Mend]),
+        1 => end.prop_map(Kill),
+    ];
+    prop::collection::vec((one, any::<bool>(), 0..40_u8), 1..16)
+}
+
+fn happen(world: &mut World, happening: Happening, id: &str) {
+    let alarms = [format!("failed/{id}"), format!("lost/{id}")];
+    let known: Vec<_> = alarms.iter().filter(|alarm| world.alarm(alarm).is_some()).collect();
+    match happening {
+        Happening::Crash => world.crash(id, false),
+        Happening::Start => world.start(id),
+        Happening::Freeze => world.freeze(id),
+        Happening::Thaw => world.thaw(id),
+        Happening::Ack(up_to) => {
+            for alarm in known {
+                world.ack(alarm, AckOp::Ack, up_to);
+            }
+        }
+        Happening::Unack => {
+            for alarm in known {
+                world.ack(alarm, AckOp::Unack, Severity::Info);
+            }
+        }
+        Happening::Shelve => {
+            let until = world.now + 30.0;
+            let (address, record, _) = of_shelf("s1", shelf(id, until), world.now);
+            world.store(address, record, None);
+        }
+        Happening::Kill(end) => world.kill = Some(end),
+        Happening::RestartSentinels => world.start_sentinels(),
+        Happening::Wipe => world.wipe(),
+        Happening::Break => drop(world.broken.insert("chat".to_owned())),
+        Happening::Mend => drop(world.broken.remove("chat")),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Two sentinels, operators, crashes and ends of sentinels in any order: all see the same
+    /// alarms, what is loud was told, and what was told twice says so.
+    #[test]
+    fn whatever_happens_all_see_the_same_and_nothing_is_missed(
+        happenings in happenings(), seed in any::<u64>(),
+    ) {
+        let settings = json!({"escalate": {"critical": [{"chat": "0s"}], "warning": [{"chat": "0s"}]}});
+        let mut world = World::new(2, &settings);
+        for (happening, second, seconds) in happenings {
+            happen(&mut world, happening, if second { "a.1" } else { "a.0" });
+            world.run(f64::from(seconds));
+        }
+        // every channel works, and leases and pauses are over
+        world.broken.clear();
+        world.kill = None;
+        world.run(130.0);
+        world.evaluate();
+        let mut mixed = world.stream.clone();
+        shuffle(&mut mixed, seed);
+        let console = fold(&world.stream);
+        prop_assert_eq!(&fold(&mixed), &console);
+        let states = |alarms: &Alarms| {
+            let views = alarms.views(at(world.now), &world.view());
+            let open = views.iter().filter(|view| view.state != AlarmState::Normal);
+            open.map(|view| (view.id.clone(), view.state)).collect::<Vec<_>>()
+        };
+        for folded in world.folds() {
+            prop_assert_eq!(states(folded), states(&console));
+        }
+        let told: Vec<_> = world.sink.iter().map(|(_, sent)| sent).collect();
+        // (a channel that fails is not told by itself)
+        let told_of = |view: &&AlarmView| view.is_loud() && view.id.rule() != "channel_failing";
+        for view in world.alarms().iter().filter(told_of) {
+            let of_it = told.iter().filter(|sent| sent.episode == view.record().episode);
+            prop_assert!(of_it.count() > 0, "{} was not told", view.id);
+        }
+        for (i, sent) in told.iter().enumerate() {
+            let same = |other: &&&crate::Notification| {
+                (&other.episode, other.why, other.since, other.step)
+                    == (&sent.episode, sent.why, sent.since, sent.step)
+            };
+            let is_repeat = told[..i].iter().any(|other| same(&other));
+            let told_anew = matches!(sent.why, Why::Unacknowledged | Why::ShelfEnded);
+            prop_assert!(!is_repeat || told_anew || sent.may_repeat, "{sent:?}");
         }
     }
 }

@@ -8,35 +8,35 @@ use crate::{
     Record, Severity, ShelfMatch, ShelfRecord, StateRecord, Why,
 };
 
-pub(super) fn epoch() -> DateTime<Utc> {
+pub(crate) fn epoch() -> DateTime<Utc> {
     "2026-11-23T02:00:00Z".parse().unwrap()
 }
 
 /// The moment `s` seconds after the epoch.
-pub(super) fn at(s: f64) -> DateTime<Utc> {
+pub(crate) fn at(s: f64) -> DateTime<Utc> {
     epoch() + TimeDelta::microseconds((s * 1e6).round() as i64)
 }
 
-pub(super) fn alarm() -> AlarmId {
+pub(crate) fn alarm() -> AlarmId {
     "failed/a.x".parse().unwrap()
 }
 
-pub(super) fn episode(raised: f64) -> Episode {
+pub(crate) fn episode(raised: f64) -> Episode {
     Episode::new(alarm(), at(raised))
 }
 
 /// A place in the stream: its sequence numbers are tenths of seconds.
-pub(super) fn place(s: f64) -> Place {
+pub(crate) fn place(s: f64) -> Place {
     Place { created: at(-1e6).into(), seq: (s * 10.0) as u64 }
 }
 
-pub(super) fn stamp(s: f64) -> Stamp {
+pub(crate) fn stamp(s: f64) -> Stamp {
     let order = Order::Stream { created: at(-1e6), seq: (s * 10.0) as u64 };
     Stamp { stored: at(s), order }
 }
 
 /// A state of an episode that began at `raised`, made at `since`.
-pub(super) fn state(raised: f64, state: Condition, since: f64) -> StateRecord {
+pub(crate) fn state(raised: f64, state: Condition, since: f64) -> StateRecord {
     StateRecord {
         episode: episode(raised),
         rev: 1,
@@ -58,7 +58,7 @@ pub(super) fn state(raised: f64, state: Condition, since: f64) -> StateRecord {
     }
 }
 
-pub(super) fn ack(raised: f64, up_to: Severity) -> AckRecord {
+pub(crate) fn ack(raised: f64, up_to: Severity) -> AckRecord {
     AckRecord {
         episode: episode(raised),
         op: AckOp::Ack,
@@ -71,11 +71,11 @@ pub(super) fn ack(raised: f64, up_to: Severity) -> AckRecord {
     }
 }
 
-pub(super) fn unack(raised: f64) -> AckRecord {
+pub(crate) fn unack(raised: f64) -> AckRecord {
     AckRecord { op: AckOp::Unack, ..ack(raised, Severity::Info) }
 }
 
-pub(super) fn shelf(filter: &str, until: f64) -> ShelfRecord {
+pub(crate) fn shelf(filter: &str, until: f64) -> ShelfRecord {
     ShelfRecord {
         covers: ShelfMatch { rule: None, filter: Some(filter.to_owned()) },
         until: at(until).into(),
@@ -87,21 +87,21 @@ pub(super) fn shelf(filter: &str, until: f64) -> ShelfRecord {
 }
 
 /// A message and when it was stored.
-pub(super) type Stored = (Address, Record, Stamp);
+pub(crate) type Stored = (Address, Record, Stamp);
 
-pub(super) fn of_state(record: StateRecord, s: f64) -> Stored {
+pub(crate) fn of_state(record: StateRecord, s: f64) -> Stored {
     (Address::State(record.episode.alarm.clone()), Record::State(record), stamp(s))
 }
 
-pub(super) fn of_ack(record: AckRecord, s: f64) -> Stored {
+pub(crate) fn of_ack(record: AckRecord, s: f64) -> Stored {
     (Address::Ack(record.episode.alarm.clone()), Record::Ack(record), stamp(s))
 }
 
-pub(super) fn of_shelf(id: &str, record: ShelfRecord, s: f64) -> Stored {
+pub(crate) fn of_shelf(id: &str, record: ShelfRecord, s: f64) -> Stored {
     (Address::Shelf(id.to_owned()), Record::Shelf(record), stamp(s))
 }
 
-pub(super) fn fold<'a>(messages: impl IntoIterator<Item = &'a Stored>) -> Alarms {
+pub(crate) fn fold<'a>(messages: impl IntoIterator<Item = &'a Stored>) -> Alarms {
     let mut alarms = Alarms::new();
     for (address, record, stamp) in messages {
         alarms.apply(address, record.clone(), stamp);
@@ -110,18 +110,18 @@ pub(super) fn fold<'a>(messages: impl IntoIterator<Item = &'a Stored>) -> Alarms
 }
 
 /// A fleet of which nothing is known.
-pub(super) fn nobody(now: f64) -> FleetView {
+pub(crate) fn nobody(now: f64) -> FleetView {
     Fleet::new().view(at(now), Link::Steady)
 }
 
 /// All alarms of what was stored by `now`.
-pub(super) fn views(messages: &[Stored], now: f64) -> Vec<AlarmView> {
+pub(crate) fn views(messages: &[Stored], now: f64) -> Vec<AlarmView> {
     let stored = messages.iter().filter(|(_, _, stamp)| stamp.stored <= at(now));
     fold(stored).views(at(now), &nobody(now))
 }
 
 /// State, and since when and why it demands attention: `active 3 raised`.
-pub(super) fn say(messages: &[Stored], now: f64) -> String {
+pub(crate) fn say(messages: &[Stored], now: f64) -> String {
     let views = views(messages, now);
     let Some(view) = views.first() else { return "nothing".to_owned() };
     let open = view.open.map(|(since, why)| {

@@ -1,0 +1,130 @@
+//! What has to be told by which channel, and who sends it (`docs/spec/alarms.md#notification`).
+//!
+//! Nothing is remembered beside the stream: what was sent is compared with what is due, so that any
+//! sentinel goes on where another one ended.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::alarms::Held;
+use crate::id::Episode;
+use crate::record::{Condition, Delivery, SentRecord, Why};
+use crate::rules::Step;
+use crate::view::AlarmView;
+
+/// Who has claimed a notification has this long to send it.
+pub const LEASE: TimeDelta = TimeDelta::seconds(30);
+/// From a failed attempt to the next one: 2 s, 4 s, ... up to this.
+const MAX_BACKOFF: TimeDelta = TimeDelta::seconds(60);
+
+/// Something to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Since when.
+    pub(crate) at: DateTime<Utc>,
+    /// Which step of the escalation.
+    pub(crate) step: u32,
+    /// What.
+    pub(crate) why: Why,
+}
+
+/// A notification that may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// From 1.
+    pub(crate) number: u32,
+    /// Another one may have sent it.
+    pub(crate) may_repeat: bool,
+}
+
+/// What a channel has to tell of an alarm by now, whether it was told or not.
+pub(crate) fn due(
+    view: &AlarmView,
+    steps: &[Step],
+    channel: &str,
+    now: DateTime<Utc>,
+) -> Option<Due> {
+    if view.record().state != Condition::Active {
+        let at = view.record().since.time();
+        return Some(Due { at, step: 0, why: Why::Cleared });
+    }
+    let (from, why) = view.open.filter(|_| view.is_loud())?;
+    let steps = steps.iter().zip(0..).filter(|(step, _)| step.channel.as_str() == channel);
+    let reached = steps.filter_map(|(step, number)| {
+        let first = from + step.after.delta();
+        if first > now {
+            return None;
+        }
+        let repeated = step.repeat.map(|repeat| {
+            let times = (now - first).num_milliseconds() / repeat.delta().num_milliseconds().max(1);
+            repeat.delta() * i32::try_from(times).unwrap_or_default()
+        });
+        let at = first + repeated.unwrap_or_default();
+        let why = if at > from { Why::Escalation } else { why };
+        Some(Due { at, step: number, why })
+    });
+    reached.max_by_key(|due| due.at)
+}
+
+/// What was sent about this episode.
+pub(crate) fn of_episode<'a>(
+    sent: Option<&'a Held<SentRecord>>,
+    episode: &Episode,
+) -> Option<&'a SentRecord> {
+    sent.map(|held| &*held.record).filter(|record| record.episode == *episode)
+}
+
+/// Whether a channel still has to tell this. `digest`: the last digest by that channel.
+pub(crate) fn is_wanted(
+    due: &Due,
+    episode: &Episode,
+    sent: Option<&SentRecord>,
+    digest: Option<&SentRecord>,
+) -> bool {
+    let told_by = |digest: &&SentRecord, at: DateTime<Utc>| {
+        digest.st == Delivery::Done
+            && (digest.episode.raised.time()..=digest.due.time()).contains(&at)
+    };
+    if digest.as_ref().is_some_and(|digest| told_by(digest, due.at)) {
+        return false;
+    }
+    let done = sent.is_some_and(|it| it.st == Delivery::Done && it.due.time() >= due.at);
+    if due.why != Why::Cleared {
+        return !done;
+    }
+    match sent {
+        // who was never told of the raise is not told of its end
+        Some(sent) if sent.why != Why::Cleared => sent.st != Delivery::Failed,
+        Some(sent) => sent.st != Delivery::Done,
+        None => digest.as_ref().is_some_and(|digest| told_by(digest, episode.raised.time())),
+    }
+}
+
+/// Whether it may be sent now, given the last message about it.
+pub(crate) fn attempt(
+    held: Option<&Held<SentRecord>>,
+    episode: &Episode,
+    due: &Due,
+    now: DateTime<Utc>,
+) -> Option<Attempt> {
+    let first = Attempt { number: 1, may_repeat: false };
+    let Some(held) = held.filter(|held| held.record.episode == *episode) else {
+        return Some(first);
+    };
+    let sent = &held.record;
+    let next = sent.attempt.saturating_add(1);
+    match sent.st {
+        Delivery::Done => Some(first),
+        Delivery::Claim => (now >= held.stored + LEASE).then(|| {
+            let may_repeat = sent.due.time() >= due.at;
+            Attempt { number: next, may_repeat }
+        }),
+        Delivery::Failed => {
+            let pause = TimeDelta::seconds(2_i64 << sent.attempt.saturating_sub(1).min(6));
+            (now >= held.stored + pause.min(MAX_BACKOFF))
+                .then_some(Attempt { number: next, may_repeat: false })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! One notification, as channels get it (`docs/spec/alarms.md#notification`).
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tcs_fleet::FleetView;
+
+use crate::address::Address;
+use crate::alarms::Held;
+use crate::due::{Attempt, Due};
+use crate::id::{AlarmId, Episode};
+use crate::record::{Delivery, Record, SentRecord, Why};
+use crate::rules::{RuleSet, built_in};
+use crate::severity::Severity;
+use crate::view::{AlarmState, AlarmView};
+
+/// Alarms named in one digest.
+const MAX_LISTED: usize = 50;
+
+/// An alarm in a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Which.
+    pub id: AlarmId,
+    /// How urgent.
+    pub severity: Severity,
+    /// Its state.
+    pub state: &'static str,
+    /// In one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What people are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notification {
+    /// By which channel.
+    pub channel: String,
+    /// Of one that is sent again the same: what receivers know repeats by.
+    pub episode: Episode,
+    /// Of which rule.
+    pub rule: String,
+    /// About which service, or what else.
+    pub object: String,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Why people are told now.
+    pub why: Why,
+    /// `active`, or `returned` or `normal` where it is over.
+    pub state: &'static str,
+    /// How urgent.
+    pub severity: Severity,
+    /// Since when it has been in its state.
+    pub since: DateTime<Utc>,
+    /// How often it was raised in this episode.
+    pub occurrences: u32,
+    /// The verdict of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// In one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Where it says what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Which step of the escalation, from 0.
+    pub step: u32,
+    /// It may have been sent before.
+    pub may_repeat: bool,
+    /// Of a digest: how many alarms are active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<usize>,
+    /// Of a digest: the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Listed>,
+}
+
+/// A notification and the claim that has to be stored before it may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What is sent.
+    pub notification: Notification,
+    /// What is stored first.
+    pub record: SentRecord,
+    /// The last sequence number of its subject.
+    pub expected: u64,
+}
+
+impl Claim {
+    /// Where it is stored.
+    pub fn address(&self) -> Address {
+        let alarm = self.record.episode.alarm.clone();
+        Address::Sent { channel: self.notification.channel.clone(), alarm }
+    }
+
+    /// What is stored after the attempt; it follows the claim.
+    pub fn outcome(&self, result: Result<(), String>) -> Record {
+        let (st, error) = match result {
+            Ok(()) => (Delivery::Done, None),
+            Err(error) => (Delivery::Failed, Some(error)),
+        };
+        Record::Sent(SentRecord { st, error, ..self.record.clone() })
+    }
+}
+
+/// What is the same of all claims of one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Teller<'a> {
+    pub(crate) channel: &'a str,
+    pub(crate) by: &'a str,
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) fleet: &'a FleetView,
+}
+
+impl Teller<'_> {
+    /// About one alarm.
+    pub(crate) fn claim(
+        &self,
+        view: &AlarmView,
+        due: &Due,
+        attempt: Attempt,
+        last: Option<&Held<SentRecord>>,
+        expected: u64,
+    ) -> Claim {
+        let record = view.record();
+        let service = view.id.service().and_then(|id| self.fleet.get(id));
+        let notification = Notification {
+            channel: self.channel.to_owned(),
+            episode: record.episode.clone(),
+            rule: view.id.rule().to_owned(),
+            object: view.id.object().to_owned(),
+            host: service.and_then(|it| it.host.as_deref().map(str::to_owned)),
+            why: due.why,
+            state: view.state.as_str(),
+            severity: record.severity,
+            since: record.since.time(),
+            occurrences: record.occurrences,
+            verdict: record.verdict.clone(),
+            message: record.message.clone(),
+            help: self.rules.rules.get(view.id.rule()).and_then(|rule| rule.help.clone()),
+            step: due.step,
+            may_repeat: attempt.may_repeat,
+            active: None,
+            alarms: Vec::new(),
+        };
+        self.with(notification, record.rev, due, attempt, last, expected)
+    }
+
+    /// About all alarms of a flood.
+    pub(crate) fn digest(
+        &self,
+        views: &[AlarmView],
+        episode: Episode,
+        due: &Due,
+        attempt: Attempt,
+        last: Option<&Held<SentRecord>>,
+        expected: u64,
+    ) -> Claim {
+        let loud = || views.iter().filter(|view| view.is_loud());
+        let alarms = loud().take(MAX_LISTED).map(|view| Listed {
+            id: view.id.clone(),
+            severity: view.record().severity,
+            state: view.state.as_str(),
+            message: view.record().message.clone(),
+        });
+        let notification = Notification {
+            channel: self.channel.to_owned(),
+            rule: built_in::FLOOD.to_owned(),
+            object: episode.alarm.object().to_owned(),
+            host: None,
+            why: Why::Digest,
+            state: AlarmState::Active.as_str(),
+            severity: loud().map(|view| view.record().severity).max().unwrap_or_default(),
+            since: episode.raised.time(),
+            episode,
+            occurrences: 1,
+            verdict: None,
+            message: Some(format!("{} alarms are active", loud().count())),
+            help: None,
+            step: 0,
+            may_repeat: attempt.may_repeat,
+            active: Some(loud().count()),
+            alarms: alarms.collect(),
+        };
+        self.with(notification, 0, due, attempt, last, expected)
+    }
+
+    fn with(
+        &self,
+        notification: Notification,
+        rev: u64,
+        due: &Due,
+        attempt: Attempt,
+        last: Option<&Held<SentRecord>>,
+        expected: u64,
+    ) -> Claim {
+        let record = SentRecord {
+            episode: notification.episode.clone(),
+            rev,
+            step: due.step,
+            st: Delivery::Claim,
+            attempt: attempt.number,
+            // so that it is seen why the channel fails while it is tried again
+            error: last.filter(|_| attempt.number > 1).and_then(|last| last.record.error.clone()),
+            due: due.at.into(),
+            why: due.why,
+            by: self.by.to_owned(),
+        };
+        Claim { notification, record, expected }
+    }
+}

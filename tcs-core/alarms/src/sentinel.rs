@@ -1,0 +1,340 @@
+//! What a sentinel does at one moment: records to be stored, and notifications to be claimed and
+//! sent (`docs/spec/alarms.md#sentinels`).
+//!
+//! All that counts is in the stream. A sentinel remembers only since when conditions have held, so
+//! any of several may do what is to be done: the server takes the first record and refuses others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_fleet::{FleetView, Link, Verdict};
+
+use crate::address::Address;
+use crate::alarms::{Alarms, Held};
+use crate::due::{self, Due};
+use crate::findings::{Finding, Findings, Situation, evidence, findings};
+use crate::flood::Flood;
+use crate::id::{AlarmId, Episode};
+use crate::machine::{Case, Watch};
+use crate::notification::{Claim, Teller};
+use crate::record::{Condition, Record, RulesRecord, Why};
+use crate::renew::renewed;
+use crate::rules::{RuleSet, RulesError, Terms, built_in};
+use crate::severity::Severity;
+use crate::span::Span;
+use crate::view::AlarmView;
+
+/// On top of one interval: so long after a start or an outage nothing is raised or cleared.
+const GRACE: TimeDelta = TimeDelta::seconds(5);
+/// The interval where no service is concerned.
+const INTERVAL: TimeDelta = TimeDelta::seconds(10);
+/// After this time without the broker the first sentinel tells it directly.
+const UNREACHABLE: TimeDelta = TimeDelta::seconds(60);
+/// And each further one so much later.
+const RANK: TimeDelta = TimeDelta::seconds(30);
+
+/// A record to be stored, only if the last message of its subject is the one that is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Where.
+    pub address: Address,
+    /// What.
+    pub record: Record,
+    /// The last sequence number of the subject; 0: none.
+    pub expected: u64,
+}
+
+/// Something a sentinel is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Store a record; where that is refused, another sentinel has done it.
+    Write(Box<Write>),
+    /// Store the claim; where that succeeds, send, and store the outcome.
+    Notify(Box<Claim>),
+}
+
+impl Intent {
+    pub(crate) fn write(address: Address, record: Record, expected: u64) -> Self {
+        Self::Write(Box::new(Write { address, record, expected }))
+    }
+
+    fn address(&self) -> Address {
+        match self {
+            Self::Write(write) => write.address.clone(),
+            Self::Notify(claim) => claim.address(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Sentinel {
+    name: String,
+    /// Of its own configuration.
+    rules: RuleSet,
+    text: String,
+    /// Those that hold, where they are others: their text, and what it says if it can be read.
+    stored: Option<(String, Option<RuleSet>)>,
+    channels: Vec<String>,
+    started: DateTime<Utc>,
+    watches: BTreeMap<AlarmId, Watch>,
+    last: Option<DateTime<Utc>>,
+}
+
+impl Sentinel {
+    /// `name`: its service id; `channels`: those that it can send by; `started`: the broker's time.
+    pub fn new(
+        name: &str,
+        rules: RuleSet,
+        channels: Vec<String>,
+        started: DateTime<Utc>,
+    ) -> Result<Self, RulesError> {
+        let text = rules.to_text()?;
+        let (name, watches) = (name.to_owned(), BTreeMap::new());
+        Ok(Self { name, rules, text, stored: None, channels, started, watches, last: None })
+    }
+
+    /// The rules that hold: those that are stored, else, or where they cannot be read, its own.
+    pub fn rules(&self) -> &RuleSet {
+        let stored = self.stored.as_ref().and_then(|(_, rules)| rules.as_ref());
+        stored.unwrap_or(&self.rules)
+    }
+
+    /// All that is to be done now.
+    pub fn evaluate(&mut self, situation: &Situation<'_>, alarms: &Alarms) -> Vec<Intent> {
+        let now = situation.now();
+        let passed = self.last.replace(now).map_or(TimeDelta::zero(), |last| now - last);
+        let blind = matches!(situation.fleet.link, Link::Down { .. });
+        let Some(stream) = situation.stream.filter(|_| !blind) else {
+            self.watches.values_mut().for_each(|watch| watch.freeze(passed));
+            return Vec::new();
+        };
+        let mut intents: Vec<Intent> = self.take_rules(alarms, stream).into_iter().collect();
+        let views = alarms.views(now, situation.fleet);
+        intents.extend(renewed(alarms, &views, stream, now));
+        let mut found = findings(self.rules(), situation, alarms);
+        if let Some(alarm) = self.rules_differ() {
+            let message = "its rules are not those that hold".to_owned();
+            found.insert(alarm, Finding { message: Some(message), ..Finding::default() });
+        }
+        self.states(situation, alarms, &views, &found, passed, &mut intents);
+        self.notifications(situation, alarms, &views, &mut intents);
+        // of two records for one subject the second would be refused
+        let mut subjects = BTreeSet::new();
+        intents.retain(|intent| subjects.insert(intent.address()));
+        intents
+    }
+
+    /// Takes over the rules that are stored; stores its own where there are none.
+    fn take_rules(&mut self, alarms: &Alarms, stream: DateTime<Utc>) -> Option<Intent> {
+        let Some(held) = alarms.rules() else {
+            self.stored = None;
+            let (text, hash) = (self.text.clone(), RuleSet::hash(&self.text));
+            let record = Record::Rules(RulesRecord { text, hash, by: self.name.clone() });
+            return Some(Intent::write(Address::Rules, record, 0));
+        };
+        let text = &held.record.text;
+        let known = self.stored.as_ref().is_some_and(|(known, _)| known == text);
+        if *text == self.text {
+            self.stored = None;
+        } else if !known {
+            self.stored = Some((text.clone(), RuleSet::of_text(text).ok()));
+        }
+        let is_gone = held.place.created < stream.into();
+        let record = || Record::Rules((*held.record).clone());
+        is_gone.then(|| Intent::write(Address::Rules, record(), 0))
+    }
+
+    fn rules_differ(&self) -> Option<AlarmId> {
+        self.stored.as_ref()?;
+        AlarmId::new(built_in::RULES_DIFFER, self.name.as_str()).ok()
+    }
+
+    fn states(
+        &mut self,
+        situation: &Situation<'_>,
+        alarms: &Alarms,
+        views: &[AlarmView],
+        found: &Findings,
+        passed: TimeDelta,
+        intents: &mut Vec<Intent>,
+    ) {
+        let by_id: BTreeMap<&AlarmId, &AlarmView> =
+            views.iter().map(|view| (&view.id, view)).collect();
+        let open = views.iter().filter(|view| view.record().state != Condition::Normal);
+        let mut ids: BTreeSet<AlarmId> = found.keys().cloned().collect();
+        ids.extend(open.map(|view| view.id.clone()));
+        self.watches.retain(|id, _| ids.contains(id));
+        for id in ids {
+            let view = by_id.get(&id).copied();
+            let mut watch = self.watches.get(&id).copied().unwrap_or_default();
+            if self.is_blind(situation, &id) {
+                watch.freeze(passed);
+                self.watches.insert(id, watch);
+                continue;
+            }
+            let finding = found.get(&id);
+            watch.observe(finding, situation.now());
+            self.watches.insert(id.clone(), watch);
+            let is_active = view.is_some_and(|view| view.record().state == Condition::Active);
+            let own;
+            let finding = match finding.and_then(|it| Some((it, it.cause.as_ref()?))) {
+                Some((finding, cause)) if !alarms.is_active(cause) => {
+                    // what explains it and is raised at once is to be known first
+                    if !is_active && self.terms(cause, None).held == Span::default() {
+                        continue;
+                    }
+                    own = Finding { cause: None, ..finding.clone() };
+                    Some(&own)
+                }
+                _ => finding,
+            };
+            let service = situation.fleet.get(id.object());
+            let case = Case {
+                id: &id,
+                held: view.map(|view| &view.held),
+                acked: view.is_some_and(|view| view.acked.is_some()),
+                finding,
+                terms: self.terms(&id, view),
+                evidence: service.map(evidence).unwrap_or_default(),
+                now: situation.now(),
+                by: &self.name,
+            };
+            if let Some(record) = case.next(&watch) {
+                let expected = expected(case.held, situation);
+                let record = Record::State(record);
+                intents.push(Intent::write(Address::State(id), record, expected));
+            }
+        }
+    }
+
+    /// Of a rule that was taken away those by which nothing lasts.
+    fn terms(&self, id: &AlarmId, view: Option<&AlarmView>) -> Terms {
+        let gone = || Terms {
+            severity: view.map_or(Severity::Info, |view| view.record().severity),
+            held: Span::default(),
+            clear_after: Span::default(),
+            latch: false,
+        };
+        self.rules().terms(id.rule()).unwrap_or_else(gone)
+    }
+
+    /// Whether we cannot tell how it is with this alarm: nothing is raised or cleared then.
+    fn is_blind(&self, situation: &Situation<'_>, id: &AlarmId) -> bool {
+        // only who has other rules knows
+        if id.rule() == built_in::RULES_DIFFER && id.object() != self.name {
+            return situation.fleet.get(id.object()).is_some_and(|other| other.phase.is_up());
+        }
+        if id.rule() == built_in::CHANNEL_FAILING || id.rule() == built_in::STORE_RESET {
+            return false;
+        }
+        let missing = situation.fleet.heartbeats_missing;
+        if missing && id.rule() != built_in::HEARTBEATS_MISSING {
+            return true;
+        }
+        let interval =
+            situation.fleet.get(id.object()).map_or(INTERVAL, |service| service.interval);
+        let since = match situation.fleet.link {
+            Link::Back { since, .. } => since.max(self.started),
+            Link::Steady | Link::Down { .. } => self.started,
+        };
+        situation.now() < since + interval + GRACE
+    }
+
+    fn notifications(
+        &self,
+        situation: &Situation<'_>,
+        alarms: &Alarms,
+        views: &[AlarmView],
+        intents: &mut Vec<Intent>,
+    ) {
+        let rules = self.rules();
+        let flood = Flood::of(views, &rules.escalate, situation.now());
+        for channel in &self.channels {
+            let teller = Teller { channel, by: &self.name, rules, fleet: situation.fleet };
+            let round = Round { situation, alarms, views, teller, flood };
+            intents.extend(round.claims().map(|claim| Intent::Notify(Box::new(claim))));
+        }
+    }
+}
+
+/// The notifications of one channel at one moment.
+struct Round<'a> {
+    situation: &'a Situation<'a>,
+    alarms: &'a Alarms,
+    views: &'a [AlarmView],
+    teller: Teller<'a>,
+    flood: Option<Flood>,
+}
+
+impl Round<'_> {
+    fn claims(&self) -> impl Iterator<Item = Claim> {
+        let now = self.situation.now();
+        let flood_id = AlarmId::new(built_in::FLOOD, AlarmId::BROKER).ok();
+        let last_digest =
+            flood_id.as_ref().and_then(|id| self.alarms.sent(self.teller.channel, id));
+        let told = last_digest.map(|held| &*held.record);
+        let mut claims = Vec::new();
+        let mut wants_digest = false;
+        for view in self.views {
+            let Some(due) = self.due(view) else { continue };
+            let (episode, last) =
+                (&view.record().episode, self.alarms.sent(self.teller.channel, &view.id));
+            if !due::is_wanted(&due, episode, due::of_episode(last, episode), told) {
+                continue;
+            }
+            if let Some(flood) = self.flood.filter(|flood| due.at >= flood.since) {
+                wants_digest |= due.at <= flood.digest_due(now);
+                continue;
+            }
+            let Some(attempt) = due::attempt(last, episode, &due, now) else { continue };
+            let expected = expected(last, self.situation);
+            claims.push(self.teller.claim(view, &due, attempt, last, expected));
+        }
+        let digest = flood_id.zip(self.flood.filter(|_| wants_digest)).and_then(|(id, flood)| {
+            let due = Due { at: flood.digest_due(now), step: 0, why: Why::Digest };
+            let episode = Episode::new(id, flood.since);
+            let attempt = due::attempt(last_digest, &episode, &due, now)?;
+            let expected = expected(last_digest, self.situation);
+            Some(self.teller.digest(self.views, episode, &due, attempt, last_digest, expected))
+        });
+        claims.into_iter().chain(digest)
+    }
+
+    /// By the steps of its severity. That a channel fails is not told by itself.
+    fn due(&self, view: &AlarmView) -> Option<Due> {
+        let own = AlarmId::channel_object(self.teller.channel);
+        if view.id.object() == own {
+            return None;
+        }
+        let steps = self.teller.rules.escalate.get(&view.record().severity)?;
+        due::due(view, steps, self.teller.channel, self.situation.now())
+    }
+}
+
+/// The last sequence number of a subject in the present stream.
+fn expected<T>(held: Option<&Held<T>>, situation: &Situation<'_>) -> u64 {
+    let stream = situation.stream.map(tcs_wire::Timestamp::new);
+    held.filter(|held| Some(held.place.created) == stream).map_or(0, |held| held.place.seq)
+}
+
+/// The sentinels that watch, by id: those that are up and not lost.
+pub fn watching(fleet: &FleetView) -> impl Iterator<Item = &str> {
+    let sentinels = fleet.services.iter().filter(|service| {
+        let is_up = service.phase.is_up() && service.verdict != Verdict::Lost;
+        service.service_type() == "sentinel" && is_up
+    });
+    sentinels.map(|service| &*service.id)
+}
+
+/// Whether a sentinel is to tell by itself that the broker cannot be reached: each waits a while for
+/// those before it, by the last view of the fleet that it had.
+pub fn tells_unreachable(
+    name: &str,
+    fleet: &FleetView,
+    lost: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> bool {
+    let rank = watching(fleet).filter(|other| *other < name).count();
+    now >= lost + UNREACHABLE + RANK * i32::try_from(rank).unwrap_or(i32::MAX)
+}
