@@ -110,6 +110,39 @@ async fn without_streams_a_whole_name_is_asked_all_the_same() {
     assert!(output.out.contains("nothing is known of it"), "{output:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_not_offered_is_told_with_those_that_are() {
+    let server = Server::start(&server()).await;
+    let bus = Bus::connect(&settings(&server), "a service", LIMIT).await.unwrap();
+    let answer = |name: &'static str, reply: Value| {
+        let reply = reply.as_object().cloned().unwrap();
+        Command::new(name, move |_| std::future::ready(Ok(reply.clone())))
+    };
+    let offered =
+        json!({"commands": [{"name": "reset"}, {"name": 5}, {"name": "a\nb"}, {"name": "park"}]});
+    let announcement = Announcement {
+        name: "guider.jk15".to_owned(),
+        description: "a service".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
+    let commands = [answer("commands", offered), answer("reset", json!({}))];
+    let _serving = Responders::new(bus.clone()).serve(announcement, commands).await.unwrap();
+    let call = |command: &str| at(&server.url(), &["call", "guider.jk15", command]);
+    let told = call("rset").expect(1).out;
+    let expected = "guider.jk15  no command `rset` (did you mean `reset`?); it offers reset, park";
+    assert!(told.starts_with(expected), "{told}");
+    call("reset").expect(0);
+    for wrong in ["a b", "a.*", ">", "", "a..b"] {
+        let told = call(wrong).expect(2).err;
+        assert!(told.starts_with("error: command"), "{wrong}: {told}");
+    }
+    let listed = at(&server.url(), &["call", "guider.jk15"]).expect(0).out;
+    assert!(
+        listed.contains("  park\n") && listed.contains("not readable: commands[1].name"),
+        "{listed}"
+    );
+}
+
 /// What a fake launcher was asked: what follows `v1.`, and the data.
 type Asked = std::sync::Arc<std::sync::Mutex<Vec<(String, Value)>>>;
 
@@ -140,7 +173,10 @@ async fn launcher(server: &Server) -> (String, Asked, Bus, Serving) {
             _ => Err("it is disabled".to_owned()),
         }),
         answer("stop.>", |_| Ok(json!({"result": "stopped", "exit_code": 0, "changed": true}))),
-        answer("logs.>", |_| {
+        answer("logs.>", |id| {
+            if id != "hello_world.main" {
+                return Err("no\nhint: rm -rf /\u{1b}[2J".to_owned());
+            }
             Ok(json!({"lines": [
                 {"message": "slewing \u{1b}[31mnow", "level": 20, "stream": "stdout",
                  "timestamp": [2026, 11, 22, 2, 13, 5]},
@@ -232,6 +268,10 @@ async fn a_log_is_read_and_followed() {
          2026-11-22 02:13:06       ERROR     no stars\n"
     );
     assert_eq!(asked.lock().unwrap().last().unwrap().1, json!({"lines": 7}));
+
+    // what is said elsewhere makes no lines, and no hints
+    let refused = at(&server.url(), &["logs", "examples.basic.tutorial"]).expect(1);
+    assert_eq!(refused.err, "error: no\\nhint: rm -rf /\\u{1b}[2J\n");
 
     let args = ["logs", "hello_world", "-f", "--json", "--server", &server.url()];
     let mut following = tcsctl::command(&args).stdout(Stdio::piped()).spawn().unwrap();

@@ -2,6 +2,9 @@
 //! real `tcsd` runs.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use tcs_testkit::nats::wait_for;
 use tcs_testkit::programs::program;
 use tcs_testkit::site::{Site, line_of, lives};
@@ -177,6 +180,34 @@ async fn top_shows_what_services_and_hosts_use() {
     assert!(title.is_some() && row.is_some() && text.contains("memory "), "{text}");
     let nobody = at(&url, &["top", "host:nowhere"]).expect(1);
     assert_eq!(nobody.out, "");
+    let nobody = at(&url, &["top", "nosuch"]).expect(1);
+    assert!(nobody.err.starts_with("error: no service matches `nosuch`\nhint: "), "{nobody:?}");
+    let ended = at(&url, &["top", "broken"]).expect(1);
+    assert_eq!(ended.err, "error: no figures of broken.a: it is failed\n");
+    let ended = at(&url, &["top", "broken", "--json"]).expect(1);
+    assert_eq!(ended.json()["services"], serde_json::json!([]));
     let wrong = at(&url, &["top", "host:"]).expect(2);
     assert!(wrong.err.contains("has no value"), "{}", wrong.err);
+}
+
+/// What comes later is followed too: a launcher, and the service that it was to be of.
+#[tokio::test(flavor = "multi_thread")]
+async fn top_follows_services_that_come_later() {
+    let site = Site::start(CONFIG).await;
+    let url = site.server.url();
+    let args = ["top", "late", "-f", "--json", "--server", &url];
+    let mut command = tcs_testkit::tcsctl::command(&args);
+    let mut following = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(tokio::task::block_in_place(&mut next)["services"], serde_json::json!([]));
+    let config = "services: [{type: late, variant: x, launch: {exec: [sleep, 1000]}}]";
+    let mut other = Tcsd::new(&program("tcsd"), &url, "process", config);
+    other.run();
+    // each line is a round: it comes when it comes
+    while tokio::task::block_in_place(&mut next)["services"][0]["service_id"] != "late.x" {}
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert!(other.stop().await.success());
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tcs_core::config::{self, Awaited};
-use tcs_core::fleet::format_duration;
+use tcs_core::fleet::{format_duration, format_seconds};
 use tcs_core::wire::control::{ChangeKind, Consequence, ReloadReply, ServiceChange, Wait};
+use tcs_core::wire::text::one_line;
 
 /// A line for each service that is touched, and the count of the rest.
 pub fn lines(report: &ReloadReply) -> Vec<String> {
@@ -18,7 +19,8 @@ pub fn lines(report: &ReloadReply) -> Vec<String> {
         (_, 0) => {}
         (_, count) => lines.push(format!("{count} unchanged")),
     }
-    lines
+    // of another launcher, they may hold anything
+    lines.iter().map(|line| one_line(line)).collect()
 }
 
 /// `changed  dome.main  restarts, BUSY now  (launch.env, gain); stop timeout 10 s`
@@ -41,7 +43,7 @@ fn line(change: &ServiceChange) -> String {
         let _ = write!(line, "  ({})", change.fields.join(", "));
     }
     if let Some(timeout) = change.stop_timeout_s.filter(|_| is_stopped) {
-        let _ = write!(line, "; stop timeout {}", seconds(timeout));
+        let _ = write!(line, "; stop timeout {}", format_seconds(timeout));
     }
     let is_started = matches!(change.then, Some(Consequence::Restarts | Consequence::Starts));
     if is_started && !change.waits_for.is_empty() {
@@ -61,16 +63,12 @@ pub fn wait(wait: &config::Wait<'_>) -> Wait {
 }
 
 fn waiting(wait: &Wait) -> String {
-    let at_most = seconds(wait.at_most_s);
+    let at_most = format_seconds(wait.at_most_s);
     match (&wait.service_id, wait.below_level) {
         (Some(id), _) => format!("{id} ({at_most} at most)"),
         (None, Some(level)) => format!("all services below level {level} ({at_most} at most)"),
         (None, None) => format!("others ({at_most} at most)"),
     }
-}
-
-fn seconds(seconds: f64) -> String {
-    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
 /// A time in words: `1 min`.

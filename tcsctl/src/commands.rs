@@ -33,7 +33,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Check, Exit};
-use crate::output::{Color, Screen, TimeFormat, Word};
+use crate::output::{Color, Screen, TimeFormat};
 use session::{Ended, Session};
 
 /// The whole program: answers the shell's request for completions, or reads the command line and
@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
     let color = if cli.output.no_color { Color::Never } else { cli.output.color };
     let screen = Screen::new(color, cli.output.ascii, cli.output.time);
     if let Err(message) = cli.settle() {
-        screen.tell(Word::Error, &message);
+        screen.fail(&message);
         return Exit::Usage.into();
     }
     let checking = matches!(cli.command, Some(Command::Check(_)));
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
         Err(Ended::PipeClosed) => Exit::Done.into(),
         Err(Ended::Failed { message, .. }) if checking => check::no_answer(&session, &message),
         Err(Ended::Failed { exit, message }) => {
-            screen.tell(Word::Error, &message);
+            screen.fail(&message);
             exit.into()
         }
     }
@@ -98,7 +98,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         0 => match printed.map_err(Ended::from) {
             Ok(()) | Err(Ended::PipeClosed) => Exit::Done.into(),
             Err(Ended::Failed { exit, message }) => {
-                plain_screen().tell(Word::Error, &message);
+                plain_screen().fail(&message);
                 exit.into()
             }
         },

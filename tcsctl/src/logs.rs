@@ -25,7 +25,7 @@ pub async fn held(
     let data = LogsRequest { lines: Some(lines), follow_s: (lease > 0).then_some(lease as f64) };
     let command = format!("{}.{service}", command::LOGS);
     let data = bus.request(launcher, &command, &data, patience).await?;
-    read_reply(&data).map_err(RequestError::Refused)
+    Ok(read_reply(&data).value)
 }
 
 /// A line that came on the journal's subject of a service.

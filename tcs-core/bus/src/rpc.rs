@@ -21,6 +21,7 @@ use super::connect::Bus;
 use super::link::Denial;
 use super::publish::new_meta;
 use tcs_wire::rpc;
+use tcs_wire::text::one_line;
 
 /// Why a request brought no data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +44,8 @@ pub enum RequestError {
         /// How long it was waited for.
         after: Duration,
     },
-    /// It answered that it could not.
-    #[error("{0}")]
+    /// It answered that it could not. As it says it, which may be anything; shown on one line.
+    #[error("{}", one_line(.0))]
     Refused(String),
     /// A right is missing.
     #[error("{0}")]
@@ -53,7 +54,7 @@ pub enum RequestError {
     #[error("not connected")]
     Disconnected,
     /// The parameters or the answer cannot be read.
-    #[error("`{name}` and `{command}`: {why}")]
+    #[error("`{name}` and `{command}`: {}", one_line(why))]
     Unreadable {
         /// Who was asked.
         name: String,

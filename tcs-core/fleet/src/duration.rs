@@ -1,6 +1,7 @@
 //! Lengths of time as people read them.
 
 use chrono::TimeDelta;
+use tcs_wire::MAX_SECONDS;
 
 /// `0.4 s`, `41 s`, `4 min 12 s`, `3 h 11 min`, `2 d 4 h`; a smaller unit that is zero is left out.
 pub fn format_duration(span: TimeDelta) -> String {
@@ -22,6 +23,14 @@ pub fn format_duration(span: TimeDelta) -> String {
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     };
     format!("{sign}{text}")
+}
+
+/// The same of seconds that came from elsewhere; `?` where there is no such time.
+pub fn format_seconds(seconds: f64) -> String {
+    if !(0.0..=MAX_SECONDS).contains(&seconds) {
+        return "?".to_owned();
+    }
+    format_duration(TimeDelta::milliseconds((seconds * 1000.0) as i64))
 }
 
 #[cfg(test)]
@@ -48,5 +57,13 @@ mod tests {
         ] {
             assert_eq!(format_duration(TimeDelta::milliseconds(millis)), text);
         }
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_not_known() {
+        for absurd in [1e308, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(format_seconds(absurd), "?");
+        }
+        assert_eq!(format_seconds(90.0), "1 min 30 s");
     }
 }

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use crashes::FLAPPING_WINDOW;
-pub use duration::format_duration;
+pub use duration::{format_duration, format_seconds};
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};

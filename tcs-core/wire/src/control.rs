@@ -2,20 +2,20 @@
 //! sent to `<prefix>.rpc.<name>.v1.<command>`; see [`crate::rpc`] for the envelope.
 //!
 //! Reading is tolerant: fields that are unknown are ignored, those that an older launcher does not
-//! send have a default. A parameter of a wrong type is an error, since what would be done without
-//! it may be something else.
+//! send have a default, and what is of a wrong type in a reply is left out and named. A parameter of
+//! a wrong type is an error, since what would be done without it may be something else.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 mod logs;
+mod reply;
 mod requests;
 mod resources;
 #[cfg(test)]
 mod tests;
 
 pub use logs::{LogLine, LogsReply, Stream};
+pub use reply::{Partly, read_reply};
 pub use requests::{LogsRequest, MAX_WAIT_S, ReloadRequest, StopRequest};
 pub use resources::{
     CrashFigures, HostFigures, Oom, PastFigures, ResourcesReply, ResourcesRequest, Scope,
@@ -107,23 +107,24 @@ pub struct Outcome {
 
 /// The reply to `start`, `stop` and `restart`, sent after the effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OperationReply {
     /// Which service.
-    #[serde(default)]
     pub service_id: String,
     /// What was done.
-    #[serde(default)]
     pub result: Done,
     /// False if it was so already.
-    #[serde(default = "yes")]
     pub changed: bool,
     /// Where it is.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-const fn yes() -> bool {
-    true
+impl Default for OperationReply {
+    fn default() -> Self {
+        let (result, outcome) = (Done::default(), Outcome::default());
+        Self { service_id: String::new(), result, changed: true, outcome }
+    }
 }
 
 /// In which way a configured service differs.
@@ -314,9 +315,4 @@ pub struct LauncherIdentity {
     pub config: Option<String>,
     /// The launcher's host.
     pub host: Option<String>,
-}
-
-/// Reads the data of a reply.
-pub fn read_reply<T: DeserializeOwned>(data: &Map<String, Value>) -> Result<T, String> {
-    T::deserialize(data).map_err(|error| format!("the reply cannot be read: {error}"))
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Timestamp;
 use super::status::{MAX_METRICS, Status, Word, cut_metrics, read_word};
-use super::tolerant::{Field, Notes, take_struct};
+use super::tolerant::{Field, Notes, Take as _, take_struct};
 
 /// One heartbeat. Python sends the first three fields.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -85,7 +85,10 @@ impl OutboxReport {
                 stream: notes.text(text("stream"), "outbox.refused").unwrap_or_default(),
                 reason: notes.text(text("reason"), "outbox.refused").unwrap_or_default(),
                 for_s: notes
-                    .take(of_type(one.get("for_s"), Value::as_f64), "outbox.refused")
+                    .take(
+                        of_type(one.get("for_s"), |it| f64::float(it.as_f64()?)),
+                        "outbox.refused",
+                    )
                     .unwrap_or_default(),
             }
         });

@@ -35,7 +35,7 @@ pub use status::{
 };
 pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects, is_clean_subject};
 pub use timestamp::Timestamp;
-pub use tolerant::{MAX_TEXT, Notes};
+pub use tolerant::{MAX_SECONDS, MAX_TEXT, Notes};
 
 use heartbeat::RawHeartbeat;
 use journal::RawJournal;

@@ -129,12 +129,16 @@ impl Take for bool {
     }
 }
 
+/// The longest span that is read, in seconds: some 3,000 years, and a moment's seconds since 1970.
+pub const MAX_SECONDS: f64 = 1e11;
+
+/// Seconds, as all numbers with a fraction in our messages are.
 impl Take for f64 {
     fn int(int: i128) -> Option<Self> {
-        Some(int as f64)
+        Self::float(int as f64)
     }
     fn float(float: f64) -> Option<Self> {
-        Some(float)
+        (0.0..=MAX_SECONDS).contains(&float).then_some(float)
     }
 }
 

@@ -16,8 +16,8 @@ use tcs_core::fleet::Verdict;
 use tcs_core::id::{LauncherId, ObjectName};
 use tcs_core::observer::{Observer, Patience};
 use tcs_core::wire::control::{
-    ChangeKind, Consequence, LauncherIdentity, ReloadReply, ReloadRequest, ServiceChange, command,
-    read_reply,
+    ChangeKind, Consequence, LauncherIdentity, Partly, ReloadReply, ReloadRequest, ServiceChange,
+    command, read_reply,
 };
 
 use super::{print, say};
@@ -60,7 +60,9 @@ async fn plan(path: &Path, explicit: bool) -> anyhow::Result<ReloadReply> {
                 let answer = bus.request(name.as_str(), command::RELOAD, &asked, PATIENCE).await;
                 let answer = answer.map_err(|error| anyhow!("{name}: {error}"))?;
                 say(&format!("{name} would, on a reload:"));
-                return read_reply(&answer).map_err(|error| anyhow!("{name}: {error}"));
+                let Partly { mut value, unread } = read_reply::<ReloadReply>(&answer);
+                value.notes.extend(unread.iter().map(|path| format!("cannot be read: {path}")));
+                return Ok(value);
             }
             None => say(&format!(
                 "no launcher of {shown} answers on {servers}, so this is what a start would do:"
@@ -102,7 +104,7 @@ async fn find(bus: &Bus, path: &Path, here: &Path) -> anyhow::Result<Option<Obje
     }
     while let Some(answer) = asked.join_next().await {
         let Ok(Some((name, answer))) = answer else { continue };
-        let Ok(launcher) = read_reply::<LauncherIdentity>(&answer) else { continue };
+        let launcher: LauncherIdentity = read_reply(&answer).value;
         if launcher.host == Some(hostname())
             && launcher.config.is_some_and(|config| real(Path::new(&config)) == ours)
         {

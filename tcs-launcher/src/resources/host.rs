@@ -73,6 +73,7 @@ impl HostReader {
             tcsd_rss_bytes: after(&own, "VmRSS:")
                 .and_then(|it| it.parse::<u64>().ok())
                 .map(|kib| kib.saturating_mul(1024)),
+            unread: Vec::new(),
         }
     }
 }

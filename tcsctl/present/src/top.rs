@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tcs_fleet::format_duration;
 use tcs_wire::Timestamp;
-use tcs_wire::control::{CrashFigures, HostFigures, Oom, ResourcesReply, ServiceFigures};
+use tcs_wire::control::{CrashFigures, HostFigures, Oom, Partly, ResourcesReply, ServiceFigures};
 
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Look, Role, text};
@@ -19,7 +20,37 @@ pub struct Answer {
     pub host: String,
     /// Its figures.
     pub reply: ResourcesReply,
+    /// What beside them cannot be read.
+    unread: Vec<String>,
 }
+
+impl Answer {
+    /// From the data of a launcher's reply.
+    pub fn new(launcher: String, host: String, data: &Map<String, Value>) -> Self {
+        let Partly { value: reply, unread } = ResourcesReply::read(data);
+        Self { launcher, host, reply, unread }
+    }
+
+    /// What of it cannot be read: `host_load1, guider.jk15 cpu_percent and 3 more`.
+    pub fn unread(&self) -> Option<String> {
+        let of_host = self.unread.iter().chain(&self.reply.host.unread).cloned();
+        let of_services = self.reply.services.iter().flat_map(|service| {
+            service.unread.iter().map(|name| format!("{} {name}", service.service_id))
+        });
+        let mut all = of_host.chain(of_services);
+        let shown: Vec<String> = all.by_ref().take(SHOWN).collect();
+        let more = all.count();
+        let shown = tcs_wire::text::one_line(&shown.join(", "));
+        match (shown.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(shown),
+            (false, more) => Some(format!("{shown} and {more} more")),
+        }
+    }
+}
+
+/// So many figures that cannot be read are named.
+const SHOWN: usize = 3;
 
 /// By what the services are sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,8 +148,9 @@ fn align_right(rows: &mut [Vec<Line>], column: usize) {
 fn row(name: Line, service: &ServiceFigures, last: Line) -> Vec<Line> {
     let plain = |text: String| Line::new().with(Role::Text, &text);
     let dim = |text: String| Line::new().with(Role::Dim, &text);
-    let of_bytes = |it: Option<u64>| it.map_or_else(unknown, bytes);
-    let number = |it: Option<u64>| it.map_or_else(unknown, |it| it.to_string());
+    let unknown = |name: &str| missing(&service.unread, name);
+    let of_bytes = |it: Option<u64>, name| it.map_or_else(|| unknown(name), bytes);
+    let number = |it: Option<u64>, name| it.map_or_else(|| unknown(name), |it| it.to_string());
     let is_full = service
         .open_fds
         .zip(service.fd_limit)
@@ -126,14 +158,14 @@ fn row(name: Line, service: &ServiceFigures, last: Line) -> Vec<Line> {
     let fds = if is_full { Role::Warn } else { Role::Text };
     vec![
         name,
-        plain(service.cpu_percent.map_or_else(unknown, percent)),
-        plain(of_bytes(service.rss_bytes)),
-        dim(of_bytes(service.peak_rss_bytes)),
-        dim(number(service.processes.map(u64::from))),
-        dim(number(service.threads.map(u64::from))),
-        Line::new().with(fds, &number(service.open_fds)),
-        dim(of_bytes(service.read_bytes)),
-        dim(of_bytes(service.written_bytes)),
+        plain(service.cpu_percent.map_or_else(|| unknown("cpu_percent"), percent)),
+        plain(of_bytes(service.rss_bytes, "rss_bytes")),
+        dim(of_bytes(service.peak_rss_bytes, "peak_rss_bytes")),
+        dim(number(service.processes.map(u64::from), "processes")),
+        dim(number(service.threads.map(u64::from), "threads")),
+        Line::new().with(fds, &number(service.open_fds, "open_fds")),
+        dim(of_bytes(service.read_bytes, "read_bytes")),
+        dim(of_bytes(service.written_bytes, "written_bytes")),
         last,
     ]
 }
@@ -185,6 +217,9 @@ fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
     if host.clock_synced == Some(false) {
         parts.push((Role::Warn, "clock not synchronized".to_owned()));
     }
+    let is_unread = |names: &[&str]| host.unread.iter().any(|it| names.contains(&&**it));
+    let doubtful = UNREAD.iter().filter(|(names, _)| is_unread(names));
+    parts.extend(doubtful.map(|(_, what)| (Role::Warn, format!("{what} ?"))));
     let mut line = Line::new().with(Role::Strong, &text::shown(&answer.host));
     for (role, part) in parts {
         line.push(Role::Text, "   ");
@@ -196,8 +231,19 @@ fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
     }
 }
 
-fn unknown() -> String {
-    "-".to_owned()
+/// The figures of a host, and what is said to be unknown without them.
+const UNREAD: [(&[&str], &str); 6] = [
+    (&["host_cpu_percent", "host_cpus"], "cpu"),
+    (&["host_load1"], "load"),
+    (&["host_mem_total_bytes", "host_mem_available_bytes", "host_psi_mem_avg10"], "memory"),
+    (&["host_swap_used_bytes"], "swap"),
+    (&["host_disk_free_bytes"], "disk"),
+    (&["host_boot_at"], "up"),
+];
+
+/// What stands for a figure: `-` where there is none, `?` where it cannot be read.
+fn missing(unread: &[String], name: &str) -> String {
+    if unread.iter().any(|it| it == name) { "?" } else { "-" }.to_owned()
 }
 
 /// `12.5 %`
@@ -330,7 +376,32 @@ impl<'a> Document<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::Times;
+
+    #[test]
+    fn absurd_and_wrong_figures_are_question_marks_and_not_wide() {
+        let reply = json!({
+            "host": {"host_cpus": 1e308, "host_cpu_percent": 5, "host_load1": -1, "host_boot_at": 1e300},
+            "services": [
+                {"service_id": "a.b", "cpu_percent": 1e308, "rss_bytes": "much", "open_fds": 1e300,
+                 "read_bytes": -1, "busy_seconds": 1e308},
+            ],
+        });
+        let Value::Object(reply) = reply else { unreachable!() };
+        let answer = Answer::new("launcher.x".to_owned(), "srv01".to_owned(), &reply);
+        let look = Look { width: None, times: Times::Utc };
+        let unread = answer.unread();
+        let lines = lines(&[answer], Order::Cpu, DateTime::UNIX_EPOCH, &look);
+        let lines: Vec<_> = lines.iter().map(Line::plain).collect();
+        assert_eq!(lines[0], "srv01   cpu ?   load ?   up ?");
+        let cells: Vec<_> = lines.last().unwrap().split_whitespace().collect();
+        assert_eq!(cells, ["a.b", "?", "?", "-", "-", "-", "?", "?", "-", "srv01"]);
+        let told = "host_cpus, host_load1, host_boot_at and 5 more";
+        assert_eq!(unread.as_deref(), Some(told));
+    }
 
     #[test]
     fn bytes_have_two_or_three_digits_and_a_unit() {

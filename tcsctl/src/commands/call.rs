@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
+use tcs_core::id::check_name;
 
 use super::remote::{Question, Remote};
 use super::session::{Ended, Session};
@@ -11,6 +12,11 @@ use crate::exit::Exit;
 
 pub(super) async fn run(session: &Session, args: &CallArgs) -> Result<ExitCode, Ended> {
     let data = parameters(args.parameters.as_deref())?;
+    if let Some(command) = &args.command {
+        for (what, name) in [("service", &args.service), ("command", command)] {
+            check_name(what, name).map_err(|error| wrong(&error.to_string()))?;
+        }
+    }
     let remote = Remote::new(session).await?;
     let Some(command) = &args.command else {
         return remote.ask_services(&args.service, "commands", args.json).await;

@@ -12,6 +12,7 @@ use super::picture::{self, Want};
 use super::session::{Ended, Session};
 use crate::cli::{Cli, Command, CompletionsArgs};
 use crate::exit::Exit;
+use crate::output::reply;
 
 /// The environment variable by which a shell asks.
 const VAR: &str = "COMPLETE";
@@ -96,10 +97,7 @@ fn commands() -> Option<Vec<String>> {
         let bus = session.connect().await?;
         let nothing = serde_json::json!({});
         let reply = bus.request(&args.service, "commands", &nothing, PATIENCE).await;
-        let list = reply.ok().and_then(|mut reply| reply.remove("commands"));
-        for command in list.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten() {
-            names.extend(command["name"].as_str().map(str::to_owned));
-        }
+        names = reply.map(|list| reply::offered(&list)).unwrap_or_default();
         Ok(Exit::Done.into())
     });
     asked.ok().map(|_| names)

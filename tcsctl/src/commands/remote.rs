@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 use tcs_core::bus::Bus;
 use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
+use tcs_core::config::nearest;
 use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict, format_duration};
 use tcs_core::id::check_name;
+use tcs_core::wire::text::one_line;
 
 use super::list::parse;
 use super::picture::{self, Picture};
@@ -25,6 +27,8 @@ const AT_ONCE: usize = 16;
 /// How often it is told how long it has been waited.
 const TELL: Duration = Duration::from_millis(500);
 
+/// So many commands are named where one is not offered.
+const SHOWN: usize = 20;
 /// Of what changes something and was not answered.
 const PERHAPS: &str = "; the request may still take effect";
 
@@ -72,11 +76,19 @@ impl<'a> Remote<'a> {
 
     /// That nothing is so named; of a picture that was not read, that is not known.
     pub(super) fn nothing(&self, typed: &str) -> Ended {
+        self.nobody(&format!(
+            "no service matches `{}`\nhint: tcsctl --all lists them",
+            one_line(typed)
+        ))
+    }
+
+    /// That there is nobody, as `message` says; of a picture that was not read, that is not known.
+    pub(super) fn nobody(&self, message: &str) -> Ended {
         if !self.source.answered {
             self.source.warn(&self.session.screen);
-            return Ended::new(Exit::NoContact, format!("`{typed}`: the fleet could not be read"));
+            return Ended::new(Exit::NoContact, "the fleet could not be read");
         }
-        Ended::new(Exit::No, format!("no service matches `{typed}`\nhint: tcsctl --all lists them"))
+        Ended::new(Exit::No, message)
     }
 
     /// Asks services themselves: the one of this name, or all running ones that match. A whole name
@@ -192,9 +204,30 @@ impl<'a> Remote<'a> {
         };
         let start = clock::monotonic();
         let outcome = self.bus.request(&whom, &call, &data, limit).await;
+        let outcome = match outcome {
+            Err(RequestError::NotReachable { .. }) if command == "call" => {
+                Err(self.not_offered(&whom, &call, limit).await)
+            }
+            outcome => outcome.map_err(|error| self.failure(&whom, error, acts)),
+        };
         let took = clock::monotonic().saturating_duration_since(start);
-        let outcome = outcome.map_err(|error| self.failure(&whom, error, acts));
         Reply { id, command, asked: Some(whom), took, outcome }
+    }
+
+    /// Why nobody answers to a command of its own: whoever answers at all says which there are.
+    async fn not_offered(&self, whom: &str, command: &str, limit: Duration) -> Failure {
+        let nothing = Map::<String, Value>::new();
+        let Ok(list) = self.bus.request(whom, "commands", &nothing, limit).await else {
+            return self.unreachable(whom);
+        };
+        let offered = reply::offered(&list);
+        let near = nearest(command, offered.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        let more = offered.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let offered = offered.into_iter().take(SHOWN).collect::<Vec<_>>();
+        let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
+        Failure::Refused(format!("no command `{command}`{near}; it offers {offered}{more}"))
     }
 
     /// In words, with what is known of who was asked.
@@ -229,7 +262,12 @@ impl<'a> Remote<'a> {
         if alive && (spoken_for || service.interval_source != IntervalSource::Said) {
             return Failure::NoRemoteControl(whom.to_owned());
         }
-        Failure::NotReachable(format!("{whom} cannot be asked: it is {}", service.verdict))
+        let verdict = service.verdict;
+        Failure::NotReachable(if alive {
+            format!("{whom} does not answer, though it is {verdict}")
+        } else {
+            format!("{whom} cannot be asked: it is {verdict}")
+        })
     }
 }
 

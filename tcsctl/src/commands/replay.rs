@@ -10,6 +10,7 @@ use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, random_id};
 use tcs_core::bus::streams::Made;
 use tcs_core::clock;
 use tcs_core::fleet::ServiceView;
+use tcs_core::wire::text::one_line;
 use tcs_core::wire::{Kind, Subjects};
 
 use super::operate;
@@ -121,7 +122,10 @@ async fn may_publish(session: &Session, picture: &Picture, file: &Path) -> Resul
             None => Ok(true),
             Some(problem) => Err(Ended::new(
                 Exit::NoContact,
-                format!("cannot tell whether services live on {place}: {problem}\n{apart}"),
+                format!(
+                    "cannot tell whether services live on {place}: {}\n{apart}",
+                    one_line(problem)
+                ),
             )),
         };
     }

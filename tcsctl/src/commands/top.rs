@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tcs_core::clock;
-use tcs_core::fleet::{Filter, ServiceView, Verdict};
-use tcs_core::wire::control::{ResourcesReply, ResourcesRequest, command, read_reply};
+use tcs_core::fleet::{Filter, FleetView, ServiceView, Verdict};
+use tcs_core::observer::{Following, Observer, Picture};
+use tcs_core::wire::Kind;
+use tcs_core::wire::control::{ResourcesRequest, command};
 use tcs_present::top::{self, Answer, Document};
 
 use super::list::parse;
@@ -31,33 +33,37 @@ struct Round {
 
 pub(super) async fn run(session: &Session, args: &TopArgs) -> Result<ExitCode, Ended> {
     let filter = parse(args.service.as_deref())?;
-    let remote = Remote::new(session).await?;
-    let launchers: Vec<&ServiceView> =
-        remote.view.services.iter().filter(|it| is_asked(it)).collect();
-    if launchers.is_empty() {
-        return Err(remote.nothing("launcher"));
-    }
+    let mut remote = Remote::new(session).await?;
+    let mut live = args.follow.then(|| Live::new(session, &remote));
     let mut told = Vec::new();
     loop {
         let mut round = tokio::select! {
-            round = ask(&remote, &launchers) => round,
+            round = ask(&remote) => round,
             () = interrupted() => return Err(Ended::new(Exit::NoContact, "interrupted".to_owned())),
         };
         keep(&mut round, &remote, &filter);
-        print(&round, args, &session.screen)?;
-        // each problem once, however long it is followed
-        for (launcher, error) in &round.problems {
-            if !told.contains(launcher) {
-                session.screen.tell(Word::Warning, &format!("{launcher}: {error}"));
-                told.push(launcher.clone());
+        let nothing = nothing(&round, &remote, &filter);
+        let exit = match nothing {
+            Some(Ended::Failed { exit, .. }) => exit,
+            Some(Ended::PipeClosed) | None => Exit::Done,
+        };
+        if nothing.is_none() || args.json {
+            print(&round, args, &session.screen)?;
+        }
+        let mut says = says(&round);
+        match (nothing, &mut live) {
+            (Some(nothing), None) if !args.json => {
+                tell(&mut told, says, session);
+                return Err(nothing);
             }
+            (Some(Ended::Failed { message, .. }), _) => says.push((message.clone(), message)),
+            (Some(Ended::PipeClosed) | None, _) => {}
         }
-        if !args.follow {
-            return Ok(exit(&round, &filter).into());
-        }
+        tell(&mut told, says, session);
+        let Some(live) = &mut live else { return Ok(exit.into()) };
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = interrupted() => return Ok(exit(&round, &filter).into()),
+            view = live.later() => remote.view = view.unwrap_or(remote.view),
+            () = interrupted() => return Ok(exit.into()),
         }
         if Screen::is_unread() {
             return Ok(Exit::Done.into());
@@ -65,11 +71,98 @@ pub(super) async fn run(session: &Session, args: &TopArgs) -> Result<ExitCode, E
     }
 }
 
+/// The fleet as it goes on, for `-f`.
+struct Live {
+    picture: Picture,
+    following: Following,
+}
+
+impl Live {
+    fn new(session: &Session, remote: &Remote<'_>) -> Self {
+        let observer = Observer::new(remote.bus.clone()).with_core(session.connection.core);
+        Self { picture: observer.blank(), following: observer.follow(&Kind::FLEET) }
+    }
+
+    /// Waits until it is time for another round. `None`: not all has been read yet.
+    async fn later(&mut self) -> Option<FleetView> {
+        let until = clock::monotonic() + EVERY;
+        while let Ok(Some(batch)) =
+            tokio::time::timeout_at(until.into(), self.following.next()).await
+        {
+            self.picture.extend(batch);
+        }
+        tokio::time::sleep_until(until.into()).await;
+        self.picture.is_settled().then(|| self.picture.view(clock::monotonic()))
+    }
+}
+
+/// Says each thing once, however long it is followed; with what it is known again by.
+fn tell(told: &mut Vec<String>, says: Vec<(String, String)>, session: &Session) {
+    for (key, message) in says {
+        if !told.contains(&key) {
+            session.screen.tell(Word::Warning, &message);
+            told.push(key);
+        }
+    }
+}
+
+/// What is to be said of the answers: who gave none, and what in them cannot be read.
+fn says(round: &Round) -> Vec<(String, String)> {
+    let silent = round.problems.iter();
+    let silent = silent.map(|(launcher, error)| (launcher.clone(), format!("{launcher}: {error}")));
+    let unread = round.answers.iter().filter_map(|answer| {
+        let text = format!("{}: not readable: {}", answer.launcher, answer.unread()?);
+        Some((text.clone(), text))
+    });
+    silent.chain(unread).collect()
+}
+
+/// Why nothing is shown: there is no launcher, nothing is so named, or what is does not run.
+fn nothing(round: &Round, remote: &Remote<'_>, filter: &Filter) -> Option<Ended> {
+    if !round.answers.is_empty() {
+        return None;
+    }
+    if filter.is_empty() {
+        return Some(if round.problems.is_empty() {
+            remote.nobody("no launcher is running")
+        } else {
+            Ended::new(Exit::NoContact, "no launcher has answered")
+        });
+    }
+    let matching: Vec<&ServiceView> =
+        remote.view.services.iter().filter(|it| filter.matches(it)).collect();
+    let silent = round.problems.iter().map(|(launcher, _)| &**launcher).collect::<Vec<_>>();
+    let is_silent = |service: &&&ServiceView| {
+        service.phase.is_up() && service.parent.as_deref().is_some_and(|it| silent.contains(&it))
+    };
+    let why = |service: &ServiceView| {
+        if service.phase.is_up() {
+            "no launcher tells of it".to_owned()
+        } else {
+            format!("it is {}", service.verdict)
+        }
+    };
+    Some(match &matching[..] {
+        [] => remote.nothing(filter.text()),
+        _ if matching.iter().any(|service| is_silent(&service)) => {
+            Ended::new(Exit::NoContact, format!("no launcher has answered for `{}`", filter.text()))
+        }
+        [one] => Ended::new(Exit::No, format!("no figures of {}: {}", one.id, why(one))),
+        [first, ..] => {
+            let (id, why) = (&first.id, why(first));
+            let many = matching.len();
+            let text = format!("no figures of the {many} services that match ({id}: {why}, ...)");
+            Ended::new(Exit::No, text)
+        }
+    })
+}
+
 fn is_asked(service: &ServiceView) -> bool {
     service.is_launcher && service.phase.is_up() && service.verdict != Verdict::Lost
 }
 
-async fn ask(remote: &Remote<'_>, launchers: &[&ServiceView]) -> Round {
+async fn ask(remote: &Remote<'_>) -> Round {
+    let launchers = remote.view.services.iter().filter(|it| is_asked(it));
     let limit = remote.session.left().min(PATIENCE);
     let ask = |launcher: &ServiceView| {
         let id = launcher.id.to_string();
@@ -85,14 +178,12 @@ async fn ask(remote: &Remote<'_>, launchers: &[&ServiceView]) -> Round {
             };
             let reply = remote.ask(question, limit).await;
             match reply.outcome {
-                Ok(data) => read_reply::<ResourcesReply>(&data)
-                    .map(|reply| Answer { launcher: id.clone(), host, reply })
-                    .map_err(|error| (id, error)),
+                Ok(data) => Ok(Answer::new(id, host, &data)),
                 Err(failure) => Err((id, failure.to_string())),
             }
         }
     };
-    let asked = stream::iter(launchers.iter().map(|launcher| ask(launcher)));
+    let asked = stream::iter(launchers.map(ask));
     let mut round = Round { answers: Vec::new(), problems: Vec::new() };
     for answer in asked.buffered(AT_ONCE).collect::<Vec<_>>().await {
         match answer {
@@ -128,12 +219,4 @@ fn print(round: &Round, args: &TopArgs, screen: &Screen) -> Result<(), Ended> {
     }
     screen.print(&lines)?;
     Ok(())
-}
-
-fn exit(round: &Round, filter: &Filter) -> Exit {
-    match (round.answers.is_empty(), round.problems.is_empty()) {
-        (true, false) => Exit::NoContact,
-        (true, true) if !filter.is_empty() => Exit::No,
-        _ => Exit::Done,
-    }
 }

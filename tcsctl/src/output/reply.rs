@@ -1,15 +1,19 @@
 //! What came back when a service or a launcher was asked: a line each, more for what it holds.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tcs_core::fleet::format_duration;
+use tcs_core::fleet::{format_duration, format_seconds};
+use tcs_core::id::check_name;
 use tcs_core::wire::control::{
-    Done, OperationReply, Outcome, Reached, ReloadReply, ServiceChange, command, read_reply,
+    Done, OperationReply, Outcome, Partly, Reached, ReloadReply, ServiceChange, command, read_reply,
 };
+use tcs_core::wire::text::one_line;
 use tcs_core::wire::{Status, how_ended};
 use tcs_present::{Line, Role, WIDEST, text};
 
@@ -31,12 +35,22 @@ pub enum Failure {
     /// There, and silent.
     #[error("{0}")]
     TimedOut(String),
-    /// It said no.
-    #[error("{0}")]
+    /// It said no, in its own words; shown on one line.
+    #[error("{}", one_line(.0))]
     Refused(String),
 }
 
 impl Failure {
+    /// With the lines of whoever said no.
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Refused(text) => text.into(),
+            Self::NoRemoteControl(_) | Self::NotReachable(_) | Self::TimedOut(_) => {
+                self.to_string().into()
+            }
+        }
+    }
+
     /// For scripts.
     const fn code(&self) -> &'static str {
         match self {
@@ -75,11 +89,10 @@ impl Reply {
     /// What the shell is told. A reload that some services did not follow has failed.
     pub fn exit(&self) -> Exit {
         match &self.outcome {
-            Ok(data) => match Answer::of(self.command, data) {
+            Ok(data) => match Answer::of(self.command, data).0 {
                 Answer::Reload(reload) if reload.services.iter().any(|it| it.error.is_some()) => {
                     Exit::No
                 }
-                Answer::Unreadable(_) => Exit::No,
                 Answer::Operation(_)
                 | Answer::Reload(_)
                 | Answer::Called(_)
@@ -101,23 +114,27 @@ enum Answer<'a> {
     Commands(Vec<Offered>),
     /// What a service says of itself.
     Own(&'a Map<String, Value>),
-    /// Why not.
-    Unreadable(String),
 }
 
 impl<'a> Answer<'a> {
-    fn of(asked: &str, data: &'a Map<String, Value>) -> Self {
-        let read = match asked {
-            command::START | command::STOP | command::RESTART => {
-                read_reply(data).map(Self::Operation)
-            }
-            command::RELOAD => read_reply(data).map(Self::Reload),
-            "call" => Ok(Self::Called(data)),
-            "commands" => read_reply(data).map(|list: OfferedList| Self::Commands(list.commands)),
-            _ => Ok(Self::Own(data)),
-        };
-        read.unwrap_or_else(Self::Unreadable)
+    /// With the paths of what cannot be read.
+    fn of(asked: &str, data: &'a Map<String, Value>) -> (Self, Vec<String>) {
+        match asked {
+            command::START | command::STOP | command::RESTART => read(data, Self::Operation),
+            command::RELOAD => read(data, Self::Reload),
+            "call" => (Self::Called(data), Vec::new()),
+            "commands" => read(data, |list: OfferedList| Self::Commands(list.commands)),
+            _ => (Self::Own(data), Vec::new()),
+        }
     }
+}
+
+fn read<'a, T: DeserializeOwned + Default>(
+    data: &Map<String, Value>,
+    answer: impl FnOnce(T) -> Answer<'a>,
+) -> (Answer<'a>, Vec<String>) {
+    let Partly { value, unread } = read_reply(data);
+    (answer(value), unread)
 }
 
 /// The reply to `commands`.
@@ -136,11 +153,20 @@ struct Offered {
     parameters: Value,
 }
 
+/// The names of the commands that a service offers, in its reply to `commands`; without those that
+/// nobody could type.
+pub fn offered(data: &Map<String, Value>) -> Vec<String> {
+    let list: OfferedList = read_reply(data).value;
+    let names = list.commands.into_iter().map(|one| one.name);
+    names.filter(|name| check_name("command", name).is_ok()).collect()
+}
+
 impl Offered {
     fn line(&self) -> Line {
-        let mut line = Line::new().with(Role::Text, &format!("  {}", self.name));
+        let name = if self.name.is_empty() { "?" } else { &self.name };
+        let mut line = Line::new().with(Role::Text, &format!("  {name}"));
         let parameters = form(&self.parameters, LEVELS);
-        if parameters != "{}" {
+        if parameters != "{}" && !self.parameters.is_null() {
             line.push(Role::Dim, &format!("  {parameters}"));
         }
         line
@@ -218,7 +244,7 @@ impl<'a> Object<'a> {
     /// Of one reply.
     pub fn new(reply: &'a Reply) -> Self {
         let trouble =
-            |failure: &Failure| Trouble { code: failure.code(), message: failure.to_string() };
+            |failure: &Failure| Trouble { code: failure.code(), message: failure.text().into() };
         Self {
             schema: "tcsctl.reply.v1",
             id: &reply.id,
@@ -240,7 +266,7 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
     let mut below = Vec::new();
     match &reply.outcome {
         Err(failure) => {
-            let text = failure.to_string();
+            let text = failure.text();
             // the name stands before it
             let own = text.strip_prefix(&reply.id).and_then(|rest| rest.strip_prefix(' '));
             let mut rows = own.unwrap_or(&text).lines();
@@ -250,39 +276,11 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
                 rows.take(MOST_ROWS).map(|row| Line::new().with(Role::Bad, &format!("  {row}")));
             below.extend(more);
         }
-        Ok(data) => match Answer::of(reply.command, data) {
-            Answer::Operation(operation) => {
-                let (role, words) = operated(&operation);
-                head.push(role, &words).push(Role::Text, &reached(&operation.outcome));
-            }
-            Answer::Reload(reload) => {
-                let (role, words) = reloaded(&reload);
-                head.push(role, words);
-                let note = |note| Line::new().with(Role::Warn, &format!("  note: {note}"));
-                below.extend(reload.notes.iter().map(note));
-                below.extend(reload.services.iter().map(changed));
-            }
-            Answer::Called(data) => {
-                head.push(Role::Good, "done");
-                figures(data, "", &mut below);
-            }
-            Answer::Commands(offered) => {
-                head.push(Role::Text, if offered.is_empty() { "no commands" } else { "commands:" });
-                below.extend(offered.iter().map(Offered::line));
-            }
-            Answer::Own(data) => {
-                let (role, words) = own(data);
-                head.push(role, &words);
-                for field in ["checks", "stats"] {
-                    if let Some(Value::Object(inner)) = data.get(field) {
-                        figures(inner, "", &mut below);
-                    }
-                }
-            }
-            Answer::Unreadable(why) => {
-                head.push(Role::Bad, &why);
-            }
-        },
+        Ok(data) => {
+            let (answer, unread) = Answer::of(reply.command, data);
+            answered(&answer, &mut head, &mut below);
+            below.extend(unreadable(&unread));
+        }
     }
     if let Some(asked) = &reply.asked {
         let took = match TimeDelta::from_std(reply.took).unwrap_or_default() {
@@ -303,6 +301,47 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
     let mut lines = vec![head];
     lines.append(&mut below);
     lines
+}
+
+/// What an answer holds: beside the name, and below it.
+fn answered(answer: &Answer<'_>, head: &mut Line, below: &mut Vec<Line>) {
+    match answer {
+        Answer::Operation(operation) => {
+            let (role, words) = operated(operation);
+            head.push(role, &words).push(Role::Text, &reached(&operation.outcome));
+        }
+        Answer::Reload(reload) => {
+            let (role, words) = reloaded(reload);
+            head.push(role, words);
+            let note = |note| Line::new().with(Role::Warn, &format!("  note: {note}"));
+            below.extend(reload.notes.iter().map(note));
+            below.extend(reload.services.iter().map(changed));
+        }
+        Answer::Called(data) => {
+            head.push(Role::Good, "done");
+            figures(data, "", below);
+        }
+        Answer::Commands(offered) => {
+            head.push(Role::Text, if offered.is_empty() { "no commands" } else { "commands:" });
+            below.extend(offered.iter().map(Offered::line));
+        }
+        Answer::Own(data) => {
+            let (role, words) = own(data);
+            head.push(role, &words);
+            for field in ["checks", "stats"] {
+                if let Some(Value::Object(inner)) = data.get(field) {
+                    figures(inner, "", below);
+                }
+            }
+        }
+    }
+}
+
+/// What of an answer cannot be read.
+fn unreadable(paths: &[String]) -> Option<Line> {
+    let [first, rest @ ..] = paths else { return None };
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    Some(Line::new().with(Role::Warn, &format!("  not readable: {first}{more}")))
 }
 
 /// Cells for the names.
@@ -371,9 +410,8 @@ fn own(data: &Map<String, Value>) -> (Role, String) {
         let role = status.parse::<Status>().map_or(Role::Text, Role::from);
         return (role, status.to_owned());
     }
-    let up = data.get("uptime_seconds").and_then(Value::as_f64).unwrap_or_default();
-    let up = TimeDelta::milliseconds((up * 1000.0) as i64);
-    (Role::Text, format!("up {}", format_duration(up)))
+    let up = data.get("uptime_seconds").and_then(Value::as_f64);
+    (Role::Text, format!("up {}", up.map_or_else(|| "?".to_owned(), format_seconds)))
 }
 
 /// Figures within figures by their path: `outbox.waiting`.
@@ -399,6 +437,8 @@ fn figure(path: &str) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -426,5 +466,31 @@ mod tests {
         );
         let endless = "no\n".repeat(1000);
         assert!(failed(Failure::Refused(endless)).len() < 30);
+    }
+
+    #[test]
+    fn a_wrong_entry_is_named_and_loses_no_other() {
+        let told = |command, data: Value| {
+            let Value::Object(data) = data else { unreachable!() };
+            let (id, took) = ("a.b".to_owned(), Duration::ZERO);
+            let reply = Reply { id, command, asked: None, took, outcome: Ok(data) };
+            let lines = lines(&reply, 3, None);
+            (reply.exit(), lines.iter().map(Line::plain).collect::<Vec<_>>())
+        };
+        let commands = json!({"commands": [{"name": "park"}, {"name": 5}, "x", {"name": "reset",
+            "parameters": {"type": "object", "properties": {"why": {"type": "string"}}}}]});
+        let offered = [
+            "a.b  commands:",
+            "  park",
+            "  ?",
+            "  reset  {why?: string}",
+            "  not readable: commands[1].name and 1 more",
+        ];
+        assert_eq!(told("commands", commands), (Exit::Done, offered.map(str::to_owned).to_vec()));
+        let started = json!({"result": 5, "pid": "x", "exit_code": 1e308});
+        let told_of = ["a.b  done", "  not readable: exit_code and 2 more"];
+        assert_eq!(told("start", started), (Exit::Done, told_of.map(str::to_owned).to_vec()));
+        let (_, absurd) = told("stats", json!({"uptime_seconds": 1e308}));
+        assert_eq!(absurd, ["a.b  up ?"]);
     }
 }

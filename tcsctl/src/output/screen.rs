@@ -135,11 +135,22 @@ impl Screen {
         Box::new(io::stdout())
     }
 
-    /// Says something on standard error: `error: ...`, with what follows on lines of their own.
+    /// Says something on standard error, on one line: `warning: ...`. What of it comes from others
+    /// may hold line ends, and makes no lines of its own.
     pub fn tell(&self, word: Word, message: &str) {
+        self.put(&[labelled(word, message)]);
+    }
+
+    /// Says why a command has failed: `error: ...`, with what follows in our own words on lines of
+    /// their own.
+    pub fn fail(&self, message: &str) {
+        self.put(&failing(message));
+    }
+
+    fn put(&self, lines: &[Line]) {
         let mut text = String::new();
-        for line in telling(word, message) {
-            text.push_str(&paint(&line, self.err_color, self.ascii));
+        for line in lines {
+            text.push_str(&paint(line, self.err_color, self.ascii));
             text.push('\n');
         }
         // nobody there to read it is nothing that we could tell anybody
@@ -160,38 +171,37 @@ pub enum Word {
     Note,
 }
 
-/// `message` may hold more lines: those that begin with `hint: ` are hints, all others stand below
-/// the first as they are.
-fn telling(word: Word, message: &str) -> Vec<Line> {
-    let label = |word| match word {
+fn labelled(word: Word, text: &str) -> Line {
+    let (label, role) = match word {
         Word::Error => ("error: ", Role::Bad),
         Word::Warning => ("warning: ", Role::Warn),
         Word::Hint => ("hint: ", Role::Moving),
         Word::Note => ("", Role::Dim),
     };
     let body = if word == Word::Note { Role::Dim } else { Role::Text };
-    message
-        .lines()
-        .enumerate()
-        .map(|(i, text)| {
-            let (label, text) = match text.strip_prefix("hint: ") {
-                Some(text) => (label(Word::Hint), text),
-                None if i == 0 => (label(word), text),
-                None => (("", Role::Text), text),
-            };
-            Line::new().with(label.1, label.0).with(body, text)
-        })
-        .collect()
+    Line::new().with(role, label).with(body, text)
+}
+
+/// Lines that begin with `hint: ` are hints, all others stand below the first as they are.
+fn failing(message: &str) -> Vec<Line> {
+    let line = |(i, text): (usize, &str)| match text.strip_prefix("hint: ") {
+        Some(text) => labelled(Word::Hint, text),
+        None if i == 0 => labelled(Word::Error, text),
+        None => Line::new().with(Role::Text, text),
+    };
+    message.lines().enumerate().map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use tcs_core::bus::rpc::RequestError;
+
     use super::*;
+    use crate::output::reply::Failure;
 
     #[test]
     fn an_error_and_its_hint_are_two_lines_and_nothing_else_acts() {
-        let lines =
-            telling(Word::Error, "cannot connect to nats://\x1b[2Ja: refused\nhint: is it up?");
+        let lines = failing("cannot connect to nats://\x1b[2Ja: refused\nhint: is it up?");
         let marked: Vec<_> = lines.iter().map(Line::marked).collect();
         assert_eq!(
             marked,
@@ -200,5 +210,18 @@ mod tests {
                 "<moving|hint: >is it up?"
             ]
         );
+    }
+
+    #[test]
+    fn what_others_say_makes_no_lines() {
+        let line = labelled(Word::Warning, "launcher.x: no\nhint: rm -rf /\u{2028}");
+        assert_eq!(line.marked(), "<warn|warning: >launcher.x: no\\nhint: rm -rf /\\u{2028}");
+        let foreign = "no\nhint: rm -rf /".to_owned();
+        let refused = RequestError::Refused(foreign.clone()).to_string();
+        let failure = Failure::Refused(foreign).to_string();
+        for text in [refused, failure] {
+            let lines: Vec<_> = failing(&text).iter().map(Line::plain).collect();
+            assert_eq!(lines, ["error: no\\nhint: rm -rf /"]);
+        }
     }
 }

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::reply::{Partly, read_reply};
 use super::requests::parameter;
-use crate::Timestamp;
+use crate::{MAX_SECONDS, Timestamp};
 
 /// Parameters of `resources`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +33,7 @@ impl ResourcesRequest {
 }
 
 /// The reply to `resources`.
+/// See [`ResourcesReply::read`] for reading one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResourcesReply {
@@ -42,6 +44,55 @@ pub struct ResourcesReply {
     pub host: HostFigures,
     /// The services that run, by id.
     pub services: Vec<ServiceFigures>,
+}
+
+impl ResourcesReply {
+    /// From the data of a reply. Figures that are of a wrong type, or that nothing can be, are named
+    /// in `unread` of what they belong to.
+    pub fn read(data: &Map<String, Value>) -> Partly<Self> {
+        let own = data.iter().filter(|(key, _)| *key == "sampled_at");
+        let own = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let Partly { value: Self { sampled_at, .. }, mut unread } = read_reply(&own);
+        let host = match data.get("host") {
+            Some(Value::Object(host)) => HostFigures::read(host),
+            other => {
+                unread.extend(other.filter(|it| !it.is_null()).map(|_| "host".to_owned()));
+                HostFigures::default()
+            }
+        };
+        let mut services = Vec::new();
+        match data.get("services") {
+            Some(Value::Array(all)) => {
+                for (index, one) in all.iter().enumerate() {
+                    match one {
+                        Value::Object(one) => services.push(ServiceFigures::read(one)),
+                        _ => unread.push(format!("services[{index}]")),
+                    }
+                }
+            }
+            other => unread.extend(other.filter(|it| !it.is_null()).map(|_| "services".to_owned())),
+        }
+        Partly { value: Self { sampled_at, host, services }, unread }
+    }
+}
+
+/// Percent that no host with thousands of cores exceeds.
+const MAX_PERCENT: f64 = 1e7;
+/// More than any host has, of bytes.
+const MAX_BYTES: u64 = 1_000_000_000_000_000_000;
+/// More than any host has, of what is counted one by one.
+const MAX_COUNT: u64 = 1_000_000_000_000;
+
+/// Takes a figure out that is out of range, and names it.
+fn bound<T: PartialOrd>(
+    field: &mut Option<T>,
+    (least, most): (T, T),
+    name: &str,
+    to: &mut Vec<String>,
+) {
+    if field.take_if(|it| !(least..=most).contains(it)).is_some() {
+        to.push(name.to_owned());
+    }
 }
 
 /// What a service is made of.
@@ -121,6 +172,30 @@ pub struct ServiceFigures {
     #[schemars(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastFigures>,
+    /// Figures that the launcher gave and that cannot be read, or that nothing can be.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+impl ServiceFigures {
+    fn read(data: &Map<String, Value>) -> Self {
+        let Partly { value: mut it, unread: mut bad } = read_reply::<Self>(data);
+        bound(&mut it.cpu_percent, (0.0, MAX_PERCENT), "cpu_percent", &mut bad);
+        bound(&mut it.cpu_seconds, (0.0, MAX_SECONDS), "cpu_seconds", &mut bad);
+        bound(&mut it.busy_seconds, (0.0, MAX_SECONDS), "busy_seconds", &mut bad);
+        for (field, name) in [
+            (&mut it.rss_bytes, "rss_bytes"),
+            (&mut it.anon_bytes, "anon_bytes"),
+            (&mut it.swap_bytes, "swap_bytes"),
+            (&mut it.peak_rss_bytes, "peak_rss_bytes"),
+            (&mut it.read_bytes, "read_bytes"),
+            (&mut it.written_bytes, "written_bytes"),
+        ] {
+            bound(field, (0, MAX_BYTES), name, &mut bad);
+        }
+        bound(&mut it.open_fds, (0, MAX_COUNT), "open_fds", &mut bad);
+        Self { unread: bad, ..it }
+    }
 }
 
 /// One sample of the past.
@@ -181,6 +256,33 @@ pub struct HostFigures {
     /// Resident memory of the launcher itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcsd_rss_bytes: Option<u64>,
+    /// Figures that the launcher gave and that cannot be read, or that nothing can be.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+impl HostFigures {
+    fn read(data: &Map<String, Value>) -> Self {
+        let Partly { value: mut it, unread: mut bad } = read_reply::<Self>(data);
+        for (field, most, name) in [
+            (&mut it.cpu_percent, MAX_PERCENT, "host_cpu_percent"),
+            (&mut it.load1, MAX_PERCENT, "host_load1"),
+            (&mut it.psi_mem_avg10, MAX_PERCENT, "host_psi_mem_avg10"),
+            (&mut it.boot_at, MAX_SECONDS, "host_boot_at"),
+        ] {
+            bound(field, (0.0, most), name, &mut bad);
+        }
+        for (field, name) in [
+            (&mut it.mem_total_bytes, "host_mem_total_bytes"),
+            (&mut it.mem_available_bytes, "host_mem_available_bytes"),
+            (&mut it.swap_used_bytes, "host_swap_used_bytes"),
+            (&mut it.disk_free_bytes, "host_disk_free_bytes"),
+            (&mut it.tcsd_rss_bytes, "tcsd_rss_bytes"),
+        ] {
+            bound(field, (0, MAX_BYTES), name, &mut bad);
+        }
+        Self { unread: bad, ..it }
+    }
 }
 
 /// What a run had used when it crashed: `resources` of a `crashed`.

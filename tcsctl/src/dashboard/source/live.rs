@@ -263,7 +263,7 @@ pub(super) async fn ask(observer: Observer, request: Request, feed: Sender<Feed>
     let none = serde_json::Map::new();
     let reply = observer.bus().request(&request.launcher, &command, &none, OPERATION).await;
     let outcome = match reply {
-        Ok(data) => read_reply(&data).map(|reply| result(&reply)),
+        Ok(data) => Ok(result(&read_reply(&data).value)),
         Err(RequestError::NotReachable { .. }) => Err("no launcher answers".to_owned()),
         Err(error) => Err(error.to_string()),
     };
