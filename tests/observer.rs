@@ -127,6 +127,48 @@ async fn malformed_messages_are_counted_with_their_subject() {
     .await;
 }
 
+/// Of each subject the newest message is read: one that is none hides no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_message_does_not_hide_the_one_before_it() {
+    on_each_server(async |binary| {
+        let site = Site::new(Server::start(&binary).await).await;
+        let of_other = json!({"data": {"name": "good", "status": "ok"}}).to_string();
+        site.status("hidden", "failed").await;
+        site.status("buried", "failed").await;
+        for n in 0..50 {
+            site.status(&format!("between{n}"), "ok").await;
+        }
+        for body in ["{", "[]", &of_other] {
+            site.put_body("svc.status.hidden", body.to_owned()).await;
+        }
+        for _ in 0..20 {
+            site.put_body("svc.status.buried", "{".to_owned()).await;
+        }
+        site.put_body("svc.status.never", "{".to_owned()).await;
+        let last = site.observer.bus().last_word(Kind::Status, "svc.status.hidden").await.unwrap();
+        assert!(last.unwrap().payload().starts_with(b"{\"data\":{\"name\":\"hidden\""));
+        let mut followed = site.observer.blank();
+        let mut following = site.observer.follow(&Kind::FLEET);
+        nats::within_limit("followed", async {
+            while !followed.is_settled() {
+                followed.extend(following.next().await.unwrap());
+            }
+        })
+        .await;
+        following.stop().await;
+        for picture in [site.observer.snapshot(PATIENCE).await, followed] {
+            let view = picture.view(clock::monotonic());
+            assert_eq!(view.get("hidden").unwrap().status, Some(Status::Failed));
+            assert!(view.get("buried").is_none(), "under more than is looked at");
+            assert_eq!(view.services.len(), 51);
+            let tally = picture.fleet.tally();
+            assert_eq!((tally.received, tally.malformed), (54, 3));
+            assert_eq!(picture.problems("svc"), []);
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_past_is_what_was_stored_until_then() {
     on_each_server(async |binary| {

@@ -15,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::json;
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_testkit::nats::{self, Binary, LIMIT, Server, on_each_server};
@@ -312,6 +313,34 @@ async fn tombstones_are_not_malformed() {
             assert!(!output.out.contains("gone."), "{user}: {output:#?}");
             let output = ctl(&server, user, &["events"]).expect(0);
             assert!(!output.out.contains("gone.") && output.err.is_empty(), "{user}: {output:#?}");
+        }
+    })
+    .await;
+}
+
+/// A message that cannot be read hides no other from those who may get single messages, and is no
+/// error to those who may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_malformed_message_hides_is_read_by_who_may() {
+    on_each_server(async |binary| {
+        let server = server(&binary).await;
+        let launcher = attacks::client(&server, "launcher").await;
+        attacks::site(&launcher, 1).await;
+        let context = async_nats::jetstream::new(launcher);
+        let status = json!({"data": {"name": "hidden.a", "status": "failed"}}).to_string();
+        for body in [status.as_str(), "{", "[]"] {
+            let stored = context.publish("svc.status.hidden.a", body.to_owned().into());
+            stored.await.unwrap().await.unwrap();
+        }
+        for (user, sees) in [("viewer", true), ("reader", false)] {
+            let output = ctl(&server, user, &["--all", "--json"]);
+            let document = output.json();
+            assert_eq!(document["source"]["malformed"], 1, "{user}: {document:#}");
+            let mut services = document["services"].as_array().unwrap().iter();
+            let is_there = services.any(|it| it["id"] == "hidden.a" && it["status"] == "failed");
+            assert_eq!(is_there, sees, "{user}: {document:#}");
+            assert!(!output.err.contains("denied"), "{user}: {output:#?}");
+            output.expect(0);
         }
     })
     .await;

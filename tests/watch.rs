@@ -66,6 +66,20 @@ async fn it_shows_what_is_wrong_and_answers_keys() {
     terminal.assert_given_back();
 }
 
+/// The message before it was there before the dashboard was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_message_hides_no_service() {
+    let server = filled().await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    for body in [r#"{"data": {"name": "hidden.a", "status": "failed"}}"#, "{"] {
+        let stored = context.publish("svc.status.hidden.a", body.into());
+        stored.await.unwrap().await.unwrap();
+    }
+    let terminal = watch(&server, (120, 40));
+    terminal.see("hidden.a");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mouse_chooses_opens_and_sorts() {
     let server = filled().await;

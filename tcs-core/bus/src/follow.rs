@@ -112,6 +112,11 @@ impl Follow {
         self.shared.mailbox.cut()
     }
 
+    /// A stream that holds this kind, where one is read.
+    pub(super) fn stream_of(&self, kind: Kind) -> Option<String> {
+        self.shared.stream_of(kind)
+    }
+
     /// Ends the reading and takes our consumers off the server, 1 s at most.
     pub async fn stop(mut self) {
         self.shared.cancel.cancel();

@@ -23,6 +23,8 @@ use super::message::{RawMessage, Stored};
 use super::streams::StreamFacts;
 use tcs_wire::Kind;
 
+/// Messages of one subject that are looked at, from the newest back, for one that can be read.
+const STEPS: u32 = 16;
 /// Single gets under way at a time.
 const AT_ONCE: usize = 256;
 /// Subjects whose newest messages are asked for in one batch; a server gives 1,024 at most.
@@ -54,7 +56,8 @@ struct GotMessage {
 }
 
 impl Bus {
-    /// The newest message of one subject that a stream holds; `None`: none does.
+    /// The newest message of one subject that a stream holds and that can be read; `None`: there is
+    /// none.
     pub async fn last_word(
         &self,
         kind: Kind,
@@ -63,7 +66,8 @@ impl Bus {
         let Some(stream) = self.streams_of(subject).await?.into_iter().next() else {
             return Ok(None);
         };
-        Gets::new(self, self.stream(&stream).await?, kind).newest(subject).await
+        let gets = Gets::new(self, self.stream(&stream).await?, kind);
+        gets.readable(gets.newest(subject).await?).await
     }
 }
 
@@ -96,6 +100,49 @@ impl Gets {
     /// The first message of `filter` at or after a sequence.
     async fn next(&self, filter: &str, seq: u64) -> Result<Option<RawMessage>, ApiError> {
         self.get(&json!({ "seq": seq, "next_by_subj": filter })).await
+    }
+
+    /// The newest message of `filter` before a sequence: mostly it is near, so each look that finds
+    /// none reaches farther back.
+    pub(super) async fn previous(
+        &self,
+        filter: &str,
+        before: u64,
+    ) -> Result<Option<RawMessage>, ApiError> {
+        let (mut low, mut high, mut reach) = (self.stream.first_seq, before, 1_u64);
+        let mut found = None;
+        while low < high {
+            let middle = match found {
+                None => before.saturating_sub(reach).clamp(low, high - 1),
+                Some(_) => low + (high - low) / 2,
+            };
+            reach = reach.saturating_mul(8);
+            let next = self.next(filter, middle).await?;
+            match next.as_ref().and_then(sequence) {
+                Some(seq) if (middle..before).contains(&seq) => {
+                    low = seq + 1;
+                    found = next;
+                }
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(found)
+    }
+
+    /// This message, or the newest before it that can be read.
+    pub(super) async fn readable(
+        &self,
+        mut message: Option<RawMessage>,
+    ) -> Result<Option<RawMessage>, ApiError> {
+        for _ in 0..STEPS {
+            let Some(newest) = message.filter(|it| !it.is_tombstone()) else { break };
+            if newest.decode(self.bus.subjects()).is_ok() {
+                return Ok(Some(newest));
+            }
+            let Some(seq) = sequence(&newest) else { break };
+            message = self.previous(newest.subject(), seq).await?;
+        }
+        Ok(None)
     }
 
     /// The newest messages of these subjects, in any order. Gives the sequence up to which they

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::bytes::Bytes;
 
 use super::consumer::Place;
-use tcs_wire::Kind;
+use tcs_wire::{DecodeError, Decoded, Kind, Subjects};
 
 /// Where a message stands among others of its subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,6 +102,15 @@ impl RawMessage {
     /// is expected: somebody asked with this subject as the reply subject. Nobody has sent it.
     pub fn is_copy(&self) -> bool {
         self.headers.as_ref().is_some_and(is_copy)
+    }
+
+    /// What it says, or why that cannot be read.
+    pub fn decode(&self, subjects: &Subjects) -> Result<Decoded, DecodeError> {
+        match subjects.parse(self.subject()) {
+            Some(_) if self.is_copy() => Err(DecodeError::Copy),
+            Some(subject) => tcs_wire::decode(subject, self.payload()),
+            None => Err(DecodeError::NoName { field: "subject" }),
+        }
     }
 
     /// Whether it only marks that a subject's messages were deleted: no body, or the headers of a

@@ -22,6 +22,7 @@
 
 mod hearing;
 mod history;
+mod look_back;
 mod observation;
 mod picture;
 mod problem;
@@ -36,6 +37,7 @@ use crate::settings::Settings;
 use crate::{BrokerClock, Bus, ConnectError, Cut};
 pub use hearing::{Hearing, Unanswered};
 pub use history::Past;
+use look_back::{LookBack, Newest};
 use observation::observe;
 pub use observation::{Observation, Observed};
 pub use picture::{Figures, Picture};
@@ -155,19 +157,28 @@ impl Observer {
     /// The same; what comes within `linger` is told together.
     fn follow_each(&self, kinds: &[Kind], linger: Duration) -> Following {
         let follow = self.bus.follow(kinds, self.core);
-        let subjects = self.bus.subjects().clone();
+        let bus = self.bus.clone();
         let (sender, batches) = mpsc::channel(WAITING);
         let (cut_sender, cut) = tokio::sync::watch::channel(Cut::default());
         let cancel = CancellationToken::new();
         let cancelled = cancel.clone();
         let task = tokio::spawn(async move {
-            let mut clock = BrokerClock::local();
+            let (mut clock, mut look_back) = (BrokerClock::local(), LookBack::default());
             let work = async {
                 loop {
                     let heard = follow.next(BATCH).await;
                     let full = heard.len() == BATCH;
-                    let observe = |item| observe(item, &subjects, &mut clock);
-                    let batch: Vec<_> = heard.into_iter().map(observe).collect();
+                    let mut unreadable = Vec::new();
+                    let observe = |item| {
+                        let newest = Newest::of(&item);
+                        let observation = observe(item, bus.subjects(), &mut clock);
+                        if let Observation::Malformed { .. } = observation {
+                            unreadable.extend(newest);
+                        }
+                        observation
+                    };
+                    let mut batch: Vec<_> = heard.into_iter().map(observe).collect();
+                    look_back.complete(&bus, &follow, &mut batch, unreadable).await;
                     cut_sender.send_if_modified(|cut| {
                         let now = follow.cut();
                         std::mem::replace(cut, now) != now

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tcs_core::bus::publish::hostname;
 use tcs_core::bus::{Bus, RawMessage};
 use tcs_core::observer::{Observation, Observer};
-use tcs_core::wire::{Kind, Message, Status, Timestamp, decode};
+use tcs_core::wire::{Kind, Message, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::conflicts::{Conflicts, Ours, Shared};
@@ -139,8 +139,7 @@ pub(super) async fn last(bus: Bus, id: ServiceId) -> Option<Heard> {
 }
 
 fn read(bus: &Bus, raw: &RawMessage, here: &str) -> Option<Heard> {
-    let subject = bus.subjects().parse(raw.subject())?;
-    let decoded = decode(subject, raw.payload()).ok()?;
+    let decoded = raw.decode(bus.subjects()).ok()?;
     hear(&decoded.message, decoded.meta.ts.map(Timestamp::time), here)
 }
 
@@ -168,6 +167,8 @@ fn hear(message: &Message, sent: Option<DateTime<Utc>>, here: &str) -> Option<He
 mod tests {
     use serde_json::json;
     use tcs_core::wire::Subjects;
+
+    use tcs_core::wire::decode;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{BrokerClock, Contact, Heard, Item, LinkState, Note, RawMessage, Reading, Stored};
 use tcs_fleet::{Order, Stamp};
-use tcs_wire::{DecodeError, Decoded, Kind, Subjects, decode};
+use tcs_wire::{DecodeError, Decoded, Kind, Subjects};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -61,12 +61,7 @@ pub(super) fn observe(heard: Heard, subjects: &Subjects, clock: &mut BrokerClock
 /// Decodes and stamps one message.
 pub(super) fn read(raw: &RawMessage, subjects: &Subjects, clock: BrokerClock) -> Observation {
     let bytes = raw.payload().len();
-    let decoded = match subjects.parse(raw.subject()) {
-        Some(_) if raw.is_copy() => Err(DecodeError::Copy),
-        Some(subject) => decode(subject, raw.payload()),
-        None => Err(DecodeError::NoName { field: "subject" }),
-    };
-    match decoded {
+    match raw.decode(subjects) {
         Ok(decoded) => {
             let subject = raw.subject().to_owned();
             let stamp = stamp(raw.stored, clock);
