@@ -249,6 +249,12 @@ impl Daemon<'_> {
             let how = plan.how.to_string();
             let readiness = plan.readiness();
             log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how), readiness);
+            let (beat_at, assume_at) = (self.first_beat(plan), self.first_assumption(plan));
+            // it may have been heard before its start was told here
+            if let Some(spawned) = self.handles.get_mut(id) {
+                spawned.beat_at = beat_at.filter(|_| !spawned.speaks);
+                spawned.assume_at = assume_at.filter(|_| spawned.said.is_none());
+            }
         }
         if let Lifecycle::Crashed { code, .. } = event {
             let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();

@@ -15,7 +15,6 @@ impl Daemon<'_> {
         let Some(plan) = self.plans.get(&id).cloned() else { return };
         let tell = self.tell.clone();
         let at = clock::wall();
-        let beat_at = self.first_beat(&plan);
         let launch = self.site().launch(&plan);
         let log = plan.entry.launch.log.as_ref();
         let secrets = self.secrets.with_entry(&plan.entry);
@@ -26,7 +25,8 @@ impl Daemon<'_> {
             self.outputs.begin(&id, run, log, true, secrets);
             self.start_task(&plan, run, tell)
         };
-        let assume_at = self.first_assumption(&plan);
+        // from its start on
+        let (beat_at, assume_at) = (None, None);
         let spawned = Spawned { run, handle, at, beat_at, assume_at, speaks: false, said: None };
         self.handles.insert(id, spawned);
     }
