@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use tcs_core::wire::text::one_line;
+
 use super::{USAGE, print, say};
 
 /// Where, and what is written there. `NAME`, `CORE` and `LAUNCHER` are filled in.
@@ -31,10 +33,13 @@ pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> io::Result<ExitCode> {
     };
     match write(folder, &name, &Source::find(tcs)) {
         Ok(()) => {
-            let folder = folder.display();
+            // one that is not UTF-8 cannot be typed from what is shown
+            let go = folder.to_str().map(|_| format!("cd {} && ", quoted(folder)));
             print(&format!(
-                "made {folder}: the services are in services/src, each in a file\n\
-                 next: cd {folder} && make test && make run"
+                "made {}: the services are in services/src, each in a file\n\
+                 next: {}make test && make run",
+                folder.display(),
+                go.unwrap_or_default()
             ))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -45,18 +50,64 @@ pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> io::Result<ExitCode> {
     }
 }
 
+/// Words that no crate can be called by: those of the language, in use or kept for later.
+const KEYWORDS: [&str; 51] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+    "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
+    "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
 /// The package's name is the folder's, as Rust names things.
 fn name(folder: &Path) -> Result<String, String> {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(name) = folder.file_name() else {
+        let folder = folder.display();
+        return Err(format!("`{folder}` is no new folder\nhint: tcsd new my_services"));
+    };
+    let name = name.to_string_lossy();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let taken = ["test", "core", "std", "alloc", "services", "launcher"].contains(&name);
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits) && !taken {
-        return Ok(name.to_owned());
+    let is_name = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits);
+    let (why, better) = match &*name {
+        name if !is_name => {
+            ("cannot name a package: take small letters, digits and `_`", fitted(name))
+        }
+        name if KEYWORDS.contains(&name) => ("is a word of Rust", format!("{name}_services")),
+        "alloc" | "core" | "proc_macro" | "std" | "test" => {
+            ("is a crate of Rust itself", format!("{name}_services"))
+        }
+        name if name.starts_with("tcs_") => {
+            ("may be a crate of the framework", format!("my_{name}"))
+        }
+        "build" | "deps" | "examples" | "incremental" | "launcher" | "services" => {
+            ("is a folder of every workspace", format!("my_{name}"))
+        }
+        name => return Ok(name.to_owned()),
+    };
+    let better = quoted(&folder.with_file_name(better));
+    Err(format!("`{}` {why}\nhint: tcsd new {better}", one_line(&name)))
+}
+
+/// The nearest name that fits: `my_services` for `My Services`.
+fn fitted(name: &str) -> String {
+    let small = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let name: String = name.chars().map(small).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('_');
+    if name.is_empty() || KEYWORDS.contains(&name) {
+        return "my_services".to_owned();
     }
-    let name = name.escape_debug();
-    Err(format!(
-        "`{name}` cannot name a package: take small letters, digits and `_`\nhint: tcsd new my_services"
-    ))
+    name.to_owned()
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('-') {
+        return text;
+    }
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Where the framework comes from.
@@ -92,6 +143,11 @@ fn write(folder: &Path, name: &str, source: &Source) -> Result<(), String> {
     {
         return Err(format!("{} is no checkout of TCS: it has no tcs-core", at.display()));
     }
+    if let Source::Checkout(at) = source
+        && at.to_str().is_none()
+    {
+        return Err(format!("{}: cargo takes no path that is not UTF-8", at.display()));
+    }
     fs::create_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for (path, text) in FILES {
         let text = text
@@ -109,13 +165,50 @@ fn write(folder: &Path, name: &str, source: &Source) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     #[test]
     fn names_of_packages() {
         assert_eq!(name(Path::new("../my_services")).unwrap(), "my_services");
-        for bad in ["", "..", "My", "a b", "1a", "a-b", "core", "services"] {
-            assert!(name(Path::new(bad)).unwrap_err().contains("hint: tcsd new"), "{bad}");
+        assert_eq!(name(Path::new("union")).unwrap(), "union", "no word outside of its place");
+        for (bad, why, better) in [
+            ("..", "is no new folder", "my_services"),
+            ("My Services", "cannot name a package", "my_services"),
+            ("1a", "cannot name a package", "a"),
+            ("a-b", "cannot name a package", "a_b"),
+            ("żółw", "cannot name a package", "w"),
+            ("!", "cannot name a package", "my_services"),
+            ("fn", "is a word of Rust", "fn_services"),
+            ("self", "is a word of Rust", "self_services"),
+            ("gen", "is a word of Rust", "gen_services"),
+            ("a dir/test", "is a crate of Rust itself", "'a dir/test_services'"),
+            ("tcs_core", "may be a crate of the framework", "my_tcs_core"),
+            ("services", "is a folder of every workspace", "my_services"),
+        ] {
+            let told = name(Path::new(bad)).unwrap_err();
+            assert!(told.contains(why), "{bad}: {told}");
+            assert!(told.ends_with(&format!("\nhint: tcsd new {better}")), "{bad}: {told}");
+            let better = fitted(better.trim_matches('\'').rsplit('/').next().unwrap());
+            assert!(name(Path::new(&better)).is_ok(), "{better}");
+        }
+        let not_text = OsStr::from_bytes(b"a\n\xff");
+        let told = name(Path::new(not_text)).unwrap_err();
+        assert!(told.starts_with("`a\\n\u{fffd}` cannot name a package"), "{told}");
+    }
+
+    #[test]
+    fn what_is_to_be_typed_is_one_word() {
+        for (path, typed) in [
+            ("../my_services", "../my_services"),
+            ("a dir/b", "'a dir/b'"),
+            ("it's/b", r"'it'\''s/b'"),
+            ("$(rm)/b", "'$(rm)/b'"),
+            ("-x/b", "'./-x/b'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), typed);
         }
     }
 }
