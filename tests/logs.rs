@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -308,4 +310,48 @@ async fn the_secrets_of_a_task_are_in_no_log_either() {
             assert!(!text.contains("hunter-"), "{text}");
         }
     }
+}
+
+/// Whoever reads the launcher's own log has stopped: it supervises all the same, and tells later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_its_own_log_that_stops_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, script) = (dir.path().join("fifo"), dir.path().join("tcsd"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let tcsd = env!("CARGO_BIN_EXE_tcsd");
+    let text = format!("#!/bin/sh\nexec '{tcsd}' \"$@\" 2> '{}'\n", fifo.display());
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    // both ends: to open one alone waits for the other
+    let reader = fs::File::options().read(true).write(true).open(&fifo).unwrap();
+    let config = format!(
+        "services:\n  - {{type: a, variant: a, launch: {{exec: {}}}}}\n  - {{type: flood, variant: a, launch: {{exec: {}}}}}\n",
+        bad("forever"),
+        bad("flood,stderr,lines,1000000,forever")
+    );
+    let site = Site::of(&script, "process", &config).await;
+    let first = site.pid("a.a").await;
+    let logs = async || site.ask_with("logs.flood.a", json!({"lines": 1})).await.unwrap();
+    while logs().await["lines"].as_array().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        let again = site.ask("restart.a.a").await.unwrap();
+        assert_ne!(again["pid"], first);
+    }
+    // it is read again, for as long as it takes
+    let lines = BufReader::new(reader).lines();
+    let told = tokio::task::spawn_blocking(move || {
+        lines.map(Result::unwrap).find(|it| it.contains(" lines of this log were dropped"))
+    });
+    let restart = async {
+        loop {
+            site.ask("restart.a.a").await.unwrap();
+        }
+    };
+    let told = tokio::select! {
+        told = told => told.unwrap(),
+        () = restart => None,
+    };
+    assert!(told.is_some());
 }

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use tcs_core::clock;
-use tcs_core::service::log::{Levels, LogRecord, LogWriter, Services, clean};
+use tcs_core::service::log::{Levels, LogRecord, LogWriter, Services, clean, take_dropped};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -55,6 +56,9 @@ impl Taps {
     }
 }
 
+/// How often it is looked whether lines were dropped.
+const LOOK_FOR_DROPPED: Duration = Duration::from_secs(1);
+
 /// The logger of the launcher's own words.
 const OWN: &str = "tcsd";
 
@@ -72,6 +76,17 @@ pub fn init(json: bool) -> Taps {
         .try_init()
         .ok();
     taps
+}
+
+/// Tells of lines that were dropped because nobody read standard error, once somebody does. For ever.
+pub(crate) async fn tell_dropped() {
+    loop {
+        tokio::time::sleep(LOOK_FOR_DROPPED).await;
+        let lines = take_dropped();
+        if lines > 0 {
+            tracing::warn!("{lines} lines of this log were dropped: standard error was not read");
+        }
+    }
 }
 
 /// What is said; our own words are `tcsd`'s, whichever room they come from.

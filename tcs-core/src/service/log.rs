@@ -3,6 +3,7 @@
 //! `svc|<service id>`. Lines without a prefix continue the one before.
 
 mod journald;
+mod patient;
 
 use std::fmt;
 use std::io::Write as _;
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use crate::wire::text::clean;
 pub use journald::LogWriter;
+pub use patient::take_dropped;
 
 /// Says something on standard error to whoever started the program, on lines of its own. Where nobody
 /// can be told (a full disk, a closed pipe), nobody is.

@@ -144,6 +144,7 @@ async fn launch(
     let of_host = Arc::clone(&resources);
     monitor.add_metrics(move || of_host.host_metrics());
     let sampling = tokio::spawn(resources.keep());
+    tokio::spawn(crate::log::tell_dropped());
     let (tell, told) = mpsc::channel(BACKLOG);
     let (last, lasts) = mpsc::channel(BACKLOG);
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());

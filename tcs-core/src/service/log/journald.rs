@@ -1,13 +1,15 @@
 //! Standard error. Where it goes to systemd's journal, each line begins with its priority
 //! (`sd-daemon(3)`), which the journal takes off: `journalctl -p warning` finds what it should.
 
-use std::io::{self, Stderr, Write};
+use std::io::{self, Write};
 
 use nix::sys::stat::fstat;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Where log lines go.
+use super::patient::Patient;
+
+/// Where log lines go. Nothing waits for who does not read them: see [`super::take_dropped`].
 #[derive(Debug, Clone, Copy)]
 pub struct LogWriter {
     is_journal: bool,
@@ -29,20 +31,20 @@ impl LogWriter {
 }
 
 impl MakeWriter<'_> for LogWriter {
-    type Writer = Lines<Stderr>;
+    type Writer = Lines<Patient>;
 
-    fn make_writer(&self) -> Lines<Stderr> {
-        Lines { to: io::stderr(), priority: None }
+    fn make_writer(&self) -> Lines<Patient> {
+        Lines { to: Patient, priority: None }
     }
 
-    fn make_writer_for(&self, meta: &Metadata<'_>) -> Lines<Stderr> {
+    fn make_writer_for(&self, meta: &Metadata<'_>) -> Lines<Patient> {
         let priority = match *meta.level() {
             Level::ERROR => "<3>",
             Level::WARN => "<4>",
             Level::INFO => "<6>",
             Level::DEBUG | Level::TRACE => "<7>",
         };
-        Lines { to: io::stderr(), priority: self.is_journal.then_some(priority) }
+        Lines { to: Patient, priority: self.is_journal.then_some(priority) }
     }
 }
 
