@@ -23,6 +23,7 @@ mod numbers;
 mod order;
 mod problem;
 mod schema;
+mod secret_names;
 mod secrets;
 mod services;
 mod settings;

@@ -31,6 +31,9 @@ impl Grammar {
     }
 }
 
+/// Marks a number in the schema whose form has a pattern of its own for texts.
+pub(super) const EXACT: &str = "x-exact";
+
 /// Text that a variable is replaced in.
 pub(super) const VARIABLE: &str = r"\$\{[A-Za-z_]";
 

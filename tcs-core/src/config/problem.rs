@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::secrets;
+use super::secret_names;
 use crate::wire::text::is_hidden;
 
 /// Columns of what is drawn; the rest of a line is cut.
@@ -214,7 +214,7 @@ impl Report {
             None => name,
         };
         let line = at.and_then(|at| Some((at, self.source.line(at.line)?)));
-        let hidden = line.map(|(_, line)| secrets::on_line(line)).unwrap_or_default();
+        let hidden = line.map(|(_, line)| secret_names::on_line(line)).unwrap_or_default();
         let mut message = printable(message);
         for secret in hidden.iter().filter(|secret| secret.len() > 2) {
             message = message.replace(&printable(secret), "***");

@@ -4,7 +4,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Value, json};
 
-use super::grammar::{self, Grammar, VARIABLE};
+use super::grammar::{self, EXACT, Grammar, VARIABLE};
 use super::launch::Launch;
 use super::services::EntryKeys;
 use super::values::Module as ModuleName;
@@ -156,9 +156,6 @@ fn allow_variables(schema: &mut Schema) {
     let rest = [("description", description), ("default", default)];
     object.extend(rest.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
 }
-
-/// Marks a number whose form has its own pattern for texts.
-pub(super) const EXACT: &str = "x-exact";
 
 /// The words that can be chosen from.
 fn words(schema: &Schema) -> Vec<String> {

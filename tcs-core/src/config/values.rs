@@ -13,10 +13,9 @@ use serde::de::{Error, IntoDeserializer as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 use serde_json::Value as Json;
 
-use super::grammar;
+use super::grammar::{self, EXACT};
 use super::nearest::nearest;
 use super::numbers;
-use super::schema::EXACT;
 use crate::id::{MAX_LEN, ServiceId, ServiceType, Variant};
 use crate::wire::policy::RestartWhen;
 
