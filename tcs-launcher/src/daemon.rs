@@ -53,7 +53,7 @@ use publisher::StatusPublisher;
 use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use tcs_supervisor::{
-    Answer, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+    Answer, Conclusion, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
 };
 
 /// Reports and requests that may wait for the loop.
@@ -169,11 +169,11 @@ impl Daemon<'_> {
                 () = until(self.origin, self.systemd.due()) => None,
             };
         }
-        done.unwrap_or_default()
+        done == Some(Conclusion::Success)
     }
 
     /// A signal to stop, the first one or one that comes `again`.
-    fn stop(&mut self, signal: Signal, again: bool) -> Option<bool> {
+    fn stop(&mut self, signal: Signal, again: bool) -> Option<Conclusion> {
         if again {
             tracing::warn!("{signal} again: killing what has not stopped yet");
         } else {
@@ -189,8 +189,8 @@ impl Daemon<'_> {
         clock::monotonic().saturating_duration_since(self.origin)
     }
 
-    /// `Some` once all has ended: whether well.
-    fn handle(&mut self, event: Event) -> Option<bool> {
+    /// `Some` once all has ended.
+    fn handle(&mut self, event: Event) -> Option<Conclusion> {
         let now = self.now();
         let mut done = None;
         let mut touched = BTreeSet::new();
@@ -210,7 +210,7 @@ impl Daemon<'_> {
         done
     }
 
-    fn act(&mut self, effect: Effect) -> Option<bool> {
+    fn act(&mut self, effect: Effect) -> Option<Conclusion> {
         match effect {
             Effect::Spawn { id, run } => self.spawn(id, run),
             Effect::Stop { id, run } => {
@@ -237,7 +237,7 @@ impl Daemon<'_> {
                 self.runner.resources().forget(&id);
                 self.publisher.forget(&id);
             }
-            Effect::Done { success } => return Some(success),
+            Effect::Done(conclusion) => return Some(conclusion),
         }
         None
     }

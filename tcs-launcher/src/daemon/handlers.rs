@@ -9,7 +9,7 @@ use super::Daemon;
 use super::inbound::{self, Heard};
 use super::plan::not_linked;
 use crate::runner::{RunnerEvent, What};
-use tcs_supervisor::{Event, Report, ServiceId};
+use tcs_supervisor::{Conclusion, Event, Report, ServiceId};
 
 /// The last status of a service, which the broker was asked for, and what waits for it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Last {
 
 impl Daemon<'_> {
     /// A service's own word, of its present run.
-    pub(super) fn heard(&mut self, heard: Heard) -> Option<bool> {
+    pub(super) fn heard(&mut self, heard: Heard) -> Option<Conclusion> {
         let Heard { id, sent, what } = heard;
         let plan = self.plans.get(&id)?;
         let by = plan.ready_by();
@@ -42,7 +42,7 @@ impl Daemon<'_> {
         done
     }
 
-    pub(super) fn told(&mut self, told: RunnerEvent) -> Option<bool> {
+    pub(super) fn told(&mut self, told: RunnerEvent) -> Option<Conclusion> {
         if let Some(waiting) = self.ended.get_mut(&told.id) {
             waiting.push(told);
             return None;
@@ -66,7 +66,7 @@ impl Daemon<'_> {
             && self.plans.get(&told.id).is_some_and(|it| matches!(it.how, How::Python { .. }))
     }
 
-    pub(super) fn last_word(&mut self, last: Last) -> Option<bool> {
+    pub(super) fn last_word(&mut self, last: Last) -> Option<Conclusion> {
         let Last { id, word, then } = last;
         let mut done = word.and_then(|word| self.heard(word));
         for told in self.ended.remove(&id).unwrap_or_default() {
@@ -76,7 +76,7 @@ impl Daemon<'_> {
     }
 
     /// Does something once the last word of a service is known, where it can be.
-    pub(super) fn after_last_word(&mut self, id: &ServiceId, event: Event) -> Option<bool> {
+    pub(super) fn after_last_word(&mut self, id: &ServiceId, event: Event) -> Option<Conclusion> {
         let bus = self.publisher.reporter.bus().filter(|bus| bus.is_connected());
         let Some(bus) = bus.cloned() else { return self.handle(event) };
         self.ask_last_word(bus, id.clone(), Some(event));
@@ -91,7 +91,7 @@ impl Daemon<'_> {
         });
     }
 
-    fn report(&mut self, told: RunnerEvent) -> Option<bool> {
+    fn report(&mut self, told: RunnerEvent) -> Option<Conclusion> {
         let RunnerEvent { id, run, what } = told;
         match what {
             What::Report(mut report) => {

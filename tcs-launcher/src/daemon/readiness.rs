@@ -7,7 +7,7 @@ use super::Daemon;
 use super::inbound::ReadyBy;
 use super::plan::Plan;
 use crate::reload_text::duration;
-use tcs_supervisor::{Event, Phase, Report};
+use tcs_supervisor::{Conclusion, Event, Phase, Report};
 
 impl Daemon<'_> {
     /// For what is started now; `None`: something else says that it is ready.
@@ -33,7 +33,7 @@ impl Daemon<'_> {
     }
 
     /// Takes those for ready whose time has come. What cannot be heard is not judged.
-    pub(super) fn assume_ready(&mut self) -> Option<bool> {
+    pub(super) fn assume_ready(&mut self) -> Option<Conclusion> {
         let now = self.now();
         let is_deaf = self.publisher.reporter.bus().is_some_and(|bus| !bus.is_connected());
         let mut ready = Vec::new();

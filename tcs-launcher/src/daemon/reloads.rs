@@ -11,7 +11,7 @@ use super::plan::{Fixed, Plan};
 use crate::reload_text;
 use tcs_core::wire::control::{ReloadReply, ServiceChange};
 use tcs_supervisor::reload::{self, Planned, Touched};
-use tcs_supervisor::{Diff, Event, Operation, ServiceId, Ticket};
+use tcs_supervisor::{Conclusion, Diff, Event, Operation, ServiceId, Ticket};
 
 /// What the file said at start, and only another start of tcsd can change.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) struct Prepared {
 
 impl Daemon<'_> {
     /// The first configuration.
-    pub(super) fn begin(&mut self, config: &Config) -> Option<bool> {
+    pub(super) fn begin(&mut self, config: &Config) -> Option<Conclusion> {
         let plans = self.site().plan(config);
         let (diff, _) = reload::diff(&BTreeMap::new(), &planned(&plans));
         self.apply(plans, diff, None)
@@ -167,7 +167,7 @@ impl Daemon<'_> {
         plans: Vec<Plan>,
         diff: Diff,
         request: Option<(Ticket, Operation)>,
-    ) -> Option<bool> {
+    ) -> Option<Conclusion> {
         // what is removed is kept until the supervisor forgets it
         for plan in plans {
             self.plans.insert(plan.entry.id.clone(), plan);

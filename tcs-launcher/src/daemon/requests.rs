@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use super::Daemon;
 use crate::control::ControlRequest;
 use crate::runner::output::Line;
-use tcs_supervisor::{Answer, Command, Event, Patience, ServiceId, Ticket};
+use tcs_supervisor::{Answer, Command, Conclusion, Event, Patience, ServiceId, Ticket};
 
 impl Daemon<'_> {
-    pub(super) fn asked(&mut self, ask: ControlRequest) -> Option<bool> {
+    pub(super) fn asked(&mut self, ask: ControlRequest) -> Option<Conclusion> {
         match ask {
             ControlRequest::Service(operation, id, command, back) => {
                 let ticket = self.ticket(back);

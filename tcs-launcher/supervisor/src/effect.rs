@@ -56,10 +56,16 @@ pub enum Effect {
         id: ServiceId,
     },
     /// All has ended: the launcher's turn.
-    Done {
-        /// No wanted service had failed, none was killed by force, and nothing was left behind.
-        success: bool,
-    },
+    Done(Conclusion),
+}
+
+/// How all of it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    /// No wanted service had failed, none was killed by force, and nothing was left behind.
+    Success,
+    /// Something of that was so.
+    Failure,
 }
 
 /// The registry event to publish (`docs/spec/wire.md#registry-events`).

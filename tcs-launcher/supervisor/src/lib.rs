@@ -35,7 +35,8 @@ mod spec;
 mod tests;
 
 pub use effect::{
-    Answer, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason, Success,
+    Answer, Conclusion, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason,
+    Success,
 };
 pub use event::{
     Command, Diff, Event, Exit, Operation, Patience, Report, Run, Ticket, Watchdog, Word,
@@ -206,8 +207,9 @@ impl Supervisor {
             && self.services.values().all(Service::is_over)
         {
             let success = success && !self.services.values().any(Service::is_unkillable);
+            let conclusion = if success { Conclusion::Success } else { Conclusion::Failure };
             self.ending = Ending::Done;
-            out.effects.push(Effect::Done { success });
+            out.effects.push(Effect::Done(conclusion));
         }
     }
 

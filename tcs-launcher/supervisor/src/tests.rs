@@ -124,7 +124,7 @@ pub(super) fn line(effect: &Effect) -> String {
         }
         Effect::Reply { ticket, answer } => format!("reply {} {}", ticket.0, answer_line(answer)),
         Effect::Forget { id } => format!("forget {id}"),
-        Effect::Done { success } => format!("done {success}"),
+        Effect::Done(conclusion) => format!("done {}", *conclusion == Conclusion::Success),
     };
     line.replace(".x", "")
 }

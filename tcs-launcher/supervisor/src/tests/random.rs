@@ -176,7 +176,7 @@ impl Fake {
                     assert_eq!(self.beings.get(&id), None, "left behind");
                     self.crashes.remove(&id);
                 }
-                Effect::Done { .. } => {
+                Effect::Done(_) => {
                     assert!(
                         self.beings.is_empty()
                             || self.supervisor.services.values().any(Service::is_unkillable)
