@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
-use regex::Regex;
 use tcs_core::clock::monotonic;
-use tcs_core::config::{Limits, Ready};
+use tcs_core::config::{Limits, LinePattern, Ready, StopSignal};
 use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::group::Process;
 use tcs_launcher::runner::journal::Journal;
@@ -105,7 +104,7 @@ impl Lab {
             env_removed: std::collections::BTreeSet::new(),
             user: None,
             limits: Limits::default(),
-            stop_signal: Signal::SIGTERM,
+            stop_signal: StopSignal::TERM,
             ready: None,
             sample: Duration::from_secs(10),
         }
@@ -471,7 +470,7 @@ async fn it_is_ready_when_it_says_so() {
     handle.kill();
     lab.ends(Exit::signal(9)).await;
 
-    let pattern = Regex::new("^listening on [0-9]+$").unwrap();
+    let pattern = LinePattern::new("^listening on [0-9]+$").unwrap();
     let script = ["complain", "[INFO ] net: listening on 5000", "forever"];
     let handle = lab.start(Launch { ready: Some(Ready::Log(pattern)), ..Lab::launch(&script) });
     lab.spawned().await;
@@ -485,7 +484,7 @@ async fn it_is_ready_when_it_says_so() {
         ("100%", " 50%%\\r100%%\\r"),
         ("^ready$", "\\033[1;32mready\\033[0m\\n"),
     ] {
-        let ready = Some(Ready::Log(Regex::new(pattern).unwrap()));
+        let ready = Some(Ready::Log(LinePattern::new(pattern).unwrap()));
         let args = vec!["-c".to_owned(), format!("printf '{printed}'; exec sleep 1000")];
         let handle =
             lab.start(Launch { program: "/bin/sh".into(), args, ready, ..Lab::launch(&[]) });

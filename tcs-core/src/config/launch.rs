@@ -2,16 +2,15 @@
 //! a service's own field. In an entry, or at the top of the file as its default.
 
 use std::collections::BTreeMap;
-use std::mem::discriminant;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::line_pattern::LinePattern;
 use super::problem::{Place, Problem, Problems};
+use super::signal::StopSignal;
 use super::value::{Mapping, Node, Value};
 use super::values::{
     Address, After, As, Bytes, Factor, FileSize, Files, Interval, Pattern, Program, Sampling,
@@ -74,7 +73,7 @@ pub struct Launch {
     pub start_timeout: Duration,
     /// Signal that asks it to stop.
     #[serde(with = "As::<SignalName>")]
-    pub stop_signal: Signal,
+    pub stop_signal: StopSignal,
     /// Seconds from the stop signal to SIGKILL; without it, as the launcher was told.
     #[serde(with = "As::<Option<Seconds>>")]
     pub stop_timeout: Option<Duration>,
@@ -92,7 +91,7 @@ pub struct Launch {
 }
 
 /// What says that a service is up.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
     /// Its start: nothing is waited for.
@@ -103,7 +102,7 @@ pub enum Ready {
     Heartbeat,
     /// A line of output that matches this regular expression.
     #[serde(with = "As::<Pattern>")]
-    Log(Regex),
+    Log(LinePattern),
     /// A port that accepts connections: `HOST:PORT`.
     #[serde(with = "As::<Address>")]
     Tcp {
@@ -112,16 +111,6 @@ pub enum Ready {
         /// From 1.
         port: u16,
     },
-}
-
-impl PartialEq for Ready {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Log(one), Self::Log(two)) => one.as_str() == two.as_str(),
-            (Self::Tcp { host, port }, Self::Tcp { host: h, port: p }) => (host, port) == (h, p),
-            _ => discriminant(self) == discriminant(other),
-        }
-    }
 }
 
 /// Where a Rust service runs.
@@ -219,7 +208,7 @@ impl Default for Launch {
             sample: Duration::from_secs(10),
             healthcheck: Duration::from_secs(30),
             start_timeout: START_TIMEOUT,
-            stop_signal: Signal::SIGTERM,
+            stop_signal: StopSignal::TERM,
             stop_timeout: None,
             mode: None,
             backoff: None,

@@ -540,7 +540,7 @@ services:
     assert_eq!((restart.delay.as_millis(), restart.limit), (1500, NonZeroU32::new(16)));
     assert_eq!(launch.exec.as_deref(), Some(&["dome".to_owned()][..]));
     assert_eq!(launch.after, ["e.x".parse().unwrap()]);
-    assert_eq!((launch.user.as_deref(), launch.stop_signal as i32), (Some("1000"), 9));
+    assert_eq!((launch.user.as_deref(), launch.stop_signal.number()), (Some("1000"), 9));
     assert_eq!(json!(launch.env), json!({"A": "010", "B": ""}));
     assert_eq!((launch.limits.memory, launch.limits.core), (Some(3 << 29), Some(1000)));
     assert_eq!((launch.mode, &launch.ready), (Some(Mode::Async), &Some(Ready::Started)));

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr as _;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use regex::{Regex, RegexBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, IntoDeserializer as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 use serde_json::Value as Json;
 
 use super::grammar::{self, EXACT};
+use super::line_pattern::LinePattern;
 use super::nearest::nearest;
 use super::numbers;
+use super::signal::{self, StopSignal};
 use crate::id::{MAX_LEN, ServiceId, ServiceType, Variant};
 use crate::wire::policy::RestartWhen;
 
@@ -153,20 +152,14 @@ forms! {
     Files(number: u32) -> u32, {"type": "integer", "format": "uint32", "minimum": 1},
         if number == 0 { Err(KEEPS_NOTHING.to_owned()) } else { Ok(number) },
         written |it| (*it).into();
-    SignalName(text: NumberOrText) -> Signal,
-        {"anyOf": [{"enum": signals()}, {"type": "integer", "minimum": 1, "maximum": 31, EXACT: true},
-                   {"type": "string", "pattern": any_case(&signals())}]},
-        signal(&text.0),
-        written |it| bare(it.as_str()).into();
-    /// Compiled at once, so that a wrong one is told when the file is read; the bound keeps it from
-    /// taking the launcher's memory.
-    Pattern(text: String) -> Regex, {"type": ["string", "number"], "format": "regex"},
-        RegexBuilder::new(&text).size_limit(1 << 20).build().map_err(|error| {
-            let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default();
-            let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-            format!("not a regular expression: {reason}")
-        });
+    SignalName(text: NumberOrText) -> StopSignal,
+        {"anyOf": [{"enum": signal::names()},
+                   {"type": "integer", "minimum": 1, "maximum": 31, EXACT: true},
+                   {"type": "string", "pattern": signal::pattern()}]},
+        text.0.parse(),
+        written |it| it.bare().into();
+    Pattern(text: String) -> LinePattern, {"type": ["string", "number"], "format": "regex"},
+        LinePattern::new(&text);
     Address(text: String) -> (String, u16),
         {"type": "string", "pattern": grammar::ADDRESS.or_variable()},
         address(&text).ok_or_else(|| {
@@ -254,42 +247,6 @@ fn size(text: &str) -> Option<u64> {
 
 fn not_a_size(text: &str) -> String {
     format!("expected a size such as 65536, 64K or 10M, found {text:?}")
-}
-
-/// What all names of signals begin with makes none like another.
-fn bare(name: &'static str) -> &'static str {
-    name.strip_prefix("SIG").unwrap_or(name)
-}
-
-fn signals() -> Vec<&'static str> {
-    Signal::iterator().map(Signal::as_str).map(bare).collect()
-}
-
-/// A pattern of these words, with `SIG` before them or not, in capitals or not; or a number.
-fn any_case(words: &[&str]) -> String {
-    let letter = |c: char| match (c.to_ascii_lowercase(), c) {
-        (small, capital) if small != capital => format!("[{capital}{small}]"),
-        (_, c) => c.to_string(),
-    };
-    let words = words.iter().map(|word| word.chars().map(letter).collect::<String>());
-    let words = words.collect::<Vec<_>>().join("|");
-    format!("^([Ss][Ii][Gg])?({words})$|^([1-9]|[12][0-9]|3[01])$|{}", grammar::VARIABLE)
-}
-
-fn signal(text: &str) -> Result<Signal, String> {
-    let name = text.to_ascii_uppercase();
-    let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    let by_number = || {
-        let number = text.starts_with(|c| matches!(c, '1'..='9')).then(|| text.parse::<i32>());
-        Signal::try_from(number?.ok()?).ok()
-    };
-    Signal::from_str(&full).ok().or_else(by_number).ok_or_else(|| {
-        let typed = full.strip_prefix("SIG").unwrap_or(&full);
-        let near = nearest(typed, signals());
-        let hint = near.map(|near| format!("\nhint: did you mean `SIG{near}`?"));
-        let hint = hint.unwrap_or_default();
-        format!("`{text}` is not a signal{hint}")
-    })
 }
 
 fn address(text: &str) -> Option<(String, u16)> {
@@ -451,18 +408,5 @@ impl<'de> Deserialize<'de> for Word {
             }
         }
         deserializer.deserialize_any(Words)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signal_is_compared_without_what_all_names_begin_with() {
-        assert_eq!(signal("FOO").unwrap_err(), "`FOO` is not a signal");
-        let hint = "`TREM` is not a signal\nhint: did you mean `SIGTERM`?";
-        assert_eq!(signal("TREM").unwrap_err(), hint);
-        assert_eq!(signal("int").unwrap(), Signal::SIGINT);
     }
 }

@@ -52,13 +52,19 @@ pub fn runtime<S>(
 }
 
 /// Which signals came, and when: see [`SAME_REQUEST`].
-#[derive(Debug, Default)]
-pub struct Repeats(Vec<(Signal, Instant)>);
+#[derive(Debug)]
+pub struct Repeats<S>(Vec<(S, Instant)>);
 
-impl Repeats {
+impl<S> Default for Repeats<S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S: PartialEq> Repeats<S> {
     /// Whether `signal`, received at `now`, is a request of its own, and not the second delivery
     /// of one that was counted less than [`SAME_REQUEST`] ago.
-    pub fn is_new(&mut self, signal: Signal, now: Instant) -> bool {
+    pub fn is_new(&mut self, signal: S, now: Instant) -> bool {
         self.0.retain(|(_, at)| now.saturating_duration_since(*at) < SAME_REQUEST);
         let is_new = !self.0.iter().any(|(counted, _)| *counted == signal);
         if is_new {
@@ -73,7 +79,7 @@ impl Repeats {
 pub(super) struct StopSignals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
-    repeats: Repeats,
+    repeats: Repeats<Signal>,
 }
 
 impl StopSignals {

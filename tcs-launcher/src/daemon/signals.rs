@@ -14,7 +14,7 @@ pub(super) struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hang_up: Stream,
-    repeats: Repeats,
+    repeats: Repeats<Signal>,
 }
 
 /// What somebody wants.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
-use tcs_core::config::{Limits, Ready};
+use tcs_core::config::{Limits, Ready, StopSignal};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::Notify;
@@ -49,7 +49,7 @@ pub struct Launch {
     /// Resource limits.
     pub limits: Limits,
     /// What asks it to end.
-    pub stop_signal: Signal,
+    pub stop_signal: StopSignal,
     /// What says that it is up; `None`: nothing that is seen here.
     pub ready: Option<Ready>,
     /// Between two samples of what it uses; zero: none but for who asks.
@@ -313,7 +313,7 @@ impl Running {
             .or_else(|| headline_of_end(&self.output.last_of_run(headline::MAX_LINES), exit.code?));
         teller.report(Report::Exited(exit)).await;
         let is_killed = self.order == Some(Order::Kill);
-        let signal = if is_killed { Signal::SIGKILL } else { launch.stop_signal };
+        let signal = if is_killed { Signal::SIGKILL } else { signal_of(launch.stop_signal) };
         family.end(signal, &mut orders).await;
         runner.journal.ended(entry);
         let drained = async {
@@ -348,7 +348,7 @@ impl Running {
                         self.order = Some(order);
                     }
                     match order {
-                        Order::Stop => self.signal(launch.stop_signal),
+                        Order::Stop => self.signal(signal_of(launch.stop_signal)),
                         Order::Kill => self.kill(),
                     }
                 }
@@ -454,4 +454,9 @@ fn exit(status: io::Result<ExitStatus>) -> Exit {
 fn unknown(why: &dyn std::fmt::Display) -> Exit {
     let error = Some(format!("exit status unknown: {why}"));
     Exit { code: None, error, core_dumped: false }
+}
+
+/// As our system library has it.
+fn signal_of(stop: StopSignal) -> Signal {
+    Signal::try_from(stop.number()).unwrap_or(Signal::SIGTERM)
 }

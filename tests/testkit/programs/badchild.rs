@@ -20,7 +20,7 @@ use nix::unistd::{getuid, setsid};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::config::Limits;
+use tcs_core::config::{Limits, StopSignal};
 use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
 use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::guard::Guard;
@@ -273,7 +273,7 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
             env_removed: std::collections::BTreeSet::new(),
             user: None,
             limits: Limits::default(),
-            stop_signal: Signal::SIGTERM,
+            stop_signal: StopSignal::TERM,
             ready: None,
             sample: Duration::ZERO,
         };

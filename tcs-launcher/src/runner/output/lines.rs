@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anstream::adapter::strip_str;
 use chrono::{DateTime, Utc};
-use regex::Regex;
+use tcs_core::config::LinePattern;
 use tcs_core::wire::journal::Level;
 use tokio::sync::Notify;
 
@@ -24,7 +24,7 @@ pub const MAX_LINE: usize = 8192;
 /// A line that says that a service is ready.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    pub(crate) pattern: Regex,
+    pub(crate) pattern: LinePattern,
     pub(crate) seen: Arc<Notify>,
 }
 

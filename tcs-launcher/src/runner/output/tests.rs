@@ -1,6 +1,7 @@
 use super::lines::Lines;
 use super::*;
 use tcs_core::clock;
+use tcs_core::config::LinePattern;
 use tokio::sync::Notify;
 
 use std::task::{Context, Poll, Waker};
@@ -132,7 +133,7 @@ fn readiness_is_read_off_prompts_progress_and_colours() {
         ("^ready$", &["[INFO ] svc|a.b: ready\n"]),
     ] {
         let seen = Arc::new(Notify::new());
-        let watch = Watch { pattern: pattern.parse().unwrap(), seen: Arc::clone(&seen) };
+        let watch = Watch { pattern: LinePattern::new(pattern).unwrap(), seen: Arc::clone(&seen) };
         let mut lines = Lines::new(Stream::Stdout, Arc::default(), Some(watch));
         for text in texts {
             lines.feed(text.as_bytes(), clock::wall());
