@@ -45,12 +45,13 @@ pub use liveness::DEFAULT_INTERVAL;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
 pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
-pub use room::{FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
+pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
 
 use life::{Life, Moment};
+use room::{Occupied, Room};
 use tcs_wire::{
     DecodeError, Decoded, Event, Message, Meta, NotStored, OutboxReport, RegistryMessage,
     StatusMessage,
@@ -72,7 +73,7 @@ pub struct Tally {
     /// Cut by a bound.
     pub cut: u64,
     /// Services forgotten because there were more than [`MAX_NAMES`], or because those that no
-    /// launcher declares occupied more than [`FOREIGN_BYTES`].
+    /// launcher declares had no room ([`ALL_BYTES`], [`FOREIGN_BYTES`]).
     pub evicted: u64,
     /// The last malformed ones, oldest first: subject and reason.
     pub last_malformed: VecDeque<(String, String)>,
@@ -97,7 +98,7 @@ pub struct Fleet {
     origins: Arc<Origins>,
     gaps: Arc<gaps::Gaps>,
     tally: Tally,
-    room: room::Room,
+    room: Room,
 }
 
 impl Fleet {
@@ -138,16 +139,16 @@ impl Fleet {
         }
         let Some(name) = decoded.message.name() else { return false };
         if let Some(record) = self.records.get_mut(name) {
-            let before = room::foreign_bytes(record);
+            let before = Occupied::by(record);
             let changed = Arc::make_mut(record).apply(decoded, stamp);
-            self.room.change(before, room::foreign_bytes(record));
+            self.room.change(before, Occupied::by(record));
             self.make_room();
             return changed;
         }
         let mut record = Record::default();
         let name: Arc<str> = name.into();
         record.apply(decoded, stamp);
-        self.room.change(0, room::foreign_bytes(&record));
+        self.room.change(Occupied::default(), Occupied::by(&record));
         self.records.insert(name, Arc::new(record));
         self.make_room();
         true
@@ -241,7 +242,7 @@ impl Fleet {
     /// Forgets all services that are not settled in `other`.
     pub fn retain_settled_in(&mut self, other: &Self) {
         self.records.retain(|name, _| other.is_settled(name));
-        self.room = room::Room::of(&self.records);
+        self.room = Room::of(&self.records);
         self.origins = Arc::clone(&other.origins);
     }
 

@@ -12,8 +12,11 @@ use super::record::Record;
 pub const MAX_NAMES: usize = 100_000;
 /// How many go at once when there are more.
 const EVICTED_AT_ONCE: usize = MAX_NAMES / 100;
-/// What services that no launcher ever declared may occupy together, in bytes.
-pub const FOREIGN_BYTES: usize = 32 * 1024 * 1024;
+/// What all services may occupy together before those that no launcher ever declared have to go,
+/// in bytes.
+pub const ALL_BYTES: usize = 32 * 1024 * 1024;
+/// What those may occupy however many are declared, in bytes.
+pub const FOREIGN_BYTES: usize = ALL_BYTES / 4;
 /// Beyond this they keep no metrics of more than [`LARGE`] bytes a message.
 pub const SHORT_BEYOND: usize = 2 * 1024 * 1024;
 /// See [`SHORT_BEYOND`].
@@ -29,15 +32,31 @@ const LOOK: TimeDelta = TimeDelta::seconds(5);
 /// What is kept by name.
 type Records = BTreeMap<Arc<str>, Arc<Record>>;
 
-/// What the services that no launcher ever declared occupy.
+/// What services occupy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
-    foreign: usize,
-    /// Beyond this large metrics of them go.
+    occupied: Occupied,
+    /// Beyond this large metrics of undeclared ones go.
     short_at: usize,
-    /// Beyond this some of them go.
-    full_at: usize,
+    /// Up to this none of them goes: some have just gone.
+    idle_to: usize,
     flood: Option<Flood>,
+}
+
+/// About how many bytes: of services that a launcher declared, and of the others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Occupied {
+    declared: usize,
+    foreign: usize,
+}
+
+impl Occupied {
+    pub(super) fn by(record: &Record) -> Self {
+        match record.declared().is_empty() {
+            true => Self { declared: 0, foreign: record.weight() },
+            false => Self { declared: record.weight(), foreign: 0 },
+        }
+    }
 }
 
 /// There were more than there is room for.
@@ -51,29 +70,34 @@ struct Flood {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { foreign: 0, short_at: SHORT_BEYOND, full_at: FOREIGN_BYTES, flood: None }
+        Self { occupied: Occupied::default(), short_at: SHORT_BEYOND, idle_to: 0, flood: None }
     }
-}
-
-/// What a record counts in [`Room`].
-pub(super) fn foreign_bytes(record: &Record) -> usize {
-    if record.declared().is_empty() { record.weight() } else { 0 }
 }
 
 impl Room {
     /// As these occupy it.
     pub(super) fn of(records: &Records) -> Self {
-        let foreign = records.values().map(|record| foreign_bytes(record)).sum();
-        Self { foreign, ..Self::default() }
+        let mut room = Self::default();
+        for record in records.values() {
+            room.change(Occupied::default(), Occupied::by(record));
+        }
+        room
     }
 
-    /// A record counted `before`, and counts `after`.
-    pub(super) fn change(&mut self, before: usize, after: usize) {
-        self.foreign = self.foreign.saturating_sub(before) + after;
+    /// A record occupied `before`, and occupies `after`.
+    pub(super) fn change(&mut self, before: Occupied, after: Occupied) {
+        let Occupied { declared, foreign } = &mut self.occupied;
+        *declared = declared.saturating_sub(before.declared) + after.declared;
+        *foreign = foreign.saturating_sub(before.foreign) + after.foreign;
+    }
+
+    /// What undeclared services may occupy beside those that are declared.
+    fn allowed(&self) -> usize {
+        ALL_BYTES.saturating_sub(self.occupied.declared).max(FOREIGN_BYTES)
     }
 
     pub(super) fn is_bulky(&self) -> bool {
-        self.foreign > self.short_at
+        self.occupied.foreign > self.short_at
     }
 
     /// Leaves out what is large in the messages of services that no launcher declares.
@@ -81,16 +105,18 @@ impl Room {
         let bulky =
             |record: &&mut Arc<Record>| record.declared().is_empty() && record.is_bulky(LARGE);
         for record in records.values_mut().filter(bulky) {
-            let before = foreign_bytes(record);
+            let before = Occupied::by(record);
             Arc::make_mut(record).shorten(LARGE);
-            self.change(before, foreign_bytes(record));
+            self.change(before, Occupied::by(record));
         }
         // what is left may all be small: it is not looked through at each message
-        self.short_at = SHORT_BEYOND.max(self.foreign / 4 * 5);
+        self.short_at = SHORT_BEYOND.max(self.occupied.foreign / 4 * 5);
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.foreign > self.full_at
+        // while it lasts, few are kept of those that come and go
+        let allowed = if self.is_flooded() { self.allowed() / 2 } else { self.allowed() };
+        self.occupied.foreign > allowed.max(self.idle_to)
     }
 
     /// Whether some had to go a short while ago.
@@ -111,22 +137,18 @@ impl Room {
         };
         order.sort_unstable();
         let too_many = if records.len() > MAX_NAMES { EVICTED_AT_ONCE } else { 0 };
-        // while it lasts, few are kept of those that come and go
-        let (keep, full_at) = match self.flood {
-            None => (FOREIGN_BYTES / 4 * 3, FOREIGN_BYTES),
-            Some(_) => (FOREIGN_BYTES / 4, FOREIGN_BYTES / 2),
-        };
+        let keep = if self.is_flooded() { self.allowed() / 4 } else { self.allowed() / 4 * 3 };
         let (mut evicted, mut is_flood) = (0, false);
         for (class, _, name) in order {
             let foreign = class <= Class::Undeclared;
-            if evicted as usize >= too_many && (self.foreign <= keep || !foreign) {
+            if evicted as usize >= too_many && (self.occupied.foreign <= keep || !foreign) {
                 break;
             }
             is_flood |= foreign;
             evicted += self.forget(records, &name);
         }
         // what is left may all be launchers: it is not looked through at each message
-        self.full_at = full_at.max(self.foreign / 4 * 5);
+        self.idle_to = self.occupied.foreign / 4 * 5;
         if is_flood {
             let look_at = self.flood.map_or(now + LOOK, |flood| flood.look_at);
             self.flood = Some(Flood { last: now, look_at });
@@ -153,15 +175,15 @@ impl Room {
         let evicted = silent.iter().map(|name| self.forget(records, name)).sum();
         self.flood = (now - flood.last < SILENCE).then_some(Flood { look_at: now + LOOK, ..flood });
         if self.flood.is_none() {
-            self.full_at = FOREIGN_BYTES.max(self.foreign / 4 * 5);
-            self.short_at = SHORT_BEYOND.max(self.foreign / 4 * 5);
+            self.idle_to = self.occupied.foreign / 4 * 5;
+            self.short_at = SHORT_BEYOND.max(self.occupied.foreign / 4 * 5);
         }
         evicted
     }
 
     fn forget(&mut self, records: &mut Records, name: &str) -> u64 {
         let Some(record) = records.remove(name) else { return 0 };
-        self.change(foreign_bytes(&record), 0);
+        self.change(Occupied::by(&record), Occupied::default());
         1
     }
 }

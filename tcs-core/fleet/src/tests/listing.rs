@@ -134,7 +134,7 @@ fn put(fleet: &mut Fleet, line: &Line) {
 
 #[test]
 fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
-    use crate::{FOREIGN_BYTES, MAX_NAMES};
+    use crate::{ALL_BYTES, MAX_NAMES};
     let mut fleet = Fleet::new();
     for i in 0..10 {
         let id = format!("keep.me{i}");
@@ -176,10 +176,10 @@ fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
     let text = "x".repeat(15_000);
     let large = json!({"details": {"metrics": {"a": text}}});
     let large = status("large.0", "ok", 10.0).with(&large);
-    flood(&mut fleet, &large, "large", 2 * FOREIGN_BYTES / text.len(), 10.0);
+    flood(&mut fleet, &large, "large", 2 * ALL_BYTES / text.len(), 10.0);
     let large = fleet.names().filter(|name| name.starts_with("large")).count();
-    assert!(large * text.len() <= FOREIGN_BYTES / 2, "{large}");
-    assert!(large * text.len() >= FOREIGN_BYTES / 5, "{large}");
+    assert!(large * text.len() <= ALL_BYTES / 2, "{large}");
+    assert!(large * text.len() >= ALL_BYTES / 5, "{large}");
     assert!((0..10).all(|i| fleet.names().any(|name| **name == *format!("keep.me{i}"))));
     // what is left of it is forgotten, as time goes on
     assert!(fleet.is_flooded() && fleet.origins().is_empty());
@@ -190,6 +190,30 @@ fn a_flood_of_names_pushes_out_nothing_that_is_declared() {
         put(&mut fleet, &beat("keep.me1", at));
     }
     assert!(fleet.len() == 11 && !fleet.is_flooded(), "{}", fleet.len());
+}
+
+#[test]
+fn what_is_declared_leaves_less_room_for_what_is_not() {
+    use crate::{ALL_BYTES, FOREIGN_BYTES};
+    let text = json!({"details": {"metrics": {"a": "x".repeat(10_000)}}});
+    let kept = |declared: usize| {
+        let mut fleet = Fleet::new();
+        for i in 0..declared {
+            let id = format!("keep.s{i}");
+            put(&mut fleet, &event("declared", &id, 1.0));
+            put(&mut fleet, &status(&id, "ok", 2.0).with(&text));
+        }
+        for i in 0..2 * ALL_BYTES / 10_000 {
+            put(&mut fleet, &status(&format!("other.s{i}"), "ok", 3.0).with(&text));
+        }
+        let names = |start: &str| fleet.names().filter(|name| name.starts_with(start)).count();
+        assert_eq!(names("keep."), declared);
+        names("other.")
+    };
+    let (alone, beside, crowded) = (kept(0), kept(1_500), kept(4_000));
+    assert!(beside < alone / 2, "{alone} {beside}");
+    // never less than this, of which a flood leaves a quarter to a half
+    assert!(crowded > FOREIGN_BYTES / 4 / 12_000, "{crowded}");
 }
 
 #[test]
