@@ -21,6 +21,8 @@ mod readme;
 mod resilient;
 #[path = "service/rpc.rs"]
 mod rpc;
+#[path = "service/subscribing.rs"]
+mod subscribing;
 #[path = "service/table.rs"]
 mod table;
 

@@ -11,7 +11,7 @@ use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::link::{Action, Denial};
+use super::link::{self, Action, Denial, LinkState};
 use super::outbox::{Answer, Streams};
 use crate::clock;
 use tcs_wire::{Envelope, Meta, Timestamp};
@@ -20,6 +20,8 @@ use tcs_wire::{Envelope, Meta, Timestamp};
 pub(super) const MSG_ID: &str = "Nats-Msg-Id";
 /// How long a stream may take to acknowledge a message; then it is looked up.
 const ACK_LIMIT: Duration = Duration::from_secs(3);
+/// Within which it mostly comes; then it is asked whether one is to be expected.
+const ACK_USUAL: Duration = Duration::from_millis(100);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
 
@@ -249,29 +251,47 @@ impl Publisher {
     }
 
     /// Sends one message, and waits until a stream has it; where no stream holds the subject,
-    /// until it is on its way.
+    /// until it is on its way. Where there is no connection yet, it waits 3 s for one.
     ///
     /// # Errors
     /// It did not arrive, or may not have. What must arrive belongs into an
     /// [`Outbox`](super::outbox::Outbox).
     pub async fn send(&self, parcel: &OutgoingMessage) -> Result<Sent, PublishError> {
-        let unsure = |source| PublishError::Unsure { subject: parcel.subject.clone(), source };
-        let error = match self.request(parcel).await {
-            Ok(reply) => match acknowledged(parcel, &reply) {
-                Ok(Some(sent)) => return Ok(sent),
-                Ok(None) => unsure(not_an_acknowledgement(parcel)),
+        let connected = link::until(self.bus.link(), LinkState::is_connected);
+        tokio::time::timeout(ACK_LIMIT, connected).await.ok();
+        let error = tokio::select! {
+            biased;
+            sent = self.acknowledged(parcel) => match sent {
                 Err(error) => error,
+                sent => return sent,
             },
-            Err(error) => error,
+            () = self.unheld(&parcel.subject) => return Ok(Sent::Unstored),
         };
-        let PublishError::Unsure { source, .. } = &error else { return Err(error) };
-        if matches!(source, ApiError::Disconnected | ApiError::Refused { .. }) {
-            return Err(error);
+        match &error {
+            PublishError::Unsure { source, .. }
+                if !matches!(source, ApiError::Disconnected | ApiError::Refused { .. }) => {}
+            _ => return Err(error),
         }
         // it has gone out: is there a stream that should have answered?
         match self.streams(&parcel.subject).await {
             Streams::None(_) | Streams::Denied(_) => Ok(Sent::Unstored),
             Streams::Held | Streams::Unknown => Err(error),
+        }
+    }
+
+    async fn acknowledged(&self, parcel: &OutgoingMessage) -> Result<Sent, PublishError> {
+        let reply = self.request(parcel).await?;
+        acknowledged(parcel, &reply)?.ok_or_else(|| PublishError::Unsure {
+            subject: parcel.subject.clone(),
+            source: not_an_acknowledgement(parcel),
+        })
+    }
+
+    /// Ends once it is known that no stream will answer: plain listeners do not.
+    async fn unheld(&self, subject: &str) {
+        tokio::time::sleep(ACK_USUAL).await;
+        if !matches!(self.streams(subject).await, Streams::None(_)) {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -1,9 +1,14 @@
 //! What others publish, as it comes: nothing that was published before, nothing while the link is
 //! down. What streams keep, [`Follow`](crate::Follow) reads.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 
 use crate::connect::Bus;
+
+/// How long to wait for the server to have taken a subscription.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Messages of one subject; the subscription ends when it is dropped.
 #[derive(Debug)]
@@ -18,14 +23,18 @@ pub struct SubscribeError {
 }
 
 impl Bus {
-    /// Subscribes; where there is no connection, as soon as there is one.
+    /// Subscribes; where there is no connection, as soon as there is one. Else what anybody
+    /// publishes from now on is heard: the server has taken it, unless it takes more than 2 s.
     ///
     /// # Errors
     /// What is no subject, or a connection that has ended.
     pub async fn subscribe(&self, subject: &str) -> Result<Subscriber, SubscribeError> {
         let subscriber = self.client().subscribe(subject.to_owned()).await;
         let refused = |why: String| SubscribeError { subject: subject.to_owned(), why };
-        Ok(Subscriber(subscriber.map_err(|error| refused(error.to_string()))?))
+        let subscriber = subscriber.map_err(|error| refused(error.to_string()))?;
+        // one connection's requests are taken in order
+        self.ask_server(TAKEN_WITHIN).await;
+        Ok(Subscriber(subscriber))
     }
 }
 

@@ -478,7 +478,8 @@ impl Context {
     }
 
     /// Sends a message on a subject of the service's own, in the fleet's envelope; waits until a
-    /// stream has it, where one holds the subject.
+    /// stream has it, where one holds the subject. Where there is no connection yet, it waits 3 s
+    /// for one.
     ///
     /// # Errors
     /// It did not arrive, or may not have.
