@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tcs_core::fleet::Verdict;
+use tcs_testkit::nats::LIMIT;
 use tcs_testkit::python;
 use tcs_testkit::tcsd::{self, Site};
 
@@ -99,4 +100,41 @@ launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
     };
     assert_eq!(verdict("field.failing").await, Some(Verdict::Failed));
     assert_eq!(verdict("field.steady").await, Some(Verdict::Ok));
+}
+
+/// A service of this program with a health check, and one that no program has.
+const CHECKED: &str = "
+services:
+  - {type: examples.monitoring, variant: often, interval: 0.1, fails_every: 1, launch: {healthcheck: 0.1}}
+  - {type: examples.monitoring, variant: seldom, interval: 0.1, fails_every: 1, launch: {healthcheck: 3600}}
+  - {type: forgotten, variant: a}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_checked_as_often_as_the_file_says() {
+    for mode in ["async", "process"] {
+        let site = Site::start(mode, CHECKED).await;
+        let said = async |id: &str| -> Vec<String> {
+            let said = site.statuses(id).await.into_iter();
+            said.map(|said| said.message.unwrap_or_default()).collect()
+        };
+        let checked = |said: &[String]| said.iter().any(|words| words.ends_with(" failures"));
+        let begin = tcs_core::clock::monotonic();
+        while !checked(&said("examples.monitoring.often").await) {
+            assert!(begin.elapsed() < LIMIT, "{:?}", said("examples.monitoring.often").await);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let seldom = said("examples.monitoring.seldom").await;
+        assert!(!checked(&seldom), "{mode}: {seldom:?}");
+    }
+}
+
+/// Its crate was not linked, or its name is misspelt: told beside what was tried then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_this_program_does_not_have_is_told() {
+    let site = Site::start("process", CHECKED).await;
+    site.until("forgotten.a", |it| it["status"] == "failed").await;
+    let log = site.tcsd.log();
+    let told = "no Rust service `forgotten` in this program";
+    assert!(log.contains(told), "{log}");
 }

@@ -81,6 +81,8 @@ async fn created_streams_have_the_limits_of_the_fleet() {
         assert_eq!(registry.max_age, Duration::ZERO);
         let status = config("ocm_svc_status").await;
         assert_eq!((status.max_bytes, status.max_age.as_secs()), (500 << 20, 30 * 86400));
+        // one chatty service pushes nobody out
+        assert_eq!(status.max_messages_per_subject, 1000);
         let heartbeat = config("ocm_svc_heartbeat").await;
         assert_eq!((heartbeat.max_bytes, heartbeat.max_age.as_secs()), (100 << 20, 86400));
         assert!(!heartbeat.no_ack);
