@@ -8,8 +8,8 @@ mod handlers;
 mod inbound;
 mod instance_lock;
 mod launch;
+mod lifecycle;
 mod link;
-mod log;
 mod log_subscriptions;
 mod outputs;
 mod own_status;
@@ -53,7 +53,7 @@ use publisher::StatusPublisher;
 use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use tcs_supervisor::{
-    Answer, Conclusion, Effect, EndReason, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+    Answer, Conclusion, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
 };
 
 /// Reports and requests that may wait for the loop.
@@ -244,11 +244,11 @@ impl Daemon<'_> {
 
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
         let Some(plan) = self.plans.get(id) else { return };
-        log::event(id, event);
+        lifecycle::log(id, event);
         if let Lifecycle::Start { pid, .. } = event {
             let how = plan.how.to_string();
-            let readiness = plan.readiness();
-            log::started(id, *pid, &self.secrets.with_entry(&plan.entry).mask(&how), readiness);
+            let how = self.secrets.with_entry(&plan.entry).mask(&how);
+            lifecycle::log_start(id, *pid, &how, plan.readiness());
             let (beat_at, assume_at) = (self.first_beat(plan), self.first_assumption(plan));
             // it may have been heard before its start was told here
             if let Some(spawned) = self.handles.get_mut(id) {
@@ -266,43 +266,17 @@ impl Daemon<'_> {
         }
         let is_silent = !self.handles.get(id).is_some_and(|it| it.speaks);
         let heartbeat = plan.entry.launch.heartbeat;
-        match event {
-            // without any heartbeat the old console does not list it
-            Lifecycle::Crashed { restart, .. } if is_silent => {
-                let status = if restart.is_some() { Status::Error } else { Status::Failed };
-                self.publisher.beat(id, status, Duration::ZERO, heartbeat);
-            }
-            Lifecycle::Failed { .. } if is_silent => {
-                self.publisher.beat(id, Status::Failed, Duration::ZERO, heartbeat);
-            }
-            _ => {}
+        // without any heartbeat the old console does not list it
+        let dead = lifecycle::final_status(event, None).filter(|_| is_silent);
+        if let Some((status, _)) = dead {
+            self.publisher.beat(id, status, Duration::ZERO, heartbeat);
         }
-        if matches!(plan.how, How::Program(_)) && is_silent {
+        let program = matches!(plan.how, How::Program(_)) && is_silent;
+        if let Some((status, text)) = lifecycle::program_status(event).filter(|_| program) {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
-            match event {
-                Lifecycle::Start { pid, .. } => {
-                    self.publisher.status(id, Status::Startup, Some("Started".to_owned()), *pid);
-                }
-                Lifecycle::Ready { .. } => {
-                    self.publisher.status(id, Status::Ok, Some("Running".to_owned()), pid);
-                    self.publisher.beat(id, Status::Ok, Duration::ZERO, heartbeat);
-                }
-                Lifecycle::Stop { reason, code: Some(code), .. } => {
-                    let how = match reason {
-                        EndReason::Completed => "Completed".to_owned(),
-                        EndReason::Terminated | EndReason::ForceKilled => {
-                            format!("Stopped: {}", how_ended(*code))
-                        }
-                    };
-                    self.publisher.status(id, Status::Shutdown, Some(how), None);
-                }
-                Lifecycle::Declared
-                | Lifecycle::Waiting { .. }
-                | Lifecycle::Stopping { .. }
-                | Lifecycle::Stop { .. }
-                | Lifecycle::Crashed { .. }
-                | Lifecycle::Restarting { .. }
-                | Lifecycle::Failed { .. } => {}
+            self.publisher.status(id, status, Some(text), pid);
+            if status == Status::Ok {
+                self.publisher.beat(id, status, Duration::ZERO, heartbeat);
             }
         }
     }

@@ -52,9 +52,10 @@ pub(super) struct Occupied {
 
 impl Occupied {
     pub(super) fn by(record: &Record) -> Self {
-        match record.declared().is_empty() {
-            true => Self { declared: 0, foreign: record.weight() },
-            false => Self { declared: record.weight(), foreign: 0 },
+        if record.declared().is_empty() {
+            Self { declared: 0, foreign: record.weight() }
+        } else {
+            Self { declared: record.weight(), foreign: 0 }
         }
     }
 }

@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 
 use tcs_core::bus::publish::{HappenedAt, hostname};
 use tcs_core::clock;
-use tcs_core::config::How;
 use tcs_core::monitor::Reporter;
 use tcs_core::wire::control::CrashFigures;
-use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, RegistryMessage, Stop};
-use tcs_core::wire::{Details, HeartbeatMessage, Status, StatusMessage, Timestamp, signal_name};
+use tcs_core::wire::{Details, Event, HeartbeatMessage, RegistryMessage, Status, StatusMessage};
 
 use super::conflicts::{Ours, Shared};
+use super::lifecycle;
 use super::own_status::OwnStatus;
 use super::plan::Plan;
-use tcs_supervisor::{FailReason, Lifecycle, ServiceId, Spec};
+use tcs_supervisor::{Lifecycle, ServiceId};
 
 /// Speaks for the launcher.
 pub(super) struct StatusPublisher {
@@ -107,7 +106,7 @@ impl StatusPublisher {
             self.ours.add(id.as_str());
         }
         let others = self.others.get(id.as_str()).map(|it| &it.names);
-        let wire = wire(plan, event, self.batch, others);
+        let wire = lifecycle::on_wire(plan, event, self.batch, others);
         self.say_event(plan, event, wire, requested_by);
     }
 
@@ -120,7 +119,7 @@ impl StatusPublisher {
         last_lines: Vec<String>,
         resources: Option<CrashFigures>,
     ) {
-        let mut wire = wire(plan, event, self.batch, None);
+        let mut wire = lifecycle::on_wire(plan, event, self.batch, None);
         if let Event::Crashed(crashed) = &mut wire {
             crashed.last_lines = last_lines;
             crashed.resources = resources.map(Box::new);
@@ -151,21 +150,11 @@ impl StatusPublisher {
             event: wire,
         };
         let now = HappenedAt::now();
-        let is_last_word = matches!(
-            message.event,
-            Event::Start { .. }
-                | Event::Ready { .. }
-                | Event::Stopping { .. }
-                | Event::Stop(_)
-                | Event::Crashed(_)
-                | Event::Restarting { .. }
-                | Event::Failed { .. }
-        );
-        if is_last_word {
+        if lifecycle::is_last_word(event) {
             self.last.insert(message.service_id.clone(), (message.clone(), now));
         }
         self.post(message, now);
-        if let Some((status, text)) = final_status(event, last) {
+        if let Some((status, text)) = lifecycle::final_status(event, last) {
             self.status(id, status, Some(text), None);
         }
     }
@@ -233,140 +222,5 @@ impl StatusPublisher {
         message.event_seq = Some(self.seq);
         let subject = self.reporter.subjects().registry(message.event.name(), &message.service_id);
         self.reporter.post_event(subject, &message, self.seq, happened);
-    }
-}
-
-fn limit(limit: Option<u32>) -> Limit {
-    limit.map_or(Limit::Unlimited, Limit::Times)
-}
-
-fn wire(plan: &Plan, event: &Lifecycle, batch: u64, others: Option<&Vec<String>>) -> Event {
-    let Spec { restart, enabled, .. } = &plan.planned.spec;
-    let policy = Some(restart.when.as_str().to_owned());
-    match event {
-        Lifecycle::Declared => {
-            let (kind, module) = match &plan.how {
-                How::Rust(_) => ("rust", None),
-                How::Python { module, .. } => ("python", Some(module.clone())),
-                How::Program(exec) => ("program", exec.first().cloned()),
-            };
-            Event::Declared(Declared {
-                restart_policy: policy,
-                restart_max: Some(limit(restart.limit.map(std::num::NonZeroU32::get))),
-                restart_window: Some(restart.window.as_secs_f64()),
-                others: others.cloned().unwrap_or_default(),
-                declared: Some(Declaration {
-                    module,
-                    kind: Some(kind.to_owned()),
-                    enabled: Some(*enabled),
-                    batch: Some(batch),
-                }),
-            })
-        }
-        Lifecycle::Waiting { on, timed_out } => Event::Waiting {
-            waiting_for: on.iter().map(ToString::to_string).collect(),
-            timed_out: *timed_out,
-        },
-        Lifecycle::Start { pid, recent_crashes } => {
-            let pid = Some(pid.unwrap_or_else(std::process::id));
-            Event::Start { hostname: Some(hostname()), pid, recent_crashes: Some(*recent_crashes) }
-        }
-        Lifecycle::Ready { took } => {
-            Event::Ready { startup_duration_seconds: Some(took.as_secs_f64()) }
-        }
-        Lifecycle::Stopping { reason } => {
-            Event::Stopping { reason: Some(reason.as_str().to_owned()) }
-        }
-        Lifecycle::Stop { reason, code, uptime } => Event::Stop(Stop {
-            reason: Some(reason.as_str().to_owned()),
-            exit_code: *code,
-            uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
-        }),
-        Lifecycle::Crashed {
-            code,
-            core_dumped,
-            error,
-            restart,
-            throttled: _,
-            recent_crashes,
-            limit: max,
-            uptime,
-        } => Event::Crashed(Crashed {
-            exit_code: *code,
-            restart_policy: policy,
-            will_restart: restart.is_some(),
-            signal: code.and_then(signal).map(str::to_owned),
-            error: error.clone(),
-            restart_attempt: restart.map(|(attempt, _)| attempt),
-            max_restarts: Some(limit(*max)),
-            restart_at: restart.map(|(_, wait)| Timestamp::new(clock::wall() + wait)),
-            uptime_seconds: Some(uptime.as_secs_f64()),
-            core_dumped: code.filter(|code| *code < 0).map(|_| *core_dumped),
-            recent_crashes: Some(*recent_crashes),
-            ..Crashed::default()
-        }),
-        Lifecycle::Restarting { attempt, limit: max, recent_crashes } => Event::Restarting {
-            restart_attempt: Some(*attempt),
-            max_restarts: Some(limit(*max)),
-            recent_crashes: Some(*recent_crashes),
-        },
-        Lifecycle::Failed { reason, restarts } => Event::Failed {
-            reason: Some(reason.as_str().to_owned()),
-            restart_count: Some(*restarts),
-            restart_window: reason.window().map(|window| window.as_secs_f64()),
-        },
-    }
-}
-
-fn signal(code: i32) -> Option<&'static str> {
-    signal_name(code.checked_neg()?)
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
-/// The status of the dead; `last`: why it crashed last.
-fn final_status(event: &Lifecycle, last: Option<String>) -> Option<(Status, String)> {
-    match event {
-        Lifecycle::Crashed { code, error, restart, .. } => {
-            let status = if restart.is_some() { Status::Error } else { Status::Failed };
-            let why = last.unwrap_or_default();
-            let text = match (code, error) {
-                (None, _) => format!("Not started: {why}"),
-                (Some(_), Some(_)) => why,
-                (Some(_), None) => format!("Crashed: {why}"),
-            };
-            Some((status, text))
-        }
-        Lifecycle::Failed { reason: reason @ FailReason::LimitReached { .. }, restarts } => {
-            let why = last.map(|why| format!("{why}; ")).unwrap_or_default();
-            Some((Status::Failed, format!("{why}{}", reason.in_words(*restarts))))
-        }
-        Lifecycle::Failed { reason: reason @ FailReason::NotStarted(_), restarts } => {
-            Some((Status::Failed, capital(&reason.in_words(*restarts))))
-        }
-        Lifecycle::Declared
-        | Lifecycle::Waiting { .. }
-        | Lifecycle::Start { .. }
-        | Lifecycle::Ready { .. }
-        | Lifecycle::Stopping { .. }
-        | Lifecycle::Stop { .. }
-        | Lifecycle::Restarting { .. } => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use nix::sys::signal::Signal;
-
-    /// The wire's names are those of the system that we run on.
-    #[test]
-    fn signals_are_named_as_the_system_names_them() {
-        for signal in Signal::iterator() {
-            assert_eq!(super::signal(-(signal as i32)), Some(signal.as_str()));
-        }
-        assert_eq!((super::signal(0), super::signal(-64), super::signal(9)), (None, None, None));
     }
 }
