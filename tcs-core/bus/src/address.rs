@@ -52,6 +52,7 @@ impl Scheme {
 
 /// One server. Its text form is a URL and never holds credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ServerUrl {
     /// How to connect.
     pub scheme: Scheme,
@@ -94,6 +95,7 @@ pub(super) enum UserInfo {
 
 /// What is wrong with an address. The text holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddressError {
     /// Nothing there, or nothing between two commas.
     #[error("a server address is empty")]

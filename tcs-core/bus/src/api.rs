@@ -18,6 +18,7 @@ use crate::clock;
 
 /// Why a request to JetStream brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ApiError {
     /// The link is down, or went down meanwhile.
     #[error("not connected")]

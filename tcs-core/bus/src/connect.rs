@@ -51,6 +51,7 @@ impl Drop for Inner {
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// The server, or the way to it, said no.
     #[error("cannot connect to {servers}: {failure}{}", hint(failure))]

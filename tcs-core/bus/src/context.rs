@@ -11,6 +11,7 @@ use super::settings::NatsSection;
 
 /// Why a context could not be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContextError {
     /// A name that cannot be a file's.
     #[error("`{0}` is not a context name")]

@@ -7,6 +7,7 @@ pub(super) const CREDENTIALS: &str = "tcs credentials: ";
 
 /// Kinds of failure that call for different things to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failure {
     /// Nobody listens on that port.
     Refused,

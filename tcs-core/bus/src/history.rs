@@ -18,6 +18,7 @@ const TRIES: usize = 4;
 
 /// Which messages to read, of one stream.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct HistoryQuery {
     /// The stream's name.
     pub stream: String,
@@ -56,6 +57,7 @@ impl Budget {
 
 /// Whether all of a piece was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Completeness {
     /// All that the stream holds of it.
     Whole,

@@ -58,6 +58,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Server {
     /// Its name; a random one when its operator gave none.
     pub name: String,
@@ -98,6 +99,7 @@ pub enum Action {
 
 /// A right that the server says is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Denial {
     /// What was to be done.
     pub action: Action,

@@ -185,6 +185,7 @@ pub enum Sent {
 
 /// Why a message did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// It can never arrive.
     #[error("{0}")]

@@ -40,6 +40,7 @@ impl fmt::Debug for Secret {
 
 /// Why a setting's value could not be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretError {
     /// A place that only the Go client knows.
     #[error("{what} points to {scheme}, which is not supported here")]

@@ -16,6 +16,7 @@ use tcs_wire::Kind;
 
 /// What is known of one stream.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StreamFacts {
     /// Its name, a site's own choice.
     pub name: String,

@@ -37,6 +37,7 @@ enum Test {
 
 /// Why a filter cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FilterError {
     /// The text between the slashes is no regular expression.
     #[error("`{term}` is not a regular expression: {reason}")]

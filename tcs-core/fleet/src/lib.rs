@@ -65,6 +65,7 @@ const MAX_MALFORMED: usize = 32;
 /// What came in, beside the picture. Not part of the fold's law: a message that comes twice counts
 /// twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tally {
     /// Messages of all kinds, the malformed ones too.
     pub received: u64,

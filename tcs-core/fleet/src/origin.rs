@@ -72,6 +72,7 @@ type Run = (u64, i64);
 
 /// When a thing happened, and how long after that the broker stored the message that tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Happened {
     /// By the broker's clock; never after the message was stored.
     pub at: DateTime<Utc>,

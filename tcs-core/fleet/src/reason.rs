@@ -9,6 +9,7 @@ use tcs_wire::how_ended;
 
 /// One reason of a verdict.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Reason {
     /// At a lost launcher: how many services are lost with it.
     TakesAlong(usize),

@@ -35,6 +35,7 @@ pub enum Link {
 
 /// The fleet at one moment. Services stand in the order of their ids.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct FleetView {
     /// The moment, by the broker's clock.
     pub now: DateTime<Utc>,
@@ -84,6 +85,7 @@ impl Counts {
 
 /// What is known of one host.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HostView {
     /// Services and launchers on it.
     pub services: usize,
@@ -96,6 +98,7 @@ pub struct HostView {
 
 /// One service (or launcher, or monitor) at one moment.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ServiceView {
     /// Its name.
     pub id: Arc<str>,
@@ -163,6 +166,7 @@ pub struct ServiceView {
 
 /// How a process of a service ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LastEnd {
     /// When, by the broker's clock.
     pub at: DateTime<Utc>,
@@ -197,6 +201,7 @@ pub enum IntervalSource {
 
 /// `(2/5)`, `(7/∞)`, `(2/?)`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// From 1.
     pub number: u32,

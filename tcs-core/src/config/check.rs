@@ -26,6 +26,7 @@ pub struct KnownType<'a> {
 
 /// What [`check()`] found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Check {
     /// Errors and warnings of the file, and of its settings where a type can judge them.
     pub report: Report,

@@ -153,6 +153,7 @@ impl From<BackoffKeys> for Backoff {
 /// Where a service's output goes, beside the launcher's own log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Log {
     /// Directory of its files; without it there are none.
     pub dir: Option<PathBuf>,

@@ -101,6 +101,7 @@ impl fmt::Display for Severity {
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// How bad.
     pub severity: Severity,
@@ -161,6 +162,7 @@ impl Problems {
 /// The problems of one file, in the order of its lines. `Display` renders them for a person:
 /// place, what is wrong, the line itself, the spot, and a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The file.
     pub source: Arc<Source>,
@@ -280,6 +282,7 @@ fn printable(text: &str) -> String {
 /// Why a configuration is not used: every error of the file, and its warnings too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{report}")]
+#[non_exhaustive]
 pub struct ConfigErrors {
     /// All there is to say.
     pub report: Report,

@@ -26,6 +26,7 @@ const PYTHON_PACKAGE: &str = "ocabox_tcs.services";
 
 /// One service of the file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Entry {
     /// `<type>.<variant>`.
     pub id: ServiceId,
@@ -57,6 +58,7 @@ impl Entry {
 
 /// A Python module and who named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Module {
     /// With dots.
     pub name: String,
@@ -66,6 +68,7 @@ pub struct Module {
 
 /// Who named a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModuleOrigin {
     /// `registry`, by the service type.
     Registry,

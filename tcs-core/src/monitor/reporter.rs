@@ -96,6 +96,7 @@ pub(crate) enum Outlet {
 
 /// A message that would have been sent.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Recorded {
     /// Where to.
     pub subject: String,

@@ -34,6 +34,7 @@ pub enum Progress {
 
 /// What a host needs besides the service.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct HostOptions {
     /// What speaks for it.
     pub reporter: Reporter,

@@ -161,6 +161,7 @@ impl Visit for Words {
 
 /// One thing that was logged.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct LogRecord {
     /// Its level.
     pub level: crate::wire::Level,

@@ -29,6 +29,7 @@ pub enum Outcome {
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// In one line.
     pub text: String,

@@ -189,6 +189,7 @@ pub struct Registry {
 
 /// What is wrong with the service types of this program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RegistryError {
     /// Two of one name.
     #[error(

@@ -49,6 +49,7 @@ pub mod command {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words say it")]
+#[non_exhaustive]
 pub enum Done {
     Started,
     Stopped,
@@ -131,6 +132,7 @@ impl Default for OperationReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the words say it")]
+#[non_exhaustive]
 pub enum ChangeKind {
     Added,
     Changed,
@@ -151,6 +153,7 @@ impl ChangeKind {
 /// What a reload does with a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Consequence {
     /// It is started.
     Starts,
@@ -310,6 +313,7 @@ pub struct ListReply {
 /// Who answered `list`: what a reader needs to find the launcher of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct LauncherIdentity {
     /// Path of the service file on the launcher's host.
     pub config: Option<String>,

@@ -16,6 +16,7 @@ pub const MAX_LEN: usize = 1024;
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdError {
     /// Nothing there, or nothing between two dots.
     #[error("{what} `{text}` has an empty part: ids are names joined by single dots")]

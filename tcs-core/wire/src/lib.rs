@@ -131,6 +131,7 @@ impl Decoded {
 
 /// Why a body was dropped whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// Neither strict JSON nor Python's.
     #[error("not JSON: {0}")]

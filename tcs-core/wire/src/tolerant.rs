@@ -195,6 +195,7 @@ pub(super) use take_struct;
 
 /// What reading a message had to leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Notes {
     /// Fields of a wrong type, by name.
     pub dropped: Vec<&'static str>,

@@ -284,6 +284,7 @@ pub enum Reached {
 
 /// Why what was asked for is not so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// Not in the configuration.
     #[error("no such service here: {0}")]

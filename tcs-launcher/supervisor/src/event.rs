@@ -164,6 +164,7 @@ pub struct Operation {
 
 /// From one configuration to the next.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Diff {
     /// New services, in the order of the file.
     pub added: Vec<Spec>,

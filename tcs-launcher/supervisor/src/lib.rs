@@ -76,6 +76,7 @@ pub struct Supervisor {
 
 /// What is so of one service.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Snapshot<'a> {
     /// Its configuration.
     pub spec: &'a Spec,

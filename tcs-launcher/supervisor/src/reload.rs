@@ -23,6 +23,7 @@ pub trait Fixed {
 
 /// What is different of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Touched {
     /// Which.
     pub id: ServiceId,

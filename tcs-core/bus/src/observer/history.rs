@@ -42,6 +42,7 @@ const AT_ONCE: usize = 16;
 
 /// What happened, in the order in which the broker stored it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Past {
     /// Messages, and what could not be read.
     pub observations: Vec<Observation>,

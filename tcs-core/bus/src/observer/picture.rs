@@ -17,6 +17,7 @@ use tcs_wire::{Kind, Message};
 
 /// How much was read, for `--verbose` and the header of a dashboard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Figures {
     /// Messages of all kinds.
     pub messages: u64,

@@ -15,6 +15,7 @@ const MAX_NOT_STORED: usize = 8;
 
 /// One reason why a picture is incomplete, or the record that it shows.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Problem {
     /// The link is down.
     NotConnected {

@@ -92,6 +92,7 @@ pub(super) enum Remark {
 
 /// Numbers of an outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Not sent yet.
     pub waiting: usize,
@@ -122,6 +123,7 @@ pub struct EventMarks {
 
 /// Messages of one class that are not stored, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Trouble {
     /// Which messages.
     pub class: Class,

@@ -101,6 +101,7 @@ pub struct Announcement {
 /// Why commands cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen to `{subject}`: {why}")]
+#[non_exhaustive]
 pub struct ServeError {
     /// Where.
     pub subject: String,

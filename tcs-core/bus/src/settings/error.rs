@@ -9,6 +9,7 @@ use crate::secret::SecretError;
 
 /// Why the settings cannot be resolved. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SettingsError {
     /// Server address.
     #[error("{origin}: {source}")]

@@ -7,6 +7,7 @@ use crate::secret::Secret;
 
 /// Which place a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// The command line, or the program's own code.
     Flag,
@@ -53,6 +54,7 @@ pub struct Sourced<T> {
 
 /// Who to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Auth {
     /// Nobody in particular.
     Anonymous,
@@ -83,6 +85,7 @@ impl fmt::Display for Auth {
 
 /// How to encrypt. `tls://` addresses and servers that demand it get TLS in any case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tls {
     /// Trusted authorities; none: the system's.
     pub ca: Option<PathBuf>,

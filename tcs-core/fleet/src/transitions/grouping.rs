@@ -11,6 +11,7 @@ pub const MANY: usize = 3;
 
 /// One transition, or one kind of transition of many services at about the same time.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Group<'a> {
     /// In the order in which they happened; one at least.
     pub members: Vec<&'a Transition>,

@@ -13,6 +13,7 @@ use crate::{MAX_SECONDS, Timestamp};
 
 /// Parameters of `resources`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ResourcesRequest {
     /// Ids of the services wanted; without it all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +99,7 @@ fn bound<T: PartialOrd>(
 /// What a service is made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Scope {
     /// Processes of its own.
     Processes,
