@@ -25,10 +25,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-#[path = "runner/frozen.rs"]
-mod frozen;
 #[path = "runner/left.rs"]
 mod left;
+#[path = "runner/shims.rs"]
+mod shims;
 #[path = "runner/sockets.rs"]
 mod sockets;
 
@@ -200,47 +200,6 @@ async fn no_fast_exit_is_lost() {
         }
     }
     assert_eq!((spawned, exited), (100, 100));
-}
-
-/// The child that waits to be told what to become.
-fn waiting(helper: &Path) -> i32 {
-    let begins = format!("{}\0__exec", helper.display());
-    let own = std::process::id().cast_signed();
-    let mut found = None;
-    wait_for("a shim that waits", || {
-        let is_it = |process: &Process| {
-            let line = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
-            process.parent == own && line.starts_with(begins.as_bytes())
-        };
-        found = Process::all().into_iter().find(is_it).map(|process| process.pid);
-        found.is_some()
-    });
-    found.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
-    let dir = tempfile::tempdir().unwrap();
-    // a name that no other test's children have
-    let helper = dir.path().join("helper");
-    std::os::unix::fs::symlink(badchild(), &helper).unwrap();
-    let mut lab = Lab::with_helper(&helper);
-    lab.run(&["exit", "3"]);
-    lab.spawned().await;
-    lab.ends(Exit::code(3)).await;
-    let waits = waiting(&helper);
-    lab.run(&["exit", "4"]);
-    assert_eq!(lab.spawned().await, waits);
-    lab.ends(Exit::code(4)).await;
-    let killed = waiting(&helper);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed), Signal::SIGKILL).unwrap();
-    wait_for("its end", || !is_alive(killed));
-    lab.run(&["exit", "5"]);
-    assert_ne!(lab.spawned().await, killed);
-    lab.ends(Exit::code(5)).await;
-    let last = waiting(&helper);
-    drop(lab);
-    wait_for("its end", || !is_alive(last));
 }
 
 #[tokio::test(flavor = "multi_thread")]
