@@ -4,6 +4,8 @@
 
 #[path = "bus/connecting.rs"]
 mod connecting;
+#[path = "bus/feed.rs"]
+mod feed;
 #[path = "bus/foreign.rs"]
 mod foreign;
 #[path = "bus/outages.rs"]

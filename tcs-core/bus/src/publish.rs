@@ -18,12 +18,16 @@ use tcs_wire::{Envelope, Meta, Timestamp};
 
 /// The header by which JetStream and we recognise a message.
 pub(super) const MSG_ID: &str = "Nats-Msg-Id";
+/// The header by which a stream takes a message only after the one that is expected.
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 /// How long a stream may take to acknowledge a message; then it is looked up.
 const ACK_LIMIT: Duration = Duration::from_secs(3);
 /// Within which it mostly comes; then it is asked whether one is to be expected.
 const ACK_USUAL: Duration = Duration::from_millis(100);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
+/// And for one whose subject has another last message than is expected.
+const OVERTAKEN: u64 = 10_071;
 
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id
 /// ever repeats, across restarts too (`docs/spec/wire.md#envelope`).
@@ -109,6 +113,8 @@ pub struct OutgoingMessage {
     pub(super) subject: String,
     pub(super) msg_id: String,
     pub(super) body: Bytes,
+    /// The last sequence number that its subject is to have.
+    expected: Option<u64>,
 }
 
 impl OutgoingMessage {
@@ -125,13 +131,26 @@ impl OutgoingMessage {
     ) -> Result<Self, serde_json::Error> {
         meta.timestamp = meta.ts; // the old console shows it as "Last Status"
         let body = Envelope { data: Some(data), meta: &meta }.to_body()?;
-        Ok(Self { subject, msg_id: format!("{}:{}", SENDER.uid, meta.id), body: body.into() })
+        Ok(Self::of_body(subject, &meta.id, body))
     }
 
     /// A message that is composed already (a recorded one), under an id of its own.
     pub fn composed(subject: String, body: Vec<u8>) -> Self {
         let n = SENDER.next.fetch_add(1, Ordering::Relaxed);
-        Self { subject, msg_id: format!("{}:composed-{n}", SENDER.uid), body: body.into() }
+        Self::of_body(subject, &format!("composed-{n}"), body)
+    }
+
+    /// Of a body that was made with a `meta` from [`new_meta`], whose id it has.
+    pub fn of_body(subject: String, id: &str, body: Vec<u8>) -> Self {
+        let msg_id = format!("{}:{id}", SENDER.uid);
+        Self { subject, msg_id, body: body.into(), expected: None }
+    }
+
+    /// To be stored only if this is the sequence number of the last message of its subject; 0: if
+    /// there is none. See [`PublishError::is_overtaken`].
+    #[must_use]
+    pub fn expecting(self, last: u64) -> Self {
+        Self { expected: Some(last), ..self }
     }
 
     /// Where it goes.
@@ -160,6 +179,9 @@ impl OutgoingMessage {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(MSG_ID, self.msg_id.as_str());
+        if let Some(expected) = self.expected {
+            headers.insert(EXPECTED, expected.to_string());
+        }
         headers
     }
 
@@ -209,6 +231,12 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether its subject has another last message than was expected: somebody else was faster.
+    pub fn is_overtaken(&self) -> bool {
+        let Self::Unsure { source, .. } = self else { return false };
+        matches!(source, ApiError::Refused { code: OVERTAKEN, .. })
+    }
+
     /// Whether sending it again makes no sense.
     pub fn is_final(&self) -> bool {
         match self {

@@ -172,7 +172,6 @@ const NOT_CLUSTERED: u64 = 10074;
 
 /// Limits of a stream that we make.
 struct Limits {
-    kind: Kind,
     max_age_s: u64,
     max_bytes: u64,
     per_subject: i64,
@@ -180,11 +179,12 @@ struct Limits {
 
 const MIB: u64 = 1024 * 1024;
 const DAY_S: u64 = 24 * 3600;
-const LIMITS: [Limits; 3] = [
-    Limits { kind: Kind::Registry, max_age_s: 0, max_bytes: 10 * MIB, per_subject: 100 },
-    Limits { kind: Kind::Status, max_age_s: 30 * DAY_S, max_bytes: 500 * MIB, per_subject: 1000 },
-    Limits { kind: Kind::Heartbeat, max_age_s: DAY_S, max_bytes: 100 * MIB, per_subject: -1 },
+const LIMITS: [(Kind, Limits); 3] = [
+    (Kind::Registry, Limits { max_age_s: 0, max_bytes: 10 * MIB, per_subject: 100 }),
+    (Kind::Status, Limits { max_age_s: 30 * DAY_S, max_bytes: 500 * MIB, per_subject: 1000 }),
+    (Kind::Heartbeat, Limits { max_age_s: DAY_S, max_bytes: 100 * MIB, per_subject: -1 }),
 ];
+const ALARM_LIMITS: Limits = Limits { max_age_s: 0, max_bytes: 100 * MIB, per_subject: 64 };
 
 /// What [`Bus::create_missing_streams`] did about one kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -318,19 +318,33 @@ impl Bus {
     /// a kind: an existing stream that is unsuitable is not our business, a missing right is told.
     pub async fn create_missing_streams(&self) -> Vec<(Kind, Made)> {
         let mut done = Vec::with_capacity(LIMITS.len());
-        for limits in &LIMITS {
-            let filter = self.subjects().all(limits.kind);
-            let made = match self.streams_capturing(&filter).await {
-                Ok(names) if names.is_empty() => match self.create(limits, &filter).await {
-                    Ok(name) => Made::Created(name),
-                    Err(error) => Made::Failed(error),
-                },
-                Ok(names) => Made::Found(names),
-                Err(error) => Made::Failed(error),
-            };
-            done.push((limits.kind, made));
+        for (kind, limits) in &LIMITS {
+            let named = self.settings().streams.get(kind).cloned();
+            let name = named.unwrap_or_else(|| self.subjects().stream_name(*kind));
+            done.push((
+                *kind,
+                self.create_missing(&name, &self.subjects().all(*kind), limits).await,
+            ));
         }
         done
+    }
+
+    /// The same for the stream of alarms.
+    pub async fn create_missing_alarm_stream(&self) -> Made {
+        let subjects = self.subjects();
+        let name = format!("{}_alarm", subjects.prefix().replace('.', "_"));
+        self.create_missing(&name, &subjects.alarm(">"), &ALARM_LIMITS).await
+    }
+
+    async fn create_missing(&self, name: &str, filter: &str, limits: &Limits) -> Made {
+        match self.streams_capturing(filter).await {
+            Ok(names) if names.is_empty() => match self.create(name, filter, limits).await {
+                Ok(()) => Made::Created(name.to_owned()),
+                Err(error) => Made::Failed(error),
+            },
+            Ok(names) => Made::Found(names),
+            Err(error) => Made::Failed(error),
+        }
     }
 
     /// Gives a stream of a cluster as many replicas as the settings say, if it has fewer; how many
@@ -353,20 +367,20 @@ impl Bus {
     }
 
     /// With the replicas of the settings; else 3 in a cluster that has as many servers, else 1.
-    async fn create(&self, limits: &Limits, filter: &str) -> Result<String, ApiError> {
+    async fn create(&self, name: &str, filter: &str, limits: &Limits) -> Result<(), ApiError> {
         if let Some(replicas) = self.settings().replicas {
-            return self.create_with(limits, filter, replicas).await;
+            return self.create_with(name, filter, limits, replicas).await;
         }
         if self.client().server_info().cluster.is_none() {
-            return self.create_with(limits, filter, 1).await;
+            return self.create_with(name, filter, limits, 1).await;
         }
-        match self.create_with(limits, filter, 3).await {
+        match self.create_with(name, filter, limits, 3).await {
             Err(ApiError::Refused { code: NOT_CLUSTERED, .. }) => {
-                self.create_with(limits, filter, 1).await
+                self.create_with(name, filter, limits, 1).await
             }
             // Fewer than three servers for good, or one that is down right now?
             Err(ApiError::Refused { code: NO_PEERS, .. }) if self.known_servers().await < 3 => {
-                self.create_with(limits, filter, 1).await
+                self.create_with(name, filter, limits, 1).await
             }
             result => result,
         }
@@ -380,10 +394,11 @@ impl Bus {
 
     async fn create_with(
         &self,
-        limits: &Limits,
+        name: &str,
         filter: &str,
+        limits: &Limits,
         replicas: u8,
-    ) -> Result<String, ApiError> {
+    ) -> Result<(), ApiError> {
         #[derive(Serialize)]
         struct Create<'a> {
             name: &'a str,
@@ -401,10 +416,8 @@ impl Bus {
             allow_direct: bool,
         }
         const NANOS: u64 = 1_000_000_000;
-        let named = self.settings().streams.get(&limits.kind).cloned();
-        let name = named.unwrap_or_else(|| self.subjects().stream_name(limits.kind));
         let config = Create {
-            name: &name,
+            name,
             subjects: [filter],
             retention: "limits",
             storage: "file",
@@ -419,6 +432,6 @@ impl Bus {
             allow_direct: true,
         };
         let _: Info = self.api(&format!("STREAM.CREATE.{name}"), &config).await?.value;
-        Ok(name)
+        Ok(())
     }
 }
