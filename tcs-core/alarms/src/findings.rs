@@ -172,7 +172,7 @@ impl Asked<'_> {
             since: service.since,
             verdict: Some(service.verdict),
             reasons: service.reasons.iter().map(|reason| reason.code().to_owned()).collect(),
-            message: Some(service.headline()).filter(|text| !text.is_empty()),
+            message: message(service),
             wait: if cause.is_none() { self.wait(service) } else { TimeDelta::zero() },
             cause,
         }
@@ -212,6 +212,12 @@ impl Asked<'_> {
             }
         }
     }
+}
+
+/// In one line, without ages where it can be told without them.
+fn message(service: &ServiceView) -> Option<String> {
+    let cause = service.cause().filter(|_| service.verdict != Verdict::Lost);
+    cause.or_else(|| Some(service.headline())).filter(|text| !text.is_empty())
 }
 
 /// The built-in rule that holds of a service.

@@ -75,6 +75,34 @@ pub struct Notification {
     pub alarms: Vec<Listed>,
 }
 
+impl Notification {
+    /// That the broker cannot be reached since `lost`: then nothing can be claimed, and each sentinel
+    /// tells it by itself.
+    pub fn unreachable(channel: &str, lost: DateTime<Utc>) -> Option<Self> {
+        let alarm = AlarmId::new(built_in::BROKER_UNREACHABLE, AlarmId::BROKER).ok()?;
+        Some(Self {
+            channel: channel.to_owned(),
+            rule: alarm.rule().to_owned(),
+            object: alarm.object().to_owned(),
+            episode: Episode::new(alarm, lost),
+            host: None,
+            why: Why::Raised,
+            state: AlarmState::Active.as_str(),
+            severity: Severity::Critical,
+            since: lost,
+            occurrences: 1,
+            verdict: None,
+            message: Some("broker unreachable: nothing is watched".to_owned()),
+            help: None,
+            step: 0,
+            // other sentinels may tell it too
+            may_repeat: true,
+            active: None,
+            alarms: Vec::new(),
+        })
+    }
+}
+
 /// A notification and the claim that has to be stored before it may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {

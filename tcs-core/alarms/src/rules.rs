@@ -197,9 +197,11 @@ pub mod built_in {
     pub const RULES_DIFFER: &str = "rules_differ";
     /// Many alarms at once; only told, never stored as a state.
     pub const FLOOD: &str = "flood";
+    /// The broker cannot be reached; only told, since nothing can be stored.
+    pub const BROKER_UNREACHABLE: &str = "broker_unreachable";
 
     /// All of them.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 10] = [
         LAUNCHER_LOST,
         HOST_SILENT,
         HEARTBEATS_MISSING,
@@ -209,13 +211,14 @@ pub mod built_in {
         EVENT_GAP,
         RULES_DIFFER,
         FLOOD,
+        BROKER_UNREACHABLE,
     ];
 
     /// Times and severity of a built-in rule.
     pub fn terms(rule: &str) -> Option<Terms> {
         let (severity, latch) = match rule {
             LAUNCHER_LOST | HOST_SILENT => (Severity::Critical, true),
-            HEARTBEATS_MISSING => (Severity::Critical, false),
+            HEARTBEATS_MISSING | BROKER_UNREACHABLE => (Severity::Critical, false),
             STORE_RESET => (Severity::Warning, true),
             SENTINEL_LOST | CHANNEL_FAILING | EVENT_GAP | RULES_DIFFER | FLOOD => {
                 (Severity::Warning, false)
