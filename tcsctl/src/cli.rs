@@ -2,6 +2,7 @@
 //! `tcsctl`, `tcsctl guider` and `tcsctl --all` are the list; connection and output options are
 //! taken before and after any subcommand.
 
+mod alarms;
 mod args;
 mod connection;
 pub mod moment;
@@ -9,10 +10,11 @@ pub mod moment;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
+pub use alarms::{AckArgs, AlarmsArgs, NoteArgs, ShelveArgs, UnackArgs, UnshelveArgs};
 pub use args::{
     CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs,
     Goal, HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs,
-    RecordArgs, ReloadArgs, ReplayArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
+    RecordArgs, ReloadArgs, ReplayArgs, SentinelArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -242,6 +244,56 @@ Examples:
   tcsctl man | man -l -
   tcsctl man check | man -l -")]
     Man(ManArgs),
+    /// List alarms: what wants somebody, who was told, who took it
+    #[command(after_help = "\
+Examples:
+  tcsctl alarms                what is not over; unacknowledged first
+  tcsctl alarms host:srv01 --all
+  tcsctl alarms --at 02:13     as it was then
+  tcsctl alarms --json | jq '.alarms[] | select(.state == \"active\")'")]
+    Alarms(AlarmsArgs),
+    /// Acknowledge alarms: seen, and taken care of
+    #[command(after_help = "\
+Examples:
+  tcsctl ack failed/guider.main -m \"changing the cable\"
+  tcsctl ack guider.main -m \"on it\" --expires 2h
+
+Exits with 0 once it is seen to count, with 1 if it does not, with 3 if that is not known.")]
+    Ack(AckArgs),
+    /// Take an acknowledgement back
+    #[command(after_help = "\
+Examples:
+  tcsctl unack failed/guider.main")]
+    Unack(UnackArgs),
+    /// Write a note on alarms
+    #[command(after_help = "\
+Examples:
+  tcsctl note failed/guider.main -m \"the same as last night\"")]
+    Note(NoteArgs),
+    /// Silence alarms for a time
+    #[command(after_help = "\
+Examples:
+  tcsctl shelve host:srv02 --for 30m -m reboot
+  tcsctl shelve camera.main --rule warm --for 2h -m \"cooling down\"
+
+What is shelved is shown and counted; nobody is notified. Seven days at most.")]
+    Shelve(ShelveArgs),
+    /// End a shelf before its time
+    #[command(after_help = "\
+Examples:
+  tcsctl unshelve 4f1c2a9be0d3  its id, as `tcsctl alarms` shows it")]
+    Unshelve(UnshelveArgs),
+    /// Run a sentinel: evaluate the rules of alarms, and notify people
+    #[command(
+        after_help = "\
+Examples:
+  tcsctl sentinel config/services.yaml main
+
+An entry `- type: sentinel` in the services file of tcsd does the same. Its settings:
+docs/handbook/alarms.md",
+        disable_help_flag = true
+    )]
+    Sentinel(SentinelArgs),
 }
 
 impl Command {
@@ -268,6 +320,13 @@ impl Command {
             Self::Config(_) => "config",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
+            Self::Alarms(_) => "alarms",
+            Self::Ack(_) => "ack",
+            Self::Unack(_) => "unack",
+            Self::Note(_) => "note",
+            Self::Shelve(_) => "shelve",
+            Self::Unshelve(_) => "unshelve",
+            Self::Sentinel(_) => "sentinel",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What each command does: one file a command, named as it is typed. They ask `tcs_core` for what
 //! is so and hand it to [`crate::output`].
 
+mod ack;
+mod alarms;
 mod call;
 mod check;
 mod completions;
@@ -19,6 +21,7 @@ mod remote;
 mod replay;
 mod restart;
 mod session;
+mod shelve;
 mod silence;
 mod start;
 mod stats;
@@ -87,6 +90,15 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         Some(Command::Config(args)) => config::run(session, &args),
         Some(Command::Completions(args)) => completions::run(session, &args),
         Some(Command::Man(args)) => man::run(session, &args),
+        Some(Command::Alarms(args)) => session.block_until_signal(alarms::run(session, &args)),
+        Some(Command::Ack(args)) => session.block_until_signal(ack::ack(session, &args)),
+        Some(Command::Unack(args)) => session.block_until_signal(ack::unack(session, &args)),
+        Some(Command::Note(args)) => session.block_until_signal(ack::note(session, &args)),
+        Some(Command::Shelve(args)) => session.block_until_signal(shelve::shelve(session, &args)),
+        Some(Command::Unshelve(args)) => {
+            session.block_until_signal(shelve::unshelve(session, &args))
+        }
+        Some(Command::Sentinel(args)) => Ok(crate::sentinel::run(args.arguments)),
     }
 }
 

@@ -7,4 +7,5 @@ pub mod exit;
 pub mod logs;
 pub mod output;
 pub mod recording;
+mod sentinel;
 pub mod settings;

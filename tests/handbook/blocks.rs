@@ -30,12 +30,13 @@ pub(super) fn of(page: &str, language: &str) -> Vec<String> {
     blocks.filter(|(of, _)| of == language).map(|(_, code)| code).collect()
 }
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "docs/handbook/README.md",
     "docs/handbook/SUMMARY.md",
     "docs/handbook/growing.md",
     "docs/handbook/rights.md",
     "docs/handbook/faults.md",
+    "docs/handbook/alarms.md",
 ];
 
 #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
+use tcs_alarms::{AlarmState, Severity};
 use tcs_fleet::{Liveness, Phase, Verdict};
 use tcs_wire::Status;
 
@@ -43,6 +44,11 @@ words! {
     IntervalWord = ["said", "learned", "assumed"];
     LevelWord = ["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"];
     StreamWord = ["stdout", "stderr"];
+    AlarmStateWord = [AlarmState::Active, AlarmState::Acked, AlarmState::Returned, AlarmState::Normal]
+        .map(AlarmState::as_str);
+    SeverityWord = Severity::ALL.map(Severity::as_str);
+    /// A claim is being sent.
+    DeliveryWord = ["claim", "done", "failed"];
 }
 
 /// How many services have each verdict.

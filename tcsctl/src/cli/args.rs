@@ -374,6 +374,14 @@ pub struct ManArgs {
     pub command: Option<String>,
 }
 
+/// Of `sentinel`: those of any stand-alone service.
+#[derive(Debug, Args)]
+pub struct SentinelArgs {
+    /// [CONFIG.yaml] [VARIANT] [--runner-id ID] [--parent-name NAME] [--no-banner]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
 /// How to print.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// The schemas, by the name that each printed object bears.
-const SCHEMAS: [(&str, &str); 6] = [
+const SCHEMAS: [(&str, &str); 7] = [
+    ("tcsctl.alarms.v1", include_str!("../../../tcsctl/schema/alarms.v1.json")),
     ("tcsctl.fleet.v1", include_str!("../../../tcsctl/schema/fleet.v1.json")),
     ("tcsctl.change.v1", include_str!("../../../tcsctl/schema/change.v1.json")),
     ("tcsctl.event.v1", include_str!("../../../tcsctl/schema/event.v1.json")),

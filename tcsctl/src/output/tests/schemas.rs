@@ -5,7 +5,7 @@ use std::path::Path;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
-use tcs_present::{changes, events, json::Document, logs, top};
+use tcs_present::{alarms, changes, events, json::Document, logs, top};
 
 use crate::output::{reply, source::Source};
 
@@ -40,6 +40,7 @@ fn schemas_are_those_of_the_types() {
         ("event", of::<events::Object<'_>>()),
         ("reply", of::<reply::Object<'_>>()),
         ("log", of::<logs::Object<'_>>()),
+        ("alarms", of::<alarms::Document<'_>>()),
         ("resources", of::<top::Document<'_>>()),
     ] {
         let file = folder.join(format!("{name}.v1.json"));

@@ -1,0 +1,81 @@
+//! Arguments of the commands about alarms.
+
+use clap::Args;
+use tcs_alarms::Span;
+
+use super::moment::{Moment, moment};
+
+/// Of `alarms`.
+#[derive(Debug, Args)]
+pub struct AlarmsArgs {
+    /// Only alarms of services that match
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Include alarms that are over
+    #[arg(long, short)]
+    pub all: bool,
+    /// Print one JSON document (schema tcsctl.alarms.v1)
+    #[arg(long)]
+    pub json: bool,
+    /// The alarms at a past time: 02:13, an age (2h), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Of `ack`.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// Alarm (RULE/SERVICE), or a service for all its open alarms
+    #[arg(value_name = "ALARM", required = true)]
+    pub alarms: Vec<String>,
+    /// What you do about it
+    #[arg(long = "message", short = 'm', value_name = "NOTE")]
+    pub note: String,
+    /// Counts only for this time: 30m, 2h, 1d
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Span>,
+}
+
+/// Of `unack`.
+#[derive(Debug, Args)]
+pub struct UnackArgs {
+    /// Alarm (RULE/SERVICE), or a service for all its open alarms
+    #[arg(value_name = "ALARM", required = true)]
+    pub alarms: Vec<String>,
+}
+
+/// Of `note`.
+#[derive(Debug, Args)]
+pub struct NoteArgs {
+    /// Alarm (RULE/SERVICE), or a service for all its open alarms
+    #[arg(value_name = "ALARM", required = true)]
+    pub alarms: Vec<String>,
+    /// The text
+    #[arg(long = "message", short = 'm', value_name = "NOTE")]
+    pub note: String,
+}
+
+/// Of `shelve`.
+#[derive(Debug, Args)]
+pub struct ShelveArgs {
+    /// Services and hosts whose alarms are silenced
+    #[arg(value_name = "FILTER", required_unless_present = "rule")]
+    pub filter: Option<String>,
+    /// Only alarms of this rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// For how long: 30m, 2h, 7d at most
+    #[arg(long = "for", value_name = "TIME")]
+    pub span: Span,
+    /// Why
+    #[arg(long = "message", short = 'm', value_name = "REASON")]
+    pub reason: String,
+}
+
+/// Of `unshelve`.
+#[derive(Debug, Args)]
+pub struct UnshelveArgs {
+    /// Shelf's id, as `tcsctl alarms` shows it
+    #[arg(value_name = "ID")]
+    pub id: String,
+}

@@ -1,0 +1,80 @@
+//! `tcsctl shelve`, `unshelve`: nobody is notified for a time.
+
+use std::process::ExitCode;
+
+use tcs_alarms::{Address, MAX_SHELF, Record, ShelfMatch, ShelfRecord};
+use tcs_core::bus::publish::random_id;
+
+use super::alarms::{Book, operator};
+use super::list::parse;
+use super::session::{Ended, Session};
+use crate::cli::{ShelveArgs, UnshelveArgs};
+use crate::exit::Exit;
+use crate::output::Word;
+
+/// Characters of a shelf's id: it is typed.
+const ID: usize = 12;
+
+pub(super) async fn shelve(session: &Session, args: &ShelveArgs) -> Result<ExitCode, Ended> {
+    let usage = |message: &str| Err(Ended::new(Exit::Usage, message));
+    let filter = parse(args.filter.as_deref())?;
+    if filter.is_empty() && args.rule.is_none() {
+        return usage("the filter is empty: it would silence everything");
+    }
+    if args.reason.trim().is_empty() {
+        return usage("`--message` is empty: say why");
+    }
+    if args.span.delta() > MAX_SHELF {
+        return usage("a shelf lasts 7 days at most\nhint: --for 7d");
+    }
+    if args.span.delta().is_zero() {
+        return usage("a shelf needs a time: --for 30m");
+    }
+    let mut book = Book::open(session, None).await?;
+    let until = book.fleet.now + args.span.delta();
+    let filter = (!filter.is_empty()).then(|| filter.text().to_owned());
+    let record = ShelfRecord {
+        covers: ShelfMatch { rule: args.rule.clone(), filter },
+        until: until.into(),
+        reason: args.reason.clone(),
+        by: operator(),
+        ended: false,
+        restored: false,
+    };
+    let id: String = random_id().chars().take(ID).collect();
+    book.write(&Address::Shelf(id.clone()), &Record::Shelf(record), Some(0)).await?;
+    let covered = book
+        .views()
+        .iter()
+        .filter(|view| view.shelved.as_ref().is_some_and(|shelved| shelved.id == id))
+        .count();
+    let (times, now) = (session.screen.look.times, book.fleet.now);
+    let text = format!(
+        "shelf {id} until {}{}; it covers {covered} alarms now",
+        times.point(until, now),
+        times.zone()
+    );
+    session.screen.tell(Word::Note, &text);
+    Ok(Exit::Done.into())
+}
+
+pub(super) async fn unshelve(session: &Session, args: &UnshelveArgs) -> Result<ExitCode, Ended> {
+    let mut book = Book::open(session, None).await?;
+    let now = book.fleet.now;
+    let Some(shelf) = book.alarms().shelf(&args.id).filter(|shelf| shelf.end() > now) else {
+        let message =
+            format!("no shelf `{}` that has not ended\nhint: tcsctl alarms shows ids", args.id);
+        return Err(Ended::new(Exit::No, message));
+    };
+    let expected = shelf.held.place.seq;
+    let record = ShelfRecord {
+        ended: true,
+        by: operator(),
+        restored: false,
+        ..(*shelf.held.record).clone()
+    };
+    let address = Address::Shelf(args.id.clone());
+    book.write(&address, &Record::Shelf(record), Some(expected)).await?;
+    session.screen.tell(Word::Note, &format!("shelf {} ended", args.id));
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,248 @@
+//! The sentinel's loop: what comes from the broker, what is decided, and what is done about it.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tcs_alarms::{
+    Address, AlarmId, Alarms, Notification, Record, Sentinel, Severity, Situation, built_in,
+    tells_unreachable,
+};
+use tcs_core::bus::{Bus, Fed, Feed, Interruption};
+use tcs_core::clock;
+use tcs_core::fleet::{FleetView, Link};
+use tcs_core::observer::{Following, Observation, Observer, Picture};
+use tcs_core::prelude::*;
+use tcs_core::wire::{Kind, Subjects};
+use tokio::sync::mpsc;
+
+use super::http::Request;
+use super::settings::{Deadman, SentinelSettings};
+use super::writes::{Finished, Writes};
+
+/// Rules are evaluated so often, whatever comes: silence is noticed by this.
+const EVERY: Duration = Duration::from_secs(1);
+/// And so soon after an event or a status.
+const SOON: Duration = Duration::from_millis(50);
+/// For so long `store_reset` holds.
+const RESET: TimeDelta = TimeDelta::seconds(15);
+
+/// See the module.
+pub(super) struct Watching {
+    bus: Bus,
+    observer: Observer,
+    picture: Picture,
+    following: Following,
+    feed: Feed,
+    alarms: Alarms,
+    /// When the stream of alarms was created; `None`: it cannot be read at present.
+    stream: Option<DateTime<Utc>>,
+    /// The same of the last one that was read, and when another one took its place.
+    last_stream: Option<DateTime<Utc>>,
+    reset: Option<DateTime<Utc>>,
+    sentinel: Option<Sentinel>,
+    writes: Writes,
+    finished: mpsc::Receiver<Finished>,
+    /// That the broker is gone has been told.
+    told_unreachable: bool,
+    last_view: Option<FleetView>,
+    last_signal: Option<Instant>,
+}
+
+impl Watching {
+    pub(super) fn new(ctx: &Context<super::Sentinel>, bus: &Bus) -> Self {
+        let settings = ctx.config();
+        let channels = settings.channels.iter();
+        let channels = channels.map(|(name, it)| (name.to_string(), it.clone())).collect();
+        let (writes, finished) = Writes::new(bus.clone(), channels);
+        let observer = Observer::new(bus.clone());
+        Self {
+            picture: observer.blank(),
+            following: observer.follow(&Kind::FLEET),
+            feed: bus.feed(&bus.subjects().alarm(">")),
+            observer,
+            bus: bus.clone(),
+            alarms: Alarms::new(),
+            stream: None,
+            last_stream: None,
+            reset: None,
+            sentinel: None,
+            writes,
+            finished,
+            told_unreachable: false,
+            last_view: None,
+            last_signal: None,
+        }
+    }
+
+    /// Until the service is told to stop.
+    pub(super) async fn run(mut self, ctx: &Context<super::Sentinel>) {
+        let mut due = clock::monotonic() + EVERY;
+        let stopped = ctx.cancellation();
+        loop {
+            tokio::select! {
+                () = stopped.cancelled() => break,
+                heard = self.following.next() => {
+                    let Some(heard) = heard else { break };
+                    if heard.iter().any(is_urgent) {
+                        due = due.min(clock::monotonic() + SOON);
+                    }
+                    self.picture.extend(heard);
+                }
+                fed = self.feed.next() => {
+                    let Some(fed) = fed else { break };
+                    self.take(ctx, fed).await;
+                    due = due.min(clock::monotonic() + SOON);
+                }
+                finished = self.finished.recv() => {
+                    let Some(finished) = finished else { break };
+                    self.take_finished(ctx, finished);
+                    due = due.min(clock::monotonic() + SOON);
+                }
+                () = tokio::time::sleep_until(due.into()) => {
+                    self.evaluate(ctx);
+                    due = clock::monotonic() + EVERY;
+                }
+            }
+        }
+        self.following.stop().await;
+        drop(self.observer);
+    }
+
+    /// What the stream of alarms tells.
+    async fn take(&mut self, ctx: &Context<super::Sentinel>, fed: Fed) {
+        match fed {
+            Fed::Message { subject, payload, stamp } => {
+                let Some(address) = Address::parse(self.subjects(), &subject) else { return };
+                match Record::decode(&address, &payload) {
+                    Ok(record) => drop(self.alarms.apply(&address, record, &stamp)),
+                    Err(error) => ctx.warning(format!("{subject} cannot be read: {error}")),
+                }
+            }
+            Fed::Current { created } => {
+                if self.last_stream.is_some_and(|before| before < created) {
+                    self.reset = Some(self.picture.clock.now());
+                }
+                (self.stream, self.last_stream) = (Some(created), Some(created));
+            }
+            Fed::Interrupted(why) => {
+                self.stream = None;
+                if why == Interruption::NoStream {
+                    self.bus.create_missing_alarm_stream().await;
+                }
+                let message = format!("alarms are not kept: {why}");
+                if ctx.monitor().message().as_deref() != Some(&message) {
+                    ctx.monitor().set_status(Status::Degraded, message);
+                }
+            }
+        }
+    }
+
+    fn subjects(&self) -> &Subjects {
+        self.bus.subjects()
+    }
+
+    fn take_finished(&mut self, ctx: &Context<super::Sentinel>, finished: Finished) {
+        let Finished { address, stored, error } = finished;
+        self.writes.finished(&address);
+        for (record, stamp) in stored {
+            self.alarms.apply(&address, record, &stamp);
+        }
+        if let Some(error) = error {
+            ctx.warning(error);
+        }
+    }
+
+    fn evaluate(&mut self, ctx: &Context<super::Sentinel>) {
+        let fleet = self.picture.view(clock::monotonic());
+        let now = fleet.now;
+        // before the fleet is known everything would look like an end
+        if self.picture.is_settled() && self.sentinel.is_none() {
+            self.sentinel = sentinel(ctx, now);
+        }
+        self.tell_unreachable(ctx, &fleet);
+        let Some(sentinel) = &mut self.sentinel else { return };
+        let reset = self.reset.filter(|at| now < *at + RESET);
+        let own: Vec<(AlarmId, String)> = reset
+            .and_then(|_| AlarmId::new(built_in::STORE_RESET, AlarmId::BROKER).ok())
+            .map(|id| (id, "the broker lost its store; it was written again".to_owned()))
+            .into_iter()
+            .collect();
+        let missing_events = self.picture.fleet.missing_events();
+        let (stream, own) = (self.stream, own.as_slice());
+        let situation = Situation { fleet: &fleet, missing_events: &missing_events, stream, own };
+        let intents = sentinel.evaluate(&situation, &self.alarms);
+        if let Some(stream) = self.stream {
+            self.writes.begin(intents, stream, now);
+            report(ctx, &fleet);
+        }
+        if !matches!(fleet.link, Link::Down { .. }) {
+            self.signal(ctx);
+            self.last_view = Some(fleet);
+        }
+    }
+
+    /// That the broker is gone, once, by the channels that are told at once of what is critical.
+    fn tell_unreachable(&mut self, ctx: &Context<super::Sentinel>, fleet: &FleetView) {
+        let Link::Down { since } = fleet.link else {
+            self.told_unreachable = false;
+            return;
+        };
+        let (Some(last), Some(sentinel)) = (&self.last_view, &self.sentinel) else { return };
+        if self.told_unreachable || !tells_unreachable(ctx.id().as_str(), last, since, fleet.now) {
+            return;
+        }
+        self.told_unreachable = true;
+        let steps = sentinel.rules().escalate.get(&Severity::Critical);
+        let at_once = steps.into_iter().flatten().filter(|step| step.after.delta().is_zero());
+        for step in at_once {
+            if let Some(it) = Notification::unreachable(step.channel.as_str(), since) {
+                self.writes.send_plainly(it);
+            }
+        }
+    }
+
+    /// Tells the one outside that all is watched, as long as it is.
+    fn signal(&mut self, ctx: &Context<super::Sentinel>) {
+        let Some(Deadman { url, every }) = &ctx.config().deadman else { return };
+        let every = every.delta().to_std().unwrap_or_default();
+        let is_due = self.last_signal.is_none_or(|last| last.elapsed() >= every);
+        if self.stream.is_none() || !is_due {
+            return;
+        }
+        self.last_signal = Some(clock::monotonic());
+        let (headers, body) = (Vec::new(), Vec::new());
+        let request = Request { method: "GET", url: url.clone(), headers, body };
+        tokio::spawn(async move { request.send().await.ok() });
+    }
+}
+
+/// Its own status: that it watches.
+fn report(ctx: &Context<super::Sentinel>, fleet: &FleetView) {
+    let is_down = matches!(fleet.link, Link::Down { .. });
+    let message = if is_down { "the broker does not answer" } else { "watching" };
+    if ctx.monitor().message().as_deref() != Some(message) {
+        ctx.monitor().set_status(Status::Ok, message);
+    }
+}
+
+/// Events and statuses are judged at once; heartbeats only show that nobody is silent.
+fn is_urgent(observation: &Observation) -> bool {
+    match observation {
+        Observation::Message(message) => {
+            !matches!(message.decoded.message, tcs_core::wire::Message::Heartbeat(_))
+        }
+        Observation::Link(_) => true,
+        Observation::Malformed { .. }
+        | Observation::Reading(..)
+        | Observation::Clock(_)
+        | Observation::Contact(_) => false,
+    }
+}
+
+fn sentinel(ctx: &Context<super::Sentinel>, now: DateTime<Utc>) -> Option<Sentinel> {
+    let settings: &SentinelSettings = ctx.config();
+    let channels = settings.channels.keys().map(ToString::to_string).collect();
+    let made =
+        settings.rules().and_then(|rules| Sentinel::new(ctx.id().as_str(), rules, channels, now));
+    made.map_err(|error| ctx.error(error.to_string())).ok()
+}
