@@ -74,12 +74,17 @@ pub enum How {
     },
     /// Any program and its arguments; never empty.
     Program(Vec<String>),
+    /// A service that `tcsctl` runs: this command of it.
+    BuiltIn(&'static str),
 }
+
+/// The service types that `tcsctl` runs by the command of the same name.
+const BUILT_IN: [&str; 1] = ["sentinel"];
 
 impl How {
     /// What the file says is done: `launch.exec`, then `launch.rust`, then `launch.python` or a
-    /// module that it names. Where it says nothing it is a Rust type of that name, else Python's
-    /// usual module.
+    /// module that it names. Where it says nothing it is a Rust type of that name, else a built-in
+    /// one, else Python's usual module.
     pub fn of(entry: &Entry, rust_types: &[KnownType<'_>], environment: &Environment) -> Self {
         let is_rust = || rust_types.iter().any(|known| known.name == entry.service_type.as_str());
         match &entry.launch.exec {
@@ -88,10 +93,19 @@ impl How {
             None if entry.launch.python.is_none() && entry.module.is_none() && is_rust() => {
                 Self::Rust(entry.launch.mode)
             }
-            None => Self::Python {
-                interpreter: interpreter(&entry.launch, environment, Path::is_file),
-                module: entry.python_module(),
+            None => match BUILT_IN.into_iter().find(|name| *name == entry.service_type.as_str()) {
+                Some(name) if entry.launch.python.is_none() && entry.module.is_none() => {
+                    Self::BuiltIn(name)
+                }
+                Some(_) | None => Self::python(entry, environment),
             },
+        }
+    }
+
+    fn python(entry: &Entry, environment: &Environment) -> Self {
+        Self::Python {
+            interpreter: interpreter(&entry.launch, environment, Path::is_file),
+            module: entry.python_module(),
         }
     }
 }
@@ -107,7 +121,9 @@ impl How {
                 format!("ready when {host}:{port} accepts connections")
             }
             (Some(Ready::Heartbeat), _) => "ready at its first heartbeat".to_owned(),
-            (None, Self::Rust(_)) => "ready when its start-up has ended".to_owned(),
+            (None, Self::Rust(_) | Self::BuiltIn(_)) => {
+                "ready when its start-up has ended".to_owned()
+            }
             (None, Self::Python { .. }) => {
                 "ready at its first status other than startup".to_owned()
             }
@@ -126,6 +142,7 @@ impl fmt::Display for How {
                 write!(f, "Python, {} -m {module}", interpreter.display())
             }
             Self::Program(exec) => write!(f, "program, {}", exec.join(" ")),
+            Self::BuiltIn(command) => write!(f, "built in, tcsctl {command}"),
         }
     }
 }
@@ -198,6 +215,7 @@ fn advice(
     let warning = |message: String| Problem::warning(entry.at, message);
     let mut found = Vec::new();
     match how {
+        How::BuiltIn(_) => {}
         How::Rust(_) => {
             let names = || rust_types.iter().map(|known| known.name);
             if !names().any(|known| known == name) {

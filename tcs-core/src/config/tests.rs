@@ -368,6 +368,27 @@ services:
     insta::assert_snapshot!(found.report.to_string().replace(&name, "DIR"));
 }
 
+/// A sentinel is one that tcsctl runs, unless the file or this program has another one.
+#[test]
+fn a_sentinel_is_built_in() {
+    let text = "\
+services:
+  - {type: sentinel, variant: a}
+  - {type: sentinel, variant: b, module: old.sentinel}
+  - {type: sentinel, variant: c, launch: {exec: [x]}}
+";
+    let config = Config::parse("s.yaml", text.as_bytes(), &environment(&[])).unwrap();
+    let how = |types: &[KnownType<'_>]| -> Vec<How> {
+        config.services.iter().map(|it| How::of(it, types, &environment(&[]))).collect()
+    };
+    let found = how(&[]);
+    assert_eq!(found[0], How::BuiltIn("sentinel"));
+    assert_eq!(found[0].to_string(), "built in, tcsctl sentinel");
+    assert!(matches!(&found[1..], [How::Python { .. }, How::Program(_)]), "{found:?}");
+    let own = KnownType { name: "sentinel", settings: check_settings::<settings::Guider> };
+    assert_eq!(how(&[own])[0], How::Rust(None));
+}
+
 /// A module that the file names is run, whatever is linked; a Rust service where it says so.
 #[test]
 fn a_mapping_in_the_file_is_an_order() {

@@ -95,6 +95,7 @@ pub(super) fn on_wire(
         Lifecycle::Declared => {
             let (kind, module) = match &plan.how {
                 How::Rust(_) => ("rust", None),
+                How::BuiltIn(command) => ("built_in", Some((*command).to_owned())),
                 How::Python { module, .. } => ("python", Some(module.clone())),
                 How::Program(exec) => ("program", exec.first().cloned()),
             };

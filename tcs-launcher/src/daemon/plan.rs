@@ -46,7 +46,9 @@ impl Plan {
         match (&self.how, &self.entry.launch.ready) {
             (_, Some(Ready::Heartbeat)) => ReadyBy::Heartbeat,
             (How::Python { .. }, None) => ReadyBy::Status,
-            (How::Python { .. } | How::Rust(_) | How::Program(_), _) => ReadyBy::Runner,
+            (How::Python { .. } | How::Rust(_) | How::Program(_) | How::BuiltIn(_), _) => {
+                ReadyBy::Runner
+            }
         }
     }
 
@@ -55,7 +57,8 @@ impl Plan {
         let launch = &self.entry.launch;
         let words = || self.how.readiness(launch.ready.as_ref());
         match (&self.how, &launch.ready) {
-            (_, Some(Ready::Started)) | (How::Program(_) | How::Rust(_), None) => None,
+            (_, Some(Ready::Started))
+            | (How::Program(_) | How::Rust(_) | How::BuiltIn(_), None) => None,
             (How::Python { .. }, None) => {
                 let (words, limit) = (words(), duration(launch.start_timeout));
                 Some(format!("{words}, or after {limit} without any (launch.ready: started)"))
@@ -103,7 +106,7 @@ impl Site<'_> {
         let plan = |entry: &Entry| {
             let how = match How::of(entry, &types, self.environment) {
                 How::Rust(mode) => How::Rust(Some(mode.unwrap_or(self.mode))),
-                how @ (How::Python { .. } | How::Program(_)) => how,
+                how @ (How::Python { .. } | How::Program(_) | How::BuiltIn(_)) => how,
             };
             let planned = Planned { spec: self.spec(entry, &how), fixed: Fixed::of(entry, &how) };
             Plan { planned, how, entry: entry.clone() }
@@ -120,7 +123,9 @@ impl Site<'_> {
             // a Rust service's host tells when it is up, and a Python service's status
             readiness: match (how, &launch.ready) {
                 (_, Some(Ready::Started)) | (How::Program(_), None) => Readiness::AtOnce,
-                (How::Rust(_) | How::Python { .. }, None) | (_, Some(_)) => Readiness::Reported,
+                (How::Rust(_) | How::Python { .. } | How::BuiltIn(_), None) | (_, Some(_)) => {
+                    Readiness::Reported
+                }
             },
             start_timeout: launch.start_timeout,
             stop_timeout: launch.stop_timeout.unwrap_or(self.grace),
@@ -163,6 +168,9 @@ impl Site<'_> {
                 let first = ["-c".to_owned(), PYTHON.to_owned(), module.clone(), kind];
                 (interpreter, first.into_iter().chain(fleet()).collect())
             }
+            How::BuiltIn(command) => {
+                (console(), std::iter::once((*command).to_owned()).chain(fleet()).collect())
+            }
             How::Program(exec) => {
                 let program = exec.first().cloned().unwrap_or_default();
                 (program.into(), exec.iter().skip(1).cloned().collect())
@@ -173,7 +181,8 @@ impl Site<'_> {
         let env_removed = if is_stranger { self.credentials.clone() } else { BTreeSet::new() };
         env.retain(|name, _| !env_removed.contains(name));
         env.extend(own.env.clone());
-        let said = matches!(plan.how, How::Rust(_)).then_some(Ready::Notify);
+        let tells = matches!(plan.how, How::Rust(_) | How::BuiltIn(_));
+        let said = tells.then_some(Ready::Notify);
         Some(Launch {
             program,
             args,
@@ -187,6 +196,12 @@ impl Site<'_> {
             sample: own.sample,
         })
     }
+}
+
+/// `tcsctl`: the one beside this program, which is of the same version; else the one in `PATH`.
+fn console() -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("tcsctl"));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| "tcsctl".into())
 }
 
 /// A relative path counts from the launcher's working directory; a name is looked for in `PATH`.
@@ -219,6 +234,7 @@ impl reload::Fixed for Fixed {
             How::Rust(_) => "launch.mode",
             How::Python { .. } => "module",
             How::Program(_) => "launch.exec",
+            How::BuiltIn(_) => "type",
         };
         let (a, b) = (&self.launch, &other.launch);
         let is_other_program = self.how != other.how;

@@ -19,7 +19,7 @@ impl Daemon<'_> {
         match plan.how {
             How::Program(_) => Some(self.now() + interval),
             How::Python { .. } => Some(self.now() + interval.max(PYTHON)),
-            How::Rust(_) => None,
+            How::Rust(_) | How::BuiltIn(_) => None,
         }
     }
 

@@ -377,8 +377,8 @@ pub struct ManArgs {
 /// Of `sentinel`: those of any stand-alone service.
 #[derive(Debug, Args)]
 pub struct SentinelArgs {
-    /// [CONFIG.yaml] [VARIANT] [--runner-id ID] [--parent-name NAME] [--no-banner]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    /// Configuration file, variant, and what launchers add
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
 }
 

@@ -1,0 +1,171 @@
+//! Alarms end to end: two sentinels under a real tcsd, real processes, and a receiver of POSTs.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tcs_testkit::nats::{self, Server, on_each_server, wait_for};
+use tcs_testkit::programs::program;
+use tcs_testkit::tcsctl;
+use tcs_testkit::tcsd::{Site, signal};
+
+/// Takes what is posted to it, until the test ends.
+#[derive(Clone)]
+struct Sink {
+    port: u16,
+    posts: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let posts = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&posts);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                let mut buffer = [0; 4096];
+                while !is_whole(&request) {
+                    match stream.read(&mut buffer) {
+                        Ok(0) | Err(_) => break,
+                        Ok(count) => request.extend_from_slice(&buffer[..count]),
+                    }
+                }
+                let text = String::from_utf8_lossy(&request);
+                let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+                if let Ok(body) = serde_json::from_str(body) {
+                    taken.lock().unwrap().push(body);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok();
+            }
+        });
+        Self { port, posts }
+    }
+
+    /// Alarm and why, of each POST.
+    fn told(&self) -> Vec<String> {
+        let posts = self.posts.lock().unwrap();
+        let word = |post: &Value, key: &str| post[key].as_str().unwrap_or_default().to_owned();
+        let told =
+            |post| format!("{}/{} {}", word(post, "rule"), word(post, "object"), word(post, "why"));
+        posts.iter().map(told).collect()
+    }
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    length.and_then(|it| it.parse().ok()).is_none_or(|length: usize| body.len() >= length)
+}
+
+fn config(sink: &Sink) -> String {
+    let sentinel = |variant: &str| {
+        format!(
+            "  - type: sentinel\n    variant: {variant}\n    restart: always\n    restart_sec: 0.1\n    \
+             channels:\n      chat: {{webhook: {{url: 'http://127.0.0.1:{}/x?token=s3cret'}}}}\n    \
+             escalate: {{critical: [{{chat: 0s}}], warning: []}}\n",
+            sink.port
+        )
+    };
+    format!(
+        "launch: {{heartbeat: 1}}\nservices:\n{}{}  - {{type: dome, variant: main, launch: \
+         {{exec: [sleep, '1000']}}}}\n",
+        sentinel("a"),
+        sentinel("b")
+    )
+}
+
+/// The document of `tcsctl alarms --json`; nothing where there is no stream yet.
+fn alarms(url: &str) -> Value {
+    let output = tcsctl::at(url, &["alarms", "--all", "--json"]);
+    if output.out.is_empty() { Value::Null } else { output.json() }
+}
+
+/// One alarm of it.
+fn alarm(url: &str, id: &str) -> Value {
+    let document = alarms(url);
+    let all = document["alarms"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|alarm| alarm["id"] == id).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_is_told_once_acknowledged_and_stays_so_without_sentinels() {
+    on_each_server(async |binary| {
+        let sink = Sink::start();
+        let server = Server::start(&binary).await;
+        let mut site = Site::at(server, &program("tcsd"), "process", &config(&sink)).await;
+        site.tcsd.run();
+        let url = site.server.url();
+        // both watch, and have watched for long enough to raise something
+        let up = |view: &Value| view["status"] == "running";
+        for id in ["dome.main", "sentinel.a", "sentinel.b"] {
+            site.until(id, up).await;
+        }
+        wait_for("two sentinels", || {
+            alarms(&url)["watched_by"].as_array().is_some_and(|by| by.len() == 2)
+        })
+        .await;
+        signal("KILL", site.pid("dome.main").await);
+        wait_for("a POST", || !sink.told().is_empty()).await;
+        wait_for("the outcome", || alarm(&url, "failed/dome.main")["told"][0]["st"] == "done")
+            .await;
+        let raised = alarm(&url, "failed/dome.main");
+        assert_eq!((&raised["state"], &raised["severity"]), (&"active".into(), &"critical".into()));
+
+        let at = |args: &[&str]| tcsctl::at(&url, args);
+        at(&["ack", "failed/guider.main", "-m", "x"]).expect(1);
+        at(&["ack", "failed/dome.main"]).expect(2);
+        at(&["unack", "failed/dome.main"]).expect(1);
+        at(&["ack", "failed/dome.main", "-m", "changing the cable"]).expect(0);
+        let acked = alarm(&url, "failed/dome.main");
+        assert_eq!(
+            (&acked["state"], &acked["acked"]["note"]),
+            (&"acked".into(), &"changing the cable".into())
+        );
+        at(&["note", "dome.main", "-m", "again"]).expect(0);
+
+        // new processes, which know only what is stored
+        for id in ["sentinel.a", "sentinel.b"] {
+            let before = site.pid(id).await;
+            signal("KILL", before);
+            site.until(id, |view| view["status"] == "running" && view["pid"] != before).await;
+        }
+        at(&["shelve", "dome.main", "--for", "1h"]).expect(2);
+        at(&["shelve", "dome.main", "-m", "x"]).expect(2);
+        at(&["shelve", "dome.main", "--for", "8d", "-m", "x"]).expect(2);
+        at(&["shelve", "dome.main", "--for", "1h", "-m", "x"]).expect(0);
+        let shelved = alarm(&url, "failed/dome.main");
+        let shelf = shelved["shelved"]["id"].as_str().unwrap();
+        at(&["unshelve", shelf]).expect(0);
+        at(&["unshelve", shelf]).expect(1);
+
+        // it runs again: over, and told to who was told of the raise
+        at(&["start", "dome.main"]).expect(0);
+        wait_for("its end", || alarm(&url, "failed/dome.main")["state"] == "normal").await;
+        let told = ["failed/dome.main raised", "failed/dome.main cleared"];
+        wait_for("its end is told", || sink.told().len() >= told.len()).await;
+        assert_eq!(sink.told(), told);
+        assert!(!site.tcsd.log().contains("s3cret"), "{}", site.tcsd.log());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_sentinel_it_is_said_that_nobody_watches() {
+    let server = Server::start(&nats::server()).await;
+    let config = "services:\n  - {type: dome, variant: main, launch: {exec: [sleep, '1000']}}\n";
+    let mut site = Site::at(server, &program("tcsd"), "process", config).await;
+    site.tcsd.run();
+    site.until("dome.main", |view| view["status"] == "running").await;
+    let none = tcsctl::at(&site.server.url(), &["alarms"]).expect(3);
+    assert!(none.err.contains("no sentinel has run"), "{none:#?}");
+    site.bus.create_missing_alarm_stream().await;
+    let empty = tcsctl::at(&site.server.url(), &["alarms"]).expect(0);
+    assert!(empty.out.contains("0 unacknowledged · NOT WATCHED"), "{empty:#?}");
+}
