@@ -18,6 +18,7 @@ use tcs_core::service::{Registry, signals};
 use tcs_core::wire::{Event as Wire, Status, Stop};
 use tokio::sync::mpsc;
 
+use super::event_record::EventRecord;
 use super::instance_lock::InstanceLock;
 use super::outputs::Outputs;
 use super::own_status::OwnStatus;
@@ -86,6 +87,71 @@ fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool>
     result
 }
 
+/// What the command line, the file, and the environment say.
+struct Given {
+    environment: Environment,
+    config: Config,
+    nats: Settings,
+    id: LauncherId,
+    /// The configuration file.
+    file: PathBuf,
+}
+
+impl Given {
+    fn read(options: &Options) -> anyhow::Result<Self> {
+        let here = std::env::current_dir().context("finding the working directory")?;
+        let environment = Environment::of_process(&here)?;
+        let config = Config::load(&options.config, options.explicit, &environment)?;
+        if !config.warnings.is_empty() {
+            tracing::warn!("{}", config.warnings);
+        }
+        let nats = broker(&config, &options.config, &environment)?;
+        let kind = match options.mode {
+            Mode::Async => "async",
+            Mode::Process => "process",
+        };
+        let named = options.config.display().to_string();
+        let id = LauncherId::derive(&named, &here.display().to_string(), &hostname(), kind)?;
+        let file = std::path::absolute(&options.config).context("finding the configuration")?;
+        Ok(Self { environment, config, nats, id, file })
+    }
+
+    fn needs_broker(&self) -> bool {
+        self.config.nats.as_ref().is_some_and(|it| it.required == Some(true))
+    }
+
+    /// For services that know no more than a host and a port, where the file does not name them.
+    fn address(&self) -> Option<(String, String)> {
+        let is_named = self.config.nats.as_ref().is_some_and(NatsSection::names_one_host);
+        if is_named { None } else { address(&self.nats.shown_servers()) }
+    }
+
+    fn secrets(&self) -> Secrets {
+        let in_file = self.config.nats.iter().flat_map(NatsSection::secrets);
+        let in_environment = Secrets::of_environment(&self.environment);
+        Secrets::new(self.nats.secrets().into_iter().chain(in_environment).chain(in_file))
+    }
+}
+
+/// Nobody else runs this file, and what an earlier launcher left is gone.
+async fn occupy(
+    given: &Given,
+    launcher_run: &str,
+    options: &Options,
+) -> anyhow::Result<(InstanceLock, RuntimeDir)> {
+    shows_own_processes(std::fs::read_link("/proc/self"), std::process::id())?;
+    let mut lock = InstanceLock::take(&given.file)?;
+    let runtime_dir = RuntimeDir::open(&given.file, launcher_run, options).await?;
+    lock.answer(&format!(
+        "launcher {}, pid {}, since {}, runtime directory {}",
+        given.id,
+        std::process::id(),
+        stamp(clock::wall()),
+        runtime_dir.dir.display()
+    ))?;
+    Ok((lock, runtime_dir))
+}
+
 /// Whether all that was wanted ran.
 async fn launch(
     options: &Options,
@@ -93,78 +159,39 @@ async fn launch(
     mut signals: Signals,
     services: &tokio::runtime::Handle,
 ) -> anyhow::Result<bool> {
-    let here = std::env::current_dir().context("finding the working directory")?;
-    let environment = Environment::of_process(&here)?;
     let registry = Registry::of_this_program()?;
-    let config = Config::load(&options.config, options.explicit, &environment)?;
-    if !config.warnings.is_empty() {
-        tracing::warn!("{}", config.warnings);
-    }
-    let nats = broker(&config, &options.config, &environment)?;
-    let is_required = config.nats.as_ref().is_some_and(|it| it.required == Some(true));
-    let names_broker = config.nats.as_ref().is_some_and(NatsSection::names_one_host);
-    let given = options.config.display().to_string();
-    let kind = match options.mode {
-        Mode::Async => "async",
-        Mode::Process => "process",
-    };
-    let id = LauncherId::derive(&given, &here.display().to_string(), &hostname(), kind)?;
-    let name = id.object_name();
-    let absolute = std::path::absolute(&options.config).context("finding the configuration")?;
-
-    shows_own_processes(std::fs::read_link("/proc/self"), std::process::id())?;
-    let mut lock = InstanceLock::take(&absolute)?;
-    let runtime_dir = RuntimeDir::open(&absolute, &launcher_run, options).await?;
-    lock.answer(&format!(
-        "launcher {id}, pid {}, since {}, runtime directory {}",
-        std::process::id(),
-        stamp(clock::wall()),
-        runtime_dir.dir.display()
-    ))?;
-    let servers = nats.shown_servers();
-    let secrets = Secrets::new(
-        nats.secrets().into_iter().chain(
-            Secrets::of_environment(&environment)
-                .chain(config.nats.iter().flat_map(NatsSection::secrets)),
-        ),
-    );
-    let reporter = Reporter::open(nats, name.as_str())?;
+    let given = Given::read(options)?;
+    let (_lock, runtime_dir) = occupy(&given, &launcher_run, options).await?;
+    let (id, name) = (given.id.to_string(), given.id.object_name());
+    let reporter = Reporter::open(given.nats.clone(), name.as_str())?;
     if options.banner {
-        let count = config.services.len();
-        tracing::info!("launcher {id}: {count} services of {given}, NATS {servers}");
+        let count = given.config.services.len();
+        let (file, servers) = (options.config.display(), given.nats.shown_servers());
+        tracing::info!("launcher {id}: {count} services of {file}, NATS {servers}");
     }
     let monitor = Monitor::of(&name)
         .about("launcher", env!("CARGO_PKG_VERSION"))
-        .heartbeat(config.launch.heartbeat)
+        .heartbeat(given.config.launch.heartbeat)
         .start(&reporter);
     let (asks, asked) = mpsc::channel(BACKLOG);
     control::serve(&monitor, name.as_str(), &asks);
-    let resources = Arc::clone(runtime_dir.runner.resources());
-    control::serve_resources(&monitor, name.as_str(), &resources);
-    let of_host = Arc::clone(&resources);
-    monitor.add_metrics(move || of_host.host_metrics());
-    let sampling = tokio::spawn(resources.keep());
+    let sampling = sample(&monitor, name.as_str(), &runtime_dir);
     tokio::spawn(crate::log::tell_dropped());
     let (tell, told) = mpsc::channel(BACKLOG);
     let (last, lasts) = mpsc::channel(BACKLOG);
     let outputs = Outputs::new(reporter.publisher().cloned(), options.taps.clone());
     let own_status = OwnStatus::new(monitor.clone());
-    let publisher =
-        StatusPublisher::new(reporter, own_status, id.to_string(), name.to_string(), launcher_run);
-    if let Some(outbox) = publisher.reporter.outbox() {
-        let events = Arc::clone(&runtime_dir.events);
-        outbox.keep_marks(move |marks| events.note(marks));
-        tokio::spawn(Arc::clone(&runtime_dir.events).keep_on_disk());
-    }
+    let publisher = StatusPublisher::new(reporter, own_status, id, name.to_string(), launcher_run);
+    keep_marks(&publisher.reporter, &runtime_dir.events);
     let mut daemon = Daemon {
         options,
-        environment,
+        credentials: given.config.nats_variables.clone(),
+        secrets: given.secrets(),
+        nats: given.address(),
+        given: reloads::StartupConfig::of(&given.config),
+        environment: given.environment.clone(),
         registry,
-        config: absolute,
-        credentials: config.nats_variables.clone(),
-        secrets,
-        nats: if names_broker { None } else { address(&servers) },
-        given: reloads::StartupConfig::of(&config),
+        config: given.file.clone(),
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
         plans: BTreeMap::new(),
@@ -186,11 +213,36 @@ async fn launch(
     let starting = ["Starting services"].into_iter().chain(runtime_dir.before.as_deref());
     monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
     let may_begin = match daemon.publisher.reporter.bus().cloned() {
-        Some(bus) if is_required => link::required(&bus, &mut signals, &mut daemon.systemd).await,
+        Some(bus) if given.needs_broker() => {
+            link::required(&bus, &mut signals, &mut daemon.systemd).await
+        }
         Some(_) | None => true,
     };
-    let success = may_begin && daemon.live(&config, signals, told, lasts, asked).await;
+    let success = may_begin && daemon.live(&given.config, signals, told, lasts, asked).await;
     sampling.abort();
+    end(daemon, monitor, runtime_dir, success).await;
+    Ok(success)
+}
+
+/// What the services and the host use is looked at, and told to who asks.
+fn sample(monitor: &Monitor, name: &str, runtime_dir: &RuntimeDir) -> tokio::task::JoinHandle<()> {
+    let resources = Arc::clone(runtime_dir.runner.resources());
+    control::serve_resources(monitor, name, &resources);
+    let of_host = Arc::clone(&resources);
+    monitor.add_metrics(move || of_host.host_metrics());
+    tokio::spawn(resources.keep())
+}
+
+/// How many events wait for the broker is known after a crash of the host too.
+fn keep_marks(reporter: &Reporter, events: &Arc<EventRecord>) {
+    let Some(outbox) = reporter.outbox() else { return };
+    let noted = Arc::clone(events);
+    outbox.keep_marks(move |marks| noted.note(marks));
+    tokio::spawn(Arc::clone(events).keep_on_disk());
+}
+
+/// The last words, while there is somebody to say them to.
+async fn end(mut daemon: Daemon<'_>, monitor: Monitor, runtime_dir: RuntimeDir, success: bool) {
     daemon.systemd.last(success);
     // no beat comes after the launcher's own stop
     monitor.finish(LAST_WORDS).await;
@@ -208,7 +260,6 @@ async fn launch(
     }
     // its end waits for its thread, which a worker of the runtime may do only so
     let _ = tokio::task::spawn_blocking(move || drop((monitor, reporter))).await;
-    Ok(success)
 }
 
 /// What a program leaves behind is found in `/proc`, and signals go to the pids that stand there:
