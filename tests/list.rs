@@ -9,6 +9,7 @@ use std::time::Duration;
 use tcs_core::clock;
 use tcs_testkit::nats::{self, JETSTREAM, Server, on_each_server, server};
 use tcs_testkit::tcsctl::{self, Output, at, recording, run};
+use tcs_testkit::terminal::Terminal;
 
 /// One error, one hint or none, nothing on standard output.
 fn assert_one_error(output: &Output, error: &str) {
@@ -41,14 +42,51 @@ async fn the_list_as_text() {
             "{output:#?}"
         );
         assert!(lines[1].starts_with("  ├─ ● examples.basic.tutorial"), "{output:#?}");
-        let footer = lines.last().unwrap();
+        let footer = lines[lines.len() - 2];
         assert!(footer.starts_with("1 error, 6 running, 4 stopped hidden (--all)"), "{output:#?}");
         assert!(footer.ends_with(&format!("from {}", server.url())), "{output:#?}");
+        // what is wrong stands next to the prompt
+        let problem = lines[lines.len() - 1];
+        assert!(problem.starts_with("× ") && problem.contains("error"), "{output:#?}");
         // a filter looks through everything
         let output = at(&server.url(), &["policy_no"]).expect(0);
         assert!(output.out.starts_with("○ test.crash_simple.policy_no"), "{output:#?}");
+        assert_eq!(output.out.lines().count(), 3, "no block: nothing is wrong\n{output:#?}");
     })
     .await;
+}
+
+/// Of a fleet that is higher than the terminal, the worst is still on the screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_stands_next_to_the_prompt() {
+    let server = Server::start_with(&server(), JETSTREAM).await;
+    at(&server.url(), &["replay", "--instant", "--create-streams", &recording("process-launcher")])
+        .expect(0);
+    let client = async_nats::connect(server.url()).await.unwrap();
+    for (i, status) in (0..60).map(|i| (i, if i < 12 { "error" } else { "ok" })) {
+        let name = format!("some.s{i:02}");
+        let message = format!("axis {i} stuck");
+        let data = serde_json::json!({"name": name, "status": status, "message": message});
+        let body = serde_json::json!({"data": data, "meta": {"id": "m", "sender": "s"}});
+        let subject = format!("svc.status.{name}");
+        client.publish(subject, body.to_string().into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    let url = server.url();
+    let args = ["--server", &url, "some"];
+    let mut terminal =
+        Terminal::start(env!("CARGO_BIN_EXE_tcsctl"), &args, &[("LANG", "C.UTF-8")], (80, 24));
+    let shown = terminal.see("and 5 more");
+    assert_eq!(terminal.end(), 0);
+    let lines: Vec<_> = shown.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let block: Vec<_> = lines.iter().rev().take(8).rev().collect();
+    assert!(block[0].contains("some.s"), "a third of 24 lines: {shown}");
+    assert!(block[0].ends_with("stuck"), "{shown}");
+    assert_eq!(*block[7], "and 5 more", "{shown}");
+    // a pipe has room for all
+    let output = at(&url, &["some"]).expect(0);
+    let problems = output.out.lines().skip_while(|line| !line.starts_with("12 error, 48"));
+    assert_eq!(problems.count(), 13, "{output:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

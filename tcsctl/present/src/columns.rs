@@ -188,7 +188,7 @@ impl Cell<'_> {
 }
 
 /// It is down because of what stands above it, where the cause is told.
-fn is_consequence(service: &ServiceView) -> bool {
+pub(crate) fn is_consequence(service: &ServiceView) -> bool {
     service.verdict == Verdict::Lost
         && service.reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_)))
 }
@@ -199,7 +199,7 @@ fn trouble(service: &ServiceView) -> Verdict {
 }
 
 /// A length of time in few cells: `0.4s`, `41s`, `4m12`, `3h11`, `2d4h`.
-fn short(span: TimeDelta) -> String {
+pub(crate) fn short(span: TimeDelta) -> String {
     let seconds = span.num_seconds();
     match seconds {
         i64::MIN..0 => "0s".to_owned(),

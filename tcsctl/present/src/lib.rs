@@ -14,6 +14,7 @@ mod line;
 pub mod list;
 pub mod logs;
 pub mod newest;
+pub mod problems;
 pub mod rhythm;
 mod role;
 mod schema;

@@ -286,12 +286,13 @@ fn worst_below<'a>(
     Some((worst, &*view.services.get(first)?.id, count))
 }
 
-/// The last lines: how many of what, what is hidden, and `from`: how fresh, from where.
+/// The last lines: how many of what, what is hidden, and `from`: how fresh, from where. That there
+/// are no problems is said only of a picture that is `whole`.
 pub fn footer(
     view: &FleetView,
     selection: &Selection,
     filtered: bool,
-    from: &str,
+    (from, whole): (&str, bool),
     look: &Look,
 ) -> Vec<Line> {
     let counts = selection.counts(view);
@@ -305,6 +306,10 @@ pub fn footer(
     }
     if filtered {
         shown.push(Role::Dim, &format!(" of {} known", view.services.len()));
+    }
+    let is_known = whole && !view.heartbeats_missing && counts.total() > 0;
+    if is_known && !counts.present().any(|(verdict, _)| verdict.is_fault()) {
+        shown.push(Role::Dim, ", ").push(Role::Good, "no problems");
     }
     let left_out = hidden(selection.hidden);
     flow(

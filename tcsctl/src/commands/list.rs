@@ -7,7 +7,7 @@ use tcs_core::fleet::Filter;
 use tcs_present::{
     detail::detailed,
     json::Document,
-    legend, list,
+    legend, list, problems,
     selection::{Selection, Wanted},
 };
 
@@ -41,7 +41,19 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
             }
             let filtered = !filter.is_empty();
             let from = source.line(&view, &screen.look);
-            lines.extend(list::footer(&view, &selection, filtered, &from, &screen.look));
+            lines.extend(list::footer(
+                &view,
+                &selection,
+                filtered,
+                (&from, source.complete),
+                &screen.look,
+            ));
+            if !args.detailed {
+                // the tree may have scrolled away
+                let shown = selection.rows.iter().map(|row| row.service);
+                let most = screen.height.map(problems::third);
+                lines.extend(problems::block(&view, shown, most, &screen.look));
+            }
         }
         screen.print(&lines)?;
     }

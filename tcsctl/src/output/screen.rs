@@ -51,6 +51,8 @@ impl From<TimeFormat> for Times {
 pub struct Screen {
     /// For what makes lines.
     pub look: Look,
+    /// Lines of the terminal; `None`: standard output is none.
+    pub height: Option<usize>,
     out_color: bool,
     err_color: bool,
     ascii: bool,
@@ -71,13 +73,12 @@ impl Screen {
                     && var("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        let width = out
-            .then(|| terminal_size::terminal_size_of(io::stdout()))
-            .flatten()
-            .map(|(width, _)| usize::from(width.0))
-            .filter(|width| *width > 0);
+        let size = out.then(|| terminal_size::terminal_size_of(io::stdout())).flatten();
+        let width = size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+        let height = size.map(|(_, height)| usize::from(height.0)).filter(|height| *height > 0);
         Self {
             look: Look { width, times: times.into() },
+            height,
             out_color: wanted(out),
             err_color: wanted(err),
             // into a pipe goes what was said, whatever the locale

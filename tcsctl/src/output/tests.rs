@@ -14,7 +14,7 @@ use super::paint::paint;
 use super::*;
 use site::{Site, hostile, night};
 use tcs_present::{
-    Line, Look, Times, changes, detail, events, json, legend, list,
+    Line, Look, Times, changes, detail, events, json, legend, list, problems,
     selection::{Selection, Wanted},
     text,
 };
@@ -55,7 +55,9 @@ fn printed(view: &FleetView, wanted: &Wanted, width: Option<usize>) -> String {
     lines.push(Line::new());
     let filtered = !wanted.filter.is_empty();
     let from = source().line(view, &look(width));
-    lines.extend(list::footer(view, &selection, filtered, &from, &look(width)));
+    lines.extend(list::footer(view, &selection, filtered, (&from, true), &look(width)));
+    let shown = selection.rows.iter().map(|row| row.service);
+    lines.extend(problems::block(view, shown, width.map(|_| 4), &look(width)));
     if let Some(width) = width {
         for line in &lines {
             assert!(line.width() <= width, "{} cells: {}", line.width(), line.plain());
@@ -98,6 +100,25 @@ fn list_filtered_looks_through_everything() {
     insta::assert_snapshot!(printed(&night().view(), &wanted, Some(120)));
     let wanted = Wanted { all: false, filter: Filter::parse("nobody").unwrap() };
     insta::assert_snapshot!(printed(&night().view(), &wanted, Some(120)));
+}
+
+#[test]
+fn problems_come_worst_first_and_consequences_last() {
+    let mut site = Site::default();
+    let launcher = "launcher.a.srv01-process-launcher";
+    site.says(launcher, "ok", "Launcher running", None, 9_000);
+    site.beats(launcher, "ok", 700);
+    let on = json!({"hostname": "srv01.oca.lan", "pid": 7480});
+    site.event("camera.main", "start", launcher, on, 8_000);
+    site.beats("camera.main", "ok", 690);
+    site.says("dome.main", "warning", "slow", None, 60);
+    for ago in [200, 100, 20] {
+        let crash = json!({"exit_code": 1, "error": "no answer", "will_restart": true});
+        site.event("mount.main", "crashed", "launcher.b", crash, ago);
+    }
+    let view = site.view();
+    let all = 0..view.services.len();
+    insta::assert_snapshot!(marked(&problems::block(&view, all, None, &look(Some(120)))));
 }
 
 #[test]
