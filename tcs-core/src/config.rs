@@ -289,6 +289,20 @@ pub fn read_yaml<T: DeserializeOwned + Default>(name: &str, text: &str) -> Resul
     if report.has_errors() { Err(ConfigErrors::new(report)) } else { Ok(value.unwrap_or_default()) }
 }
 
+/// Reads what was sent as JSON, with mistakes in the same words: each with the path of its value.
+pub(crate) fn read_json<T: DeserializeOwned>(
+    data: serde_json::Map<String, serde_json::Value>,
+) -> Result<T, String> {
+    let node = Node::of_json(serde_json::Value::Object(data));
+    let (decoded, problems) = decode::json(&node);
+    let told = problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+    let told: Vec<String> = told.map(|problem| problem.message).collect();
+    match decoded {
+        Some(value) if told.is_empty() => Ok(value),
+        Some(_) | None => Err(told.join("; ")),
+    }
+}
+
 /// The content of a file; `None`: it is missing, and was not asked for.
 fn read(path: &Path, explicit: bool) -> Result<Option<Vec<u8>>, ConfigErrors> {
     let name = path.display().to_string();

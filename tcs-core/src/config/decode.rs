@@ -71,6 +71,14 @@ pub(super) fn decode<T>(
     Decoded { value, problems: problems.chain(warnings).collect() }
 }
 
+/// Reads what does not come from a file, as settings are read.
+pub(super) fn json<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Problem>) {
+    let decoded = decode(Dialect::Settings, None, |reading: &Reading<'_>| {
+        T::deserialize(ValueReader { input: Input::Node(node), path: "", reading })
+    });
+    (decoded.value, decoded.problems)
+}
+
 /// Reads one part of the file, which is called `path`, as the launcher takes it.
 pub(super) fn section<T: DeserializeOwned>(
     node: &Node,

@@ -1,5 +1,7 @@
 //! A tree of values in which each knows where it stands.
 
+use serde_json::Value as Json;
+
 use super::problem::Place;
 
 /// A value and its place.
@@ -52,6 +54,26 @@ pub struct Mapping(Vec<(Key, Node)>);
 impl Node {
     pub(super) fn new(value: Value, at: Place) -> Self {
         Self { value, at, raw: None, from_variable: false }
+    }
+
+    /// Of what was sent as JSON: in no place of a file.
+    pub(super) fn of_json(value: Json) -> Self {
+        let at = Place::new(1, 1, 1);
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(value),
+            Json::Number(number) => match number.as_i128() {
+                Some(number) => Value::Int(number),
+                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Value::Text(text),
+            Json::Array(items) => Value::List(items.into_iter().map(Self::of_json).collect()),
+            Json::Object(map) => {
+                let pair = |(text, value)| (Key { text, at, is_text: true }, Self::of_json(value));
+                Value::Map(Mapping(map.into_iter().map(pair).collect()))
+            }
+        };
+        Self::new(value, at)
     }
 
     pub(super) fn is_null(&self) -> bool {

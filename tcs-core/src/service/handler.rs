@@ -10,6 +10,7 @@ use super::context::{Context, FromContext};
 use super::kinds::Service;
 use super::schema::{self, Schema};
 use crate::bus::rpc::Reply;
+use crate::config::read_json;
 
 /// A method, or closure, that answers a command. `P` are its parameters.
 #[doc(hidden)]
@@ -43,8 +44,7 @@ async fn reply<R: Serialize>(work: impl Future<Output = anyhow::Result<R>> + Sen
 
 /// Reads the parameters; `null` and `{}` are the same for a method that takes none.
 fn read<A: DeserializeOwned>(data: Map<String, Value>) -> Result<A, String> {
-    serde_json::from_value(Value::Object(data))
-        .map_err(|error| format!("parameters: {error}; expected {}", schema::of::<A>()))
+    read_json(data).map_err(|error| format!("parameters: {error}; expected {}", schema::of::<A>()))
 }
 
 /// Method without parameters.
@@ -142,5 +142,39 @@ where
 
     fn parameters() -> Schema {
         schema::of::<A>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Move {
+        count: u8,
+        to: Option<f64>,
+        #[serde(default)]
+        why: String,
+    }
+
+    fn told(data: Value) -> Result<Move, String> {
+        let Value::Object(data) = data else { unreachable!() };
+        read(data)
+    }
+
+    #[test]
+    fn a_caller_is_told_every_mistake_in_plain_words() {
+        let right = told(json!({"count": 3, "to": 2, "more": [1]}));
+        assert_eq!(right, Ok(Move { count: 3, to: Some(2.0), why: String::new() }));
+        let wrong = told(json!({"count": "x", "to": [1], "why": 5})).unwrap_err();
+        let mistakes = "parameters: `count`: expected a whole number from 0 to 255, found the text \"x\"; \
+                        `to`: expected a number, found a list; `why`: expected text, found 5; expected ";
+        assert!(wrong.starts_with(mistakes), "{wrong}");
+        assert!(told(json!({})).unwrap_err().starts_with("parameters: `count` is missing; "));
+        let large = told(json!({"count": 300})).unwrap_err();
+        assert!(large.contains("expected a whole number from 0 to 255, found 300"), "{large}");
     }
 }
