@@ -2,6 +2,8 @@
 //! how that is told, and what happens to those who try all the same ([`attacks`]).
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "rights/alarms.rs"]
+mod alarms;
 #[path = "rights/attacks.rs"]
 mod attacks;
 #[path = "rights/cluster.rs"]

@@ -11,10 +11,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::api::ApiError;
 use super::connect::Bus;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
+use super::gets::Gets;
 use super::link::{self, LinkState};
+use super::message::Stored;
+use super::streams::StreamFacts;
+use tcs_wire::Kind;
 
 /// After a fault, or where there is no stream, it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How often a stream is looked at that is read without a consumer.
+const LOOK: Duration = Duration::from_secs(1);
 /// A consumer is made within this, or asked for again.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What waits for a slow reader; then the stream waits.
@@ -121,10 +127,49 @@ impl Feeder {
         let start = Start::Sequence(self.next);
         let consumer =
             Consumer::create(&self.bus, &stream, &self.filter, start, self.pace, CREATE_TIMEOUT);
-        let mut consumer = consumer.await?;
+        let mut consumer = match consumer.await {
+            Ok(consumer) => consumer,
+            Err(ApiError::Denied(_)) => return self.by_gets(facts).await,
+            Err(error) => return Err(error.into()),
+        };
         let told = self.read(&mut consumer, facts.created).await;
         consumer.delete().await;
         Ok(told)
+    }
+
+    /// Where no consumer may be made: what the stream has stored since, once a second.
+    async fn by_gets(
+        &mut self,
+        mut facts: StreamFacts,
+    ) -> Result<Result<(), Unread>, Interruption> {
+        let created = facts.created;
+        let mut is_current = false;
+        while facts.created == created {
+            let mut found = Vec::new();
+            // of which kind they are plays no part here
+            let gets = Gets::new(&self.bus, facts.clone(), Kind::Registry);
+            let range = gets.range(&self.filter, self.next, facts.last_seq, |message| {
+                found.push(message);
+                true
+            });
+            range.await?;
+            for message in found {
+                let Stored::Stream { created, seq, at } = message.stored else { continue };
+                let stamp = Stamp { stored: at, order: Order::Stream { created, seq } };
+                let (subject, payload) = (message.subject().to_owned(), message.payload().to_vec());
+                if self.tell(Fed::Message { subject, payload, stamp }).await.is_err() {
+                    return Ok(Err(Unread));
+                }
+            }
+            self.next = self.next.max(facts.last_seq + 1);
+            if !is_current && self.tell(Fed::Current { created }).await.is_err() {
+                return Ok(Err(Unread));
+            }
+            is_current = true;
+            tokio::time::sleep(LOOK).await;
+            facts = self.bus.stream(&facts.name).await?;
+        }
+        Ok(Ok(()))
     }
 
     async fn read(
