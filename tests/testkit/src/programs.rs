@@ -62,7 +62,7 @@ pub fn example(package: &str, name: &str) -> PathBuf {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", package, "--example", name]);
         cargo.args(["--profile", profile]);
-        if !target.join("CACHEDIR.TAG").exists() {
+        if !target.join(".rustc_info.json").exists() {
             cargo.arg("--target").arg(target.file_name().unwrap());
             target = target.parent().unwrap();
         }
