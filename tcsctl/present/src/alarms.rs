@@ -157,10 +157,7 @@ fn not_watched(fleet: &FleetView, look: &Look) -> String {
     let is_sentinel = |service: &&ServiceView| service.service_type() == "sentinel";
     let last = fleet.services.iter().filter(is_sentinel).filter_map(|it| it.last_heartbeat).max();
     match last {
-        Some(at) => {
-            let (point, zone) = (look.times.point(at, fleet.now), look.times.zone());
-            format!("NOT WATCHED since {point}{zone}")
-        }
+        Some(at) => format!("NOT WATCHED since {}", look.times.point(at, fleet.now)),
         None => "NOT WATCHED: no sentinel runs, nobody is notified".to_owned(),
     }
 }

@@ -49,11 +49,8 @@ pub(super) async fn shelve(session: &Session, args: &ShelveArgs) -> Result<ExitC
         .filter(|view| view.shelved.as_ref().is_some_and(|shelved| shelved.id == id))
         .count();
     let (times, now) = (session.screen.look.times, book.fleet.now);
-    let text = format!(
-        "shelf {id} until {}{}; it covers {covered} alarms now",
-        times.point(until, now),
-        times.zone()
-    );
+    let until = times.point(until, now);
+    let text = format!("shelf {id} until {until}; it covers {covered} alarms now");
     session.screen.tell(Word::Note, &text);
     Ok(Exit::Done.into())
 }
