@@ -226,7 +226,7 @@ async fn nothing_that_the_fleet_says_reaches_the_terminal_as_a_command() {
     terminal.keys("/\x1b[200~\u{9b}2J]0;OWNED\u{7}main.evil\x1b[201~");
     terminal.keys("\x15main.evil\r");
     terminal.see("/main.evil");
-    terminal.keys("gj");
+    terminal.keys("G");
     terminal.keys("r");
     terminal.see("restart?");
     terminal.keys("y");

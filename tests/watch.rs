@@ -29,6 +29,43 @@ fn replay(name: &str, more: &[&str], vars: &[(&str, &str)]) -> Terminal {
     Terminal::start(PROGRAM, &args, vars, (80, 24))
 }
 
+/// What stands below the columns' titles, without the events.
+fn table(text: &str) -> &str {
+    let below = text.split_once("VERDICT").map_or("", |(_, below)| below);
+    below.split_once("─ events").map_or(below, |(table, _)| table)
+}
+
+/// The problems, the newest failure first, with their cause, stand there before any key is pressed;
+/// one key leads to the output of the worst.
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_stand_above_the_table_and_lead_to_it() {
+    let server = filled().await;
+    let mut terminal = watch(&server, (80, 24));
+    let shown = terminal.wait("the block", |text| text.matches("failed  @vm").count() == 2);
+    let block: Vec<_> =
+        shown.lines().skip(2).take_while(|line| !line.contains("VERDICT")).collect();
+    assert_eq!(block.len(), 2, "{shown}");
+    assert!(block.iter().all(|line| line.contains("failed  @vm")), "{shown}");
+    assert!(block.iter().all(|line| line.contains("SIGKILL")), "{shown}");
+    let is_chosen = |row: u16| {
+        move |screen: &vt100::Screen| screen.cell(row, 4).is_some_and(vt100::Cell::inverse)
+    };
+    terminal.wait("the first is chosen", |_| terminal.screen(is_chosen(2)));
+    terminal.keys("j");
+    terminal.wait("the second is chosen", |_| terminal.screen(is_chosen(3)));
+    terminal.keys("\r");
+    terminal.see("Enter detail");
+    terminal.wait("chosen in the table", |_| !terminal.screen(is_chosen(3)));
+    terminal.keys("P");
+    terminal.see("2 problems (P): × ");
+    terminal.keys("P");
+    terminal.see_no("2 problems (P)");
+    terminal.keys("gL");
+    terminal.see("log of ");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_shows_what_is_wrong_and_answers_keys() {
     let server = filled().await;
@@ -47,7 +84,8 @@ async fn it_shows_what_is_wrong_and_answers_keys() {
     // a filter, as it is typed
     terminal.keys("/hello");
     terminal.wait("only one is left", |text| {
-        text.contains("hello_world.main") && !text.contains("nonblocking.tutorial  ")
+        let table = table(text);
+        table.contains("hello_world.main") && !table.contains("nonblocking.tutorial  ")
     });
     terminal.keys("\r");
     terminal.see("/hello");
@@ -85,7 +123,8 @@ async fn the_mouse_chooses_opens_and_sorts() {
     let server = filled().await;
     let mut terminal = watch(&server, (100, 30));
     let text = terminal.see("hello_world.main");
-    let row = text.lines().position(|line| line.contains("hello_world.main")).unwrap() + 1;
+    // in the table, not in the block
+    let row = text.lines().position(|line| line.contains("─ hello_world.main")).unwrap() + 1;
     let click =
         |column: usize, row: usize| format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m");
     terminal.keys(&click(30, row));
@@ -155,7 +194,7 @@ async fn a_broker_that_goes_and_comes_is_told_and_waited_for() {
     assert!(text.contains("no link"), "{text}");
     // every key works meanwhile
     terminal.keys("/hello");
-    terminal.wait("filtered", |text| !text.contains("nonblocking.tutorial  "));
+    terminal.wait("filtered", |text| !table(text).contains("nonblocking.tutorial  "));
     terminal.keys("\x1b");
     server.run().await;
     terminal.see_no("DISCONNECTED");

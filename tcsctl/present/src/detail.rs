@@ -65,8 +65,9 @@ impl Section {
 pub struct Form<'a> {
     /// How times are written.
     pub times: Times,
-    /// For a narrow pane: the events (newest last), short times, and no codes of reasons. `None`:
-    /// the newest of each event that the fleet holds.
+    /// For a narrow pane, whose end may be out of sight: the events (newest first, right below the
+    /// reasons), short times, and no codes of reasons. `None`: the newest of each event that the
+    /// fleet holds, newest last.
     pub pane: Option<&'a [&'a Transition]>,
 }
 
@@ -150,10 +151,14 @@ pub fn sections(view: &FleetView, service: &ServiceView, form: Form<'_>) -> Vec<
         Section::listed("Output", output),
         Section::listed("Components", components(service)),
         Section::listed("Metrics", metrics(service)),
-        Section::listed("Events", told.events()),
     ];
     let why = Section::listed("Why", told.reasons());
-    let all = [top, why].into_iter().chain(rest);
+    let mut all = vec![top, why];
+    all.extend(rest);
+    let events = Section::listed("Events", told.events());
+    let at = if form.pane.is_some() { 2 } else { all.len() };
+    all.insert(at, events);
+    let all = all.into_iter();
     all.filter(|section| !section.facts.is_empty()).collect()
 }
 

@@ -8,20 +8,30 @@ use super::columns::{is_consequence, short};
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Look, Role, list, symbols, text};
 
-/// Cells of a verdict on a narrow line, `restart 2/5`, and on one of middle width,
-/// `restarting (2/5)`.
-const VERDICT: [usize; 2] = [11, 16];
+/// Cells of a restart on a narrow line, `restart 2/5`.
+const RESTART: usize = 11;
 /// From so many cells on it is told since when, and how long that is.
 const WIDE: usize = 140;
 /// The fewest lines that a block has, where it has that much to tell.
 pub const LEAST: usize = 3;
 
-const COLUMNS: [Column; 4] = [
-    Column { dispensable: 0 }, // name
-    Column { dispensable: 0 }, // verdict
-    Column { dispensable: 2 }, // host
-    Column { dispensable: 1 }, // since when
-];
+/// In fewer cells a host and a time are left out for the cause.
+const SMALL: usize = 60;
+/// Cells of a launcher's name that tell it from others.
+const LEAST_NAME: usize = 20;
+
+/// Cells of a host's name.
+const HOST: usize = 16;
+
+const fn columns(is_small: bool) -> [Column; 4] {
+    let (host, since) = if is_small { (2, 1) } else { (0, 0) };
+    [
+        Column { dispensable: 0 }, // name
+        Column { dispensable: 0 }, // verdict
+        Column { dispensable: host },
+        Column { dispensable: since },
+    ]
+}
 
 /// The services in trouble among these (indices into [`FleetView::services`]): the worst first, of
 /// the same verdict the newest. Those that are down only because their launcher is come last.
@@ -51,16 +61,13 @@ pub fn lines(view: &FleetView, services: &[usize], look: &Look) -> Vec<Line> {
         let sign = format!("{} ", symbols::symbol(service.verdict));
         Line::new().with(service.verdict.into(), &sign).with(role, &id)
     };
-    let verdict_room = match look.width {
-        Some(_) if look.is_narrow() => VERDICT[0],
-        Some(width) if width < WIDE => VERDICT[1],
-        _ => usize::MAX,
-    };
     let row = |i: usize| {
-        let host = service(i).short_host().map_or_else(String::new, |host| format!("@{host}"));
+        let host = service(i).short_host().map_or_else(String::new, |host| {
+            format!("@{}", text::cut_middle(&text::shown(host), HOST))
+        });
         vec![
             name(i, usize::MAX),
-            list::verdict(service(i), verdict_room),
+            verdict(service(i), look),
             Line::new().with(Role::Dim, &host),
             since(view, service(i), look),
             cause(service(i), look.is_narrow()),
@@ -68,7 +75,21 @@ pub fn lines(view: &FleetView, services: &[usize], look: &Look) -> Vec<Line> {
     };
     let rows = (0..services.len()).map(row).collect();
     let last = |i: usize, room: usize| cause(service(i), look.is_narrow()).cut(room);
-    lay_out(rows, &COLUMNS, look.width, &Shorten { first: name, first_to: usize::MAX, last })
+    let others = (0..services.len()).filter(|i| !service(*i).is_launcher);
+    let longest = others.map(|i| name(i, usize::MAX).width()).max().unwrap_or_default();
+    let shorten = Shorten { first: name, first_to: longest.max(LEAST_NAME), last };
+    let is_small = look.width.is_some_and(|width| width < SMALL);
+    lay_out(rows, &columns(is_small), look.width, &shorten)
+}
+
+/// The verdict; what it reports itself beside it only where there is room.
+fn verdict(service: &ServiceView, look: &Look) -> Line {
+    let room = match (look.width, service.attempt) {
+        (Some(_), Some(_)) if look.is_narrow() => RESTART,
+        (Some(width), None) if width < WIDE => service.verdict.as_str().len(),
+        _ => usize::MAX,
+    };
+    list::verdict(service, room)
 }
 
 /// The lines of all of these that are in trouble, `most` at most, of which the last then counts

@@ -97,6 +97,8 @@ pub enum Mouse {
 pub enum Spot {
     /// This row of the table, counted from the first of all.
     Row(usize),
+    /// This row of the block of problems, counted from the first of all.
+    Problem(usize),
     /// A column's title.
     Title(Column),
     /// The detail pane.

@@ -17,6 +17,7 @@ pub enum Command {
     Top,
     Bottom,
     NextFault,
+    Problems,
     Open,
     Back,
     Fold,
@@ -138,6 +139,7 @@ table! {
     Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "follow its output";
     Look  Always  Filter       "filter"        ["/"]                 "filter"  "filter by text, /regex/, host: status: verdict: launcher:, !not";
     Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; on the events page too";
+    Look  Always  Problems     "problems"      ["P"]                 ""        "collapse or expand the block of problems";
     Look  Always  Events       "events"        ["e"]                 "events"  "show events, newest last";
     Look  Always  All          "all"           ["A"]                 ""        "include stopped and never-started services; events: busy and idle";
     Look  Always  Sort         "sort"          ["s"]                 ""        "sort by the next column";

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use tcs_present::columns::{Column, Width};
+use tcs_present::problems::third;
 
 /// Smaller terminals get a request to be made larger.
 pub const LEAST: (u16, u16) = (40, 10);
@@ -25,6 +26,8 @@ pub struct Panes {
     pub header: Rect,
     /// A line that says that something is not as usual.
     pub banner: Option<Rect>,
+    /// What is wrong, a line each.
+    pub problems: Option<Rect>,
     /// The columns' titles.
     pub titles: Rect,
     /// The table's rows.
@@ -44,8 +47,8 @@ pub const fn is_wide((width, _): (u16, u16)) -> bool {
     width >= WIDE
 }
 
-/// The areas for a size, with or without a banner.
-pub fn panes(size: (u16, u16), has_banner: bool) -> Panes {
+/// The areas for a size, with or without a banner, with so many problems.
+pub fn panes(size: (u16, u16), has_banner: bool, problems: usize) -> Panes {
     let (width, height) = size;
     let line = |y: u16, lines: u16| Rect::new(0, y, width, lines.min(height.saturating_sub(y)));
     let header = line(0, if height >= 14 { 2 } else { 1 });
@@ -72,13 +75,17 @@ pub fn panes(size: (u16, u16), has_banner: bool) -> Panes {
     let spare = width.saturating_sub(TABLE_WIDTH).clamp(LEAST_PANE, 80);
     let right = if is_wide(size) { (width / 3).clamp(LEAST_PANE, spare) } else { 0 };
     let left = width - right;
+    let block = problems.min(third(usize::from(body))) as u16;
+    let problems = (block > 0).then(|| Rect::new(0, top, left, block));
+    let table = top + block;
     let detail = (right > 0)
         .then(|| (Rect::new(left, top, 1, body), Rect::new(left + 1, top, right - 1, body)));
     Panes {
         header,
         banner,
-        titles: Rect::new(0, top, left, 1.min(body)),
-        rows: Rect::new(0, top + 1, left, body.saturating_sub(1)),
+        problems,
+        titles: Rect::new(0, table, left, 1.min(body)),
+        rows: Rect::new(0, table + 1, left, body.saturating_sub(block + 1)),
         detail,
         lower,
         page,

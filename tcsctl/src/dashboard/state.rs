@@ -15,6 +15,7 @@ pub mod logs;
 mod mouse;
 pub mod overlay;
 mod place;
+pub mod problems;
 mod share;
 pub mod table;
 pub mod tape;
@@ -34,6 +35,7 @@ use super::theme::ThemeName;
 use history::{History, Shown};
 use logs::Logs;
 use overlay::Overlay;
+use problems::Problems;
 use table::Table;
 use tape::Tape;
 
@@ -178,6 +180,8 @@ pub struct State {
     transitions: Transitions,
     /// Since when what comes is news; what was before is read from the streams.
     settled: Option<DateTime<Utc>>,
+    /// The block of what is wrong.
+    pub problems: Problems,
     /// The table of services.
     pub table: Table,
     /// What fills the screen.
@@ -230,6 +234,7 @@ impl State {
         let fleet = Fleet::new();
         let picture = fleet.view(now, link.for_fleet());
         Self {
+            problems: Problems::new(options.filter.is_empty()),
             table: Table::new(options.filter.clone(), options.all),
             theme: options.theme,
             mouse: options.mouse,
@@ -271,6 +276,7 @@ impl State {
             Event::Resize(columns, rows) => {
                 self.size = (columns, rows);
                 self.table.scroll(self.rows());
+                self.problems.scroll(self.problem_lines());
             }
             Event::Heard(messages) => self.hear(messages),
             Event::Known(messages) => self.know(&messages),
@@ -339,7 +345,7 @@ impl State {
             Moment::Paused { .. } => {}
         }
         if matches!(self.moment, Moment::Live) || self.stale == Stale::Now {
-            self.table.rebuild(&self.picture, self.rows());
+            self.rebuild();
         }
         self.stale = Stale::Fresh;
     }

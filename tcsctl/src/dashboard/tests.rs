@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 mod hostile;
 mod keys;
+mod problems;
 mod screens;
 mod screenshots;
 mod svg;

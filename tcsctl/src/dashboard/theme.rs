@@ -100,9 +100,14 @@ fn terminal(role: Role) -> Style {
         Role::Bad => style.fg(Color::Red).add_modifier(BOLD),
         Role::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(BOLD),
         Role::Past => style.fg(Color::Black).bg(Color::Cyan),
-        Role::Selected => style.add_modifier(REVERSED),
-        Role::SelectedDim => style.add_modifier(REVERSED | DIM),
+        Role::Selected => selection(Color::Reset, Color::Reset).add_modifier(REVERSED),
+        Role::SelectedDim => selection(Color::White, Color::DarkGray),
     }
+}
+
+/// One colour over the whole row, whatever is in it.
+fn selection(text: Color, ground: Color) -> Style {
+    Style::new().fg(text).bg(ground).remove_modifier(DIM | Modifier::UNDERLINED)
 }
 
 const NIGHT_GROUND: Color = Color::Indexed(16);
@@ -124,8 +129,8 @@ fn night(role: Role) -> Style {
         Role::Bad => style.fg(bright).add_modifier(BOLD | Modifier::UNDERLINED),
         Role::Alarm => style.fg(NIGHT_GROUND).bg(bright).add_modifier(BOLD),
         Role::Past => style.fg(NIGHT_GROUND).bg(NIGHT_TEXT),
-        Role::Selected => Style::new().add_modifier(REVERSED),
-        Role::SelectedDim => Style::new().bg(Color::Indexed(52)),
+        Role::Selected => selection(NIGHT_GROUND, Color::Indexed(160)),
+        Role::SelectedDim => selection(Color::Indexed(160), Color::Indexed(52)),
     }
 }
 
@@ -142,8 +147,8 @@ fn contrast(role: Role) -> Style {
         Role::Warn => Style::new().fg(Color::Black).bg(Color::LightYellow).add_modifier(BOLD),
         Role::Bad | Role::Alarm => Style::new().fg(Color::White).bg(Color::Red).add_modifier(BOLD),
         Role::Past => Style::new().fg(Color::Black).bg(Color::LightCyan).add_modifier(BOLD),
-        Role::Selected => Style::new().add_modifier(REVERSED | BOLD),
-        Role::SelectedDim => Style::new().add_modifier(REVERSED),
+        Role::Selected => selection(Color::Black, Color::White).add_modifier(BOLD),
+        Role::SelectedDim => selection(Color::White, Color::Blue),
     }
 }
 
@@ -170,7 +175,7 @@ fn without_colour(role: Role) -> Style {
         Role::Strong | Role::Key | Role::Accent | Role::Warn => style.add_modifier(BOLD),
         Role::Bad => style.add_modifier(BOLD | Modifier::UNDERLINED),
         Role::Alarm | Role::Past => style.add_modifier(REVERSED | BOLD),
-        Role::Selected => style.add_modifier(REVERSED),
-        Role::SelectedDim => style.add_modifier(REVERSED | DIM),
+        Role::Selected => style.add_modifier(REVERSED).remove_modifier(DIM | Modifier::UNDERLINED),
+        Role::SelectedDim => style.add_modifier(BOLD | Modifier::UNDERLINED).remove_modifier(DIM),
     }
 }

@@ -12,6 +12,7 @@ mod logs;
 mod menu;
 mod palette;
 mod pen;
+mod problems;
 mod table;
 
 use ratatui::buffer::Buffer;
@@ -44,6 +45,9 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         Page::Events => events::draw_page(&mut pen, state, panes.page),
         Page::Detail if panes.detail.is_none() => detail::draw(&mut pen, state, panes.page, true),
         Page::Fleet | Page::Detail => {
+            if let Some(area) = panes.problems {
+                problems::draw(&mut pen, state, area);
+            }
             table::draw(&mut pen, state, panes.titles, panes.rows);
             if let Some((line, area)) = panes.detail {
                 pen.column(line, Role::Border);

@@ -70,13 +70,14 @@ impl State {
             Command::PageDown => self.go(self.page_step().cast_signed()),
             Command::Top => self.go(isize::MIN + 1),
             Command::Bottom => self.go(isize::MAX),
-            Command::NextFault => match self.table.next_fault(&self.picture) {
-                Some(row) => {
-                    self.table.choose(row, &self.picture, self.rows());
-                    self.scrolled = 0;
-                }
-                None => self.tell("nothing that is shown is wrong", false),
-            },
+            Command::NextFault => {
+                self.next_problem();
+                self.scrolled = 0;
+            }
+            Command::Problems => self.fold_problems(),
+            Command::Open if self.page == Page::Fleet && self.problems.has_keys() => {
+                self.enter_table();
+            }
             Command::Open => self.open(Page::Detail),
             Command::Back => return self.back(),
             Command::Fold => self.table.fold(&self.picture, self.rows()),
@@ -162,7 +163,7 @@ impl State {
     pub(super) fn go(&mut self, by: isize) {
         match self.page {
             Page::Fleet => {
-                self.table.step(by, &self.picture, self.rows());
+                self.step(by);
                 self.scrolled = 0;
             }
             Page::Detail => self.scroll(by),
@@ -198,6 +199,7 @@ impl State {
         if matches!(self.page, Page::Logs | Page::Events) || !self.is_wide() {
             self.page = Page::Fleet;
         }
+        self.problems.focus = false;
         self.stale = Stale::Now;
     }
 

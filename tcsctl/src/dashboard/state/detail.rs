@@ -9,15 +9,14 @@ use tcs_present::{
 use super::State;
 
 /// Events of it shown.
-const EVENTS: usize = 12;
+const EVENTS: usize = 6;
 
 impl State {
     /// All that is known of the chosen service, as lines for this area; none if none is chosen.
     pub fn detail(&self, area: Rect) -> Vec<Line> {
         let Some(service) = self.chosen() else { return Vec::new() };
         let mine = self.events().rev().filter(|entry| entry.id == service.id);
-        let mut events: Vec<_> = mine.take(EVENTS).collect();
-        events.reverse();
+        let events: Vec<_> = mine.take(EVENTS).collect();
         let form = Form { times: self.options.times, pane: Some(&events) };
         pane(&self.picture, service, form, usize::from(area.width.saturating_sub(2)))
     }

@@ -21,11 +21,19 @@ impl State {
         }
         match mouse {
             Mouse::Click(Spot::Row(row)) => {
-                let again = self.table.cursor == *row;
-                self.table.choose(*row, &self.picture, self.rows());
+                let again = self.table.cursor == *row && !self.problems.has_keys();
+                self.choose_row(*row);
                 if again {
                     return self.command(Command::Open);
                 }
+                self.scrolled = 0;
+            }
+            Mouse::Click(Spot::Problem(row)) => {
+                let is_chosen = self.problem(*row).as_ref() == self.table.chosen();
+                if is_chosen && self.problems.has_keys() {
+                    return self.command(Command::Open);
+                }
+                self.choose_problem(*row);
                 self.scrolled = 0;
             }
             Mouse::Click(Spot::Title(column)) => self.sort_by(*column),

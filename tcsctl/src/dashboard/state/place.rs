@@ -12,7 +12,7 @@ use crate::dashboard::layout::{self, Panes};
 impl State {
     /// The areas of the screen.
     pub fn panes(&self) -> Panes {
-        layout::panes(self.size, self.banner().is_some())
+        layout::panes(self.size, self.banner().is_some(), self.problems.wanted())
     }
 
     /// Whether the detail stands beside the table.
@@ -62,6 +62,7 @@ impl State {
                 .unwrap_or_default(),
         };
         let short = match (command, self.page) {
+            (Command::Open, Page::Fleet) if self.problems.has_keys() => "go to",
             (Command::Back, Page::Fleet) => "live",
             (Command::Back, Page::Detail | Page::Logs | Page::Events) => "back",
             (command, _) => command.entry().short,
@@ -153,6 +154,15 @@ impl State {
                 .into_iter()
                 .find(|(_, from, wide)| (*from..from + wide).contains(&x))
                 .map_or(Spot::Nothing, |(column, ..)| Spot::Title(column));
+        }
+        if let Some(area) = panes.problems.filter(|area| inside(*area)) {
+            if self.problems.folded {
+                return Spot::Command(Command::Problems);
+            }
+            let line = usize::from(y - area.y);
+            let is_row = line < self.problems.seen(usize::from(area.height));
+            let spot = Spot::Problem(line + self.problems.offset);
+            return if is_row { spot } else { Spot::Nothing };
         }
         if inside(panes.rows) {
             let row = usize::from(y - panes.rows.y) + self.table.offset;

@@ -22,7 +22,8 @@ pub struct Row {
     pub parent: bool,
     /// How many services below it are not shown because it is folded.
     pub hidden: usize,
-    /// It stands here only because something below it is wanted.
+    /// It is not wanted itself: it stands here because something below it is, or because it is
+    /// chosen and was wanted before.
     pub context: bool,
 }
 
@@ -54,6 +55,11 @@ pub struct Table {
     folded: BTreeSet<Arc<str>>,
     chosen: Option<Arc<str>>,
     moved: bool,
+    /// What is chosen next, if nobody has chosen.
+    proposed: Option<Arc<str>>,
+    keeps: bool,
+    /// What narrowed the rows when they were made.
+    narrowed_by: (String, bool, bool),
 }
 
 impl Table {
@@ -73,6 +79,9 @@ impl Table {
             folded: BTreeSet::new(),
             chosen: None,
             moved: false,
+            proposed: None,
+            keeps: false,
+            narrowed_by: Default::default(),
         }
     }
 
@@ -101,6 +110,7 @@ impl Table {
                 self.left_out += 1;
             }
         }
+        self.keep_chosen(picture, &mut wanted);
         if self.sort.in_tree() {
             context(picture, &mut wanted);
             let shown_all_the_same = services
@@ -111,7 +121,7 @@ impl Table {
             self.rows = self.tree(picture, &wanted);
         } else {
             let mut shown: Vec<usize> =
-                (0..services.len()).filter(|i| wanted[*i] == Want::Itself).collect();
+                (0..services.len()).filter(|i| wanted[*i] != Want::No).collect();
             shown.sort_by(|a, b| self.compare(&services[*a], &services[*b]));
             self.rows = shown
                 .into_iter()
@@ -121,7 +131,7 @@ impl Table {
                     more: 0,
                     parent: false,
                     hidden: 0,
-                    context: false,
+                    context: wanted[service] == Want::Context,
                 })
                 .collect();
         }
@@ -133,6 +143,22 @@ impl Table {
             (name, host.max(service.short_host().map_or(0, wide)))
         });
         self.find_chosen(picture, height);
+    }
+
+    /// A chosen service that is no longer wanted stays, until somebody chooses another or narrows
+    /// the rows in another way.
+    fn keep_chosen(&mut self, picture: &FleetView, wanted: &mut [Want]) {
+        let narrowed_by = (self.filter.text().to_owned(), self.faults, self.all);
+        let is_same = narrowed_by == self.narrowed_by;
+        self.narrowed_by = narrowed_by;
+        self.keeps = false;
+        let chosen = self.chosen.as_ref().filter(|_| self.moved && is_same);
+        if let Some(at) = chosen.and_then(|id| picture.position(id))
+            && wanted[at] == Want::No
+        {
+            wanted[at] = Want::Context;
+            self.keeps = true;
+        }
     }
 
     fn compare(&self, a: &ServiceView, b: &ServiceView) -> std::cmp::Ordering {
@@ -181,7 +207,9 @@ impl Table {
 
     fn find_chosen(&mut self, picture: &FleetView, height: usize) {
         let line = self.cursor.saturating_sub(self.offset);
-        let found = self.chosen.as_ref().filter(|_| self.moved).and_then(|chosen| {
+        let proposed = self.proposed.take();
+        let wanted = self.chosen.as_ref().filter(|_| self.moved).or(proposed.as_ref());
+        let found = wanted.and_then(|chosen| {
             let at = picture.position(chosen)?;
             self.rows.iter().position(|row| row.service == at)
         });
@@ -202,6 +230,48 @@ impl Table {
         self.rows.iter().position(is_wrong)
     }
 
+    /// Whether somebody has chosen.
+    pub(super) fn is_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// Chooses this service where nobody has chosen.
+    pub(super) fn propose(&mut self, service: Option<Arc<str>>) {
+        self.proposed = service;
+    }
+
+    /// Whether a row stands here only because it is chosen.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// Chooses a service; `false`: the rows must be made anew to show it.
+    pub(super) fn choose_service(
+        &mut self,
+        service: Arc<str>,
+        picture: &FleetView,
+        height: usize,
+    ) -> bool {
+        self.moved = true;
+        let at = picture.position(&service);
+        self.chosen = Some(service);
+        let row = self.rows.iter().position(|row| Some(row.service) == at);
+        self.cursor = row.unwrap_or(self.cursor);
+        self.scroll(height);
+        row.is_some()
+    }
+
+    /// Unfolds all that is above a service.
+    pub(super) fn reveal(&mut self, service: &str, picture: &FleetView) {
+        let mut above = picture.get(service).and_then(|service| service.parent.as_ref());
+        // a cycle in what the network says must not hold us
+        for _ in 0..MAX_INDENT {
+            let Some(id) = above else { return };
+            self.folded.remove(id);
+            above = picture.get(id).and_then(|service| service.parent.as_ref());
+        }
+    }
+
     /// What is chosen stays so, though nobody chose it: somebody does something with it.
     pub(super) fn pin(&mut self) {
         self.moved = true;
@@ -218,13 +288,6 @@ impl Table {
         self.offset = self.offset.min((self.cursor).saturating_sub(margin));
         self.offset = self.offset.max((self.cursor + margin + 1).saturating_sub(height));
         self.offset = self.offset.min(self.rows.len().saturating_sub(height));
-    }
-
-    /// Chooses the row `by` further on.
-    pub(super) fn step(&mut self, by: isize, picture: &FleetView, height: usize) {
-        let last = self.rows.len().saturating_sub(1);
-        let to = self.cursor.saturating_add_signed(by).min(last);
-        self.choose(to, picture, height);
     }
 
     /// Chooses a row.
@@ -268,7 +331,7 @@ impl Table {
             if self.folded.remove(&id) {
                 self.rebuild(picture, height);
             } else {
-                self.step(1, picture, height);
+                self.choose(self.cursor + 1, picture, height);
             }
         }
     }

@@ -257,7 +257,7 @@ fn what_y_copies_shows_the_same_again() {
 fn folding_hides_what_is_below_and_says_how_much() {
     let mut state = fleet();
     let before = state.table.rows.len();
-    press(&mut state, "g h");
+    press(&mut state, "P g h");
     assert!(state.table.rows.len() < before);
     let shown = text(&buffer(&state));
     assert!(shown.contains("below, worst"), "{shown}");
@@ -343,7 +343,7 @@ fn what_a_launcher_says_for_a_service_is_its_event_and_not_the_services_word() {
 fn the_detail_is_scrolled_to_its_end_and_no_further() {
     for size in [(80, 24), (160, 20)] {
         let mut state = state(observatory(), size, night());
-        press(&mut state, "n Enter");
+        press(&mut state, "n Enter Enter");
         let mut seen = text(&buffer(&state));
         let mut steps = 0;
         loop {

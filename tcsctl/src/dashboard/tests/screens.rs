@@ -8,7 +8,7 @@ use crate::dashboard::event::{Event, LinkFacts};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::ThemeName;
 
-const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
+const SIZES: [(u16, u16); 5] = [(40, 12), (80, 24), (120, 40), (160, 50), (200, 60)];
 
 fn screen(size: (u16, u16)) -> State {
     state(observatory(), size, night())
@@ -31,7 +31,9 @@ fn its_styles() {
 #[test]
 fn each_page_and_each_dialog() {
     for (name, keys) in [
-        ("detail", "n n n Enter"),
+        ("detail", "n n n Enter Enter"),
+        ("problems", "j j"),
+        ("problems_folded", "P"),
         ("logs", "n L"),
         ("events", "e"),
         ("help", "?"),

@@ -45,7 +45,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
             pen.line(x + before + right, y, room, &line);
         }
         if i == state.table.cursor {
-            let focus = matches!(state.page, Page::Fleet);
+            let focus = matches!(state.page, Page::Fleet) && !state.problems.has_keys();
             let area = Rect::new(rows.x, y, rows.width, 1);
             pen.wash(area, if focus { Role::Selected } else { Role::SelectedDim });
         }
