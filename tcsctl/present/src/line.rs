@@ -100,7 +100,8 @@ impl Line {
     #[must_use]
     pub fn wrap(self, width: usize, indent: usize, most: usize) -> Vec<Self> {
         let mut lines = Vec::new();
-        let mut rest = self;
+        // a megabyte is not carried from line to line
+        let mut rest = self.cut(width.saturating_mul(most));
         // so narrow that nothing would be left of a line
         let most = if indent * 2 > width { 1 } else { most };
         while rest.width() > width && lines.len() + 1 < most {
@@ -156,5 +157,23 @@ impl Line {
             }
         }
         out.trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_line_that_is_wrapped_only_what_is_shown_is_looked_at() {
+        let wrapped = |length: usize| {
+            let line = Line::new().with(Role::Text, &"wind é".repeat(length));
+            line.wrap(80, 10, 200).iter().map(Line::plain).collect::<Vec<_>>()
+        };
+        let lines = wrapped(4000);
+        assert_eq!(lines.len(), 200);
+        assert!(lines[199].ends_with(ELLIPSIS), "{}", lines[199]);
+        // each as long as fits: it would take minutes
+        assert_eq!(wrapped(400_000), lines);
     }
 }
