@@ -90,6 +90,23 @@ async fn what_is_wrong_stands_next_to_the_prompt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_list_by_host_and_flat() {
+    let server = filled(&server(), JETSTREAM, &[]).await;
+    let by_host = at(&server.url(), &["--by", "host"]).expect(0);
+    let first = by_host.out.lines().next().unwrap();
+    assert!(first.starts_with("× vm   1 error, 6 running"), "{by_host:#?}");
+    let flat = at(&server.url(), &["list", "--by", "flat"]).expect(0);
+    assert!(flat.out.starts_with("× "), "{flat:#?}");
+    let json = |args: &[&str]| at(&server.url(), args).expect(0).json()["services"].clone();
+    let ids = |services: serde_json::Value| -> Vec<String> {
+        services.as_array().unwrap().iter().map(|it| it["id"].to_string()).collect()
+    };
+    assert_eq!(ids(json(&["--json", "--by", "host"])), ids(json(&["--json"])));
+    let refused = at(&server.url(), &["--by", "host", "events"]).expect(2);
+    assert_one_error(&refused, "`--by` before `events`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn json_keeps_to_its_schema() {
     let server = filled(&server(), JETSTREAM, &[]).await;
     let document = at(&server.url(), &["--all", "--json"]).expect(0).json();

@@ -13,8 +13,9 @@ use clap::{Parser, Subcommand};
 pub use alarms::{AckArgs, AlarmsArgs, NoteArgs, ShelveArgs, UnackArgs, UnshelveArgs};
 pub use args::{
     CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs,
-    Goal, HealthArgs, ListArgs, LogsArgs, ManArgs, OperateArgs, OutputArgs, PatienceArgs,
-    RecordArgs, ReloadArgs, ReplayArgs, SentinelArgs, TopArgs, TopOrder, WaitArgs, WatchArgs,
+    Goal, HealthArgs, ListArgs, ListOrder, LogsArgs, ManArgs, OperateArgs, OutputArgs,
+    PatienceArgs, RecordArgs, ReloadArgs, ReplayArgs, SentinelArgs, TopArgs, TopOrder, WaitArgs,
+    WatchArgs,
 };
 pub use connection::ConnectionArgs;
 
@@ -59,6 +60,7 @@ Examples:
   tcsctl guider -d             all that is known of services with `guider` in their name
   tcsctl --all --json          everything, for scripts
   tcsctl --at 02:13            the picture at 02:13 UTC
+  tcsctl --by host             hosts side by side: problems, load, memory, boot, clock
   tcsctl watch                 the full-screen dashboard
   tcsctl events -f             events as they happen
   tcsctl check && echo fine    for monitoring
@@ -345,6 +347,9 @@ impl Cli {
                 list.detailed |= outer.detailed;
                 list.json |= outer.json;
                 list.legend |= outer.legend;
+                if outer.by != ListOrder::default() {
+                    list.by = outer.by;
+                }
             }
             Some(_) if outer == ListArgs::default() => {}
             Some(command) => {

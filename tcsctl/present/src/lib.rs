@@ -4,6 +4,7 @@
 //! Pure. Text goes into a [`Line`] in one way only, and comes out of it harmless ([`text`]).
 
 pub mod alarms;
+pub mod by_host;
 pub mod changes;
 pub mod columns;
 pub mod detail;

@@ -25,6 +25,14 @@ const COLUMNS: [Column; 5] = [
 
 /// The tree of what was selected.
 pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
+    let mut lines = above(view, look);
+    lines.extend(rows(view, selection, look));
+    lines.extend(below(view, look));
+    lines
+}
+
+/// A line for each row.
+pub(crate) fn rows(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
     let indents = indents(&selection.rows);
     let name = |i: usize, room: usize| {
         let service = &view.services[selection.rows[i].service];
@@ -66,7 +74,6 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         let service = &view.services[selection.rows[i].service];
         headline(view, service, &service.headline(), room)
     };
-    let mut lines = above(view, look);
     // a launcher's name is long, and its end the same in all
     let others = selection
         .rows
@@ -75,13 +82,11 @@ pub fn list(view: &FleetView, selection: &Selection, look: &Look) -> Vec<Line> {
         .filter(|(_, row)| !view.services[row.service].is_launcher);
     let first_to = others.map(|(i, _)| name(i, usize::MAX).width()).max().unwrap_or_default();
     let shorten = Shorten { first: name, first_to: first_to.max(LEAST_NAME), last };
-    lines.extend(lay_out(rows, &COLUMNS, look.width, &shorten));
-    lines.extend(below(view, look));
-    lines
+    lay_out(rows, &COLUMNS, look.width, &shorten)
 }
 
 /// What concerns everything is said once, at the top.
-fn above(view: &FleetView, look: &Look) -> Vec<Line> {
+pub(crate) fn above(view: &FleetView, look: &Look) -> Vec<Line> {
     if !view.heartbeats_missing {
         return Vec::new();
     }
@@ -90,7 +95,7 @@ fn above(view: &FleetView, look: &Look) -> Vec<Line> {
 }
 
 /// Hosts whose clocks are wrong.
-fn below(view: &FleetView, look: &Look) -> Vec<Line> {
+pub(crate) fn below(view: &FleetView, look: &Look) -> Vec<Line> {
     view.hosts
         .iter()
         .filter_map(|(host, known)| {
@@ -296,11 +301,7 @@ pub fn footer(
     look: &Look,
 ) -> Vec<Line> {
     let counts = selection.counts(view);
-    let mut shown = Line::new();
-    for (verdict, n) in counts.present() {
-        comma(&mut shown);
-        shown.push(Role::from(verdict), &format!("{n} {}", count_word(verdict)));
-    }
+    let mut shown = counted(counts);
     if counts.total() == 0 {
         shown.push(Role::Text, if filtered { "no match" } else { "none running" });
     }
@@ -322,8 +323,18 @@ pub fn footer(
     )
 }
 
+/// `1 failed, 12 running`
+pub(crate) fn counted(counts: Counts) -> Line {
+    let mut line = Line::new();
+    for (verdict, n) in counts.present() {
+        comma(&mut line);
+        line.push(Role::from(verdict), &format!("{n} {}", count_word(verdict)));
+    }
+    line
+}
+
 /// Puts parts, each behind its separator, on as few lines as have room for them.
-fn flow<const N: usize>(parts: [(&str, Line); N], look: &Look) -> Vec<Line> {
+pub(crate) fn flow<'a>(parts: impl IntoIterator<Item = (&'a str, Line)>, look: &Look) -> Vec<Line> {
     let width = look.width;
     let mut lines: Vec<Line> = Vec::new();
     for (separator, part) in parts {

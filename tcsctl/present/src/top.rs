@@ -185,7 +185,7 @@ fn remarks(service: &ServiceFigures, answer: &Answer) -> Line {
 
 /// `srv01   cpu 12.5 % of 2   load 0.61   memory 3.1 of 23.5 GB   disk 40.1 GB free   up 6 h 11 min`
 fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
-    let HostFigures { load1, cpu_percent, cpus, .. } = &answer.reply.host;
+    let HostFigures { cpu_percent, cpus, .. } = &answer.reply.host;
     let host = &answer.reply.host;
     let mut parts = Vec::new();
     if let Some((used, cpus)) = cpu_percent.zip(*cpus) {
@@ -193,14 +193,8 @@ fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
         let plural = if cpus == 1 { "core" } else { "cores" };
         parts.push((role, format!("cpu {} of {cpus} {plural}", percent(used))));
     }
-    if let Some(load) = load1 {
-        parts.push((Role::Text, format!("load {load:.2}")));
-    }
-    if let Some((all, left)) = host.mem_total_bytes.zip(host.mem_available_bytes) {
-        let used = all.saturating_sub(left);
-        let role = if used as f64 >= MUCH * all as f64 { Role::Warn } else { Role::Text };
-        parts.push((role, format!("memory {} of {}", bytes(used), bytes(all))));
-    }
+    parts.extend(load(host));
+    parts.extend(memory(host));
     if let Some(swap) = host.swap_used_bytes.filter(|it| *it > 0) {
         parts.push((Role::Text, format!("swap {}", bytes(swap))));
     }
@@ -229,6 +223,19 @@ fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
         Some(width) => line.cut(width),
         None => line,
     }
+}
+
+/// `load 0.61`
+pub(crate) fn load(host: &HostFigures) -> Option<(Role, String)> {
+    Some((Role::Text, format!("load {:.2}", host.load1?)))
+}
+
+/// `memory 3.1 GB of 24 GB`
+pub(crate) fn memory(host: &HostFigures) -> Option<(Role, String)> {
+    let (all, left) = host.mem_total_bytes.zip(host.mem_available_bytes)?;
+    let used = all.saturating_sub(left);
+    let role = if used as f64 >= MUCH * all as f64 { Role::Warn } else { Role::Text };
+    Some((role, format!("memory {} of {}", bytes(used), bytes(all))))
 }
 
 /// The figures of a host, and what is said to be unknown without them.

@@ -20,8 +20,11 @@ pub struct ListArgs {
     #[arg(long, short)]
     pub all: bool,
     /// Full details of each service
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "by")]
     pub detailed: bool,
+    /// Order: the tree of launchers, by host (with load, memory, boot and clock of each), or flat
+    #[arg(long, value_name = "ORDER", default_value = "launcher")]
+    pub by: ListOrder,
     /// Print a JSON document (schema tcsctl.fleet.v1)
     #[arg(long)]
     pub json: bool,
@@ -31,6 +34,26 @@ pub struct ListArgs {
     /// The picture at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
+}
+
+/// In what order the list stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum ListOrder {
+    #[default]
+    Launcher,
+    Host,
+    Flat,
+}
+
+impl From<ListOrder> for tcs_present::by_host::Order {
+    fn from(order: ListOrder) -> Self {
+        match order {
+            ListOrder::Launcher => Self::Launcher,
+            ListOrder::Host => Self::Host,
+            ListOrder::Flat => Self::Flat,
+        }
+    }
 }
 
 /// Of `events`.
@@ -427,6 +450,7 @@ impl ListArgs {
             (self.json, "--json"),
             (self.legend, "--legend"),
             (self.at.is_some(), "--at"),
+            (self.by != ListOrder::default(), "--by"),
         ];
         let flag = flags.iter().find(|(given, _)| *given).map_or("an option", |(_, name)| name);
         format!("`{flag}`")

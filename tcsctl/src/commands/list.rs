@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use tcs_core::config::nearest;
 use tcs_core::fleet::Filter;
 use tcs_present::{
+    by_host,
     detail::detailed,
     json::Document,
     legend, list, problems,
@@ -32,7 +33,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         let mut lines = if args.detailed {
             detailed(&view, &selection, &screen.look)
         } else {
-            list::list(&view, &selection, &screen.look)
+            by_host::list(&view, &selection, args.by.into(), &screen.look)
         };
         // "none" is an answer only of a picture that is complete
         if source.answered || !lines.is_empty() {

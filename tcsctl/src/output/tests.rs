@@ -14,7 +14,7 @@ use super::paint::paint;
 use super::*;
 use site::{Site, hostile, night};
 use tcs_present::{
-    Line, Look, Times, changes, detail, events, json, legend, list, problems,
+    Line, Look, Times, by_host, changes, detail, events, json, legend, list, problems,
     selection::{Selection, Wanted},
     text,
 };
@@ -119,6 +119,26 @@ fn problems_come_worst_first_and_consequences_last() {
     let view = site.view();
     let all = 0..view.services.len();
     insta::assert_snapshot!(marked(&problems::block(&view, all, None, &look(Some(120)))));
+}
+
+#[test]
+fn list_by_host_and_flat() {
+    let mut site = night();
+    let figures = json!({"host_load1": 0.61, "host_mem_total_bytes": 24e9 as u64,
+        "host_mem_available_bytes": 21e9 as u64, "host_boot_at": 1_795_399_200.0});
+    site.beats_with("launcher.Kx1xDO.srv01-process-launcher", "ok", figures, 1);
+    let view = site.view();
+    let selection = Selection::new(&view, &default());
+    let printed = |order, width| {
+        let lines = by_host::list(&view, &selection, order, &look(width));
+        assert!(width.is_none_or(|width| lines.iter().all(|line| line.width() <= width)));
+        marked(&lines)
+    };
+    insta::assert_snapshot!("by_host_80", printed(by_host::Order::Host, Some(80)));
+    insta::assert_snapshot!("by_host_160", printed(by_host::Order::Host, Some(160)));
+    insta::assert_snapshot!("flat_80", printed(by_host::Order::Flat, Some(80)));
+    let tree = list::list(&view, &selection, &look(None));
+    assert_eq!(printed(by_host::Order::Launcher, None), marked(&tree));
 }
 
 #[test]

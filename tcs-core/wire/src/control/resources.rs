@@ -264,7 +264,8 @@ pub struct HostFigures {
 }
 
 impl HostFigures {
-    fn read(data: &Map<String, Value>) -> Self {
+    /// From a reply, or from the metrics of a heartbeat.
+    pub fn read(data: &Map<String, Value>) -> Self {
         let Partly { value: mut it, unread: mut bad } = read_reply::<Self>(data);
         for (field, most, name) in [
             (&mut it.cpu_percent, MAX_PERCENT, "host_cpu_percent"),

@@ -78,7 +78,12 @@ impl Site {
 
     /// A heartbeat.
     pub(super) fn beats(&mut self, id: &str, status: &str, ago: i64) {
-        let data = json!({"service_id": id, "status": status});
+        self.beats_with(id, status, json!({}), ago);
+    }
+
+    /// A heartbeat with these metrics.
+    pub(super) fn beats_with(&mut self, id: &str, status: &str, metrics: Value, ago: i64) {
+        let data = json!({"service_id": id, "status": status, "metrics": metrics});
         self.message(&format!("svc.heartbeat.{id}"), data, ago);
     }
 
