@@ -185,7 +185,7 @@ pub struct Cut {
 /// More than this waiting: keep the newest of each subject only.
 const SOFT_MESSAGES: usize = 32_768;
 /// And more than this: drop some.
-const HARD_BYTES: usize = 32 * 1024 * 1024;
+const HARD_BYTES: usize = 24 * 1024 * 1024;
 /// What is taken at once.
 const TAKEN_BYTES: usize = 4 * 1024 * 1024;
 /// Places that an empty queue keeps.
