@@ -112,8 +112,9 @@ fn readme_lines(program: &str) -> Vec<String> {
     lines
 }
 
-/// A service by the name that the README uses, which does well.
+/// A service by the name that the README uses, which does well, and who watches it.
 const SITE: &str = "services:
+  - {type: sentinel, variant: main, channels: {ring: {exec: [\"true\"]}}}
   - type: guider
     variant: jk15
     launch: {exec: [sh, -c, 'while :; do echo guiding; sleep 0.2; done']}
@@ -123,8 +124,10 @@ const SITE: &str = "services:
 async fn the_readmes_commands_do_something() {
     let site = Site::start(SITE).await;
     let url = site.server.url();
-    let is_up = || tcsctl::at(&url, &["wait", "guider.jk15", "--timeout", "1"]).code == Some(0);
-    wait_for("guider.jk15 is up", is_up).await;
+    for service in ["guider.jk15", "sentinel.main"] {
+        let is_up = || tcsctl::at(&url, &["wait", service, "--timeout", "1"]).code == Some(0);
+        wait_for(&format!("{service} is up"), is_up).await;
+    }
     let dir = tempfile::tempdir().unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_tcsctl")).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
