@@ -1,6 +1,6 @@
 //! Alarms: `tcsctl alarms`, as lines and as JSON.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tcs_alarms::{AlarmState, AlarmView, Delivery, Severity, watching};
@@ -101,7 +101,7 @@ fn remarks(view: &AlarmView, fleet: &FleetView, look: &Look) -> Line {
     if let Some(message) = &record.message {
         part(Role::Text, message);
     }
-    let lasted = format_duration(fleet.now - record.since.time());
+    let lasted = format_duration((fleet.now - record.since.time()).max(TimeDelta::zero()));
     part(Role::Dim, &format!("for {lasted}"));
     if record.occurrences > 1 {
         part(Role::Dim, &format!("{} times", record.occurrences));

@@ -50,7 +50,8 @@ pub(super) async fn shelve(session: &Session, args: &ShelveArgs) -> Result<ExitC
         .count();
     let (times, now) = (session.screen.look.times, book.fleet.now);
     let until = times.point(until, now);
-    let text = format!("shelf {id} until {until}; it covers {covered} alarms now");
+    let plural = if covered == 1 { "" } else { "s" };
+    let text = format!("shelf {id} until {until}; it covers {covered} alarm{plural} now");
     session.screen.tell(Word::Note, &text);
     Ok(Exit::Done.into())
 }
@@ -63,14 +64,14 @@ pub(super) async fn unshelve(session: &Session, args: &UnshelveArgs) -> Result<E
             format!("no shelf `{}` that has not ended\nhint: tcsctl alarms shows ids", args.id);
         return Err(Ended::new(Exit::No, message));
     };
-    let expected = shelf.held.place.seq;
+    let (place, address) = (shelf.held.place, Address::Shelf(args.id.clone()));
+    let expected = book.alarms().last_seq(&address, place.created, place.seq);
     let record = ShelfRecord {
         ended: true,
         by: operator(),
         restored: false,
         ..(*shelf.held.record).clone()
     };
-    let address = Address::Shelf(args.id.clone());
     book.write(&address, &Record::Shelf(record), Some(expected)).await?;
     session.screen.tell(Word::Note, &format!("shelf {} ended", args.id));
     Ok(Exit::Done.into())
