@@ -151,6 +151,8 @@ pub struct Alarms {
     pub(crate) records: BTreeMap<AlarmId, Records>,
     shelves: BTreeMap<String, Shelf>,
     rules: Option<Held<RulesRecord>>,
+    /// The newest message of each subject that could not be read.
+    unread: BTreeMap<Address, Place>,
 }
 
 impl Alarms {
@@ -210,6 +212,21 @@ impl Alarms {
                 _,
             ) => false,
         }
+    }
+
+    /// Notes a message that cannot be read: whoever writes to its subject has to name it.
+    pub fn pass_over(&mut self, address: Address, stamp: &Stamp) {
+        let Order::Stream { created, seq } = stamp.order else { return };
+        let place = Place { created: created.into(), seq };
+        let newest = self.unread.entry(address).or_insert(place);
+        *newest = place.max(*newest);
+    }
+
+    /// The last sequence number of a subject in the stream made at `created`, where what was read
+    /// of it ends at `seq`.
+    pub fn last_seq(&self, address: &Address, created: Timestamp, seq: u64) -> u64 {
+        let unread = self.unread.get(address).filter(|place| place.created == created);
+        unread.map_or(seq, |place| place.seq.max(seq))
     }
 
     fn of(&mut self, alarm: &AlarmId) -> &mut Records {

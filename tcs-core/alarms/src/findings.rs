@@ -80,7 +80,7 @@ pub fn findings(rules: &RuleSet, situation: &Situation<'_>, alarms: &Alarms) -> 
         let message = format!("events missing: {count}");
         asked.add(built_in::EVENT_GAP, &**launcher, Finding::message(message));
     }
-    for (channel, error) in failing_channels(alarms) {
+    for (channel, error) in failing_channels(rules, alarms) {
         let object = AlarmId::channel_object(channel);
         asked.add(built_in::CHANNEL_FAILING, object, Finding::message(error));
     }
@@ -279,10 +279,16 @@ fn metric_of(name: &str, service: &ServiceView) -> Option<f64> {
     beat.or_else(status).and_then(Value::as_f64)
 }
 
-/// Channels by which the newest notification could not be sent, with the error.
-fn failing_channels(alarms: &Alarms) -> impl Iterator<Item = (&str, String)> {
+/// Channels by which the newest notification could not be sent, with the error. One that nobody
+/// is told by any more is none.
+fn failing_channels<'a>(
+    rules: &RuleSet,
+    alarms: &'a Alarms,
+) -> impl Iterator<Item = (&'a str, String)> {
+    let steps = || rules.escalate.values().flatten();
+    let is_used = |channel: &str| steps().any(|step| step.channel.as_str() == channel);
     let mut newest: BTreeMap<&str, _> = BTreeMap::new();
-    for (channel, sent) in alarms.all_sent() {
+    for (channel, sent) in alarms.all_sent().filter(|(channel, _)| is_used(channel)) {
         let held = newest.entry(channel).or_insert(sent);
         if sent.place > held.place {
             *held = sent;

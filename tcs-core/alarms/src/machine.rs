@@ -135,7 +135,7 @@ impl Case<'_> {
         let record = &held.record;
         StateRecord {
             episode: record.episode.clone(),
-            rev: record.rev + 1,
+            rev: record.rev.saturating_add(1),
             max_severity: record.max_severity.max(self.terms.severity),
             occurrences: record.occurrences.saturating_add(1),
             ..self.raise(finding)
@@ -205,7 +205,7 @@ impl Case<'_> {
     /// The same, written by us.
     fn following(&self, held: &Held<StateRecord>) -> StateRecord {
         StateRecord {
-            rev: held.record.rev + 1,
+            rev: held.record.rev.saturating_add(1),
             evidence: self.evidence.clone(),
             by: self.by.to_owned(),
             raised: Some(held.raised()),

@@ -278,8 +278,12 @@ struct Body<T> {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
-    let body: Body<T> =
-        serde_json::from_slice(body).map_err(|error| DecodeError::NotJson(error.to_string()))?;
+    let body: Body<T> = serde_json::from_slice(body).map_err(|error| {
+        // it may quote the message
+        let mut text = error.to_string();
+        cut(&mut text);
+        DecodeError::NotJson(text)
+    })?;
     Ok(body.data)
 }
 

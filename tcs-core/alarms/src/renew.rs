@@ -40,7 +40,7 @@ impl Clock {
     fn of_alarm(&self, alarms: &Alarms, view: &AlarmView) -> Vec<Intent> {
         let held = &view.held;
         let state = StateRecord {
-            rev: held.record.rev + 1,
+            rev: held.record.rev.saturating_add(1),
             raised: Some(held.raised()),
             ..(*held.record).clone()
         };

@@ -64,6 +64,13 @@ impl Intent {
             Self::Notify(claim) => claim.address(),
         }
     }
+
+    fn expected(&mut self) -> &mut u64 {
+        match self {
+            Self::Write(write) => &mut write.expected,
+            Self::Notify(claim) => &mut claim.expected,
+        }
+    }
 }
 
 /// See the module.
@@ -109,7 +116,8 @@ impl Sentinel {
             self.watches.values_mut().for_each(|watch| watch.freeze(passed));
             return Vec::new();
         };
-        let mut intents: Vec<Intent> = self.take_rules(alarms, stream).into_iter().collect();
+        let rules = self.take_rules(situation, alarms, stream);
+        let mut intents: Vec<Intent> = rules.into_iter().collect();
         let views = alarms.views(now, situation.fleet);
         intents.extend(renewed(alarms, &views, stream, now));
         let mut found = findings(self.rules(), situation, alarms);
@@ -121,32 +129,63 @@ impl Sentinel {
         self.notifications(situation, alarms, &views, &mut intents);
         // of two records for one subject the second would be refused
         let mut subjects = BTreeSet::new();
-        intents.retain(|intent| subjects.insert(intent.address()));
+        intents.retain_mut(|intent| {
+            let address = intent.address();
+            let expected = intent.expected();
+            *expected = alarms.last_seq(&address, stream.into(), *expected);
+            subjects.insert(address)
+        });
         intents
     }
 
-    /// Takes over the rules that are stored; stores its own where there are none.
-    fn take_rules(&mut self, alarms: &Alarms, stream: DateTime<Utc>) -> Option<Intent> {
+    /// Takes over the rules that are stored, as long as the sentinel that stored them watches with
+    /// them; else its own are stored.
+    fn take_rules(
+        &mut self,
+        situation: &Situation<'_>,
+        alarms: &Alarms,
+        stream: DateTime<Utc>,
+    ) -> Option<Intent> {
+        let own = |sentinel: &Self, expected| {
+            let (text, by) = (sentinel.text.clone(), sentinel.name.clone());
+            let hash = RuleSet::hash(&text);
+            Some(Intent::write(
+                Address::Rules,
+                Record::Rules(RulesRecord { text, hash, by }),
+                expected,
+            ))
+        };
         let Some(held) = alarms.rules() else {
             self.stored = None;
-            let (text, hash) = (self.text.clone(), RuleSet::hash(&self.text));
-            let record = Record::Rules(RulesRecord { text, hash, by: self.name.clone() });
-            return Some(Intent::write(Address::Rules, record, 0));
+            return own(self, 0);
         };
         let text = &held.record.text;
+        let is_gone = held.place.created < stream.into();
+        let expected = if is_gone { 0 } else { held.place.seq };
         let known = self.stored.as_ref().is_some_and(|(known, _)| known == text);
         if *text == self.text {
             self.stored = None;
+        } else if self.may_replace(situation, &held.record.by) {
+            self.stored = None;
+            return own(self, expected);
         } else if !known {
             self.stored = Some((text.clone(), RuleSet::of_text(text).ok()));
         }
-        let is_gone = held.place.created < stream.into();
         let record = || Record::Rules((*held.record).clone());
-        is_gone.then(|| Intent::write(Address::Rules, record(), 0))
+        is_gone.then(|| Intent::write(Address::Rules, record(), expected))
+    }
+
+    /// Whether rules that `writer` stored hold no longer: it has others now, or is gone.
+    fn may_replace(&self, situation: &Situation<'_>, writer: &str) -> bool {
+        let sees = self.differing().is_some_and(|differing| !self.is_blind(situation, &differing));
+        writer == self.name || sees && !watching(situation.fleet).any(|other| other == writer)
     }
 
     fn rules_differ(&self) -> Option<AlarmId> {
-        self.stored.as_ref()?;
+        self.stored.as_ref().and_then(|_| self.differing())
+    }
+
+    fn differing(&self) -> Option<AlarmId> {
         AlarmId::new(built_in::RULES_DIFFER, self.name.as_str()).ok()
     }
 

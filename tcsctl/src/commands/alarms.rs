@@ -83,8 +83,9 @@ impl<'a> Book<'a> {
 
     fn take(&mut self, subject: &str, payload: &[u8], stamp: &Stamp) {
         let Some(address) = Address::parse(self.bus.subjects(), subject) else { return };
-        if let Ok(record) = Record::decode(&address, payload) {
-            self.alarms.apply(&address, record, stamp);
+        match Record::decode(&address, payload) {
+            Ok(record) => drop(self.alarms.apply(&address, record, stamp)),
+            Err(_) => self.alarms.pass_over(address, stamp),
         }
     }
 

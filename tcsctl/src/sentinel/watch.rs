@@ -115,7 +115,10 @@ impl Watching {
                 let Some(address) = Address::parse(self.subjects(), &subject) else { return };
                 match Record::decode(&address, &payload) {
                     Ok(record) => drop(self.alarms.apply(&address, record, &stamp)),
-                    Err(error) => ctx.warning(format!("{subject} cannot be read: {error}")),
+                    Err(error) => {
+                        ctx.warning(format!("{subject} cannot be read: {error}"));
+                        self.alarms.pass_over(address, &stamp);
+                    }
                 }
             }
             Fed::Current { created } => {

@@ -86,3 +86,10 @@ fn long_texts_are_cut_between_two_characters() {
     };
     assert_eq!(note.note.len(), 4096);
 }
+
+#[test]
+fn an_error_does_not_quote_a_whole_message() {
+    let body = format!(r#"{{"data": "{}"}}"#, "x".repeat(100_000));
+    let error = Record::decode(&Address::Rules, body.as_bytes()).unwrap_err();
+    assert!(error.to_string().len() < 5000);
+}

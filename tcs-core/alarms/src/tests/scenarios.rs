@@ -362,7 +362,10 @@ fn the_rules_of_the_first_sentinel_hold() {
     let other =
         super::world::rules(&json!({"rules": {"failed": null}, "escalate": null}), &["chat"]);
     let text = other.to_text().unwrap();
-    let record = crate::RulesRecord { hash: crate::RuleSet::hash(&text), text, by: "x".to_owned() };
+    let hash = crate::RuleSet::hash(&text);
+    world.status("sentinel.z", "ok");
+    world.thaw("sentinel.z");
+    let record = crate::RulesRecord { hash, text, by: "sentinel.z".to_owned() };
     world.store(Address::Rules, Record::Rules(record), None);
     world.run(2.0);
     assert_eq!(world.say("rules_differ/sentinel.a"), "active x1");
@@ -370,6 +373,72 @@ fn the_rules_of_the_first_sentinel_hold() {
     world.run(20.0);
     assert_eq!(world.say("failed/a.0"), "none");
     assert_eq!(world.say("rules_differ/sentinel.b"), "active x1");
+    // they end with it
+    world.freeze("sentinel.z");
+    world.run(40.0);
+    assert_eq!(world.say("failed/a.0"), "active x1");
+    assert_eq!(world.say("rules_differ/sentinel.b"), "normal x1");
+}
+
+#[test]
+fn a_sentinel_that_comes_with_other_rules_replaces_its_own() {
+    let mut world = world(1);
+    let only = |channel: &str| json!({"escalate": {"critical": [{channel: "0s"}]}});
+    let text = super::world::rules(&only("gone"), &["gone"]).to_text().unwrap();
+    let hash = crate::RuleSet::hash(&text);
+    let record = crate::RulesRecord { hash, text, by: "sentinel.a".to_owned() };
+    world.store(Address::Rules, Record::Rules(record), None);
+    world.crash("a.0", false);
+    world.run(3.0);
+    assert!(world.sent("chat").contains(&"failed/a.0 raised".to_owned()));
+    assert_eq!(world.say("rules_differ/sentinel.a"), "none");
+}
+
+#[test]
+fn a_revision_without_a_next_one_is_followed_all_the_same() {
+    let mut world = world(1);
+    let state = crate::Condition::Active;
+    let mut record = super::support::state(50.0, state, 50.0);
+    record.episode.alarm = "failed/a.0".parse().unwrap();
+    record.rev = u64::MAX;
+    world.store(Address::State(record.episode.alarm.clone()), Record::State(record), None);
+    world.run(20.0);
+    assert_eq!(world.say("failed/a.0"), "returned x1");
+}
+
+#[test]
+fn a_channel_by_which_nobody_is_told_any_more_does_not_fail() {
+    let mut world = world(1);
+    let alarm: crate::AlarmId = "failed/a.0".parse().unwrap();
+    let address = Address::Sent { channel: "old".to_owned(), alarm: alarm.clone() };
+    let record = crate::SentRecord {
+        episode: crate::Episode::new(alarm, at(50.0)),
+        rev: 1,
+        step: 0,
+        st: Delivery::Failed,
+        attempt: 9,
+        error: Some("500".to_owned()),
+        due: at(50.0).into(),
+        why: Why::Raised,
+        by: "sentinel.a".to_owned(),
+    };
+    world.store(address, Record::Sent(record), None);
+    world.run(3.0);
+    assert_eq!(world.say("channel_failing/_channel.old"), "none");
+}
+
+#[test]
+fn what_cannot_be_read_takes_no_subject_away() {
+    let mut world = world(1);
+    for address in ["state.failed.a.0", "sent.chat.failed.a.0"] {
+        let subject = format!("svc.alarm.{address}");
+        let address = Address::parse(&tcs_wire::Subjects::default(), &subject).unwrap();
+        world.store_unreadable(&address);
+    }
+    world.crash("a.0", false);
+    world.run(3.0);
+    assert_eq!(world.say("failed/a.0"), "active x1");
+    assert_eq!(world.sent("chat"), ["failed/a.0 raised"]);
 }
 
 #[test]

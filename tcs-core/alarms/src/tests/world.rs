@@ -242,6 +242,16 @@ impl World {
         true
     }
 
+    /// Somebody stores what no sentinel can read.
+    pub(crate) fn store_unreadable(&mut self, address: &Address) {
+        self.seq += 1;
+        let order = Order::Stream { created: at(self.created), seq: self.seq };
+        self.last.insert(address.clone(), self.seq);
+        for (_, alarms, _) in &mut self.sentinels {
+            alarms.pass_over(address.clone(), &Stamp { stored: at(self.now), order });
+        }
+    }
+
     /// All sentinels see the same, and then write one after the other.
     pub(crate) fn evaluate(&mut self) {
         let fleet = self.view();
