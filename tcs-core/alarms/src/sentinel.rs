@@ -357,11 +357,11 @@ fn expected<T>(held: Option<&Held<T>>, situation: &Situation<'_>) -> u64 {
     held.filter(|held| Some(held.place.created) == stream).map_or(0, |held| held.place.seq)
 }
 
-/// The sentinels that watch, by id: those that are up and not lost.
+/// The sentinels that watch, by id: those that are up, and neither lost nor failed.
 pub fn watching(fleet: &FleetView) -> impl Iterator<Item = &str> {
     let sentinels = fleet.services.iter().filter(|service| {
-        let is_up = service.phase.is_up() && service.verdict != Verdict::Lost;
-        service.service_type() == "sentinel" && is_up
+        let is_well = !matches!(service.verdict, Verdict::Lost | Verdict::Failed);
+        service.service_type() == "sentinel" && service.phase.is_up() && is_well
     });
     sentinels.map(|service| &*service.id)
 }

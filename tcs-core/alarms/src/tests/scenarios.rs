@@ -457,6 +457,14 @@ fn nobody_writes_while_no_sentinel_lives() {
 }
 
 #[test]
+fn a_sentinel_that_has_failed_does_not_watch() {
+    let mut world = world(1);
+    world.status("sentinel.b", "failed");
+    let view = world.view();
+    assert_eq!(crate::watching(&view).collect::<Vec<_>>(), ["sentinel.a"]);
+}
+
+#[test]
 fn a_lost_sentinel_is_told_by_the_other() {
     let mut world = world(1);
     world.freeze("sentinel.b");
