@@ -6,7 +6,7 @@ struct Settings { #[default(5.0)] interval: f64 }
 #[derive(Default)]
 struct HelloWorld;
 
-#[service]                           // its type is the file's name: hello_world
+#[service]                           // the service type is the file's name: hello_world
 impl BlockingService for HelloWorld {
     type Config = Settings;
     async fn run(&self, ctx: &Context) -> Result<()> {
