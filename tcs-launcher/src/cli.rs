@@ -23,35 +23,34 @@ use crate::{daemon, log};
 const USAGE: u8 = 2;
 
 /// Supervise observatory services: start them in order, restart them by their policy, stop them
-/// together, and tell over NATS what becomes of them.
+/// together, and report over NATS what happens to them.
 #[derive(Debug, Parser)]
-#[command(name = "tcsd", version, after_help = teach::HELP)]
+#[command(name = "tcsd", version, after_help = teach::HELP, help_template = teach::template())]
 pub struct Args {
-    /// The configuration file; one that is named must exist [default: config/services.yaml, if
-    /// there].
+    /// Configuration file [default: config/services.yaml, if it exists].
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where Rust services run: as tasks of tcsd, or each in a process of its own.
+    /// How Rust services run: as tasks of tcsd, or each in its own process.
     #[arg(long, short, value_enum, default_value_t = Launcher::Process)]
     launcher: Launcher,
-    /// Without the first line about what is run.
+    /// Do not log the first line, which names the launcher.
     #[arg(long)]
     no_banner: bool,
-    /// Accepted as by the Python launchers: log lines are never coloured.
+    /// Accepted for compatibility with the Python launchers: log lines are never coloured.
     #[arg(long)]
     no_color: bool,
-    /// The log, and what processes write, as JSON: an object a line, with `time`, `level`, `logger`,
-    /// `service` and `text`.
+    /// Write the log, and the output of services, as JSON: one object per line, with `time`, `level`,
+    /// `logger`, `service` and `text`.
     #[arg(long)]
     json_logs: bool,
-    /// Seconds from asking a service to stop to killing it, where the file has no
-    /// `launch.stop_timeout` for it; also for what an earlier launcher has left.
+    /// Seconds between the stop signal to a service and SIGKILL, if the file has no
+    /// `launch.stop_timeout` for it; also for processes that an earlier launcher left behind.
     ///
-    /// As of the Python launchers; their default was 1 or 5 seconds.
+    /// The Python launchers have the same option, with a default of 1 or 5 seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = STOP_TIMEOUT.as_secs_f64(), value_parser = seconds)]
     terminate_delay: f64,
-    /// On a reload, stop all services if the file has no `services` key; without this option such
-    /// a file is refused, and `services: []` stops them all.
+    /// Allow a reload to stop all services if the file has no `services` key. Without this option
+    /// such a file is refused; `services: []` stops all services.
     #[arg(long)]
     allow_empty: bool,
     #[command(subcommand)]
@@ -62,43 +61,43 @@ pub struct Args {
 enum Command {
     /// Check the configuration, and print what would run, how, and what it waits for.
     ///
-    /// Python modules are imported by the interpreter that would run them, which runs what they do
-    /// at their top level. The exit code is 1 if there is a mistake, or a service that is to be
-    /// started cannot be.
+    /// Python modules are imported by the interpreter that would run them, which executes their
+    /// top-level code. The exit code is 1 if there is a mistake, or if a service that should run
+    /// cannot be started.
     Check {
-        /// The same as --config FILE.
+        /// Configuration file, the same as --config FILE.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         /// Do not import Python modules.
         #[arg(long)]
         no_import: bool,
-        /// Connect to the broker too (within 5 s), and look at its streams.
+        /// Also connect to the broker (within 5 s), and check its streams.
         #[arg(long)]
         connect: bool,
     },
-    /// Tell what a reload of the running launcher would touch, without doing it.
+    /// Show what a reload of the running launcher would change, without doing it.
     ///
-    /// The launcher that runs this configuration on this host is asked over NATS. Where none
-    /// answers, it is told what a start would do. The exit code is 1 only if it cannot be told.
+    /// Asks the launcher that runs this configuration on this host over NATS. If none answers,
+    /// shows what a start would do. The exit code is 1 only if neither can be shown.
     Plan {
-        /// The same as --config FILE.
+        /// Configuration file, the same as --config FILE.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
     /// Print the JSON Schema of the configuration file, for editors.
     ///
-    /// With it an editor completes and checks the file: save it beside the file, and let the
-    /// file's first line be `# yaml-language-server: $schema=services.schema.json`.
+    /// With the schema an editor completes and checks the file: save it next to the file, and write
+    /// `# yaml-language-server: $schema=services.schema.json` as the file's first line.
     Schema,
-    /// Make a workspace for services of your own: a service, its test, a launcher, a configuration.
+    /// Create a workspace for your own services: a service, its test, a launcher, a configuration.
     ///
-    /// It builds and passes its test at once. Its name is the folder's.
+    /// The workspace is ready to build and test. Its name is that of the folder.
     New {
-        /// The folder to make: `my_services`.
+        /// Folder to create, for example `my_services`.
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
-        /// A checkout of TCS to depend on [default: the one that tcsd was built from, if it is
-        /// there, else the registry's].
+        /// Checkout of TCS to depend on [default: the one that tcsd was built from, if it exists,
+        /// else the published crates].
         #[arg(long, value_name = "FOLDER")]
         tcs: Option<PathBuf>,
     },
@@ -106,7 +105,7 @@ enum Command {
     Man,
     /// Print completions for a shell.
     Completions {
-        /// For which shell.
+        /// Shell.
         shell: Shell,
     },
 }
@@ -123,10 +122,10 @@ impl Command {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Launcher {
-    /// Tasks of one process.
+    /// As tasks of tcsd.
     #[value(alias = "asyncio")]
     Async,
-    /// Processes.
+    /// Each in its own process.
     Process,
 }
 

@@ -8,7 +8,7 @@ mod connection;
 pub mod moment;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use alarms::{AckArgs, AlarmsArgs, NoteArgs, ShelveArgs, UnackArgs, UnshelveArgs};
 pub use args::{
@@ -34,7 +34,7 @@ const STYLES: Styles = Styles::styled()
     name = "tcsctl",
     version,
     about = "Show the state of a fleet of observatory services: which run, which do not, and why.\n\
-             Without a command it lists the running services and whatever is broken.",
+             Without a command it lists the running services and those with problems.",
     after_help = after_help(),
     styles = STYLES,
     disable_help_flag = true,
@@ -43,12 +43,12 @@ pub struct Cli {
     /// What to list, when there is no command.
     #[command(flatten)]
     pub list: ListArgs,
-    /// Where to connect.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Where to connect.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// What to do; `None`: list.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -56,25 +56,25 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcsctl                       running services, and what is broken
-  tcsctl guider -d             all that is known of services with `guider` in their name
+  tcsctl                       running services, and those with problems
+  tcsctl guider -d             full details of services with `guider` in their name
   tcsctl --all --json          everything, for scripts
-  tcsctl --at 02:13            the picture at 02:13 UTC
+  tcsctl --at 02:13            the state at 02:13 UTC
   tcsctl --by host             hosts side by side: problems, load, memory, boot, clock
   tcsctl watch                 the full-screen dashboard
   tcsctl events -f             events as they happen
   tcsctl check && echo fine    for monitoring
   tcsctl demo                  try it without a fleet
 
-A filter may also be /regex/, host:srv01, status:busy, verdict:lost, phase:backoff, launcher:Kx1x
-or is:fault; ! negates; several in quotes must all match. A service named like a
-command is listed by `tcsctl list NAME`.";
+A filter can also be /regex/, host:srv01, status:busy, verdict:lost, phase:backoff, launcher:Kx1x
+or is:fault. `!` negates. Of several in quotes, all must match. To list a service that is named
+like a command: `tcsctl list NAME`.";
 
 const SETTINGS: &str = "\
 Settings:
-  come from flags, then the configuration file's `nats` section, then NATS_URL,
+  come from options, then the configuration file's `nats` section, then NATS_URL,
   NATS_HOST, NATS_PORT, NATS_CREDS..., then the selected `nats` context, then
-  localhost:4222; --verbose tells which one is used.";
+  localhost:4222; --verbose shows which one is used.";
 
 fn after_help() -> String {
     format!("{EXAMPLES}\n\n{}\n\n{SETTINGS}", exit::HELP)
@@ -93,7 +93,7 @@ Examples:
     /// Show events: life cycle and status changes, with durations
     #[command(after_help = "\
 Examples:
-  tcsctl events                the last hour, of all services
+  tcsctl events                events of the last hour
   tcsctl events guider -f      and new events as they come
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
@@ -103,17 +103,17 @@ Examples:
   tcsctl watch                 problems first; ? shows the keys
   tcsctl watch guider          only some, or any other filter
   tcsctl watch --replay night.jsonl --speed 60
-  tcsctl watch --plain         a line for each change: for screen readers and simple terminals
-  tcsctl watch --json          the picture as one JSON line, then one for each change
+  tcsctl watch --plain         print a line for each change: for screen readers and simple terminals
+  tcsctl watch --json          print a snapshot as one JSON line, then one for each change
 
-It keeps trying while the broker cannot be reached, and ends only with its terminal.")]
+While the broker cannot be reached it keeps trying. It ends only when its terminal is closed.")]
     Watch(WatchArgs),
     /// Print one line and an exit code, for monitoring
     #[command(after_help = format!("{}\n\n{}", "\
 Examples:
   tcsctl check                 the whole fleet
   tcsctl check guider.jk15     one service; a stopped one is CRITICAL
-  tcsctl check --at 2h         how it was", exit::CHECK_HELP))]
+  tcsctl check --at 2h         two hours ago", exit::CHECK_HELP))]
     Check(CheckArgs),
     /// Wait until a service reaches a state, for scripts
     #[command(after_help = "\
@@ -122,16 +122,16 @@ Examples:
   tcsctl wait guider.jk15 --for up && ./observe
   tcsctl wait guider.jk15 --for gone
 
-Exits with 0 when the condition holds, with 1 after --timeout (default here: 60 s).")]
+Exits with 0 when the condition is met, with 1 after --timeout (default here: 60 s).")]
     Wait(WaitArgs),
     /// Ask a service for its status and its health checks
     #[command(after_help = "\
 Examples:
   tcsctl health guider.jk15
-  tcsctl health guider         all running ones with `guider` in their name
+  tcsctl health guider         all running services with `guider` in their name
   tcsctl health guider.jk15 --json | jq .data.checks
 
-Exits with 0 when all have answered, whatever their status; use `check` to test the status.")]
+Exits with 0 if all have answered, whatever their status; use `check` to test the status.")]
     Health(HealthArgs),
     /// Ask a service for its statistics
     #[command(after_help = "\
@@ -142,18 +142,18 @@ Examples:
     /// Show what services and hosts use: processor, memory, files
     #[command(after_help = "\
 Examples:
-  tcsctl top                   all running services, by processor time
-  tcsctl top guider -f         and again every 2 s
+  tcsctl top                   running services, sorted by processor time
+  tcsctl top guider -f         repeat every 2 s
   tcsctl top --sort memory host:srv01
   tcsctl top --json | jq '.services[] | {service_id, rss_bytes}'
 
-100 % is one core. Memory is resident memory: what processes share is counted for each.
-The figures come from the launchers; a service that runs as a task has none of its own.")]
+100 % is one core. Memory is resident memory: memory that processes share is counted for each.
+The figures come from the launchers. A service that runs as a task shares those of its launcher.")]
     Top(TopArgs),
     /// Call a command that a service offers, or list its commands
     #[command(after_help = "\
 Examples:
-  tcsctl call guider.jk15      the commands that it offers, and their parameters
+  tcsctl call guider.jk15      list the commands that it offers, and their parameters
   tcsctl call guider.jk15 reset
   tcsctl call guider.jk15 move '{\"dx\": 1.5}' --json | jq .data")]
     Call(CallArgs),
@@ -163,14 +163,14 @@ Examples:
   tcsctl start guider.jk15 dome_follower.main
   tcsctl start host:srv01 --yes
 
-Returns when all run, or with an error; --timeout limits the time [default: 60s].")]
+Returns when all are running, or with an error; --timeout limits the time [default: 60s].")]
     Start(OperateArgs),
     /// Stop services
     #[command(after_help = "\
 Examples:
   tcsctl stop guider.jk15
   tcsctl stop guider.jk15 --when-idle --max-wait 10m
-  tcsctl stop guider --yes     all with `guider` in their name; without --yes it asks first
+  tcsctl stop guider --yes     all services with `guider` in their name; without --yes it asks first
 
 Returns when all have stopped; --timeout limits the time [default: 60s].")]
     Stop(EndArgs),
@@ -180,7 +180,7 @@ Examples:
   tcsctl restart guider.jk15
   tcsctl restart guider.jk15 --when-idle
 
-Returns when all run again; --timeout limits the time [default: 60s].")]
+Returns when all are running again; --timeout limits the time [default: 60s].")]
     Restart(EndArgs),
     /// Make launchers reread their configuration
     #[command(after_help = "\
@@ -202,9 +202,8 @@ Examples:
   tcsctl record night.jsonl            until Ctrl-C
   tcsctl record night.jsonl --for 1h
 
-One message a line: receive time, subject, headers and the body as text. Where no stream holds
-the subjects nothing is listened to (a mere listener slows Python publishers down); with --core
-it is.")]
+One message per line: receive time, subject, headers and the body as text. Subjects that no
+stream holds are recorded only with --core, because subscribing slows Python publishers down.")]
     Record(RecordArgs),
     /// Publish a recording to a broker
     #[command(after_help = "\
@@ -214,8 +213,8 @@ Examples:
   tcsctl replay night.jsonl --speed 10
   tcsctl replay night.jsonl --instant
 
-Times in the messages are shifted to now; --as-is keeps them.
-Where services live it asks first: what is published hides what they say.")]
+Shifts the times in the messages to now, unless --as-is is given.
+If services run on that prefix it asks first: the replay would hide their state.")]
     Replay(ReplayArgs),
     /// Try TCS without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\
@@ -224,16 +223,16 @@ Examples:
   tcsctl demo --watch          see it in the dashboard; `q` stops it
   tcsctl demo --keep           leave it running, to try other commands on it
 
-Two of the services fail on purpose. It needs a nats-server program
-(TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder) and tcsd, beside tcsctl or in PATH.
-Where a Python with serverish is found, one service is a Python one.")]
+Two of the services fail on purpose. The demo needs a nats-server program
+(TCS_NATS_SERVER, or in PATH, /usr/sbin or a .tools folder) and tcsd, next to tcsctl or in PATH.
+If a Python with serverish is found, one service is written in Python.")]
     Demo(DemoArgs),
-    /// Show the dashboard's keys and theme in force
+    /// Show the keys and the theme of the dashboard
     #[command(after_help = "\
 Examples:
-  tcsctl config show           all of it, in the form of the file ~/.config/tcsctl/console.yaml")]
+  tcsctl config show           the settings in force, as ~/.config/tcsctl/console.yaml has them")]
     Config(ConfigArgs),
-    /// Print a shell's completion script; service names are completed from the broker
+    /// Print a completion script for a shell; it completes service names too
     #[command(after_help = "\
 Examples:
   source <(tcsctl completions bash)
@@ -333,7 +332,30 @@ impl Command {
     }
 }
 
+/// Places the examples of a command before its options, and the rest of its text after them.
+fn examples_first(command: clap::Command) -> clap::Command {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (examples, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let page = format!(
+        "{{about-with-newline}}\n{{usage-heading}} \
+         {{usage}}\n\n{examples}\n\n{{all-args}}\n\n{rest}"
+    );
+    command.help_template(page.trim_end().to_owned())
+}
+
 impl Cli {
+    /// The definition of the command line, with its help.
+    pub fn definition() -> clap::Command {
+        examples_first(Self::command()).mut_subcommands(examples_first)
+    }
+
+    /// Reads the command line of this process.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        let mut definition = Self::definition();
+        let matches = definition.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+
     /// What the list's arguments before another command amount to: for `list` they count with its
     /// own, for any other they are an error, with a hint.
     pub fn settle(&mut self) -> Result<(), String> {
@@ -356,8 +378,8 @@ impl Cli {
                 let name = command.name();
                 let given = outer.given();
                 return Err(format!(
-                    "{given} before `{name}` belongs to the list, and `{name}` would ignore it\n\
-                     hint: options of a command stand after it: tcsctl {name} --help"
+                    "{given} before `{name}` is an option of `list`, and `{name}` would ignore it\n\
+                     hint: write the options of a command after it: tcsctl {name} --help"
                 ));
             }
         }

@@ -32,7 +32,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Check, Exit};
@@ -43,7 +43,7 @@ use session::{Ended, Session};
 /// does what it says.
 pub fn run() -> ExitCode {
     completions::answer();
-    let mut cli = match Cli::try_parse() {
+    let mut cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

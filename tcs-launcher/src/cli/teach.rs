@@ -8,46 +8,55 @@ use tcs_core::{config, manual};
 
 use super::print;
 
+const EXAMPLES: &str = "\
+Examples:
+  tcsd                              run the services of config/services.yaml until Ctrl-C
+  tcsd check -c FILE                list every mistake in a file, and what would run
+  tcsd check -c FILE --connect      also check the broker and its streams
+  tcsd plan -c FILE                 show what a reload of the running launcher would change
+  tcsd schema > services.schema.json
+                                    write the schema with which editors complete and check the file
+  tcsd --launcher async -c FILE     run Rust services as tasks of one process
+  tcsd new my_services              create a workspace for your own services
+  tcsctl restart guider.jk15        ask the running launcher to restart a service";
+
 /// After the options, in `--help` and in the manual page.
 pub(super) const HELP: &str = "\
-Examples:
-  tcsd                              what config/services.yaml lists; Ctrl-C stops it
-  tcsd check -c FILE                every mistake in a file, and what would run
-  tcsd check -c FILE --connect      and whether the broker and its streams do
-  tcsd plan -c FILE                 what a reload of the running one would touch
-  tcsd schema > services.schema.json
-                                    what editors complete and check the file by
-  tcsd --launcher async -c FILE     Rust services as tasks, in one process
-  tcsd new my_services              a workspace for services of your own
-  tcsctl restart guider.jk15        ask the running one; see tcsctl --help
-
 Signals:
-  SIGTERM, SIGINT  stop all in reverse order; a second one kills what is left
-  SIGHUP           read the configuration again, and touch only what has changed
+  SIGTERM, SIGINT  stop all services in reverse order; a second signal kills them
+  SIGHUP           reread the configuration, and change only the services whose entries changed
 
 Exit codes:
-  0  all that was wanted ran to the end
-  1  a wanted service had failed, or something was killed by a second signal,
+  0  every service that should run could run
+  1  a service that should run has failed, a second signal killed services,
      or tcsd could not do its work
   2  wrong arguments
 
 Environment:
   NATS_URL, NATS_HOST, NATS_PORT, NATS_USER, NATS_PASSWORD, NATS_CREDS, ...
-                     the broker, where the file names none (see tcsctl --help)
+                     the broker, if the file names none (see tcsctl --help)
   {SERVICE_TYPE}_{FIELD}
-                     a setting of a service, where the file has none
-  TCS_LOG            debug, info (default), warning or error
-  RUNTIME_DIRECTORY  for its lock, its journal of processes and its sockets;
-                     else XDG_RUNTIME_DIR/tcs, else a folder of its own in /tmp
-  STATE_DIRECTORY    for the count of events that wait, which outlives a reboot;
+                     a setting of a service, if the file does not set it
+  TCS_LOG            log level: debug, info (default), warning or error
+  RUNTIME_DIRECTORY  directory of the lock, the run journal and the sockets;
+                     else XDG_RUNTIME_DIR/tcs, else a directory in /tmp
+  STATE_DIRECTORY    directory of the count of waiting events, which must outlive a reboot;
                      else XDG_STATE_HOME/tcs, else the runtime directory
   NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM
-                     as systemd sets them
+                     set by systemd
 
 Files:
-  config/services.yaml  the Python fleet's; what is new is in `launch:`
-  .env                  in the working directory: added to the environment, also
-                        to that of what is started";
+  config/services.yaml  same format as for the Python launchers, with additions in `launch:`
+  .env                  in the working directory: added to the environment of tcsd and of
+                        the services";
+
+/// The order of `--help`.
+pub(super) fn template() -> String {
+    format!(
+        "{{about-with-newline}}\n{{usage-heading}} \
+         {{usage}}\n\n{EXAMPLES}\n\n{{all-args}}{{after-help}}"
+    )
+}
 
 /// `tcsd man`.
 pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {
@@ -59,7 +68,7 @@ pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {
         man.render_description_section(page)?;
         man.render_options_section(page)?;
         man.render_subcommands_section(page)?;
-        page.extend(manual::sections(HELP).into_bytes());
+        page.extend(manual::sections(&format!("{EXAMPLES}\n\n{HELP}")).into_bytes());
         man.render_version_section(page)
     })
 }

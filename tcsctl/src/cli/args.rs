@@ -13,7 +13,7 @@ use crate::output::{Color, TimeFormat};
 /// Of the list.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct ListArgs {
-    /// Only services whose name contains this (any case), of all that is known
+    /// Only services whose name contains this (any case), stopped ones included
     #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// Include stopped and never-started services
@@ -31,7 +31,7 @@ pub struct ListArgs {
     /// Explain symbols and colours
     #[arg(long)]
     pub legend: bool,
-    /// The picture at a past time: 02:13, an age (2h), or RFC 3339
+    /// Show the state at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
 }
@@ -71,7 +71,7 @@ pub struct EventsArgs {
     /// Include changes between ok, busy and idle (--json always does)
     #[arg(long, short, conflicts_with = "problems")]
     pub all: bool,
-    /// Problems only: failures, crashes, silence, warnings
+    /// Problems only: failures, crashes, missing heartbeats, warnings
     #[arg(long)]
     pub problems: bool,
     /// Print one JSON object per line (schema tcsctl.event.v1)
@@ -88,10 +88,10 @@ pub struct WatchArgs {
     /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
-    /// No full screen: a line for each change
+    /// No full screen: print a line for each change
     #[arg(long)]
     pub plain: bool,
-    /// No full screen: JSON lines, the picture first, then each change
+    /// No full screen: print JSON lines, a snapshot first, then each change
     #[arg(long, conflicts_with = "plain")]
     pub json: bool,
     /// Play a recording, without a broker
@@ -121,10 +121,10 @@ fn theme(name: &str) -> Result<ThemeName, String> {
 /// Of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Only this service, or those whose name holds this
+    /// Only this service, or those whose name contains this
     #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
-    /// At a past time: 02:13, an age (2h), or RFC 3339
+    /// Check the state at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
 }
@@ -181,7 +181,7 @@ pub struct WaitArgs {
 /// Of `health` and `stats`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// Service's full name, or a filter for all running services that match
+    /// Full name of the service, or a filter for all running services that match
     #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Print one JSON object per line (schema tcsctl.reply.v1)
@@ -198,10 +198,10 @@ pub struct TopArgs {
     /// Repeat every 2 s
     #[arg(long, short)]
     pub follow: bool,
-    /// Order of the services
+    /// Sort order
     #[arg(long, value_name = "BY", default_value = "cpu")]
     pub sort: TopOrder,
-    /// Print a JSON document, with --follow one a line (schema tcsctl.resources.v1)
+    /// Print a JSON document, with --follow one per line (schema tcsctl.resources.v1)
     #[arg(long)]
     pub json: bool,
 }
@@ -231,10 +231,10 @@ pub struct CallArgs {
     /// Service's full name
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// Command; without one, list those that it offers
+    /// Command; without it, list the commands that the service offers
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
-    /// Parameters, as a JSON object
+    /// Parameters as a JSON object
     #[arg(value_name = "JSON")]
     pub parameters: Option<String>,
     /// Print one JSON object per line (schema tcsctl.reply.v1)
@@ -263,7 +263,7 @@ pub struct PatienceArgs {
     #[arg(long)]
     pub when_idle: bool,
     /// Maximum time to wait
-    #[arg(long, value_name = "SPAN", value_parser = span, requires = "when_idle")]
+    #[arg(long, value_name = "DURATION", value_parser = span, requires = "when_idle")]
     pub max_wait: Option<Duration>,
 }
 
@@ -281,13 +281,13 @@ pub struct EndArgs {
 /// Of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
-    /// Launcher's full name, or a filter; without it all running launchers
+    /// Full name of a launcher, or a filter [default: all running launchers]
     #[arg(value_name = "LAUNCHER")]
     pub launcher: Option<String>,
     /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Show what would change, change nothing
+    /// Show what would change, without changing it
     #[arg(long, short = 'n')]
     pub dry_run: bool,
     /// Print one JSON object per line (schema tcsctl.reply.v1)
@@ -298,7 +298,7 @@ pub struct ReloadArgs {
 /// Of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Service's full name, or a filter that matches one service
+    /// Full name of the service, or a filter that matches one service
     #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Number of last lines
@@ -318,8 +318,8 @@ pub struct RecordArgs {
     /// Output file; `-` is standard output
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Duration; without it until Ctrl-C
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    /// How long to record [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub span: Option<Duration>,
 }
 
@@ -344,7 +344,7 @@ pub struct ReplayArgs {
     /// The subject prefix in the recording
     #[arg(long, value_name = "PREFIX", default_value = "svc")]
     pub from_prefix: String,
-    /// Skip confirmation: publish although services live there
+    /// Skip confirmation: publish even if services run there
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -359,7 +359,7 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Keep all of it running until Ctrl-C
+    /// Keep the demo running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
     /// Open the dashboard on it
@@ -378,14 +378,14 @@ pub struct ConfigArgs {
 /// What can be done with the configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print all of it, with what each command does
+    /// Print keys and theme, with a description of each command
     Show,
 }
 
 /// Of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Shell to complete for
+    /// Shell
     #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
     pub shell: String,
 }
@@ -393,7 +393,7 @@ pub struct CompletionsArgs {
 /// Of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Command; without it tcsctl itself
+    /// Command [default: tcsctl itself]
     pub command: Option<String>,
 }
 
@@ -410,15 +410,15 @@ pub struct SentinelArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Print help
-    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = "Options")]
+    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = None)]
     help: Option<bool>,
-    /// Print where settings came from and how the reading went (to standard error)
+    /// Print the source of each setting and what was read (to standard error)
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
     pub color: Color,
-    /// ASCII signs only (chosen by itself where the locale is not UTF-8)
+    /// Use ASCII symbols only (automatic if the locale is not UTF-8)
     #[arg(long, global = true)]
     pub ascii: bool,
     /// How to write times

@@ -11,25 +11,25 @@ use super::moment::span;
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// Server address, or several with commas: nats://, tls://, ws://, wss://
+    /// Server address, or several separated by commas: nats://, tls://, ws://, wss://
     #[arg(long, short, value_name = "URL", global = true, value_hint = ValueHint::Url)]
     pub server: Option<String>,
     /// Host name of the server
     #[arg(long, global = true, value_hint = ValueHint::Hostname)]
     pub host: Option<String>,
-    /// Its port
+    /// Port of the server
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// Prefix of all subjects [default: svc]
     #[arg(long, global = true)]
     pub prefix: Option<String>,
-    /// Configuration file whose `nats` section counts [default: config/services.yaml, if there]
+    /// Configuration file whose `nats` section is used [default: config/services.yaml, if there]
     #[arg(long, short, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// A context of the `nats` command, by name
+    /// Name of a context of the `nats` command
     #[arg(long, value_name = "NAME", global = true)]
     pub context: Option<String>,
-    /// JetStream domain, e.g. of a leaf node or of the hub
+    /// JetStream domain, for example of a leaf node
     #[arg(long, visible_alias = "js-domain", value_name = "NAME", global = true)]
     pub domain: Option<String>,
     /// Prefix of the JetStream API [default: $JS.API]
@@ -44,7 +44,7 @@ pub struct ConnectionArgs {
     /// User name
     #[arg(long, global = true)]
     pub user: Option<String>,
-    /// Password (others see the command line: prefer `NATS_PASSWORD` or a context)
+    /// Password (other users can see it: prefer `NATS_PASSWORD` or a context)
     #[arg(long, global = true)]
     pub password: Option<String>,
     /// Token
@@ -56,19 +56,19 @@ pub struct ConnectionArgs {
     /// NKey seed file
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub nkey: Option<PathBuf>,
-    /// Certificates of the authorities to trust
+    /// Certificate file of the authorities to trust
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub tlsca: Option<PathBuf>,
-    /// Client certificate
+    /// Client certificate file
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub tlscert: Option<PathBuf>,
-    /// Its key
+    /// Client private key file
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub tlskey: Option<PathBuf>,
     /// How long to wait for the broker [default: 5s]
-    #[arg(long, value_name = "SPAN", global = true, value_parser = span)]
+    #[arg(long, value_name = "DURATION", global = true, value_parser = span)]
     pub timeout: Option<Duration>,
-    /// Listen where no stream holds the subjects (slows Python publishers down: see the manual)
+    /// Subscribe also to subjects that no stream holds (slows Python publishers down)
     #[arg(long, global = true)]
     pub core: bool,
 }

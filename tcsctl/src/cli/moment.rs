@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, Local, NaiveDateTime, NaiveTime, TimeDelta, TimeZon
 
 /// `5`, `2.5` (seconds), `500ms`, `60s`, `1h30m`, `2d`.
 pub fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a span: write 5s, 500ms, 2m, 1h30m or 2d");
+    let wrong = || format!("`{text}` is not a duration: write 5s, 500ms, 2m, 1h30m or 2d");
     let mut seconds = 0.0;
     let mut rest = text.trim();
     if rest.is_empty() {

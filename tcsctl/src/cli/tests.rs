@@ -66,7 +66,7 @@ fn an_option_of_the_list_before_another_command_is_an_error() {
     for line in ["--all events", "--json events", "-d check", "--at 2h wait a", "guider events"] {
         let error = parse(line).unwrap_err();
         assert!(
-            error.contains("belongs to the list") && error.contains("\nhint: "),
+            error.contains("is an option of `list`") && error.contains("\nhint: "),
             "{line}: {error}"
         );
     }
@@ -107,7 +107,7 @@ fn goals_are_verdicts_and_two_words_more() {
 
 #[test]
 fn help_teaches_and_lists_what_there_is() {
-    let mut command = Cli::command().term_width(100);
+    let mut command = Cli::definition().term_width(100);
     command.build();
     let mut pages = command.render_help().to_string();
     for sub in command.get_subcommands_mut() {
