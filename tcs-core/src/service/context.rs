@@ -1,5 +1,4 @@
-//! What a service has at hand: who it is, its settings, whether it is to stop, its monitor, its
-//! tasks, the broker.
+//! The environment of a running service: its id, settings, stop signal, monitor, tasks and broker.
 
 use std::fmt;
 use std::ops::Deref;
@@ -26,11 +25,12 @@ use crate::monitor::Monitor;
 use crate::wire::{JournalMessage, Level, journal};
 use tcs_bus::guard::guarded;
 
-/// A running service's surroundings. Cheap to clone: hand it to whatever the service calls.
+/// The environment of a running service. Cheap to clone: pass it to any code that the service
+/// calls.
 ///
-/// In an `impl` with `#[service]`, `Context` alone is `Context<Self>`, which knows the settings and
-/// the service. Elsewhere `Context` is that of any service, and a `&Context<Self>` is taken for it;
-/// write `Context<Self>` for a function that needs the settings.
+/// In an `impl` with `#[service]`, `Context` means `Context<Self>`, which knows the settings and
+/// the service. Everywhere else `Context` is the context of any service, without settings (a
+/// `&Context<Self>` converts to it): write `Context<Self>` in a function that needs the settings.
 ///
 /// ```
 /// use tcs_core::prelude::*;
@@ -48,11 +48,11 @@ use tcs_bus::guard::guarded;
 ///     async fn run(&self, ctx: &Context) -> Result<()> {
 ///         let task = ctx.spawn("greet", Self::greet); // a method, with or without a context
 ///         ctx.spawn("once", async move { Ok(()) }); // or a future
-///         ctx.command("reset", Self::reset); // asked for by `tcsctl call greeter.dev reset`
+///         ctx.command("reset", Self::reset); // for `tcsctl call greeter.dev reset`
 ///         ctx.metrics(|it: &Self| json!({"greeted": it.greeted.load(Relaxed)}));
 ///         ctx.sleep(secs(5.0)).await;
 ///         task.abort();
-///         task.await?; // how it ended; that it was aborted is no failure
+///         task.await?; // its result; an abort is no failure
 ///         ctx.complete(); // the work is done: the service ends
 ///         Ok(())
 ///     }
@@ -187,6 +187,35 @@ pub(super) struct Parts {
     pub(super) span: tracing::Span,
 }
 
+/// A context that knows the settings: `Context<Self>`.
+#[diagnostic::on_unimplemented(
+    message = "a `Context` of any service does not know the settings",
+    label = "needs `Context<Self>`",
+    note = "in the function's parameters, write `&Context<Self>` in place of `&Context`"
+)]
+#[doc(hidden)]
+pub trait KnowsSettings: Owner + Sized {
+    type Settings;
+    fn settings(ctx: &Context<Self>) -> &Self::Settings;
+}
+
+impl<S: Service> KnowsSettings for S {
+    type Settings = S::Config;
+    fn settings(ctx: &Context<S>) -> &S::Config {
+        &ctx.0.about.config
+    }
+}
+
+impl<S: Owner> Context<S> {
+    /// The settings of the service (`type Config`). Only `Context<Self>` knows them.
+    pub fn config<C>(&self) -> &C
+    where
+        S: KnowsSettings<Settings = C>,
+    {
+        S::settings(self)
+    }
+}
+
 impl<S: Service> Context<S> {
     pub(super) fn of(base: Context, config: S::Config) -> Self {
         let about = Arc::new(About { config, service: OnceLock::new() });
@@ -198,25 +227,22 @@ impl<S: Service> Context<S> {
         self.0.about.service.set(Arc::downgrade(service)).ok();
     }
 
-    /// The settings.
-    pub fn config(&self) -> &S::Config {
-        &self.0.about.config
-    }
-
     pub(super) fn try_service(&self) -> anyhow::Result<Arc<S>> {
         match self.0.about.service.get() {
             Some(service) => {
                 service.upgrade().ok_or_else(|| anyhow::anyhow!("the service has ended"))
             }
             None => {
-                anyhow::bail!("the service is not made yet: do this in `on_start`, not in `new`")
+                anyhow::bail!(
+                    "the service does not exist yet: call this in `on_start`, not in `new`"
+                )
             }
         }
     }
 
-    /// Runs a task beside the others: a future, or a method of the service
-    /// (`ctx.spawn("queue a", Self::queue_a)`). Its failure, error or panic, is the service's; when
-    /// the service has ended, it is ended at its next `.await`.
+    /// Spawns a task: a future, or a method of the service (`ctx.spawn("queue a", Self::queue_a)`).
+    /// An error or a panic of the task fails the service; when the service has ended, the task is
+    /// cancelled at its next `.await`.
     pub fn spawn<W, M>(&self, name: &str, work: W) -> Task
     where
         W: Work<S, M>,
@@ -224,9 +250,9 @@ impl<S: Service> Context<S> {
         self.0.base.spawn(name, work.begin(self))
     }
 
-    /// Answers the command `name`: a method of the service, whose parameter is read from the
-    /// request, and whose result is the reply. A request that is sent again is answered, not done
-    /// again. `tcsctl call SERVICE NAME` asks for it.
+    /// Offers the command `name`, for `tcsctl call SERVICE NAME`: a method of the service, whose
+    /// parameter is decoded from the request, and whose result is the reply. A repeated request is
+    /// answered, not executed again.
     pub fn command<H, P>(&self, name: &str, handler: H)
     where
         H: for<'a> Handler<'a, S, P>,
@@ -257,7 +283,8 @@ impl<S: Service> Context<S> {
         self.0.base.monitor().offer(command.acting(), &parameters.to_json());
     }
 
-    /// Numbers of the service to show, as an object: read when a status is sent, and for each beat.
+    /// Sets the metrics of the service, as a JSON object: called when a status is sent, and for
+    /// each heartbeat.
     pub fn metrics<F, M>(&self, metrics: F)
     where
         F: Fn(&S) -> M + Send + Sync + 'static,
@@ -293,12 +320,12 @@ impl Context {
         &self.0.id
     }
 
-    /// What stands before the id's last dot.
+    /// The service type: the part of the id before its last dot.
     pub fn service_type(&self) -> ServiceType {
         self.0.id.service_type()
     }
 
-    /// What follows it.
+    /// The variant: the part of the id after its last dot.
     pub fn variant(&self) -> Variant {
         self.0.id.variant()
     }
@@ -308,28 +335,29 @@ impl Context {
         self.0.log_level.as_deref()
     }
 
-    /// What the service says of itself: status, metrics, parts, tasks.
+    /// The monitor of the service: status, metrics, components, tasks.
     pub fn monitor(&self) -> &Monitor {
         &self.0.monitor
     }
 
-    /// Whether nobody has asked it to stop.
+    /// Whether the service runs: `false` once a stop has been requested.
     pub fn is_running(&self) -> bool {
         !self.0.stop.is_cancelled()
     }
 
-    /// Waits until somebody asks it to stop.
+    /// Waits until a stop is requested.
     pub async fn stopped(&self) {
         self.0.stop.cancelled().await;
     }
 
-    /// For code that takes a token; cancelling it makes the service stop waiting, not end.
+    /// The stop signal as a token, for code that needs one. Cancelling it wakes the service, but
+    /// does not end it.
     pub fn cancellation(&self) -> CancellationToken {
         self.0.stop.child_token()
     }
 
-    /// Waits; wakes up at once when the service is to stop. Whether it goes on running: all that a
-    /// loop needs (`while ctx.sleep(secs(1.0)).await { ... }`).
+    /// Waits for this time, or until a stop is requested. Returns whether the service continues to
+    /// run, for loops: `while ctx.sleep(secs(1.0)).await { ... }`.
     pub async fn sleep(&self, time: Duration) -> bool {
         tokio::select! {
             () = self.0.stop.cancelled() => {}
@@ -338,8 +366,8 @@ impl Context {
         self.is_running()
     }
 
-    /// The work is done: the service ends, and has completed. What waits in the context wakes up,
-    /// as when it is to stop.
+    /// Ends the service as completed: its work is done. Everything that waits in the context wakes
+    /// up, as for a stop.
     pub fn complete(&self) {
         self.completed_because("Service has completed its work");
     }
@@ -369,13 +397,13 @@ impl Context {
         }
     }
 
-    /// The wall clock; in a test, the test's.
+    /// The wall-clock time; in a test, the virtual time of the test.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.clock.now()
     }
 
-    /// Runs a future beside the others. Its failure, error or panic, is the service's; when the
-    /// service has ended, it is ended at its next `.await`.
+    /// Spawns a future as a task. An error or a panic of the task fails the service; when the
+    /// service has ended, the task is cancelled at its next `.await`.
     pub fn spawn<F>(&self, name: &str, task: F) -> Task
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -418,8 +446,8 @@ impl Context {
         self.0.span.in_scope(|| tracing::debug!("{}", text.as_ref()));
     }
 
-    /// Publishes a line on the service's journal (`<prefix>.journal.<id>`), for people who read
-    /// along; it is also logged. Sent once, not kept for later.
+    /// Publishes a line on the service's journal subject (`<prefix>.journal.<id>`), for people who
+    /// follow it, and logs it. Sent once; dropped if there is no connection.
     pub fn journal(&self, level: Level, text: impl Into<String>) {
         let message = text.into();
         match level {
@@ -448,8 +476,9 @@ impl Context {
         }
     }
 
-    /// What is published on a subject, in the fleet's envelope or as plain JSON; `*` stands for one
-    /// part of it, `>` for all that follow. It ends when the service is to stop.
+    /// Subscribes to a subject. Messages may be in the fleet's envelope or plain JSON; `*` matches
+    /// one part of a subject, `>` all remaining parts. The subscription ends when a stop is
+    /// requested.
     ///
     /// ```
     /// # use tcs_core::prelude::*;
@@ -467,22 +496,21 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// What is no subject.
+    /// The subject is not valid, or the subscription fails.
     pub async fn subscribe(&self, subject: &str) -> anyhow::Result<Subscription> {
         Subscription::new(self.0.monitor.reporter(), subject, self.cancellation()).await
     }
 
-    /// The connection, for the service's own subjects; `None` where there is none (a test).
+    /// The connection, for the service's own subjects; `None` without one (in a test).
     pub fn bus(&self) -> Option<&Bus> {
         self.0.monitor.reporter().bus()
     }
 
-    /// Sends a message on a subject of the service's own, in the fleet's envelope; waits until a
-    /// stream has it, where one holds the subject. Where there is no connection yet, it waits 3 s
-    /// for one.
+    /// Publishes a message on any subject, in the fleet's envelope. If a stream holds the subject,
+    /// waits until it has stored the message. Waits up to 3 s for a connection.
     ///
     /// # Errors
-    /// It did not arrive, or may not have.
+    /// The message did not arrive, or may not have arrived.
     pub async fn publish(
         &self,
         subject: &str,

@@ -1,4 +1,5 @@
-//~ the following trait bounds were not satisfied: `(): tcs_core::service::Service`
+//~ a `Context` of any service does not know the settings
+//~ write `&Context<Self>` in place of `&Context`
 use tcs_core::prelude::*;
 
 fn helper(ctx: &Context) {
