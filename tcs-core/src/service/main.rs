@@ -118,8 +118,9 @@ pub fn main_of(
 
 fn usage(program: &str) -> String {
     format!(
-        "usage: {program} [CONFIG.yaml] [VARIANT] [--runner-id ID] [--parent-name NAME] \
-         [--no-banner]\nVARIANT is `{DEFAULT_VARIANT}` when it is not given; TCS_LOG=debug says more"
+        "usage: {program} [CONFIG.yaml] [VARIANT] [--parent-name NAME] [--no-banner]\n\n\
+         CONFIG.yaml is `{DEFAULT_PATH}` by default, if it exists; VARIANT is `{DEFAULT_VARIANT}`.\n\
+         TCS_LOG=debug logs more. Launchers also pass --runner-id, which has no effect."
     )
 }
 
@@ -158,7 +159,7 @@ fn start(registration: &'static Registration, args: Args) -> anyhow::Result<Exit
                 tokio::select! {
                     outcome = life => code(&outcome),
                     () = signals.next() => {
-                        tracing::warn!("told twice to stop: ended at once");
+                        tracing::warn!("second signal: exiting at once");
                         ExitCode::from(FORCED)
                     }
                 }
@@ -201,8 +202,27 @@ fn settings(
         let section = section.as_ref().map(|(path, section)| (path.as_path(), section));
         NatsSettings::resolve(&NatsSection::default(), section, Env { env: &env, read: &read })
     })?;
-    let launch = config.entry(service_type, variant).map_or(&config.launch, |it| &it.launch);
+    let entry = config.entry(service_type, variant);
+    if entry.is_none() && args.config.is_some() {
+        tracing::warn!("{}", without_entry(&config, path, &format!("{service_type}.{variant}")));
+    }
+    let launch = entry.map_or(&config.launch, |it| &it.launch);
     Ok((config.settings_for(service_type, variant), launch.clone(), nats))
+}
+
+/// That a file has no entry for this service, and which ones it has of the same type.
+fn without_entry(config: &Config, path: &Path, id: &str) -> String {
+    let (service_type, _) = id.rsplit_once('.').unwrap_or((id, ""));
+    let same = config.services.iter().filter(|it| it.service_type.as_str() == service_type);
+    let variants: Vec<_> = same.map(|it| format!("`{}`", it.variant)).collect();
+    let hint = match variants.as_slice() {
+        [] => String::new(),
+        variants => format!("\nhint: give one of its variants: {}", variants.join(", ")),
+    };
+    format!(
+        "{}: no entry for {id}: it runs with the keys at the top of the file, and defaults{hint}",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -232,5 +252,15 @@ mod tests {
         assert!(args("--colour").unwrap_err().contains("--colour"));
         assert!(args("--parent-name").unwrap_err().contains("needs a value"));
         assert_eq!(args("--help").unwrap_err(), "help");
+    }
+
+    #[test]
+    fn a_file_without_an_entry_is_told_with_the_variants_that_it_has() {
+        let text = b"services: [{type: guider, variant: main}, {type: dome, variant: a}]";
+        let config = Config::parse("s.yaml", text, &Environment::default()).unwrap();
+        let of = |id| without_entry(&config, Path::new("s.yaml"), id);
+        assert!(of("guider.dev").ends_with("\nhint: give one of its variants: `main`"));
+        assert!(of("camera.dev").starts_with("s.yaml: no entry for camera.dev: "));
+        assert!(!of("camera.dev").contains("hint"));
     }
 }
