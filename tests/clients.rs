@@ -248,10 +248,18 @@ async fn who_no_longer_waits_is_told_what_that_means() {
 async fn a_log_is_read_and_followed_until_it_is_enough() {
     let site = site().await;
     let mut terminal = tcsctl(&site.server, &["logs", "quick"], (80, 24));
-    let said = ["error: `quick` is 3 services: name one", "  quick.a", "  quick.b", "  quick.c"];
+    let said =
+        ["error: `quick` matches 3 services: name one", "  quick.a", "  quick.b", "  quick.c"];
     assert_eq!(left(&mut terminal, 2), said);
     let mut terminal = tcsctl(&site.server, &["logs", "idle"], (80, 24));
     assert_eq!(left(&mut terminal, 1), ["error: idle.a: never started, no output"]);
+    let fleet = tcs_testkit::tcsctl::at(&site.server.url(), &["--json"]).expect(0).json();
+    let mut ids = fleet["services"].as_array().unwrap().iter().filter_map(|it| it["id"].as_str());
+    let launcher = ids.find(|id| id.starts_with("launcher.")).unwrap();
+    let mut terminal = tcsctl(&site.server, &["logs", launcher], (160, 24));
+    let said =
+        format!("error: {launcher} is a launcher; read its log on its host: journalctl -u tcsd");
+    assert_eq!(left(&mut terminal, 1), [said]);
     let mut terminal = tcsctl(&site.server, &["logs", "talker", "-f"], (80, 24));
     terminal.see("guiding");
     std::fs::write(site.path("clouds"), "").unwrap();

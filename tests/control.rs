@@ -51,7 +51,7 @@ async fn a_service_is_asked_for_its_health_and_figures() {
 
     let output = at(&server.url(), &["health", "guider.jk15"]).expect(0);
     let lines: Vec<_> = output.out.lines().collect();
-    assert!(lines[0].starts_with("guider.jk15  degraded  (answered by itself, "), "{output:#?}");
+    assert!(lines[0].starts_with("guider.jk15  degraded: faint  ("), "{output:#?}");
     // whatever a check is called, it does not act on a terminal
     assert_eq!(lines[1], "  star\\u{1b}[2J: degraded", "{output:#?}");
     assert_eq!(output.err, "", "no progress where nobody looks");
@@ -65,6 +65,9 @@ async fn a_service_is_asked_for_its_health_and_figures() {
     let output = at(&server.url(), &["stats", "guider.jk15"]).expect(0);
     assert!(output.out.starts_with("guider.jk15  up "), "{output:#?}");
     assert!(output.out.contains("\n  outbox."), "figures by their path: {output:#?}");
+
+    let output = at(&server.url(), &["logs", "guider.jk15"]).expect(1);
+    assert_eq!(output.err, "error: guider.jk15 has no launcher to ask\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +96,7 @@ async fn nothing_is_replayed_onto_what_answers_though_no_stream_tells_of_it() {
     let file = recording("standalone-sigterm");
     let args = ["replay", "--instant", "--create-streams", &file];
     let output = at(&server.url(), &args).expect(2);
-    assert!(output.err.starts_with("error: 1 service lives on `svc` at "), "{output:#?}");
+    assert!(output.err.starts_with("error: 1 service runs on `svc` at "), "{output:#?}");
     assert!(output.err.contains("; nothing was done\n  guider.jk15\nhint: "), "{output:#?}");
     // and no stream was made
     let output = at(&server.url(), &["--json"]).expect(3);
@@ -107,7 +110,7 @@ async fn without_streams_a_whole_name_is_asked_all_the_same() {
     let (_reporter, _monitor) = guider(&server).await;
     at(&server.url(), &["health", "guider.jk15"]).expect(0);
     let output = at(&server.url(), &["health", "guider.jk16"]).expect(3);
-    assert!(output.out.contains("nothing is known of it"), "{output:#?}");
+    assert!(output.out.contains("it is not known"), "{output:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

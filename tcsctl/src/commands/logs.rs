@@ -31,6 +31,11 @@ pub(super) async fn run(session: &Session, args: &LogsArgs) -> Result<ExitCode, 
 async fn read(session: &Session, args: &LogsArgs) -> Result<ExitCode, Ended> {
     let remote = Remote::new(session).await?;
     let service = chosen(&remote, &args.service)?;
+    if service.is_launcher {
+        let text =
+            format!("{} is a launcher; read its log on its host: journalctl -u tcsd", service.id);
+        return Err(Ended::new(Exit::No, text));
+    }
     let whom = whom(&remote, service).map_err(|failure| failed(&failure))?;
     let log = Log { remote: &remote, args, id: service.id.to_string(), whom };
     let is_new = service.phase == Phase::Declared;
@@ -65,7 +70,7 @@ fn chosen<'a>(remote: &'a Remote<'_>, typed: &str) -> Result<&'a ServiceView, En
         [service] => Ok(service),
         _ => {
             let names = names(found.iter().map(|service| &service.id));
-            let message = format!("`{typed}` is {} services: name one\n{names}", found.len());
+            let message = format!("`{typed}` matches {} services: name one\n{names}", found.len());
             Err(Ended::new(Exit::Usage, message))
         }
     }

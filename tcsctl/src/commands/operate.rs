@@ -86,7 +86,7 @@ fn asked(patience: Option<&PatienceArgs>) -> (Value, Duration) {
 fn matching(remote: &Remote<'_>, typed: &str) -> Result<Vec<String>, Ended> {
     let filter = parse(Some(typed))?;
     if filter.is_empty() {
-        return Err(Ended::new(Exit::Usage, "an empty name means no service"));
+        return Err(Ended::new(Exit::Usage, "the service name is empty"));
     }
     let matches =
         |service: &&ServiceView| service.managed && !service.is_launcher && filter.matches(service);
@@ -94,19 +94,20 @@ fn matching(remote: &Remote<'_>, typed: &str) -> Result<Vec<String>, Ended> {
 }
 
 fn unheard(id: &str) -> Failure {
-    Failure::NotReachable(format!("nothing is known of {id}"))
+    Failure::NotReachable(format!("{id} is not known"))
 }
 
 /// Who has a service in hand.
 pub(super) fn whom(remote: &Remote<'_>, service: &ServiceView) -> Result<String, Failure> {
     if service.is_launcher {
-        return Err(Failure::Refused(
-            "is a launcher; restart it on its host: systemctl restart tcsd".to_owned(),
-        ));
+        return Err(Failure::Refused(format!(
+            "{} is a launcher; restart it on its host: systemctl restart tcsd",
+            service.id
+        )));
     }
     launcher(&remote.view, service)
         .map(str::to_owned)
-        .ok_or_else(|| Failure::Refused("it has no launcher that could be asked".to_owned()))
+        .ok_or_else(|| Failure::Refused(format!("{} has no launcher to ask", service.id)))
 }
 
 /// More than was named is touched: only when somebody agrees, who sees what it is.

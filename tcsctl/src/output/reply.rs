@@ -70,7 +70,7 @@ impl Failure {
     }
 }
 
-/// One question, and what became of it.
+/// One request and its result.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The service (or launcher) it is about.
@@ -209,9 +209,9 @@ fn form(schema: &Value, levels: usize) -> String {
 #[schemars(
     rename = "reply",
     title = "What `tcsctl start`, `stop`, `restart`, `reload`, `health`, `stats` and \
-        `call` print with `--json`, a line each",
-    description = "One question, and what became of it. Times are RFC 3339 in UTC; spans are \
-        seconds. A later version of v1 only adds fields.",
+        `call` print with `--json`, one object per line",
+    description = "One request and its result. Times are RFC 3339 in UTC; durations are in \
+                   seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.reply.v1")
 )]
 pub struct Object<'a> {
@@ -287,10 +287,13 @@ pub fn lines(reply: &Reply, names: usize, width: Option<usize>) -> Vec<Line> {
             short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
             long => format_duration(long),
         };
-        let by = if *asked == reply.id { "itself" } else { asked };
-        let did = if reply.outcome.is_ok() { "answered by" } else { "asked" };
+        let by = match &reply.outcome {
+            _ if *asked == reply.id => String::new(),
+            Ok(_) => format!("answered by {asked}, "),
+            Err(_) => format!("asked {asked}, "),
+        };
         // who was asked is in the list too; what came of it is nowhere else
-        let told = [format!("  ({did} {by}, {took})"), format!("  ({took})")];
+        let told = [format!("  ({by}{took})"), format!("  ({took})")];
         let fits = |told: &&String| {
             width.is_none_or(|width| head.width() + text::width(&text::shown(told)) <= width)
         };
@@ -408,7 +411,9 @@ fn changed(change: &ServiceChange) -> Line {
 fn own(data: &Map<String, Value>) -> (Role, String) {
     if let Some(status) = data.get("status").and_then(Value::as_str) {
         let role = status.parse::<Status>().map_or(Role::Text, Role::from);
-        return (role, status.to_owned());
+        let message = data.get("message").and_then(Value::as_str).filter(|it| !it.is_empty());
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+        return (role, format!("{status}{message}"));
     }
     let up = data.get("uptime_seconds").and_then(Value::as_f64);
     (Role::Text, format!("up {}", up.map_or_else(|| "?".to_owned(), format_seconds)))
@@ -454,15 +459,11 @@ mod tests {
             lines(&reply, 3, Some(80)).iter().map(Line::plain).collect::<Vec<_>>()
         };
         let unreachable = Failure::NotReachable("a.b cannot be asked: it is lost".to_owned());
-        assert_eq!(failed(unreachable), ["a.b  cannot be asked: it is lost  (asked itself, 4 ms)"]);
+        assert_eq!(failed(unreachable), ["a.b  cannot be asked: it is lost  (4 ms)"]);
         let mistake = "s.yaml:2:1: error: unknown key\n  2 | x\u{1b}[2J\n    | ^";
         assert_eq!(
             failed(Failure::Refused(mistake.to_owned())),
-            [
-                "a.b  s.yaml:2:1: error: unknown key  (asked itself, 4 ms)",
-                "    2 | x\\u{1b}[2J",
-                "      | ^"
-            ]
+            ["a.b  s.yaml:2:1: error: unknown key  (4 ms)", "    2 | x\\u{1b}[2J", "      | ^"]
         );
         let endless = "no\n".repeat(1000);
         assert!(failed(Failure::Refused(endless)).len() < 30);
