@@ -207,7 +207,7 @@ async fn the_past_is_what_was_so() {
         // before everything: said, not guessed
         let output = at(&server.url(), &["--at", "2d"]).expect(3);
         assert_eq!(output.out, "", "{output:#?}");
-        assert!(output.err.contains("messages are held from"), "{output:#?}");
+        assert!(output.err.contains("messages are stored only from"), "{output:#?}");
         at(&server.url(), &["--at", "2999-01-01 00:00"]).expect(2);
     })
     .await;

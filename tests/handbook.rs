@@ -288,7 +288,7 @@ async fn streams_of_one_broker_get_three_replicas() {
         })
         .await;
         let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
-        assert!(log.contains("has 3 replicas now (it had 1)"), "{log}");
+        assert!(log.contains("now has 3 replicas (it had 1)"), "{log}");
     })
     .await;
 }
@@ -306,7 +306,7 @@ async fn a_check_connects_where_that_is_asked_for() {
         let broker =
             format!("broker: {}, nats-server {}, login: none", server.url(), server.version());
         assert!(check.status.success() && told.starts_with(&broker), "{told}");
-        assert!(told.contains("status: no stream yet; tcsd makes it when it starts"), "{told}");
+        assert!(told.contains("status: no stream yet; tcsd creates it when it starts"), "{told}");
         make_streams(&connect(&section(&server.url(), None)).await).await;
         let told = String::from_utf8(run(&["check", "--connect"]).stdout).unwrap();
         assert!(told.contains("status: stream svc_status, 0 messages"), "{told}");

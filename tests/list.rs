@@ -438,7 +438,7 @@ async fn an_api_that_delivers_to_another_account_is_hinted_at() {
             output.err.starts_with("error: not read to the end: status\nhint: "),
             "{output:#?}"
         );
-        assert!(output.err.contains("imported as `$JS.API`"), "{output:#?}");
+        assert!(output.err.contains("as `$JS.API`"), "{output:#?}");
     })
     .await;
 }

@@ -75,7 +75,7 @@ async fn a_flood_blocks_nobody_and_fills_nothing() {
     let peak = peak_megabytes(site.tcsd.pid());
     println!("peak of tcsd: {peak} MB");
     assert!(peak < 100, "{peak} MB");
-    assert!(site.tcsd.log().contains("lines came too fast to be shown here"), "said");
+    assert!(site.tcsd.log().contains("lines are not shown here: they came too fast"), "said");
 }
 
 /// A file a run; the last runs are there, whole, also of what ends with the launcher.
@@ -128,13 +128,13 @@ services:
     fs::write(small.join("other"), vec![b'x'; 60_000]).unwrap();
     site.tcsd.run();
     let said = |site: &Site, what: &str| site.tcsd.log().matches(what).count();
-    nats::wait_for("the failure is told", || said(&site, "what it writes is not kept") > 0).await;
+    nats::wait_for("the failure is told", || said(&site, "its output is not kept") > 0).await;
     // the service goes on meanwhile; a run is long enough to be started again at once, and writes
     // more than there is room for now and less than there will be
     let before = site.until("chatter.a", |it| it["restarts"].as_u64() > Some(0)).await;
     let more = before["restarts"].as_u64().unwrap() + 1;
     site.until("chatter.a", |it| it["restarts"].as_u64() > Some(more)).await;
-    let failures = said(&site, "what it writes is not kept");
+    let failures = said(&site, "its output is not kept");
     fs::remove_file(small.join("other")).unwrap();
     nats::wait_for("it works again", || said(&site, "its log file works again") > 0).await;
     println!("told {failures} times");

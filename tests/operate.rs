@@ -91,7 +91,7 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
 
     // from the menu, as who does not know the key
     terminal.keys("a");
-    terminal.see("start it; asks first");
+    terminal.see("start (asks first)");
     terminal.keys("jj\r");
     terminal.see("start?");
     terminal.keys("y");
@@ -118,7 +118,7 @@ async fn read_only_operates_nothing() {
     terminal.keys("/talker\rG");
     terminal.see_no("× failed");
     terminal.keys("x");
-    let text = terminal.see("read-only: nothing is operated from here");
+    let text = terminal.see("read-only: start, stop and restart are disabled");
     assert!(!text.contains("stop?"), "{text}");
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);

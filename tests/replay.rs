@@ -240,7 +240,7 @@ async fn onto_a_fleet_that_lives_only_with_consent() {
         let before = listed();
         let args = ["replay", "--instant", &recording("standalone-sigterm")];
         let output = at(&url, &args).expect(2);
-        assert!(output.err.starts_with("error: 3 services live on `svc` at nats"), "{output:#?}");
+        assert!(output.err.starts_with("error: 3 services run on `svc` at nats"), "{output:#?}");
         assert!(
             output.err.contains("; nothing was done\n  a.a\n  b.b\n  launcher."),
             "{output:#?}"

@@ -231,7 +231,7 @@ async fn what_cannot_be_started_says_why() {
         ),
         (
             program(&windows),
-            "its interpreter `/bin/sh` does not exist: the lines end as on Windows",
+            "its interpreter `/bin/sh` does not exist: the file has Windows line ends",
         ),
         (program("/tmp"), "starting /tmp: it is a directory"),
         (

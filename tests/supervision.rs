@@ -103,7 +103,7 @@ async fn a_file_that_cannot_be_meant_is_refused() {
         ("", "no `services` in the file"),
         ("services:\n", "no `services` in the file"),
         ("nats: {subject_prefix: svc}\n", "no `services` in the file"),
-        (circle.as_str(), "`after` is a circle: `a.a` after `b.a` after `a.a`"),
+        (circle.as_str(), "`after` is circular: `a.a` after `b.a` after `a.a`"),
     ] {
         site.tcsd.configure(file);
         let error = site.ask("reload").await.unwrap_err().to_string();
@@ -129,7 +129,7 @@ async fn a_file_that_cannot_be_meant_is_refused() {
     site.tcsd.configure(&circle);
     site.tcsd.run();
     assert_eq!(site.tcsd.end().await.code(), Some(1));
-    assert!(site.tcsd.log().contains("`after` is a circle"));
+    assert!(site.tcsd.log().contains("`after` is circular"));
 
     // or said so on the command line
     let mut site =
@@ -273,12 +273,12 @@ async fn another_run_under_our_own_name_is_a_conflict() {
         watch.sees("conflict", id, |it| because(it, "conflict")).await;
     }
     let said =
-        format!("a.a is declared by another launcher too: another run of {}", site.tcsd.name);
+        format!("a.a is also declared by another launcher: another run of {}", site.tcsd.name);
     let logs = [away.join("tcsd.log"), dir.join("tcsd.log")];
     let says = |text: &str, log: &Path| fs::read_to_string(log).unwrap_or_default().contains(text);
     nats::wait_for("both say it", || logs.iter().all(|log| says(&said, log))).await;
     tcsd::signal("TERM", other.0.id());
-    let over = "a.a is declared by no other launcher any more";
+    let over = "a.a is no longer declared by another launcher";
     nats::wait_for("the first takes it back", || says(over, &logs[0])).await;
     other.0.wait().unwrap();
     watch.sees("no conflict", "a.a", |it| !because(it, "conflict")).await;
@@ -355,8 +355,8 @@ async fn a_python_module_that_publishes_nothing_is_ready_after_its_start_timeout
     assert!(took.unwrap() >= 1.5, "{took:?}");
     let log = site.tcsd.log();
     for line in [
-        "-m plain; ready at its first status other than startup, or after 1.5 s without any",
-        "plain.silent has published no status for 1.5 s: taken for ready",
+        "-m plain; ready at its first status other than startup, or after 1.5 s without one",
+        "plain.silent has published no status for 1.5 s: assumed ready",
     ] {
         assert!(log.contains(line), "{line}: {log}");
     }
@@ -381,8 +381,8 @@ async fn without_a_broker_no_module_is_taken_for_ready() {
     nats::wait_for("the user runs", || at("user.a ready").is_some()).await;
     site.server.run().await;
     site.until("plain.a", |it| it["status"] == "running").await;
-    let ready = at("plain.a has published no status for 0.3 s: taken for ready").unwrap();
-    assert!(ready > at("made the stream svc_status").unwrap(), "{}", site.tcsd.log());
+    let ready = at("plain.a has published no status for 0.3 s: assumed ready").unwrap();
+    assert!(ready > at("created the stream svc_status").unwrap(), "{}", site.tcsd.log());
 }
 
 /// The newest status of a launcher's or service's own subject that is so.

@@ -370,7 +370,7 @@ fn keys_and_theme_come_from_a_file_with_its_faults_told() {
     write("keys:\n  pause: q\n");
     let mut terminal = replay("process-launcher", &[], &[("XDG_CONFIG_HOME", home)]);
     assert_eq!(terminal.end(), 2);
-    terminal.see("key `q` is given to both `pause` and `quit`");
+    terminal.see("key `q` is bound to both `pause` and `quit`");
 }
 
 #[test]

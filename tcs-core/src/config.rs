@@ -213,7 +213,7 @@ impl Config {
             problems.push(
                 Problem::warning(
                     key.at,
-                    format!("`{}` at the top of the file does not reach the launcher", key.text),
+                    format!("`{}` at the top of the file has no effect on the launcher", key.text),
                 )
                 .hint("write it in the service's entry"),
             );
@@ -221,7 +221,7 @@ impl Config {
         for (key, _) in top.iter().filter(|(_, node)| !node.is_scalar()) {
             let near = nearest::nearest(&key.text, NOT_SETTINGS);
             if near.is_some_and(|near| near != key.text) {
-                let message = format!("`{}` is a setting that every service gets", key.text);
+                let message = format!("`{}` is passed to every service as a setting", key.text);
                 problems.push(Problem::warning(key.at, message).suggest(near));
             }
         }

@@ -12,7 +12,7 @@
 //! struct HelloWorld;
 //!
 //! # mod hello_world { use super::*;
-//! #[service] // its type is the module's name: hello_world
+//! #[service] // the service type is the module's name: hello_world
 //! impl BlockingService for HelloWorld {
 //!     type Config = Settings;
 //!     async fn run(&self, ctx: &Context) -> Result<()> {
@@ -29,13 +29,13 @@
 //! # }
 //! ```
 //!
-//! It reports itself: status, heartbeats, `health` and `stats` on request. It runs alone
-//! (`fn main() -> ExitCode { tcs_core::main::<HelloWorld>() }`) or under `tcsd`. The tutorial is
-//! in `docs/tutorial.md`.
+//! It reports its status, sends heartbeats, and answers `health` and `stats` requests. It runs
+//! alone (`fn main() -> ExitCode { tcs_core::main::<HelloWorld>() }`) or under `tcsd`. The tutorial
+//! is in `docs/tutorial.md`.
 //!
-//! Rooms, inside out: [`wire`] and [`id`] say what travels, [`fleet`] is the pure model of what is
-//! so, [`bus`] is the NATS edge, and [`observer`] joins the two. [`config`] reads files;
-//! [`mod@service`] and [`monitor`] are what a service author uses, [`testing`] what their tests use.
+//! Modules: [`wire`] and [`id`] define the messages, [`fleet`] is the pure model of the fleet,
+//! [`bus`] connects to NATS, and [`observer`] joins the two. [`config`] reads files; authors of
+//! services use [`mod@service`] and [`monitor`], and [`testing`] in their tests.
 
 // `#[service]` and the derives name this crate so
 extern crate self as tcs_core;

@@ -1,4 +1,4 @@
-//! What a program says of itself: its status, its parts', that it lives.
+//! How a program reports its status, that of its components, and that it is alive.
 //!
 //! ```
 //! use tcs_core::monitor::create_monitor;
@@ -10,7 +10,7 @@
 //! let task = monitor.track_task("exposure"); // busy until it is dropped, then idle
 //! ```
 //!
-//! Without a broker this works and does nothing; when one comes, it is heard.
+//! Without a broker the calls work and publish nothing; they are published once there is one.
 //!
 //! **Who owns what.** A [`Reporter`] is one thread with the connection; it speaks for all monitors
 //! of the program, so that a service that is busy or blocked still beats. A [`Monitor`] is a

@@ -1,12 +1,13 @@
 //! Writing and running services.
 //!
-//! A service implements one of three traits ([`BlockingService`], the one for most;
-//! [`OneShotService`]; [`PermanentService`]), and `#[service]` before the `impl` registers it. A host ([`run`]) takes it through its life (the private
-//! `lifecycle` says what follows what), tells its status on the way, and returns its [`Outcome`].
-//! [`main()`] is a host for one service that runs by itself; a launcher runs many.
+//! A service implements one of three traits ([`BlockingService`], for most services;
+//! [`OneShotService`]; [`PermanentService`]), and `#[service]` before the `impl` registers it. A
+//! host ([`run`]) runs its life cycle (see the private module `lifecycle`), reports its status, and
+//! returns its [`Outcome`]. [`main()`] is a host for one service that runs by itself; a launcher
+//! runs many.
 //!
-//! In order: settings are read and the service is made (`new`), it is started, runs, is stopped.
-//! Its code runs as tasks of the caller's runtime; its monitor speaks from the reporter's thread.
+//! In order: the settings are read, the service is created (`new`), started, run, and stopped. Its
+//! code runs as tasks of the caller's runtime; its monitor sends from the reporter's thread.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ pub use schema::Schema;
 pub use subscription::{Message, Subscription};
 pub use task::Task;
 
-/// So many seconds. What is no time (negative, NaN) is none; what is too long is for ever.
+/// A duration in seconds. Negative values and NaN give zero; values that are too long give the
+/// maximum.
 ///
 /// ```
 /// use tcs_core::prelude::*;

@@ -1,5 +1,5 @@
-//! For tests of services: no broker, time that the test moves, and everything the service says
-//! kept to be looked at.
+//! For tests of services: no broker, virtual time, and a record of everything that the service
+//! reports.
 //!
 //! ```
 //! use tcs_core::prelude::*;
@@ -37,7 +37,7 @@
 //!     assert_registered("watcher");
 //!     let mut rig = Rig::with(Watcher::default()).await;
 //!     rig.publish("weather.davis", json!({"wind": 20})).await;
-//!     rig.run_for(secs(31.0)).await; // takes no time; health checks come every 30 s
+//!     rig.run_for(secs(31.0)).await; // virtual time; health checks run every 30 s
 //!     assert_eq!(rig.wait_for_status(Status::Warning).await, "wind 20 m/s");
 //!     assert_eq!(rig.stop().await, Outcome::Cancelled);
 //! }
@@ -75,10 +75,10 @@ const EPOCH: Duration = Duration::from_hours(24 * 21_915);
 /// Time in which nothing else happens: it passes when everybody waits.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Tests that this program has a service type of that name.
+/// Asserts that this program has a service type of that name.
 ///
 /// # Panics
-/// It has not; the text says what to do.
+/// It has none; the message says what to do.
 #[track_caller]
 pub fn assert_registered(service_type: &str) {
     if let Err(error) = Registry::of_this_program().and_then(|all| all.find(service_type)) {
@@ -89,10 +89,10 @@ pub fn assert_registered(service_type: &str) {
 /// One service under test; its variant is `test`. Awaiting [`Rig::with`] or [`Rig::start`] starts
 /// it.
 ///
-/// Time is tokio's, paused (`tokio::time::pause`): it goes on when everybody waits, to where the
-/// first of them wakes up. Limits, health checks and heartbeats come by the same time. A service
-/// that waits for the world outside (a socket) is not waited for. That needs a runtime of one
-/// thread, as `#[tokio::test]` gives.
+/// Time is tokio's paused time (`tokio::time::pause`): when all tasks wait, it advances to the next
+/// wake-up. Limits, health checks and heartbeats use the same time. It does not wait for a service
+/// that waits for the outside world (a socket). This needs a single-threaded runtime, the default
+/// of `#[tokio::test]`.
 pub struct Rig<S> {
     service: Option<Arc<S>>,
     reporter: Reporter,
@@ -109,7 +109,7 @@ impl<S> fmt::Debug for Rig<S> {
     }
 }
 
-/// A service that is to be started: await it.
+/// A service to be started: await it.
 #[must_use = "await it to start the service"]
 pub struct Setup<S: Service> {
     create: Create<S>,
@@ -135,19 +135,19 @@ impl<S: Service> Setup<S> {
         Self { create, config: None, settings, limits: Limits::default(), running: S::running }
     }
 
-    /// With these settings, which then are read from nowhere.
+    /// Sets the settings, which are then read from nowhere else.
     pub fn config(mut self, config: S::Config) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// With the settings of such an entry of the file.
+    /// Sets the settings as an entry of the file would.
     pub fn settings(mut self, settings: Value) -> Self {
         self.settings = settings;
         self
     }
 
-    /// With other limits of start and stop.
+    /// Sets other time limits of start and stop.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -236,7 +236,8 @@ fn std_now() -> std::time::Instant {
 }
 
 impl<S: Service> Rig<S> {
-    /// This service, with the settings of [`Setup::config`] or [`Setup::settings`], else none.
+    /// Tests this service, with the settings of [`Setup::config`] or [`Setup::settings`], else
+    /// none.
     pub fn with<M>(service: S) -> Setup<S>
     where
         S: Kind<M>,
@@ -244,7 +245,7 @@ impl<S: Service> Rig<S> {
         Setup::new(Box::new(move |_| Ok(service)), Value::Null)
     }
 
-    /// A service that is made by its `new` (or `Default`), with the settings of such an entry of
+    /// Tests a service that is created by its `new` (or `Default`), with settings as in an entry of
     /// the file.
     pub fn start<M>(settings: Value) -> Setup<S>
     where
@@ -256,16 +257,16 @@ impl<S: Service> Rig<S> {
     /// The service itself.
     ///
     /// # Panics
-    /// When it could not be made.
+    /// It could not be created.
     #[track_caller]
     pub fn service(&self) -> &S {
         let Some(service) = &self.service else {
-            panic!("the service was not made; it said {:?}", self.statuses());
+            panic!("the service was not created; its statuses: {:?}", self.statuses());
         };
         service
     }
 
-    /// Lets this much time pass, in no time.
+    /// Lets this much virtual time pass.
     pub async fn run_for(&mut self, time: Duration) {
         self.now += time;
         tokio::time::sleep_until(self.now).await;
@@ -277,7 +278,7 @@ impl<S: Service> Rig<S> {
         tokio::time::sleep(MOMENT).await;
     }
 
-    /// What it has said so far: status and words, oldest first.
+    /// The statuses that it has reported so far, with their messages, oldest first.
     pub fn statuses(&self) -> Vec<(Status, String)> {
         let subject = self.reporter.subjects().status(self.id.as_str());
         let recorded = self.reporter.recorded().into_iter().filter(|one| one.subject == subject);
@@ -289,15 +290,15 @@ impl<S: Service> Rig<S> {
             .collect()
     }
 
-    /// All that was to be sent, oldest first.
+    /// All messages that it would have sent, oldest first.
     pub fn sent(&self) -> Vec<Recorded> {
         self.reporter.recorded()
     }
 
-    /// Waits until this is the last thing it said, and gives the words.
+    /// Waits until this is its last reported status, and returns the message.
     ///
     /// # Panics
-    /// When that does not come to pass within 10 min of its time.
+    /// That does not happen within 10 min of virtual time.
     pub async fn wait_for_status(&mut self, status: Status) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -307,15 +308,15 @@ impl<S: Service> Rig<S> {
             {
                 return words.clone();
             }
-            assert!(Instant::now() < until, "waited in vain for {status}; said was {said:?}");
+            assert!(Instant::now() < until, "{status} did not come; the statuses were {said:?}");
             self.run_for(Duration::from_secs(1)).await;
         }
     }
 
-    /// Asks it for a command of its own, or for `health`, `stats` or `commands`.
+    /// Calls a command of the service, or `health`, `stats` or `commands`.
     ///
     /// # Errors
-    /// The error that the command answers with, or that there is no such command.
+    /// The error of the command, or that there is no such command.
     pub async fn call(&mut self, command: &str, parameters: impl Serialize) -> Reply {
         let name = self.id.as_str();
         let Some(found) = self.reporter.recorded_command(name, command) else {
@@ -324,7 +325,7 @@ impl<S: Service> Rig<S> {
         let data = match serde_json::to_value(parameters) {
             Ok(Value::Object(data)) => data,
             Ok(Value::Null) => Map::new(),
-            Ok(other) => return Err(format!("parameters are an object, not {other}")),
+            Ok(other) => return Err(format!("parameters must be an object, not {other}")),
             Err(error) => return Err(error.to_string()),
         };
         let reply = found.call(Call { data, meta: Meta::default(), rest: String::new() }).await;
@@ -332,15 +333,15 @@ impl<S: Service> Rig<S> {
         reply
     }
 
-    /// Has the health checks called now, and what they say taken in.
+    /// Runs the health checks now.
     pub async fn check_health(&mut self) {
         self.call("health", Value::Null).await.ok();
     }
 
-    /// Publishes a message, for what the service has subscribed to.
+    /// Publishes a message to the subscriptions of the service.
     ///
     /// # Panics
-    /// When it has not subscribed to that subject, or the data cannot be written.
+    /// The service has not subscribed to that subject, or the data cannot be serialized.
     pub async fn publish(&mut self, subject: &str, data: impl Serialize) {
         let payload = serde_json::to_vec(&data).unwrap_or_else(|error| panic!("{error}"));
         let message = Message { subject: subject.to_owned(), payload };
@@ -348,23 +349,23 @@ impl<S: Service> Rig<S> {
         self.settle().await;
     }
 
-    /// Asks it to stop, and gives how it ended.
+    /// Requests a stop, and returns the outcome.
     pub async fn stop(&mut self) -> Outcome {
         self.stop.cancel();
         self.ended().await
     }
 
-    /// Waits until it has ended, and gives how.
+    /// Waits until it has ended, and returns the outcome.
     ///
     /// # Panics
-    /// When it does not end within 10 min of its time, or was asked twice.
+    /// It does not end within 10 min of virtual time, or this is called twice.
     pub async fn ended(&mut self) -> Outcome {
         #[expect(clippy::expect_used, reason = "in a test a panic is the report")]
         let life = self.life.take().expect("it has ended already");
         match tokio::time::timeout(PATIENCE, life).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => panic!("the host itself failed: {error}"),
-            Err(late) => panic!("it does not end ({late}); said was {:?}", self.statuses()),
+            Err(late) => panic!("it does not end ({late}); its statuses: {:?}", self.statuses()),
         }
     }
 }

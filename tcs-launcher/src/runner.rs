@@ -134,11 +134,11 @@ pub fn marked_run() -> String {
     again.args(std::env::args_os().skip(1));
     again.env(MARKED, own).env(group::LAUNCHER_MARK, &run);
     if let Err(error) = group::marks::carry(Marks::new(&*run).launcher().limit()) {
-        tracing::debug!("its own mark is in the environment alone: {error}");
+        tracing::debug!("tcsd carries its mark only in its environment: {error}");
     }
     dispositions::stop_ignoring();
     let error = again.exec();
-    tracing::warn!("what tasks start by themselves is not marked as ours: {error}");
+    tracing::warn!("processes that tasks start are not marked: {error}");
     run
 }
 

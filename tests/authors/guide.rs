@@ -73,7 +73,7 @@ fn calls(url: &str) {
     let unknown = tcsctl::at(url, &["call", id, "reset"]);
     assert_ne!(unknown.code, Some(0), "{unknown:?}");
     let mistyped = tcsctl::at(url, &["call", id, "recover", "[1]"]).expect(2);
-    assert!(mistyped.err.contains("parameters are an object, not `[1]`"), "{mistyped:?}");
+    assert!(mistyped.err.contains("parameters must be an object, not `[1]`"), "{mistyped:?}");
     let called = tcsctl::at(url, &["call", id, "recover", "{}"]).expect(0);
     assert!(called.out.contains("done"), "{called:?}");
     for (line, command) in [(vec!["call", id], "commands"), (vec!["call", id, "recover"], "call")] {

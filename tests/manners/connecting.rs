@@ -79,7 +79,7 @@ async fn a_server_that_has_no_room_for_one_more_says_so() {
             "cannot connect to {}: the server has reached its maximum of connections",
             server.url()
         ));
-        tcsd.logged("nothing runs yet");
+        tcsd.logged("no service is started yet");
         assert!(tcsd.read("log").lines().count() < 8, "{}", tcsd.read("log"));
         // of the two connections of tcsd the one without which nothing runs has the room
         drop(first);
@@ -145,13 +145,18 @@ async fn a_stream_for_which_there_is_no_room_is_made_once_there_is() {
         };
         streams.create_stream(other).await.unwrap();
         let tcsd = at(&server.url(), "");
-        tcsd.logged("no stream for status: `$JS.API.STREAM.CREATE.svc_status`: ");
+        tcsd.logged("cannot create the stream for status: `$JS.API.STREAM.CREATE.svc_status`: ");
         tcsd.logged("insufficient storage resources available (10047)");
         tcsd.logged("hint: raise max_file_store");
-        tcsd.logged("made the stream svc_heartbeat");
+        tcsd.logged("created the stream svc_heartbeat");
         streams.delete_stream("other").await.unwrap();
-        tcsd.logged("made the stream svc_status");
-        assert_eq!(tcsd.lines("no stream for status").len(), 1, "{}", tcsd.read("log"));
+        tcsd.logged("created the stream svc_status");
+        assert_eq!(
+            tcsd.lines("cannot create the stream for status").len(),
+            1,
+            "{}",
+            tcsd.read("log")
+        );
         tcsd.stops();
     })
     .await;

@@ -168,9 +168,9 @@ removed  gone.a  stops; stop timeout 3 s
 
     // what tcsd itself would have to be started again for
     write_config(tcsd.dir.path(), &file(", user: nobody, password: x", &after));
-    assert!(plan(&tcsd).1.starts_with("note: `nats` has changed: tcsd itself stays"));
+    assert!(plan(&tcsd).1.starts_with("note: `nats` has changed: tcsd itself keeps"));
     tcsd.signal(Signal::SIGHUP);
-    tcsd.logged("note: `nats` has changed: tcsd itself stays on its broker");
+    tcsd.logged("note: `nats` has changed: tcsd itself keeps its connection");
 
     // a mistake changes nothing, and is said with its place
     write_config(tcsd.dir.path(), &file("", "  - {type: stays, variant: a.b}\n"));

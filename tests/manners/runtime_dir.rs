@@ -91,7 +91,7 @@ fn a_runtime_directory_that_is_removed_is_made_again() {
     wait_for("another process", || {
         (tcsd.read("log").matches("keeps.a started, pid").count() >= 2).then_some(())
     });
-    tcsd.logged("had been removed, and is made again");
+    tcsd.logged("was removed; it is created again");
     assert!(!tcsd.read("log").contains("without a notify socket"));
     let journal =
         files(&run).into_iter().find(|it| it.extension().is_some_and(|it| it == "journal"));

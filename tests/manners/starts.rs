@@ -104,7 +104,7 @@ fn a_pid_namespace_needs_its_own_proc() {
     }
     let mut tcsd = through(SERVICES, &mut unshare(&[]));
     assert_eq!(tcsd.end(), Some(1));
-    tcsd.logged("/proc is that of another PID namespace");
+    tcsd.logged("/proc belongs to another PID namespace");
 
     for mode in ["process", "async"] {
         // neither its child nor a run's: started by somebody else in the namespace

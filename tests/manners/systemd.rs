@@ -137,7 +137,7 @@ fn a_manager_that_is_not_there_keeps_nobody_from_working() {
         Tcsd::start("  - {type: a, variant: b, launch: {exec: [sleep, '1000']}}\n", |command| {
             command.env("NOTIFY_SOCKET", "/nowhere/notify");
         });
-    tcsd.logged("the service manager is not told anything: NOTIFY_SOCKET=/nowhere/notify");
+    tcsd.logged("cannot notify the service manager: NOTIFY_SOCKET=/nowhere/notify");
     tcsd.logged("a.b started");
     tcsd.signal(Signal::SIGTERM);
     assert_eq!(tcsd.end(), Some(0));
@@ -158,7 +158,7 @@ services: [{{type: x, variant: a, launch: {{exec: [sleep, '1000']}}}}]
     let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
     // nobody has to wait for its end
     let mut in_vain = Tcsd::start(&file, |_| {});
-    in_vain.logged("waiting for the broker (connection refused), nothing runs yet");
+    in_vain.logged("waiting for the broker (connection refused); no service is started yet");
     in_vain.logged("hint: with `nats: {required: false}`");
     in_vain.signal(Signal::SIGTERM);
     assert_eq!(in_vain.end(), Some(1), "what was wanted has not run");

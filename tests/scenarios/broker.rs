@@ -187,7 +187,7 @@ async fn a_stream_that_is_deleted() {
     let streams = async_nats::jetstream::new(streams);
     streams.delete_stream("svc_registry").await.unwrap();
     nats::wait_for("it to be made again", || {
-        site.tcsd.log().matches("made the stream svc_registry").count() == 2
+        site.tcsd.log().matches("created the stream svc_registry").count() == 2
     })
     .await;
     let mut fresh = site.watch();
@@ -351,7 +351,7 @@ async fn disk_is_full(binary: nats::Binary) {
     watch.see("all well", |view| all(view, &WELL)).await;
 
     let ballast = disk.fill();
-    let waits = || site.tcsd.log().contains("is not stored, and is kept");
+    let waits = || site.tcsd.log().contains("cannot be stored, and are kept");
     nats::wait_for("nothing is stored", waits).await;
     // over a connection that asks JetStream nothing: the server stops reading from those that do
     let section = NatsSection { port: Some(site.server.port()), ..NatsSection::default() };

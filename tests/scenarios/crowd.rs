@@ -82,7 +82,7 @@ async fn a_configuration_with_mistakes_is_refused_with_their_places() {
     for place in ["services.yaml:3:", "services.yaml:4:", "services.yaml:5:", "services.yaml:6:"] {
         assert!(log.contains(place), "nothing is said of {place}");
     }
-    assert!(log.contains("`twice.a` is there twice: first on line 2"));
+    assert!(log.contains("`twice.a` is defined twice: first on line 2"));
     assert!(super::marked(&site.tcsd.path("")).is_empty());
     // a second launcher's lock is not in the way afterwards
     site.tcsd.configure("services: []\n");

@@ -68,7 +68,7 @@ async fn a_launcher_that_is_killed_is_lost_with_its_children_and_comes_back() {
         .await;
     soon("9: from the start of tcsd to ok", started.elapsed());
     let log = site.tcsd.log();
-    let said = "the launcher before ended without a word; 3 services ran";
+    let said = "the previous launcher was killed or crashed; 3 services were running";
     assert!(log.contains(said), "{log}");
     // to those who look from afar, too
     let statuses = site.statuses(&launcher).await;
@@ -165,8 +165,8 @@ async fn two_launchers_that_declare_one_service_say_so() {
         })
         .await;
     }
-    assert!(site.tcsd.log().contains(&format!("declared by another launcher too: {second}")));
-    assert!(other.log().contains(&format!("declared by another launcher too: {first}")));
+    assert!(site.tcsd.log().contains(&format!("also declared by another launcher: {second}")));
+    assert!(other.log().contains(&format!("also declared by another launcher: {first}")));
 
     // the first one ends: no conflict any more, and its word is taken back
     assert!(site.tcsd.stop().await.success());
@@ -182,7 +182,7 @@ async fn two_launchers_that_declare_one_service_say_so() {
         }
     })
     .await;
-    assert!(other.log().contains("shared.a is declared by no other launcher any more"));
+    assert!(other.log().contains("shared.a is no longer declared by another launcher"));
     assert!(other.stop().await.success());
 }
 
@@ -215,7 +215,7 @@ async fn two_hosts_that_run_one_file_say_so_as_soon_as_there_is_a_broker() {
     }
     soon("S2: from the broker's start to the conflict, at both", met.elapsed());
     let told = |by: &tcsd::Tcsd, whom: &str| {
-        by.log().contains(&format!("shared.a is declared by another launcher too: {whom}"))
+        by.log().contains(&format!("shared.a is also declared by another launcher: {whom}"))
     };
     nats::wait_for("each names the other", || {
         told(&site.tcsd, &names[1]) && told(&other, &names[0])
@@ -240,7 +240,7 @@ async fn two_hosts_that_run_one_file_say_so_as_soon_as_there_is_a_broker() {
     for id in ["shared.a", &names[0]] {
         watch.sees("no conflict", id, |it| !because(it, "conflict")).await;
     }
-    let over = "shared.a is declared by no other launcher any more";
+    let over = "shared.a is no longer declared by another launcher";
     nats::wait_for("it is taken back", || site.tcsd.log().contains(over)).await;
     site.pid("shared.a").await;
 }

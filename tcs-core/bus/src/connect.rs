@@ -83,7 +83,7 @@ pub enum ConnectError {
 fn each(attempts: &[(String, Option<Failure>)]) -> String {
     let line = |(server, failure): &(String, Option<Failure>)| match failure {
         Some(failure) => format!("\n  {server}: {failure}"),
-        None => format!("\n  {server}: not tried in the time given"),
+        None => format!("\n  {server}: not tried, out of time"),
     };
     let lines: String = attempts.iter().map(line).collect();
     lines

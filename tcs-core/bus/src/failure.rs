@@ -83,7 +83,7 @@ impl Failure {
             Self::Dns => Some("is the host name right?"),
             Self::UnknownAuthority => Some("name the authority's certificate with --tlsca"),
             Self::TimedOut => Some("is the host reachable from here (firewall, VPN)?"),
-            Self::Silent => Some("does the server hang, or what is between it and here?"),
+            Self::Silent => Some("does the server hang, or something between it and here?"),
             Self::TooMany => Some("raise max_connections of the server or the account"),
             Self::Protocol(_) | Self::Closed => Some("is this the client port of a NATS server?"),
             Self::Tls(_) | Self::Credentials(_) | Self::Other(_) => None,

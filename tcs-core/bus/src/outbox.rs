@@ -337,20 +337,25 @@ impl Remark {
         match self {
             Self::NoStream(class, why) => {
                 let all = all(*class);
-                tracing::warn!("`{all}` is sent and not stored: {why}{more}");
+                tracing::warn!("messages on `{all}` are not stored: {why}{more}");
             }
-            Self::StreamThere(class) => tracing::info!("a stream stores `{}`{more}", all(*class)),
+            Self::StreamThere(class) => {
+                tracing::info!("a stream stores messages on `{}` now{more}", all(*class));
+            }
             Self::NotStored(class, why) => {
                 let all = all(*class);
-                tracing::warn!("`{all}` is not stored, and is kept: {why}{more}");
+                tracing::warn!("messages on `{all}` cannot be stored, and are kept: {why}{more}");
             }
             Self::StoredAgain(class, after) => {
                 let all = all(*class);
-                tracing::info!("`{all}` is stored again after {:.0} s{more}", after.as_secs_f64());
+                tracing::info!(
+                    "messages on `{all}` are stored again after {:.0} s{more}",
+                    after.as_secs_f64()
+                );
             }
-            Self::GivenUp(_, why) => tracing::warn!("a message was given up: {why}{more}"),
+            Self::GivenUp(_, why) => tracing::warn!("dropped a message: {why}{more}"),
             Self::Dropped(count) => {
-                tracing::warn!("the outbox is full: {count} messages given up so far{more}");
+                tracing::warn!("the outbox is full: {count} messages dropped so far{more}");
             }
         }
     }

@@ -379,7 +379,9 @@ impl Publisher {
     /// What the server says of streams that hold a subject.
     pub(super) async fn streams(&self, subject: &str) -> Streams {
         match self.bus.streams_capturing(subject).await {
-            Ok(streams) if streams.is_empty() => Streams::None("no stream holds it".to_owned()),
+            Ok(streams) if streams.is_empty() => {
+                Streams::None("there is no stream; a launcher (tcsd) creates it".to_owned())
+            }
             Ok(_) => Streams::Held,
             Err(error @ ApiError::NotEnabled) => Streams::None(error.to_string()),
             Err(error @ ApiError::NoJetStream) if !self.bus.client().server_info().jetstream => {

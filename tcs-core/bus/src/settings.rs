@@ -73,7 +73,7 @@ pub struct NatsSection {
     pub cert: Option<String>,
     /// Key of the client certificate, PEM.
     pub key: Option<String>,
-    /// Certificates of the authorities to trust, PEM.
+    /// Certificate file of the authorities to trust, PEM.
     pub ca: Option<String>,
     /// TLS handshake before anything else.
     pub tls_first: Option<bool>,

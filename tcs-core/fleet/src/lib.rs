@@ -122,7 +122,7 @@ impl Fleet {
     pub fn apply(&mut self, subject: &str, decoded: Decoded, stamp: Stamp) -> bool {
         self.tally.received += 1;
         if !tcs_wire::is_clean_subject(subject) {
-            let why = "the subject has white space, control characters or bytes that are no text";
+            let why = "the subject has white space, control characters or bytes that are not UTF-8";
             self.tally.note_malformed(subject, why.to_owned());
         } else if !decoded.notes.dropped.is_empty() {
             let why = format!("wrong type: {}", decoded.notes.dropped.join(", "));

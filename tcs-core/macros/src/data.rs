@@ -83,7 +83,7 @@ fn default_of(field: &Field) -> Result<Option<TokenStream>> {
     let mut attributes = field.attrs.iter().filter(|it| it.path().is_ident("default"));
     let Some(attribute) = attributes.next() else { return Ok(None) };
     if let Some(second) = attributes.next() {
-        return Err(Error::new(second.span(), "a field has one default"));
+        return Err(Error::new(second.span(), "a field can have only one default"));
     }
     Ok(Some(match &attribute.meta {
         Meta::Path(_) => quote!(::core::default::Default::default()),

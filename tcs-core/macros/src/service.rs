@@ -27,7 +27,7 @@ const PYTHON: [(&str, &str); 4] = [
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let name = name(arguments)?;
     let mut service: ItemImpl = parse2(item).map_err(|error| {
-        let hint = "`#[service]` stands before `impl BlockingService for ...`";
+        let hint = "write `#[service]` before `impl BlockingService for ...`";
         Error::new(error.span(), format!("{error}\n{hint}"))
     })?;
     let (kind, starter) = kind(&service)?;
@@ -82,7 +82,7 @@ fn kind(service: &ItemImpl) -> Result<(Ident, Option<&'static str>)> {
         last.and_then(|last| KINDS.iter().find(|(kind, _)| last == kind).map(|it| (last, it.1)));
     let (kind, starter) = found.ok_or_else(|| Error::new(path.span(), hint))?;
     if let Some(parameter) = service.generics.params.first() {
-        return Err(Error::new(parameter.span(), "a service has no type parameters"));
+        return Err(Error::new(parameter.span(), "a service cannot have type parameters"));
     }
     Ok((kind.clone(), starter))
 }
@@ -91,7 +91,7 @@ fn refuse_python(service: &ItemImpl) -> Result<()> {
     for method in methods(service) {
         let (name, span) = (&method.sig.ident, method.sig.ident.span());
         if let Some((_, ours)) = PYTHON.iter().find(|(python, _)| name == python) {
-            return Err(Error::new(span, format!("this method is called `{ours}` here")));
+            return Err(Error::new(span, format!("in Rust this method is named `{ours}`")));
         }
     }
     Ok(())

@@ -234,7 +234,10 @@ fn advice(
                 && let Some(near) = nearest(name, rust_types.iter().map(|known| known.name))
                 && near != name
             {
-                let message = format!("no Rust service `{name}` here: Python's is looked for");
+                let message = format!(
+                    "no Rust service `{name}` in this program: the Python module of that name is \
+                     used"
+                );
                 found.push(warning(message).suggest(Some(near)));
             }
         }
@@ -243,7 +246,8 @@ fn advice(
             let cwd = entry.launch.cwd.as_deref().unwrap_or(Path::new(""));
             found.extend(missing(Path::new(&exec[0]), "program", cwd, entry, environment));
             if let Some(module) = &entry.module {
-                let message = format!("`launch.exec` is run: module `{}` is not used", module.name);
+                let message =
+                    format!("module `{}` is not used, because `launch.exec` is set", module.name);
                 found.push(warning(message).hint("keep one of the two"));
             }
         }
@@ -290,8 +294,10 @@ pub fn missing_interpreter(script: &Path) -> Option<String> {
     let name = String::from_utf8_lossy(name);
     let why = match Path::new(&*name).metadata() {
         Ok(about) if about.is_file() => return None,
-        Ok(_) => "is no file".to_owned(),
-        Err(_) if name.ends_with('\r') => "does not exist: the lines end as on Windows".to_owned(),
+        Ok(_) => "is not a file".to_owned(),
+        Err(_) if name.ends_with('\r') => {
+            "does not exist: the file has Windows line ends".to_owned()
+        }
         Err(_) => "does not exist".to_owned(),
     };
     Some(format!("its interpreter `{}` {why}", name.trim_end()))

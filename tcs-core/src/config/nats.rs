@@ -40,7 +40,7 @@ pub(super) fn credentials(root: Option<&Node>, environment: &Environment) -> BTr
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<NatsSection> {
     if node.is_null() {
         problems.push(
-            Problem::warning(node.at, "an empty `nats` section: Python services end at once")
+            Problem::warning(node.at, "an empty `nats` section: Python services exit at once")
                 .hint("remove it, or give it a `host`"),
         );
         return None;

@@ -68,7 +68,7 @@ pub(super) fn check(entries: &[Entry], problems: &mut Problems) {
                 _ if *id == entry.id => {
                     Problem::error(at, format!("`{id}` cannot come after itself"))
                 }
-                None => Problem::warning(at, format!("no service `{id}` to come after"))
+                None => Problem::warning(at, format!("`after` names `{id}`, which is no service"))
                     .suggest(nearest(id.as_str(), by_id.keys().map(|id| id.as_str()))),
                 Some(other) if other.launch.level > entry.launch.level => {
                     let (low, high) = (entry.launch.level, other.launch.level);
@@ -130,7 +130,7 @@ impl<'a> Walk<'a, '_> {
         let circle = &self.path[from..];
         let names = circle.iter().chain(circle.first()).map(|entry| format!("`{}`", entry.id));
         let names = names.collect::<Vec<_>>().join(" after ");
-        let problem = Problem::error(at, format!("`after` is a circle: {names}"));
+        let problem = Problem::error(at, format!("`after` is circular: {names}"));
         self.problems.push(problem.hint("none of these could start first: remove one `after`"));
     }
 }

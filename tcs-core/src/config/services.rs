@@ -170,7 +170,7 @@ impl Reader<'_> {
         for raw in raws {
             let Some(entry) = self.entry(&raw, &registry, defaults) else { continue };
             if let Some(first) = first_of.insert(entry.id.clone(), raw.at.line) {
-                let message = format!("`{}` is there twice: first on line {first}", entry.id);
+                let message = format!("`{}` is defined twice: first on line {first}", entry.id);
                 let at = raw.map.get("variant").map_or(raw.at, |node| node.at);
                 let problem = Problem::error(at, message);
                 self.problems.push(problem.hint("give one of them another variant"));
@@ -344,7 +344,8 @@ impl Reader<'_> {
                 _ => nearest(name, RESTART_KEYS),
             };
             if near.is_some_and(|near| near != name) {
-                let message = format!("`{name}` is no key of the launcher, so the service gets it");
+                let message =
+                    format!("`{name}` is not a key of the launcher, so the service gets it");
                 self.problems.push(Problem::warning(key.at, message).suggest(near));
             }
         }

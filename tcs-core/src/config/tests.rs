@@ -265,7 +265,7 @@ fn aliases_cannot_make_a_small_file_large_nor_deep() {
     let deep: Vec<String> = std::iter::once(start).chain(deep).collect();
     assert!(problems(&deep.join("\n")).contains("levels deep"));
     assert!(problems(&"[".repeat(5000)).contains("error"));
-    assert!(problems("a: &a [*a]").contains("inside of what it stands for"));
+    assert!(problems("a: &a [*a]").contains("inside the value that it stands for"));
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn an_order_that_cannot_be_is_an_error_that_names_it() {
     assert_eq!(said(&[("a", "after: [a.x]")]), ["`a.x` cannot come after itself"]);
     assert_eq!(
         said(&[("a", "after: [b.x]"), ("b", "after: [a.x]")]),
-        ["`after` is a circle: `a.x` after `b.x` after `a.x`"]
+        ["`after` is circular: `a.x` after `b.x` after `a.x`"]
     );
     // what only leads to a circle is not in it
     assert_eq!(
@@ -518,7 +518,7 @@ fn an_order_that_cannot_be_is_an_error_that_names_it() {
             ("c", "after: [a.x]"),
             ("e", ""),
         ]),
-        ["`after` is a circle: `a.x` after `b.x` after `c.x` after `a.x`"]
+        ["`after` is circular: `a.x` after `b.x` after `c.x` after `a.x`"]
     );
     assert_eq!(
         said(&[("a", "after: [b.x]"), ("b", "level: 1")]),

@@ -219,7 +219,7 @@ const LONGEST: f64 = 1e9;
 /// More than any disk has.
 const MOST_BYTES: u64 = 999_999_999_999_999_999;
 
-const KEEPS_NOTHING: &str = "0 keeps nothing\nhint: leave `log` out, or write 1 or more";
+const KEEPS_NOTHING: &str = "0 would keep no file\nhint: leave `log` out, or write 1 or more";
 
 impl Module {
     pub(super) fn as_str(&self) -> &str {
@@ -260,12 +260,12 @@ fn program(words: Several<String>) -> Result<Vec<String>, String> {
         Some(first) if !words.is_list && first.contains(' ') => {
             let list = first.split_whitespace().collect::<Vec<_>>().join(", ");
             Err(format!(
-                "expected a list: nothing splits the text into words\nhint: write `exec: [{list}]`"
+                "expected a list: text is not split into words\nhint: write `exec: [{list}]`"
             ))
         }
         Some(first) if !first.is_empty() => Ok(words.items),
         Some(_) | None => {
-            Err("no program\nhint: write `exec: [program, argument, ...]`".to_owned())
+            Err("`exec` is empty\nhint: write `exec: [program, argument, ...]`".to_owned())
         }
     }
 }

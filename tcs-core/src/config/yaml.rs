@@ -67,7 +67,8 @@ impl<'t> Reader<'t, '_> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    let hint = "only one is read: remove the `---` and what does not belong here";
+                    let hint = "only one is allowed: remove the `---` and the document that does \
+                                not belong here";
                     let problem = Problem::error(place(span), "a second document in the file");
                     return Err(self.stop(problem.hint(hint)));
                 }
@@ -86,7 +87,7 @@ impl<'t> Reader<'t, '_> {
                 let at = Place::new(mark.line(), mark.col() + 1, 1);
                 Err(self.stop(Problem::error(at, format!("not YAML: {}", error.info()))))
             }
-            None => Err(self.stop(Problem::error(None, "not YAML: it ends in the middle"))),
+            None => Err(self.stop(Problem::error(None, "not YAML: unexpected end of the file"))),
         }
     }
 
@@ -145,7 +146,9 @@ impl<'t> Reader<'t, '_> {
 
     fn alias(&mut self, id: usize, at: Place, level: usize) -> Result<Read, Stop> {
         let Some(Some(Anchored { node, nodes, depth })) = self.anchors.get(&id) else {
-            return Err(self.stop(Problem::error(at, "an alias inside of what it stands for")));
+            return Err(
+                self.stop(Problem::error(at, "an alias inside the value that it stands for"))
+            );
         };
         let (nodes, depth) = (*nodes, *depth);
         let node = node.clone();
@@ -188,7 +191,7 @@ impl<'t> Reader<'t, '_> {
                 let (at, text) = (key.at, key.text.clone());
                 if let Some(first) = own.insert(key, read.node) {
                     let message =
-                        format!("`{text}` is there twice: line {} is ignored", first.at.line);
+                        format!("`{text}` is set twice: line {} is ignored", first.at.line);
                     self.problems.push(Problem::warning(at, message));
                 }
             }
@@ -323,7 +326,7 @@ fn is_merge_key(event: &Event<'_>) -> bool {
 }
 
 fn unknown_tag(tag: &Tag, at: Place) -> Problem {
-    Problem::error(at, format!("the tag `{}` is not known here", tag.original()))
+    Problem::error(at, format!("the tag `{}` is not supported", tag.original()))
         .hint("quote the value if it is text")
 }
 

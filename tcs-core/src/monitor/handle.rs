@@ -24,8 +24,8 @@ use crate::wire::{Status, StatusMessage};
 /// A handle to a monitored object, or to a part of one. Cheap to clone; every method may be
 /// called from any thread, and none waits for the network.
 ///
-/// When the last handle goes, the object says `shutdown`, or `failed` if that happens because the
-/// thread panics.
+/// When the last handle is dropped, the object reports `shutdown`, or `failed` if the thread
+/// panics.
 #[derive(Clone)]
 pub struct Monitor {
     owner: Arc<Owner>,
@@ -60,7 +60,7 @@ impl Drop for Owner {
     }
 }
 
-/// How a monitor is to be; see [`Monitor::builder`].
+/// The options of a monitor; see [`Monitor::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     template: StatusMessage,
@@ -85,7 +85,8 @@ impl Builder {
         self
     }
 
-    /// Time between two rounds of health checks, 30 s, and how long each check may take, 10 s.
+    /// Time between two rounds of health checks (default 30 s), and time limit of each check
+    /// (default 10 s).
     #[must_use]
     pub fn healthcheck(mut self, every: Duration, limit: Duration) -> Self {
         self.times.check = every.max(Duration::from_millis(10));
@@ -93,14 +94,14 @@ impl Builder {
         self
     }
 
-    /// Without answering `health` and `stats`.
+    /// Do not answer `health` and `stats`.
     #[must_use]
     pub fn without_rpc(mut self) -> Self {
         self.remote = false;
         self
     }
 
-    /// What `nats micro ls` shows of it: a few words and a version like `1.2.3`.
+    /// Description and version (like `1.2.3`) that `nats micro ls` shows.
     #[must_use]
     pub fn about(mut self, description: &str, version: &str) -> Self {
         description.clone_into(&mut self.description);
@@ -108,7 +109,7 @@ impl Builder {
         self
     }
 
-    /// Begins to beat, with the status `unknown` until one is set.
+    /// Starts the heartbeats, with the status `unknown` until one is set.
     pub fn start(self, reporter: &Reporter) -> Monitor {
         let lag = Handle::try_current().ok().map(Lag::new);
         let shared = Arc::new(Shared::new(self.template, self.times, lag));
@@ -123,7 +124,7 @@ impl Builder {
 }
 
 impl Monitor {
-    /// A monitored object of this name: free-form, dotted, unique in the fleet.
+    /// Builds a monitored object with this name: free-form, dotted, unique in the fleet.
     ///
     /// # Errors
     /// A name that NATS cannot carry.
@@ -152,19 +153,19 @@ impl Monitor {
         &self.shared().name
     }
 
-    /// Sets the own status, with words for people (may be empty).
+    /// Sets the own status, with a message for people (may be empty).
     pub fn set_status(&self, status: Status, message: impl Into<String>) {
         let message = Some(message.into()).filter(|message| !message.is_empty());
         self.shared().change(|core, now| core.set_status(self.node, status, message, now));
     }
 
-    /// Sets the status of the whole object, and sends it even where only the words are new.
+    /// Sets the status of the whole object, and sends it even if only the message is new.
     pub(crate) fn announce(&self, status: Status, message: &str) {
         self.shared().change(|core, now| core.announce(status, message, now));
     }
 
-    /// Ends `error`, `failed` or `degraded`: `ok` follows, or `idle`/`busy` where tasks are
-    /// tracked. In any other status it does nothing.
+    /// Ends the status `error`, `failed` or `degraded`: the next one is `ok`, or `idle` or `busy`
+    /// if tasks are tracked. Does nothing in any other status.
     pub fn cancel_error_status(&self) {
         self.shared().change(|core, now| core.cancel_error(self.node, now));
     }
@@ -174,26 +175,26 @@ impl Monitor {
         self.shared().read(|core| core.status(self.node))
     }
 
-    /// The words that go with it.
+    /// The message of the own status.
     pub fn message(&self) -> Option<String> {
         self.shared().read(|core| core.message(self.node).map(str::to_owned))
     }
 
-    /// The status of the whole object: its own and all its parts' together.
+    /// The aggregate status: the worst of the own status and those of all components.
     pub fn aggregate(&self) -> Status {
         self.shared().read(super::core::Core::aggregate)
     }
 
-    /// The part of that name; made at the first call. Parts may have parts. Its trouble is told at
-    /// once, all else of it with the next message.
+    /// The component with that name, created at the first call. Components may have components. A
+    /// component in trouble is published at once, other changes with the next message.
     #[must_use]
     pub fn submonitor(&self, name: &str) -> Self {
         let node = self.shared().child(self.node, name);
         Self { owner: Arc::clone(&self.owner), node }
     }
 
-    /// Takes this part out of its object, with all below it. Other handles to it must not be used
-    /// afterwards. On the object itself it does nothing.
+    /// Removes this component, with all components below it. Do not use other handles to it
+    /// afterwards. Does nothing on the object itself.
     pub fn remove(self) {
         if self.node != NodeId::ROOT {
             let gone = self.shared().read(|core| core.below(self.node));
@@ -210,8 +211,8 @@ impl Monitor {
         TaskGuard(self.clone())
     }
 
-    /// A function that is asked every 30 s how things are. It runs where blocking is allowed; with
-    /// one that hangs or panics the status becomes `error`, and says so.
+    /// Adds a health check: a function that is called every 30 s, on a thread that may block. If it
+    /// hangs or panics, the status becomes `error` with that reason.
     ///
     /// ```
     /// # use tcs_core::prelude::*;
@@ -244,8 +245,8 @@ impl Monitor {
         self.shared().add_check(check);
     }
 
-    /// A function that gives numbers to show, as an object: called when a status is sent, and for
-    /// each beat.
+    /// Adds metrics: a function that returns a JSON object, called when a status is sent, and for
+    /// each heartbeat.
     ///
     /// ```
     /// # use tcs_core::prelude::*;
@@ -280,34 +281,34 @@ impl Monitor {
         self.shared().add_metrics(metrics);
     }
 
-    /// Serves one more command on `<prefix>.rpc.<name>.v1.<command>`, from when there is a broker.
+    /// Serves a command on `<prefix>.rpc.<name>.v1.<command>`, once there is a broker.
     pub fn serve(&self, command: Command) {
         self.owner.reporter.note_command(self.name(), &command);
         self.owner.remote.add(command, self.owner.reporter.handle());
     }
 
-    /// The same, telling what parameters it takes, as JSON Schema: `commands` lists it.
+    /// The same, with its parameters as JSON Schema, which `commands` lists.
     pub(crate) fn offer(&self, command: Command, parameters: &Value) {
         self.owner.remote.note(command.name(), parameters);
         self.serve(command);
     }
 
-    /// Ends: says no more and answers no more, once what was said so far is sent. Other handles
-    /// then do nothing.
+    /// Closes the monitor: once everything so far is sent, it sends and answers nothing more. Other
+    /// handles then do nothing.
     pub fn close(&self) {
         self.owner.remote.close();
         self.owner.shared.close();
     }
 
-    /// The same, and waits until its last word is in the outbox, `limit` at most: what is posted
-    /// afterwards comes after it.
+    /// The same, and waits at most `limit` until its last message is in the outbox: messages posted
+    /// afterwards are sent after it.
     pub async fn finish(&self, limit: Duration) {
         self.close();
         let mut ended = self.shared().ended.subscribe();
         tokio::time::timeout(limit, ended.wait_for(|ended| *ended)).await.ok();
     }
 
-    /// What speaks for it.
+    /// The reporter that sends its messages.
     pub fn reporter(&self) -> &Reporter {
         &self.owner.reporter
     }
@@ -361,14 +362,17 @@ impl Drop for TaskGuard {
 /// `localhost:4222`). Without a broker it works and does nothing. Several monitors of one program
 /// share a connection; it ends with the last of them, once its last words are sent (2 s at most).
 ///
-/// A name that NATS cannot carry is put right (`a b` is `a_b`), with a warning: monitoring never
-/// keeps a program from running. [`Monitor::builder`] refuses it instead.
+/// An invalid name is corrected (`a b` becomes `a_b`), with a warning: monitoring never stops a
+/// program from running. [`Monitor::builder`] refuses it instead.
 #[expect(clippy::missing_panics_doc, reason = "the name was put right")]
 pub fn create_monitor(name: &str) -> Monitor {
     static SHARED: Mutex<WeakReporter> = Mutex::new(WeakReporter::new());
     let fixed = fix(name);
     if fixed != name {
-        tracing::warn!("`{}` is no name for NATS: monitored as `{fixed}`", name.escape_debug());
+        tracing::warn!(
+            "`{}` is not a valid NATS name: monitored as `{fixed}`",
+            name.escape_debug()
+        );
     }
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let reporter = shared.upgrade().unwrap_or_else(|| {

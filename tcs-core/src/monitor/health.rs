@@ -2,14 +2,14 @@
 
 use crate::wire::Status;
 
-/// What a health check says of what it looks at.
+/// The result of a health check.
 ///
 /// ```
 /// use tcs_core::prelude::*;
 ///
 /// fn healthcheck(errors: u32) -> Health {
 ///     match errors {
-///         0 => Health::no_opinion(), // what was said before stands; what a check had said ends
+///         0 => Health::no_opinion(), // ends the status that an earlier check had set
 ///         1..5 => Health::degraded(format!("{errors} errors")),
 ///         _ => Health::failed(format!("{errors} errors")),
 ///     }
@@ -28,12 +28,13 @@ pub(crate) struct Opinion {
 }
 
 impl Health {
-    /// Nothing to say: what was said before stands, and what a check had said before ends.
+    /// No opinion: ends the status that an earlier check had set, and leaves any other status as it
+    /// is.
     pub fn no_opinion() -> Self {
         Self(None)
     }
 
-    /// All is well: ends an error too that was set by hand.
+    /// All is well: also ends an error that was set with `set_status`.
     pub fn ok() -> Self {
         Status::Ok.into()
     }
@@ -43,7 +44,7 @@ impl Health {
         (Status::Degraded, words).into()
     }
 
-    /// It works; somebody should look at it.
+    /// It works, but needs attention.
     pub fn warning(words: impl Into<String>) -> Self {
         (Status::Warning, words).into()
     }
@@ -53,7 +54,7 @@ impl Health {
         (Status::Error, words).into()
     }
 
-    /// It is of no use any more.
+    /// It does not work any more.
     pub fn failed(words: impl Into<String>) -> Self {
         (Status::Failed, words).into()
     }

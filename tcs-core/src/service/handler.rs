@@ -15,7 +15,7 @@ use crate::config::read_json;
 /// A method, or closure, that answers a command. `P` are its parameters.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "this cannot answer a command",
+    message = "this cannot handle a command",
     note = "give a method of the service: `async fn reset(&self, args: ResetArgs) -> Result<impl \
             Serialize>`; `args` implements Deserialize and may be left out, `ctx: &Context` may follow"
 )]

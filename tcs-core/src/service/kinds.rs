@@ -1,5 +1,5 @@
-//! The three kinds of services. `#[service]` before the `impl` registers the type and puts in what
-//! was left out; authors write `async fn` for the methods.
+//! The three kinds of services. `#[service]` before the `impl` registers the type and adds what was
+//! left out; authors write the methods as `async fn`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::context::Context;
 use super::registry::Registration;
 use crate::monitor::Health;
 
-/// A type that is registered and can be run: what `#[service]` makes of one of the three kinds.
+/// A registered service type of one of the three kinds; `#[service]` implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a service",
     label = "not registered",
@@ -26,7 +26,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     fn registration() -> &'static Registration;
 }
 
-/// A service with a main loop. **The one for most services.**
+/// A service with a main loop. **Use it for most services.**
 ///
 /// ```
 /// use tcs_core::prelude::*;
@@ -40,7 +40,7 @@ pub trait Service: Send + Sync + Sized + 'static {
 /// struct Guider { errors: AtomicU32 }
 ///
 /// # mod guider { use super::*;
-/// #[service] // the type is named as the module: `guider`
+/// #[service] // the service type is the name of the module: `guider`
 /// impl BlockingService for Guider {
 ///     type Config = Settings; // may be left out: ()
 ///     type State = Link; // may be left out: what `on_start` returns
@@ -74,18 +74,18 @@ pub trait Service: Send + Sync + Sized + 'static {
 /// # }
 /// ```
 ///
-/// An error of `new` or `on_start` makes the service `failed`, one of `run` or `on_stop` makes it
-/// `error`; a panic counts as an error, with its place. If `run` returns by itself, the service has
-/// completed. `on_stop` follows a failed `run` too.
+/// An error of `new` or `on_start` sets the status `failed`, an error of `run` or `on_stop` sets
+/// `error`; a panic counts as an error. If `run` returns `Ok` without a stop request, the service
+/// has completed. `on_stop` is also called after a failed `run`.
 ///
-/// When it is to stop, everything that waits in the context ([`Context::sleep`]) wakes up; a loop
-/// that does not end then is ended at its next `.await`, half a stop time-out later.
+/// When a stop is requested, everything that waits in the context ([`Context::sleep`]) wakes up. A
+/// loop that does not end then is cancelled at its next `.await`, after half of the stop time-out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a blocking service",
     note = "`#[service] impl BlockingService for {Self}` makes it one"
 )]
 pub trait BlockingService: Service {
-    /// What `on_start` sets up and `run` works on; nobody else touches it meanwhile.
+    /// The state that `on_start` returns. `run` has exclusive access to it.
     type State: Send + 'static;
 
     /// Makes the service; nothing is connected yet. Left out: `Default`.
@@ -94,7 +94,7 @@ pub trait BlockingService: Service {
     /// It cannot be made of these settings: the service is `failed`.
     fn new(ctx: &Context<Self>) -> anyhow::Result<Self>;
 
-    /// Sets up: connects, initialises hardware. Left out: nothing, and the state is `()`.
+    /// Sets up: connects, initialises hardware. May be left out; then the state is `()`.
     fn on_start(
         &self,
         ctx: &Context<Self>,
@@ -103,7 +103,7 @@ pub trait BlockingService: Service {
         async { nothing::<Self::State>() }
     }
 
-    /// The main loop. (`&self`: a health check runs beside it.)
+    /// The main loop. It takes `&self` because health checks run concurrently.
     fn run(
         &self,
         state: &mut Self::State,
@@ -121,7 +121,8 @@ pub trait BlockingService: Service {
         async { Ok(()) }
     }
 
-    /// Asked every 30 s while it runs (`launch.healthcheck`), and for each `health` request.
+    /// Called every 30 s while the service runs (`launch.healthcheck`), and for each `health`
+    /// request.
     fn healthcheck(&self, ctx: &Context<Self>) -> impl Future<Output = Health> + Send {
         let _ = ctx;
         async { Health::no_opinion() }
@@ -169,9 +170,9 @@ pub trait OneShotService: Service {
     }
 }
 
-/// A service that runs several tasks, and manages them itself. Those spawned through
-/// [`Context::spawn`] are tracked: the failure of one is the service's failure, and when all have
-/// ended the service has completed.
+/// A service that runs several tasks, and manages them itself. Tasks that are spawned with
+/// [`Context::spawn`] belong to the service: the failure of one fails the service, and when all
+/// have ended the service has completed.
 ///
 /// ```
 /// use tcs_core::prelude::*;
@@ -205,7 +206,7 @@ pub trait OneShotService: Service {
 /// # }
 /// ```
 pub trait PermanentService: Service {
-    /// What `start` sets up and `stop` takes down.
+    /// The state that `start` returns and `stop` gets.
     type State: Send + 'static;
 
     /// Makes the service. Left out: `Default`.
@@ -214,13 +215,13 @@ pub trait PermanentService: Service {
     /// It cannot be made of these settings: the service is `failed`.
     fn new(ctx: &Context<Self>) -> anyhow::Result<Self>;
 
-    /// Starts what is to go on, and returns.
+    /// Starts the tasks, and returns the state.
     fn start(
         &self,
         ctx: &Context<Self>,
     ) -> impl Future<Output = anyhow::Result<Self::State>> + Send;
 
-    /// Ends it. Tasks that are left afterwards are ended at their next `.await`.
+    /// Cleans up. Tasks that still run afterwards are cancelled at their next `.await`.
     fn stop(
         &self,
         state: Self::State,
@@ -243,7 +244,7 @@ fn nothing<T: 'static>() -> anyhow::Result<T> {
     let nothing: Box<dyn std::any::Any> = Box::new(());
     match nothing.downcast() {
         Ok(nothing) => Ok(*nothing),
-        Err(_) => anyhow::bail!("`on_start` is missing, which gives the state"),
+        Err(_) => anyhow::bail!("`on_start` is missing, which returns the state"),
     }
 }
 
@@ -349,7 +350,7 @@ stop(it) match it.state.lock().await.take() {
 /// What `#[service]` makes a service by that has no `new`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be made: it has neither `Default` nor `new`",
+    message = "`{Self}` cannot be created: it has neither `Default` nor `new`",
     label = "no `Default`",
     note = "derive `Default`, or write `fn new(ctx: &Context) -> Result<Self>` in this impl"
 )]

@@ -11,19 +11,19 @@ use tcs_bus::guard::Panic;
 #[error("exit code {0}")]
 pub struct ExitCode(pub u8);
 
-/// How a service ended; a launcher's restart policy judges it as it would a process.
+/// How a service ended; the restart policy of a launcher treats it like the end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
     /// It did its work and returned: a one-shot service, or a main loop that ended by itself.
     Completed,
-    /// It was asked to stop, and did.
+    /// It stopped on request.
     Cancelled,
-    /// It never came to run: settings, creation or start-up failed.
+    /// It did not run: settings, creation or start-up failed.
     StartFailed(Failure),
     /// It ended by itself, with an error or a panic.
     Failed(Failure),
-    /// It was asked to stop, and that went wrong.
+    /// It failed while stopping on request.
     StopFailed(Failure),
 }
 
@@ -33,7 +33,7 @@ pub enum Outcome {
 pub struct Failure {
     /// In one line.
     pub text: String,
-    /// As a process would have exited; 1 when the error carries no [`ExitCode`], 101 of a panic.
+    /// The exit code; 1 if the error carries no [`ExitCode`], 101 for a panic.
     pub exit_code: i32,
     /// What kind of failure.
     pub cause: Cause,

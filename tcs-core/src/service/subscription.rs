@@ -1,4 +1,4 @@
-//! What a service reads from the bus.
+//! Messages that a service receives.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,17 +26,18 @@ enum From {
 /// One message.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Where it was published.
+    /// The subject on which it was published.
     pub subject: String,
     /// As it came.
     pub payload: Vec<u8>,
 }
 
 impl Message {
-    /// Its data: of a message in the fleet's envelope what is inside, of any other all of it.
+    /// Decodes its data: the `data` of a message in the fleet's envelope, the whole body of any
+    /// other.
     ///
     /// # Errors
-    /// It is no JSON, or another one.
+    /// It is not JSON, or has another form.
     pub fn read<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         let read = |value| serde_json::from_value(value);
         let value = match serde_json::from_slice(&self.payload) {
@@ -67,7 +68,7 @@ impl Subscription {
         Ok(Self { from, stop })
     }
 
-    /// The next message; `None` when the service is to stop.
+    /// The next message; `None` when a stop is requested.
     pub async fn next(&mut self) -> Option<Message> {
         let next = async {
             match &mut self.from {

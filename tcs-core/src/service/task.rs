@@ -13,8 +13,8 @@ use super::kinds::Service;
 use super::outcome::Failure;
 use tcs_bus::guard::guarded;
 
-/// A task of a service; see [`Context::spawn`]. Awaiting it gives how it ended: `Ok` also where it
-/// was aborted. Dropping it changes nothing.
+/// A task of a service; see [`Context::spawn`]. Awaiting it returns its result, `Ok` also if it was
+/// aborted. Dropping it changes nothing.
 #[derive(Debug)]
 pub struct Task {
     abort: AbortHandle,
@@ -22,7 +22,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Ends it at its next `.await`. That is no failure.
+    /// Cancels it at its next `.await`. That is no failure.
     pub fn abort(&self) {
         self.abort.abort();
     }

@@ -49,7 +49,7 @@ pub(super) fn run(
             None => String::new(),
         };
         let when = entry.restart.when.as_str();
-        let enabled = if entry.launch.enabled { "" } else { ", not started by itself" };
+        let enabled = if entry.launch.enabled { "" } else { ", not started automatically" };
         let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
         print(&format!("{line}; {}", timing(planned, &all)))?;
     }

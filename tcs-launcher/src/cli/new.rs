@@ -36,7 +36,7 @@ pub(super) fn run(folder: &Path, tcs: Option<&Path>) -> io::Result<ExitCode> {
             // one that is not UTF-8 cannot be typed from what is shown
             let go = folder.to_str().map(|_| format!("cd {} && ", quoted(folder)));
             print(&format!(
-                "made {}: the services are in services/src, each in a file\n\
+                "created {}: the services are in services/src, one file each\n\
                  next: {}make test && make run",
                 folder.display(),
                 go.unwrap_or_default()
@@ -63,24 +63,26 @@ const KEYWORDS: [&str; 51] = [
 fn name(folder: &Path) -> Result<String, String> {
     let Some(name) = folder.file_name() else {
         let folder = folder.display();
-        return Err(format!("`{folder}` is no new folder\nhint: tcsd new my_services"));
+        return Err(format!(
+            "`{folder}` is not the name of a new folder\nhint: tcsd new my_services"
+        ));
     };
     let name = name.to_string_lossy();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits);
     let (why, better) = match &*name {
         name if !is_name => {
-            ("cannot name a package: take small letters, digits and `_`", fitted(name))
+            ("cannot name a package: use lower-case letters, digits and `_`", fitted(name))
         }
-        name if KEYWORDS.contains(&name) => ("is a word of Rust", format!("{name}_services")),
+        name if KEYWORDS.contains(&name) => ("is a keyword of Rust", format!("{name}_services")),
         "alloc" | "core" | "proc_macro" | "std" | "test" => {
-            ("is a crate of Rust itself", format!("{name}_services"))
+            ("is a crate of Rust's own", format!("{name}_services"))
         }
         name if name.starts_with("tcs_") => {
             ("may be a crate of the framework", format!("my_{name}"))
         }
         "build" | "deps" | "examples" | "incremental" | "launcher" | "services" => {
-            ("is a folder of every workspace", format!("my_{name}"))
+            ("is a folder in every workspace", format!("my_{name}"))
         }
         name => return Ok(name.to_owned()),
     };
@@ -141,12 +143,12 @@ fn write(folder: &Path, name: &str, source: &Source) -> Result<(), String> {
     if let Source::Checkout(at) = source
         && !at.join("tcs-core/Cargo.toml").is_file()
     {
-        return Err(format!("{} is no checkout of TCS: it has no tcs-core", at.display()));
+        return Err(format!("{} is not a checkout of TCS: it has no tcs-core", at.display()));
     }
     if let Source::Checkout(at) = source
         && at.to_str().is_none()
     {
-        return Err(format!("{}: cargo takes no path that is not UTF-8", at.display()));
+        return Err(format!("{}: cargo accepts only UTF-8 paths", at.display()));
     }
     fs::create_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for (path, text) in FILES {
@@ -175,18 +177,18 @@ mod tests {
         assert_eq!(name(Path::new("../my_services")).unwrap(), "my_services");
         assert_eq!(name(Path::new("union")).unwrap(), "union", "no word outside of its place");
         for (bad, why, better) in [
-            ("..", "is no new folder", "my_services"),
+            ("..", "is not the name of a new folder", "my_services"),
             ("My Services", "cannot name a package", "my_services"),
             ("1a", "cannot name a package", "a"),
             ("a-b", "cannot name a package", "a_b"),
             ("żółw", "cannot name a package", "w"),
             ("!", "cannot name a package", "my_services"),
-            ("fn", "is a word of Rust", "fn_services"),
-            ("self", "is a word of Rust", "self_services"),
-            ("gen", "is a word of Rust", "gen_services"),
-            ("a dir/test", "is a crate of Rust itself", "'a dir/test_services'"),
+            ("fn", "is a keyword of Rust", "fn_services"),
+            ("self", "is a keyword of Rust", "self_services"),
+            ("gen", "is a keyword of Rust", "gen_services"),
+            ("a dir/test", "is a crate of Rust's own", "'a dir/test_services'"),
             ("tcs_core", "may be a crate of the framework", "my_tcs_core"),
-            ("services", "is a folder of every workspace", "my_services"),
+            ("services", "is a folder in every workspace", "my_services"),
         ] {
             let told = name(Path::new(bad)).unwrap_err();
             assert!(told.contains(why), "{bad}: {told}");

@@ -238,9 +238,9 @@ impl Daemon<'_> {
                     other => other.clone(),
                 });
                 let others = named.collect::<Vec<_>>().join(", ");
-                tracing::warn!("{id} is declared by another launcher too: {others}");
+                tracing::warn!("{id} is also declared by another launcher: {others}");
             } else {
-                tracing::info!("{id} is declared by no other launcher any more");
+                tracing::info!("{id} is no longer declared by another launcher");
             }
             self.publisher.say(plan, &Lifecycle::Declared, None);
         }

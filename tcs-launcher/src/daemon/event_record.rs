@@ -173,7 +173,9 @@ impl State {
             && !self.broken
         {
             let path = self.path.display();
-            tracing::error!("events that wait are not noted: cannot write {path}: {error}");
+            tracing::error!(
+                "waiting events are not recorded on disk: cannot write {path}: {error}"
+            );
         }
         self.broken = written.is_err();
     }

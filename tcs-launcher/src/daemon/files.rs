@@ -65,10 +65,12 @@ pub(super) async fn write(
         files = back;
         match change {
             Some(Change::Failed(error)) => {
-                tracing::error!("{id}: its log file: {error}; what it writes is not kept");
+                tracing::error!("{id}: cannot write its log file: {error}; its output is not kept");
             }
             Some(Change::Works { dropped }) => {
-                tracing::warn!("{id}: its log file works again; {dropped} lines are missing in it");
+                tracing::warn!(
+                    "{id}: its log file works again; {dropped} lines are missing from it"
+                );
             }
             None => {}
         }

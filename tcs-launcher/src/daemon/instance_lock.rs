@@ -115,7 +115,7 @@ fn bind(name: &str, config: &Path) -> anyhow::Result<Option<UnixListener>> {
         if let Some(holder) = holder(&address) {
             bail!(
                 "{config} is already supervised on this host: {holder}\n\
-                 hint: stop that launcher first, or let it read the file again: tcsctl reload"
+                 hint: stop that launcher first, or make it reread the file: tcsctl reload"
             );
         }
         std::thread::sleep(PAUSE);

@@ -167,7 +167,8 @@ async fn launch(
     if options.banner {
         let count = given.config.services.len();
         let (file, servers) = (options.config.display(), given.nats.shown_servers());
-        tracing::info!("launcher {id}: {count} services of {file}, NATS {servers}");
+        let s = if count == 1 { "" } else { "s" };
+        tracing::info!("launcher {id}: {count} service{s} of {file}, NATS {servers}");
     }
     let monitor = Monitor::of(&name)
         .about("launcher", env!("CARGO_PKG_VERSION"))
@@ -271,8 +272,8 @@ fn shows_own_processes(itself: std::io::Result<PathBuf>, pid: u32) -> anyhow::Re
         return Ok(());
     }
     anyhow::bail!(
-        "/proc is that of another PID namespace: it shows tcsd as process {}, and not as {pid}\n\
-         hint: mount that of its own: mount -t proc proc /proc (or unshare --mount-proc)",
+        "/proc belongs to another PID namespace: it shows tcsd as process {}, not as {pid}\n\
+         hint: mount one for this namespace: mount -t proc proc /proc (or unshare --mount-proc)",
         shown.display()
     );
 }

@@ -28,11 +28,12 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
             connected = link.wait_for(LinkState::is_connected) => return connected.is_ok(),
             wish = signals.next() => match wish {
                 SignalAction::Stop(signal) => {
-                    tracing::error!("{signal}: ended before the broker was there, nothing has run");
+                    tracing::error!("{signal}: ended before the broker was connected; no service \
+                                     was started");
                     return false;
                 }
                 SignalAction::Reload => tracing::warn!(
-                    "not reloaded: tcsd waits for the broker; end it and start it again"
+                    "not reloaded: tcsd is still waiting for the broker; restart it instead"
                 ),
             },
             () = tokio::time::sleep(LOOK) => {
@@ -44,7 +45,7 @@ pub(super) async fn required(bus: &Bus, signals: &mut Signals, systemd: &mut Sys
                     | LinkState::Disconnected { why: None, .. }
                     | LinkState::Connected { .. } => String::new(),
                 };
-                let text = format!("waiting for the broker{why}, nothing runs yet");
+                let text = format!("waiting for the broker{why}; no service is started yet");
                 if looks % REMIND == 0 {
                     tracing::warn!(
                         "{text}\nhint: with `nats: {{required: false}}` services start without it"
@@ -70,7 +71,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 fn hint(error: &ApiError) -> &'static str {
     if error.is_short_of_storage() {
         "\nhint: raise max_file_store of the server or the storage of the account (tcsd's streams \
-         reserve 610 MB), or make the stream yourself with a smaller max_bytes"
+         reserve 610 MB), or create the stream yourself with a smaller max_bytes"
     } else {
         ""
     }
@@ -83,10 +84,10 @@ async fn look_at_replicas(bus: &Bus, streams: &[String]) {
         match bus.raise_replicas(stream).await {
             Ok(Some(before)) => {
                 let now = bus.settings().replicas.unwrap_or_default();
-                tracing::info!("stream {stream} has {now} replicas now (it had {before})");
+                tracing::info!("stream {stream} now has {now} replicas (it had {before})");
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!("stream {stream} gets no more replicas: {error}"),
+            Err(error) => tracing::warn!("cannot add replicas to stream {stream}: {error}"),
         }
         if let Ok(facts) = bus.stream(stream).await
             && facts.is_at_risk()
@@ -144,7 +145,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                 match found {
                     Made::Created(name) => {
                         made = true;
-                        tracing::info!("made the stream {name}");
+                        tracing::info!("created the stream {name}");
                     }
                     Made::Failed(error) => {
                         if error.is_transient() {
@@ -155,7 +156,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                         let text = format!("{error}{}", hint(&error));
                         let is_new = failed.insert(kind, text.clone()).as_ref() != Some(&text);
                         if !told || (is_new && !error.is_transient()) {
-                            tracing::warn!("no stream for {}: {text}", kind.token());
+                            tracing::warn!("cannot create the stream for {}: {text}", kind.token());
                         }
                     }
                     Made::Found(names) if !told => look_at_replicas(&bus, &names).await,

@@ -156,7 +156,7 @@ fn log(id: &ServiceId, line: &Line) {
 }
 
 fn skipped(span: &Span, missed: u64) {
-    span.in_scope(|| tracing::warn!("{missed} lines came too fast to be shown here"));
+    span.in_scope(|| tracing::warn!("{missed} lines are not shown here: they came too fast"));
 }
 
 /// To those who read along, or always.

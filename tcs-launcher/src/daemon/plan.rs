@@ -61,7 +61,7 @@ impl Plan {
             | (How::Program(_) | How::Rust(_) | How::BuiltIn(_), None) => None,
             (How::Python { .. }, None) => {
                 let (words, limit) = (words(), duration(launch.start_timeout));
-                Some(format!("{words}, or after {limit} without any (launch.ready: started)"))
+                Some(format!("{words}, or after {limit} without one (launch.ready: started)"))
             }
             (_, Some(_)) => Some(words()),
         }

@@ -54,7 +54,7 @@ impl Daemon<'_> {
         let mut done = None;
         for (id, run, timeout) in ready {
             tracing::warn!(
-                "{id} has published no status for {}: taken for ready; if it does not use the \
+                "{id} has published no status for {}: assumed ready; if it does not use the \
                  framework, set `launch: {{ready: started}}`, or another `ready`",
                 duration(timeout)
             );

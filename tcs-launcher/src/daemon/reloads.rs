@@ -30,13 +30,13 @@ impl StartupConfig {
         let mut notes = Vec::new();
         if self.nats != now.nats {
             notes.push(
-                "`nats` has changed: tcsd itself stays on its broker until it is started again; \
+                "`nats` has changed: tcsd itself keeps its connection until it is restarted; \
                  services that start from now on read the new section"
                     .to_owned(),
             );
         }
         if self.heartbeat != now.heartbeat {
-            let text = "`launch.heartbeat` of tcsd itself changes when it is started again";
+            let text = "`launch.heartbeat` of tcsd itself changes when tcsd is restarted";
             notes.push(text.to_owned());
         }
         notes
@@ -73,7 +73,7 @@ impl Daemon<'_> {
             report
         });
         if let Err(error) = &result {
-            tracing::error!("not reloaded, nothing is changed: {error}");
+            tracing::error!("not reloaded, nothing was changed: {error}");
         }
         self.systemd.reloaded(&self.supervisor, result.as_ref().err().map(String::as_str));
         result
@@ -86,7 +86,7 @@ impl Daemon<'_> {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        tracing::info!("the configuration is read again");
+        tracing::info!("reloaded the configuration");
         for line in reload_text::lines(&report) {
             tracing::info!("{line}");
         }
@@ -109,7 +109,7 @@ impl Daemon<'_> {
         let warnings = warnings.into_iter().collect();
         let mut notes = self.given.notes(&StartupConfig::of(&config));
         if !environment.added().eq(self.environment.added()) {
-            let text = "`.env` has changed: a service gets it when it is started next";
+            let text = "`.env` has changed: a service gets the change at its next start";
             notes.push(text.to_owned());
         }
         let plans = self.site().plan(&config);
@@ -133,7 +133,7 @@ impl Daemon<'_> {
             return Ok(());
         }
         Err(format!(
-            "{}: no `services` in the file, which would stop all {count} of them\n\
+            "{}: no `services` in the file, so a reload would stop all {count} of them\n\
              hint: write `services: []` to stop them all, or start tcsd with --allow-empty",
             self.config.display()
         ))

@@ -48,7 +48,7 @@ impl RuntimeDir {
         let config = config.display().to_string();
         let name = LauncherId::derive(&config, "", &hostname(), "any")?;
         let (journal, earlier) = Journal::open(&dir, name.as_str(), launcher_run)
-            .context("a configuration is run by one launcher at a time")?;
+            .context("only one launcher at a time can run a configuration")?;
         let state = state_directory();
         let events = Arc::new(EventRecord::open(&dir, state.as_deref(), name.as_str()));
         let mut before = None;
@@ -58,10 +58,12 @@ impl RuntimeDir {
                 EarlierEnd::InOrder => None,
                 EarlierEnd::WithoutAWord => {
                     let count = earlier.services.len();
-                    Some(format!("the launcher before ended without a word; {count} services ran"))
+                    Some(format!(
+                        "the previous launcher was killed or crashed; {count} services were running"
+                    ))
                 }
                 EarlierEnd::WithTheMachine => {
-                    Some("the launcher before ended with the machine".to_owned())
+                    Some("the previous launcher ended when the host went down".to_owned())
                 }
             };
             if let Some(before) = &before {
@@ -70,7 +72,7 @@ impl RuntimeDir {
             let grace = options.grace;
             let ended = tokio::task::spawn_blocking(move || earlier.end_leftovers(grace)).await?;
             if !ended.is_empty() {
-                tracing::warn!("ended {} processes that it had left", ended.len());
+                tracing::warn!("ended {} processes that it had left behind", ended.len());
             }
         }
         let sockets = sockets(&dir, launcher_run);
@@ -143,7 +145,7 @@ fn state_directory() -> Option<PathBuf> {
     if let Err(error) = &made {
         let dir = dir.display();
         tracing::warn!(
-            "events that wait are not counted after a reboot: cannot make {dir}: {error}"
+            "waiting events will not be counted after a reboot: cannot create {dir}: {error}"
         );
     }
     made.is_ok().then_some(dir)

@@ -51,7 +51,7 @@ impl Systemd {
     pub(super) fn from_environment() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let socket = NotifySocket::from_environment().unwrap_or_else(|error| {
-            tracing::warn!("the service manager is not told anything: {error}");
+            tracing::warn!("cannot notify the service manager: {error}");
             None
         });
         let number = |name: &str| variable(name)?.to_str()?.parse::<u64>().ok();
@@ -134,8 +134,11 @@ impl Systemd {
 
     /// All services have ended; what is left to do takes no longer than one extension.
     pub(super) fn last(&self, success: bool) {
-        let status =
-            if success { "all services have ended" } else { "a wanted service had failed" };
+        let status = if success {
+            "all services have ended"
+        } else {
+            "a service that should run has failed"
+        };
         let alive = self.watchdog.map(|_| "WATCHDOG=1".to_owned());
         let words = [format!("STATUS={status}"), extension()];
         self.say(&words.into_iter().chain(alive).collect::<Vec<_>>());
@@ -164,7 +167,7 @@ impl Systemd {
         if let Some(socket) = self.socket.as_ref().filter(|_| !words.is_empty())
             && let Err(error) = socket.send(&words.join("\n"))
         {
-            tracing::debug!("the service manager did not take a word: {error}");
+            tracing::debug!("a message to the service manager failed: {error}");
         }
     }
 }

@@ -208,11 +208,12 @@ impl State {
         match result {
             Ok(()) if self.broken => {
                 self.broken = false;
-                tracing::info!(path = %self.path.display(), "the journal is written again");
+                tracing::info!(path = %self.path.display(), "the run journal is written again");
             }
             Err(error) if !self.broken => {
                 self.broken = true;
-                tracing::error!(path = %self.path.display(), %error, "the journal cannot be written");
+                tracing::error!(path = %self.path.display(), %error, "cannot write the run \
+                                                                      journal");
             }
             Ok(()) | Err(_) => {}
         }
@@ -228,7 +229,7 @@ impl State {
             }
             self.lock = take_lock(&self.lock_path)?;
             let path = self.lock_path.display();
-            tracing::warn!("{path} had been removed, and is made again");
+            tracing::warn!("{path} was removed; it is created again");
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub fn make(dir: &Path, passage: bool) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(mode).create(dir)?;
     let about = fs::symlink_metadata(dir)?;
     if !about.is_dir() || about.uid() != nix::unistd::geteuid().as_raw() {
-        return Err(io::Error::other("it is there, and not a directory of ours"));
+        return Err(io::Error::other("it exists, and is not a directory of this user"));
     }
     let rights = about.mode() & 0o777;
     if passage && rights & 0o011 != 0o011 {

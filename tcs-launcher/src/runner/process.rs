@@ -232,7 +232,7 @@ impl ProcessRunner {
             match Reader::start(pipe, stream, Arc::clone(&output), watch.clone()) {
                 Ok(reader) => readers.push(reader),
                 Err(error) => {
-                    tracing::error!(service = %teller.id, "its output is not read: {error}");
+                    tracing::error!(service = %teller.id, "cannot read its output: {error}");
                 }
             }
         }

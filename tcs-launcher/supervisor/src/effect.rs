@@ -308,8 +308,8 @@ pub enum Refusal {
         /// Whether the restart policy gives it another try.
         will_restart: bool,
     },
-    /// Somebody asked for the contrary before it came about.
-    #[error("overtaken: {by} asked for the contrary")]
+    /// Somebody asked for the opposite before it came about.
+    #[error("overtaken: {by} asked for the opposite")]
     Overtaken {
         /// Who, or the launcher itself.
         by: Arc<str>,

@@ -72,7 +72,7 @@ pub fn line(view: &FleetView, change: &Change<'_>, look: &Look) -> Line {
             line.push(Role::Good, "connected");
         }
         Change::Link { up: false, .. } => {
-            line.push(Role::Bad, "not connected, trying for ever");
+            line.push(Role::Bad, "not connected, retrying");
         }
         Change::Gone { id } => {
             line.push(Role::Text, id).push(Role::Dim, " is no longer listed");
@@ -100,10 +100,10 @@ pub fn line(view: &FleetView, change: &Change<'_>, look: &Look) -> Line {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
     rename = "change",
-    title = "What `tcsctl watch --json` prints, a line each",
-    description = "First a snapshot of what is shown, then an object for each change; ages \
-        alone are no change. Times are RFC 3339 in UTC; spans are seconds. A later version \
-        of v1 only adds fields.",
+    title = "What `tcsctl watch --json` prints, one object per line",
+    description = "First a snapshot of what is shown, then an object for each change; a change of \
+                   ages alone is left out. Times are RFC 3339 in UTC; durations are in seconds. A \
+                   later version of v1 only adds fields.",
     extend("$id" = "tcsctl.change.v1")
 )]
 pub struct Object<'a> {

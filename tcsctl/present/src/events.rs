@@ -231,10 +231,10 @@ const fn role(event: &Event) -> Role {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
     rename = "event",
-    title = "What `tcsctl events --json` prints, a line each",
+    title = "What `tcsctl events --json` prints, one object per line",
     description = "Something that happened to one service: a launcher's life cycle event, \
         another status than before, or heartbeats that stopped or came again. Times are RFC \
-        3339 in UTC; spans are seconds. A later version of v1 only adds fields.",
+        3339 in UTC; durations are in seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.event.v1")
 )]
 pub struct Object<'a> {

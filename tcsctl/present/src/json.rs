@@ -22,7 +22,7 @@ use crate::selection::{Selection, launcher};
     rename = "fleet",
     title = "What `tcsctl --json` prints",
     description = "The fleet at one moment. Times are RFC 3339 in UTC, by the broker's \
-        clock; spans are seconds. A later version of v1 only adds fields.",
+        clock; durations are in seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.fleet.v1")
 )]
 pub struct Document<'a, S> {

@@ -90,7 +90,7 @@ pub(crate) fn above(view: &FleetView, look: &Look) -> Vec<Line> {
     if !view.heartbeats_missing {
         return Vec::new();
     }
-    let text = "⚠ all heartbeats are missing at once: is it the fleet, or the way to the broker?";
+    let text = "⚠ all heartbeats are missing at once: check the broker's streams first";
     vec![fit(Line::new().with(Role::Bad, text), look), Line::new()]
 }
 

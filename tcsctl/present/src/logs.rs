@@ -13,9 +13,9 @@ use super::{Line, Role};
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
     rename = "log",
-    title = "What `tcsctl logs --json` prints, a line each",
-    description = "A line that a service wrote. Times are RFC 3339 in UTC; spans are \
-        seconds. A later version of v1 only adds fields.",
+    title = "What `tcsctl logs --json` prints, one object per line",
+    description = "A line that a service wrote. Times are RFC 3339 in UTC; durations are in \
+                   seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.log.v1")
 )]
 pub struct Object<'a> {

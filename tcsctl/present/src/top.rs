@@ -199,7 +199,7 @@ fn host(answer: &Answer, now: DateTime<Utc>, look: &Look) -> Line {
         parts.push((Role::Text, format!("swap {}", bytes(swap))));
     }
     if let Some(waits) = host.psi_mem_avg10.filter(|it| *it >= 1.0) {
-        parts.push((Role::Warn, format!("waits for memory {}", percent(waits))));
+        parts.push((Role::Warn, format!("memory pressure {}", percent(waits))));
     }
     if let Some(free) = host.disk_free_bytes {
         parts.push((Role::Text, format!("disk {} free", bytes(free))));
@@ -295,8 +295,9 @@ pub fn of_crash(figures: &CrashFigures) -> Option<String> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
     rename = "resources",
-    title = "What `tcsctl top --json` prints; with `-f` one a line",
-    description = "What services and their hosts use, as their launchers tell. Times are RFC 3339 in UTC; \
+    title = "What `tcsctl top --json` prints; with `-f` one per line",
+    description = "What services and their hosts use, as reported by their launchers. Times are \
+                   RFC 3339 in UTC; \
         100 percent is one core. What could not be read is absent, never 0. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.resources.v1")
 )]

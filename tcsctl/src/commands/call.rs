@@ -38,7 +38,7 @@ fn parameters(typed: Option<&str>) -> Result<Value, Ended> {
     let Some(typed) = typed else { return Ok(Value::Object(Map::new())) };
     match serde_json::from_str(typed) {
         Ok(parameters @ Value::Object(_)) => Ok(parameters),
-        Ok(other) => Err(wrong(&format!("parameters are an object, not `{other}`"))),
+        Ok(other) => Err(wrong(&format!("parameters must be an object, not `{other}`"))),
         Err(error) => Err(wrong(&format!("parameters: {error}"))),
     }
 }

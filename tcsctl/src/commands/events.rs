@@ -42,7 +42,8 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
         Ended::new(
             Exit::NoContact,
             format!(
-                "what happened was not read in {:.1} s\nhint: give it more time with --timeout, or less with --since",
+                "the events were not read in {:.1} s\nhint: allow more time with --timeout, or \
+                 ask for less with --since",
                 session.timeout().as_secs_f64()
             ),
         )
@@ -59,7 +60,7 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
     if args.follow && exit == Exit::Done {
         follow(&observer, &mut printer).await?;
     } else if news.is_empty() && exit == Exit::Done && !args.json {
-        session.screen.tell(Word::Note, "nothing happened since then");
+        session.screen.tell(Word::Note, "no events since then");
     }
     Ok(exit.into())
 }
@@ -81,8 +82,9 @@ fn take_heartbeats(
     }
     if from > since {
         let from = session.screen.look.times.stamp(from, now);
-        let text =
-            format!("heartbeats are held from {from} on; late and lost before are not known");
+        let text = format!(
+            "heartbeats are stored from {from} on; late and lost before that are not known"
+        );
         session.screen.tell(Word::Note, &text);
     }
     past.observations.extend(beats.observations);
@@ -94,7 +96,7 @@ fn take_heartbeats(
 }
 
 fn not_heard(session: &Session, why: &str) -> Option<DateTime<Utc>> {
-    let text = format!("late and lost are not shown, heartbeats are not known: {why}");
+    let text = format!("late and lost are not shown, because heartbeats are not known: {why}");
     session.screen.tell(Word::Warning, &text);
     None
 }

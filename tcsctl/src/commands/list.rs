@@ -82,7 +82,7 @@ fn hint(session: &Session, typed: &str) {
     let commands = super::command_line();
     let names = commands.get_subcommands().map(clap::Command::get_name);
     if let Some(name) = nearest(typed, names) {
-        let text = format!("`{typed}` was taken for a service's name; did you mean: tcsctl {name}");
+        let text = format!("`{typed}` was read as a service name; did you mean: tcsctl {name}");
         session.screen.tell(crate::output::Word::Hint, &text);
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
                 Ended::new(
                     Exit::NoContact,
                     format!(
-                        "the past was not read in {:.1} s\nhint: give it more time with --timeout",
+                        "the past was not read in {:.1} s\nhint: allow more time with --timeout",
                         session.timeout().as_secs_f64()
                     ),
                 )

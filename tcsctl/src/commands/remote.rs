@@ -253,9 +253,7 @@ impl<'a> Remote<'a> {
     /// speaks for.
     fn unreachable(&self, whom: &str) -> Failure {
         let Some(service) = self.view.get(whom) else {
-            return Failure::NotReachable(format!(
-                "{whom} cannot be asked: nothing is known of it"
-            ));
+            return Failure::NotReachable(format!("{whom} cannot be asked: it is not known"));
         };
         let alive = service.phase.is_up() && service.verdict != Verdict::Lost;
         let spoken_for = service.record.status().is_some_and(|kept| kept.message.by_launcher());

@@ -59,7 +59,7 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     }
     if recorded.entries.is_empty() && recorded.broken > 0 {
         let path = args.file.display();
-        return Err(Ended::new(Exit::No, format!("{path}: not one line is a recorded message")));
+        return Err(Ended::new(Exit::No, format!("{path}: no line is a recorded message")));
     }
     let bus = if args.yes {
         session.connect().await?
@@ -72,7 +72,7 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     };
     if args.create_streams {
         let making = tokio::time::timeout(session.left(), create_streams(&bus)).await;
-        making.map_err(|_| late(session, "the streams were not made"))??;
+        making.map_err(|_| late(session, "the streams were not created"))??;
     }
     let speed = if args.instant { None } else { Some(args.speed) };
     let play = Play { speed, as_is: args.as_is };
@@ -83,7 +83,8 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     };
     let Played { stored, unstored, skipped, outdated } = played;
     if outdated > 0 {
-        session.note(&format!("{outdated} heartbeats left out: old when the recording began"));
+        session
+            .note(&format!("{outdated} heartbeats left out: already old when the recording began"));
     }
     session.screen.tell(
         Word::Note,
@@ -95,7 +96,7 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
         let prefix = bus.subjects().prefix();
         return Err(Ended::new(
             Exit::No,
-            format!("no streams on {prefix}: nothing was kept\nhint: add --create-streams"),
+            format!("no streams on {prefix}: nothing was stored\nhint: add --create-streams"),
         ));
     }
     Ok(Exit::Done.into())
@@ -113,8 +114,8 @@ async fn may_publish(session: &Session, picture: &Picture, file: &Path) -> Resul
     let prefix = bus.subjects().prefix();
     let place = format!("`{prefix}` at {}", source.server);
     let apart = format!(
-        "hint: tcsctl replay {} --prefix replay --create-streams keeps it apart; so does a private \
-         broker (--server); --yes publishes it all the same",
+        "hint: tcsctl replay {} --prefix replay --create-streams keeps it apart, and so does a \
+         private broker (--server); --yes publishes it anyway",
         file.display()
     );
     if names.is_empty() {
@@ -123,15 +124,15 @@ async fn may_publish(session: &Session, picture: &Picture, file: &Path) -> Resul
             Some(problem) => Err(Ended::new(
                 Exit::NoContact,
                 format!(
-                    "cannot tell whether services live on {place}: {}\n{apart}",
+                    "cannot tell whether services run on {place}: {}\n{apart}",
                     one_line(problem)
                 ),
             )),
         };
     }
     let many = names.len();
-    let live_there = if many == 1 { "service lives" } else { "services live" };
-    let why = format!("{many} {live_there} on {place}; a replay there would hide how they are");
+    let run_there = if many == 1 { "service runs" } else { "services run" };
+    let why = format!("{many} {run_there} on {place}; a replay there would hide their state");
     if !session.screen.can_ask() {
         let shown = operate::names(names.iter().take(NAMED));
         let more = many.saturating_sub(NAMED);
@@ -158,7 +159,7 @@ fn read(path: &Path) -> Result<Recorded, Ended> {
 /// Nobody has answered in time.
 fn late(session: &Session, what: &str) -> Ended {
     let limit = session.timeout().as_secs_f64();
-    let message = format!("{what} in {limit:.1} s\nhint: give it more time with --timeout");
+    let message = format!("{what} in {limit:.1} s\nhint: allow more time with --timeout");
     Ended::new(Exit::NoContact, message)
 }
 
@@ -168,7 +169,7 @@ async fn create_streams(bus: &Bus) -> Result<(), Ended> {
         if let Made::Failed(error) = made {
             return Err(Ended::new(
                 Exit::NoContact,
-                format!("cannot make the stream for {}: {error}", bus.subjects().all(kind)),
+                format!("cannot create the stream for {}: {error}", bus.subjects().all(kind)),
             ));
         }
     }

@@ -188,7 +188,7 @@ impl Session {
         let asked = tokio::time::timeout(self.left(), bus.broker_clock());
         let clock = asked.await.ok().flatten();
         if clock.is_some_and(|clock| clock.quality == ClockQuality::Local) {
-            let text = "the broker does not tell its time: the past is by this machine's clock";
+            let text = "the broker's time is not known: past times use this machine's clock";
             self.note(text);
         }
         clock.unwrap_or_else(BrokerClock::local)

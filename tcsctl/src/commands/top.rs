@@ -137,7 +137,7 @@ fn nothing(round: &Round, remote: &Remote<'_>, filter: &Filter) -> Option<Ended>
     };
     let why = |service: &ServiceView| {
         if service.phase.is_up() {
-            "no launcher tells of it".to_owned()
+            "no launcher reports it".to_owned()
         } else {
             format!("it is {}", service.verdict)
         }

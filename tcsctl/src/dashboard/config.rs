@@ -158,7 +158,7 @@ mod tests {
     fn what_is_wrong_is_told_with_the_file() {
         let wrong = |text: &str| parse(text).unwrap_err();
         assert!(wrong("theme: pink").starts_with("console.yaml: `pink` is not a theme"));
-        assert!(wrong("keys: {pause: q}").contains("key `q` is given to both `pause` and `quit`"));
+        assert!(wrong("keys: {pause: q}").contains("key `q` is bound to both `pause` and `quit`"));
         assert!(wrong("colour: red").starts_with("console.yaml:1:1: error: unknown key `colour`"));
         assert!(wrong("keys: {pause: [p, {}]}").contains("`keys.pause[1]`: expected text, found"));
     }

@@ -136,7 +136,7 @@ table! {
     Move  Always  PageDown     "page-down"     ["PgDn" "ctrl-d"]     ""        "page down";
     Move  Always  NextFault    "next-fault"    ["n"]                 ""        "next problem";
     Move  Chosen  Open         "open"          ["Enter"]             "detail"  "show all about the selected service";
-    Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "follow its output";
+    Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "follow the output";
     Look  Always  Filter       "filter"        ["/"]                 "filter"  "filter by text, /regex/, host: status: verdict: launcher:, !not";
     Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; on the events page too";
     Look  Always  Problems     "problems"      ["P"]                 ""        "collapse or expand the block of problems";
@@ -148,21 +148,21 @@ table! {
     Look  Chosen  Unfold       "unfold"        ["l" "Right"]         ""        "expand";
     Look  Always  FoldAll      "fold-all"      ["z"]                 ""        "collapse all without problems, or expand all";
     Look  Logs    Wrap         "wrap"          ["w"]                 "wrap"    "wrap or cut long lines";
-    Act   Operate Actions      "actions"       ["a"]                 "act"     "list the actions for it";
-    Act   Operate Restart      "restart"       ["r"]                 ""        "restart it; asks first";
-    Act   Operate Stop         "stop"          ["x"]                 ""        "stop it; asks first";
-    Act   Operate Start        "start"         []                    ""        "start it; asks first";
+    Act   Operate Actions      "actions"       ["a"]                 "act"     "list the possible actions";
+    Act   Operate Restart      "restart"       ["r"]                 ""        "restart (asks first)";
+    Act   Operate Stop         "stop"          ["x"]                 ""        "stop (asks first)";
+    Act   Operate Start        "start"         []                    ""        "start (asks first)";
     Time  Always  Pause        "pause"         ["Space"]             "pause"   "freeze the display (data keeps arriving)";
     Time  Always  Earlier      "earlier"       ["["]                 "time"    "10 s back";
     Time  Always  Later        "later"         ["]"]                 ""        "10 s forward";
-    Time  Always  EarlierEvent "earlier-event" ["{"]                 ""        "back to the event before";
+    Time  Always  EarlierEvent "earlier-event" ["{"]                 ""        "back to the previous event";
     Time  Always  LaterEvent   "later-event"   ["}"]                 ""        "forward to the next event";
-    Other Chosen  Copy         "copy"          ["y"]                 ""        "copy its details";
+    Other Chosen  Copy         "copy"          ["y"]                 ""        "copy the details";
     Other Always  CopyCommand  "copy-command"  ["Y"]                 ""        "copy the tcsctl command that shows this";
     Other Always  Theme        "theme"         ["t"]                 ""        "next theme";
     Other Always  Mouse        "mouse"         ["m"]                 ""        "toggle mouse support";
     Other Always  Redraw       "redraw"        ["ctrl-l"]            ""        "redraw the screen";
-    Other Always  Dump         "dump"          []                    ""        "write the state to a file, for a bug report";
+    Other Always  Dump         "dump"          []                    ""        "write the state to a file for a bug report";
     Other Always  Palette      "palette"       [":" "ctrl-p"]        "command" "run any command by name";
     Other Always  Help         "help"          ["?" "F1"]            "help"    "this page";
     Other Always  Suspend      "suspend"       ["ctrl-z"]            ""        "back to the shell; fg returns";
@@ -192,7 +192,7 @@ pub enum KeymapError {
         source: NotAKey,
     },
     /// One key for two commands.
-    #[error("key `{key}` is given to both `{first}` and `{second}`")]
+    #[error("key `{key}` is bound to both `{first}` and `{second}`")]
     Clash {
         /// Which key.
         key: Key,
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(map.command(Key::char('q')), Some(Command::Help));
         assert_eq!(map.shown(Command::Quit), "F10");
         let text = |pairs: &[(&str, &[&str])]| changed(pairs).unwrap_err().to_string();
-        assert_eq!(text(&[("help", &["q"])]), "key `q` is given to both `help` and `quit`");
+        assert_eq!(text(&[("help", &["q"])]), "key `q` is bound to both `help` and `quit`");
         assert!(text(&[("hlep", &["q"])]).contains("`hlep` is not a command"));
         assert!(text(&[("help", &["hyper-q"])]).contains("keys of `help`: `hyper-q` is not a key"));
         assert_eq!(text(&[("quit", &[])]), "`quit` must have a key");

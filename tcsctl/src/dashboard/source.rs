@@ -111,7 +111,7 @@ impl Source {
         match self {
             Self::Live(live) => live.perform(action, feed),
             Self::Recording(_) => {
-                const WHY: &str = "a recording is played: nobody answers";
+                const WHY: &str = "a recording is playing: there is nobody to ask";
                 let event = match action {
                     Action::Request(request) => Event::Reply(Reply {
                         request,

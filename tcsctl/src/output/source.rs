@@ -125,7 +125,7 @@ impl Source {
         let last = self.last_malformed.last();
         let last =
             last.map_or_else(String::new, |m| format!("; the last: {}: {}", m.subject, m.reason));
-        more(self.malformed, &format!("messages could not be read, or not wholly{last}"));
+        more(self.malformed, &format!("messages could not be read completely{last}"));
         more(self.cut, "messages were cut: too long");
         more(self.evicted, "services are left out: there are too many");
     }
@@ -146,7 +146,7 @@ impl Source {
         let unchecked = if self.is_clock_unchecked() { ", clock unchecked" } else { "" };
         match (self.mode, view.newest) {
             (Mode::Core, _) => {
-                format!("heard {} in {took} from {from}, no history", self.messages)
+                format!("received {} in {took} from {from}, no history", self.messages)
             }
             (Mode::Streams, Some(newest)) => {
                 let age = ago(view.now - newest);

@@ -27,7 +27,7 @@ impl Output {
         document
     }
 
-    /// The JSON objects on standard output, a line each, all as their schema has them.
+    /// The JSON objects on standard output, one object per line, all as their schema has them.
     pub fn objects(&self) -> Vec<Value> {
         let parse = |line: &str| -> Value {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"))

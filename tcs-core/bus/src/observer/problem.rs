@@ -199,12 +199,12 @@ impl Problem {
                 None
             }
             Self::NoStreams { kinds, .. } => Some(if kinds.len() < Kind::FLEET.len() {
-                "a launcher (tcsd) makes missing streams when it starts; where it cannot, its log \
+                "a launcher (tcsd) creates missing streams when it starts; if it cannot, its log \
                  says why"
                     .to_owned()
             } else {
-                "is the prefix right (--prefix)? a launcher makes the streams when it starts: \
-                 tcsd check --connect tells what it would find"
+                "is the prefix right (--prefix)? a launcher creates the streams when it starts: \
+                 tcsd check --connect shows what it would find"
                     .to_owned()
             }),
             Self::NoJetStream { why: ApiError::NoDomain { .. }, .. } => Some(
@@ -226,18 +226,18 @@ impl Problem {
                 Some("ask for that right, or use another login (--user, --creds)".to_owned())
             }
             Self::NoAnswer(Unanswered::JetStream { .. }) => {
-                Some("has the cluster a quorum? nats server report jetstream".to_owned())
+                Some("does the cluster have a quorum? nats server report jetstream".to_owned())
             }
             Self::Unfinished { nothing: true, .. } => Some(
-                "give it more time with --timeout; where JetStream is another account's, imported \
-                 as `$JS.API`, streams deliver to that account: import it under a prefix of its \
-                 own and name that (--api-prefix)"
+                "allow more time with --timeout; if JetStream is imported from another account as \
+                 `$JS.API`, streams deliver to that account: import it under another prefix and \
+                 name that with --api-prefix"
                     .to_owned(),
             ),
-            Self::Unfinished { .. } => Some("give it more time with --timeout".to_owned()),
+            Self::Unfinished { .. } => Some("allow more time with --timeout".to_owned()),
             Self::NotStored { stream, .. } => Some(format!(
-                "is the stream of `{stream}` full, or the disk? nats stream info; tcsctl --verbose \
-                 tells its name"
+                "is the stream of `{stream}` full, or the disk? nats stream info; tcsctl \
+                 --verbose shows its name"
             )),
             Self::NoAnswer(Unanswered::Broker { .. })
             | Self::Unreadable { .. }
@@ -278,10 +278,10 @@ impl fmt::Display for Problem {
                 write!(f, "{kind} cannot be read: {why}")
             }
             Self::Unfinished { kinds, .. } => write!(f, "not read to the end: {}", list(kinds)),
-            Self::Dropped { messages } => write!(f, "{messages} messages had no room"),
+            Self::Dropped { messages } => write!(f, "{messages} messages were left out: too many"),
             Self::HistoryBegins { kind, at } => write!(
                 f,
-                "{kind} messages are held from {} on only",
+                "{kind} messages are stored only from {} on",
                 at.to_rfc3339_opts(SecondsFormat::Secs, true)
             ),
             Self::EventsMissing { launcher, count: 1 } => {

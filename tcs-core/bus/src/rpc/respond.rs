@@ -278,7 +278,7 @@ fn forged(bus: &Bus, message: &Message) -> Option<String> {
     if let Some(reply) = message.reply.as_deref()
         && !is_inbox(reply, &bus.settings().inbox_prefix)
     {
-        return Some(format!("its reply subject `{}` is no inbox", reply.escape_debug()));
+        return Some(format!("its reply subject `{}` is not an inbox", reply.escape_debug()));
     }
     let headers = message.headers.as_ref()?;
     (is_copy(headers) || headers.get("Nats-Msg-Id").is_some())
@@ -317,7 +317,7 @@ async fn answer_all(bus: Bus, command: Command, endpoint: Arc<Endpoint>, mut req
             let written = match written {
                 Ok(body) if most > 0 && body.len() > most => {
                     let why = format!(
-                        "the reply has {} bytes, and the server carries {most} at most (max_payload)",
+                        "the reply has {} bytes, more than the server's max_payload of {most}",
                         body.len()
                     );
                     tracing::warn!("`{}`: {why}", command.name);

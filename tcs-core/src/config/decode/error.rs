@@ -126,7 +126,7 @@ impl de::Error for DecodeError {
         };
         let (message, hint) = match text.split_once("\nhint: ") {
             Some((message, hint)) => (message, Some(hint.to_owned())),
-            None if text.starts_with(UNTAGGED) => ("has none of the forms that it may have", None),
+            None if text.starts_with(UNTAGGED) => ("has none of the allowed forms", None),
             None => (text, None),
         };
         Self { severity, hint, ..Self::new(message.to_owned()) }

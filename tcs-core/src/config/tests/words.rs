@@ -89,7 +89,7 @@ fn types_are_not_called_by_their_names_in_rust() {
         ("shape: [a]", "`shape`: expected one of circle, line, dot, found a list"),
         ("shape: {circle: [1.0]}", "`shape.circle`: expected keys and values, found a list"),
         ("shape: {line: 3}", "`shape.line`: expected a list, found 3"),
-        ("either: x", "`either`: has none of the forms that it may have"),
+        ("either: x", "`either`: has none of the allowed forms"),
     ] {
         let text = format!("services: [{{type: a, variant: b, {setting}}}]");
         let errors = parse(&text).services[0].settings.deserialize::<Awkward>().unwrap_err();

@@ -131,7 +131,7 @@ pub struct ServiceFigures {
     /// Of this run, those that have ended included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
-    /// Resident memory; what processes share is counted for each.
+    /// Resident memory; memory that processes share is counted for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
     /// Of it, what is no file's.

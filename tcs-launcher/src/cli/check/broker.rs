@@ -65,7 +65,7 @@ async fn streams(bus: &Bus, kind: Kind, found: &mut Vec<String>) -> bool {
         }
     };
     if names.is_empty() {
-        found.push(format!("{kind_of}: no stream yet; tcsd makes it when it starts"));
+        found.push(format!("{kind_of}: no stream yet; tcsd creates it when it starts"));
     }
     for name in &names {
         match bus.stream(name).await {

@@ -74,7 +74,7 @@ pub(super) fn problems(plan: &[Planned], environment: &Environment) -> Vec<Probl
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let message = format!("Python modules are not tried: {error}");
+            let message = format!("cannot try Python modules: {error}");
             return vec![Problem::warning(None, message)];
         }
     };
@@ -130,10 +130,10 @@ async fn ask(mut command: Command, limit: Duration) -> Result<Found, Option<Stri
         killpg(group, Signal::SIGKILL).ok();
     }
     match ended {
-        Err(_) => Err(Some(format!("its import does not end within {} s", limit.as_secs_f64()))),
+        Err(_) => Err(Some(format!("its import did not finish within {} s", limit.as_secs_f64()))),
         Ok(status) => serde_json::from_slice(&text).map_err(|_| {
             let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            Some(format!("its import ends the interpreter ({how})"))
+            Some(format!("its import ended the interpreter ({how})"))
         }),
     }
 }
@@ -153,7 +153,7 @@ fn judge(planned: &Planned, answer: Result<Found, Option<String>>) -> Option<Pro
         [] => Some(planned.cannot_start(format!("{what} registers no service"))),
         [one] if one != kind => {
             let message = format!(
-                "{what} registers `{one}`: what it says bears another id than `{}`, and it finds \
+                "{what} registers `{one}`: it would report under another id than `{}`, and find \
                  none of its settings",
                 planned.entry.id
             );
@@ -181,10 +181,10 @@ mod tests {
         };
         // one that it has started holds the answer's end open
         let hangs = ask(shell("sleep 1000 & wait"), Duration::from_millis(100)).await;
-        assert_eq!(hangs, Err(Some("its import does not end within 0.1 s".to_owned())));
+        assert_eq!(hangs, Err(Some("its import did not finish within 0.1 s".to_owned())));
         let dies = ask(shell("kill -SEGV $$"), LIMIT).await;
         let Err(Some(why)) = dies else { panic!("{dies:?}") };
-        assert!(why.starts_with("its import ends the interpreter (signal: 11"), "{why}");
+        assert!(why.starts_with("its import ended the interpreter (signal: 11"), "{why}");
         let mut missing = Command::new("/nowhere/python");
         missing.stdout(Stdio::piped());
         assert_eq!(ask(missing, LIMIT).await, Err(None));

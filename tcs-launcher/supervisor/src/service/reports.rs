@@ -229,13 +229,11 @@ impl Service {
     ) -> (Option<String>, Fault) {
         match (reason, live) {
             (Some(StopReason::NotReady), _) => (Some(self.not_ready()), Fault::Ours),
-            (Some(StopReason::Watchdog), _) => {
-                (Some("the watchdog was not served in time".to_owned()), Fault::Ours)
-            }
+            (Some(StopReason::Watchdog), _) => (Some("watchdog timeout".to_owned()), Fault::Ours),
             (None, Some(Live { word: Word::Failed, message, .. })) => {
                 let error = exit.error.clone().or(message);
                 (
-                    Some(error.unwrap_or_else(|| "its last status was a failure".to_owned())),
+                    Some(error.unwrap_or_else(|| "its last status reported a failure".to_owned())),
                     Fault::Said,
                 )
             }

@@ -350,10 +350,7 @@ fn a_watchdog_that_is_not_served_is_a_crash() {
     world.report("a", Report::Watchdog(Watchdog::Alive));
     assert_eq!(world.tick(), ["a stopping: watchdog", "stop a1"]);
     assert_eq!(world.now, s(105));
-    assert_eq!(
-        world.report("a", exit(0)),
-        ["a crashed 0 (the watchdog was not served in time), 1/2 in 5 s"]
-    );
+    assert_eq!(world.report("a", exit(0)), ["a crashed 0 (watchdog timeout), 1/2 in 5 s"]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn two_people_at_once() {
     let lines = replies(world.ends("a", 0));
     assert_eq!(
         lines,
-        ["reply 1 refused: overtaken: op2 asked for the contrary", "reply 2 stopped 0"]
+        ["reply 1 refused: overtaken: op2 asked for the opposite", "reply 2 stopped 0"]
     );
 
     // stop, then start: both come true, one after the other
@@ -92,7 +92,7 @@ fn two_people_at_once() {
     world.ask("a", STOP);
     assert_eq!(
         replies(world.ends("a", 0)),
-        ["reply 1 refused: overtaken: op2 asked for the contrary", "reply 2 stopped 0"]
+        ["reply 1 refused: overtaken: op2 asked for the opposite", "reply 2 stopped 0"]
     );
 }
 
@@ -130,7 +130,7 @@ fn a_patient_stop_waits_for_the_end_of_busy() {
     world.ask("a", patient(None));
     assert_eq!(
         world.ask("a", Command::Start),
-        ["reply 1 refused: overtaken: op2 asked for the contrary", "reply 2 running"]
+        ["reply 1 refused: overtaken: op2 asked for the opposite", "reply 2 running"]
     );
 }
 
@@ -141,7 +141,7 @@ fn a_restart_that_is_called_off_says_so() {
     world.ask("a", Command::Restart(Patience::WhenIdle(None)));
     world.ask("a", Command::Stop(Patience::WhenIdle(None)));
     let overtaken =
-        |ticket| format!("reply {ticket} refused: overtaken: op3 asked for the contrary");
+        |ticket| format!("reply {ticket} refused: overtaken: op3 asked for the opposite");
     assert_eq!(
         world.ask("a", Command::Start),
         [overtaken(1), overtaken(2), "reply 3 running".to_owned()]

@@ -32,7 +32,7 @@ impl Broker {
         let folder = tempfile::Builder::new()
             .prefix("tcsctl-demo-")
             .tempdir()
-            .map_err(|error| failed(&format!("no temporary folder: {error}")))?;
+            .map_err(|error| failed(&format!("cannot create a temporary folder: {error}")))?;
         let mut child = Command::new(&program)
             .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"])
             .arg(folder.path().join("store"))

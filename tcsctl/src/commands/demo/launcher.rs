@@ -80,7 +80,7 @@ impl Launcher {
     pub(super) fn check(&mut self) -> Result<(), Ended> {
         let Ok(Some(status)) = self.child.try_wait() else { return Ok(()) };
         let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
-        let last = log.lines().last().unwrap_or("it said nothing");
+        let last = log.lines().last().unwrap_or("it printed nothing");
         Err(Ended::new(Exit::No, format!("tcsd ended with {status}: {last}")))
     }
 
@@ -117,7 +117,7 @@ fn find() -> Result<PathBuf, Ended> {
     own.into_iter().chain(in_path).find(|program| program.is_file()).ok_or_else(|| {
         Ended::new(
             Exit::No,
-            "there is no tcsd program beside tcsctl or in PATH\n\
+            "there is no tcsd program next to tcsctl or in PATH\n\
              hint: cargo build --workspace, or: make install",
         )
     })

@@ -67,8 +67,10 @@ async fn ask(
     lines: u64,
 ) -> Result<Vec<LogLine>, String> {
     let Some(launcher) = launcher else {
-        return Err("it has no launcher that would hold its log; its journal is shown as it comes"
-            .to_owned());
+        return Err(
+            "it has no launcher that keeps its output; new log lines are shown as they come"
+                .to_owned(),
+        );
     };
     match logs::held(observer.bus(), launcher, service, (lines, LEASE), PATIENCE).await {
         Ok(LogsReply { never_started: Some(true), .. }) => {
@@ -76,7 +78,7 @@ async fn ask(
         }
         Ok(LogsReply { lines, .. }) => Ok(lines),
         Err(RequestError::NotReachable { .. }) => {
-            Err(format!("no launcher answers ({launcher}); its journal is shown as it comes"))
+            Err(format!("no launcher answers ({launcher}); new log lines are shown as they come"))
         }
         Err(error) => Err(error.to_string()),
     }

@@ -20,7 +20,7 @@ impl State {
         }
         let Some(launcher) = launcher_of(service) else {
             let text =
-                format!("{} has no launcher: nobody can {} it", service.id, operation.as_str());
+                format!("{} has no launcher: nothing can {} it", service.id, operation.as_str());
             self.tell(text, true);
             return;
         };
@@ -34,7 +34,7 @@ impl State {
         let mut lines = vec![format!("asks {}", request.launcher)];
         let up = service.phase.is_up();
         match (request.operation, up, service.uptime(now)) {
-            (Operation::Start, true, _) => lines.push("it is up already".to_owned()),
+            (Operation::Start, true, _) => lines.push("it is already up".to_owned()),
             (Operation::Stop | Operation::Restart, true, Some(uptime)) => {
                 lines.push(format!("it has been up for {}", format_duration(uptime)));
             }

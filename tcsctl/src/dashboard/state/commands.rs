@@ -48,13 +48,13 @@ impl State {
         if !self.is_valid(command) {
             let why = match command.entry().when {
                 When::Operate if self.options.read_only => {
-                    "read-only: nothing is operated from here"
+                    "read-only: start, stop and restart are disabled"
                 }
                 When::Operate if !matches!(self.moment, Moment::Live) => {
-                    "this is not the present: Esc returns to it"
+                    "the past is shown: Esc returns to the present"
                 }
                 When::Operate | When::Chosen => "no service selected",
-                When::Logs => "only on the page of logs",
+                When::Logs => "only on the logs page",
                 When::Always => return Vec::new(),
             };
             self.tell(why, true);
@@ -139,8 +139,7 @@ impl State {
             }
             Command::Mouse => {
                 self.mouse = !self.mouse;
-                let text =
-                    if self.mouse { "the mouse works here" } else { "the mouse is the terminal's" };
+                let text = if self.mouse { "mouse support is on" } else { "mouse support is off" };
                 self.tell(text, false);
                 return vec![Action::Mouse(self.mouse)];
             }

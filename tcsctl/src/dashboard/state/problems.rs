@@ -155,7 +155,7 @@ impl State {
         }
         match self.table.next_fault(&self.picture) {
             Some(row) => self.choose_row(row),
-            None => self.tell("nothing that is shown is wrong", false),
+            None => self.tell("no problems in what is shown", false),
         }
     }
 

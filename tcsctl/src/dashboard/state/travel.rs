@@ -36,7 +36,7 @@ impl State {
         match to {
             Some(at) => self.travel_to(at),
             None if earlier => {
-                self.tell("nothing is known of what happened before", false);
+                self.tell("no earlier events are known", false);
                 Vec::new()
             }
             None => {
@@ -60,13 +60,13 @@ impl State {
             (Some(first), _) => first,
             (None, Past::Reading) => to,
             (None, _) => {
-                self.tell("nothing is held of the past", false);
+                self.tell("nothing is stored of the past", false);
                 return actions;
             }
         };
         let at = to.max(first);
         if at > to {
-            self.tell("further back nothing is held", false);
+            self.tell("nothing older is stored", false);
         }
         self.show_past(at);
         actions

@@ -184,7 +184,7 @@ fn read_only_takes_the_actions_away() {
     assert_eq!(press(&mut state, "n r"), []);
     assert!(state.overlay.is_none());
     let shown = text(&buffer(&state));
-    assert!(shown.contains("read-only: nothing is operated from here"), "{shown}");
+    assert!(shown.contains("read-only: start, stop and restart are disabled"), "{shown}");
     assert!(!shown.lines().last().unwrap().contains("act"), "{shown}");
 }
 

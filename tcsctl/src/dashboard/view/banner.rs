@@ -51,10 +51,10 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         Banner::Paused(waiting) => {
             let since = format_duration(whole(state.now - state.picture.now));
             let s = if waiting == 1 { "" } else { "s" };
-            format!("PAUSED for {since}, {waiting} message{s} waiting, Space goes on")
+            format!("PAUSED for {since}, {waiting} message{s} waiting, Space resumes")
         }
         Banner::HeartbeatsMissing => {
-            "ALL HEARTBEATS ARE MISSING at once: look at the broker's streams first".to_owned()
+            "ALL HEARTBEATS ARE MISSING at once: check the broker's streams first".to_owned()
         }
         Banner::Flooded => {
             let evicted = state.fleet.tally().evicted;

@@ -112,7 +112,7 @@ fn counts(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
     let counts = state.picture.counts;
     if counts.total() == 0 {
         let text =
-            if state.link.is_up() { "no services heard of yet" } else { "nothing heard yet" };
+            if state.link.is_up() { "no services known yet" } else { "nothing received yet" };
         pen.put(1, y, room.saturating_sub(1), text, Role::Dim);
         return;
     }

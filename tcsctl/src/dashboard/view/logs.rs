@@ -26,7 +26,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let told = match &logs.trouble {
         Some(trouble) => Some((&**trouble, Role::Warn)),
         None if logs.waiting => Some(("asking its launcher ...", Role::Dim)),
-        None if logs.lines.is_empty() => Some(("it has written nothing", Role::Dim)),
+        None if logs.lines.is_empty() => Some(("no output", Role::Dim)),
         None => None,
     };
     if let Some((text, role)) = told {

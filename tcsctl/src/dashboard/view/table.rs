@@ -79,11 +79,11 @@ fn empty(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let table = &state.table;
     let known = state.picture.services.len();
     let lines: Vec<String> = if known == 0 && state.link.is_up() {
-        vec!["Nothing has been heard of any service yet.".to_owned()]
+        vec!["No services are known yet.".to_owned()]
     } else if known == 0 {
-        vec!["Not connected, and nothing heard before.".to_owned()]
+        vec!["Not connected, and no services are known yet.".to_owned()]
     } else if !table.filter.is_empty() || table.faults {
-        let what = if table.faults { "Nothing is wrong" } else { "No service matches" };
+        let what = if table.faults { "No problems" } else { "No service matches" };
         let with = if table.faults && !table.filter.is_empty() {
             format!(" with /{}", table.filter.text())
         } else if table.faults {

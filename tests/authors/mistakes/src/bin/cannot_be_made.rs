@@ -1,4 +1,4 @@
-//~ `Guider` cannot be made: it has neither `Default` nor `new`
+//~ `Guider` cannot be created: it has neither `Default` nor `new`
 //~ derive `Default`, or write `fn new(ctx: &Context) -> Result<Self>`
 use tcs_core::prelude::*;
 

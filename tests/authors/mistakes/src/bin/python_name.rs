@@ -1,4 +1,4 @@
-//~ this method is called `run` here
+//~ in Rust this method is named `run`
 use tcs_core::prelude::*;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//~ this cannot answer a command
+//~ this cannot handle a command
 //~ give a method of the service: `async fn reset(&self, args: ResetArgs)
 use tcs_core::prelude::*;
 
