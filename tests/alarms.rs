@@ -65,11 +65,16 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 fn config(sink: &Sink) -> String {
+    config_with(sink, "")
+}
+
+/// With settings that both sentinels have besides.
+fn config_with(sink: &Sink, more: &str) -> String {
     let sentinel = |variant: &str| {
         format!(
             "  - type: sentinel\n    variant: {variant}\n    restart: always\n    restart_sec: 0.1\n    \
              channels:\n      chat: {{webhook: {{url: 'http://127.0.0.1:{}/x?token=s3cret'}}}}\n    \
-             escalate: {{critical: [{{chat: 0s}}], warning: []}}\n",
+             escalate: {{critical: [{{chat: 0s}}], warning: []}}\n{more}",
             sink.port
         )
     };
@@ -172,4 +177,57 @@ async fn without_a_sentinel_it_is_said_that_nobody_watches() {
     site.bus.create_missing_alarm_stream().await;
     let empty = tcsctl::at(&site.server.url(), &["alarms"]).expect(0);
     assert!(empty.out.contains("0 unacknowledged · NOT WATCHED"), "{empty:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
+    let sink = Sink::start();
+    let server = Server::start(&nats::server()).await;
+    let mut site = Site::at(server, &program("tcsd"), "process", &config(&sink)).await;
+    site.tcsd.run();
+    let url = site.server.url();
+    let at = |args: &[&str]| tcsctl::at(&url, args);
+    let watched = || alarms(&url)["watched_by"].as_array().is_some_and(|by| by.len() == 2);
+    wait_for("two sentinels", watched).await;
+
+    let tried = at(&["alarms", "test", "chat", "--json"]).expect(0).objects();
+    assert_eq!(tried.len(), 2);
+    let test = "test/_channel.chat test";
+    assert_eq!(sink.told(), [test, test]);
+    let unknown = at(&["alarms", "test", "pager"]).expect(1);
+    assert!(unknown.out.contains("no channel `pager`; there are: chat"), "{unknown:#?}");
+
+    let mut follower = tcsctl::command(&["alarms", "--follow", "--server", &url]);
+    let seen = site.tcsd.path("followed");
+    follower.stdout(std::fs::File::create(&seen).unwrap());
+    let mut follower = follower.spawn().unwrap();
+    let seen = || std::fs::read_to_string(&seen).unwrap();
+    wait_for("the follower", || seen().contains("watched by 2")).await;
+
+    let file = site.tcsd.path("services.yaml");
+    let apply = || at(&["alarms", "apply", &file]);
+    wait_for("their rules are stored", || apply().err.contains("already in force")).await;
+    let more = "    rules:\n      flapping: ~\n      warm: {when: {metric: t, above: 3}, severity: \
+                info}\n";
+    site.tcsd.configure(&config_with(&sink, more));
+    at(&["reload", "--yes"]).expect(0);
+    let differs = |state| alarm(&url, "rules_differ/sentinel.a")["state"] == state;
+    wait_for("rules differ", || differs("active")).await;
+
+    let asked = apply().expect(2);
+    for part in ["- rules.flapping: {", "+ rules.warm: {\"when\":{\"metric\":\"t\"", "--yes"] {
+        assert!(asked.err.contains(part), "{part}: {asked:#?}");
+    }
+    assert!(differs("active"));
+    at(&["alarms", "apply", &file, "--yes"]).expect(0);
+    let again = apply().expect(0);
+    assert!(again.err.contains("already in force"), "{again:#?}");
+    wait_for("the same rules", || differs("normal")).await;
+    let line = |state: &str| {
+        let text = seen();
+        text.lines().any(|line| line.contains("rules_differ/sentinel.a") && line.contains(state))
+    };
+    wait_for("the follower tells", || line("  active  ") && line("  normal  ")).await;
+    signal("INT", follower.id());
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
 }

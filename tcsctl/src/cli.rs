@@ -10,7 +10,10 @@ pub mod moment;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-pub use alarms::{AckArgs, AlarmsArgs, NoteArgs, ShelveArgs, UnackArgs, UnshelveArgs};
+pub use alarms::{
+    AckArgs, AlarmsAction, AlarmsArgs, ApplyArgs, NoteArgs, ShelveArgs, TestArgs, UnackArgs,
+    UnshelveArgs,
+};
 pub use args::{
     CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs,
     Goal, HealthArgs, ListArgs, ListOrder, LogsArgs, ManArgs, OperateArgs, OutputArgs,
@@ -251,6 +254,7 @@ Examples:
   tcsctl alarms                what is not over; unacknowledged first
   tcsctl alarms host:srv01 --all
   tcsctl alarms --at 02:13     as it was then
+  tcsctl alarms -f             and what changes from now on
   tcsctl alarms --json | jq '.alarms[] | select(.state == \"active\")'")]
     Alarms(AlarmsArgs),
     /// Acknowledge alarms: seen, and taken care of

@@ -10,6 +10,11 @@ mod writes;
 
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+use tcs_alarms::{ChannelName, Notification, RuleSet};
+use tcs_core::clock;
+use tcs_core::config::Entry;
+
 use tcs_core::prelude::*;
 use tcs_core::service::{Service as _, main_of};
 
@@ -26,6 +31,7 @@ impl BlockingService for Sentinel {
 
     async fn on_start(&self, ctx: &Context) -> Result<()> {
         ctx.config().rules()?;
+        ctx.command(TEST, Self::test);
         Ok(())
     }
 
@@ -34,6 +40,38 @@ impl BlockingService for Sentinel {
         Watching::new(ctx, &bus).run(ctx).await;
         Ok(())
     }
+}
+
+/// The command that tries a channel.
+pub(crate) const TEST: &str = "test";
+
+/// Its parameters.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TestRequest {
+    /// The channel's name.
+    pub(crate) channel: String,
+}
+
+impl Sentinel {
+    /// Sends one notification, as it would send an alarm; nothing is stored.
+    async fn test(&self, request: TestRequest, ctx: &Context<Self>) -> Result<()> {
+        let channels = &ctx.config().channels;
+        let name = request.channel;
+        let Some((_, channel)) = channels.iter().find(|(known, _)| known.as_str() == name) else {
+            let known: Vec<&str> = channels.keys().map(ChannelName::as_str).collect();
+            bail!("no channel `{name}`; there are: {}", known.join(", "));
+        };
+        let notification = Notification::test(&name, ctx.id().as_str(), clock::wall());
+        let notification = notification.context("no such channel")?;
+        channel.send(&notification).await.map_err(|error| anyhow!(error))
+    }
+}
+
+/// The rules that an entry `type: sentinel` of a services file makes; what is wrong with them.
+pub(crate) fn rules_of(entry: &Entry) -> Result<RuleSet, String> {
+    let settings = entry.settings.deserialize::<settings::SentinelSettings>();
+    let (settings, _) = settings.map_err(|errors| errors.to_string())?;
+    settings.rules().map_err(|error| error.to_string())
 }
 
 /// Runs a sentinel with the arguments of any stand-alone service, until it is told to stop.

@@ -29,7 +29,8 @@ pub use record::{
     RulesRecord, SentRecord, ShelfMatch, ShelfRecord, StateRecord, Why,
 };
 pub use rules::{
-    ChannelName, Escalation, Rule, RuleName, RuleSet, RulesError, Skew, Step, Terms, When, built_in,
+    ChannelName, Escalation, Rule, RuleChange, RuleName, RuleSet, RulesError, Skew, Step, Terms,
+    When, built_in,
 };
 pub use sentinel::{Intent, Sentinel, Write, tells_unreachable, watching};
 pub use severity::Severity;

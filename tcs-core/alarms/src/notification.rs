@@ -80,26 +80,40 @@ impl Notification {
     /// tells it by itself.
     pub fn unreachable(channel: &str, lost: DateTime<Utc>) -> Option<Self> {
         let alarm = AlarmId::new(built_in::BROKER_UNREACHABLE, AlarmId::BROKER).ok()?;
-        Some(Self {
+        let message = "broker unreachable: nothing is watched".to_owned();
+        // other sentinels may tell it too
+        Some(Self { may_repeat: true, ..Self::unstored(channel, alarm, lost, message) })
+    }
+
+    /// By which somebody tries a channel: as urgent as what is critical, since that is to be heard.
+    pub fn test(channel: &str, sentinel: &str, now: DateTime<Utc>) -> Option<Self> {
+        let alarm = AlarmId::new(built_in::TEST, AlarmId::channel_object(channel)).ok()?;
+        let message = format!("a test of the channel {channel} by {sentinel}; nothing is wrong");
+        let (why, state) = (Why::Test, AlarmState::Normal.as_str());
+        Some(Self { why, state, ..Self::unstored(channel, alarm, now, message) })
+    }
+
+    /// About what no record tells of.
+    fn unstored(channel: &str, alarm: AlarmId, at: DateTime<Utc>, message: String) -> Self {
+        Self {
             channel: channel.to_owned(),
             rule: alarm.rule().to_owned(),
             object: alarm.object().to_owned(),
-            episode: Episode::new(alarm, lost),
+            episode: Episode::new(alarm, at),
             host: None,
             why: Why::Raised,
             state: AlarmState::Active.as_str(),
             severity: Severity::Critical,
-            since: lost,
+            since: at,
             occurrences: 1,
             verdict: None,
-            message: Some("broker unreachable: nothing is watched".to_owned()),
+            message: Some(message),
             help: None,
             step: 0,
-            // other sentinels may tell it too
-            may_repeat: true,
+            may_repeat: false,
             active: None,
             alarms: Vec::new(),
-        })
+        }
     }
 }
 

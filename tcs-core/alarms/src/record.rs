@@ -67,6 +67,8 @@ pub enum Why {
     Cleared,
     /// Many alarms in one message.
     Digest,
+    /// Nothing is wrong: somebody tries whether a channel works.
+    Test,
 }
 
 /// From when on people are to be notified of an active alarm, and why.

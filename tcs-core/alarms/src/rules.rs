@@ -1,6 +1,7 @@
 //! The rules by which alarms are raised, as the service file has them
 //! (`docs/spec/alarms.md#rules`).
 
+mod changes;
 mod words;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use tcs_fleet::{Filter, Verdict};
 use crate::id::AlarmIdError;
 use crate::severity::Severity;
 use crate::span::Span;
+pub use changes::RuleChange;
 pub use words::{ChannelName, RuleName, Step};
 
 /// How long a condition must be over by default.
@@ -200,8 +202,11 @@ pub mod built_in {
     /// The broker cannot be reached; only told, since nothing can be stored.
     pub const BROKER_UNREACHABLE: &str = "broker_unreachable";
 
+    /// Somebody tries a channel; only told.
+    pub const TEST: &str = "test";
+
     /// All of them.
-    pub const ALL: [&str; 10] = [
+    pub const ALL: [&str; 11] = [
         LAUNCHER_LOST,
         HOST_SILENT,
         HEARTBEATS_MISSING,
@@ -212,6 +217,7 @@ pub mod built_in {
         RULES_DIFFER,
         FLOOD,
         BROKER_UNREACHABLE,
+        TEST,
     ];
 
     /// Times and severity of a built-in rule.
@@ -234,7 +240,7 @@ pub mod built_in {
 pub type Escalation = BTreeMap<Severity, Vec<Step>>;
 
 /// All rules of a site, and who is told when.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RuleSet {
     /// By name; without the built-in ones.
     pub rules: BTreeMap<RuleName, Rule>,

@@ -1,5 +1,7 @@
 //! Alarms: `tcsctl alarms`, as lines and as JSON.
 
+mod followed;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use tcs_fleet::{Filter, FleetView, ServiceView, format_duration};
 use super::schema::{AlarmStateWord, DeliveryWord, SeverityWord, VerdictWord};
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Look, Role, text};
+pub use followed::{Followed, News};
 
 const COLUMNS: [Column; 3] =
     [Column { dispensable: 0 }, Column { dispensable: 0 }, Column { dispensable: 1 }];
@@ -145,11 +148,15 @@ fn header(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Line {
         }
     }
     line.push(Role::Dim, " · ");
-    match watching(fleet).count() {
-        0 => line.push(Role::Bad, &not_watched(fleet, look)),
-        count => line.push(Role::Dim, &format!("watched by {count}")),
-    };
+    line.extend(watched(fleet, look));
     line
+}
+
+fn watched(fleet: &FleetView, look: &Look) -> Line {
+    match watching(fleet).count() {
+        0 => Line::new().with(Role::Bad, &not_watched(fleet, look)),
+        count => Line::new().with(Role::Dim, &format!("watched by {count}")),
+    }
 }
 
 /// `NOT WATCHED since 02:13:05 UTC`

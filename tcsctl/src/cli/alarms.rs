@@ -1,25 +1,76 @@
 //! Arguments of the commands about alarms.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 use tcs_alarms::Span;
 
 use super::moment::{Moment, moment};
 
 /// Of `alarms`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AlarmsArgs {
+    /// Something else than the list.
+    #[command(subcommand)]
+    pub action: Option<AlarmsAction>,
     /// Only alarms of services that match
     #[arg(value_name = "FILTER")]
     pub filter: Option<String>,
     /// Include alarms that are over
     #[arg(long, short)]
     pub all: bool,
-    /// Print one JSON document (schema tcsctl.alarms.v1)
+    /// Print one JSON document, with --follow one a line (schema tcsctl.alarms.v1)
     #[arg(long)]
     pub json: bool,
     /// The alarms at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
+    /// Continue with changes as they come
+    #[arg(long, short, conflicts_with = "at")]
+    pub follow: bool,
+}
+
+/// What else can be done about alarms.
+#[derive(Debug, Subcommand)]
+pub enum AlarmsAction {
+    /// Replace the rules in force by those of a sentinel's services file
+    #[command(after_help = "\
+Examples:
+  tcsctl alarms apply config/services.yaml
+
+Shows what changes, and asks. Storing rules needs the permissions of a sentinel (those of tcsd).")]
+    Apply(ApplyArgs),
+    /// Have each running sentinel send a test notification by a channel
+    #[command(after_help = "\
+Examples:
+  tcsctl alarms test phone")]
+    Test(TestArgs),
+}
+
+/// Of `alarms apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Services file with an entry `type: sentinel`
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Its variant, where sentinels of the file have different rules
+    #[arg(long)]
+    pub variant: Option<String>,
+    /// Skip confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Of `alarms test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Channel, as the sentinels' configuration names it
+    #[arg(value_name = "CHANNEL")]
+    pub channel: String,
+    /// Print one JSON object per sentinel
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Of `ack`.

@@ -1,5 +1,9 @@
 //! `tcsctl alarms`: what wants somebody; and what all commands about alarms share.
 
+mod apply;
+mod follow;
+mod test;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,20 +17,29 @@ use tcs_present::alarms::{Document, lines, selected};
 use super::list::parse;
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
-use crate::cli::AlarmsArgs;
 use crate::cli::moment::Moment;
+use crate::cli::{AlarmsAction, AlarmsArgs};
 use crate::exit::Exit;
 
 pub(super) async fn run(session: &Session, args: &AlarmsArgs) -> Result<ExitCode, Ended> {
+    match &args.action {
+        Some(AlarmsAction::Apply(args)) => return apply::run(session, args).await,
+        Some(AlarmsAction::Test(args)) => return test::run(session, args).await,
+        None => {}
+    }
     let filter = parse(args.filter.as_deref())?;
     let book = Book::open(session, args.at).await?;
     let views = book.views();
     let chosen = selected(&views, &filter, &book.fleet, args.all);
     let screen = &session.screen;
     if args.json {
-        screen.print_json(&Document::new(&chosen, &book.fleet, &book.server), true)?;
+        let document = Document::new(&chosen, &book.fleet, &book.server);
+        screen.print_json(&document, !args.follow)?;
     } else {
         screen.print(&lines(&chosen, &book.fleet, &screen.look))?;
+    }
+    if args.follow {
+        return follow::run(book, args, &filter).await;
     }
     Ok(if book.is_whole { Exit::Done } else { Exit::NoContact }.into())
 }
@@ -46,13 +59,23 @@ pub(super) struct Book<'a> {
 impl<'a> Book<'a> {
     /// Reads all records, and the fleet; at a moment of the past those that were stored by then.
     pub(super) async fn open(session: &'a Session, at: Option<Moment>) -> Result<Self, Ended> {
-        let Picture { bus, view, source, .. } =
+        let picture =
             picture::take(session, &picture::Want { at, ..picture::Want::default() }).await?;
-        source.warn(&session.screen);
+        picture.source.warn(&session.screen);
+        Self::of(session, picture, at.is_some()).await
+    }
+
+    /// Reads all records; of a picture of the past those that were stored by then.
+    pub(super) async fn of(
+        session: &'a Session,
+        picture: Picture,
+        is_past: bool,
+    ) -> Result<Self, Ended> {
+        let Picture { bus, view, source } = picture;
         let feed = bus.feed(&bus.subjects().alarm(">"));
         let (alarms, server, is_whole) = (Alarms::new(), source.server.clone(), source.answered);
         let mut book = Self { session, bus, feed, alarms, fleet: view, server, is_whole };
-        let until = at.map(|_| book.fleet.now);
+        let until = is_past.then_some(book.fleet.now);
         book.read(until).await?;
         Ok(book)
     }

@@ -139,8 +139,13 @@ pub(super) async fn confirm(
     services: &[&ServiceView],
     question: String,
 ) -> Result<bool, Ended> {
+    session.screen.show(&touched::lines(view, services, &session.screen.err_look()));
+    agreed_to(session, question).await
+}
+
+/// Asks, and says so where nobody agrees.
+pub(super) async fn agreed_to(session: &Session, question: String) -> Result<bool, Ended> {
     let screen = session.screen;
-    screen.show(&touched::lines(view, services, &screen.err_look()));
     let answer = tokio::task::spawn_blocking(move || screen.agrees(&question));
     let agreed = tokio::select! {
         agreed = answer => agreed.unwrap_or(false),

@@ -35,6 +35,7 @@ fn title(notification: &Notification) -> String {
         Why::Escalation => "is still active",
         Why::ShelfEnded => "is active, its shelf ended",
         Why::Digest => "",
+        Why::Test => "is a test",
         Why::Raised | Why::Severity | Why::ChatterEnded | Why::CauseEnded | Why::Unacknowledged => {
             state
         }

@@ -115,3 +115,19 @@ fn every_built_in_rule_has_its_terms() {
     }
     assert_eq!(RuleSet::defaults().rules.len(), 6);
 }
+
+#[test]
+fn changes_are_told_by_key() {
+    let before = RuleSet::defaults();
+    let mut after = before.clone();
+    assert_eq!(before.changes(&after).unwrap(), []);
+    after.rules.remove("flapping");
+    let steps = vec![serde_json::from_str(r#"{"chat": "0s"}"#).unwrap()];
+    after.escalate.insert(Severity::Critical, steps);
+    let changes = before.changes(&after).unwrap();
+    let keys: Vec<_> = changes
+        .iter()
+        .map(|it| (it.key.as_str(), it.before.is_some(), it.after.is_some()))
+        .collect();
+    assert_eq!(keys, [("escalate.critical", false, true), ("rules.flapping", true, false)]);
+}
