@@ -134,6 +134,9 @@ async fn a_crash_is_told_once_acknowledged_and_stays_so_without_sentinels() {
             (&"acked".into(), &"changing the cable".into())
         );
         at(&["note", "dome.main", "-m", "again"]).expect(0);
+        let checked = at(&["check"]).expect(2);
+        assert!(checked.out.contains(", 1 acknowledged; dome.main failed: "), "{checked:#?}");
+        assert!(checked.out.contains(" (acknowledged by "), "{checked:#?}");
 
         // new processes, which know only what is stored
         for id in ["sentinel.a", "sentinel.b"] {
@@ -150,6 +153,8 @@ async fn a_crash_is_told_once_acknowledged_and_stays_so_without_sentinels() {
             "{told}"
         );
         let shelved = alarm(&url, "failed/dome.main");
+        let checked = at(&["check", "dome.main"]).expect(0);
+        assert!(checked.out.contains(" (shelved: x)"), "{checked:#?}");
         let shelf = shelved["shelved"]["id"].as_str().unwrap();
         at(&["unshelve", shelf]).expect(0);
         at(&["unshelve", shelf]).expect(1);
@@ -192,8 +197,8 @@ async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
 
     let tried = at(&["alarms", "test", "chat", "--json"]).expect(0).objects();
     assert_eq!(tried.len(), 2);
-    let test = "test/_channel.chat test";
-    assert_eq!(sink.told(), [test, test]);
+    let tested = "test/_channel.chat test";
+    assert_eq!(sink.told(), [tested, tested]);
     let unknown = at(&["alarms", "test", "pager"]).expect(1);
     assert!(unknown.out.contains("no channel `pager`; there are: chat"), "{unknown:#?}");
 

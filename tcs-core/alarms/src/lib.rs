@@ -16,6 +16,7 @@ mod rules;
 mod sentinel;
 mod severity;
 mod span;
+mod taken;
 mod view;
 
 pub use address::Address;
@@ -35,6 +36,7 @@ pub use rules::{
 pub use sentinel::{Intent, Sentinel, Write, tells_unreachable, watching};
 pub use severity::Severity;
 pub use span::{Span, SpanError};
+pub use taken::{Taken, taken};
 pub use view::{AlarmState, AlarmView, Shelved};
 
 #[cfg(test)]

@@ -4,4 +4,5 @@ mod fold;
 mod law;
 mod scenarios;
 pub(crate) mod support;
+mod taken;
 mod world;

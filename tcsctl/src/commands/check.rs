@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use tcs_alarms::{AlarmView, RuleSet, Taken, taken};
 use tcs_core::fleet::{Filter, FleetView, Verdict};
 use tcs_present::selection::{Selection, Wanted};
 
+use super::alarms::Book;
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
 use crate::cli::CheckArgs;
@@ -15,11 +17,30 @@ use crate::output::check::{self as output, Judged};
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode, Ended> {
     let filter = super::list::parse(args.service.as_deref())?;
     let want = picture::Want { filter: filter.clone(), intervals: true, at: args.at };
-    let Picture { view, source, .. } = picture::take(session, &want).await?;
-    let services = chosen(&view, &filter);
+    let picture = picture::take(session, &want).await?;
+    let (view, source) = (picture.view.clone(), picture.source.clone());
+    let (views, rules) = alarms(session, picture, args.at.is_some()).await;
+    let taken = taken(&views, &rules, &view);
+    let mut services = chosen(&view, &filter);
+    for (service, check) in &mut services {
+        if matches!(taken.get(&*service.id), Some(Taken::Shelved(_))) {
+            *check = Check::Ok;
+        }
+    }
     let result = judge(&view, &services, &source, !filter.is_empty());
-    session.screen.print([&output::line(result, &view, &services, &source)])?;
+    session.screen.print([&output::line(result, &view, &services, &taken, &source)])?;
     Ok(result.into())
+}
+
+/// The alarms and their rules. Where they cannot be read, nothing is known to be taken.
+async fn alarms(session: &Session, picture: Picture, is_past: bool) -> (Vec<AlarmView>, RuleSet) {
+    let nothing = (Vec::new(), RuleSet::default());
+    if !picture.source.answered || !picture.source.jetstream {
+        return nothing;
+    }
+    let Ok(book) = Book::of(session, picture, is_past).await else { return nothing };
+    let rules = book.alarms().rules().and_then(|held| RuleSet::of_text(&held.record.text).ok());
+    (book.views(), rules.unwrap_or_default())
 }
 
 /// Without a filter what the list shows; with one, the service of exactly that name, else all that

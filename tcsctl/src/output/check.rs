@@ -2,8 +2,10 @@
 //! `TCS CRITICAL - 12 services: 1 failed, 11 ok; dome.main failed: no answer (exit 3) | failed=1`.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use tcs_alarms::Taken;
 use tcs_core::fleet::{Counts, FleetView, ServiceView, Verdict};
 use tcs_present::{Line, Role, text};
 
@@ -18,8 +20,17 @@ const CAUSE: usize = 120;
 /// A service, and what it alone would make the result.
 pub type Judged<'a> = (&'a ServiceView, Check);
 
+/// What somebody has said of services.
+pub type TakenById<'a> = BTreeMap<&'a str, Taken<'a>>;
+
 /// The whole line, with performance data behind `|`.
-pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &Source) -> Line {
+pub fn line(
+    result: Check,
+    view: &FleetView,
+    services: &[Judged<'_>],
+    taken: &TakenById<'_>,
+    source: &Source,
+) -> Line {
     let mut counts = Counts::default();
     for (service, _) in services {
         counts.add(service.verdict);
@@ -33,8 +44,8 @@ pub fn line(result: Check, view: &FleetView, services: &[Judged<'_>], source: &S
             format!("no match among {}", count(view.services.len()))
         }
         [] => format!("nothing is running ({} stopped)", count(view.services.len())),
-        [(service, _)] => of_one(service, view),
-        _ => summary(services, counts),
+        [(service, _)] => of_one(service, view) + &note(taken, service),
+        _ => summary(services, counts, taken),
     };
     if !source.complete {
         let _ = write!(text, "; incomplete: {}", source.problems.join("; "));
@@ -83,8 +94,16 @@ fn of_one(service: &ServiceView, view: &FleetView) -> String {
 }
 
 /// All that make the result what it is are named, the worst first, each with its cause.
-fn summary(services: &[Judged<'_>], counts: Counts) -> String {
-    let parts: Vec<_> = counts.present().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+fn summary(services: &[Judged<'_>], counts: Counts, taken: &TakenById<'_>) -> String {
+    let mut parts: Vec<_> = counts.present().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+    let said = services.iter().filter_map(|(service, _)| taken.get(&*service.id));
+    let is_shelved = |taken: &&Taken<'_>| matches!(taken, Taken::Shelved(_));
+    let (shelved, acked): (Vec<&Taken<'_>>, Vec<_>) = said.partition(is_shelved);
+    for (number, word) in [(acked.len(), "acknowledged"), (shelved.len(), "shelved")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
     let mut text = format!("{}: {}", count(services.len()), parts.join(", "));
     let mut named: Vec<_> = services.iter().filter(|(_, check)| *check != Check::Ok).collect();
     named.sort_by_key(|(service, check)| (Reverse(check.weight()), service.verdict));
@@ -94,11 +113,23 @@ fn summary(services: &[Judged<'_>], counts: Counts) -> String {
         if !cause.is_empty() {
             let _ = write!(text, ": {}", shorten(&cause));
         }
+        text.push_str(&note(taken, service));
     }
     if named.len() > NAMED {
         let _ = write!(text, "; and {} more", named.len() - NAMED);
     }
     text
+}
+
+/// Who has it in hand.
+fn note(taken: &TakenById<'_>, service: &ServiceView) -> String {
+    match taken.get(&*service.id) {
+        Some(Taken::Acknowledged(ack)) => format!(" (acknowledged by {})", text::shown(&ack.by)),
+        Some(Taken::Shelved(shelf)) => {
+            format!(" (shelved: {})", shorten(&text::shown(&shelf.held.record.reason)))
+        }
+        None => String::new(),
+    }
 }
 
 fn shorten(cause: &str) -> String {

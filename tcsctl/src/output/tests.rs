@@ -269,6 +269,8 @@ fn check_lines() {
     use crate::exit::Check;
     use tcs_core::fleet::{ServiceView, Verdict};
 
+    use super::check::TakenById;
+
     let view = night().view();
     let of = |service: &ServiceView| match service.verdict {
         Verdict::Ok | Verdict::Stopped => Check::Ok,
@@ -276,12 +278,12 @@ fn check_lines() {
         _ => Check::Warning,
     };
     let services: Vec<_> = view.services.iter().map(|service| (service, of(service))).collect();
-    let line = check::line(Check::Critical, &view, &services, &source());
+    let line = check::line(Check::Critical, &view, &services, &TakenById::new(), &source());
     insta::assert_snapshot!(line.marked());
     let one: Vec<_> = view.get("guider.jk15").into_iter().map(|it| (it, Check::Ok)).collect();
-    let line = check::line(Check::Ok, &view, &one, &source());
+    let line = check::line(Check::Ok, &view, &one, &TakenById::new(), &source());
     insta::assert_snapshot!(line.marked());
-    let line = check::line(Check::Ok, &view, &one, &unchecked());
+    let line = check::line(Check::Ok, &view, &one, &TakenById::new(), &unchecked());
     assert!(line.marked().contains("; clock unchecked"), "{}", line.marked());
     insta::assert_snapshot!(
         check::unknown("cannot connect to nats://a:4222: connection refused\nhint: x").marked(),

@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) link: Link,
     /// The next sentinel that claims ends here.
     pub(crate) kill: Option<End>,
-    rules: RuleSet,
+    pub(crate) rules: RuleSet,
 }
 
 pub(crate) fn rules(settings: &Value, channels: &[&str]) -> RuleSet {

@@ -208,7 +208,7 @@ fn assert_harmless(view: &FleetView, told: &[Transition], what: &str) {
         for line in &lines {
             assert!(width.is_none_or(|width| line.width() <= width), "{what}: {}", line.plain());
         }
-        lines.push(check::line(Check::Critical, view, &judged, &source));
+        lines.push(check::line(Check::Critical, view, &judged, &check::TakenById::new(), &source));
         for line in lines {
             let printed = crate::output::paint::paint(&line, false, false);
             assert!(!printed.contains(text::is_hidden), "{what}: {printed:?}");
