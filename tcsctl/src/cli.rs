@@ -248,29 +248,29 @@ Examples:
   tcsctl man | man -l -
   tcsctl man check | man -l -")]
     Man(ManArgs),
-    /// List alarms: what wants somebody, who was told, who took it
+    /// List alarms, with who was notified and who acknowledged
     #[command(after_help = "\
 Examples:
-  tcsctl alarms                what is not over; unacknowledged first
+  tcsctl alarms                open alarms, unacknowledged ones first
   tcsctl alarms host:srv01 --all
-  tcsctl alarms --at 02:13     as it was then
-  tcsctl alarms -f             and what changes from now on
+  tcsctl alarms --at 02:13     the alarms at 02:13
+  tcsctl alarms -f             the alarms, then each change
   tcsctl alarms --json | jq '.alarms[] | select(.state == \"active\")'")]
     Alarms(AlarmsArgs),
-    /// Acknowledge alarms: seen, and taken care of
+    /// Acknowledge alarms
     #[command(after_help = "\
 Examples:
   tcsctl ack failed/guider.main -m \"changing the cable\"
   tcsctl ack guider.main -m \"on it\" --expires 2h
 
-Exits with 0 once it is seen to count, with 1 if it does not, with 3 if that is not known.")]
+Exits with 0 if the acknowledgement counts, with 1 if it does not, with 3 if that is unknown.")]
     Ack(AckArgs),
-    /// Take an acknowledgement back
+    /// Withdraw an acknowledgement
     #[command(after_help = "\
 Examples:
   tcsctl unack failed/guider.main")]
     Unack(UnackArgs),
-    /// Write a note on alarms
+    /// Add a note to alarms
     #[command(after_help = "\
 Examples:
   tcsctl note failed/guider.main -m \"the same as last night\"")]
@@ -281,14 +281,14 @@ Examples:
   tcsctl shelve host:srv02 --for 30m -m reboot
   tcsctl shelve camera.main --rule warm --for 2h -m \"cooling down\"
 
-What is shelved is shown and counted; nobody is notified. Seven days at most.")]
+Shelved alarms are shown and counted, without notifications. Seven days at most.")]
     Shelve(ShelveArgs),
     /// End a shelf before its time
     #[command(after_help = "\
 Examples:
   tcsctl unshelve 4f1c2a9be0d3  its id, as `tcsctl alarms` shows it")]
     Unshelve(UnshelveArgs),
-    /// Run a sentinel: evaluate the rules of alarms, and notify people
+    /// Run a sentinel: evaluate alarm rules, and notify people
     #[command(
         after_help = "\
 Examples:

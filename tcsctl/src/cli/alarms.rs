@@ -14,16 +14,16 @@ pub struct AlarmsArgs {
     /// Something else than the list.
     #[command(subcommand)]
     pub action: Option<AlarmsAction>,
-    /// Only alarms of services that match
+    /// Only alarms of matching services
     #[arg(value_name = "FILTER")]
     pub filter: Option<String>,
     /// Include alarms that are over
     #[arg(long, short)]
     pub all: bool,
-    /// Print one JSON document, with --follow one a line (schema tcsctl.alarms.v1)
+    /// Print one JSON document, with --follow one per line (schema tcsctl.alarms.v1)
     #[arg(long)]
     pub json: bool,
-    /// The alarms at a past time: 02:13, an age (2h), or RFC 3339
+    /// Show the alarms at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
     /// Continue with changes as they come
@@ -79,10 +79,10 @@ pub struct AckArgs {
     /// Alarm (RULE/SERVICE), or a service for all its open alarms
     #[arg(value_name = "ALARM", required = true)]
     pub alarms: Vec<String>,
-    /// What you do about it
+    /// Note: what you do about it
     #[arg(long = "message", short = 'm', value_name = "NOTE")]
     pub note: String,
-    /// Counts only for this time: 30m, 2h, 1d
+    /// Expire after this time: 30m, 2h, 1d
     #[arg(long, value_name = "TIME")]
     pub expires: Option<Span>,
 }
@@ -101,7 +101,7 @@ pub struct NoteArgs {
     /// Alarm (RULE/SERVICE), or a service for all its open alarms
     #[arg(value_name = "ALARM", required = true)]
     pub alarms: Vec<String>,
-    /// The text
+    /// Text of the note
     #[arg(long = "message", short = 'm', value_name = "NOTE")]
     pub note: String,
 }
@@ -115,10 +115,10 @@ pub struct ShelveArgs {
     /// Only alarms of this rule
     #[arg(long)]
     pub rule: Option<String>,
-    /// For how long: 30m, 2h, 7d at most
+    /// How long: 30m, 2h, at most 7d
     #[arg(long = "for", value_name = "TIME")]
     pub span: Span,
-    /// Why
+    /// Reason
     #[arg(long = "message", short = 'm', value_name = "REASON")]
     pub reason: String,
 }
@@ -126,7 +126,7 @@ pub struct ShelveArgs {
 /// Of `unshelve`.
 #[derive(Debug, Args)]
 pub struct UnshelveArgs {
-    /// Shelf's id, as `tcsctl alarms` shows it
+    /// Id of the shelf, as `tcsctl alarms` shows it
     #[arg(value_name = "ID")]
     pub id: String,
 }
