@@ -201,7 +201,6 @@ pub mod built_in {
     pub const FLOOD: &str = "flood";
     /// The broker cannot be reached; only told, since nothing can be stored.
     pub const BROKER_UNREACHABLE: &str = "broker_unreachable";
-
     /// Somebody tries a channel; only told.
     pub const TEST: &str = "test";
 
@@ -224,7 +223,7 @@ pub mod built_in {
     pub fn terms(rule: &str) -> Option<Terms> {
         let (severity, latch) = match rule {
             LAUNCHER_LOST | HOST_SILENT => (Severity::Critical, true),
-            HEARTBEATS_MISSING | BROKER_UNREACHABLE => (Severity::Critical, false),
+            HEARTBEATS_MISSING | BROKER_UNREACHABLE | TEST => (Severity::Critical, false),
             STORE_RESET => (Severity::Warning, true),
             SENTINEL_LOST | CHANNEL_FAILING | EVENT_GAP | RULES_DIFFER | FLOOD => {
                 (Severity::Warning, false)
