@@ -175,8 +175,12 @@ impl Sentinel {
         is_gone.then(|| Intent::write(Address::Rules, record(), expected))
     }
 
-    /// Whether rules that `writer` stored hold no longer: it has others now, or is gone.
+    /// Whether rules that `writer` stored hold no longer: it has others now, or is gone. Those that
+    /// an operator applied (`user@host`) hold until others are applied.
     fn may_replace(&self, situation: &Situation<'_>, writer: &str) -> bool {
+        if writer.contains('@') {
+            return false;
+        }
         let sees = self.differing().is_some_and(|differing| !self.is_blind(situation, &differing));
         writer == self.name || sees && !watching(situation.fleet).any(|other| other == writer)
     }
