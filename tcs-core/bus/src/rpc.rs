@@ -44,7 +44,7 @@ pub enum RequestError {
         /// How long it was waited for.
         after: Duration,
     },
-    /// It answered that it could not. As it says it, which may be anything; shown on one line.
+    /// It answered with an error: its own words, whatever they are, shown on one line.
     #[error("{}", one_line(.0))]
     Refused(String),
     /// A right is missing.

@@ -144,7 +144,7 @@ impl World {
         self.event("crashed", id, &json!({"exit_code": -9, "will_restart": will_restart}));
     }
 
-    /// It is not heard from now on.
+    /// It sends no heartbeats any more.
     pub(crate) fn freeze(&mut self, id: &str) {
         self.beating.remove(id);
     }
