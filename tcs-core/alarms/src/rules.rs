@@ -84,6 +84,9 @@ pub enum RulesError {
     /// Neither or both without the other.
     #[error("`metric` needs `above` or `below`, and they need `metric`")]
     Metric,
+    /// No value is above or below it.
+    #[error("`above` and `below` are finite numbers")]
+    Limit,
     /// One of the built-in rules.
     #[error("`{0}` is built in and cannot be changed")]
     BuiltIn(String),
@@ -108,8 +111,12 @@ impl TryFrom<RawWhen> for When {
 
     fn try_from(raw: RawWhen) -> Result<Self, RulesError> {
         let RawWhen { verdict, reason, not_reason, skew, metric, above, below } = raw;
-        if metric.is_some() != (above.is_some() || below.is_some()) {
+        let mut limits = above.iter().chain(&below).peekable();
+        if metric.is_some() != limits.peek().is_some() {
             return Err(RulesError::Metric);
+        }
+        if !limits.all(|limit| limit.is_finite()) {
+            return Err(RulesError::Limit);
         }
         let of_service = !verdict.is_empty() || !reason.is_empty() || metric.is_some();
         if skew.is_some() && (of_service || !not_reason.is_empty()) {

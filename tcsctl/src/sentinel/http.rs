@@ -92,9 +92,7 @@ impl Request {
             body.len()
         );
         for (name, value) in headers {
-            if name.is_empty() || [name, value].iter().any(|it| it.chars().any(char::is_control)) {
-                return Err(format!("the header `{}` cannot be sent", name.escape_debug()));
-            }
+            check_header(name, value)?;
             text.extend([name, ": ", value, "\r\n"]);
         }
         text.push_str("\r\n");
@@ -126,6 +124,15 @@ impl Request {
         let connecting = TlsConnector::from(tls()?).connect(name, stream).await;
         status_of(connecting.map_err(|error| error.to_string())?, &bytes).await
     }
+}
+
+/// Whether a header can be sent; its value may be a secret.
+pub(super) fn check_header(name: &str, value: &str) -> Result<(), String> {
+    let is_name = |c: char| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c);
+    if name.is_empty() || !name.chars().all(is_name) || value.chars().any(char::is_control) {
+        return Err(format!("the header `{}` cannot be sent", name.escape_debug()));
+    }
+    Ok(())
 }
 
 /// By the certificates of this host.

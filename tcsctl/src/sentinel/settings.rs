@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tcs_alarms::{ChannelName, Escalation, Rule, RuleName, RuleSet, RulesError, Span};
 
-use super::http::Url;
+use super::http::{Url, check_header};
 
 /// The settings of `type: sentinel`.
 #[derive(Deserialize)]
@@ -41,7 +42,16 @@ pub(super) enum Channel {
     /// Events API v2 of `PagerDuty`.
     Pagerduty(Pagerduty),
     /// A program of this host.
+    #[serde(deserialize_with = "words")]
     Exec(Vec<String>),
+}
+
+fn words<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::<String>::deserialize(input)?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err(D::Error::custom("no program is named\nhint: write `[/path/of/it, argument]`"));
+    }
+    Ok(words)
 }
 
 /// A POST to any receiver.
@@ -51,11 +61,19 @@ pub(super) struct Webhook {
     /// Where to.
     pub(super) url: Url,
     /// Added to each request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers")]
     pub(super) headers: BTreeMap<String, String>,
     /// What is posted.
     #[serde(default)]
     pub(super) form: Form,
+}
+
+fn headers<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let headers = BTreeMap::<String, String>::deserialize(input)?;
+    for (name, value) in &headers {
+        check_header(name, value).map_err(D::Error::custom)?;
+    }
+    Ok(headers)
 }
 
 /// What a webhook gets.
@@ -89,12 +107,20 @@ pub(super) struct Deadman {
     /// Asked by GET.
     pub(super) url: Url,
     /// How often.
-    #[serde(default = "every_minute")]
+    #[serde(default = "every_minute", deserialize_with = "seconds")]
     pub(super) every: Span,
 }
 
 const fn every_minute() -> Span {
     Span::seconds(60)
+}
+
+fn seconds<'de, D: Deserializer<'de>>(input: D) -> Result<Span, D::Error> {
+    let every = Span::deserialize(input)?;
+    if every < Span::seconds(1) {
+        return Err(D::Error::custom("at least a second is expected"));
+    }
+    Ok(every)
 }
 
 #[cfg(test)]
@@ -142,6 +168,11 @@ mod tests {
             ("rules: {lost: {wen: {verdict: lost}, severity: info}}", "unknown key"),
             ("escalate: {critical: [{chat: 0s}]}", "names the channel `chat`"),
             ("rules: {host_silent: ~}", "built in"),
+            ("channels: {a: {exec: []}}", "no program is named"),
+            ("channels: {a: {webhook: {url: 'http://h', headers: {'A B': x}}}}", "header `A B`"),
+            ("channels: {a: {webhook: {url: 'http://h', headers: {A: \"x\\ny\"}}}}", "header `A`"),
+            ("deadman: {url: 'http://h', every: 0s}", "at least a second"),
+            ("rules: {w: {when: {metric: t, above: .nan}, severity: info}}", "finite numbers"),
         ] {
             let error = read(wrong).map(drop).unwrap_err();
             assert!(error.contains(expected), "{wrong}: {error}");
