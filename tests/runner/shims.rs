@@ -27,9 +27,8 @@ fn waiting(helper: &Path) -> i32 {
     found.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
-    let dir = tempfile::tempdir().unwrap();
+/// A runner that has run something, its helper, and the shim that waits for the next order.
+async fn idle(dir: &TempDir) -> (Lab, PathBuf, i32) {
     // a name that no other test's children have
     let helper = dir.path().join("helper");
     std::os::unix::fs::symlink(badchild(), &helper).unwrap();
@@ -38,6 +37,13 @@ async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
     lab.spawned().await;
     lab.ends(Exit::code(3)).await;
     let waits = waiting(&helper);
+    (lab, helper, waits)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut lab, helper, waits) = idle(&dir).await;
     lab.run(&["exit", "4"]);
     assert_eq!(lab.spawned().await, waits);
     lab.ends(Exit::code(4)).await;
@@ -54,14 +60,7 @@ async fn a_shim_waits_for_the_next_start_which_does_not_need_it() {
 
 /// A runner whose spare shim is stopped, and that shim.
 async fn frozen(dir: &TempDir) -> (Lab, i32) {
-    // a name that no other test's children have
-    let helper: PathBuf = dir.path().join("helper");
-    std::os::unix::fs::symlink(badchild(), &helper).unwrap();
-    let mut lab = Lab::with_helper(&helper);
-    lab.run(&["exit", "3"]);
-    lab.spawned().await;
-    lab.ends(Exit::code(3)).await;
-    let waits = waiting(&helper);
+    let (lab, _, waits) = idle(dir).await;
     kill(Pid::from_raw(waits), Signal::SIGSTOP).unwrap();
     (lab, waits)
 }
