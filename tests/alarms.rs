@@ -233,6 +233,10 @@ async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
         text.lines().any(|line| line.contains("rules_differ/sentinel.a") && line.contains(state))
     };
     wait_for("the follower tells", || line("  active  ") && line("  normal  ")).await;
+    let said = site.statuses("sentinel.a").await.into_iter().filter_map(|it| it.message);
+    let said: Vec<String> = said.collect();
+    assert!(said.iter().any(|words| words.starts_with("reading the fleet until ")), "{said:?}");
+    assert!(!said.iter().any(|words| words.contains("not kept")), "{said:?}");
     signal("INT", follower.id());
     assert_eq!(follower.wait().unwrap().code(), Some(0));
 }

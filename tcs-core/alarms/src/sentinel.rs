@@ -277,11 +277,21 @@ impl Sentinel {
         }
         let interval =
             situation.fleet.get(id.object()).map_or(INTERVAL, |service| service.interval);
-        let since = match situation.fleet.link {
+        situation.now() < self.sees_from(situation.fleet, interval)
+    }
+
+    /// Since when it has seen enough to judge services that send a heartbeat every `interval`.
+    fn sees_from(&self, fleet: &FleetView, interval: TimeDelta) -> DateTime<Utc> {
+        let since = match fleet.link {
             Link::Back { since, .. } => since.max(self.started),
             Link::Steady | Link::Down { .. } => self.started,
         };
-        situation.now() < since + interval + GRACE
+        since + interval + GRACE
+    }
+
+    /// From when on it judges, after a start or an outage.
+    pub fn judges_from(&self, fleet: &FleetView) -> DateTime<Utc> {
+        self.sees_from(fleet, INTERVAL)
     }
 
     fn notifications(

@@ -7,6 +7,7 @@ use tcs_alarms::{
     Address, AlarmId, Alarms, Notification, Record, Sentinel, Severity, Situation, built_in,
     tells_unreachable,
 };
+use tcs_core::bus::streams::Made;
 use tcs_core::bus::{Bus, Fed, Feed, Interruption};
 use tcs_core::clock;
 use tcs_core::fleet::{FleetView, Link};
@@ -129,8 +130,11 @@ impl Watching {
             }
             Fed::Interrupted(why) => {
                 self.stream = None;
-                if why == Interruption::NoStream {
-                    self.bus.create_missing_alarm_stream().await;
+                if why == Interruption::NoStream
+                    && let Made::Created(_) | Made::Found(_) =
+                        self.bus.create_missing_alarm_stream().await
+                {
+                    return;
                 }
                 let message = format!("alarms are not kept: {why}");
                 if ctx.monitor().message().as_deref() != Some(&message) {
@@ -176,7 +180,7 @@ impl Watching {
         let intents = sentinel.evaluate(&situation, &self.alarms);
         if let Some(stream) = self.stream {
             self.writes.begin(intents, stream, now);
-            report(ctx, &fleet);
+            report(ctx, &fleet, sentinel.judges_from(&fleet));
         }
         if !matches!(fleet.link, Link::Down { .. }) {
             self.signal(ctx);
@@ -219,11 +223,16 @@ impl Watching {
     }
 }
 
-/// Its own status: that it watches.
-fn report(ctx: &Context<super::Sentinel>, fleet: &FleetView) {
-    let is_down = matches!(fleet.link, Link::Down { .. });
-    let message = if is_down { "the broker does not answer" } else { "watching" };
-    if ctx.monitor().message().as_deref() != Some(message) {
+/// Its own status: that it watches, or from when on.
+fn report(ctx: &Context<super::Sentinel>, fleet: &FleetView, judges_from: DateTime<Utc>) {
+    let message = if matches!(fleet.link, Link::Down { .. }) {
+        "the broker does not answer".to_owned()
+    } else if fleet.now < judges_from {
+        format!("reading the fleet until {} UTC", judges_from.format("%H:%M:%S"))
+    } else {
+        "watching".to_owned()
+    };
+    if ctx.monitor().message().as_deref() != Some(&message) {
         ctx.monitor().set_status(Status::Ok, message);
     }
 }
