@@ -26,8 +26,9 @@ const ACK_LIMIT: Duration = Duration::from_secs(3);
 const ACK_USUAL: Duration = Duration::from_millis(100);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
-/// And for one whose subject has another last message than is expected.
-const OVERTAKEN: u64 = 10_071;
+/// And for one whose subject has another last message than is expected: as the stream holds it, and
+/// as the leader of a replicated one has just proposed it.
+const OVERTAKEN: [u64; 2] = [10_071, 10_164];
 
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id
 /// ever repeats, across restarts too (`docs/spec/wire.md#envelope`).
@@ -234,7 +235,7 @@ impl PublishError {
     /// Whether its subject has another last message than was expected: somebody else was faster.
     pub fn is_overtaken(&self) -> bool {
         let Self::Unsure { source, .. } = self else { return false };
-        matches!(source, ApiError::Refused { code: OVERTAKEN, .. })
+        matches!(source, ApiError::Refused { code, .. } if OVERTAKEN.contains(code))
     }
 
     /// Whether sending it again makes no sense.
@@ -437,6 +438,20 @@ fn acknowledged(parcel: &OutgoingMessage, reply: &[u8]) -> Result<Option<Sent>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_and_the_leader_of_a_replicated_one_tell_who_was_overtaken() {
+        let refused = |code| PublishError::Unsure {
+            subject: "a".to_owned(),
+            source: ApiError::Refused {
+                subject: "a".to_owned(),
+                code,
+                description: "wrong last sequence".to_owned(),
+            },
+        };
+        assert!(refused(10_071).is_overtaken() && refused(10_164).is_overtaken());
+        assert!(!refused(10_054).is_overtaken());
+    }
 
     #[test]
     fn ids_never_repeat() {
