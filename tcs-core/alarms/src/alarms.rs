@@ -57,10 +57,12 @@ impl<T> Held<T> {
 }
 
 impl Held<AckRecord> {
-    /// Where and when the operator's message stood.
+    /// Where and when the operator's message stood. A copy stands after it; what claims to be one
+    /// of a later message is none.
     pub fn original(&self) -> Original {
         let own = Original { place: self.place, at: self.stored.into() };
-        self.record.original.unwrap_or(own)
+        let is_before = |it: &Original| it.place < self.place && it.at.time() <= self.stored;
+        self.record.original.filter(is_before).unwrap_or(own)
     }
 
     /// By the operator's message; of it and its copies the newest.

@@ -253,8 +253,11 @@ pub struct RulesRecord {
     pub text: String,
     /// Of the text.
     pub hash: String,
-    /// The sentinel that wrote it.
+    /// The sentinel that wrote it, or the operator.
     pub by: String,
+    /// An operator applied them: they hold until others are applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub applied: bool,
 }
 
 /// The content of one message.

@@ -111,8 +111,13 @@ impl Sentinel {
     pub fn evaluate(&mut self, situation: &Situation<'_>, alarms: &Alarms) -> Vec<Intent> {
         let now = situation.now();
         let passed = self.last.replace(now).map_or(TimeDelta::zero(), |last| now - last);
+        if passed < TimeDelta::zero() {
+            // the broker's clock was set back
+            self.watches.values_mut().for_each(|watch| watch.freeze(passed));
+        }
         let blind = matches!(situation.fleet.link, Link::Down { .. });
         let Some(stream) = situation.stream.filter(|_| !blind) else {
+            let passed = passed.max(TimeDelta::zero());
             self.watches.values_mut().for_each(|watch| watch.freeze(passed));
             return Vec::new();
         };
@@ -151,7 +156,7 @@ impl Sentinel {
             let hash = RuleSet::hash(&text);
             Some(Intent::write(
                 Address::Rules,
-                Record::Rules(RulesRecord { text, hash, by }),
+                Record::Rules(RulesRecord { text, hash, by, applied: false }),
                 expected,
             ))
         };
@@ -165,7 +170,7 @@ impl Sentinel {
         let known = self.stored.as_ref().is_some_and(|(known, _)| known == text);
         if *text == self.text {
             self.stored = None;
-        } else if self.may_replace(situation, &held.record.by) {
+        } else if self.may_replace(situation, &held.record) {
             self.stored = None;
             return own(self, expected);
         } else if !known {
@@ -175,14 +180,15 @@ impl Sentinel {
         is_gone.then(|| Intent::write(Address::Rules, record(), expected))
     }
 
-    /// Whether rules that `writer` stored hold no longer: it has others now, or is gone. Those that
-    /// an operator applied (`user@host`) hold until others are applied.
-    fn may_replace(&self, situation: &Situation<'_>, writer: &str) -> bool {
-        if writer.contains('@') {
+    /// Whether stored rules hold no longer: the sentinel that stored them has others now, or is
+    /// gone.
+    fn may_replace(&self, situation: &Situation<'_>, stored: &RulesRecord) -> bool {
+        if stored.applied {
             return false;
         }
+        let writer = &stored.by;
         let sees = self.differing().is_some_and(|differing| !self.is_blind(situation, &differing));
-        writer == self.name || sees && !watching(situation.fleet).any(|other| other == writer)
+        *writer == self.name || sees && !watching(situation.fleet).any(|other| other == writer)
     }
 
     fn rules_differ(&self) -> Option<AlarmId> {

@@ -50,6 +50,8 @@ pub(super) struct Book<'a> {
     bus: Bus,
     feed: Feed,
     alarms: Alarms,
+    /// When the stream was created that was read.
+    stream: Option<DateTime<Utc>>,
     pub(super) fleet: FleetView,
     server: String,
     /// Whether the fleet could be read too: what shelves cover is told by it.
@@ -74,7 +76,8 @@ impl<'a> Book<'a> {
         let Picture { bus, view, source } = picture;
         let feed = bus.feed(&bus.subjects().alarm(">"));
         let (alarms, server, is_whole) = (Alarms::new(), source.server.clone(), source.answered);
-        let mut book = Self { session, bus, feed, alarms, fleet: view, server, is_whole };
+        let (fleet, stream) = (view, None);
+        let mut book = Self { session, bus, feed, alarms, stream, fleet, server, is_whole };
         let until = is_past.then_some(book.fleet.now);
         book.read(until).await?;
         Ok(book)
@@ -91,7 +94,10 @@ impl<'a> Book<'a> {
                 return Err(Ended::new(Exit::NoContact, format!("alarms cannot be read: {why}")));
             };
             match fed {
-                Fed::Current { .. } => return Ok(()),
+                Fed::Current { created } => {
+                    self.stream = Some(created);
+                    return Ok(());
+                }
                 Fed::Message { stamp, .. } if until.is_some_and(|until| stamp.stored > until) => {}
                 Fed::Message { subject, payload, stamp } => self.take(&subject, &payload, &stamp),
                 Fed::Interrupted(Interruption::NoStream) => {
@@ -120,6 +126,12 @@ impl<'a> Book<'a> {
     /// The folded records.
     pub(super) fn alarms(&self) -> &Alarms {
         &self.alarms
+    }
+
+    /// The last sequence number of a subject, given that of its last record that can be read.
+    pub(super) fn last_seq(&self, address: &Address, seq: u64) -> u64 {
+        let created = self.stream.map(tcs_core::wire::Timestamp::new);
+        created.map_or(seq, |created| self.alarms.last_seq(address, created, seq))
     }
 
     /// The open alarms that are named: each by itself, or all of a service.

@@ -65,7 +65,7 @@ pub(super) async fn unshelve(session: &Session, args: &UnshelveArgs) -> Result<E
         return Err(Ended::new(Exit::No, message));
     };
     let (place, address) = (shelf.held.place, Address::Shelf(args.id.clone()));
-    let expected = book.alarms().last_seq(&address, place.created, place.seq);
+    let expected = book.last_seq(&address, place.seq);
     let record = ShelfRecord {
         ended: true,
         by: operator(),

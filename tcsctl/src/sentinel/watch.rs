@@ -43,6 +43,8 @@ pub(super) struct Watching {
     sentinel: Option<Sentinel>,
     writes: Writes,
     finished: mpsc::Receiver<Finished>,
+    /// Why the last record could not be stored.
+    unstored: Option<String>,
     /// That the broker is gone has been told.
     told_unreachable: bool,
     last_view: Option<FleetView>,
@@ -70,6 +72,7 @@ impl Watching {
             writes,
             finished,
             told_unreachable: false,
+            unstored: None,
             last_view: None,
             last_signal: None,
         }
@@ -130,12 +133,13 @@ impl Watching {
             }
             Fed::Interrupted(why) => {
                 self.stream = None;
-                if why == Interruption::NoStream
-                    && let Made::Created(_) | Made::Found(_) =
-                        self.bus.create_missing_alarm_stream().await
-                {
-                    return;
-                }
+                let why = match why {
+                    Interruption::NoStream => match self.bus.create_missing_alarm_stream().await {
+                        Made::Created(_) | Made::Found(_) => return,
+                        Made::Failed(error) => error.to_string(),
+                    },
+                    why @ Interruption::Api(_) => why.to_string(),
+                };
                 let message = format!("alarms are not kept: {why}");
                 if ctx.monitor().message().as_deref() != Some(&message) {
                     ctx.monitor().set_status(Status::Degraded, message);
@@ -151,12 +155,17 @@ impl Watching {
     fn take_finished(&mut self, ctx: &Context<super::Sentinel>, finished: Finished) {
         let Finished { address, stored, error } = finished;
         self.writes.finished(&address);
+        let is_lost = stored.is_empty();
         for (record, stamp) in stored {
             self.alarms.apply(&address, record, &stamp);
         }
-        if let Some(error) = error {
+        let unstored = error.clone().filter(|_| is_lost);
+        // one error at a time: there is one for each record
+        let is_news = unstored.is_none() || self.unstored.is_none();
+        if let Some(error) = error.filter(|_| is_news) {
             ctx.warning(error);
         }
+        self.unstored = unstored.map(|error| self.unstored.take().unwrap_or(error));
     }
 
     fn evaluate(&mut self, ctx: &Context<super::Sentinel>) {
@@ -180,7 +189,7 @@ impl Watching {
         let intents = sentinel.evaluate(&situation, &self.alarms);
         if let Some(stream) = self.stream {
             self.writes.begin(intents, stream, now);
-            report(ctx, &fleet, sentinel.judges_from(&fleet));
+            report(ctx, &fleet, sentinel.judges_from(&fleet), self.unstored.as_deref());
         }
         if !matches!(fleet.link, Link::Down { .. }) {
             self.signal(ctx);
@@ -213,7 +222,7 @@ impl Watching {
         let Some(Deadman { url, every }) = &ctx.config().deadman else { return };
         let every = every.delta().to_std().unwrap_or_default();
         let is_due = self.last_signal.is_none_or(|last| last.elapsed() >= every);
-        if self.stream.is_none() || !is_due {
+        if self.stream.is_none() || self.unstored.is_some() || !is_due {
             return;
         }
         self.last_signal = Some(clock::monotonic());
@@ -224,16 +233,24 @@ impl Watching {
 }
 
 /// Its own status: that it watches, or from when on.
-fn report(ctx: &Context<super::Sentinel>, fleet: &FleetView, judges_from: DateTime<Utc>) {
+fn report(
+    ctx: &Context<super::Sentinel>,
+    fleet: &FleetView,
+    judges_from: DateTime<Utc>,
+    unstored: Option<&str>,
+) {
+    let status = if unstored.is_some() { Status::Degraded } else { Status::Ok };
     let message = if matches!(fleet.link, Link::Down { .. }) {
         "the broker does not answer".to_owned()
+    } else if let Some(error) = unstored {
+        format!("alarms cannot be stored: {error}")
     } else if fleet.now < judges_from {
         format!("reading the fleet until {} UTC", judges_from.format("%H:%M:%S"))
     } else {
         "watching".to_owned()
     };
     if ctx.monitor().message().as_deref() != Some(&message) {
-        ctx.monitor().set_status(Status::Ok, message);
+        ctx.monitor().set_status(status, message);
     }
 }
 

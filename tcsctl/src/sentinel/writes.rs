@@ -18,6 +18,9 @@ use super::settings::Channel;
 const OUTCOME_TRIES: u32 = 5;
 const OUTCOME_PAUSE: Duration = Duration::from_secs(2);
 
+/// From a record that could not be stored to the next try.
+const RETRY: Duration = Duration::from_secs(2);
+
 /// How an intent ended.
 pub(super) struct Finished {
     /// The subject that may be written to again.
@@ -74,6 +77,9 @@ impl Writes {
                     }
                     Intent::Notify(claim) => store.notify(&claim, &channels).await,
                 };
+                if done.stored.is_empty() && done.error.is_some() {
+                    tokio::time::sleep(RETRY).await;
+                }
                 finished.send(done).await.ok();
             });
         }

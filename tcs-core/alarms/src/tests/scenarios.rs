@@ -365,7 +365,7 @@ fn the_rules_of_the_first_sentinel_hold() {
     let hash = crate::RuleSet::hash(&text);
     world.status("sentinel.z", "ok");
     world.thaw("sentinel.z");
-    let record = crate::RulesRecord { hash, text, by: "sentinel.z".to_owned() };
+    let record = crate::RulesRecord { hash, text, by: "sentinel.z".to_owned(), applied: false };
     world.store(Address::Rules, Record::Rules(record), None);
     world.run(2.0);
     assert_eq!(world.say("rules_differ/sentinel.a"), "active x1");
@@ -386,12 +386,27 @@ fn a_sentinel_that_comes_with_other_rules_replaces_its_own() {
     let only = |channel: &str| json!({"escalate": {"critical": [{channel: "0s"}]}});
     let text = super::world::rules(&only("gone"), &["gone"]).to_text().unwrap();
     let hash = crate::RuleSet::hash(&text);
-    let record = crate::RulesRecord { hash, text, by: "sentinel.a".to_owned() };
+    let record = crate::RulesRecord { hash, text, by: "sentinel.a".to_owned(), applied: false };
     world.store(Address::Rules, Record::Rules(record), None);
     world.crash("a.0", false);
     world.run(3.0);
     assert!(world.sent("chat").contains(&"failed/a.0 raised".to_owned()));
     assert_eq!(world.say("rules_differ/sentinel.a"), "none");
+}
+
+#[test]
+fn rules_that_an_operator_applied_hold() {
+    let mut world = world(1);
+    let other =
+        super::world::rules(&json!({"rules": {"failed": null}, "escalate": null}), &["chat"]);
+    let text = other.to_text().unwrap();
+    let hash = crate::RuleSet::hash(&text);
+    let record = crate::RulesRecord { hash, text, by: "alice".to_owned(), applied: true };
+    world.store(Address::Rules, Record::Rules(record), None);
+    world.crash("a.0", false);
+    world.run(60.0);
+    assert_eq!(world.say("rules_differ/sentinel.a"), "active x1");
+    assert_eq!(world.say("failed/a.0"), "none");
 }
 
 #[test]

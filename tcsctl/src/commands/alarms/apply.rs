@@ -19,11 +19,11 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
     let text = rules.to_text().map_err(|error| unusable(&error))?;
     let mut book = Book::open(session, None).await?;
     let held = book.alarms().rules();
-    if held.is_some_and(|held| held.record.text == text) {
+    if held.is_some_and(|held| held.record.text == text && held.record.applied) {
         session.screen.tell(Word::Note, "these rules are already in force");
         return Ok(Exit::Done.into());
     }
-    let expected = held.map_or(0, |held| held.place.seq);
+    let expected = book.last_seq(&Address::Rules, held.map_or(0, |held| held.place.seq));
     // where none can be read, all of the file's are new
     let before = held.and_then(|held| RuleSet::of_text(&held.record.text).ok());
     let changes = before.unwrap_or_default().changes(&rules).map_err(|error| unusable(&error))?;
@@ -34,7 +34,8 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
         return Ok(Exit::No.into());
     }
     let hash = RuleSet::hash(&text);
-    let record = Record::Rules(RulesRecord { text: text.clone(), hash, by: operator() });
+    let record =
+        Record::Rules(RulesRecord { text: text.clone(), hash, by: operator(), applied: true });
     book.write(&Address::Rules, &record, Some(expected)).await?;
     if book.alarms().rules().is_none_or(|held| held.record.text != text) {
         return Err(Ended::new(Exit::No, "other rules were stored meanwhile: try again"));
