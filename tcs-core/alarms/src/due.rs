@@ -99,6 +99,23 @@ pub(crate) fn is_wanted(
     }
 }
 
+/// Whether an alarm counts as told because that digest was sent, or will once it is. As long as one
+/// does, later digests reach back as far.
+pub(crate) fn relies_on(
+    digest: &SentRecord,
+    due: &Due,
+    episode: &Episode,
+    sent: Option<&SentRecord>,
+) -> bool {
+    let covers =
+        |at: DateTime<Utc>| (digest.episode.raised.time()..=digest.due.time()).contains(&at);
+    if due.why == Why::Cleared {
+        return sent.is_none() && covers(episode.raised.time());
+    }
+    let is_told = sent.is_some_and(|it| it.st == Delivery::Done && it.due.time() >= due.at);
+    !is_told && covers(due.at)
+}
+
 /// Whether it may be sent now, given the last message about it.
 pub(crate) fn attempt(
     held: Option<&Held<SentRecord>>,

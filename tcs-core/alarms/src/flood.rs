@@ -17,10 +17,13 @@ const EVERY: TimeDelta = TimeDelta::minutes(1);
 /// Raises that are older change nothing by now.
 const OLDEST: TimeDelta = TimeDelta::hours(6);
 
-/// A flood that goes on: since when.
+/// A flood that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flood {
-    pub(crate) since: DateTime<Utc>,
+    /// When its first digest was due.
+    since: DateTime<Utc>,
+    /// What is due from then on is told by digests.
+    pub(crate) from: DateTime<Utc>,
 }
 
 impl Flood {
@@ -58,7 +61,19 @@ impl Flood {
             }
         }
         let left = raised.iter().filter(|at| now - **at < WINDOW).count();
-        since.filter(|_| left >= ENDS).map(|since| Self { since })
+        since.filter(|_| left >= ENDS).map(|since| Self { since, from: since })
+    }
+
+    /// So many that are due at once are a flood too, whenever they were raised: a large shelf has
+    /// ended, or a channel is new. `singles`: when those are due that the flood so far leaves out.
+    pub(crate) fn or_of(flood: Option<Self>, singles: &[DateTime<Utc>]) -> Option<Self> {
+        let (Some(first), Some(last)) = (singles.iter().min(), singles.iter().max()) else {
+            return flood;
+        };
+        if singles.len() < BEGINS {
+            return flood;
+        }
+        Some(Self { since: flood.map_or(*last, |flood| flood.since), from: *first })
     }
 
     /// When the newest digest was due.
@@ -106,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_due_each_minute() {
-        let flood = Flood { since: at(10.0) };
+        let flood = Flood { since: at(10.0), from: at(10.0) };
         assert_eq!(flood.digest_due(at(10.0)), at(10.0));
         assert_eq!(flood.digest_due(at(69.9)), at(10.0));
         assert_eq!(flood.digest_due(at(70.0)), at(70.0));

@@ -312,7 +312,8 @@ impl Sentinel {
         for channel in &self.channels {
             let teller = Teller { channel, by: &self.name, rules, fleet: situation.fleet };
             let round = Round { situation, alarms, views, teller, flood };
-            intents.extend(round.claims().map(|claim| Intent::Notify(Box::new(claim))));
+            let claims = round.claims().into_iter().map(|claim| Intent::Notify(Box::new(claim)));
+            intents.extend(claims);
         }
     }
 }
@@ -327,37 +328,46 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn claims(&self) -> impl Iterator<Item = Claim> {
+    fn claims(&self) -> Vec<Claim> {
         let now = self.situation.now();
         let flood_id = AlarmId::new(built_in::FLOOD, AlarmId::BROKER).ok();
         let last_digest =
             flood_id.as_ref().and_then(|id| self.alarms.sent(self.teller.channel, id));
         let told = last_digest.map(|held| &*held.record);
-        let mut claims = Vec::new();
-        let mut wants_digest = false;
+        let (mut wanted, mut is_relied_on) = (Vec::new(), false);
         for view in self.views {
             let Some(due) = self.due(view) else { continue };
-            let (episode, last) =
-                (&view.record().episode, self.alarms.sent(self.teller.channel, &view.id));
-            if !due::is_wanted(&due, episode, due::of_episode(last, episode), told) {
-                continue;
+            let episode = &view.record().episode;
+            let last = self.alarms.sent(self.teller.channel, &view.id);
+            let own = due::of_episode(last, episode);
+            is_relied_on |= told.is_some_and(|told| due::relies_on(told, &due, episode, own));
+            if due::is_wanted(&due, episode, own, told) {
+                wanted.push((view, due, last));
             }
-            if let Some(flood) = self.flood.filter(|flood| due.at >= flood.since) {
-                wants_digest |= due.at <= flood.digest_due(now);
-                continue;
-            }
-            let Some(attempt) = due::attempt(last, episode, &due, now) else { continue };
-            let expected = expected(last, self.situation);
-            claims.push(self.teller.claim(view, &due, attempt, last, expected));
         }
-        let digest = flood_id.zip(self.flood.filter(|_| wants_digest)).and_then(|(id, flood)| {
+        let is_single = |due: &Due| self.flood.is_none_or(|flood| due.at < flood.from);
+        let singles = wanted.iter().map(|(_, due, _)| due).filter(|due| is_single(due));
+        let flood = Flood::or_of(self.flood, &singles.map(|due| due.at).collect::<Vec<_>>());
+        let in_digest = |due: &Due| flood.is_some_and(|flood| due.at >= flood.from);
+        let wants_digest = |flood: &Flood| {
+            wanted.iter().any(|(_, due, _)| in_digest(due) && due.at <= flood.digest_due(now))
+        };
+        let digest = flood_id.zip(flood.filter(wants_digest)).and_then(|(id, flood)| {
             let due = Due { at: flood.digest_due(now), step: 0, why: Why::Digest };
-            let episode = Episode::new(id, flood.since);
+            let told_from = told.filter(|_| is_relied_on).map(|told| told.episode.raised.time());
+            let from = told_from.map_or(flood.from, |told_from| told_from.min(flood.from));
+            let episode = Episode::new(id, from);
             let attempt = due::attempt(last_digest, &episode, &due, now)?;
             let expected = expected(last_digest, self.situation);
             Some(self.teller.digest(self.views, episode, &due, attempt, last_digest, expected))
         });
-        claims.into_iter().chain(digest)
+        let singly = wanted.iter().filter(|(_, due, _)| !in_digest(due));
+        let singly = singly.filter_map(|(view, due, last)| {
+            let attempt = due::attempt(*last, &view.record().episode, due, now)?;
+            let expected = expected(*last, self.situation);
+            Some(self.teller.claim(view, due, attempt, *last, expected))
+        });
+        singly.chain(digest).collect()
     }
 
     /// By the steps of its severity. That a channel fails is not told by itself.

@@ -1,5 +1,6 @@
 //! The model against `docs/spec/alarms.md`, in virtual time.
 
+mod floods;
 mod fold;
 mod law;
 mod scenarios;

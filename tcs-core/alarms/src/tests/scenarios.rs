@@ -15,7 +15,7 @@ fn settings() -> serde_json::Value {
 }
 
 /// Everybody is told at once by the chat; the pager after five minutes.
-fn world(services: usize) -> World {
+pub(super) fn world(services: usize) -> World {
     World::new(services, &settings())
 }
 
@@ -331,29 +331,6 @@ fn a_channel_that_fails_is_told_by_another_and_delivers_once_it_can() {
     assert_eq!(world.sent("chat"), ["failed/a.0 raised"]);
     world.run(20.0);
     assert_eq!(world.say("channel_failing/_channel.chat"), "normal x1");
-}
-
-#[test]
-fn many_alarms_are_told_in_one_message_a_minute() {
-    let mut world = world(40);
-    for i in 0..30 {
-        world.crash(&format!("a.{i}"), false);
-        world.run(1.0);
-    }
-    world.run(60.0);
-    let told = world.sent("chat");
-    let digests = told.iter().filter(|it| *it == "flood/_broker digest").count();
-    assert!((1..=3).contains(&digests) && told.len() <= 9 + digests, "{told:?}");
-    let last = &world.sink.last().unwrap().1;
-    assert_eq!((last.active, last.alarms.len(), last.why), (Some(30), 30, Why::Digest));
-    let length = world.sink.len();
-    world.run(200.0);
-    assert_eq!(world.sink.len(), length);
-    // what came before the flood is cleared by itself
-    world.start("a.0");
-    world.run(700.0);
-    let cleared = |it: &String| it == "failed/a.0 cleared" || it == "flood/_broker digest";
-    assert!(world.sent("chat")[length - 1..].iter().any(cleared), "{:?}", world.sent("chat"));
 }
 
 #[test]
