@@ -294,8 +294,9 @@ fn anchors(text: &str) -> Vec<String> {
 
 /// What is wrong with a place in a document; `None`: it is there.
 fn missing(document: &Path, anchor: Option<&str>) -> Option<&'static str> {
+    let Some(anchor) = anchor else { return (!document.is_file()).then_some("no such file") };
     let Ok(text) = std::fs::read_to_string(document) else { return Some("no such file") };
-    let is_there = anchor.is_none_or(|anchor| anchors(&text).iter().any(|it| it == anchor));
+    let is_there = anchors(&text).iter().any(|it| it == anchor);
     (!is_there).then_some("no such heading")
 }
 

@@ -7,6 +7,9 @@
 //! for that long, on the current server alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+#[path = "cluster/cold_start.rs"]
+mod cold_start;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,6 +48,26 @@ fn config() -> String {
     text
 }
 
+/// All registry events, in the order in which they were stored.
+async fn events(observer: &Observer) -> Vec<RegistryMessage> {
+    let since = clock::wall() - chrono::TimeDelta::hours(2);
+    let past = nats::within_limit("the history", observer.since(since, &[Kind::Registry])).await;
+    let of_registry = |it: Observation| match it {
+        Observation::Message(it) => match &it.decoded.message {
+            Message::Registry(event) => Some(event.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    past.observations.into_iter().filter_map(of_registry).collect()
+}
+
+async fn observer(cluster: &Cluster) -> Observer {
+    let url = Some(cluster.urls().as_str().into());
+    let settings = Settings::from_process(&NatsSection { url, ..NatsSection::default() }, None);
+    Observer::new(Bus::open(&settings.unwrap(), "test", Duration::from_secs(2)).await.unwrap())
+}
+
 struct Site {
     // ends first: it must not outlive its brokers by its last messages' patience
     tcsd: Tcsd,
@@ -56,29 +79,15 @@ impl Site {
     async fn start(binary: &nats::Binary) -> Self {
         let cluster = Cluster::start(binary).await;
         cluster.make_streams().await;
-        let section =
-            NatsSection { url: Some(cluster.urls().as_str().into()), ..NatsSection::default() };
-        let settings = Settings::from_process(&section, None).unwrap();
-        let bus = Bus::open(&settings, "test", Duration::from_secs(2)).await.unwrap();
         let program = Path::new(env!("CARGO_BIN_EXE_tcsd"));
         let mut tcsd = Tcsd::new(program, &cluster.urls(), "process", &config());
         tcsd.run();
-        Self { tcsd, observer: Observer::new(bus), cluster }
+        Self { tcsd, observer: observer(&cluster).await, cluster }
     }
 
     /// All registry events of the launcher, in the order in which they were stored.
     async fn events(&self) -> Vec<RegistryMessage> {
-        let since = clock::wall() - chrono::TimeDelta::hours(2);
-        let past = self.observer.since(since, &[Kind::Registry]);
-        let past = nats::within_limit("the history", past).await;
-        let events = past.observations.into_iter().filter_map(|it| match it {
-            Observation::Message(observed) => match &observed.decoded.message {
-                Message::Registry(event) => Some(event.clone()),
-                _ => None,
-            },
-            _ => None,
-        });
-        events.collect()
+        events(&self.observer).await
     }
 
     /// Waits until as many more crashes as there are services are stored: the way is free again.
@@ -244,8 +253,12 @@ async fn survives(binary: nats::Binary) {
     println!("{}", told(&watch.view()));
 }
 
+/// One cluster at a time: its brokers are three, and catch up in time only where they can compute.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_event_is_lost_whatever_happens_to_a_cluster() {
+    let _one = ONE.lock().await;
     nats::on_each_server(survives).await;
 }
 
@@ -352,7 +365,50 @@ async fn is_read_without_consumers(binary: nats::Binary) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_is_read_while_no_consumer_can_be_made() {
+    let _one = ONE.lock().await;
     nats::on_each_server(is_read_without_consumers).await;
+}
+
+/// Writers that all expect the same last message of a subject, at all nodes at once: the stream takes
+/// one of them, and each other learns that somebody was faster, whoever of the cluster found out.
+async fn one_of_many_is_taken(binary: nats::Binary) {
+    let cluster = Cluster::start(&binary).await;
+    cluster.make_streams().await;
+    let mut writers = Vec::new();
+    for node in &cluster.nodes {
+        for _ in 0..4 {
+            let limit = Duration::from_secs(5);
+            let bus = Bus::connect(&bus_settings(&node.url()), "test", limit).await.unwrap();
+            writers.push(Publisher::new(bus));
+        }
+    }
+    let mut last = 0;
+    for round in 0..50 {
+        let writing = writers.iter().enumerate().map(|(n, writer)| {
+            let body = serde_json::json!({ "round": round, "writer": n });
+            let subject = writer.bus().subjects().status("race");
+            let message = OutgoingMessage::new(subject, &body).unwrap().expecting(last);
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.send(&message).await })
+        });
+        let writing: Vec<_> = writing.collect();
+        let mut taken = Vec::new();
+        for writing in writing {
+            match nats::within_limit("an answer", writing).await.unwrap() {
+                Ok(Sent::Stored { sequence, .. }) => taken.push(sequence),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => assert!(error.is_overtaken(), "{error}"),
+            }
+        }
+        assert_eq!(taken.len(), 1, "round {round}: {taken:?}");
+        last = taken[0];
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_writers_that_race_a_cluster_takes_one_and_tells_the_others() {
+    let _one = ONE.lock().await;
+    nats::on_each_server(one_of_many_is_taken).await;
 }
 
 /// Leaders that die at random moments, for as long as it is said.

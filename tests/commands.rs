@@ -147,6 +147,22 @@ async fn events_of_the_past_and_as_they_happen() {
         );
         assert!(texts.iter().any(|text| text.contains("restarting (1/2)")), "{texts:#?}");
 
+        // the filters of the list, also several
+        let of = |filters: &[&str]| {
+            at(&server.url(), &[&["events"], filters].concat()).expect(0).out.lines().count()
+        };
+        assert_eq!(of(&["hello", "!launcher"]), of(&["hello_world"]));
+        let host = at(&server.url(), &["--all", "--json"]).expect(0).json()["services"][0]["host"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(of(&[&format!("host:{host}")]), of(&[]));
+        let nothing = at(&server.url(), &["events", "host:nowhere"]).expect(0);
+        assert!(nothing.err.contains("no events since then"), "{}", nothing.err);
+        let unknown = at(&server.url(), &["events", "hello_wrld.main"]).expect(1);
+        assert!(unknown.err.contains("no service matches `hello_wrld.main`"), "{}", unknown.err);
+        assert!(unknown.err.contains("did you mean: hello_world."), "{}", unknown.err);
+
         let objects = at(&server.url(), &["events", "--json"]).expect(0).objects();
         let kinds: std::collections::BTreeSet<_> =
             objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();

@@ -181,7 +181,7 @@ async fn launcher(server: &Server) -> (String, Asked, Bus, Serving) {
                 return Err("no\nhint: rm -rf /\u{1b}[2J".to_owned());
             }
             Ok(json!({"lines": [
-                {"message": "slewing \u{1b}[31mnow", "level": 20, "stream": "stdout",
+                {"message": "slewing \u{1b}[2Jnow", "level": 20, "stream": "stdout",
                  "timestamp": [2026, 11, 22, 2, 13, 5]},
                 {"message": "no stars", "level": 40, "timestamp": [2026, 11, 22, 2, 13, 6]}]}))
         }),
@@ -267,7 +267,7 @@ async fn a_log_is_read_and_followed() {
     let output = at(&server.url(), &["logs", "hello_world.main", "-n", "7"]).expect(0);
     assert_eq!(
         output.out,
-        "2026-11-22 02:13:05  out  INFO      slewing \\u{1b}[31mnow\n\
+        "2026-11-22 02:13:05  out  INFO      slewing \\u{1b}[2Jnow\n\
          2026-11-22 02:13:06       ERROR     no stars\n"
     );
     assert_eq!(asked.lock().unwrap().last().unwrap().1, json!({"lines": 7}));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tcs_core::clock;
 use tcs_testkit::flood::{self, memory, number};
 use tcs_testkit::nats::{self, Binary, Server};
+use tcs_testkit::tcsctl;
 use tcs_testkit::terminal::Terminal;
 
 const LAUNCHER: &str = "launcher.l.srv01-process-launcher";
@@ -83,8 +84,7 @@ impl Site {
     }
 
     fn watch(&self) -> Terminal {
-        let args = ["watch", "--server", &self.server.url()];
-        Terminal::start(env!("CARGO_BIN_EXE_tcsctl"), &args, &[], (120, 40))
+        tcsctl::watch(&self.server.url(), &[], (120, 40))
     }
 }
 

@@ -1,10 +1,17 @@
 //! The handbook's page on clusters and sites, tried: its files from `config/` start real servers,
-//! and its commands run against them. And each block of code in the handbook and the README.
+//! and its commands run against them. And each command in the handbook and the README, the reference
+//! of the services file, and the links of the built book.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "handbook/blocks.rs"]
 mod blocks;
+#[path = "handbook/book.rs"]
+mod book;
+#[path = "handbook/commands.rs"]
+mod commands;
+#[path = "handbook/reference.rs"]
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -397,6 +404,10 @@ accounts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_reads_another_ones_streams_or_says_why_not() {
+    for block in blocks::of("docs/handbook/growing.md", "conf") {
+        let mut lines = block.lines().map(str::trim).filter(|line| line.len() > 2);
+        assert!(lines.all(|line| IMPORTS.contains(line)), "nobody has tried all of {block}");
+    }
     on_each_server(async |binary| {
         let server = Server::start_with(&binary, IMPORTS).await;
         let url = |user: &str| format!("nats://{user}:pw@127.0.0.1:{}", server.port());

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tcs_core::clock;
 use tcs_testkit::nats::{self, JETSTREAM, Server, on_each_server, server};
 use tcs_testkit::tcsctl::{self, Output, at, recording, run};
@@ -312,6 +313,32 @@ async fn verbose_says_who_decided() {
     let output = tcsctl::finish(command).expect(0);
     assert!(output.err.contains(&format!("server: {} (NATS_URL)", server.url())), "{output:#?}");
     assert!(output.err.contains("status: svc_status"), "{output:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verbose_names_launchers_of_another_version() {
+    let server = filled(&server(), JETSTREAM, &[]).await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let mut asked = client.subscribe("$SRV.INFO").await.unwrap();
+    client.flush().await.unwrap();
+    let launcher = "launcher.launcher.Kx1xDO.vm-asyncio-launcher";
+    let (set, version) = tokio::sync::watch::channel(env!("CARGO_PKG_VERSION"));
+    tokio::spawn(async move {
+        while let Some(request) = asked.next().await {
+            let info = serde_json::json!({
+                "name": "launcher", "version": *version.borrow(),
+                "endpoints": [{"subject": format!("svc.rpc.{launcher}.v1.health")}],
+            });
+            client.publish(request.reply.unwrap(), info.to_string().into()).await.unwrap();
+            client.flush().await.unwrap();
+        }
+    });
+    let same = at(&server.url(), &["-v"]).expect(0).err;
+    assert!(!same.contains("another version"), "{same}");
+    set.send_replace("0.0.9");
+    let other = at(&server.url(), &["-v"]).expect(0).err;
+    assert!(other.contains("launchers of another version than this tcsctl"), "{other}");
+    assert!(other.contains(&format!("{launcher} (0.0.9)")), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

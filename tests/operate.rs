@@ -8,11 +8,9 @@ use std::process::Stdio;
 use tcs_testkit::nats::wait_for;
 use tcs_testkit::programs::program;
 use tcs_testkit::site::{Site, line_of, lives};
-use tcs_testkit::tcsctl::at;
+use tcs_testkit::tcsctl::{at, watch};
 use tcs_testkit::tcsd::Tcsd;
 use tcs_testkit::terminal::Terminal;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 
 const CONFIG: &str = "
 services:
@@ -23,12 +21,6 @@ services:
     variant: a
     launch: {exec: [sh, -c, 'echo opening the port; echo /dev/ttyUSB0 is not there >&2; exit 3']}
 ";
-
-fn watch(site: &Site, more: &[&str], cells: (u16, u16)) -> Terminal {
-    let url = site.server.url();
-    let args: Vec<&str> = ["watch", "--server", &url].iter().chain(more).copied().collect();
-    Terminal::start(PROGRAM, &args, &[], cells)
-}
 
 /// The process id that a notice tells: `restarted, pid 4711, by ...`.
 fn pid(text: &str) -> u32 {
@@ -41,7 +33,7 @@ fn pid(text: &str) -> u32 {
 async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
     let site = Site::start(CONFIG).await;
     for size in [(80, 24), (160, 50)] {
-        let mut terminal = watch(&site, &[], size);
+        let mut terminal = watch(&site.server.url(), &[], size);
         let text = terminal.see("× failed");
         // the cause is not what is cut, however narrow
         assert!(
@@ -60,7 +52,7 @@ async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
     let site = Site::start(CONFIG).await;
-    let mut terminal = watch(&site, &[], (130, 40));
+    let mut terminal = watch(&site.server.url(), &[], (130, 40));
     terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
     terminal.keys("/talker\r");
     terminal.see_no("× failed");
@@ -113,7 +105,7 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn read_only_operates_nothing() {
     let site = Site::start(CONFIG).await;
-    let mut terminal = watch(&site, &["--read-only"], (100, 30));
+    let mut terminal = watch(&site.server.url(), &["--read-only"], (100, 30));
     terminal.wait("it runs", |text| line_of(text, &["● ok", "talker.a"]).is_some());
     terminal.keys("/talker\rG");
     terminal.see_no("× failed");
@@ -135,8 +127,9 @@ async fn after_a_conflict_the_launcher_that_goes_on_is_asked() {
     let url = site.server.url();
     let launcher = || {
         let output = at(&url, &["talker.a", "--json"]);
-        let found = output.code == Some(0);
-        found.then(|| output.json()["services"][0]["launcher"].as_str().unwrap().to_owned())
+        let found = (output.code == Some(0)).then(|| output.json())?;
+        // seen before its launcher has declared it
+        found["services"][0]["launcher"].as_str().map(str::to_owned)
     };
     wait_for("it runs", || launcher().is_some()).await;
     let first = launcher().unwrap();
@@ -145,9 +138,10 @@ async fn after_a_conflict_the_launcher_that_goes_on_is_asked() {
     for command in ["restart", "stop", "start"] {
         // for however short a time: its events are the newest, and its declaration
         other.run();
-        wait_for("the other one to have told of it", || launcher().unwrap() == second).await;
+        wait_for("the other one to have told of it", || launcher().as_ref() == Some(&second)).await;
         assert!(other.stop().await.success());
-        wait_for("the first one to say that it goes on", || launcher().unwrap() == first).await;
+        wait_for("the first one to say that it goes on", || launcher().as_ref() == Some(&first))
+            .await;
         let reply = at(&url, &[command, "talker.a", "--json"]).expect(0).json();
         assert_eq!(
             (&reply["asked"], &reply["ok"]),
@@ -210,4 +204,59 @@ async fn top_follows_services_that_come_later() {
     following.kill().unwrap();
     following.wait().unwrap();
     assert!(other.stop().await.success());
+}
+
+const ORDERED: &str = "
+services:
+  - {type: power, variant: a, launch: {exec: [sleep, '1000']}}
+  - type: camera
+    variant: a
+    launch: {exec: [sh, -c, 'sleep 0.3; echo cooled; exec sleep 1000'], ready: {log: cooled}, after: [power.a]}
+  - {type: guider, variant: a, launch: {exec: [sleep, '1000'], after: [camera.a]}}
+  - {type: lamp, variant: a, launch: {exec: [sleep, '1000']}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_of_starts_and_what_an_end_affects_are_shown() {
+    let site = Site::start(ORDERED).await;
+    let url = site.server.url();
+    let is_up = || at(&url, &["wait", "guider.a", "--timeout", "1"]).code == Some(0);
+    wait_for("the last one is up", is_up).await;
+    let text = at(&url, &["graph"]).expect(0).out;
+    assert!(text.contains("└─ ● camera.a  ok") && !text.contains("lamp.a"), "{text}");
+    let chain: Vec<&str> = text.lines().skip_while(|line| !line.contains("Critical")).collect();
+    for (line, id) in chain[1..].iter().zip(["power.a", "camera.a", "guider.a"]) {
+        assert!(line.contains(id) && line.contains("ready after"), "{text}");
+    }
+    let json = at(&url, &["graph", "--format", "json"]).expect(0).json();
+    assert_eq!(
+        json["critical_chain"],
+        serde_json::json!(["power.a", "camera.a", "guider.a"]),
+        "{json:#}"
+    );
+    let camera = &json["services"][0];
+    assert!(camera["startup_s"].as_f64().unwrap() > 0.2, "{camera}");
+    let mermaid = at(&url, &["graph", "--format", "mermaid"]).expect(0).out;
+    assert!(mermaid.starts_with("graph LR\n") && mermaid.contains(" --> "), "{mermaid}");
+    at(&url, &["graph", "lamp"]).expect(1);
+
+    // before the end of several is agreed to, in a terminal; and it is asked anew if one has changed
+    let program = program("tcsctl");
+    let args = ["restart", "a", "--server", &url];
+    let mut terminal = Terminal::start(program.to_str().unwrap(), &args, &[], (100, 40));
+    terminal.see("restart all 4?");
+    at(&url, &["stop", "camera.a"]).expect(0);
+    terminal.keys("y\r");
+    terminal.see("warning: changed: camera.a was running, is stopped now");
+    terminal.wait("asked again", |text| text.matches("restart all 4?").count() == 2);
+    terminal.keys("n\r");
+    terminal.see("nothing was done");
+    assert_eq!(terminal.end(), 1);
+    let mut dashboard = watch(&url, &[], (120, 40));
+    dashboard.see("power.a");
+    dashboard.keys("/power\rGx");
+    let asked = dashboard.see("stop?");
+    assert!(asked.contains("guider.a is started after it and keeps running"), "{asked}");
+    dashboard.keys("nq");
+    assert_eq!(dashboard.end(), 0);
 }

@@ -6,10 +6,14 @@
 mod alarms;
 #[path = "rights/attacks.rs"]
 mod attacks;
+#[path = "rights/backup.rs"]
+mod backup;
 #[path = "rights/cluster.rs"]
 mod cluster;
 #[path = "rights/consumers.rs"]
 mod consumers;
+#[path = "rights/serve.rs"]
+mod serve;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

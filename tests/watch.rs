@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use ::tcsctl::dashboard::terminal::Screen;
 use tcs_core::clock;
 use tcs_testkit::nats::{LIMIT, Server, server};
 use tcs_testkit::tcsctl::{self, at, recording};
-use tcs_testkit::terminal::{Terminal, count};
+use tcs_testkit::terminal::Terminal;
+
+#[path = "watch/terminal.rs"]
+mod terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 
@@ -19,7 +21,7 @@ async fn filled() -> Server {
 }
 
 fn watch(server: &Server, size: (u16, u16)) -> Terminal {
-    Terminal::start(PROGRAM, &["watch", "--server", &server.url()], &[], size)
+    tcsctl::watch(&server.url(), &[], size)
 }
 
 fn replay(name: &str, more: &[&str], vars: &[(&str, &str)]) -> Terminal {
@@ -219,6 +221,144 @@ async fn a_broker_that_is_not_there_yet_is_waited_for() {
     assert_eq!(terminal.end(), 0);
 }
 
+/// What the streams hold of the past is shown, and what has changed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_past_time_is_shown_and_the_difference_to_now_told() {
+    let server = filled().await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    let report = async |status: &str| {
+        let body = format!(r#"{{"data": {{"name": "focuser.a", "status": "{status}"}}}}"#);
+        let stored = context.publish("svc.status.focuser.a", body.into()).await.unwrap();
+        stored.await.unwrap();
+    };
+    report("warning").await;
+    let then = clock::wall().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    report("failed").await;
+    let mut terminal = watch(&server, (100, 30));
+    let row = |word: &'static str| {
+        move |text: &str| {
+            table(text).lines().any(|it| it.contains("focuser.a") && it.contains(word))
+        }
+    };
+    terminal.wait("it is failed", row("failed"));
+    terminal.keys("/focuser\r");
+    terminal.see("/focuser");
+    terminal.keys(&format!("@{then}\r"));
+    terminal.see("THE PAST");
+    terminal.wait("it was degraded", row("degraded"));
+    terminal.keys("r");
+    terminal.see("the past is shown: Esc returns to the present");
+    // its failure is the next problem
+    terminal.keys("\x1b)");
+    terminal.wait("it is failed", |text| text.contains("THE PAST") && row("failed")(text));
+    terminal.keys("(");
+    terminal.wait("where it got into trouble", row("degraded"));
+    terminal.keys("\x1b");
+    terminal.see("since ");
+    terminal.see("focuser.a  degraded → failed");
+    terminal.keys("\x1b");
+    terminal.see_no("degraded → failed");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+
+    let mut terminal = tcsctl::watch(&server.url(), &["--at", &then, "focuser"], (80, 24));
+    terminal.wait("it begins there", |text| text.contains("THE PAST") && row("degraded")(text));
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// One key compares hosts; it does not change what is selected.
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_are_compared_with_one_key() {
+    let server = filled().await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    let metrics = r#"{"host_load1": 0.61, "host_mem_total_bytes": 24000000000,
+        "host_mem_available_bytes": 20900000000}"#;
+    let name = "launcher.b81QpL.srv02-process-launcher";
+    for (subject, data) in [
+        ("status", format!(r#"{{"name": "{name}", "status": "ok", "hostname": "srv02.oca"}}"#)),
+        (
+            "heartbeat",
+            format!(r#"{{"service_id": "{name}", "status": "ok", "metrics": {metrics}}}"#),
+        ),
+    ] {
+        let body = format!(r#"{{"data": {data}, "meta": {{"sender": "srv02"}}}}"#);
+        let stored = context.publish(format!("svc.{subject}.{name}"), body.into());
+        stored.await.unwrap().await.unwrap();
+    }
+    let mut terminal = watch(&server, (80, 24));
+    terminal.see("srv02");
+    let chosen = terminal.wait("a problem", |text| text.contains("failed  @vm"));
+    let worst = chosen.lines().nth(2).unwrap().to_owned();
+    terminal.keys("o");
+    terminal.see("LOAD  MEMORY");
+    terminal.see("srv02  0.61  3.1 GB of 24 GB");
+    let text = terminal.wait("both", |text| text.contains("× vm ") && text.contains("─ vm ─"));
+    assert_eq!(text.lines().nth(2).unwrap(), worst, "{text}");
+    let inverse = |screen: &vt100::Screen| screen.cell(2, 4).is_some_and(vt100::Cell::inverse);
+    assert!(terminal.screen(inverse), "{text}");
+    terminal.keys("o");
+    terminal.see("flat");
+    terminal.see_no("LOAD  MEMORY");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// Of a real process, from its launcher's samples.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_the_last_minutes_takes_one_key() {
+    let config = "services:\n  - {type: use, variant: one, launch: {exec: [sleep, \"1000\"]}}\n";
+    let site = tcs_testkit::tcsd::Site::start("process", config).await;
+    let mut terminal = watch(&site.server, (80, 24));
+    terminal.see("use.one");
+    terminal.keys("GU");
+    terminal.see("use.one: usage, last 10 min");
+    // two samples at least, and a row with the figures beside it
+    let is_curve = |line: &str| line.starts_with(" MEM") && line.contains("B (");
+    let is_row =
+        |line: &str| line.contains("─ use.one ") && line.contains("B ") && line.contains('%');
+    let text = terminal.wait("the curve and the row", |text| {
+        text.lines().any(is_curve) && text.lines().any(is_row)
+    });
+    assert!(text.contains("CPU") && text.contains("THR") && text.contains("EXIT"), "{text}");
+    terminal.keys("U");
+    terminal.see_no("usage, last 10 min");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_what_services_use_is_told() {
+    const USERS: &str = "jetstream {store_dir: \"STORE\"}\nauthorization: {users: [\
+        {user: all, password: a}, \
+        {user: viewer, password: v, permissions: {publish: {deny: \"svc.rpc.>\"}}}]}\n";
+    let server = Server::start_with(&tcs_testkit::nats::server(), USERS).await;
+    let login = ["--user", "all", "--password", "a"];
+    let file = recording("process-launcher");
+    let replayed = ["replay", "--instant", "--create-streams", &file];
+    at(&server.url(), &[&replayed[..], &login].concat()).expect(0);
+    let options = async_nats::ConnectOptions::with_user_and_password("all".into(), "a".into());
+    let client = options.connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    let name = "launcher.b81QpL.srv02-process-launcher";
+    for (subject, data) in [("status", "name"), ("heartbeat", "service_id")] {
+        let body = format!(r#"{{"data": {{"{data}": "{name}", "status": "ok"}}}}"#);
+        let stored = context.publish(format!("svc.{subject}.{name}"), body.into());
+        stored.await.unwrap().await.unwrap();
+    }
+    let login = ["--user", "viewer", "--password", "v"];
+    let mut terminal = tcsctl::watch(&server.url(), &login, (160, 40));
+    terminal.see("srv02-process");
+    terminal.keys("U");
+    terminal.see(
+        "resource usage is not known: launcher.b81QpL.srv02-process-launcher: no right to publish",
+    );
+    terminal.keys("\x1bq");
+    assert_eq!(terminal.end(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_launcher_is_asked_and_its_answer_shown() {
     use tcs_core::bus::Bus;
@@ -243,7 +383,7 @@ async fn a_launcher_is_asked_and_its_answer_shown() {
     });
     let logs = Command::new("logs.hello_world.main", move |_| async move {
         Ok(data(serde_json::json!({"lines": [
-            {"message": "slewing \u{1b}[31mnow", "level": 20, "timestamp": [2026, 11, 23, 2, 13, 5]},
+            {"message": "slewing \u{1b}[2Jnow", "level": 20, "timestamp": [2026, 11, 23, 2, 13, 5]},
             {"message": "no stars", "level": 40, "timestamp": [2026, 11, 23, 2, 13, 6]}]})))
     });
     let announcement = Announcement {
@@ -263,94 +403,11 @@ async fn a_launcher_is_asked_and_its_answer_shown() {
     terminal.keys("y");
     terminal.see("restart hello_world.main: restarted, pid 4711, by ");
     terminal.keys("L");
-    terminal.see("02:13:06  no stars");
-    terminal.see("slewing \\u{1b}[31mnow");
+    let log = terminal.see("no stars");
+    assert!(log.contains("02:13:06"), "{log}");
+    terminal.see("slewing \\u{1b}[2Jnow");
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);
-}
-
-#[test]
-fn every_signal_gives_the_terminal_back() {
-    for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
-        let mut terminal = replay("process-launcher", &[], &[]);
-        terminal.see("replay");
-        terminal.signal(signal);
-        assert_eq!(terminal.end(), code, "{signal}");
-        terminal.assert_given_back();
-    }
-}
-
-#[test]
-fn it_stops_and_goes_on_as_a_shell_wants_it() {
-    for how in ["\x1a", ""] {
-        let mut terminal = replay("process-launcher", &[], &[]);
-        terminal.see("replay");
-        if how.is_empty() {
-            terminal.signal("TSTP");
-        } else {
-            terminal.keys(how);
-        }
-        terminal.wait("it is stopped", |_| terminal.state() == 'T');
-        terminal.assert_given_back();
-        terminal.signal("CONT");
-        terminal.wait("it is back", |text| {
-            text.contains("VERDICT") && terminal.screen(vt100::Screen::alternate_screen)
-        });
-        terminal.keys("q");
-        assert_eq!(terminal.end(), 0);
-        terminal.assert_given_back();
-    }
-}
-
-#[test]
-fn it_ends_with_its_terminal_and_burns_nothing() {
-    for ignored in [false, true] {
-        let file = recording("process-launcher");
-        let line = format!("exec {PROGRAM} watch --replay {file}");
-        let line = if ignored { format!("trap '' HUP; {line}") } else { line };
-        let mut terminal = Terminal::start("/bin/sh", &["-c", &line], &[], (80, 24));
-        terminal.see("VERDICT");
-        let before = terminal.cpu();
-        let start = clock::monotonic();
-        terminal.hang_up();
-        let proc = format!("/proc/{}/stat", terminal.pid());
-        let mut last = before;
-        let gone = || std::fs::read_to_string(&proc).map_or(true, |stat| stat.contains(") Z "));
-        while !gone() {
-            assert!(start.elapsed() < LIMIT, "it goes on");
-            last = terminal.cpu();
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        terminal.end();
-        assert!(last - before < 1.0, "{} s of processor time", last - before);
-    }
-}
-
-/// Not a test by itself: the program of the next one.
-#[test]
-#[ignore = "run in a terminal by the next test"]
-fn a_program_that_panics() {
-    let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let tell = std::sync::Arc::clone(&told);
-    let _screen = Screen::open(true, move |text| *tell.lock().unwrap() = text).unwrap();
-    let other = std::thread::spawn(|| panic!("beside the screen"));
-    assert!(other.join().is_err());
-    assert!(told.lock().unwrap().contains("beside the screen"));
-    panic!("on purpose");
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back_before_it_speaks() {
-    let this = std::env::current_exe().unwrap();
-    let args = ["--exact", "a_program_that_panics", "--ignored", "--nocapture"];
-    let mut terminal = Terminal::start(this.to_str().unwrap(), &args, &[], (100, 30));
-    assert_ne!(terminal.end(), 0);
-    terminal.assert_given_back();
-    terminal.see("on purpose");
-    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
-    let place = |needle: &str| bytes.find(needle).unwrap_or_else(|| panic!("{needle}: {bytes}"));
-    assert!(place("\x1b[?1049l") < place("on purpose"));
-    assert!(!bytes.contains("beside the screen"), "{bytes}");
 }
 
 #[test]
@@ -412,55 +469,6 @@ fn its_state_is_written_into_a_file_for_a_report() {
         assert!(told == all || all.starts_with(told.strip_suffix('…').unwrap()), "{told}");
         assert!(told.starts_with(&format!("{why}: {home}")), "{told}");
     }
-}
-
-#[test]
-fn without_colours_the_choice_and_what_is_wrong_are_seen() {
-    let terminal = replay("process-launcher", &[], &[("NO_COLOR", "1")]);
-    let text = terminal.see("× failed");
-    let bad = text.lines().position(|line| line.contains("× failed")).unwrap() as u16;
-    let column = text.lines().nth(usize::from(bad)).unwrap().find('×').unwrap() as u16;
-    terminal.screen(|screen| {
-        let cell = screen.cell(bad, column).unwrap();
-        assert!(cell.bold() && cell.underline());
-        let chosen: Vec<u16> =
-            (0..24).filter(|row| screen.cell(*row, 40).unwrap().inverse()).collect();
-        assert!(!chosen.is_empty(), "{text}");
-        let plain = |cell: &vt100::Cell| {
-            cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default
-        };
-        for row in 0..24 {
-            for column in 0..80 {
-                assert!(plain(screen.cell(row, column).unwrap()), "colour at {row} {column}");
-            }
-        }
-    });
-}
-
-#[test]
-fn a_terminal_without_utf8_gets_ascii() {
-    let terminal = replay("process-launcher", &[], &[("LANG", "C")]);
-    terminal.see("x failed");
-    assert!(terminal.bytes().is_ascii());
-}
-
-#[test]
-fn nothing_is_written_while_nothing_changes() {
-    let terminal = replay("process-launcher", &[], &[]);
-    terminal.see("THE RECORDING HAS ENDED");
-    // it goes on waking up each second, however busy the machine is
-    let wakes = || {
-        let before = terminal.wakeups();
-        terminal.wait("it has woken up", |_| terminal.wakeups() >= before + 10);
-    };
-    // the last second of the recording is shown, and then it stands still, its clock too
-    wakes();
-    let before = terminal.bytes().len();
-    wakes();
-    let bytes = terminal.bytes();
-    let written = String::from_utf8_lossy(&bytes[before..]).into_owned();
-    assert_eq!(written, "");
-    assert_eq!(count(&bytes, b"\x1b[?2026h"), count(&bytes, b"\x1b[?2026l"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

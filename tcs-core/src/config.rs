@@ -23,9 +23,11 @@ mod nearest;
 mod numbers;
 mod order;
 mod problem;
+mod schedule;
 mod schema;
 mod secret_names;
 mod secrets;
+mod serve;
 mod services;
 mod settings;
 mod signal;
@@ -49,8 +51,10 @@ pub use line_pattern::LinePattern;
 pub use nearest::nearest;
 pub use order::{Awaited, Wait, waits};
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
+pub use schedule::{Overlap, Schedule};
 pub use schema::schema;
 pub use secrets::Secrets;
+pub use serve::ServeSettings;
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};
 pub use signal::StopSignal;
@@ -117,6 +121,15 @@ impl Config {
             Some(bytes) => Self::parse(&name, &bytes, environment),
             None => Ok(Self::empty(&name, environment)),
         }
+    }
+
+    /// Adds what a program that runs these services has found: warnings to [`Self::warnings`].
+    pub fn add(&mut self, found: Vec<Problem>) -> Result<(), ConfigErrors> {
+        self.warnings = self.warnings.clone().with(found);
+        if self.warnings.has_errors() {
+            return Err(ConfigErrors::new(self.warnings.clone()));
+        }
+        Ok(())
     }
 
     /// The `nats` section of a file alone, for programs that look at a fleet and run none of it:

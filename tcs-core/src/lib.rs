@@ -40,6 +40,13 @@
 // `#[service]` and the derives name this crate so
 extern crate self as tcs_core;
 
+/// The version of this build for people: `0.1.0 (1a2b3c4, 2026-11-26)` with commit and date in packages
+/// and after `make install`, else `0.1.0`.
+pub const BUILD: &str = match option_env!("TCS_BUILD") {
+    Some(build) => build,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 pub mod config;
 pub mod manual;
 pub mod monitor;

@@ -1,6 +1,19 @@
-//! The end of a `--help` text as sections of a manual page, for the programs of this workspace.
+//! Parts of a manual page, made from the text of `--help`, for the programs of this workspace.
 
 use std::fmt::Write as _;
+
+/// The section by which `apropos` finds a page: the first line of what is said of the program.
+pub fn name(program: &str, about: &str) -> String {
+    let first = about.lines().next().unwrap_or_default().trim_end_matches('.');
+    format!(".SH NAME\n{} \\- {}\n", escaped(program), escaped(first))
+}
+
+/// The section that names other pages: `tcsctl-check`.
+pub fn see_also(pages: &[&str]) -> String {
+    let pages: Vec<String> =
+        pages.iter().map(|page| format!(".BR {} (1)", escaped(page))).collect();
+    format!(".SH SEE ALSO\n{}\n", pages.join(",\n"))
+}
 
 /// Paragraphs of `help` that begin with a line `Name:` become sections of their own, in which
 /// indented lines stay as they are; all else is running text.
@@ -37,6 +50,12 @@ fn escaped(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_has_a_name_and_neighbours() {
+        assert_eq!(name("a-b", "Do it: now.\nOr later."), ".SH NAME\na\\-b \\- Do it: now\n");
+        assert_eq!(see_also(&["tcsd", "a"]), ".SH SEE ALSO\n.BR tcsd (1),\n.BR a (1)\n");
+    }
 
     #[test]
     fn tables_stay_and_text_flows() {

@@ -3,6 +3,7 @@
 mod check;
 mod new;
 mod plan;
+mod setup;
 mod teach;
 
 use std::io::{self, Write as _};
@@ -17,7 +18,8 @@ use tcs_core::service::log::{clean, say};
 use tcs_core::service::{Registry, main_of, signals};
 
 use crate::runner::{self, SERVICE};
-use crate::{daemon, log};
+use crate::takeover::{self, CHECK, CanTakeOver, FORMAT, Table};
+use crate::{daemon, doctor, log};
 
 /// Exit code of wrong arguments.
 const USAGE: u8 = 2;
@@ -25,7 +27,7 @@ const USAGE: u8 = 2;
 /// Supervise observatory services: start them in order, restart them by their policy, stop them
 /// together, and report over NATS what happens to them.
 #[derive(Debug, Parser)]
-#[command(name = "tcsd", version, after_help = teach::HELP, help_template = teach::template())]
+#[command(name = "tcsd", version, long_version = tcs_core::BUILD, after_help = teach::HELP, help_template = teach::template())]
 pub struct Args {
     /// Configuration file [default: config/services.yaml, if it exists].
     #[arg(long, short, global = true, value_name = "FILE")]
@@ -101,8 +103,25 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         tcs: Option<PathBuf>,
     },
-    /// Print the manual page.
-    Man,
+    /// Install tcsd as a service of systemd: programs, user, folders, a sample configuration, a broker
+    /// with generated passwords, the units.
+    ///
+    /// All steps are shown, and confirmed, before the first is done. Existing configuration is kept.
+    Install(setup::InstallArgs),
+    /// Undo `install`. Configuration and state are kept.
+    Uninstall(setup::UninstallArgs),
+    /// List what is wrong on this host, each with the command that mends it.
+    ///
+    /// Looks at the configuration (--config, else config/services.yaml, else the installed one), rights of
+    /// files, broker and streams, clock, unit, limits, versions of the fleet, and which tcsctl is first in
+    /// PATH. Changes nothing. The exit code is 1 if there is an error.
+    Doctor,
+    /// Print a manual page.
+    Man {
+        /// Command [default: tcsd itself].
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
     /// Print completions for a shell.
     Completions {
         /// Shell.
@@ -115,7 +134,13 @@ impl Command {
     fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::Check { file, .. } | Self::Plan { file } => file.as_ref(),
-            Self::Schema | Self::New { .. } | Self::Man | Self::Completions { .. } => None,
+            Self::Schema
+            | Self::New { .. }
+            | Self::Install(_)
+            | Self::Uninstall(_)
+            | Self::Doctor
+            | Self::Man { .. }
+            | Self::Completions { .. } => None,
         }
     }
 }
@@ -141,9 +166,18 @@ pub fn main() -> ExitCode {
     if let Some(code) = runner::helper_main() {
         return code;
     }
+    let taken_over = match takeover::receive().transpose() {
+        Ok(taken_over) => taken_over,
+        Err(error) => {
+            say(&format!("error: cannot take over from the tcsd before: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let mut given = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
-    if given.next().as_deref() == Some(SERVICE) {
-        return one_service(given);
+    match given.next().as_deref() {
+        Some(SERVICE) => return one_service(given),
+        Some(CHECK) => return can_take_over(),
+        Some(_) | None => {}
     }
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -162,32 +196,72 @@ pub fn main() -> ExitCode {
         signals::release();
     }
     let taps = log::init(args.json_logs);
-    let done = match args.command {
+    let done = match &args.command {
         Some(Command::Check { no_import, connect, .. }) => {
-            check::run(path, explicit, !no_import, connect)
+            check::run(path, explicit, !no_import, *connect)
         }
         Some(Command::Plan { .. }) => plan::run(path, explicit),
         Some(Command::Schema) => teach::schema(),
-        Some(Command::New { folder, tcs }) => new::run(&folder, tcs.as_deref()),
-        Some(Command::Man) => teach::man(Args::command()),
-        Some(Command::Completions { shell }) => teach::completions(Args::command(), shell),
-        None => {
-            let options = daemon::Options {
-                config: path.to_owned(),
-                explicit,
-                mode: match args.launcher {
-                    Launcher::Async => Mode::Async,
-                    Launcher::Process => Mode::Process,
-                },
-                banner: !args.no_banner,
-                allow_empty: args.allow_empty,
-                taps,
-                grace: std::time::Duration::from_secs_f64(args.terminate_delay),
-            };
-            Ok(daemon::main(&options, runner::marked_run()))
-        }
+        Some(Command::New { folder, tcs }) => new::run(folder, tcs.as_deref()),
+        Some(Command::Install(args)) => setup::install(args),
+        Some(Command::Uninstall(args)) => setup::uninstall(args),
+        Some(Command::Doctor) => doctor::run(path, explicit),
+        Some(Command::Man { command }) => match page_of(command.as_deref()) {
+            Ok(command) => teach::man(command),
+            Err(error) => return usage(&error),
+        },
+        Some(Command::Completions { shell }) => teach::completions(Args::command(), *shell),
+        None => Ok(daemon::main(&options(&args, taps), runner::marked_run(), taken_over)),
     };
     done.unwrap_or_else(|error| unprinted(&error))
+}
+
+/// Of a launcher.
+fn options(args: &Args, taps: log::Taps) -> daemon::Options {
+    daemon::Options {
+        config: args.config.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
+        explicit: args.config.is_some(),
+        mode: match args.launcher {
+            Launcher::Async => Mode::Async,
+            Launcher::Process => Mode::Process,
+        },
+        banner: !args.no_banner,
+        allow_empty: args.allow_empty,
+        taps,
+        grace: std::time::Duration::from_secs_f64(args.terminate_delay),
+    }
+}
+
+/// A tcsd that runs asks whether this program could take its place: the table of what it would hand
+/// over is the standard input.
+fn can_take_over() -> ExitCode {
+    let own = std::env::args_os().take(1).chain(std::env::args_os().skip(2));
+    let answer = Args::try_parse_from(own)
+        .map_err(|error| anyhow::anyhow!("{}", error.kind()))
+        .and_then(|args| {
+            Table::read(io::stdin())?;
+            daemon::could_run(&options(&args, log::Taps::default()))?;
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            Ok(serde_json::to_string(&CanTakeOver { takes_over: FORMAT, version })?)
+        });
+    match answer {
+        Ok(answer) => print(&answer).map_or_else(|error| unprinted(&error), |()| ExitCode::SUCCESS),
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The definition of a command, named as its manual page is; `None`: of the program.
+fn page_of(name: Option<&str>) -> Result<clap::Command, clap::Error> {
+    let mut program = Args::command();
+    program.build();
+    let Some(name) = name else { return Ok(program) };
+    let found = program.find_subcommand(name).cloned();
+    let unknown =
+        || program.error(ErrorKind::InvalidValue, format!("there is no command `{name}`"));
+    found.map(|command| command.name(format!("tcsd-{name}"))).ok_or_else(unknown)
 }
 
 /// `--help` and `--version` too come as errors.
@@ -220,7 +294,7 @@ fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
 }
 
 /// Prints the answer of a command. A service may be called anything.
-fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{}\n", clean(text)).as_bytes())?;
     out.flush()

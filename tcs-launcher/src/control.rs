@@ -12,8 +12,9 @@ use tcs_core::clock;
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Timestamp;
 use tcs_core::wire::control::{
-    self, Done, ListReply, LogsReply, LogsRequest, OperationReply, Outcome, ReloadReply,
-    ReloadRequest, ResourcesRequest, ServiceChange, StopRequest, command,
+    self, Done, DrillReply, DrillRequest, ListReply, LogsReply, LogsRequest, OperationReply,
+    Outcome, ProfileRequest, ProfilesReply, ReloadReply, ReloadRequest, ResourcesRequest,
+    ServiceChange, StopRequest, UpgradeReply, command,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,11 +25,28 @@ use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, Ser
 #[derive(Debug)]
 pub enum ControlRequest {
     /// Start, stop or restart one service.
-    Service(Operation, ServiceId, Command, oneshot::Sender<Answer>),
-    /// Read the configuration again.
-    Reload(Operation, oneshot::Sender<Result<(ReloadReply, Answer), String>>),
+    Service {
+        /// Which operation it is, and whose.
+        operation: Operation,
+        /// To whom.
+        id: ServiceId,
+        /// What.
+        command: Command,
+        /// Of a stop: the planned work for which it is to stay stopped.
+        comment: Option<String>,
+        /// For the answer.
+        back: oneshot::Sender<Answer>,
+    },
+    /// Read the configuration again, and move to a profile.
+    Reload(Operation, ProfileChoice, oneshot::Sender<Result<(ReloadReply, Answer), String>>),
+    /// Have the program's new file take over.
+    Upgrade(Operation, oneshot::Sender<Result<UpgradeReply, String>>),
+    /// Make a fault on purpose, or end it.
+    Drill(Operation, ServiceId, DrillRequest, oneshot::Sender<Result<DrillReply, String>>),
     /// What that would change.
-    Plan(oneshot::Sender<Result<ReloadReply, String>>),
+    Plan(ProfileChoice, oneshot::Sender<Result<ReloadReply, String>>),
+    /// Which profiles there are.
+    Profiles(oneshot::Sender<Result<ProfilesReply, String>>),
     /// What is there.
     List(oneshot::Sender<ListReply>),
     /// The last lines of one service.
@@ -37,11 +55,22 @@ pub enum ControlRequest {
         id: ServiceId,
         /// How many at most.
         count: usize,
+        /// Of which run: 0 the present one, -1 the one before; else of all.
+        run: Option<i64>,
         /// For how long the asker reads along.
         follow: Option<Duration>,
         /// For the lines.
         back: oneshot::Sender<Result<LogsReply, String>>,
     },
+}
+
+/// The set of services that is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileChoice {
+    /// As before.
+    Keep,
+    /// This one; `None`: what the file says without profiles.
+    Set(Option<String>),
 }
 
 /// Lines in an answer, when it is not said how many, and at most.
@@ -59,21 +88,45 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRe
     let reload = move |call: Call| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
-            if ReloadRequest::read(&call.data)?.dry_run {
-                let report = ask(&to, ControlRequest::Plan).await??;
-                return reply(&launcher, &ReloadReply { dry_run: true, ..report });
-            }
-            let (report, answer) =
-                ask(&to, |back| ControlRequest::Reload(operation(command::RELOAD, &call), back))
-                    .await??;
-            match answer {
-                Answer::Reload(touched) => reply(&launcher, &reloaded(report, touched)),
-                Answer::Service(Err(refusal)) => Err(refusal.to_string()),
-                Answer::Service(Ok(_)) => Err("no such answer".to_owned()),
-            }
+            let dry_run = ReloadRequest::read(&call.data)?.dry_run;
+            let operation = operation(command::RELOAD, &call);
+            read_again(&launcher, &to, operation, ProfileChoice::Keep, dry_run).await
         }
     };
     monitor.serve(Served::new(command::RELOAD, reload).acting());
+    let (launcher, to) = about(asks);
+    let upgrade = move |call: Call| {
+        let (launcher, to) = (Arc::clone(&launcher), to.clone());
+        async move {
+            let by = operation(command::UPGRADE, &call);
+            reply(&launcher, &ask(&to, |back| ControlRequest::Upgrade(by, back)).await??)
+        }
+    };
+    monitor.serve(Served::new(command::UPGRADE, upgrade).acting());
+    let (launcher, to) = about(asks);
+    let profile = move |call: Call| {
+        let (launcher, to) = (Arc::clone(&launcher), to.clone());
+        async move {
+            let ProfileRequest { name, clear, dry_run } = ProfileRequest::read(&call.data)?;
+            if name.is_none() && !clear {
+                return reply(&launcher, &ask(&to, ControlRequest::Profiles).await??);
+            }
+            let operation = operation(command::PROFILE, &call);
+            read_again(&launcher, &to, operation, ProfileChoice::Set(name), dry_run).await
+        }
+    };
+    monitor.serve(Served::new(command::PROFILE, profile).acting());
+    let (launcher, to) = about(asks);
+    let drill = move |call: Call| {
+        let (launcher, to) = (Arc::clone(&launcher), to.clone());
+        async move {
+            let (id, request) = (id(&call)?, DrillRequest::read(&call.data)?);
+            let by = operation(command::DRILL, &call);
+            let asked = ask(&to, |back| ControlRequest::Drill(by, id, request, back));
+            reply(&launcher, &asked.await??)
+        }
+    };
+    monitor.serve(Served::new(&format!("{}.>", command::DRILL), drill).acting());
     let (launcher, to) = about(asks);
     monitor.serve(Served::new(command::LIST, move |_| {
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
@@ -84,13 +137,38 @@ pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRe
         let (launcher, to) = (Arc::clone(&launcher), to.clone());
         async move {
             let id = id(&call)?;
-            let LogsRequest { lines, follow_s } = LogsRequest::read(&call.data)?;
+            let LogsRequest { lines, follow_s, run } = LogsRequest::read(&call.data)?;
             let count = lines.unwrap_or(LINES.0).min(LINES.1) as usize;
+            if run.is_some_and(|run| run > 0) {
+                return Err("`run` must be 0, or -1 for the run before".to_owned());
+            }
             let follow = follow_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
-            let found = ask(&to, |back| ControlRequest::Logs { id, count, follow, back }).await??;
+            let found =
+                ask(&to, |back| ControlRequest::Logs { id, count, run, follow, back }).await??;
             reply(&launcher, &found)
         }
     }));
+}
+
+/// Has the configuration read again, or tells what that would change.
+async fn read_again(
+    launcher: &str,
+    to: &mpsc::Sender<ControlRequest>,
+    operation: Operation,
+    profile: ProfileChoice,
+    dry_run: bool,
+) -> Reply {
+    if dry_run {
+        let report = ask(to, |back| ControlRequest::Plan(profile, back)).await??;
+        return reply(launcher, &ReloadReply { dry_run: true, ..report });
+    }
+    let asked = ask(to, |back| ControlRequest::Reload(operation, profile, back));
+    let (report, answer) = asked.await??;
+    match answer {
+        Answer::Reload(touched) => reply(launcher, &reloaded(report, touched)),
+        Answer::Service(Err(refusal)) => Err(refusal.to_string()),
+        Answer::Service(Ok(_)) => Err("no such answer".to_owned()),
+    }
 }
 
 /// Serves what services and the host use.
@@ -132,27 +210,30 @@ async fn operate(
     asks: mpsc::Sender<ControlRequest>,
 ) -> Reply {
     let id = id(&call)?;
-    let patience = patience(StopRequest::read(&call.data)?);
+    let request = StopRequest::read(&call.data)?;
+    let patience = patience(&request);
+    let comment = request.comment.filter(|_| name == command::STOP);
     let (command, result) = match name {
         command::START => (Command::Start, Done::Started),
+        command::STOP if comment.is_some() => (Command::Hold(patience), Done::Stopped),
         command::STOP => (Command::Stop(patience), Done::Stopped),
         _ => (Command::Restart(patience), Done::Restarted),
     };
     let service_id = id.to_string();
+    let operation = operation(name, &call);
     let answer =
-        ask(&asks, |back| ControlRequest::Service(operation(name, &call), id, command, back))
-            .await?;
+        ask(&asks, |back| ControlRequest::Service { operation, id, command, comment, back });
+    let answer = answer.await?;
     let Answer::Service(answer) = answer else { return Err("no such answer".to_owned()) };
     let Success { state, changed } = answer.map_err(|refusal| refusal.to_string())?;
     reply(&launcher, &OperationReply { service_id, result, changed, outcome: outcome(state) })
 }
 
-fn patience(request: StopRequest) -> Patience {
-    match request {
-        StopRequest { when_idle: false, .. } => Patience::Now,
-        StopRequest { when_idle: true, max_wait_s } => {
-            Patience::WhenIdle(max_wait_s.map(Duration::from_secs_f64))
-        }
+fn patience(request: &StopRequest) -> Patience {
+    if request.when_idle {
+        Patience::WhenIdle(request.max_wait_s.map(Duration::from_secs_f64))
+    } else {
+        Patience::Now
     }
 }
 

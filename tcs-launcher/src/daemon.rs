@@ -2,11 +2,13 @@
 //! signals and callers. Nothing in it waits for the broker.
 
 mod conflicts;
+mod drill;
 mod event_record;
 mod files;
 mod handlers;
 mod inbound;
 mod instance_lock;
+mod kept;
 mod launch;
 mod lifecycle;
 mod link;
@@ -14,15 +16,18 @@ mod log_subscriptions;
 mod outputs;
 mod own_status;
 mod plan;
+mod profiles;
 mod proxy_heartbeat;
 mod publisher;
 mod readiness;
 mod reloads;
 mod requests;
 mod runtime_dir;
+mod schedules;
 mod signals;
 mod spawn;
 mod systemd;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -32,37 +37,50 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, How, Secrets};
+use tcs_core::config::{Environment, How, Secrets};
 use tcs_core::service::Registry;
 use tcs_core::wire::Event as Wire;
 use tcs_core::wire::{Status, how_ended};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::control::ControlRequest;
-use crate::runner::output::Output;
+use crate::control::{ControlRequest, ProfileChoice};
 use crate::runner::{EventSender, Handle, ProcessRunner, RunnerEvent};
+use drill::Drill;
 use event_record::EventRecord;
 use handlers::Last;
+use instance_lock::InstanceLock;
+use kept::KeptFile;
+pub use launch::Options;
 pub(crate) use launch::broker;
-pub use launch::{Options, main};
+pub(crate) use launch::{could_run, main};
 use outputs::Outputs;
 pub(crate) use plan::absolute;
 use plan::{Plan, Site};
 pub use plan::{known_types, not_linked};
 use publisher::StatusPublisher;
+use runtime_dir::RuntimeDir;
 use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use tcs_supervisor::{
-    Answer, Conclusion, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+    Agenda, Answer, Conclusion, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
 };
+use upgrade::Upgrade;
 
 /// Reports and requests that may wait for the loop.
 const BACKLOG: usize = 1024;
+
+/// What comes in from this process.
+struct Inputs {
+    told: mpsc::Receiver<RunnerEvent>,
+    lasts: mpsc::Receiver<Last>,
+    asked: mpsc::Receiver<ControlRequest>,
+}
 
 /// A run that is under way.
 struct Spawned {
     run: Run,
     handle: Handle,
+    is_task: bool,
     /// By this host's clock: what was sent before is of an earlier run.
     at: DateTime<Utc>,
     /// When the launcher beats for it next; `None`: it speaks for itself.
@@ -78,6 +96,13 @@ struct Spawned {
 
 struct Daemon<'a> {
     options: &'a Options,
+    lock: InstanceLock,
+    /// How often a program has taken over in this process.
+    upgrades: u64,
+    /// The one that is under way.
+    upgrade: Option<Upgrade>,
+    /// The fault that is made on purpose just now.
+    drill: Option<Drill>,
     environment: Environment,
     registry: Registry,
     /// Absolute.
@@ -91,6 +116,9 @@ struct Daemon<'a> {
     given: reloads::StartupConfig,
     origin: Instant,
     supervisor: Supervisor,
+    /// When scheduled services run.
+    agenda: Agenda,
+    kept: Arc<KeptFile>,
     plans: BTreeMap<ServiceId, Plan>,
     outputs: Outputs,
     handles: BTreeMap<ServiceId, Spawned>,
@@ -111,11 +139,10 @@ struct Daemon<'a> {
 impl Daemon<'_> {
     async fn live(
         &mut self,
-        config: &Config,
+        mut done: Option<Conclusion>,
         mut signals: Signals,
-        mut told: mpsc::Receiver<RunnerEvent>,
-        mut lasts: mpsc::Receiver<Last>,
-        mut asked: mpsc::Receiver<ControlRequest>,
+        mut inputs: Inputs,
+        runtime_dir: &RuntimeDir,
     ) -> bool {
         let (links, mut linked) = mpsc::channel(1);
         let (heard, mut inbound) = mpsc::channel(BACKLOG);
@@ -130,7 +157,6 @@ impl Daemon<'_> {
             tokio::spawn(link::keep(bus.clone(), before, links));
             tokio::spawn(inbound::listen(bus, own, heard, found));
         }
-        let mut done = self.begin(config);
         self.publisher.own_status.begin();
         let mut stopping = false;
         while done.is_none() {
@@ -143,15 +169,17 @@ impl Daemon<'_> {
                         self.stop(signal, std::mem::replace(&mut stopping, true))
                     }
                     SignalAction::Reload => {
-                        self.read_again(None).ok();
+                        if self.read_again(ProfileChoice::Keep, None).is_ok() {
+                            self.upgrade_if_replaced();
+                        }
                         None
                     }
                 },
                 // before an exit is judged: what it said counts
                 Some(it) = inbound.recv() => self.heard(it),
-                Some(last) = lasts.recv() => self.last_word(last),
-                Some(it) = told.recv() => self.told(it),
-                Some(ask) = asked.recv() => self.asked(ask),
+                Some(last) = inputs.lasts.recv() => self.last_word(last),
+                Some(it) = inputs.told.recv() => self.told(it),
+                Some(ask) = inputs.asked.recv() => self.asked(ask),
                 Some(lost) = linked.recv() => {
                     self.linked(lost);
                     None
@@ -166,7 +194,12 @@ impl Daemon<'_> {
                 }
                 () = until(self.origin, self.next_assumption()) => self.assume_ready(),
                 () = until(self.origin, self.supervisor.deadline()) => self.handle(Event::Tick),
+                () = until(self.origin, self.next_look()) => self.look_at_schedules(),
                 () = until(self.origin, self.systemd.due()) => None,
+                () = until(self.origin, self.drill_ends()) => self.end_drill(),
+                () = upgrade::due(self.upgrade.as_mut()) => {
+                    self.go_on_with_upgrade(&mut inputs, runtime_dir).await
+                }
             };
         }
         done == Some(Conclusion::Success)
@@ -178,6 +211,8 @@ impl Daemon<'_> {
             tracing::warn!("{signal} again: killing what has not stopped yet");
         } else {
             tracing::info!("{signal}: stopping all services; a second signal kills them");
+            self.end_schedules();
+            self.end_drill();
             self.publisher.own_status.end();
             self.publisher.own(Wire::Stopping { reason: Some("requested".to_owned()) });
             self.systemd.stopping();
@@ -233,6 +268,7 @@ impl Daemon<'_> {
             }
             Effect::Forget { id } => {
                 self.plans.remove(&id);
+                self.forget_work(&id);
                 self.outputs.forget(&id);
                 self.runner.resources().forget(&id);
                 self.publisher.forget(&id);
@@ -240,6 +276,18 @@ impl Daemon<'_> {
             Effect::Done(conclusion) => return Some(conclusion),
         }
         None
+    }
+
+    /// For the readers of its output: how its run ended.
+    fn note_end(&self, id: &ServiceId, event: &Lifecycle) {
+        let (code, uptime, crashed) = match event {
+            Lifecycle::Crashed { code, uptime, .. } => (*code, Some(*uptime), true),
+            Lifecycle::Stop { code, uptime, .. } => (*code, *uptime, false),
+            _ => return,
+        };
+        if let Some(output) = self.outputs.of(id) {
+            output.ended(clock::wall(), code, uptime.map(|span| span.as_secs_f64()), crashed);
+        }
     }
 
     fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
@@ -256,13 +304,24 @@ impl Daemon<'_> {
                 spawned.assume_at = assume_at.filter(|_| spawned.said.is_none());
             }
         }
+        self.note_end(id, event);
         if let Lifecycle::Crashed { code, .. } = event {
-            let last_lines = self.outputs.of(id).map(Output::last_lines).unwrap_or_default();
+            let output = self.outputs.of(id);
+            let last_lines = output.map(|it| it.last_lines(id.as_str())).unwrap_or_default();
             let how = code.map_or_else(|| "not started".to_owned(), how_ended);
             let resources = self.runner.resources().crashed(id, how, *code == Some(-9));
-            self.publisher.say_crash(plan, event, requested_by, last_lines, resources);
+            self.publisher.say_more(plan, event, requested_by, |wire| {
+                if let Wire::Crashed(crash) = wire {
+                    (crash.last_lines, crash.resources) = (last_lines, resources.map(Box::new));
+                }
+            });
         } else {
-            self.publisher.say(plan, event, requested_by);
+            let work = self.kept.work(id);
+            self.publisher.say_more(plan, event, requested_by, |wire| {
+                if let Wire::Stop(stop) = wire {
+                    stop.planned = work.map(|work| Box::new(work.into()));
+                }
+            });
         }
         let is_silent = !self.handles.get(id).is_some_and(|it| it.speaks);
         let heartbeat = plan.entry.launch.heartbeat;

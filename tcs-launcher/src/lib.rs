@@ -10,10 +10,15 @@
 pub mod cli;
 pub mod control;
 pub mod daemon;
+mod doctor;
 mod hash;
+mod install;
 pub mod log;
+mod proc_file;
 pub mod reload_text;
 pub mod resources;
 pub mod runner;
+mod schedules;
+mod takeover;
 
 pub use cli::main;

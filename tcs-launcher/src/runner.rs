@@ -19,10 +19,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::prctl;
+use serde::{Deserialize, Serialize};
 use tcs_core::bus::publish::random_id;
 
 use tcs_supervisor::{Report, Run, ServiceId};
 
+mod awaited;
 mod dispositions;
 pub mod group;
 pub mod guard;
@@ -37,10 +39,12 @@ pub mod process;
 mod ready;
 pub mod shim;
 pub mod spawner;
+mod standstill;
 pub mod task;
 
 pub use group::Marks;
 pub use process::{Launch, ProcessRunner};
+pub(crate) use standstill::ProcessParts;
 
 /// What a run says, and whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +70,7 @@ pub enum What {
 pub type EventSender = tokio::sync::mpsc::Sender<RunnerEvent>;
 
 /// What a run can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
     Stop,
     Kill,
@@ -81,12 +85,16 @@ pub struct Handle(tokio::sync::mpsc::UnboundedSender<Order>);
 #[derive(Debug)]
 pub(crate) struct Orders {
     inbox: tokio::sync::mpsc::UnboundedReceiver<Order>,
+    put_back: Option<Order>,
     is_over: bool,
 }
 
 impl Orders {
     /// The next one. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Order {
+        if let Some(order) = self.put_back.take() {
+            return order;
+        }
         if self.is_over {
             return std::future::pending().await;
         }
@@ -95,12 +103,17 @@ impl Orders {
             Order::Kill
         })
     }
+
+    /// Has it be the next one again.
+    pub(crate) fn put_back(&mut self, order: Order) {
+        self.put_back = Some(order);
+    }
 }
 
 impl Handle {
     pub(crate) fn new() -> (Self, Orders) {
         let (orders, inbox) = tokio::sync::mpsc::unbounded_channel();
-        (Self(orders), Orders { inbox, is_over: false })
+        (Self(orders), Orders { inbox, put_back: None, is_over: false })
     }
 
     /// Asks it to end.

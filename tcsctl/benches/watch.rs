@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, stream};
+use tcs_testkit::crowd::{self, beat_all, status, subject};
+use tcs_testkit::flood::make_streams;
 use tcs_testkit::nats;
 use tcs_testkit::terminal::{Terminal, count};
 
@@ -60,22 +61,8 @@ fn main() {
 async fn run(binary: &nats::Binary, case: &Case, span: Duration) {
     let server = nats::Server::start(binary).await;
     let client = async_nats::connect(server.url()).await.unwrap();
-    let context = jetstream::new(client.clone());
-    for kind in ["registry", "status", "heartbeat"] {
-        let subjects = vec![format!("svc.{kind}.>")];
-        let config = stream::Config {
-            name: format!("svc_{kind}"),
-            subjects,
-            max_messages_per_subject: 10,
-            ..stream::Config::default()
-        };
-        context.create_stream(config).await.unwrap();
-    }
-    for i in 0..case.services {
-        client.publish(subject("status", i), status(i, "ok").into()).await.unwrap();
-        client.publish(subject("heartbeat", i), beat(i).into()).await.unwrap();
-    }
-    client.flush().await.unwrap();
+    make_streams(&client).await;
+    crowd::start(&client, case.services).await;
     let sent = Arc::new(AtomicU64::new(0));
     let beating = tokio::spawn(beat_all(client.clone(), case.services, case.rate, sent.clone()));
 
@@ -126,7 +113,8 @@ fn keys(terminal: &mut Terminal) -> Vec<f64> {
         let begin = Instant::now();
         terminal.keys(["j", "k"][i % 2]);
         while chosen(terminal) == before {
-            assert!(begin.elapsed() < nats::LIMIT, "the key does nothing");
+            let text = || terminal.screen(vt100::Screen::contents);
+            assert!(begin.elapsed() < nats::LIMIT, "the key does nothing:\n{}", text());
             std::thread::sleep(Duration::from_micros(100));
         }
         let took = begin.elapsed();
@@ -159,46 +147,4 @@ fn figures(mut seconds: Vec<f64>) -> String {
     seconds.sort_by(f64::total_cmp);
     let at = |share: f64| seconds[((seconds.len() - 1) as f64 * share).round() as usize] * 1e3;
     format!("{:>6.1} {:>6.1}", at(0.5), at(0.99))
-}
-
-/// Beats one service after the other, in bursts of 10 ms, until aborted.
-async fn beat_all(client: async_nats::Client, services: usize, rate: u64, sent: Arc<AtomicU64>) {
-    let begin = Instant::now();
-    let mut burst = tokio::time::interval(Duration::from_millis(10));
-    loop {
-        burst.tick().await;
-        let due = (begin.elapsed().as_secs_f64() * rate as f64) as u64;
-        while sent.load(Ordering::Relaxed) < due {
-            let i = sent.fetch_add(1, Ordering::Relaxed) as usize % services;
-            client.publish(subject("heartbeat", i), beat(i).into()).await.unwrap();
-        }
-        client.flush().await.unwrap();
-    }
-}
-
-fn id(i: usize) -> String {
-    format!("examples.service{:03}.unit{i:05}", i % 100)
-}
-
-fn subject(kind: &str, i: usize) -> String {
-    format!("svc.{kind}.{}", id(i))
-}
-
-const META: &str =
-    r#""meta": {"id": "m", "sender": "bench", "ts": [2026, 11, 23, 0, 17, 20, 85331]}"#;
-
-fn status(i: usize, word: &str) -> String {
-    format!(
-        r#"{{"data": {{"name": "{}", "status": "{word}", "message": "Service running", "pid": {}, "hostname": "srv{:02}"}}, {META}}}"#,
-        id(i),
-        1000 + i,
-        i % 20
-    )
-}
-
-fn beat(i: usize) -> String {
-    format!(
-        r#"{{"data": {{"service_id": "{}", "status": "ok", "interval_seconds": 10.0}}, {META}}}"#,
-        id(i)
-    )
 }

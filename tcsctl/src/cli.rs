@@ -6,21 +6,29 @@ mod alarms;
 mod args;
 mod connection;
 pub mod moment;
+mod names;
+mod past;
+mod upkeep;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use alarms::{
-    AckArgs, AlarmsAction, AlarmsArgs, ApplyArgs, NoteArgs, ShelveArgs, TestArgs, UnackArgs,
-    UnshelveArgs,
+    AckArgs, AlarmsAction, AlarmsArgs, AlarmsReplayArgs, ApplyArgs, NoteArgs, ShelveArgs,
+    StatsArgs, TestArgs, UnackArgs, UnshelveArgs,
 };
 pub use args::{
-    CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, EventsArgs,
-    Goal, HealthArgs, ListArgs, ListOrder, LogsArgs, ManArgs, OperateArgs, OutputArgs,
-    PatienceArgs, RecordArgs, ReloadArgs, ReplayArgs, SentinelArgs, TopArgs, TopOrder, WaitArgs,
-    WatchArgs,
+    CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, Goal,
+    HealthArgs, ListArgs, ListOrder, LogsArgs, MaintenanceArgs, ManArgs, MetricsArgs, OperateArgs,
+    OutputArgs, PatienceArgs, ProfileArgs, ReloadArgs, ServeArgs, ServiceArgs, StopArgs, TopArgs,
+    TopOrder, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
+pub use past::{
+    EventsArgs, GraphArgs, GraphFormat, RecordArgs, ReplayArgs, ReportArgs, ReportFormat,
+    TimelineArgs, WhyArgs,
+};
+pub use upkeep::{BackupArgs, DrillArgs, DrillFault, RestoreArgs, UpgradeArgs};
 
 use crate::exit;
 
@@ -36,6 +44,7 @@ const STYLES: Styles = Styles::styled()
 #[command(
     name = "tcsctl",
     version,
+    long_version = tcs_core::BUILD,
     about = "Show the state of a fleet of observatory services: which run, which do not, and why.\n\
              Without a command it lists the running services and those with problems.",
     after_help = after_help(),
@@ -66,11 +75,12 @@ Examples:
   tcsctl --by host             hosts side by side: problems, load, memory, boot, clock
   tcsctl watch                 the full-screen dashboard
   tcsctl events -f             events as they happen
+  tcsctl why guider            explain its state, and what to type next
   tcsctl check && echo fine    for monitoring
   tcsctl demo                  try it without a fleet
 
 A filter can also be /regex/, host:srv01, status:busy, verdict:lost, phase:backoff, launcher:Kx1x
-or is:fault. `!` negates. Of several in quotes, all must match. To list a service that is named
+or is:fault. `!` negates. Of several, all must match. To list a service that is named
 like a command: `tcsctl list NAME`.";
 
 const SETTINGS: &str = "\
@@ -100,11 +110,54 @@ Examples:
   tcsctl events guider -f      and new events as they come
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
+    /// Explain the state of a service: cause, last end, crash pattern, what else happened
+    #[command(after_help = "\
+Examples:
+  tcsctl why guider.jk15       its state now
+  tcsctl why guider --at 02:13 its state at 02:13 UTC
+  tcsctl why guider --json | jq '.lines[] | select(.section == \"before\")'
+
+Events of the 60 s before are listed by how closely they are related to the service, the most
+likely cause first.")]
+    Why(WhyArgs),
+    /// Draw a timeline: a row per service, the worst verdict in each column
+    #[command(after_help = "\
+Examples:
+  tcsctl timeline              the last 8 hours
+  tcsctl timeline --since 20:00 --until 08:00 --problems
+  tcsctl timeline host:srv02 --since 30m
+  tcsctl timeline --json | jq '.services[] | {id, spans}'
+
+A column shows the worst verdict in it, however briefly it lasted.")]
+    Timeline(TimelineArgs),
+    /// Show which services are started after which, and what delayed the last start
+    #[command(after_help = "\
+Examples:
+  tcsctl graph                 a tree: what is indented is started after what stands above
+  tcsctl graph camera          only what has to do with `camera`
+  tcsctl graph --format mermaid
+  tcsctl graph --format json | jq .critical_chain
+
+The critical chain: the service that was ready last, and before it each service it waited for. The
+order is set with `launch: {after: [...]}` in the services file.")]
+    Graph(GraphArgs),
+    /// Report a shift: incidents, who did what, what is still open
+    #[command(after_help = "\
+Examples:
+  tcsctl report                the last 12 hours
+  tcsctl report --since 20:00 --until 08:00
+  tcsctl report --since 20:00 --format html > night.html
+  tcsctl report --format json | jq '.incidents[] | {from, lasted_s, cause}'
+
+The HTML is a single, self-contained file. Faults that begin within 60 s of each other and have a
+launcher, a host or the broker in common form one incident.")]
+    Report(ReportArgs),
     /// Open the full-screen dashboard
     #[command(after_help = "\
 Examples:
   tcsctl watch                 problems first; ? shows the keys
   tcsctl watch guider          only some, or any other filter
+  tcsctl watch --at 02:13      begin at a past time
   tcsctl watch --replay night.jsonl --speed 60
   tcsctl watch --plain         print a line for each change: for screen readers and simple terminals
   tcsctl watch --json          print a snapshot as one JSON line, then one for each change
@@ -153,6 +206,28 @@ Examples:
 100 % is one core. Memory is resident memory: memory that processes share is counted for each.
 The figures come from the launchers. A service that runs as a task shares those of its launcher.")]
     Top(TopArgs),
+    /// Print metrics for Prometheus, once
+    #[command(after_help = "\
+Examples:
+  tcsctl metrics               all services and hosts, in the text format of Prometheus
+  tcsctl metrics host:srv01 | promtool check metrics
+  tcsctl metrics --output /var/lib/node_exporter/textfile/tcs.prom
+
+What has to be counted over time (tcs_service_events_total, tcs_messages_total and others) is only
+in the metrics of `tcsctl serve`.")]
+    Metrics(MetricsArgs),
+    /// Serve a status page, JSON and metrics over HTTP, read only
+    #[command(after_help = "\
+Examples:
+  tcsctl serve                 http://127.0.0.1:8765/, for this host only
+  tcsctl serve --listen 0.0.0.0:8765 --token-file token --allow-host wall.example.org
+  tcsctl serve host:srv01 --title \"srv01\"
+
+Paths: / (status page), /metrics (Prometheus), /api/v1/fleet, alarms, timeline, resources, why?service=,
+logs?service= (JSON), /api/v1/stream (server-sent events), /healthz, /readyz.
+Who listens beyond this host needs a token: a browser opens /?token=... once, programs send
+`Authorization: Bearer ...`. Put a proxy with TLS in front of it.")]
+    Serve(ServeArgs),
     /// Call a command that a service offers, or list its commands
     #[command(after_help = "\
 Examples:
@@ -173,10 +248,11 @@ Returns when all are running, or with an error; --timeout limits the time [defau
 Examples:
   tcsctl stop guider.jk15
   tcsctl stop guider.jk15 --when-idle --max-wait 10m
+  tcsctl stop dome.main -m \"mirror washing\"      planned work: stays stopped until it is started
   tcsctl stop guider --yes     all services with `guider` in their name; without --yes it asks first
 
 Returns when all have stopped; --timeout limits the time [default: 60s].")]
-    Stop(EndArgs),
+    Stop(StopArgs),
     /// Restart services
     #[command(after_help = "\
 Examples:
@@ -192,12 +268,56 @@ Examples:
   tcsctl reload host:srv01
   tcsctl reload --dry-run      show what would change")]
     Reload(ReloadArgs),
-    /// Show the output of a service
+    /// Show the sets of services of launchers, or move to one
+    #[command(after_help = "\
+Examples:
+  tcsctl profile               which there are, and which one is in force
+  tcsctl profile night         show what would change, ask, and move all launchers there
+  tcsctl profile night --yes
+  tcsctl profile --clear       what runs without a profile
+
+Sets of services are `launch.profiles` in the services file. What is in no profile stays as it is,
+and so does what is stopped for planned work. Each launcher stops first, then starts in order.")]
+    Profile(ProfileArgs),
+    /// Stop what runs on a host for planned work, and start it again afterwards
+    #[command(after_help = "\
+Examples:
+  tcsctl maintenance host:srv02 --for 30m -m \"new disk\"
+  tcsctl maintenance host:srv02 --end            end one whose tcsctl was interrupted
+
+Shelves the alarms of the host for that time, stops its running services once they are idle, waits
+until the host has been restarted (or Enter, or the time is over), starts them again in order, and
+tells which did not come back. Ctrl-C while it waits leaves the services stopped.")]
+    Maintenance(MaintenanceArgs),
+    /// Have an installed new version of tcsd take over, without stopping services
+    #[command(after_help = "\
+Examples:
+  tcsctl upgrade host:srv01    the tcsd of one host
+  tcsctl upgrade               all, one after the other; the first that fails ends it
+
+Install the new program first, in the place of the old one. It is checked before it takes over; if it
+cannot, nothing is stopped. Processes go on; services that run as tasks of tcsd are restarted. On the
+host: systemctl reload tcsd.")]
+    Upgrade(UpgradeArgs),
+    /// Make a fault on purpose, and report whether it was noticed in time
+    #[command(after_help = "\
+Examples:
+  tcsctl drill crash guider.jk15       kill its process
+  tcsctl drill freeze guider.jk15 --for 2m
+  tcsctl drill broker dome.main        its launcher sends nothing for a while
+
+Only where the services file allows it (`launch: {drill: true}`). The launcher ends the fault by
+itself, also if tcsctl is interrupted or loses its connection. Exits with 1 if it was not noticed.")]
+    Drill(DrillArgs),
+    /// Show the output of services
     #[command(after_help = "\
 Examples:
   tcsctl logs guider.jk15      its last 100 lines, from its launcher
   tcsctl logs guider.jk15 -n 1000
-  tcsctl logs guider.jk15 -f   and new lines as they come")]
+  tcsctl logs guider.jk15 -f   and new lines as they come
+  tcsctl logs guider.jk15 --run -1               the run before the present one
+  tcsctl logs guider.jk15 --level warning        warnings and worse
+  tcsctl logs host:srv02 -f    all services of a host, merged by time")]
     Logs(LogsArgs),
     /// Record the fleet to a file: its state now, then its messages
     #[command(after_help = "\
@@ -205,8 +325,9 @@ Examples:
   tcsctl record night.jsonl            until Ctrl-C
   tcsctl record night.jsonl --for 1h
 
-One message per line: receive time, subject, headers and the body as text. Subjects that no
-stream holds are recorded only with --core, because subscribing slows Python publishers down.")]
+One message per line: receive time, subject, headers and the body as text. Alarms are recorded
+too, with their history. Subjects that no stream holds are recorded only with --core, because
+subscribing slows Python publishers down.")]
     Record(RecordArgs),
     /// Publish a recording to a broker
     #[command(after_help = "\
@@ -217,8 +338,28 @@ Examples:
   tcsctl replay night.jsonl --instant
 
 Shifts the times in the messages to now, unless --as-is is given.
-If services run on that prefix it asks first: the replay would hide their state.")]
+If services run on that prefix it asks first: the replay would hide their state. Where a sentinel
+watches nothing is published without --force: people would be notified of recorded alarms.")]
     Replay(ReplayArgs),
+    /// Save the streams: fleet, events, heartbeats, alarms
+    #[command(after_help = "\
+Examples:
+  tcsctl backup backups/2026-11-26
+  tcsctl backup /mnt/nas/tcs-$(date +%F) && tcsctl restore --check /mnt/nas/tcs-$(date +%F)
+
+One file per stream, one message per line, each with a checksum; manifest.json is written last. A
+viewer may do it while everything runs.")]
+    Backup(BackupArgs),
+    /// Restore a backup into a broker whose streams are empty
+    #[command(after_help = "\
+Examples:
+  tcsctl restore backups/2026-11-26 --check    check that the backup is whole
+  tcsctl restore backups/2026-11-26 --server nats://new:4222 --user launcher
+
+Stop tcsd everywhere first. Needs the rights of a launcher. Missing streams are created as they were,
+with three replicas in a cluster. Nothing is written if a file is damaged or a stream is not empty.
+Messages keep the times at which they were stored; their maximum age counts from the restore.")]
+    Restore(RestoreArgs),
     /// Try TCS without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\
 Examples:
@@ -294,46 +435,17 @@ Examples:
 Examples:
   tcsctl sentinel config/services.yaml main
 
-An entry `- type: sentinel` in the services file of tcsd does the same. Its settings:
-docs/handbook/alarms.md",
+An entry `- type: sentinel` in the services file of tcsd does the same. The handbook's page on
+alarms describes its settings.",
         disable_help_flag = true
     )]
-    Sentinel(SentinelArgs),
-}
-
-impl Command {
-    /// As it is typed.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::List(_) => "list",
-            Self::Events(_) => "events",
-            Self::Watch(_) => "watch",
-            Self::Check(_) => "check",
-            Self::Wait(_) => "wait",
-            Self::Health(_) => "health",
-            Self::Stats(_) => "stats",
-            Self::Top(_) => "top",
-            Self::Call(_) => "call",
-            Self::Start(_) => "start",
-            Self::Stop(_) => "stop",
-            Self::Restart(_) => "restart",
-            Self::Reload(_) => "reload",
-            Self::Logs(_) => "logs",
-            Self::Record(_) => "record",
-            Self::Replay(_) => "replay",
-            Self::Demo(_) => "demo",
-            Self::Config(_) => "config",
-            Self::Completions(_) => "completions",
-            Self::Man(_) => "man",
-            Self::Alarms(_) => "alarms",
-            Self::Ack(_) => "ack",
-            Self::Unack(_) => "unack",
-            Self::Note(_) => "note",
-            Self::Shelve(_) => "shelve",
-            Self::Unshelve(_) => "unshelve",
-            Self::Sentinel(_) => "sentinel",
-        }
-    }
+    Sentinel(ServiceArgs),
+    /// Write the report of a shift, as a service (what `type: report` starts)
+    #[command(hide = true, disable_help_flag = true)]
+    ReportService(ServiceArgs),
+    /// Serve a site over HTTP, as a service (what `type: serve` starts)
+    #[command(hide = true, disable_help_flag = true)]
+    ServeService(ServiceArgs),
 }
 
 /// Places the examples of a command before its options, and the rest of its text after them.
@@ -358,36 +470,6 @@ impl Cli {
         let mut definition = Self::definition();
         let matches = definition.try_get_matches_from_mut(std::env::args_os())?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
-    }
-
-    /// What the list's arguments before another command amount to: for `list` they count with its
-    /// own, for any other they are an error, with a hint.
-    pub fn settle(&mut self) -> Result<(), String> {
-        let outer = std::mem::take(&mut self.list);
-        match &mut self.command {
-            None => self.list = outer,
-            Some(Command::List(list)) => {
-                list.service = list.service.take().or(outer.service);
-                list.at = list.at.take().or(outer.at);
-                list.all |= outer.all;
-                list.detailed |= outer.detailed;
-                list.json |= outer.json;
-                list.legend |= outer.legend;
-                if outer.by != ListOrder::default() {
-                    list.by = outer.by;
-                }
-            }
-            Some(_) if outer == ListArgs::default() => {}
-            Some(command) => {
-                let name = command.name();
-                let given = outer.given();
-                return Err(format!(
-                    "{given} before `{name}` is an option of `list`, and `{name}` would ignore it\n\
-                     hint: write the options of a command after it: tcsctl {name} --help"
-                ));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -3,32 +3,46 @@
 
 mod ack;
 mod alarms;
+mod backup;
 mod call;
 mod check;
 mod completions;
 mod config;
 mod demo;
+mod drill;
 mod events;
+mod graph;
 mod health;
 mod list;
 mod logs;
+mod maintenance;
 mod man;
+mod metrics;
 mod operate;
-mod picture;
+mod period;
+pub(crate) mod picture;
+mod profile;
 mod record;
 mod reload;
 mod remote;
 mod replay;
+mod replay_alarms;
+mod report;
 mod restart;
-mod session;
+mod restore;
+mod serve;
+pub(crate) mod session;
 mod shelve;
 mod silence;
 mod start;
 mod stats;
 mod stop;
+mod timeline;
 mod top;
+mod upgrade;
 mod wait;
 mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -72,24 +86,38 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
         None => session.block_until_signal(list::run(session, &cli.list)),
         Some(Command::List(args)) => session.block_until_signal(list::run(session, &args)),
         Some(Command::Events(args)) => session.block_on(events::run(session, &args)),
+        Some(Command::Why(args)) => session.block_until_signal(why::run(session, &args)),
+        Some(Command::Timeline(args)) => session.block_until_signal(timeline::run(session, &args)),
+        Some(Command::Graph(args)) => session.block_until_signal(graph::run(session, &args)),
+        Some(Command::Report(args)) => session.block_until_signal(report::run(session, &args)),
         Some(Command::Watch(args)) => session.block_on(watch::run(session, &args)),
         Some(Command::Check(args)) => session.block_until_signal(check::run(session, &args)),
         Some(Command::Wait(args)) => session.block_until_signal(wait::run(session, &args)),
         Some(Command::Health(args)) => session.block_until_signal(health::run(session, &args)),
         Some(Command::Stats(args)) => session.block_until_signal(stats::run(session, &args)),
         Some(Command::Top(args)) => session.block_on(top::run(session, &args)),
+        Some(Command::Metrics(args)) => session.block_until_signal(metrics::run(session, &args)),
+        Some(Command::Serve(args)) => session.block_on(serve::run(session, args)),
         Some(Command::Call(args)) => session.block_until_signal(call::run(session, &args)),
         Some(Command::Start(args)) => session.block_on(start::run(session, &args)),
         Some(Command::Stop(args)) => session.block_on(stop::run(session, &args)),
         Some(Command::Restart(args)) => session.block_on(restart::run(session, &args)),
         Some(Command::Reload(args)) => session.block_on(reload::run(session, &args)),
+        Some(Command::Upgrade(args)) => session.block_on(upgrade::run(session, &args)),
+        Some(Command::Profile(args)) => session.block_on(profile::run(session, &args)),
+        Some(Command::Maintenance(args)) => session.block_on(maintenance::run(session, &args)),
+        Some(Command::Drill(args)) => session.block_on(drill::run(session, &args)),
         Some(Command::Logs(args)) => session.block_on(logs::run(session, &args)),
         Some(Command::Record(args)) => session.block_on(record::run(session, &args)),
         Some(Command::Replay(args)) => session.block_on(replay::run(session, &args)),
+        Some(Command::Backup(args)) => session.block_until_signal(backup::run(session, &args)),
+        Some(Command::Restore(args)) => session.block_until_signal(restore::run(session, &args)),
         Some(Command::Demo(args)) => session.block_on(demo::run(session, &args)),
         Some(Command::Config(args)) => config::run(session, &args),
         Some(Command::Completions(args)) => completions::run(session, &args),
         Some(Command::Man(args)) => man::run(session, &args),
+        // who follows ends by a signal in good order
+        Some(Command::Alarms(args)) if args.follow => session.block_on(alarms::run(session, &args)),
         Some(Command::Alarms(args)) => session.block_until_signal(alarms::run(session, &args)),
         Some(Command::Ack(args)) => session.block_until_signal(ack::ack(session, &args)),
         Some(Command::Unack(args)) => session.block_until_signal(ack::unack(session, &args)),
@@ -99,6 +127,8 @@ fn dispatch(cli: Cli, session: &Session) -> Result<ExitCode, Ended> {
             session.block_until_signal(shelve::unshelve(session, &args))
         }
         Some(Command::Sentinel(args)) => Ok(crate::sentinel::run(args.arguments)),
+        Some(Command::ReportService(args)) => Ok(crate::report::run(args.arguments)),
+        Some(Command::ServeService(args)) => Ok(crate::serve::service::main(args.arguments)),
     }
 }
 

@@ -10,7 +10,7 @@ pub mod reply;
 mod screen;
 mod source;
 
-pub use harmless::json_text;
+pub use harmless::{json_line, json_text};
 pub use screen::{Color, Screen, TimeFormat, Word};
 pub use source::{Malformed, Mode, Source};
 

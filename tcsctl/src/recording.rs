@@ -2,7 +2,7 @@
 //! its subject, its headers, and the body as text. Pure.
 //!
 //! A recording begins with what the streams held at that moment, the newest message of each
-//! subject, each marked with [`Entry::held_at`]; what came after it follows.
+//! subject and all records of alarms, each marked with [`Entry::held_at`]; what came after it follows.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, TimeDelta, Utc};
 use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
+use tcs_alarms::Place;
 use tcs_core::wire::Timestamp;
 
 /// One line.
@@ -27,6 +28,9 @@ pub struct Entry {
     /// Of what was stored before the recording began: when it began, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_at: Option<f64>,
+    /// Of a record of an alarm: its place in the stream, which other records name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// A line that holds no message.
@@ -68,7 +72,7 @@ impl Entry {
 }
 
 /// A time from seconds since 1970.
-fn time(seconds: f64) -> Option<DateTime<Utc>> {
+pub fn time(seconds: f64) -> Option<DateTime<Utc>> {
     let micros = (seconds * 1e6).round();
     // beyond is no time of ours
     (micros.abs() < 9e15).then(|| DateTime::from_timestamp_micros(micros as i64))?

@@ -48,6 +48,30 @@ async fn of_two_who_expect_the_same_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_stream_has_dropped_what_is_expected_one_begins_anew() {
+    on_each_server(async |binary| {
+        let server = Server::start(&binary).await;
+        let bus = connect(&server.url()).await;
+        bus.create_missing_alarm_stream().await;
+        let publisher = Publisher::new(bus.clone());
+        let send = async |last: u64| {
+            publisher.send(&message("svc.alarm.rules", "x").expecting(last)).await
+        };
+        let stored = |sequence| Ok(Sent::Stored { stream: "svc_alarm".to_owned(), sequence });
+        assert_eq!(send(0).await, stored(1));
+        assert_eq!(send(1).await, stored(2));
+        let writer = Writer::new(&server).await;
+        writer.0.get_stream("svc_alarm").await.unwrap().purge().await.unwrap();
+        assert_eq!(send(2).await, stored(3));
+        // another one that knows the same is too late
+        assert!(send(2).await.is_err_and(|error| error.is_overtaken()));
+        assert!(send(0).await.is_err_and(|error| error.is_overtaken()));
+        assert_eq!(send(3).await, stored(4));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_feed_tells_all_that_is_held_and_goes_on_after_a_wiped_store() {
     on_each_server(async |binary| {
         let mut server = Server::start(&binary).await;

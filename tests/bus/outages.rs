@@ -161,3 +161,34 @@ async fn a_stream_made_anew_behind_our_back_is_noticed() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_thrown_away_in_a_flood_is_read_again() {
+    for user in ["admin", "viewer"] {
+        on_each_server(async |binary| {
+            let server = Server::start_with(&binary, &with_users()).await;
+            let writer = Writer::as_admin(&server).await;
+            writer.stream("status", &["svc.status.>"], 10).await;
+            let bus = connect(&url_as(&server, user)).await;
+            let mut told = Told::new(bus.follow(&[Kind::Status], false));
+            told.until("complete", |told| told.complete(Kind::Status)).await;
+            // more than may wait, while nobody takes it
+            let body = "x".repeat(700_000);
+            for i in 0..60 {
+                writer.put(&format!("svc.status.s{i:02}.a"), &body).await;
+            }
+            within_limit("something is thrown away", async {
+                while told.follow.cut().dropped == 0 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+            let all = |told: &Told| {
+                let nothing_lost = told.follow.cut().dropped == 0;
+                told.newest.len() == 60 && nothing_lost && told.complete(Kind::Status)
+            };
+            told.until("all", all).await;
+        })
+        .await;
+    }
+}

@@ -31,6 +31,8 @@ fn commands(folder: &std::path::Path) -> Vec<Vec<String>> {
         "check hello_world.main",
         "wait hello_world.main --for late",
         "events",
+        "timeline --since 1h",
+        "report --since 1h",
         "health hello_world.main",
         "stats hello_world.main",
         "start hello_world.main",

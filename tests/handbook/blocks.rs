@@ -1,75 +1,149 @@
-//! Every block of code in the handbook and the README is run, or read as what reads it would.
+//! The pages of the handbook: their blocks of code, who runs these, and the commands in their text.
+//!
+//! A block of commands (`sh`, `console`) is run by [`super::commands`], unless the line before it says
+//! otherwise: `<!-- run by: tests/FILE.rs, TEST -->`, or `<!-- not run: needs systemd -->` (or root, or
+//! the network).
 
 use std::path::Path;
-use std::process::Command;
 
+use regex::Regex;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::config::{Config, Environment};
-use tcs_testkit::nats::wait_for;
-use tcs_testkit::site::Site;
-use tcs_testkit::tcsctl;
 
 use super::read;
 
-/// The blocks of a page, with their languages.
-fn blocks(page: &str) -> Vec<(String, String)> {
-    let text = read(page);
-    let mut parts = text.split("```");
-    parts.next();
-    let mut blocks = Vec::new();
-    while let (Some(block), Some(_)) = (parts.next(), parts.next()) {
-        let (language, code) = block.split_once('\n').unwrap();
-        blocks.push((language.to_owned(), code.to_owned()));
+/// Who runs a block.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The tests of this folder.
+    None,
+    /// This test, in this file.
+    RunBy(String, String),
+    /// Nobody, because it needs this.
+    NotRun(String),
+}
+
+/// A block of code.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) language: String,
+    pub(super) code: String,
+    pub(super) mark: Mark,
+}
+
+impl Block {
+    /// Its lines that are typed.
+    pub(super) fn commands(&self) -> Vec<&str> {
+        let lines = self.code.lines().map(str::trim);
+        match self.language.as_str() {
+            "sh" => lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect(),
+            "console" => lines.filter_map(|line| line.strip_prefix("$ ")).collect(),
+            _ => Vec::new(),
+        }
     }
-    blocks
+}
+
+/// What the line before a block says of it.
+fn mark(before: &str) -> Mark {
+    let line = before.trim_end().lines().last().unwrap_or_default();
+    let Some(comment) = line.strip_prefix("<!-- ").and_then(|it| it.strip_suffix(" -->")) else {
+        return Mark::None;
+    };
+    if let Some(why) = comment.strip_prefix("not run: ") {
+        return Mark::NotRun(why.to_owned());
+    }
+    let (file, test) = comment
+        .strip_prefix("run by: ")
+        .and_then(|it| it.split_once(", "))
+        .unwrap_or_else(|| panic!("before a block: {line}"));
+    Mark::RunBy(file.to_owned(), test.to_owned())
+}
+
+/// The blocks of a page.
+pub(super) fn blocks(page: &str) -> Vec<Block> {
+    let text = read(page);
+    let parts: Vec<&str> = text.split("```").collect();
+    assert!(parts.len() % 2 == 1, "{page}: a block has no end");
+    let of = |part: &[&str]| {
+        let (language, code) = part[1].split_once('\n').unwrap();
+        Block { language: language.to_owned(), code: code.to_owned(), mark: mark(part[0]) }
+    };
+    parts.windows(2).step_by(2).map(of).collect()
 }
 
 /// Those of one language.
 pub(super) fn of(page: &str, language: &str) -> Vec<String> {
     let blocks = blocks(page).into_iter();
-    blocks.filter(|(of, _)| of == language).map(|(_, code)| code).collect()
+    blocks.filter(|block| block.language == language).map(|block| block.code).collect()
 }
 
-const PAGES: [&str; 6] = [
-    "docs/handbook/README.md",
-    "docs/handbook/SUMMARY.md",
-    "docs/handbook/growing.md",
-    "docs/handbook/rights.md",
-    "docs/handbook/faults.md",
-    "docs/handbook/alarms.md",
-];
+/// Commands of ours in the text of a page, between its blocks.
+pub(super) fn inline(page: &str) -> Vec<String> {
+    let text = read(page);
+    let text: Vec<&str> = text.split("```").step_by(2).collect();
+    let command = Regex::new("`(tcs(?:ctl|d) [^`]+)`").unwrap();
+    let text = text.join("\n\n");
+    let found = command.captures_iter(&text).map(|found| found[1].to_owned());
+    found.map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The files that the table of contents names, in its order.
+fn contents() -> Vec<String> {
+    let link = Regex::new(r"\]\(([^)]+)\)").unwrap();
+    let summary = read("docs/SUMMARY.md");
+    link.captures_iter(&summary).map(|found| format!("docs/{}", &found[1])).collect()
+}
+
+/// The pages for those who set up and operate a site.
+pub(super) fn pages() -> Vec<String> {
+    let pages: Vec<String> =
+        contents().into_iter().filter(|page| page.starts_with("docs/handbook/")).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
 
 #[test]
-fn every_page_is_known_and_in_the_table_of_contents() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/handbook");
-    let (summary, readme) = (read(PAGES[1]), read(PAGES[0]));
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(PAGES.contains(&format!("docs/handbook/{name}").as_str()), "{name} is not tried");
-        let link = format!("({name})");
-        assert!(summary.contains(&link) || name == "SUMMARY.md", "{name} is not in SUMMARY.md");
-        let is_page = !["SUMMARY.md", "README.md"].contains(&name.as_str());
-        assert!(!is_page || readme.contains(&link), "{name} is not in README.md");
+fn every_page_is_in_the_table_of_contents() {
+    let contents = contents();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for folder in ["", "handbook/", "spec/", "decisions/"] {
+        for entry in std::fs::read_dir(docs.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let page = format!("docs/{folder}{name}");
+            let is_page = name.strip_suffix(".md").is_some_and(|name| name != "SUMMARY");
+            assert!(!is_page || contents.contains(&page), "{page} is not in docs/SUMMARY.md");
+        }
+    }
+    let first = read("docs/README.md");
+    for page in pages() {
+        let link = format!("({})", page.trim_start_matches("docs/"));
+        assert!(first.contains(&link), "{page} is not in docs/README.md");
     }
 }
 
-/// What kinds there are, and who tries them; what is YAML or JSON is read here.
+/// What is YAML or JSON is read; a page has no block that nobody tries.
 #[test]
-fn every_block_of_the_handbook_is_tried() {
-    for page in PAGES {
-        for (language, code) in blocks(page) {
-            match language.as_str() {
-                "yaml" => {
+fn every_block_is_read_or_run() {
+    for page in pages() {
+        for Block { language, code, mark } in blocks(&page) {
+            match (language.as_str(), mark) {
+                ("yaml", Mark::None) => {
+                    // an entry's part is read where it belongs: `first_fleet`
+                    if code.starts_with(' ') {
+                        continue;
+                    }
                     let whole = if code.contains("services:") {
                         code.clone()
                     } else {
                         format!("{code}services: []\n")
                     };
-                    let read = Config::parse(page, whole.as_bytes(), &Environment::default());
+                    let read = Config::parse(&page, whole.as_bytes(), &Environment::default());
                     let config = read.unwrap_or_else(|errors| panic!("{errors}\n{code}"));
-                    assert!(config.warnings.is_empty(), "{page}: {}", config.warnings);
+                    // a profile alone names services of elsewhere
+                    let is_fine = config.warnings.is_empty() || code.contains("profiles:");
+                    assert!(is_fine, "{page}: {}", config.warnings);
                 }
-                "json" => {
+                ("json", Mark::None) => {
                     let dir = tempfile::tempdir().unwrap();
                     let file = dir.path().join("site.json");
                     std::fs::write(&file, &code).unwrap();
@@ -79,81 +153,43 @@ fn every_block_of_the_handbook_is_tried() {
                     assert_eq!(settings.shown_servers(), "nats://srv01:4222");
                     assert_eq!(settings.auth.value.to_string(), "user viewer");
                 }
-                // run by the tests of the page: nothing else may stand there
-                "sh" => {
-                    for line in code.lines() {
-                        let is_tried = line.starts_with("tcsctl --server nats://")
-                            || line == "tcsd check --connect --config services.yaml";
-                        assert!(is_tried, "{page}: nobody has tried `{line}`");
-                    }
+                ("sh" | "console", Mark::None) => {}
+                // what a program prints
+                ("text", Mark::None) if !code.contains("$ ") => {}
+                (_, Mark::RunBy(file, test)) => {
+                    let known = read(&file).contains(&format!("fn {test}("));
+                    assert!(known, "{page}: {file} has no test {test}");
                 }
-                // in the configuration of `an_account_reads_another_ones_streams_or_says_why_not`
-                "conf" => {
-                    for line in code.lines().map(str::trim).filter(|line| line.len() > 2) {
-                        assert!(super::IMPORTS.contains(line), "{page}: nobody has tried `{line}`");
-                    }
+                ("sh" | "console", Mark::NotRun(why)) => {
+                    let what = why.strip_prefix("needs ").unwrap_or_default();
+                    let mut things = what.split(" and ").flat_map(|it| it.split(", "));
+                    let known = ["systemd", "root", "the network", "another host"];
+                    assert!(things.all(|it| known.contains(&it)), "{page}: not run: {why}");
                 }
-                // of a server's configuration, and its start: tests/rights.rs
-                "" | "console" => assert_eq!(page, "docs/handbook/rights.md", "{code}"),
-                other => panic!("{page}: a block of `{other}`, which nobody tries:\n{code}"),
+                (other, mark) => panic!("{page}: {mark:?}: a block of `{other}`:\n{code}"),
             }
         }
     }
 }
 
-/// Command lines in an indented block of the README, without what is said of them.
-fn readme_lines(program: &str) -> Vec<String> {
-    let readme = read("README.md");
-    let start = format!("    {program}");
-    let lines = readme.lines().filter(|line| line.starts_with(&start));
-    let lines = lines.map(|line| line.trim().split("  ").next().unwrap().to_owned());
-    let lines: Vec<String> = lines.collect();
-    assert!(lines.len() >= 4, "{lines:?}");
-    lines
-}
-
-/// A service by the name that the README uses, which does well, and who watches it.
-const SITE: &str = "services:
-  - {type: sentinel, variant: main, channels: {ring: {exec: [\"true\"]}}}
-  - type: guider
-    variant: jk15
-    launch: {exec: [sh, -c, 'while :; do echo guiding; sleep 0.2; done']}
-";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_readmes_commands_do_something() {
-    let site = Site::start(SITE).await;
-    let url = site.server.url();
-    for service in ["guider.jk15", "sentinel.main"] {
-        let is_up = || tcsctl::at(&url, &["wait", service, "--timeout", "1"]).code == Some(0);
-        wait_for(&format!("{service} is up"), is_up).await;
+/// Few commands are run by nobody; they are listed with the reason.
+#[test]
+fn what_is_not_run_is_counted() {
+    let (mut run, mut not_run) = (0, 0);
+    for page in pages() {
+        run += inline(&page).len();
+        for block in blocks(&page) {
+            let commands = block.commands();
+            if let Mark::NotRun(why) = &block.mark {
+                for line in commands {
+                    println!("{page}: not run, {why}: {line}");
+                    not_run += 1;
+                }
+            } else {
+                run += commands.len();
+            }
+        }
     }
-    let dir = tempfile::tempdir().unwrap();
-    let programs = Path::new(env!("CARGO_BIN_EXE_tcsctl")).parent().unwrap();
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", programs.display());
-    let shell = |line: &str| {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", line]).current_dir(dir.path()).env("PATH", &path);
-        shell.env("NATS_URL", &url).env("HOME", dir.path()).env("LANG", "C.UTF-8");
-        shell.output().unwrap()
-    };
-    for line in readme_lines("tcsctl") {
-        // what goes on until somebody ends it, and what needs something special, is parsed
-        let goes_on = ["-f", "watch", "record", "--at"].iter().any(|it| line.contains(it));
-        let line = if goes_on { format!("{line} --help") } else { line };
-        let output = shell(&line);
-        // a program without remote control cannot be asked for its health or its commands
-        let asks = ["tcsctl health", "tcsctl call"].iter().any(|it| line.starts_with(it));
-        let is_well = output.status.success() || asks;
-        assert!(is_well, "{line}: {output:#?}");
-        assert!(output.status.code() != Some(2), "{line}: {output:#?}");
-    }
-    for line in readme_lines("tcsd") {
-        let line = line.replace(" ...", "").replace("FILE", "services.yaml");
-        std::fs::write(dir.path().join("services.yaml"), SITE).unwrap();
-        let line = if line.starts_with("tcsd -") { format!("{line} --help") } else { line };
-        let output = shell(&line);
-        assert!(output.status.success(), "{line}: {output:#?}");
-    }
+    println!("{run} commands are run, {not_run} are not");
+    assert!(not_run * 3 < run, "{not_run} of {} commands are not run", run + not_run);
 }

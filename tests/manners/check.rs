@@ -33,6 +33,15 @@ fn its_manual_and_completions_are_printed() {
     {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
     }
+    // each page that it names is there
+    let named = page.lines().filter_map(|line| line.strip_prefix("tcsd\\-")?.strip_suffix("(1)"));
+    let named: Vec<&str> = named.collect();
+    assert!(named.contains(&"check"), "{named:?}: {page}");
+    for command in named {
+        let page = printed(&["man", command]);
+        let name = format!(".SH NAME\ntcsd\\-{command} \\- ");
+        assert!(page.contains(&name) && page.contains(".SH SEE ALSO\n"), "{page}");
+    }
     assert!(printed(&["completions", "bash"]).contains("--terminate-delay"));
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/services.schema.json");
     let known = std::fs::read_to_string(&file).unwrap();

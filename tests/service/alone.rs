@@ -51,6 +51,27 @@ async fn it_tells_its_life_and_ends_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_last_words_reach_a_broker_that_stands_still_at_its_end() {
+    on_each_site(async |site| {
+        let dir = tempfile::tempdir().unwrap();
+        let child = start(&site, dir.path(), &["jk15"]);
+        let runs = |said: &[Held]| said.last().is_some_and(|one| one.text("status") == "ok");
+        site.wait_until("status", "standalone.jk15", runs).await;
+        site.server.signal("STOP");
+        signal(&child, "TERM");
+        let ended = tokio::task::spawn_blocking(move || told(child)).await;
+        site.server.signal("CONT");
+        let (code, text) = ended.unwrap();
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("has not confirmed the last messages"), "{text}");
+        let stopped =
+            |said: &[Held]| said.last().is_some_and(|one| one.text("message") == "Service stopped");
+        site.wait_until("status", "standalone.jk15", stopped).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_are_exit_codes() {
     on_each_site(async |site| {
         let dir = tempfile::tempdir().unwrap();

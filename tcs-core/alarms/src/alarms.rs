@@ -1,7 +1,7 @@
 //! All records of alarms, folded (`docs/spec/alarms.md#one-fold`): in any order, any number of
 //! times, with the same result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -147,7 +147,7 @@ impl Shelf {
     }
 }
 
-/// See the module. Cheap to clone: records are shared.
+/// All alarms, shelves and notifications, folded from stored messages. Cheap to clone: records are shared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alarms {
     pub(crate) records: BTreeMap<AlarmId, Records>,
@@ -155,6 +155,8 @@ pub struct Alarms {
     rules: Option<Held<RulesRecord>>,
     /// The newest message of each subject that could not be read.
     unread: BTreeMap<Address, Place>,
+    /// Subjects of which the stream was found to hold nothing, with the newest message kept here.
+    purged: BTreeMap<Address, Place>,
 }
 
 impl Alarms {
@@ -229,6 +231,36 @@ impl Alarms {
     pub fn last_seq(&self, address: &Address, created: Timestamp, seq: u64) -> u64 {
         let unread = self.unread.get(address).filter(|place| place.created == created);
         unread.map_or(seq, |place| place.seq.max(seq))
+    }
+
+    /// Notes what somebody has purged: `held` are the subjects of which the stream made at `created`
+    /// holds messages, asked for when it had got to `last_seq`.
+    pub fn note_held(&mut self, created: Timestamp, last_seq: u64, held: &BTreeSet<Address>) {
+        let is_gone = |(address, place): &(Address, Place)| {
+            place.created == created && place.seq <= last_seq && !held.contains(address)
+        };
+        self.purged = self.newest().filter(is_gone).collect();
+    }
+
+    /// Whether the stream holds no message of a subject any more, of which this is the newest here.
+    pub(crate) fn is_purged(&self, address: &Address, place: Place) -> bool {
+        self.purged.get(address) == Some(&place)
+    }
+
+    /// The newest message of each subject.
+    fn newest(&self) -> impl Iterator<Item = (Address, Place)> {
+        let of_alarm = |(id, records): (&AlarmId, &Records)| {
+            let state = records.state.as_ref().map(|held| (Address::State(id.clone()), held.place));
+            let ack = records.last_ack.map(|place| (Address::Ack(id.clone()), place));
+            let sent = records.sent.iter().map(|(channel, held)| {
+                (Address::Sent { channel: channel.to_string(), alarm: id.clone() }, held.place)
+            });
+            state.into_iter().chain(ack).chain(sent).collect::<Vec<_>>()
+        };
+        let shelves = self.shelves.iter();
+        let shelves = shelves.map(|(id, shelf)| (Address::Shelf(id.clone()), shelf.held.place));
+        let rules = self.rules.as_ref().map(|held| (Address::Rules, held.place));
+        self.records.iter().flat_map(of_alarm).chain(shelves).chain(rules)
     }
 
     fn of(&mut self, alarm: &AlarmId) -> &mut Records {

@@ -4,6 +4,7 @@
 //! sentinel goes on where another one ended.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_wire::Timestamp;
 
 use crate::alarms::Held;
 use crate::id::Episode;
@@ -32,7 +33,7 @@ pub(crate) struct Due {
 pub(crate) struct Attempt {
     /// From 1.
     pub(crate) number: u32,
-    /// Another one may have sent it.
+    /// It may have arrived before.
     pub(crate) may_repeat: bool,
 }
 
@@ -81,22 +82,25 @@ pub(crate) fn is_wanted(
     digest: Option<&SentRecord>,
 ) -> bool {
     let told_by = |digest: &&SentRecord, at: DateTime<Utc>| {
-        digest.st == Delivery::Done
-            && (digest.episode.raised.time()..=digest.due.time()).contains(&at)
+        let told = digest.told().map(Timestamp::time);
+        told.is_some_and(|told| (digest.episode.raised.time()..=told).contains(&at))
     };
     if digest.as_ref().is_some_and(|digest| told_by(digest, due.at)) {
         return false;
     }
-    let done = sent.is_some_and(|it| it.st == Delivery::Done && it.due.time() >= due.at);
     if due.why != Why::Cleared {
-        return !done;
+        return !is_told(due, sent);
     }
     match sent {
         // who was never told of the raise is not told of its end
-        Some(sent) if sent.why != Why::Cleared => sent.st != Delivery::Failed,
+        Some(sent) if sent.why != Why::Cleared => sent.told().max(sent.unsure()).is_some(),
         Some(sent) => sent.st != Delivery::Done,
         None => digest.as_ref().is_some_and(|digest| told_by(digest, episode.raised.time())),
     }
+}
+
+fn is_told(due: &Due, sent: Option<&SentRecord>) -> bool {
+    sent.and_then(SentRecord::told).is_some_and(|told| told.time() >= due.at)
 }
 
 /// Whether an alarm counts as told because that digest was sent, or will once it is. As long as one
@@ -112,8 +116,7 @@ pub(crate) fn relies_on(
     if due.why == Why::Cleared {
         return sent.is_none() && covers(episode.raised.time());
     }
-    let is_told = sent.is_some_and(|it| it.st == Delivery::Done && it.due.time() >= due.at);
-    !is_told && covers(due.at)
+    !is_told(due, sent) && covers(due.at)
 }
 
 /// Whether it may be sent now, given the last message about it.
@@ -128,17 +131,15 @@ pub(crate) fn attempt(
         return Some(first);
     };
     let sent = &held.record;
-    let next = sent.attempt.saturating_add(1);
+    // what became due later was not told by it
+    let may_repeat = sent.unsure().is_some_and(|unsure| unsure.time() >= due.at);
+    let next = Attempt { number: sent.attempt.saturating_add(1), may_repeat };
     match sent.st {
-        Delivery::Done => Some(first),
-        Delivery::Claim => (now >= held.stored + LEASE).then(|| {
-            let may_repeat = sent.due.time() >= due.at;
-            Attempt { number: next, may_repeat }
-        }),
+        Delivery::Done => Some(Attempt { may_repeat, ..first }),
+        Delivery::Claim => (now >= held.stored + LEASE).then_some(next),
         Delivery::Failed => {
             let pause = TimeDelta::seconds(2_i64 << sent.attempt.saturating_sub(1).min(6));
-            (now >= held.stored + pause.min(MAX_BACKOFF))
-                .then_some(Attempt { number: next, may_repeat: false })
+            (now >= held.stored + pause.min(MAX_BACKOFF)).then_some(next)
         }
     }
 }

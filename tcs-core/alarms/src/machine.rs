@@ -18,6 +18,8 @@ const CHATTER: [(usize, TimeDelta); 2] = [(3, TimeDelta::seconds(60)), (5, TimeD
 const REMEMBERED: TimeDelta = TimeDelta::minutes(10);
 /// Chatter ends after this time without a raise.
 const QUIET: TimeDelta = TimeDelta::minutes(5);
+/// Clocks of two sentinels differ by less: a raise that is later has a wrong date, and counts for nothing.
+const AHEAD: TimeDelta = TimeDelta::seconds(5);
 /// A raise in chatter is noted once in this time.
 const NOTED: TimeDelta = TimeDelta::seconds(30);
 
@@ -176,7 +178,7 @@ impl Case<'_> {
 
     /// In chatter: another raise, or the end of it.
     fn note_chatter(&self, next: &mut StateRecord, watch: &Watch) {
-        let last = next.raises.last().map(|at| at.time());
+        let last = self.last_raise(&next.raises);
         let risen = watch.holds.filter(|at| last.is_none_or(|last| *at > last + NOTED));
         if let Some(risen) = risen {
             next.raises = self.remembered(&next.raises);
@@ -188,7 +190,7 @@ impl Case<'_> {
 
     fn end(&self, held: &Held<StateRecord>, watch: &Watch) -> Option<StateRecord> {
         let record = &held.record;
-        let last = record.raises.last().map(|at| at.time());
+        let last = self.last_raise(&record.raises);
         let restless = record.chatter && last.is_some_and(|last| self.now < last + QUIET);
         if restless || !watch.is_over(&self.terms, self.now) {
             return None;
@@ -234,8 +236,13 @@ impl Case<'_> {
     }
 
     fn remembered(&self, raises: &[Timestamp]) -> Vec<Timestamp> {
-        let recent = raises.iter().filter(|at| self.now - at.time() <= REMEMBERED);
+        let lately = -AHEAD..=REMEMBERED;
+        let recent = raises.iter().filter(|at| lately.contains(&(self.now - at.time())));
         recent.copied().collect()
+    }
+
+    fn last_raise(&self, raises: &[Timestamp]) -> Option<DateTime<Utc>> {
+        raises.iter().map(|at| at.time()).filter(|at| *at - self.now <= AHEAD).max()
     }
 }
 

@@ -6,13 +6,15 @@ use tcs_fleet::FleetView;
 
 use crate::address::Address;
 use crate::alarms::Held;
-use crate::due::{Attempt, Due};
+use crate::due::{Attempt, Due, of_episode};
 use crate::id::{AlarmId, Episode};
 use crate::record::{Delivery, Record, SentRecord, Why};
 use crate::rules::{RuleSet, built_in};
 use crate::severity::Severity;
 use crate::view::{AlarmState, AlarmView};
 
+/// In place of a rule, of the report of a shift.
+const REPORT: &str = "report";
 /// Alarms named in one digest.
 const MAX_LISTED: usize = 50;
 
@@ -67,6 +69,9 @@ pub struct Notification {
     pub step: u32,
     /// It may have been sent before.
     pub may_repeat: bool,
+    /// Of a report: all of it, as plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Of a digest: how many alarms are active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<usize>,
@@ -93,6 +98,20 @@ impl Notification {
         Some(Self { why, state, ..Self::unstored(channel, alarm, now, message) })
     }
 
+    /// The report of a shift that the service `by` has made.
+    pub fn report(
+        channel: &str,
+        by: &str,
+        title: String,
+        text: String,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let alarm = AlarmId::new(REPORT, by).ok()?;
+        let (why, state, text) = (Why::Report, AlarmState::Normal.as_str(), Some(text));
+        let severity = Severity::Info;
+        Some(Self { why, state, severity, text, ..Self::unstored(channel, alarm, now, title) })
+    }
+
     /// About what no record tells of.
     fn unstored(channel: &str, alarm: AlarmId, at: DateTime<Utc>, message: String) -> Self {
         Self {
@@ -111,6 +130,7 @@ impl Notification {
             help: None,
             step: 0,
             may_repeat: false,
+            text: None,
             active: None,
             alarms: Vec::new(),
         }
@@ -136,12 +156,47 @@ impl Claim {
     }
 
     /// What is stored after the attempt; it follows the claim.
-    pub fn outcome(&self, result: Result<(), String>) -> Record {
-        let (st, error) = match result {
+    pub fn outcome(&self, result: Result<(), Failure>) -> Record {
+        let mut record = self.record.clone();
+        (record.st, record.error) = match result {
             Ok(()) => (Delivery::Done, None),
-            Err(error) => (Delivery::Failed, Some(error)),
+            Err(Failure { error, may_have_arrived }) => {
+                if may_have_arrived {
+                    record.unsure = record.unsure.max(Some(record.due));
+                }
+                (Delivery::Failed, Some(error))
+            }
         };
-        Record::Sent(SentRecord { st, error, ..self.record.clone() })
+        Record::Sent(record)
+    }
+}
+
+/// Why a notification was not sent, as far as the sender knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub error: String,
+    /// It was on its way, and there was no answer.
+    pub may_have_arrived: bool,
+}
+
+impl Failure {
+    /// On its way, and then no answer.
+    pub fn without_answer(error: impl Into<String>) -> Self {
+        Self { error: error.into(), may_have_arrived: true }
+    }
+}
+
+/// It never left, or was refused.
+impl<T: Into<String>> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Self { error: error.into(), may_have_arrived: false }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.error)
     }
 }
 
@@ -182,6 +237,7 @@ impl Teller<'_> {
             help: self.rules.rules.get(view.id.rule()).and_then(|rule| rule.help.clone()),
             step: due.step,
             may_repeat: attempt.may_repeat,
+            text: None,
             active: None,
             alarms: Vec::new(),
         };
@@ -221,6 +277,7 @@ impl Teller<'_> {
             help: None,
             step: 0,
             may_repeat: attempt.may_repeat,
+            text: None,
             active: Some(loud().count()),
             alarms: alarms.collect(),
         };
@@ -236,6 +293,7 @@ impl Teller<'_> {
         last: Option<&Held<SentRecord>>,
         expected: u64,
     ) -> Claim {
+        let last = of_episode(last, &notification.episode);
         let record = SentRecord {
             episode: notification.episode.clone(),
             rev,
@@ -243,7 +301,9 @@ impl Teller<'_> {
             st: Delivery::Claim,
             attempt: attempt.number,
             // so that it is seen why the channel fails while it is tried again
-            error: last.filter(|_| attempt.number > 1).and_then(|last| last.record.error.clone()),
+            error: last.filter(|_| attempt.number > 1).and_then(|last| last.error.clone()),
+            told: last.and_then(SentRecord::told),
+            unsure: last.and_then(SentRecord::unsure),
             due: due.at.into(),
             why: due.why,
             by: self.by.to_owned(),

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tcs_wire::{DecodeError, Envelope, MAX_TEXT, Meta, Timestamp};
+use tcs_wire::text::cut;
+use tcs_wire::{DecodeError, Envelope, Meta, Timestamp};
 
 use crate::address::Address;
 use crate::id::{AlarmId, Episode};
@@ -69,6 +70,8 @@ pub enum Why {
     Digest,
     /// Nothing is wrong: somebody tries whether a channel works.
     Test,
+    /// Nothing is wrong: the report of a shift.
+    Report,
 }
 
 /// From when on people are to be notified of an active alarm, and why.
@@ -238,6 +241,12 @@ pub struct SentRecord {
     /// Why it could not be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The newest `due` of its episode that an earlier record was `done` with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
+    /// The newest `due` of its episode of an attempt that got no answer: it may have arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsure: Option<Timestamp>,
     /// The moment since which it had to be told: what became due later is not told by this one.
     pub due: Timestamp,
     /// What it tells.
@@ -246,13 +255,23 @@ pub struct SentRecord {
     pub by: String,
 }
 
+impl SentRecord {
+    /// Up to which `due` its episode was told for certain.
+    pub(crate) fn told(&self) -> Option<Timestamp> {
+        self.told.max((self.st == Delivery::Done).then_some(self.due))
+    }
+
+    /// Up to which `due` its episode may have been told, once nobody works at it any more.
+    pub(crate) fn unsure(&self) -> Option<Timestamp> {
+        self.unsure.max((self.st == Delivery::Claim).then_some(self.due))
+    }
+}
+
 /// `alarm.rules`: the rules that hold, of the first live sentinel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesRecord {
     /// As [`crate::RuleSet::to_text`] writes them.
     pub text: String,
-    /// Of the text.
-    pub hash: String,
     /// The sentinel that wrote it, or the operator.
     pub by: String,
     /// An operator applied them: they hold until others are applied.
@@ -364,11 +383,6 @@ impl Record {
 
 /// Reasons, raises and pieces of evidence kept of one message.
 const MAX_LISTED: usize = 32;
-
-fn cut(text: &mut String) {
-    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|i| text.is_char_boundary(*i));
-    text.truncate(end.unwrap_or_default());
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Records that are written again, so that what is open is never lost
-//! (`docs/spec/alarms.md#sentinels`): old ones, before the stream drops them, and all after the
-//! broker lost its store.
+//! (`docs/spec/alarms.md#sentinels`): old ones, before the stream drops them, those that somebody has
+//! purged, and all after the broker lost its store.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_wire::Timestamp;
@@ -21,23 +21,24 @@ pub(crate) fn renewed(
     stream: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Vec<Intent> {
-    let clock = Clock { stream: stream.into(), now };
+    let renewer = Renewer { alarms, stream: stream.into(), now };
     let shelves = alarms.shelves().filter(|(_, shelf)| shelf.end() > now);
     let shelves = shelves.filter_map(|(id, shelf)| {
         let record = ShelfRecord { restored: true, ..(*shelf.held.record).clone() };
-        clock.write(&shelf.held, Address::Shelf(id.to_owned()), Record::Shelf(record))
+        renewer.write(&shelf.held, Address::Shelf(id.to_owned()), Record::Shelf(record))
     });
     let open = views.iter().filter(|view| view.record().state != Condition::Normal);
-    shelves.chain(open.flat_map(|view| clock.of_alarm(alarms, view))).collect()
+    shelves.chain(open.flat_map(|view| renewer.of_alarm(view))).collect()
 }
 
-struct Clock {
+struct Renewer<'a> {
+    alarms: &'a Alarms,
     stream: Timestamp,
     now: DateTime<Utc>,
 }
 
-impl Clock {
-    fn of_alarm(&self, alarms: &Alarms, view: &AlarmView) -> Vec<Intent> {
+impl Renewer<'_> {
+    fn of_alarm(&self, view: &AlarmView) -> Vec<Intent> {
         let held = &view.held;
         let state = StateRecord {
             rev: held.record.rev.saturating_add(1),
@@ -45,12 +46,17 @@ impl Clock {
             ..(*held.record).clone()
         };
         let state = self.write(held, Address::State(view.id.clone()), Record::State(state));
-        let ack = view.acked.as_ref().filter(|ack| self.is_due(ack)).map(|ack| {
+        // who was told of the end of an acknowledgement is not told again
+        let ack = view.acked.as_ref().or(view.reopened_by.as_ref());
+        let ack = ack.and_then(|ack| {
+            let address = Address::Ack(view.id.clone());
+            let newest = self.alarms.last_ack(&view.id).unwrap_or(ack.place);
+            if !self.is_due(ack, &address, newest) {
+                return None;
+            }
             let original = Some(ack.original());
-            let record =
-                Record::Ack(AckRecord { restored: true, original, ..(*ack.record).clone() });
-            let expected = self.expected(alarms.last_ack(&view.id).unwrap_or(ack.place));
-            Intent::write(Address::Ack(view.id.clone()), record, expected)
+            let record = AckRecord { restored: true, original, ..(*ack.record).clone() };
+            Some(Intent::write(address, Record::Ack(record), self.expected(newest)))
         });
         let told = view.told.iter().filter_map(|(channel, sent)| {
             let address = Address::Sent { channel: channel.to_string(), alarm: view.id.clone() };
@@ -59,13 +65,17 @@ impl Clock {
         state.into_iter().chain(ack).chain(told).collect()
     }
 
-    /// A record written again, where it is old or of a stream that is gone.
+    /// A record written again, where it is old, purged, or of a stream that is gone.
     fn write<T>(&self, held: &Held<T>, address: Address, record: Record) -> Option<Intent> {
-        self.is_due(held).then(|| Intent::write(address, record, self.expected(held.place)))
+        let is_due = self.is_due(held, &address, held.place);
+        is_due.then(|| Intent::write(address, record, self.expected(held.place)))
     }
 
-    fn is_due<T>(&self, held: &Held<T>) -> bool {
-        held.place.created < self.stream || self.now >= held.stored + OLD
+    /// `newest` is the newest message of its subject.
+    fn is_due<T>(&self, held: &Held<T>, address: &Address, newest: Place) -> bool {
+        held.place.created < self.stream
+            || self.now >= held.stored + OLD
+            || self.alarms.is_purged(address, newest)
     }
 
     /// The last sequence number of a subject, of which this is the newest message.

@@ -242,6 +242,15 @@ pub mod built_in {
     }
 }
 
+/// Rules that can be used, and are probably not meant so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// What.
+    pub message: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
 /// Steps of escalation, by severity.
 pub type Escalation = BTreeMap<Severity, Vec<Step>>;
 
@@ -288,6 +297,15 @@ impl RuleSet {
             }
         }
         Ok(set)
+    }
+
+    /// What is probably not meant: `escalate` leaves out what is critical. An empty list of steps
+    /// would state that.
+    pub fn doubt(&self) -> Option<Doubt> {
+        (!self.escalate.contains_key(&Severity::Critical)).then_some(Doubt {
+            message: "`escalate` has no step for `critical`: nobody is notified of critical alarms",
+            hint: "if that is intended, write `critical: []`",
+        })
     }
 
     /// The rules of a file that names none; nobody is told.
@@ -338,14 +356,6 @@ impl RuleSet {
     /// What [`Self::to_text`] has written.
     pub fn of_text(text: &str) -> Result<Self, RulesError> {
         serde_json::from_str(text).map_err(|error| RulesError::Text(error.to_string()))
-    }
-
-    /// The hash of a text: 64-bit FNV-1a, in hexadecimal.
-    pub fn hash(text: &str) -> String {
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{hash:016x}")
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tcs_fleet::{FleetView, Link, Verdict};
+use tcs_fleet::{FleetView, Link};
 
 use crate::address::Address;
 use crate::alarms::{Alarms, Held};
@@ -23,15 +23,12 @@ use crate::rules::{RuleSet, RulesError, Terms, built_in};
 use crate::severity::Severity;
 use crate::span::Span;
 use crate::view::AlarmView;
+use crate::watchers::{missing_channels, running};
 
 /// On top of one interval: so long after a start or an outage nothing is raised or cleared.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
 /// The interval where no service is concerned.
 const INTERVAL: TimeDelta = TimeDelta::seconds(10);
-/// After this time without the broker the first sentinel tells it directly.
-const UNREACHABLE: TimeDelta = TimeDelta::seconds(60);
-/// And each further one so much later.
-const RANK: TimeDelta = TimeDelta::seconds(30);
 
 /// A record to be stored, only if the last message of its subject is the one that is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +70,7 @@ impl Intent {
     }
 }
 
-/// See the module.
+/// A sentinel: decides which records to store and which notifications to send.
 #[derive(Debug, Clone)]
 pub struct Sentinel {
     name: String,
@@ -107,6 +104,11 @@ impl Sentinel {
         stored.unwrap_or(&self.rules)
     }
 
+    /// Whether no condition holds and no alarm is open, as of the last evaluation.
+    pub fn is_idle(&self) -> bool {
+        self.watches.is_empty()
+    }
+
     /// All that is to be done now.
     pub fn evaluate(&mut self, situation: &Situation<'_>, alarms: &Alarms) -> Vec<Intent> {
         let now = situation.now();
@@ -126,6 +128,9 @@ impl Sentinel {
         let views = alarms.views(now, situation.fleet);
         intents.extend(renewed(alarms, &views, stream, now));
         let mut found = findings(self.rules(), situation, alarms);
+        for (alarm, finding) in missing_channels(self.rules(), situation.fleet, &self.channels) {
+            found.entry(alarm).or_insert(finding);
+        }
         if let Some(alarm) = self.rules_differ() {
             let message = "its rules are not those that hold".to_owned();
             found.insert(alarm, Finding { message: Some(message), ..Finding::default() });
@@ -153,10 +158,9 @@ impl Sentinel {
     ) -> Option<Intent> {
         let own = |sentinel: &Self, expected| {
             let (text, by) = (sentinel.text.clone(), sentinel.name.clone());
-            let hash = RuleSet::hash(&text);
             Some(Intent::write(
                 Address::Rules,
-                Record::Rules(RulesRecord { text, hash, by, applied: false }),
+                Record::Rules(RulesRecord { text, by, applied: false }),
                 expected,
             ))
         };
@@ -165,8 +169,9 @@ impl Sentinel {
             return own(self, 0);
         };
         let text = &held.record.text;
-        let is_gone = held.place.created < stream.into();
-        let expected = if is_gone { 0 } else { held.place.seq };
+        let is_older = held.place.created < stream.into();
+        let is_gone = is_older || alarms.is_purged(&Address::Rules, held.place);
+        let expected = if is_older { 0 } else { held.place.seq };
         let known = self.stored.as_ref().is_some_and(|(known, _)| known == text);
         if *text == self.text {
             self.stored = None;
@@ -188,7 +193,7 @@ impl Sentinel {
         }
         let writer = &stored.by;
         let sees = self.differing().is_some_and(|differing| !self.is_blind(situation, &differing));
-        *writer == self.name || sees && !watching(situation.fleet).any(|other| other == writer)
+        *writer == self.name || sees && !running(situation.fleet).any(|other| other == writer)
     }
 
     fn rules_differ(&self) -> Option<AlarmId> {
@@ -274,7 +279,11 @@ impl Sentinel {
         if id.rule() == built_in::RULES_DIFFER && id.object() != self.name {
             return situation.fleet.get(id.object()).is_some_and(|other| other.phase.is_up());
         }
-        if id.rule() == built_in::CHANNEL_FAILING || id.rule() == built_in::STORE_RESET {
+        // whether its own channels fail is in the stream; which others have is told by the fleet
+        let is_own = |name: &String| AlarmId::channel_object(name) == id.object();
+        if id.rule() == built_in::STORE_RESET
+            || id.rule() == built_in::CHANNEL_FAILING && self.channels.iter().any(is_own)
+        {
             return false;
         }
         let missing = situation.fleet.heartbeats_missing;
@@ -385,25 +394,4 @@ impl Round<'_> {
 fn expected<T>(held: Option<&Held<T>>, situation: &Situation<'_>) -> u64 {
     let stream = situation.stream.map(tcs_wire::Timestamp::new);
     held.filter(|held| Some(held.place.created) == stream).map_or(0, |held| held.place.seq)
-}
-
-/// The sentinels that watch, by id: those that are up, and neither lost nor failed.
-pub fn watching(fleet: &FleetView) -> impl Iterator<Item = &str> {
-    let sentinels = fleet.services.iter().filter(|service| {
-        let is_well = !matches!(service.verdict, Verdict::Lost | Verdict::Failed);
-        service.service_type() == "sentinel" && service.phase.is_up() && is_well
-    });
-    sentinels.map(|service| &*service.id)
-}
-
-/// Whether a sentinel is to tell by itself that the broker cannot be reached: each waits a while for
-/// those before it, by the last view of the fleet that it had.
-pub fn tells_unreachable(
-    name: &str,
-    fleet: &FleetView,
-    lost: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> bool {
-    let rank = watching(fleet).filter(|other| *other < name).count();
-    now >= lost + UNREACHABLE + RANK * i32::try_from(rank).unwrap_or(i32::MAX)
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tcs_fleet::{Filter, FleetView};
-use tcs_wire::Timestamp;
 
 use crate::alarms::{Acks, Alarms, Held, Records, Shelf};
 use crate::id::AlarmId;
-use crate::record::{AckRecord, Condition, SentRecord, ShelfMatch, StateRecord, Why};
+use crate::record::{AckOp, AckRecord, Condition, SentRecord, ShelfMatch, StateRecord, Why};
 
 /// Where an alarm is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +62,8 @@ pub struct AlarmView {
     pub state: AlarmState,
     /// The acknowledgement that counts.
     pub acked: Option<Held<AckRecord>>,
+    /// What ended the last acknowledgement: an `unack`, or one that has expired.
+    pub(crate) reopened_by: Option<Held<AckRecord>>,
     /// The shelf that covers it, of several the one that ends last.
     pub shelved: Option<Shelved>,
     /// The active alarm that explains this one.
@@ -130,7 +131,8 @@ impl Alarms {
             let ended = ended.map(|end| (end, Why::ShelfEnded));
             let notify = held.record.notify;
             let raised = (notify.at.time(), notify.why);
-            [standing.reopened, ended]
+            let reopened = standing.reopened().map(|at| (at, Why::Unacknowledged));
+            [reopened, ended]
                 .into_iter()
                 .flatten()
                 .fold(raised, |a, b| if b.0 > a.0 { b } else { a })
@@ -139,8 +141,18 @@ impl Alarms {
         let told = told.filter(|(_, sent)| sent.record.episode == held.record.episode);
         let told = told.map(|(channel, sent)| (Arc::clone(channel), sent.clone())).collect();
         let suppressed_by = held.record.cause.clone().filter(|cause| self.is_active(cause));
-        let (state, acked) = (standing.state, standing.acked);
-        Some(AlarmView { id: id.clone(), held, state, acked, shelved, suppressed_by, open, told })
+        let Standing { state, acked, reopened_by } = standing;
+        Some(AlarmView {
+            id: id.clone(),
+            held,
+            state,
+            acked,
+            reopened_by,
+            shelved,
+            suppressed_by,
+            open,
+            told,
+        })
     }
 
     /// Whether the condition of an alarm holds.
@@ -153,8 +165,8 @@ impl Alarms {
 pub(crate) struct Standing {
     pub(crate) state: AlarmState,
     pub(crate) acked: Option<Held<AckRecord>>,
-    /// When an acknowledgement expired or was taken back last.
-    reopened: Option<(DateTime<Utc>, Why)>,
+    /// What took an acknowledgement back last, or the one that expired last.
+    reopened_by: Option<Held<AckRecord>>,
 }
 
 impl Standing {
@@ -176,12 +188,22 @@ impl Standing {
             (Condition::Active, Some(_)) => AlarmState::Acked,
             (Condition::Active, None) => AlarmState::Active,
         };
-        let unack = acks.and_then(Acks::unack).map(Held::original);
-        let unack = unack.filter(|unack| unack.place > raised).map(|unack| unack.at.time());
-        let expiry = covering().filter(expired).filter_map(|ack| ack.record.expires);
-        let reopened = unack.into_iter().chain(expiry.map(Timestamp::time)).max();
-        Self { state, acked, reopened: reopened.map(|at| (at, Why::Unacknowledged)) }
+        let unack = acks.and_then(Acks::unack).filter(|unack| unack.original().place > raised);
+        let reopened_by = unack.into_iter().chain(covering().filter(expired));
+        let reopened_by = reopened_by.max_by_key(|record| ended_at(record)).cloned();
+        Self { state, acked, reopened_by }
     }
+
+    /// When an acknowledgement expired or was taken back last.
+    fn reopened(&self) -> Option<DateTime<Utc>> {
+        self.reopened_by.as_ref().map(ended_at)
+    }
+}
+
+/// When an `unack` took effect, or an acknowledgement expired.
+fn ended_at(held: &Held<AckRecord>) -> DateTime<Utc> {
+    let expires = held.record.expires.filter(|_| held.record.op == AckOp::Ack);
+    expires.unwrap_or(held.original().at).time()
 }
 
 /// All shelves, with their filters read.

@@ -17,6 +17,7 @@ use tokio_util::bytes::Bytes;
 use super::api::ApiError;
 use super::connect::Bus;
 use super::link::{Action, Denial, LinkState};
+use super::message::stored_at;
 use super::time::Sample;
 use crate::clock;
 
@@ -31,6 +32,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const PULL: u64 = 1000;
 /// Most messages handed over at once.
 const BATCH: usize = 512;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Where in the stream to begin.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -249,7 +251,9 @@ impl Consumer {
             self.heard = clock::monotonic();
             self.bus.link_core().note_heard(self.heard);
             self.accept(message, batch).await?;
-            while batch.len() - before < BATCH {
+            let mut bytes = 0;
+            while batch.len() - before < BATCH && bytes < BATCH_BYTES {
+                bytes += batch.last().map_or(0, |delivery| delivery.message.payload.len());
                 let Some(message) = self.subscriber.next().now_or_never() else { break };
                 self.accept(message.ok_or(Fault::Ended)?, batch).await?;
             }
@@ -264,7 +268,10 @@ impl Consumer {
         {
             return self.control(status, &message).await;
         }
-        let Some(place) = message.reply.as_deref().and_then(Place::parse) else { return Ok(()) };
+        let Some(mut place) = message.reply.as_deref().and_then(Place::parse) else {
+            return Ok(());
+        };
+        place.stored = stored_at(message.headers.as_ref(), place.stored);
         if place.consumer_seq != self.delivered + 1 {
             return Err(Fault::Gap);
         }

@@ -96,6 +96,19 @@ pub(super) fn selected(outside: Env<'_>) -> Result<Option<String>, ContextError>
     }
 }
 
+/// The names of the contexts in the folder.
+pub(super) fn names(outside: Env<'_>) -> Vec<String> {
+    let files = std::fs::read_dir(folder(outside).join("context"));
+    let name = |file: std::fs::DirEntry| {
+        let name = file.file_name().into_string().ok()?;
+        name.strip_suffix(".json").map(str::to_owned)
+    };
+    let mut names: Vec<String> =
+        files.into_iter().flatten().filter_map(|file| name(file.ok()?)).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Reads the context called `name`, or the file `name` when it ends in `.json`.
 pub(super) fn load(name: &str, outside: Env<'_>) -> Result<NatsSection, ContextError> {
     let is_file = Path::new(name).extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json"));

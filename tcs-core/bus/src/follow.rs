@@ -6,7 +6,7 @@
 //! (`docs/spec/wire.md#reading-the-streams`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use super::consumer::{Consumer, Pace, Start};
 use super::contact::{self, Contact, ContactKeeper};
 use super::coverage::{Coverage, Progress, Reading};
 use super::link::{self, LinkState};
-use super::message::{Cut, Item, Mailbox, RawMessage, Stored};
+use super::mailbox::{Cut, Item, Mailbox};
+use super::message::{RawMessage, Stored};
 use super::reader;
 use super::time::{BrokerClock, Sample};
 use crate::clock;
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     core: bool,
     pub(super) contact: ContactKeeper,
     heard_plainly: AtomicU64,
+    /// The number of the last reader.
+    readers: AtomicU32,
     sample: Mutex<Option<Sample>>,
 }
 
@@ -86,6 +89,7 @@ impl Bus {
             core,
             contact: ContactKeeper::default(),
             heard_plainly: AtomicU64::new(0),
+            readers: AtomicU32::new(0),
             sample: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -135,6 +139,11 @@ impl Shared {
         if let Some(reading) = self.coverage.progress(kind, stream, progress) {
             self.mailbox.note(Note::Reading(kind, reading));
         }
+    }
+
+    /// A number for a new reader.
+    pub(super) fn number(&self) -> u32 {
+        self.readers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn reading(&self, kind: Kind, change: impl FnOnce(&mut Reading)) {

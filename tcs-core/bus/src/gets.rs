@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::message::{RawMessage, Stored};
+use super::message::{RawMessage, Stored, stored_at};
 use super::streams::StreamFacts;
 use tcs_wire::Kind;
 
@@ -98,7 +98,11 @@ impl Gets {
     }
 
     /// The first message of `filter` at or after a sequence.
-    async fn next(&self, filter: &str, seq: u64) -> Result<Option<RawMessage>, ApiError> {
+    pub(super) async fn next(
+        &self,
+        filter: &str,
+        seq: u64,
+    ) -> Result<Option<RawMessage>, ApiError> {
         self.get(&json!({ "seq": seq, "next_by_subj": filter })).await
     }
 
@@ -374,8 +378,9 @@ impl Gets {
             let why = message.description.unwrap_or_else(|| "no sequence in it".to_owned());
             return Err(ApiError::Unreadable { subject: self.direct_subject(), why });
         };
-        let stored = Stored::Stream { created: self.stream.created, seq, at };
         let headers = Some(headers::own(&headers));
+        let at = stored_at(headers.as_ref(), at);
+        let stored = Stored::Stream { created: self.stream.created, seq, at };
         Ok(RawMessage::of_parts(self.kind, stored, &subject, message.payload, headers))
     }
 
@@ -393,8 +398,9 @@ impl Gets {
                 why: error.to_string(),
             })
         };
-        let stored = Stored::Stream { created: self.stream.created, seq, at: time };
         let headers = Some(headers::parse(&decode(hdrs)?)).filter(|headers| !headers.is_empty());
+        let at = stored_at(headers.as_ref(), time);
+        let stored = Stored::Stream { created: self.stream.created, seq, at };
         let payload = decode(data)?.into();
         Ok(Some(RawMessage::of_parts(self.kind, stored, &subject, payload, headers)))
     }

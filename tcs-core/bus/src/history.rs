@@ -32,6 +32,14 @@ pub struct HistoryQuery {
     pub until: Option<DateTime<Utc>>,
 }
 
+impl HistoryQuery {
+    /// All that a stream holds of a filter.
+    pub fn whole(stream: &str, kind: Kind, filter: &str) -> Self {
+        let (stream, filter) = (stream.to_owned(), filter.to_owned());
+        Self { stream, kind, filter, from: None, until: None }
+    }
+}
+
 /// Consumers at a time, for all pieces that are read at once: a server may limit them.
 const CONSUMERS: usize = 4;
 
@@ -143,6 +151,10 @@ impl Bus {
             if piece.until.is_some_and(|until| at > until) {
                 return false;
             }
+            // restored from a backup: older than the server says
+            if piece.from.is_some_and(|from| at < from) {
+                return true;
+            }
             if !budget.spend(message.payload().len()) {
                 extent = Completeness::Cut;
                 return false;
@@ -190,8 +202,10 @@ impl Bus {
                         break;
                     }
                     start = Start::Sequence(at.stream_seq + 1);
+                    // one restored from a backup is older than the server says
+                    let is_asked_for = piece.from.is_none_or(|from| at.stored >= from);
                     let message = RawMessage::delivered(piece.kind, created, at, delivery.message);
-                    if !message.is_tombstone() {
+                    if is_asked_for && !message.is_tombstone() {
                         take(message);
                     }
                     if newest_seq.map_or(at.pending == 0, |newest| at.stream_seq >= newest) {

@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+mod chronicle;
 mod hearing;
 mod history;
 mod look_back;
@@ -35,6 +36,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::clock;
 use crate::settings::Settings;
 use crate::{BrokerClock, Bus, ConnectError, Cut};
+pub use chronicle::Told;
 pub use hearing::{Hearing, Unanswered};
 pub use history::Past;
 use look_back::{LookBack, Newest};
@@ -69,7 +71,7 @@ impl Default for Patience {
     }
 }
 
-/// See the module. Cheap to clone.
+/// Reads and follows a fleet over one bus. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Observer {
     bus: Bus,

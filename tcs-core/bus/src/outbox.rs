@@ -195,6 +195,15 @@ impl Outbox {
         tokio::time::timeout(limit, gone).await.is_ok()
     }
 
+    /// Sends the statuses that still wait without waiting for an answer: for a program that ends while
+    /// the broker is slow. What a server has received it stores when it can.
+    pub async fn hurry(&self, publisher: &Publisher) {
+        let waiting = self.machine().hurry();
+        for parcel in waiting {
+            publisher.tell(&parcel).await;
+        }
+    }
+
     /// Sends what is in the outbox, and what comes later, for ever.
     pub async fn drain(self, publisher: Publisher) {
         let mut link = publisher.bus().link();

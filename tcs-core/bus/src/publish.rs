@@ -1,8 +1,10 @@
 //! Publishing: a message is composed once, with its identity and its own time, and may then be
 //! sent as often as it takes. JetStream drops what it has seen already, by `Nats-Msg-Id`.
 
-use std::sync::LazyLock;
+mod race;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Request};
@@ -26,9 +28,6 @@ const ACK_LIMIT: Duration = Duration::from_secs(3);
 const ACK_USUAL: Duration = Duration::from_millis(100);
 /// JetStream's code for a message that is too large for its stream.
 const TOO_LARGE: u64 = 10_054;
-/// And for one whose subject has another last message than is expected: as the stream holds it, and
-/// as the leader of a replicated one has just proposed it.
-const OVERTAKEN: [u64; 2] = [10_071, 10_164];
 
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id
 /// ever repeats, across restarts too (`docs/spec/wire.md#envelope`).
@@ -40,6 +39,20 @@ struct Sender {
     next: AtomicU64,
 }
 
+/// Of a run that another program has begun in this process.
+static BEGAN: OnceLock<Duration> = OnceLock::new();
+
+/// This program goes on with the run of the program that was in this process before, which began then
+/// (on `CLOCK_BOOTTIME`). To be called before any message is made.
+pub fn continue_run(began: Duration) {
+    let _ = BEGAN.set(began);
+}
+
+/// When this run began, on `CLOCK_BOOTTIME`.
+pub fn run_began() -> Duration {
+    SENDER.began
+}
+
 static SENDER: LazyLock<Sender> = LazyLock::new(|| {
     let program = std::env::current_exe().ok();
     let program = program.as_deref().and_then(std::path::Path::file_name);
@@ -49,7 +62,7 @@ static SENDER: LazyLock<Sender> = LazyLock::new(|| {
     Sender {
         name: name.chars().filter(|c| !c.is_control()).collect(),
         uid: format!("mi{}", random_id()),
-        began: clock::boottime(),
+        began: BEGAN.get().copied().unwrap_or_else(clock::boottime),
         next: AtomicU64::new(1),
     }
 });
@@ -72,7 +85,7 @@ pub fn random_id() -> String {
 }
 
 /// When a thing happened that a message tells of, by this host's clock and in this run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HappenedAt {
     ts: Timestamp,
     run_s: f64,
@@ -232,12 +245,6 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether its subject has another last message than was expected: somebody else was faster.
-    pub fn is_overtaken(&self) -> bool {
-        let Self::Unsure { source, .. } = self else { return false };
-        matches!(source, ApiError::Refused { code, .. } if OVERTAKEN.contains(code))
-    }
-
     /// Whether sending it again makes no sense.
     pub fn is_final(&self) -> bool {
         match self {
@@ -247,20 +254,21 @@ impl PublishError {
     }
 }
 
+/// A server's answer to what is to be stored.
 #[derive(Deserialize)]
-struct Ack {
-    stream: Option<String>,
+pub(super) struct Ack {
+    pub(super) stream: Option<String>,
     #[serde(default)]
-    seq: u64,
-    error: Option<AckError>,
+    pub(super) seq: u64,
+    pub(super) error: Option<AckError>,
 }
 
 #[derive(Deserialize)]
-struct AckError {
+pub(super) struct AckError {
     #[serde(default)]
-    err_code: u64,
+    pub(super) err_code: u64,
     #[serde(default)]
-    description: String,
+    pub(super) description: String,
 }
 
 /// Sends parcels. Cheap to clone.
@@ -289,9 +297,15 @@ impl Publisher {
     pub async fn send(&self, parcel: &OutgoingMessage) -> Result<Sent, PublishError> {
         let connected = link::until(self.bus.link(), LinkState::is_connected);
         tokio::time::timeout(ACK_LIMIT, connected).await.ok();
+        let stored = async {
+            match parcel.expected {
+                Some(expected) => self.send_after(parcel, expected).await,
+                None => self.acknowledged(parcel).await,
+            }
+        };
         let error = tokio::select! {
             biased;
-            sent = self.acknowledged(parcel) => match sent {
+            sent = stored => match sent {
                 Err(error) => error,
                 sent => return sent,
             },
@@ -438,20 +452,6 @@ fn acknowledged(parcel: &OutgoingMessage, reply: &[u8]) -> Result<Option<Sent>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stream_and_the_leader_of_a_replicated_one_tell_who_was_overtaken() {
-        let refused = |code| PublishError::Unsure {
-            subject: "a".to_owned(),
-            source: ApiError::Refused {
-                subject: "a".to_owned(),
-                code,
-                description: "wrong last sequence".to_owned(),
-            },
-        };
-        assert!(refused(10_071).is_overtaken() && refused(10_164).is_overtaken());
-        assert!(!refused(10_054).is_overtaken());
-    }
 
     #[test]
     fn ids_never_repeat() {

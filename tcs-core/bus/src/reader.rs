@@ -20,7 +20,8 @@ use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Progress, ReadMode};
 use super::follow::{LINK_CHECK, Shared};
 use super::link::Denial;
-use super::message::{Item, RawMessage};
+use super::mailbox::Item;
+use super::message::RawMessage;
 use super::streams::StreamFacts;
 use crate::clock;
 use guard::{Guard, News};
@@ -45,6 +46,8 @@ const NOTE_EVERY: Duration = Duration::from_millis(500);
 
 struct Reader {
     shared: Arc<Shared>,
+    /// Tells its messages from others', for [`super::mailbox::Mailbox::calm`].
+    number: u32,
     kind: Kind,
     filter: String,
     stream: String,
@@ -106,12 +109,27 @@ pub(super) async fn follow_stream(
     stream: String,
     cancel: CancellationToken,
 ) {
+    let number = shared.number();
+    read_stream(&shared, number, kind, filter, stream, cancel).await;
+    // nobody can read it again
+    shared.mailbox.forget(number);
+}
+
+async fn read_stream(
+    shared: &Arc<Shared>,
+    number: u32,
+    kind: Kind,
+    filter: String,
+    stream: String,
+    cancel: CancellationToken,
+) {
     let mut reader = Reader {
-        shared,
+        shared: Arc::clone(shared),
+        number,
         kind,
         filter,
         stream,
-        cancel,
+        cancel: cancel.child_token(),
         means: ReadMode::Push,
         created: DateTime::UNIX_EPOCH,
         may_not_ask: false,
@@ -121,13 +139,26 @@ pub(super) async fn follow_stream(
     };
     let mut wait = SHORTEST_WAIT;
     loop {
-        let cancel = reader.cancel.clone();
-        if cancel.run_until_cancelled(reader.shared.connected()).await.is_none() {
+        if cancel.run_until_cancelled(shared.connected()).await.is_none() {
             return;
         }
         let began = clock::monotonic();
-        let pause = match reader.session().await {
-            End::Cancelled => return,
+        let session = reader.cancel.clone();
+        let calm = async {
+            shared.mailbox.calm(number).await;
+            session.cancel();
+            std::future::pending::<()>().await;
+        };
+        let end = tokio::select! {
+            end = reader.session() => end,
+            () = calm => return,
+        };
+        let pause = match end {
+            End::Cancelled if cancel.is_cancelled() => return,
+            End::Cancelled => {
+                reader.read_again(cancel.child_token());
+                continue;
+            }
             End::LinkLost => {
                 // Rights may be others next time.
                 (reader.means, reader.may_not_ask) = (ReadMode::Push, false);
@@ -151,6 +182,22 @@ pub(super) async fn follow_stream(
 }
 
 impl Reader {
+    /// Messages were thrown away before anybody got them: the newest of each subject is handed on once
+    /// more.
+    fn read_again(&mut self, cancel: CancellationToken) {
+        tracing::debug!(stream = self.stream, "messages were thrown away: reading a stream again");
+        (self.cancel, self.was_complete) = (cancel, false);
+        self.guard.clear();
+    }
+
+    /// All that the stream held has been handed on.
+    fn completed(&mut self, means: ReadMode) {
+        self.was_complete = true;
+        self.guard.complete();
+        self.shared.mailbox.read_again(self.number);
+        self.tell(Progress::Complete(means));
+    }
+
     fn tell(&self, progress: Progress) {
         self.shared.progress(self.kind, &self.stream, progress);
     }
@@ -199,13 +246,11 @@ impl Reader {
                 .is_some_and(|it| consumer.is_idle() || it.is_complete(clock::monotonic()))
             {
                 completion = None;
-                self.was_complete = true;
-                self.guard.complete();
                 // the server has just made the consumer and delivered all that it has
                 if self.kind == Kind::Heartbeat {
                     self.shared.contact.hear(clock::monotonic());
                 }
-                self.tell(Progress::Complete(self.means.clone()));
+                self.completed(self.means.clone());
             }
             let mut until = completion.as_ref().and_then(Completion::deadline);
             if self.kind == Kind::Heartbeat {
@@ -383,7 +428,7 @@ impl Reader {
         if self.kind == Kind::Heartbeat && self.was_complete {
             self.shared.contact.hear(now);
         }
-        let (kind, created) = (self.kind, self.created);
+        let (kind, created, reader) = (self.kind, self.created, self.number);
         let (guard, newest) = (&mut self.guard, &mut self.newest);
         let mut completion = completion;
         self.shared.mailbox.push(batch.drain(..).filter_map(|Delivery { message, place }| {
@@ -395,6 +440,7 @@ impl Reader {
             let news = guard.note(subject, place.stream_seq)?;
             let mut message = RawMessage::delivered(kind, created, place, message);
             message.is_of_new_subject = news == News::OfNewSubject;
+            message.reader = reader;
             Some(Item::Message(message))
         }));
     }

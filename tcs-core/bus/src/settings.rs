@@ -26,6 +26,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::{self, ServerUrl, UserInfo};
+use super::context;
 use super::secret::{Env, Secret};
 pub use error::SettingsError;
 use layers::{Found, Layers};
@@ -39,11 +40,11 @@ pub use values::{Auth, Origin, Sourced, Tls};
 /// `creds` and `nkey` name a file or are such a URI. In paths `~` and `$NAME` are expanded.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields, description = "How to reach the broker, and as whom.")]
+#[schemars(deny_unknown_fields, description = "Address of the broker, and login.")]
 pub struct NatsSection {
-    /// One address or a comma list; secret, because it may hold a password.
+    /// Address of the broker, or several with commas: `nats://srv01:4222`.
     pub url: Option<Secret>,
-    /// Host name or address, or several with commas; with `port` in place of `url`.
+    /// Host name of the broker, or several with commas; with `port`, in place of `url`.
     #[serde(deserialize_with = "form::host")]
     #[schemars(extend(
         "type" = ["string", "number", "array"],
@@ -51,11 +52,11 @@ pub struct NatsSection {
         "items" = {"type": ["string", "number"], "not": {"type": "string", "pattern": "://"}},
     ))]
     pub host: Option<String>,
-    /// TCP port.
+    /// TCP port; 4222 by default.
     #[serde(deserialize_with = "form::port")]
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
-    /// User name; without a password anywhere it is a token.
+    /// User name; without a password it is used as a token.
     pub user: Option<String>,
     /// Password of `user`.
     pub password: Option<Secret>,
@@ -67,15 +68,15 @@ pub struct NatsSection {
     pub nkey: Option<Secret>,
     /// User JWT.
     pub jwt: Option<Secret>,
-    /// The seed that belongs to `jwt`.
+    /// Seed that belongs to `jwt`.
     pub seed: Option<Secret>,
-    /// Client certificate, PEM.
+    /// Client certificate file (PEM).
     pub cert: Option<String>,
-    /// Key of the client certificate, PEM.
+    /// Private key file of the client certificate (PEM).
     pub key: Option<String>,
-    /// Certificate file of the authorities to trust, PEM.
+    /// File with the certificates of the authorities to trust (PEM).
     pub ca: Option<String>,
-    /// TLS handshake before anything else.
+    /// Start TLS before the server has sent anything.
     pub tls_first: Option<bool>,
     /// Prefix of all subjects; `svc` by default.
     #[serde(deserialize_with = "form::prefix")]
@@ -83,23 +84,23 @@ pub struct NatsSection {
     pub subject_prefix: Option<String>,
     /// Prefix of reply subjects; `_INBOX.<user>` by default, or `_INBOX` without a user.
     pub inbox_prefix: Option<String>,
-    /// JetStream domain.
+    /// JetStream domain of the streams.
     #[serde(rename = "domain", alias = "js_domain")]
     pub js_domain: Option<String>,
     /// Prefix of the JetStream API, `$JS.API` by default.
     #[serde(rename = "api_prefix", alias = "js_api_prefix")]
     pub js_api_prefix: Option<String>,
-    /// Names of the streams to use, by kind; without one they are found by their subjects.
+    /// Names of the streams; by default they are found by their subjects.
     #[serde(deserialize_with = "form::streams")]
     #[schemars(with = "form::Streams")]
     pub streams: BTreeMap<Kind, String>,
-    /// Copies of each stream that is made, 1 to 5; else as many as the cluster allows, at most 3.
+    /// Replicas of each stream; by default 3, or one per server if there are fewer.
     #[serde(deserialize_with = "form::replicas")]
     #[schemars(range(min = 1, max = 5))]
     pub replicas: Option<u8>,
-    /// Name of a `nats` context, or path of a context's file.
+    /// Context of the `nats` command: its name, or the path of its file.
     pub context: Option<String>,
-    /// Whether a program should refuse to work without NATS.
+    /// Start no service until the broker is connected; true by default if there is a `nats` section.
     pub required: Option<bool>,
 }
 
@@ -167,6 +168,12 @@ impl fmt::Debug for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Again")
     }
+}
+
+/// The names of the contexts of the `nats` command on this machine.
+pub fn context_names() -> Vec<String> {
+    let env = |name: &str| std::env::var(name).ok();
+    context::names(Env { env: &env, read: &|path: &Path| std::fs::read_to_string(path) })
 }
 
 impl Settings {

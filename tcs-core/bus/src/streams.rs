@@ -1,7 +1,7 @@
 //! The streams of a site: found by their subjects, whatever their names, and made where they are
 //! missing (`docs/spec/wire.md#streams`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub struct StreamFacts {
     pub last_seq: u64,
     /// When its newest message was stored.
     pub newest_at: DateTime<Utc>,
-    /// From here on it holds what was sent: when it was made, or its oldest message once it has
-    /// forgotten some.
+    /// From here on it holds what was sent: when it was made, or its oldest message if that is
+    /// older, or once it has forgotten some.
     pub holds_from: DateTime<Utc>,
     /// Whether single messages can be read without the leader's help.
     pub allow_direct: bool,
@@ -45,6 +45,8 @@ pub struct StreamFacts {
     pub no_ack: bool,
     /// Whether its server belongs to a cluster.
     pub clustered: bool,
+    /// What it stores is dropped after so long; `None`: not for its age.
+    pub max_age: Option<Duration>,
 }
 
 impl StreamFacts {
@@ -101,6 +103,9 @@ struct Config {
     no_ack: bool,
     #[serde(default)]
     num_replicas: usize,
+    /// Nanoseconds; 0: none.
+    #[serde(default)]
+    max_age: u64,
 }
 
 #[derive(Deserialize)]
@@ -156,12 +161,18 @@ impl From<Info> for StreamFacts {
             first_seq: info.state.first_seq,
             last_seq: info.state.last_seq,
             newest_at: info.state.last_ts,
-            holds_from: if info.state.first_seq > 1 { info.state.first_ts } else { info.created },
+            holds_from: match info.state.first_seq {
+                0 => info.created,
+                // what was copied into it may be older than the stream
+                1 => info.created.min(info.state.first_ts),
+                _ => info.state.first_ts,
+            },
             allow_direct: info.config.allow_direct,
             replicas: info.config.num_replicas,
             clustered: info.cluster.as_ref().is_some_and(|cluster| !cluster.name.is_empty()),
             has_leader: info.cluster.is_none_or(|cluster| !cluster.leader.is_empty()),
             no_ack: info.config.no_ack,
+            max_age: (info.config.max_age > 0).then(|| Duration::from_nanos(info.config.max_age)),
         }
     }
 }
@@ -312,6 +323,20 @@ impl Bus {
                 return Ok(all);
             }
         }
+    }
+
+    /// Which subjects of `filter` its stream holds messages of; the facts are older. `None`: there is
+    /// no such stream.
+    pub async fn subjects_held(
+        &self,
+        filter: &str,
+    ) -> Result<Option<(StreamFacts, BTreeSet<String>)>, ApiError> {
+        let Some(name) = self.streams_capturing(filter).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let facts = self.stream(&name).await?;
+        let subjects = self.subjects_in(&name, filter).await?;
+        Ok(Some((facts, subjects.into_keys().collect())))
     }
 
     /// Makes the streams of this site that are missing, and leaves existing ones alone. One entry

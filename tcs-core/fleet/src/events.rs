@@ -52,7 +52,7 @@ impl Slot {
             Event::Crashed(_) => Self::Crashed,
             Event::Restarting { .. } => Self::Restarting,
             Event::Failed { .. } => Self::Failed,
-            Event::Other(_) => Self::Other,
+            Event::Missed(_) | Event::Other(_) => Self::Other,
         })
     }
 }
@@ -74,6 +74,6 @@ pub(super) fn phase(event: &Event, is_up: bool, has_failed: bool) -> Phase {
         Event::Crashed(crashed) if crashed.will_restart => Phase::Backoff,
         Event::Crashed(_) | Event::Failed { .. } => Phase::Failed,
         // neither tells of the life
-        Event::Declared(_) | Event::Other(_) => Phase::Declared,
+        Event::Declared(_) | Event::Missed(_) | Event::Other(_) => Phase::Declared,
     }
 }

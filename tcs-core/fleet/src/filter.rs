@@ -1,13 +1,17 @@
 //! Which services a person wants to see.
 //!
-//! Words separated by blanks, all of which must hold: a part of the id in any case; `/regex/`;
-//! `host:srv01`; `status:busy`, `verdict:lost`, `phase:backoff`, `launcher:Kx1x`; `!` before a word
-//! turns it round. `is:fault` is whatever wants a look.
+//! A filter has one or more words, separated by blanks; a service matches if it matches each word.
+//! A word is a part of the id (in any case), `/regex/`, `host:srv01`, `status:busy`,
+//! `verdict:lost`, `phase:backoff`, `launcher:Kx1x` or `is:fault` (any problem). A key may have
+//! several values, of which one must match: `verdict:failed,lost`. `!` before a word negates it.
 
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
+use tcs_wire::Status;
+
+use super::verdict::{Phase, Verdict};
 use super::view::ServiceView;
 
 /// A filter as it was typed, and what it means. The empty one lets everything through.
@@ -27,11 +31,11 @@ struct Term {
 enum Test {
     Id(String),
     Regex(Regex),
-    Host(String),
-    Status(String),
-    Verdict(String),
-    Phase(String),
-    Launcher(String),
+    Host(Vec<String>),
+    Status(Vec<String>),
+    Verdict(Vec<String>),
+    Phase(Vec<String>),
+    Launcher(Vec<String>),
     Fault,
 }
 
@@ -54,6 +58,16 @@ pub enum FilterError {
     Key {
         /// As typed.
         key: String,
+    },
+    /// A value that no service can have.
+    #[error("`{value}` is not a {what}: one of {known}")]
+    Value {
+        /// As typed.
+        value: String,
+        /// What it would be.
+        what: &'static str,
+        /// The values that there are.
+        known: String,
     },
     /// A word that would let everything through: a script's variable was empty.
     #[error("`{word}` has no value: it would match every service")]
@@ -107,8 +121,36 @@ impl fmt::Display for Filter {
     }
 }
 
+/// Where a service can be in its life.
+const PHASES: [Phase; 9] = [
+    Phase::Declared,
+    Phase::Waiting,
+    Phase::Starting,
+    Phase::Running,
+    Phase::Stopping,
+    Phase::Stopped,
+    Phase::Completed,
+    Phase::Backoff,
+    Phase::Failed,
+];
+
 /// What may stand before a colon.
-const KEYS: [&str; 7] = ["host", "status", "verdict", "phase", "launcher", "parent", "is"];
+pub const KEYS: [&str; 6] = ["host", "status", "verdict", "phase", "launcher", "is"];
+
+/// Accepted for `launcher`.
+const OLD_LAUNCHER_KEY: &str = "parent";
+
+/// What may stand behind a key, where it does not depend on the fleet.
+pub fn words(key: &str) -> Option<Vec<&'static str>> {
+    let verdicts = Verdict::ALL.map(Verdict::as_str);
+    match key {
+        "status" => Some([&verdicts[..], &Status::ALL.map(Status::as_str)].concat()),
+        "verdict" => Some(verdicts.into()),
+        "phase" => Some(PHASES.map(Phase::as_str).into()),
+        "is" => Some(vec!["fault"]),
+        _ => None,
+    }
+}
 
 fn term(word: &str) -> Result<Term, FilterError> {
     let (not, word) = match word.strip_prefix('!') {
@@ -134,15 +176,28 @@ fn term(word: &str) -> Result<Term, FilterError> {
         None => Test::Id(word.to_lowercase()),
         Some((key, value)) => {
             let value = value.to_lowercase();
-            if value.is_empty() && KEYS.contains(&key.to_lowercase().as_str()) {
+            let values: Vec<String> = value.split(',').map(str::to_owned).collect();
+            let lower = key.to_lowercase();
+            let is_key = KEYS.contains(&lower.as_str()) || lower == OLD_LAUNCHER_KEY;
+            if values.iter().any(String::is_empty) && is_key {
                 return Err(no_value());
             }
-            match key.to_lowercase().as_str() {
-                "host" => Test::Host(value),
-                "status" => Test::Status(value),
-                "verdict" => Test::Verdict(value),
-                "phase" => Test::Phase(value),
-                "launcher" | "parent" => Test::Launcher(value),
+            let known = |what| {
+                let words = words(what).unwrap_or_default();
+                match values.iter().find(|value| !words.contains(&value.as_str())) {
+                    None => Ok(values.clone()),
+                    Some(value) => {
+                        let (value, known) = (value.clone(), words.join(", "));
+                        Err(FilterError::Value { value, what, known })
+                    }
+                }
+            };
+            match lower.as_str() {
+                "host" => Test::Host(values),
+                "status" => Test::Status(known("status")?),
+                "verdict" => Test::Verdict(known("verdict")?),
+                "phase" => Test::Phase(known("phase")?),
+                "launcher" | OLD_LAUNCHER_KEY => Test::Launcher(values),
                 "is" if value.starts_with("fault") => Test::Fault,
                 _ => return Err(FilterError::Key { key: key.to_owned() }),
             }
@@ -156,13 +211,17 @@ fn has(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(part)
 }
 
+fn has_any(text: &str, parts: &[String]) -> bool {
+    parts.iter().any(|part| has(text, part))
+}
+
 impl Test {
     /// `None`: it is about neither name nor host.
     fn matches_name(&self, name: &str, host: Option<&str>) -> Option<bool> {
         match self {
             Self::Id(wanted) => Some(has(name, wanted)),
             Self::Regex(regex) => Some(regex.is_match(name)),
-            Self::Host(wanted) => Some(host.is_some_and(|host| has(host, wanted))),
+            Self::Host(wanted) => Some(host.is_some_and(|host| has_any(host, wanted))),
             Self::Status(_)
             | Self::Verdict(_)
             | Self::Phase(_)
@@ -178,13 +237,14 @@ impl Test {
             }
             // what people call status is the verdict as often as the service's own word
             Self::Status(wanted) => {
-                service.verdict.as_str() == wanted
-                    || service.status.is_some_and(|status| status.as_str() == wanted)
+                let is_wanted = |word: &str| wanted.iter().any(|it| it == word);
+                is_wanted(service.verdict.as_str())
+                    || service.status.is_some_and(|status| is_wanted(status.as_str()))
             }
-            Self::Verdict(wanted) => service.verdict.as_str() == wanted,
-            Self::Phase(wanted) => service.phase.as_str() == wanted,
+            Self::Verdict(wanted) => wanted.iter().any(|it| it == service.verdict.as_str()),
+            Self::Phase(wanted) => wanted.iter().any(|it| it == service.phase.as_str()),
             Self::Launcher(wanted) => {
-                service.parent.as_deref().is_some_and(|parent| has(parent, wanted))
+                service.parent.as_deref().is_some_and(|parent| has_any(parent, wanted))
             }
             Self::Fault => service.verdict.is_fault(),
         }

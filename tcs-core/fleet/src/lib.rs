@@ -17,6 +17,8 @@ mod duration;
 mod events;
 pub mod filter;
 mod gaps;
+pub mod graph;
+pub mod history;
 mod life;
 mod liveness;
 mod origin;
@@ -32,6 +34,7 @@ pub mod transitions;
 mod tree;
 mod verdict;
 mod view;
+pub mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -48,7 +51,9 @@ pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
 pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};
-pub use view::{Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView};
+pub use view::{
+    Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView, short_host,
+};
 
 use life::{Life, Moment};
 use room::{Occupied, Room};
@@ -90,7 +95,7 @@ impl Tally {
     }
 }
 
-/// See the module. Cheap to clone: what is kept is shared.
+/// Everything known of a fleet: one record per service. Cheap to clone: what is kept is shared.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     records: BTreeMap<Arc<str>, Arc<Record>>,
@@ -358,6 +363,15 @@ impl Fleet {
         };
         let records = self.records.iter().map(|(name, record)| (name, &**record));
         launchers.rivals(launcher, own, records, is_live)
+    }
+
+    /// The services that name this launcher as theirs.
+    fn below(&self, launcher: &str) -> Vec<Arc<str>> {
+        let names = |record: &Record| {
+            record.registry().any(|kept| kept.message.parent.as_deref() == Some(launcher))
+        };
+        let below = self.records.iter().filter(|(_, record)| names(record));
+        below.map(|(name, _)| Arc::clone(name)).filter(|name| **name != *launcher).collect()
     }
 
     /// A known name, shared.

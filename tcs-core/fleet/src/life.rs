@@ -31,7 +31,7 @@ impl Moment<'_> {
     }
 }
 
-/// See the module.
+/// The present run, phase and heartbeats of one service.
 #[derive(Debug)]
 pub(super) struct Life<'a> {
     pub(super) record: &'a Record,

@@ -81,6 +81,22 @@ pub enum Reason {
         /// How long ago.
         ago: TimeDelta,
     },
+    /// It was stopped for planned work, and stays so until somebody starts it.
+    Planned {
+        /// Which work, as they say.
+        comment: String,
+        /// Who stopped it, as they claim.
+        by: Option<String>,
+        /// How long ago.
+        ago: TimeDelta,
+    },
+    /// It runs at times, and the next one comes.
+    Scheduled {
+        /// When, as people write it: `30 7 * * * Europe/Warsaw`.
+        rule: String,
+        /// In which time; negative: it is due.
+        next_in: TimeDelta,
+    },
     /// Alive though its launcher is gone.
     Orphaned(String),
     /// Running outside its launcher's control.
@@ -147,7 +163,7 @@ pub struct Silence {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 26] = [
+    pub const CODES: [&str; 28] = [
         "takes_along",
         "launcher_lost",
         "host_silent",
@@ -159,6 +175,8 @@ impl Reason {
         "given_up",
         "crashed",
         "ended",
+        "planned",
+        "scheduled",
         "orphaned",
         "unmanaged",
         "double",
@@ -190,6 +208,8 @@ impl Reason {
             Self::GivenUp { .. } => "given_up",
             Self::Crashed { .. } => "crashed",
             Self::Ended { .. } => "ended",
+            Self::Planned { .. } => "planned",
+            Self::Scheduled { .. } => "scheduled",
             Self::Orphaned(_) => "orphaned",
             Self::Unmanaged { .. } => "unmanaged",
             Self::Double(_) => "double",
@@ -221,7 +241,8 @@ impl Reason {
             Self::Reported { .. } => 6,
             Self::GivenUp { .. } => 7,
             Self::Crashed { .. } => 8,
-            Self::Ended { .. } => 9,
+            // in the order in which they are given
+            Self::Planned { .. } | Self::Ended { .. } | Self::Scheduled { .. } => 9,
             Self::Double(_) => 10,
             Self::Conflict(_) => 11,
             Self::Orphaned(_) => 12,
@@ -237,6 +258,31 @@ impl Reason {
             Self::HeartbeatsMissing => 19,
             Self::NotDeclared => 20,
             Self::Skew { .. } => 21,
+        }
+    }
+
+    /// What was wrong, without ages: for an incident of the past.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Reported { status, part, message, .. } => {
+                let part = part.as_ref().map_or_else(String::new, |part| format!("{part}: "));
+                match message {
+                    Some(message) => format!("reported {status}: {part}{message}"),
+                    None => format!("{part}reported {status}"),
+                }
+            }
+            Self::Crashed { cause, uptime, .. } => format!("crashed{}: {cause}", after(*uptime)),
+            Self::Flapping { cause, .. } => format!("crashes repeatedly: {cause}"),
+            Self::GivenUp { reason, .. } => format!("given up: {}", reason.replace('_', " ")),
+            Self::HeartbeatLate(_) | Self::HeartbeatLost(_) => "heartbeats stopped".to_owned(),
+            Self::NeverHeard { .. } => "no heartbeat since its start".to_owned(),
+            Self::LoopBlocked { .. } => "main loop blocked".to_owned(),
+            Self::TakesAlong(_) => "launcher lost".to_owned(),
+            Self::LauncherShutdown { launcher, .. } => format!("launcher {launcher} was shut down"),
+            Self::Unmanaged { .. } => {
+                "still running after its launcher reported its end".to_owned()
+            }
+            other => other.to_string(),
         }
     }
 
@@ -308,6 +354,17 @@ impl fmt::Display for Reason {
                     format_duration(*waited)
                 )
             }
+            Self::Planned { comment, by, ago } => {
+                write!(f, "planned work: {comment}; stopped")?;
+                if let Some(by) = by {
+                    write!(f, " by {by}")?;
+                }
+                write!(f, " {} ago", format_duration(*ago))
+            }
+            Self::Scheduled { rule, next_in } if *next_in > TimeDelta::zero() => {
+                write!(f, "next run in {} ({rule})", format_duration(*next_in))
+            }
+            Self::Scheduled { rule, .. } => write!(f, "next run is due ({rule})"),
             Self::Reported { status, part, message, ago } => {
                 let who = part.as_deref().unwrap_or_default();
                 match message {

@@ -13,8 +13,8 @@ use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
 use super::streak::Streak;
 use tcs_wire::{
-    Declared, Decoded, Event, HeartbeatMessage, Message, OutboxReport, RegistryMessage, Status,
-    StatusMessage, Timestamp,
+    Declared, DeclaredSchedule, Decoded, Event, HeartbeatMessage, Message, OutboxReport,
+    RegistryMessage, Status, StatusMessage, Timestamp,
 };
 
 /// Heartbeats kept of one service.
@@ -102,7 +102,7 @@ fn fact(message: &StatusMessage, sender: &str) -> u64 {
     hasher.finish()
 }
 
-/// See the module.
+/// Everything kept of one service.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     status: Register<StatusMessage>,
@@ -112,7 +112,12 @@ pub struct Record {
     events: [Register<RegistryMessage>; Slot::COUNT],
     declared: Vec<Arc<Kept<RegistryMessage>>>,
     beats: Recent<Beat, MAX_BEATS>,
-    crashes: Recent<Mark, MAX_CRASHES>,
+    /// What these occupy, and whether several senders sent them: looked at more often than they
+    /// change.
+    beats_weight: u32,
+    several_senders: bool,
+    /// Most services have none.
+    crashes: Option<Box<Recent<Mark, MAX_CRASHES>>>,
 }
 
 impl Record {
@@ -133,7 +138,7 @@ impl Record {
 
     /// The last crashes, oldest first.
     pub(super) fn crashes(&self) -> &[Mark] {
-        self.crashes.as_slice()
+        self.crashes.as_deref().map(Recent::as_slice).unwrap_or_default()
     }
 
     /// The last statuses, oldest first.
@@ -211,7 +216,7 @@ impl Record {
     /// Stored time of the newest message of all.
     pub fn last_heard(&self) -> Option<DateTime<Utc>> {
         let status = self.status().map(|kept| kept.stamp.stored);
-        let beat = self.beats().iter().map(|beat| beat.stamp.stored).max();
+        let beat = self.last_beat().map(|beat| beat.stamp.stored);
         let registry = self.registry().map(|kept| kept.stamp.stored).max();
         status.max(beat).max(registry)
     }
@@ -230,7 +235,7 @@ impl Record {
             + self.status.weight()
             + self.events.iter().map(Register::weight).sum::<usize>()
             + self.declared.iter().map(|kept| kept.weight).sum::<usize>()
-            + self.beats().iter().map(|beat| beat.weight).sum::<usize>()
+            + self.beats_weight as usize
             + size_of_val(self.statuses())
             + size_of_val(self.crashes())
     }
@@ -242,6 +247,19 @@ impl Record {
             beat.metrics = None;
             beat.weight = size_of::<Message>();
         }
+        self.look_at_beats();
+    }
+
+    fn look_at_beats(&mut self) {
+        let beats = self.beats.as_slice();
+        let weight = beats.iter().map(|beat| beat.weight).sum::<usize>();
+        self.beats_weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        self.several_senders = beats.windows(2).any(|pair| pair[0].sender != pair[1].sender);
+    }
+
+    /// Whether the heartbeats that are held come from several senders.
+    pub(super) fn has_several_senders(&self) -> bool {
+        self.several_senders
     }
 
     /// Whether a message of it occupies more than `most` bytes.
@@ -260,6 +278,11 @@ impl Record {
             Event::Declared(declared) => Some(declared),
             _ => None,
         })
+    }
+
+    /// When it runs, as its launcher declared it last.
+    pub fn schedule(&self) -> Option<&DeclaredSchedule> {
+        self.declaration()?.declared.as_ref()?.schedule.as_ref()
     }
 
     /// Folds one message in; whether it changed anything.
@@ -288,7 +311,7 @@ impl Record {
     fn put_registry(&mut self, kept: Kept<RegistryMessage>) -> bool {
         let Some(slot) = Slot::of(&kept.message.event) else { return self.put_declared(kept) };
         let noted = matches!(slot, Slot::Crashed)
-            && self.crashes.put(Mark {
+            && self.crashes.get_or_insert_default().put(Mark {
                 stamp: kept.stamp,
                 run: kept.run,
                 fact: 0,
@@ -335,7 +358,7 @@ impl Record {
             .iter()
             .find(|beat| beat.sender == sender)
             .map_or(sender, |beat| Arc::clone(&beat.sender));
-        self.beats.put(Beat {
+        let changed = self.beats.put(Beat {
             stamp,
             sender,
             sent,
@@ -349,6 +372,8 @@ impl Record {
             outbox: message.outbox.map(Arc::new),
             metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
             weight,
-        })
+        });
+        self.look_at_beats();
+        changed
     }
 }

@@ -24,7 +24,7 @@ pub struct Silence {
 }
 
 /// The last heartbeat of one service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Last {
     stored: DateTime<Utc>,
     sender: String,
@@ -32,14 +32,14 @@ struct Last {
 }
 
 /// A gap, and how many services are known to have lived through it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Gap {
     silence: Silence,
     survivors: u32,
 }
 
 /// Finds the gaps in heartbeats that are given in the order in which they were stored.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Silences {
     last: HashMap<Arc<str>, Last>,
     newest: Option<DateTime<Utc>>,
@@ -48,7 +48,7 @@ pub struct Silences {
 
 /// So many services must have lived through a gap.
 const SURVIVORS: u32 = 2;
-/// The newest gaps are kept, no more than these.
+/// No more gaps are kept than these: the newest, and those in which nothing could be stored.
 const MAX_GAPS: usize = 1000;
 
 impl Silences {
@@ -63,7 +63,9 @@ impl Silences {
             has_room.then(|| self.last.insert(message.service_id.as_str().into(), last)).flatten();
         if let Some(from) = self.newest.filter(|newest| stored - *newest >= MIN_GAP) {
             if self.gaps.len() >= MAX_GAPS {
-                self.gaps.remove(0);
+                // most are the time between the heartbeats of two services
+                let unproven = self.gaps.iter().position(|gap| gap.survivors < SURVIVORS);
+                self.gaps.remove(unproven.unwrap_or(0));
             }
             let silence = Silence { from, until: stored };
             self.gaps.push(Gap { silence, survivors: 0 });
@@ -121,6 +123,17 @@ mod tests {
             silences.note(&meta, &message, at(stored));
         }
         silences.found()
+    }
+
+    #[test]
+    fn an_outage_is_remembered_through_a_long_night() {
+        // between any two heartbeats there is a gap that may be an outage of a faster fleet
+        let night = |id: &str| -> Vec<_> {
+            let seconds = (0..4000).filter(|second| !(20 < *second && *second < 36));
+            seconds.map(|second| (f64::from(second), id.to_owned(), "a".to_owned())).collect()
+        };
+        let found = find([night("a.a"), night("b.b")].concat());
+        assert_eq!(found, [Silence { from: at(20.0), until: at(36.0) }]);
     }
 
     #[test]

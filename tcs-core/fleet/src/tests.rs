@@ -1,6 +1,8 @@
 //! The model against `docs/spec/truth.md`, with literal times.
 
 mod consoles;
+mod graph;
+mod history;
 mod law;
 mod listing;
 mod origins;
@@ -10,3 +12,4 @@ mod rules;
 mod scenarios;
 mod support;
 mod transitions;
+mod why;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::life::told_age;
-use super::liveness::{PATIENCE, blocked, span};
+use super::liveness::{blocked, span};
 use super::origin::RunTime;
 use super::silence::{Silence, Silences};
 use super::verdict::{Liveness, Phase, Verdict};
@@ -27,11 +27,18 @@ use tcs_wire::{
     Decoded, Event, HeartbeatMessage, Message, Meta, RegistryMessage, Status, StatusMessage,
 };
 
+pub(crate) mod boots;
 mod grouping;
+mod news;
 mod transition;
+mod turn;
+mod waking;
+
+use news::{Pulse, reported, tells};
 
 pub use grouping::{Group, MANY, grouped};
 pub use transition::{Before, Cause, Transition};
+pub use turn::Turn;
 
 /// Two `stop` of one service closer than this are one: Python's process launcher sends it twice.
 const TWICE: TimeDelta = TimeDelta::milliseconds(500);
@@ -57,33 +64,8 @@ struct Known {
     /// When time alone may change the verdict.
     wake: Option<DateTime<Utc>>,
     pulse: Option<Pulse>,
-}
-
-/// What the last heartbeat said: one that says the same, in time, changes nothing.
-#[derive(Debug, Clone)]
-struct Pulse {
-    sender: String,
-    status: Option<Status>,
-    interval_seconds: Option<f64>,
-    by_launcher: bool,
-}
-
-impl Pulse {
-    fn of(meta: &Meta, message: &HeartbeatMessage) -> Self {
-        Self {
-            sender: meta.sender.clone(),
-            status: message.status,
-            interval_seconds: message.interval_seconds,
-            by_launcher: message.reported_by.as_deref() == Some("launcher"),
-        }
-    }
-
-    fn is(&self, meta: &Meta, message: &HeartbeatMessage) -> bool {
-        self.sender == meta.sender
-            && self.status == message.status
-            && self.interval_seconds == message.interval_seconds
-            && self.by_launcher == (message.reported_by.as_deref() == Some("launcher"))
-    }
+    /// Of a launcher: the boot of its host that it tells of.
+    boot: Option<Box<str>>,
 }
 
 /// Time in which nothing could be heard: silence in it is no service's.
@@ -98,21 +80,28 @@ struct Told<'a> {
     id: &'a Arc<str>,
     meta: &'a Meta,
     stored: DateTime<Utc>,
-    /// When that happened of which it tells.
+    /// When the event that it reports happened.
     at: DateTime<Utc>,
     link: Link,
     /// It is known: its stream was made anew, and it was sent again.
     is_repeated: bool,
 }
 
-/// See the module.
+/// Finds transitions in messages and in time that passes.
 #[derive(Debug, Clone, Default)]
 pub struct Transitions {
     known: HashMap<Arc<str>, Known>,
     wakes: BinaryHeap<Reverse<(DateTime<Utc>, Arc<str>)>>,
     blind: Option<Blind>,
-    /// Times to come in which nothing could be heard: of a past that is read as a whole.
+    /// Times to come in which nothing could be heard: of a past that is read before it is taken.
     silences: VecDeque<Silence>,
+    boots: boots::Boots,
+    /// Finds them.
+    ahead: Silences,
+    /// Up to when the time has been taken.
+    passed: Option<DateTime<Utc>>,
+    /// Each change of a verdict; `None`: nobody wants them.
+    turns: Option<Vec<Turn>>,
 }
 
 impl Transitions {
@@ -122,6 +111,31 @@ impl Transitions {
         let until = Some(from.unwrap_or(DateTime::<Utc>::MAX_UTC));
         let blind = Some(Blind { from: DateTime::<Utc>::MIN_UTC, until });
         Self { blind, ..Self::default() }
+    }
+
+    /// For a period that begins at `from`, of which heartbeats are known from `heard_from` on.
+    pub fn of_period(from: DateTime<Utc>, heard_from: Option<DateTime<Utc>>) -> Self {
+        match heard_from {
+            Some(heard) if heard <= from => Self::default(),
+            _ => Self::heard_from(heard_from),
+        }
+    }
+
+    /// Keeps each change of a verdict, also those that are not told, for [`Self::take_turns`].
+    #[must_use]
+    pub fn keeping_turns(self) -> Self {
+        Self { turns: Some(Vec::new()), ..self }
+    }
+
+    /// The changes of verdicts since this was asked last, in the order in which they became known.
+    pub fn take_turns(&mut self) -> Vec<Turn> {
+        self.turns.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Times in which no heartbeat of any service could be stored, of all that was looked through,
+    /// oldest first.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.ahead.found()
     }
 
     /// Takes the fleet as it is: what it shows at `now` is no news.
@@ -134,6 +148,10 @@ impl Transitions {
             known.status = status
                 .map(|kept| (reported(&kept.message, service.is_launcher), kept.stamp.stored));
             known.started = service.started_at;
+            self.know_boot(service);
+            if let Some(turns) = &mut self.turns {
+                turns.push(Turn::of(service, service.since.unwrap_or(now)));
+            }
             self.schedule(service, now);
         }
     }
@@ -147,20 +165,22 @@ impl Transitions {
     }
 
     /// Looks through a past, in the order in which it was stored, before it is taken message by
-    /// message: when its runs began, and when nobody's heartbeats could be stored.
+    /// message: when its runs began, and when nobody's heartbeats could be stored. A long one is
+    /// looked through in pieces, each before it is taken; what follows a silence has to be looked
+    /// through before the silence is taken.
     pub fn look_ahead<'a>(
         &mut self,
         fleet: &mut Fleet,
         messages: impl IntoIterator<Item = (&'a Decoded, Stamp)>,
     ) {
-        let mut silences = Silences::default();
         for (Decoded { message, meta, .. }, stamp) in messages {
             fleet.learn_origin(meta, stamp.stored);
             if let Message::Heartbeat(message) = message {
-                silences.note(meta, message, stamp.stored);
+                self.ahead.note(meta, message, stamp.stored);
             }
         }
-        self.silences = silences.found().into();
+        let to_come = |it: &Silence| self.passed.is_none_or(|passed| it.until > passed);
+        self.silences = self.ahead.found().into_iter().filter(to_come).collect();
     }
 
     /// Folds a message into `fleet`; what happened until then and what it tells of. A message that
@@ -193,12 +213,21 @@ impl Transitions {
         let (meta, stored) = (&decoded.meta, stamp.stored);
         let link = self.link_at(stored, link);
         let told = Told { id: &id, meta, stored, at: happened.at, link, is_repeated };
+        if let Message::Heartbeat(message) = &decoded.message {
+            transitions.extend(self.reboot(fleet, &told, message));
+        }
+        let before = self.known.get(&id).and_then(|known| known.verdict);
         transitions.extend(match &decoded.message {
             Message::Registry(message) => self.event(fleet, &told, message),
             Message::Status(message) => self.status(fleet, &told, message),
             Message::Heartbeat(message) => self.heartbeat(fleet, &told, message),
             Message::Journal(_) => None,
         });
+        if before.is_some_and(|before| {
+            before.is_fault() && self.known.get(&id).is_some_and(|it| it.verdict != Some(before))
+        }) {
+            self.look_below(fleet, &id, stored);
+        }
         transitions
     }
 
@@ -206,6 +235,7 @@ impl Transitions {
     /// not go on.
     pub fn advance(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
         let mut transitions = Vec::new();
+        self.passed = self.passed.max(Some(now));
         while let Some(Silence { from, until }) = self.silences.front().copied()
             && from < now
         {
@@ -218,6 +248,11 @@ impl Transitions {
         }
         transitions.extend(self.go_on(fleet, now, link));
         transitions
+    }
+
+    /// When time alone may turn a service next, if it is heard.
+    pub fn next_wake(&self) -> Option<DateTime<Utc>> {
+        self.wakes.peek().map(|Reverse((at, _))| *at)
     }
 
     fn go_on(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
@@ -247,7 +282,7 @@ impl Transitions {
     }
 
     /// The link as it was then: launchers too are not silent while nothing can be heard.
-    fn link_at(&self, at: DateTime<Utc>, link: Link) -> Link {
+    pub fn link_at(&self, at: DateTime<Utc>, link: Link) -> Link {
         match self.blind {
             Some(Blind { from, until: Some(until) }) if from <= at => {
                 if at < until {
@@ -259,28 +294,6 @@ impl Transitions {
             Some(Blind { from, until: None }) if from < at => Link::Down { since: from },
             Some(_) | None => link,
         }
-    }
-
-    /// Looks at a service whose time has come.
-    fn wake(
-        &mut self,
-        fleet: &Fleet,
-        id: &Arc<str>,
-        at: DateTime<Utc>,
-        link: Link,
-    ) -> Option<Transition> {
-        let service = fleet.view_of(id, at, self.link_at(at, link))?;
-        if let Some(Blind { from, until: Some(until) }) = self.blind {
-            let again = until.checked_add_signed(service.interval + GRACE);
-            if from <= at && again.is_none_or(|again| at < again) {
-                self.set_wake(id, again);
-                return None;
-            }
-        }
-        let turned = service.since.map_or(at, |since| since.min(at));
-        self.settle(&service, at, turned, |before| {
-            tells(before, service.verdict).then_some(Cause::Heartbeat)
-        })
     }
 
     fn event(
@@ -406,8 +419,13 @@ impl Transitions {
         let began = known.since;
         if changed {
             let first = service.since.filter(|since| old.is_none() && *since < at);
-            known.since = Some(first.unwrap_or(at));
+            let since = first.unwrap_or(at);
+            known.since = Some(since);
             known.pulse = None;
+            if let Some(turns) = &mut self.turns {
+                let reason = service.reasons.first().filter(|_| kept.is_none()).cloned();
+                turns.push(Turn { id: Arc::clone(&service.id), at: since, verdict, reason });
+            }
         }
         self.schedule(service, looked);
         let cause = cause?;
@@ -434,55 +452,5 @@ impl Transitions {
         let Some(Blind { from, until }) = self.blind else { return false };
         let again = until.and_then(|until| until.checked_add_signed(service.interval + GRACE));
         from <= at && again.is_none_or(|again| at < again)
-    }
-
-    /// When time alone may change this service's verdict next.
-    fn schedule(&mut self, service: &ServiceView, looked: DateTime<Utc>) {
-        let (late, lost) = service.turns().unzip();
-        let is_up = service.phase.is_up();
-        let never_heard = (is_up && late.is_none())
-            .then(|| service.started_at.max(service.since).map(|at| at + PATIENCE))
-            .flatten();
-        let crash = service.record.crashed().map(|kept| kept.stamp.stored + CRASH_COUNTS);
-        let next = [late, lost, never_heard, crash.filter(|_| is_up)];
-        let next = next.into_iter().flatten().filter(|at| *at > looked).min();
-        self.set_wake(&service.id, next);
-    }
-
-    fn set_wake(&mut self, id: &Arc<str>, at: Option<DateTime<Utc>>) {
-        let Some(known) = self.known.get_mut(id) else { return };
-        if known.wake != at {
-            known.wake = at;
-            self.wakes.extend(at.map(|at| Reverse((at, Arc::clone(id)))));
-        }
-    }
-}
-
-/// Whether a change of the verdict that no event and no status made is worth being told: silence,
-/// its end, and what a launcher's or another program's life adds. That a service which was started
-/// is up is told by its own status and by its launcher.
-fn tells(before: Option<Verdict>, after: Verdict) -> bool {
-    let silent = |verdict| matches!(verdict, Verdict::Late | Verdict::Lost);
-    match before {
-        Some(before) if before == after => false,
-        Some(before) => {
-            silent(before)
-                || silent(after)
-                || matches!(before, Verdict::Degraded | Verdict::Ok)
-                    && matches!(after, Verdict::Degraded | Verdict::Ok)
-                // it goes on, though its launcher has told its end
-                || matches!((before, after), (Verdict::Stopped, Verdict::Degraded))
-        }
-        None => silent(after),
-    }
-}
-
-/// The status that the service reports; of a launcher its own, without that of its services, which
-/// tell for themselves. Python's controller ends with `ok`, "Service stopped".
-fn reported(message: &StatusMessage, is_launcher: bool) -> Status {
-    match message.says_shutdown() {
-        true => Status::Shutdown,
-        false if is_launcher => message.own_status(),
-        false => message.status,
     }
 }

@@ -123,7 +123,10 @@ fn service(
     let last_heard = record.last_heard();
     let recent = last_heard.is_some_and(|at| now - at < RECENT);
     let in_default = match verdict {
-        Verdict::Stopped => false,
+        // it is to run again
+        Verdict::Stopped => {
+            reasons.iter().any(|it| matches!(it, Reason::Planned { .. } | Reason::Scheduled { .. }))
+        }
         Verdict::Failed | Verdict::Error | Verdict::Unknown => recent,
         Verdict::Lost => {
             let patience = if life.managed { RECENT } else { AD_HOC };

@@ -1,6 +1,6 @@
 //! What people see of the fleet at one moment: the result of [`super::Fleet::view`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +12,7 @@ use super::record::{Beat, Record};
 use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Verdict};
 use tcs_wire::control::CrashFigures;
-use tcs_wire::{Limit, Status};
+use tcs_wire::{DeclaredSchedule, Event, Limit, Planned, Status};
 
 /// Whether messages can reach us at all (`docs/spec/truth.md#what-the-picture-says-of-itself`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +219,11 @@ impl std::fmt::Display for Attempt {
     }
 }
 
+/// A host's name up to its first dot.
+pub fn short_host(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(short, _)| short)
+}
+
 impl ServiceView {
     /// Service type: what stands before the last dot.
     pub fn service_type(&self) -> &str {
@@ -232,7 +237,7 @@ impl ServiceView {
 
     /// Host name up to its first dot.
     pub fn short_host(&self) -> Option<&str> {
-        self.host.as_deref().map(|host| host.split('.').next().unwrap_or(host))
+        self.host.as_deref().map(short_host)
     }
 
     /// How long the present run has lasted; `None` when nothing runs or the start is not known.
@@ -256,6 +261,30 @@ impl ServiceView {
         event.or_else(|| self.record.declared().first()?.message.runner_id.as_deref())
     }
 
+    /// The services that it is started after, as its launcher declared it last.
+    pub fn after(&self) -> &[String] {
+        let declaration = self.record.declaration().and_then(|it| it.declared.as_ref());
+        declaration.map(|it| &it.after[..]).unwrap_or_default()
+    }
+
+    /// Which start of a launcher its newest event is from: of a launcher, its own.
+    pub fn launcher_run(&self) -> Option<&str> {
+        self.record.newest_event()?.message.launcher_run.as_deref()
+    }
+
+    /// When it runs, where its launcher declares that it does not run all the time.
+    pub fn schedule(&self) -> Option<&DeclaredSchedule> {
+        self.record.schedule()
+    }
+
+    /// The work for which it was stopped, as long as it is.
+    pub fn planned(&self) -> Option<&Planned> {
+        match &self.record.newest_event()?.message.event {
+            Event::Stop(stop) => stop.planned.as_deref().filter(|_| self.phase == Phase::Stopped),
+            _ => None,
+        }
+    }
+
     /// The one line that tells most: why it is in trouble, the cause first; else its own message.
     pub fn headline(&self) -> String {
         let own = self.message.as_deref().unwrap_or_default();
@@ -270,6 +299,9 @@ impl ServiceView {
         match &self.reasons[..] {
             [given_up @ Reason::GivenUp { .. }, Reason::Crashed { cause, .. }, ..] => {
                 format!("{cause}; {given_up}")
+            }
+            [ended @ Reason::Ended { .. }, next @ Reason::Scheduled { .. }, ..] => {
+                format!("{next}; {}", ended.headline())
             }
             [first, ..] => first.headline(),
             [] => String::new(),
@@ -294,6 +326,13 @@ impl FleetView {
     /// When it happened that this message tells of, and how late the message was.
     pub fn happened<T>(&self, kept: &Kept<T>) -> Happened {
         self.origins.happened(kept.run, kept.stamp.stored)
+    }
+
+    /// The profiles that live launchers say they are in, by name.
+    pub fn profiles(&self) -> BTreeSet<&str> {
+        let launchers = self.services.iter().filter(|it| it.is_launcher && it.phase.is_up());
+        let said = launchers.filter_map(|it| it.record.last_beat()?.metrics.as_ref());
+        said.filter_map(|metrics| metrics.get("profile")?.as_str()).collect()
     }
 
     /// How the last process of a service ended, or why none was started; `None` where no end of it

@@ -78,8 +78,9 @@ pub enum How {
     BuiltIn(&'static str),
 }
 
-/// The service types that `tcsctl` runs by the command of the same name.
-const BUILT_IN: [&str; 1] = ["sentinel"];
+/// The service types that `tcsctl` runs, and by which of its commands.
+const BUILT_IN: [(&str, &str); 3] =
+    [("sentinel", "sentinel"), ("report", "report-service"), ("serve", "serve-service")];
 
 impl How {
     /// What the file says is done: `launch.exec`, then `launch.rust`, then `launch.python` or a
@@ -93,9 +94,9 @@ impl How {
             None if entry.launch.python.is_none() && entry.module.is_none() && is_rust() => {
                 Self::Rust(entry.launch.mode)
             }
-            None => match BUILT_IN.into_iter().find(|name| *name == entry.service_type.as_str()) {
-                Some(name) if entry.launch.python.is_none() && entry.module.is_none() => {
-                    Self::BuiltIn(name)
+            None => match BUILT_IN.into_iter().find(|it| it.0 == entry.service_type.as_str()) {
+                Some((_, command)) if entry.launch.python.is_none() && entry.module.is_none() => {
+                    Self::BuiltIn(command)
                 }
                 Some(_) | None => Self::python(entry, environment),
             },

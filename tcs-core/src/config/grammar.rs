@@ -57,6 +57,12 @@ pub(super) static SIZE: Grammar = Grammar::new(
 /// A size that is 0, whatever its unit.
 pub(super) static NO_SIZE: Grammar = Grammar::new(r"^[^1-9]*$");
 
+/// Five fields, as in crontab; `tcsd` reads what is in them.
+pub(super) static CRON: Grammar = Grammar::new(r"^ *[^ ]+( +[^ ]+){4} *$");
+
+/// From one start to the next, at least a second.
+pub(super) static EVERY: Grammar = Grammar::new(r"^ *([1-9][0-9]{0,4}) *([smhd]) *$");
+
 /// `HOST:PORT`.
 pub(super) static ADDRESS: Grammar = Grammar::new(
     r"^(\[[^\s/\[\]]+\]|[^\s/\[\]]+):0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$",
@@ -69,6 +75,9 @@ pub(super) static MODULE: Grammar = Grammar::new(
 
 /// A program by its name alone: nothing splits a text into words.
 pub(super) static PROGRAM: Grammar = Grammar::new(r"^[^ ]+$");
+
+/// The name of a set of services.
+pub(super) static PROFILE: Grammar = Grammar::new(r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$");
 
 /// The name of a variable of the environment.
 pub(super) static VARIABLE_NAME: Grammar = Grammar::new(r"^[^=\x00]+$");
@@ -110,6 +119,9 @@ mod tests {
             &COUNT,
             &SIZE,
             &NO_SIZE,
+            &CRON,
+            &EVERY,
+            &PROFILE,
             &ADDRESS,
             &MODULE,
             &PROGRAM,

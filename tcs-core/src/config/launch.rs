@@ -10,11 +10,12 @@ use serde::Deserialize;
 
 use super::line_pattern::LinePattern;
 use super::problem::{Place, Problem, Problems};
+use super::schedule::Schedule;
 use super::signal::StopSignal;
 use super::value::{Mapping, Node, Value};
 use super::values::{
-    Address, After, As, Bytes, Factor, FileSize, Files, Interval, Pattern, Program, Sampling,
-    Seconds, SignalName, Variables,
+    Address, After, As, Bytes, Factor, FileSize, Files, Interval, Pattern, Profiles, Program,
+    Sampling, Seconds, SignalName, Variables,
 };
 use crate::id::ServiceId;
 use crate::wire::policy::Backoff;
@@ -29,81 +30,90 @@ pub const START_TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) const RESTART_KEYS: [&str; 4] =
     ["restart", "restart_sec", "restart_max", "restart_window"];
 
-/// How a service is run, as far as the file says it.
+/// How a service is run. `launch` at the top of the file is for all services; keys of an entry's
+/// own `launch` override it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Launch {
-    /// Program and arguments, as a list; never empty.
+    /// Program and its arguments, as a list.
     #[serde(with = "As::<Option<Program>>")]
     pub exec: Option<Vec<String>>,
-    /// Run the Rust service of that type, even where the file names a Python module for it.
+    /// Run the Rust service of that type even if the file names a Python module for it.
     pub rust: bool,
-    /// `exec` gets the credentials for NATS in its environment, as services of our framework do.
+    /// Pass the credentials for NATS to the program (`exec`) in its environment. Services always get them.
     pub nats: bool,
-    /// Working directory, relative to the launcher's.
+    /// Working directory; relative to the launcher's.
     pub cwd: Option<PathBuf>,
-    /// Variables added to the environment.
+    /// Environment variables to add.
     #[serde(with = "As::<Variables>")]
     pub env: BTreeMap<String, String>,
-    /// Name or number of the user to run as; needs root.
+    /// User to run as, by name or number; the launcher must run as root.
     pub user: Option<String>,
-    /// Python interpreter.
+    /// Python interpreter to use.
     pub python: Option<PathBuf>,
-    /// Started with the launcher; otherwise only when somebody asks.
+    /// Start it with the launcher; `false`: only on request.
     pub enabled: bool,
-    /// Ids of services that are to be ready first.
+    /// When it is started; for a service that does its work and ends. It is not started with the
+    /// launcher.
+    pub schedule: Option<Schedule>,
+    /// Named sets of services (at the top of the file only): `tcsctl profile NAME` starts those of
+    /// the set, and stops those that are only in other sets.
+    #[serde(with = "As::<Profiles>")]
+    pub profiles: BTreeMap<String, Vec<ServiceId>>,
+    /// Services that must be ready first: `[camera.main]`.
     #[serde(with = "As::<After>")]
     pub after: Vec<ServiceId>,
-    /// Lower levels start first.
+    /// Start order: services of lower levels start first.
     pub level: i64,
-    /// What says that it is up; without it, as the kind of service has it.
+    /// When it counts as ready; the default depends on the kind of service.
     pub ready: Option<Ready>,
-    /// Seconds between two heartbeats, 0.1 to 3600. Python services have their own.
+    /// Seconds between two heartbeats. Python services use their own interval.
     #[serde(with = "As::<Interval>")]
     pub heartbeat: Duration,
-    /// Seconds between two samples of what its processes use, 1 to 3600; 0: none.
+    /// Seconds between two samples of its processor and memory use; 0: none.
     #[serde(with = "As::<Sampling>")]
     pub sample: Duration,
-    /// Seconds between two rounds of health checks of a Rust service, 0.1 to 3600.
+    /// Seconds between two rounds of health checks of a Rust service.
     #[serde(with = "As::<Interval>")]
     pub healthcheck: Duration,
-    /// Seconds that services which come after it wait for it to be ready; then they are started
-    /// anyway.
+    /// Maximum seconds that other services wait until it is ready; then they are started anyway.
     #[serde(with = "As::<Seconds>")]
     pub start_timeout: Duration,
-    /// Signal that asks it to stop.
+    /// Signal to stop it with.
     #[serde(with = "As::<SignalName>")]
     pub stop_signal: StopSignal,
-    /// Seconds from the stop signal to SIGKILL; without it, as the launcher was told.
+    /// Seconds from the stop signal to SIGKILL; the launcher's `--terminate-delay` by default.
     #[serde(with = "As::<Option<Seconds>>")]
     pub stop_timeout: Option<Duration>,
-    /// Where a Rust service runs; without it, as the launcher was told.
+    /// How a Rust service runs; the launcher's `--launcher` by default.
     pub mode: Option<Mode>,
-    /// Restart delays that grow.
+    /// Growing restart delays.
     pub(super) backoff: Option<BackoffKeys>,
-    /// Where its output goes, beside the launcher's own log.
+    /// Where its output goes, besides the launcher's own log.
     pub log: Option<Log>,
     /// Resource limits.
     pub limits: Limits,
+    /// Allow `tcsctl drill` to make faults here on purpose.
+    pub drill: bool,
     /// Where each of `after` stands.
     #[serde(skip)]
     pub(super) after_places: Vec<Place>,
 }
 
-/// What says that a service is up.
+/// When a service counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
-    /// Its start: nothing is waited for.
+    /// As soon as it has been started.
     Started,
-    /// `READY=1` on a notify socket.
+    /// When it sends `READY=1` to its notify socket.
     Notify,
-    /// Its first heartbeat of a status other than `startup`.
+    /// With its first heartbeat of a status other than `startup`.
     Heartbeat,
-    /// A line of output that matches this regular expression.
+    /// When a line of its output matches this regular expression.
     #[serde(with = "As::<Pattern>")]
     Log(LinePattern),
-    /// A port that accepts connections: `HOST:PORT`.
+    /// When this port accepts connections: `HOST:PORT`.
     #[serde(with = "As::<Address>")]
     Tcp {
         /// Name or address, IPv6 without brackets.
@@ -113,7 +123,7 @@ pub enum Ready {
     },
 }
 
-/// Where a Rust service runs.
+/// How a Rust service runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -124,15 +134,15 @@ pub enum Mode {
     Process,
 }
 
-/// Restart delays that grow.
+/// Growing restart delays.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Backoff")]
 pub(super) struct BackoffKeys {
-    /// From one delay to the next, 1 or more.
+    /// Factor from one delay to the next.
     #[serde(with = "As::<Factor>")]
     factor: f64,
-    /// Seconds of the longest delay.
+    /// Longest delay in seconds.
     #[serde(with = "As::<Seconds>")]
     max: Duration,
 }
@@ -150,20 +160,20 @@ impl From<BackoffKeys> for Backoff {
     }
 }
 
-/// Where a service's output goes, beside the launcher's own log.
+/// Where a service's output goes, besides the launcher's own log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Log {
-    /// Directory of its files; without it there are none.
+    /// Directory of its log files; without it there are none.
     pub dir: Option<PathBuf>,
-    /// Size of one file. A run begins a new one.
+    /// Maximum size of one file. Each run begins a new file.
     #[serde(with = "As::<FileSize>")]
     pub max_size: u64,
-    /// Files of the service that are kept, the one that is written too.
+    /// Number of files to keep, the current one included.
     #[serde(with = "As::<Files>")]
     pub keep: u32,
-    /// Each line on the service's log stream, whether somebody reads or not.
+    /// Publish each line on the service's log stream even if nobody reads it.
     pub journal: bool,
 }
 
@@ -173,20 +183,20 @@ impl Default for Log {
     }
 }
 
-/// Resource limits of a process (`setrlimit`); what is not set stays as it is.
+/// Resource limits of a process (`setrlimit`); what is not set is inherited from the launcher.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of address space.
+    /// Address space, in bytes or with a unit.
     #[serde(with = "As::<Option<Bytes>>")]
     pub memory: Option<u64>,
-    /// Open files.
+    /// Number of open files.
     pub open_files: Option<u64>,
-    /// Processes of the user.
+    /// Number of processes of the user.
     pub processes: Option<u64>,
-    /// Seconds of processor time.
+    /// Processor time in seconds.
     pub cpu_seconds: Option<u64>,
-    /// Bytes of a core dump.
+    /// Size of a core dump.
     #[serde(with = "As::<Option<Bytes>>")]
     pub core: Option<u64>,
 }
@@ -202,6 +212,8 @@ impl Default for Launch {
             user: None,
             python: None,
             enabled: true,
+            schedule: None,
+            profiles: BTreeMap::new(),
             after: Vec::new(),
             level: 0,
             ready: None,
@@ -215,22 +227,31 @@ impl Default for Launch {
             backoff: None,
             log: None,
             limits: Limits::default(),
+            drill: false,
             after_places: Vec::new(),
         }
     }
 }
 
-/// An entry's `launch` over the file's own: key by key, `ready` and lists as a whole, the
-/// mappings in it deeply. `None`: neither is there.
+/// The key of the sets of services, at the top of the file only.
+pub(super) const PROFILES: &str = "profiles";
+
+/// An entry's `launch` over the file's own: key by key, `ready`, `schedule` and lists as a whole, the
+/// other mappings in it deeply. `None`: neither is there.
 pub(super) fn combined(default: Option<&Node>, own: Option<&Node>) -> Option<Node> {
     match (default, own.filter(|node| !node.is_null())) {
         (
             Some(Node { value: Value::Map(default), .. }),
             Some(own @ Node { value: Value::Map(map), .. }),
-        ) if map.get("ready").is_some() => {
-            Some(Node::new(Value::Map(default.without(&["ready"])), own.at).overlaid(own))
+        ) => {
+            let whole = ["ready", "schedule"].into_iter().filter(|key| map.get(key).is_some());
+            let rest = default.without(&whole.chain([PROFILES]).collect::<Vec<_>>());
+            Some(Node::new(Value::Map(rest), own.at).overlaid(own))
         }
         (Some(default), Some(own)) => Some(default.overlaid(own)),
+        (Some(Node { value: Value::Map(default), at, .. }), None) => {
+            Some(Node::new(Value::Map(default.without(&[PROFILES])), *at))
+        }
         (one, other) => other.or(one).cloned(),
     }
 }

@@ -1,5 +1,7 @@
 //! The JSON Schema of the file, from the types that it is read by.
 
+mod sentinel;
+
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Value, json};
@@ -10,19 +12,19 @@ use super::services::EntryKeys;
 use super::values::Module as ModuleName;
 use crate::bus::settings::NatsSection;
 
-/// `config/services.yaml`, a file of services: which services there are, how each is run, and
-/// where the broker is. Any other key at the top is a setting that all services get.
+/// A services file (`config/services.yaml`): which services there are, how each is run, and where
+/// the broker is. Any other key at the top is a setting of all services.
 #[derive(JsonSchema)]
 #[schemars(title = "Services of tcsd")]
 #[expect(dead_code, reason = "its fields are read one by one")]
 struct File {
-    /// How to reach the broker.
+    /// Address of the broker, and login.
     nats: Option<NatsSection>,
-    /// How all services are run; an entry's own `launch` wins key by key.
+    /// How all services are run; keys of an entry's own `launch` override these.
     launch: Option<Launch>,
     /// Python modules by service type; `~` stands for `ocabox_tcs.services.<type>`.
     registry: Option<Registry>,
-    /// A list of entries, or a mapping from type to variant to settings.
+    /// The services: a list of entries, or a mapping from type to variant to settings.
     services: Option<Services>,
 }
 
@@ -57,15 +59,35 @@ impl JsonSchema for Services {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let entry = generator.subschema_for::<EntryKeys>();
         let names = |form: &Grammar| json!({"pattern": form.or_variable(), "minLength": 1});
-        json_schema!({
-            "type": ["array", "object", "null"],
-            "items": {"allOf": [entry], "required": ["type"]},
-            "propertyNames": names(&grammar::NAME),
-            "additionalProperties": {
+        // its part of the definitions
+        generator.subschema_for::<super::ServeSettings>();
+        let built_in = sentinel::is_built_in();
+        let settings = |part: &str| json!({"$ref": format!("#/$defs/{part}")});
+        let of_type = |name: &str, part: &str| {
+            let is_it = json!({"required": ["type"], "properties": {"type": {"const": name}},
+                "allOf": [built_in]});
+            json!({"if": is_it, "then": settings(part)})
+        };
+        let with = |part: &str| json!({"allOf": [entry], "if": built_in, "then": settings(part)});
+        let variants = |entry: Value| {
+            json!({
                 "type": "object",
                 "propertyNames": names(&grammar::VARIANT),
                 "additionalProperties": {"anyOf": [entry, {"type": "null"}]},
+            })
+        };
+        json_schema!({
+            "type": ["array", "object", "null"],
+            "items": {"required": ["type"],
+                "allOf": [entry, of_type("sentinel", "Sentinel"), of_type("report", "Report"),
+                    of_type("serve", "ServeSettings")]},
+            "propertyNames": names(&grammar::NAME),
+            "properties": {
+                "sentinel": variants(with("Sentinel")),
+                "report": variants(with("Report")),
+                "serve": variants(with("ServeSettings")),
             },
+            "additionalProperties": variants(json!(entry)),
         })
     }
 }
@@ -215,6 +237,8 @@ pub fn schema() -> Value {
             .iter_mut()
             .filter(|(name, _)| *name != "Entry")
             .for_each(|(_, part)| or_nothing(part));
+        parts.insert("Sentinel".to_owned(), sentinel::settings());
+        parts.insert("Report".to_owned(), sentinel::report());
     }
     if let Some(Value::Object(nats)) = schema.pointer_mut("/$defs/NatsSection/properties") {
         nats.insert("config_subject".to_owned(), json!({}));

@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::launch::{self, Launch, RESTART_KEYS};
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems, Source};
+use super::schedule;
 use super::settings::{Parts, ServiceSettings};
 use super::value::{Key, Mapping, Node, Value};
 use super::values::{As, Module as ModuleName, RestartWord, Seconds, TypeName, VariantName};
@@ -80,33 +81,33 @@ fn default_module(service_type: &str) -> String {
     format!("{PYTHON_PACKAGE}.{service_type}")
 }
 
-/// What an entry says to the launcher. Any other key is the service's own setting.
+/// Keys of an entry that the launcher reads. Any other key is a setting of the service.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Entry")]
 pub(super) struct EntryKeys {
-    /// The service type: `guider`.
+    /// Service type, required in each entry of a list: `guider`.
     #[serde(rename = "type", with = "As::<TypeName>")]
     service_type: ServiceType,
-    /// Which of the type's services; else `instance_context`, else `dev`.
+    /// Variant: which one of the services of this type; `dev` by default.
     #[serde(default, with = "As::<VariantName>")]
     variant: Option<Variant>,
-    /// The same, as older files of the Python fleet have it.
+    /// Older name of `variant`.
     #[serde(default, with = "As::<VariantName>")]
     instance_context: Option<Variant>,
-    /// The Python module to run.
+    /// Python module to run.
     #[serde(default, with = "As::<Option<ModuleName>>")]
     module: Option<String>,
-    /// Which ends lead to a restart: `on-failure` a code other than 0 or a signal, `on-abnormal` a
-    /// signal. `no` by default.
+    /// When to restart it: `always`, `on-failure` (exit code other than 0, or a signal),
+    /// `on-abnormal` (a signal) or `no`, the default.
     #[serde(default, with = "As::<Option<RestartWord>>")]
     restart: Option<RestartWhen>,
-    /// Seconds from the end to the new start; 5 by default.
+    /// Seconds from its end to the restart; 5 by default.
     #[serde(default, with = "As::<Option<Seconds>>")]
     restart_sec: Option<Duration>,
-    /// Restarts allowed in the window; 0, the default: no limit.
+    /// Restarts allowed in `restart_window`; 0, the default: no limit.
     #[serde(default)]
     restart_max: Option<u32>,
-    /// Seconds that restarts are counted for; 60 by default.
+    /// Seconds over which restarts are counted; 60 by default.
     #[serde(default, with = "As::<Option<Seconds>>")]
     restart_window: Option<Duration>,
     /// How it is run.
@@ -179,7 +180,25 @@ impl Reader<'_> {
             }
             entries.push(entry);
         }
+        self.check_profiles(&launch, defaults, &entries);
         (launch, entries)
+    }
+
+    /// Sets of services name services of the file.
+    fn check_profiles(&mut self, launch: &Launch, node: Option<&Node>, entries: &[Entry]) {
+        let at = match node.map(|node| &node.value) {
+            Some(Value::Map(map)) => map.get(launch::PROFILES).map(|node| node.at),
+            _ => None,
+        };
+        let is_there = |id: &ServiceId| entries.iter().any(|entry| entry.id == *id);
+        for (name, ids) in &launch.profiles {
+            for id in ids.iter().filter(|id| !is_there(id)) {
+                let message =
+                    format!("`{id}` in the profile `{name}` is not a service of this file");
+                let near = nearest(id.as_str(), entries.iter().map(|entry| entry.id.as_str()));
+                self.problems.push(Problem::warning(at, message).suggest(near));
+            }
+        }
     }
 
     /// The `launch` at the top of the file.
@@ -282,6 +301,13 @@ impl Reader<'_> {
             map.insert(key, node);
         }
         self.warn_of_lookalikes(&raw.map);
+        if let Some(Node { value: Value::Map(own), .. }) = raw.map.get("launch")
+            && let Some(node) = own.get(launch::PROFILES)
+        {
+            let message = "`profiles` in an entry has no effect";
+            let problem = Problem::warning(node.at, message);
+            self.problems.push(problem.hint("write it in `launch` at the top of the file"));
+        }
         let node = Node::new(Value::Map(map), raw.at);
         let keys: Option<EntryKeys> = decode::section(&node, "", true, self.problems);
         let mut keys = keys?;
@@ -290,6 +316,9 @@ impl Reader<'_> {
         {
             launch::check(map, &keys.launch, self.problems);
             keys.launch.after_places = launch::places(map, &keys.launch.after);
+            if let Some(schedule) = &mut keys.launch.schedule {
+                schedule.at = schedule::place(map);
+            }
         }
         let restart = keys.policy();
         let module = self.module(&keys, raw, registry);

@@ -18,7 +18,7 @@ use super::environment::Environment;
 use super::launch::RESTART_KEYS;
 use super::nearest::nearest;
 use super::problem::{ConfigErrors, Place, Problem, Report, Source};
-use super::value::{Mapping, Node};
+use super::value::{Mapping, Node, Value};
 use crate::id::{ServiceId, ServiceType, Variant};
 
 /// Keys of an entry that are not the service's, unless its type has such a field.
@@ -105,6 +105,21 @@ impl ServiceSettings {
             at: None,
         };
         Self::new(parts, service_type, variant)
+    }
+
+    /// Where the file has a key, by the path to it (`escalate`, `critical`); the nearest above it,
+    /// where it does not have the whole path.
+    pub fn place(&self, path: &[&str]) -> Option<Place> {
+        let (mut at, mut mapping) = (self.at, &self.merged);
+        for key in path {
+            let Some(found) = mapping.get_key(key) else { break };
+            at = Some(found.at);
+            match mapping.get(key).map(|node| &node.value) {
+                Some(Value::Map(inner)) => mapping = inner,
+                _ => break,
+            }
+        }
+        at
     }
 
     /// Fields given on the command line, as text; they win over everything.

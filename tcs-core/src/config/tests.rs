@@ -1,6 +1,8 @@
 //! Tests of the whole room: the fixtures of each form, and what people are told.
 
 mod agreement;
+mod orders;
+mod runs;
 mod settings;
 mod words;
 
@@ -299,7 +301,7 @@ fn the_sample_for_users_has_nothing_to_be_warned_of() {
     let path = top().join("config/services.sample.yaml");
     let config = Config::load(&path, true, &Environment::default()).unwrap();
     assert_eq!(config.warnings.to_string(), "");
-    assert_eq!(config.services.len(), 4);
+    assert_eq!(config.services.len(), 5);
 }
 
 #[test]
@@ -331,100 +333,6 @@ services:
 }
 
 #[test]
-fn check_says_what_would_run_and_how() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("services.yaml");
-    let text = "\
-count: none of it
-services:
-  - {type: guider, variant: a, interval: fast}
-  - {type: guider, variant: b, module: old.guider}
-  - {type: giuder, variant: c}
-  - {type: giuder, variant: f, launch: {rust: true, enabled: false}}
-  - {type: halina, variant: d, module: halina.server, launch: {python: /no/python}}
-  - {type: dome, variant: e, launch: {exec: [/no/dome, x], enabled: false, cwd: /no/dir}}
-";
-    fs::write(&path, text).unwrap();
-    let types = [KnownType { name: "guider", settings: check_settings::<settings::Guider> }];
-    let found = check(&path, true, &environment(&[("PATH", "/no")]), &types);
-    let how: Vec<&How> = found.plan.iter().map(|planned| &planned.how).collect();
-    let python = |interpreter: &str, module: &str| How::Python {
-        interpreter: interpreter.into(),
-        module: module.into(),
-    };
-    assert_eq!(
-        how,
-        [
-            &How::Rust(None),
-            &python("python3", "old.guider"),
-            &python("python3", "ocabox_tcs.services.giuder"),
-            &How::Rust(None),
-            &python("/no/python", "halina.server"),
-            &How::Program(vec!["/no/dome".into(), "x".into()]),
-        ]
-    );
-    assert!(!found.plan[5].entry.launch.enabled);
-    let name = directory.path().display().to_string();
-    insta::assert_snapshot!(found.report.to_string().replace(&name, "DIR"));
-}
-
-/// A sentinel is one that tcsctl runs, unless the file or this program has another one.
-#[test]
-fn a_sentinel_is_built_in() {
-    let text = "\
-services:
-  - {type: sentinel, variant: a}
-  - {type: sentinel, variant: b, module: old.sentinel}
-  - {type: sentinel, variant: c, launch: {exec: [x]}}
-";
-    let config = Config::parse("s.yaml", text.as_bytes(), &environment(&[])).unwrap();
-    let how = |types: &[KnownType<'_>]| -> Vec<How> {
-        config.services.iter().map(|it| How::of(it, types, &environment(&[]))).collect()
-    };
-    let found = how(&[]);
-    assert_eq!(found[0], How::BuiltIn("sentinel"));
-    assert_eq!(found[0].to_string(), "built in, tcsctl sentinel");
-    assert!(matches!(&found[1..], [How::Python { .. }, How::Program(_)]), "{found:?}");
-    let own = KnownType { name: "sentinel", settings: check_settings::<settings::Guider> };
-    assert_eq!(how(&[own])[0], How::Rust(None));
-}
-
-/// A module that the file names is run, whatever is linked; a Rust service where it says so.
-#[test]
-fn a_mapping_in_the_file_is_an_order() {
-    let types = ["guider", "dome", "camera"]
-        .map(|name| KnownType { name, settings: check_settings::<settings::Guider> });
-    let text = "\
-registry: {guider: old.guider, dome: ~}
-services:
-  - {type: guider, variant: a}
-  - {type: guider, variant: b, launch: {rust: true}}
-  - {type: dome, variant: a}
-  - {type: camera, variant: a}
-  - {type: camera, variant: b, module: old.camera}
-  - {type: camera, variant: c, module: old.camera, launch: {rust: true, mode: async, python: py}}
-  - {type: camera, variant: d, launch: {exec: [./camera], rust: true}}
-  - {type: absent, variant: a, launch: {rust: true}}
-";
-    let how = |entry: &Entry| How::of(entry, &types, &environment(&[])).to_string();
-    let config = parse(text);
-    let all: Vec<_> = config.services.iter().map(how).collect();
-    assert_eq!(
-        all,
-        [
-            "Python, python3 -m old.guider",
-            "Rust",
-            "Python, python3 -m ocabox_tcs.services.dome",
-            "Rust",
-            "Python, python3 -m old.camera",
-            "Rust, as a task",
-            "program, ./camera",
-            "Rust",
-        ]
-    );
-}
-
-#[test]
 fn variables_with_credentials_are_known() {
     let known = |text: &str, variables: &[(&str, &str)]| {
         let config = Config::parse("s.yaml", text.as_bytes(), &environment(variables)).unwrap();
@@ -439,97 +347,6 @@ fn variables_with_credentials_are_known() {
     assert!(
         known("nats: {host: \"${H:-a}\"}\nservices: []", &[("NATS_URL", "nats://c")]).is_empty()
     );
-}
-
-#[test]
-fn the_interpreter_is_the_nearest_one_that_exists() {
-    let launch = |text: &str| {
-        let text = format!("services: [{{type: a, variant: b, launch: {{{text}}}}}]");
-        parse(&text).services.remove(0).launch
-    };
-    let choose = |text: &str, variables: &[(&str, &str)], there: &[&str]| {
-        let exists = |path: &Path| there.iter().any(|there| Path::new(there) == path);
-        interpreter(&launch(text), &environment(variables), exists).display().to_string()
-    };
-    let venv = [("VIRTUAL_ENV", "/venv")];
-    let both = ["/venv/bin/python", ".venv/bin/python"];
-    assert_eq!(choose("python: py", &venv, &both), "py");
-    assert_eq!(choose("", &venv, &both), "/venv/bin/python");
-    assert_eq!(choose("", &[], &both), ".venv/bin/python");
-    assert_eq!(choose("cwd: /srv", &[], &["/srv/.venv/bin/python"]), "/srv/.venv/bin/python");
-    assert_eq!(choose("", &[("VIRTUAL_ENV", "")], &["/bin/python"]), "python3");
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        never_panics(&bytes);
-    }
-
-    #[test]
-    fn nothing_that_looks_like_yaml_panics(text in "([ \n]{0,3}(services|nats|launch|type|ready|a|\\$\\{A\\}|&a|\\*a|<<|0[0-9:._]{1,6}|![a-z]*|é|\u{9b})(: |\n|- |, |\\{|\\}|\\[|\\]|\"|')?){0,60}") {
-        never_panics(text.as_bytes());
-    }
-
-    #[test]
-    fn no_number_panics(text in "[-+]?[0-9._:eExXboinfa]{1,60}") {
-        never_panics(format!("a: {text}\nservices: [{{type: a, n: {text}}}]").as_bytes());
-    }
-}
-
-fn never_panics(bytes: &[u8]) {
-    let environment = environment(&[("A", "1.5")]);
-    match Config::parse("t.yaml", bytes, &environment) {
-        Ok(config) => {
-            let _ = config.warnings.to_string();
-            for entry in &config.services {
-                let _ = entry.settings.deserialize::<Json>();
-                let _ = entry.settings.deserialize::<settings::Guider>().map_err(|e| e.to_string());
-            }
-        }
-        Err(errors) => assert!(!errors.to_string().is_empty()),
-    }
-}
-
-#[test]
-fn an_order_that_cannot_be_is_an_error_that_names_it() {
-    let file = |entries: &[(&str, &str)]| {
-        let entries = entries.iter().map(|(id, launch)| {
-            format!("  - {{type: {id}, variant: x, launch: {{exec: [sh], {launch}}}}}\n")
-        });
-        format!("services:\n{}", entries.collect::<String>())
-    };
-    let said = |entries: &[(&str, &str)]| -> Vec<String> {
-        let text = problems(&file(entries));
-        let lines = text.lines().filter_map(|line| line.split_once(": error: "));
-        lines.map(|(_, message)| message.to_owned()).collect()
-    };
-    assert_eq!(said(&[("a", "after: [a.x]")]), ["`a.x` cannot come after itself"]);
-    assert_eq!(
-        said(&[("a", "after: [b.x]"), ("b", "after: [a.x]")]),
-        ["`after` is circular: `a.x` after `b.x` after `a.x`"]
-    );
-    // what only leads to a circle is not in it
-    assert_eq!(
-        said(&[
-            ("d", "after: [a.x]"),
-            ("a", "after: [b.x]"),
-            ("b", "after: [c.x, e.x]"),
-            ("c", "after: [a.x]"),
-            ("e", ""),
-        ]),
-        ["`after` is circular: `a.x` after `b.x` after `c.x` after `a.x`"]
-    );
-    assert_eq!(
-        said(&[("a", "after: [b.x]"), ("b", "level: 1")]),
-        ["`a.x` (level 0) cannot come after `b.x` (level 1): lower levels start first"]
-    );
-    let chain: Vec<(String, String)> = (0..5000)
-        .map(|n| (format!("s{n}"), format!("after: [s{}.x]", n + 1)))
-        .chain([("s5000".to_owned(), String::new())])
-        .collect();
-    let chain: Vec<_> = chain.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-    assert!(said(&chain).is_empty());
 }
 
 #[test]

@@ -152,6 +152,22 @@ forms! {
     Files(number: u32) -> u32, {"type": "integer", "format": "uint32", "minimum": 1},
         if number == 0 { Err(KEEPS_NOTHING.to_owned()) } else { Ok(number) },
         written |it| (*it).into();
+    CronFields(text: String) -> String,
+        {"type": "string", "pattern": grammar::CRON.or_variable()},
+        if grammar::CRON.fits(&text) {
+            Ok(text)
+        } else {
+            Err(format!(
+                "expected five fields, found `{text}`\nhint: write minute, hour, day of month, \
+                 month, day of week: `30 7 * * *`"
+            ))
+        };
+    Every(text: NumberOrText) -> Duration,
+        {"type": "string", "pattern": grammar::EVERY.or_variable()},
+        every(&text.0).ok_or_else(|| {
+            let text = &text.0;
+            format!("`{text}` is not a length of time\nhint: write `30s`, `15m`, `6h` or `1d`")
+        });
     SignalName(text: NumberOrText) -> StopSignal,
         {"anyOf": [{"enum": signal::names()},
                    {"type": "integer", "minimum": 1, "maximum": 31, EXACT: true},
@@ -178,6 +194,18 @@ forms! {
             {"type": "string", "pattern": grammar::ID.or_variable()},
         ]},
         Ok(ids.items.into_iter().map(|id| id.0).collect());
+    Profiles(sets: BTreeMap<ProfileName, Option<Several<Id>>>) -> BTreeMap<String, Vec<ServiceId>>,
+        {"type": "object",
+         "propertyNames": {"pattern": grammar::PROFILE.or_variable()},
+         "additionalProperties": {"anyOf": [
+            {"type": "array", "items": {"type": "string", "pattern": grammar::ID.or_variable()}},
+            {"type": "string", "pattern": grammar::ID.or_variable()},
+            {"type": "null"},
+         ]}},
+        Ok(sets.into_iter().map(|(name, ids)| {
+            let ids = ids.map(|ids| ids.items).unwrap_or_default();
+            (name.0, ids.into_iter().map(|id| id.0).collect())
+        }).collect());
     Variables(variables: BTreeMap<VariableName, VariableValue>) -> BTreeMap<String, String>,
         {"type": "object", "propertyNames": {"pattern": grammar::VARIABLE_NAME.or_variable()},
          "additionalProperties": {"type": ["string", "number", "null"]}},
@@ -243,6 +271,17 @@ fn size(text: &str) -> Option<u64> {
     let (unit, number) = given.find_map(|(unit, number)| Some((unit, number?.as_str())))?;
     let bytes = number.replace('_', "").parse::<f64>().ok()? * unit;
     Some(bytes.ceil() as u64)
+}
+
+fn every(text: &str) -> Option<Duration> {
+    let found = grammar::EVERY.captures(text)?;
+    let unit = match &found[2] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 86_400,
+    };
+    Some(Duration::from_secs(found[1].parse::<u64>().ok()? * unit))
 }
 
 fn not_a_size(text: &str) -> String {
@@ -353,6 +392,24 @@ impl<'de> Deserialize<'de> for NumberOrText {
             }
         }
         deserializer.deserialize_any(Either)
+    }
+}
+
+/// The name of a set of services, which is typed.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "String")]
+struct ProfileName(String);
+
+impl TryFrom<String> for ProfileName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if !grammar::PROFILE.fits(&name) {
+            return Err(format!(
+                "{name:?} cannot be the name of a profile: letters, digits, `_`, `-`"
+            ));
+        }
+        Ok(Self(name))
     }
 }
 

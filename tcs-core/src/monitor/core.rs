@@ -17,6 +17,7 @@ pub(crate) use draft::Draft;
 
 use super::health::Opinion;
 use super::pace::Pace;
+use crate::wire::text::cut;
 use crate::wire::{Status, StatusMessage};
 
 /// How long after its last task a monitor says idle.
@@ -25,8 +26,6 @@ pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
 const WORDS_AFTER: Duration = Duration::from_secs(1);
 /// And as often, at most.
 const WORDS_EVERY: Duration = Duration::from_secs(30);
-/// The longest message kept, in bytes; readers cut there too (`docs/spec/truth.md#bounds`).
-const MAX_MESSAGE: usize = crate::wire::MAX_TEXT;
 
 /// One moment by three clocks: the wall's to say it, the monotonic one to measure, and the time
 /// since this run began for readers to place it.
@@ -431,12 +430,6 @@ impl Core {
 
     pub(crate) fn metrics(&self, node: NodeId) -> &Map<String, Value> {
         &self.nodes[node.0].metrics
-    }
-}
-
-fn cut(text: &mut String) {
-    if text.len() > MAX_MESSAGE {
-        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
     }
 }
 

@@ -452,11 +452,17 @@ impl Outlet {
         if let Self::Broker { publisher, outbox, .. } = self
             && publisher.bus().tried(FIRST_CONNECTION).await
         {
-            if !outbox.settled(LAST_WORDS).await {
+            let settled = outbox.settled(LAST_WORDS).await;
+            let flushed = tokio::time::timeout(LAST_WORDS, async {
+                if !settled {
+                    outbox.hurry(publisher).await;
+                }
+                publisher.bus().flush().await;
+            });
+            if flushed.await.is_err() || !settled {
                 let waiting = outbox.counts().waiting;
-                tracing::warn!("{waiting} messages could not be delivered before the end");
+                tracing::warn!("the broker has not confirmed the last messages ({waiting} wait)");
             }
-            tokio::time::timeout(LAST_WORDS, publisher.bus().flush()).await.ok();
         }
     }
 }

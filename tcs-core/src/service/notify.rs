@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -36,6 +37,7 @@ impl NotifySocket {
 
     fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
         let address = match address.as_bytes() {
+            #[cfg(target_os = "linux")]
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
             [b'/', ..] => SocketAddr::from_pathname(address)?,
             _ => return Err(io::Error::other("neither a path nor an abstract name")),

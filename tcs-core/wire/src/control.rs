@@ -5,6 +5,8 @@
 //! send have a default, and what is of a wrong type in a reply is left out and named. A parameter of
 //! a wrong type is an error, since what would be done without it may be something else.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 mod logs;
@@ -14,9 +16,12 @@ mod resources;
 #[cfg(test)]
 mod tests;
 
-pub use logs::{LogLine, LogsReply, Stream};
+pub use logs::{LogLine, LogRun, LogsReply, Stream};
 pub use reply::{Partly, read_reply};
-pub use requests::{LogsRequest, MAX_WAIT_S, ReloadRequest, StopRequest};
+pub use requests::{
+    DrillRequest, Fault, LogsRequest, MAX_COMMENT, MAX_DRILL_S, MAX_WAIT_S, ProfileRequest,
+    ReloadRequest, StopRequest,
+};
 pub use resources::{
     CrashFigures, HostFigures, Oom, PastFigures, ResourcesReply, ResourcesRequest, Scope,
     ServiceFigures,
@@ -33,6 +38,13 @@ pub mod command {
     pub const RESTART: &str = "restart";
     /// [`super::ReloadRequest`], [`super::ReloadReply`].
     pub const RELOAD: &str = "reload";
+    /// [`super::UpgradeReply`].
+    pub const UPGRADE: &str = "upgrade";
+    /// [`super::ProfileRequest`]; [`super::ReloadReply`], or [`super::ProfilesReply`] where no profile
+    /// is chosen.
+    pub const PROFILE: &str = "profile";
+    /// [`super::DrillRequest`], [`super::DrillReply`].
+    pub const DRILL: &str = "drill";
     /// [`super::ListReply`].
     pub const LIST: &str = "list";
     /// [`super::LogsRequest`], [`super::LogsReply`].
@@ -248,6 +260,17 @@ pub struct ReloadReply {
     pub notes: Vec<String>,
 }
 
+/// The reply to `profile` where none is chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProfilesReply {
+    /// The one that was chosen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Those of the launcher's file: which services belong to each.
+    pub profiles: BTreeMap<String, Vec<String>>,
+}
+
 /// Where a launcher has a service, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -306,8 +329,40 @@ pub struct ListReply {
     pub host: String,
     /// The launcher's process.
     pub pid: u32,
+    /// The program's version.
+    pub version: String,
+    /// How often another program has taken over in that process.
+    pub upgrades: u64,
     /// In the order of their names.
     pub services: Vec<ListedService>,
+}
+
+/// The reply to `upgrade`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpgradeReply {
+    /// A new program takes over just now; false: it runs already.
+    pub changed: bool,
+    /// The program's file on the launcher's host.
+    pub program: String,
+    /// Its version.
+    pub version: String,
+    /// The version of the program that ran when it was asked.
+    pub was: String,
+    /// What [`ListReply::upgrades`] will be.
+    pub upgrades: u64,
+}
+
+/// The reply to `drill`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DrillReply {
+    /// The service that was asked about.
+    pub service_id: String,
+    /// The fault that is made; absent: none is, any more.
+    pub fault: Option<Fault>,
+    /// It ends by itself after so many seconds.
+    pub for_s: f64,
 }
 
 /// Who answered `list`: what a reader needs to find the launcher of a file.
@@ -319,4 +374,8 @@ pub struct LauncherIdentity {
     pub config: Option<String>,
     /// The launcher's host.
     pub host: Option<String>,
+    /// The program's version.
+    pub version: Option<String>,
+    /// How often another program has taken over in its process.
+    pub upgrades: u64,
 }

@@ -44,6 +44,9 @@ pub struct Meta {
     /// Journal: `stdout` or `stderr`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
+    /// Journal: the run of the service, counted by its launcher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
     /// Journal: the process that wrote the line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -94,6 +97,7 @@ pub(super) struct RawMeta {
     timestamp: Field<Timestamp>,
     service_id: Field<String>,
     stream: Field<String>,
+    run: Field<u64>,
     pid: Field<u32>,
 }
 take_struct!(RawMeta);
@@ -122,6 +126,7 @@ impl RawMeta {
             timestamp: notes.take(self.timestamp, "meta.timestamp"),
             service_id: notes.text(self.service_id, "meta.service_id"),
             stream: notes.text(self.stream, "meta.stream"),
+            run: notes.take(self.run, "meta.run"),
             pid: notes.take(self.pid, "meta.pid"),
         }
     }

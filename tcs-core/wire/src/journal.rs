@@ -14,7 +14,7 @@ use super::tolerant::{Field, Notes, take_struct};
 pub const MESSAGE_TYPE: &str = "journal.publish";
 
 /// A Python logging level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(pub i64);
 

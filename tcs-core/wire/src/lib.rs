@@ -26,8 +26,8 @@ pub use envelope::{Envelope, Meta, TRACE_LEVEL};
 pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};
 pub use registry::{
-    Crashed, Declaration, Declared, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES, RegistryMessage,
-    Stop,
+    Crashed, Declaration, Declared, DeclaredSchedule, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES,
+    Missed, Planned, RegistryMessage, Stop,
 };
 pub use status::{
     Component, Details, MAX_COMPONENT_TEXT, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus,

@@ -4,8 +4,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Which ends that nobody asked for lead to a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestartWhen {
     /// None.
     No,
@@ -33,7 +35,7 @@ impl RestartWhen {
 }
 
 /// The restart policy of one service.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RestartPolicy {
     /// Which ends it answers.
     pub when: RestartWhen,
@@ -60,7 +62,7 @@ impl Default for RestartPolicy {
 }
 
 /// Delays that grow: `delay`, `delay * factor`, `delay * factor²`, ... up to `max`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Backoff {
     /// From one delay to the next, 1 or more; 2.
     pub factor: f64,

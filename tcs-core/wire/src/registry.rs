@@ -87,6 +87,8 @@ pub enum Event {
         /// Seconds in which these restarts were: `restart_window`. Ours.
         restart_window: Option<f64>,
     },
+    /// Runs of its schedule did not take place. Ours.
+    Missed(Missed),
     /// An event of a name that is not in the table.
     Other(String),
 }
@@ -112,10 +114,10 @@ pub struct Declared {
     /// Monitored names of other launchers that declare the service too.
     pub others: Vec<String>,
     /// What the configuration says it is.
-    pub declared: Option<Declaration>,
+    pub declared: Option<Box<Declaration>>,
 }
 
-/// `declared: {module, kind, enabled, batch}`.
+/// `declared: {module, kind, enabled, batch, after, schedule}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Declaration {
     /// Python module, or the program.
@@ -131,6 +133,53 @@ pub struct Declaration {
     /// said in an earlier batch and not in this one, it declares no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<u64>,
+    /// Service ids that come before it when it is started (`launch.after`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// When it runs, if not all the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<DeclaredSchedule>,
+}
+
+/// `schedule: {rule, next_at}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct DeclaredSchedule {
+    /// For people: `30 7 * * * Europe/Warsaw`, `every 15m`.
+    pub rule: String,
+    /// When it runs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
+}
+
+/// Of [`Event::Missed`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// `launcher_not_running` or `still_running`.
+    pub reason: Option<String>,
+    /// How many runs; 1000: or more.
+    pub missed_count: Option<u32>,
+    /// For which time the last of them was.
+    pub scheduled_at: Option<Timestamp>,
+    /// One run takes place for them.
+    pub made_up: bool,
+}
+
+impl Missed {
+    /// In words, without when: `3 scheduled runs missed: the launcher was not running; one makes up
+    /// for them`.
+    pub fn in_words(&self) -> String {
+        let count = self.missed_count.unwrap_or(1);
+        let more = if count >= 1000 { " or more" } else { "" };
+        let s = if count == 1 { "" } else { "s" };
+        let why = match self.reason.as_deref() {
+            Some("launcher_not_running") => ": the launcher was not running".to_owned(),
+            Some("still_running") => ": the run before was still going on".to_owned(),
+            Some(other) => format!(": {}", other.replace('_', " ")),
+            None => String::new(),
+        };
+        let made_up = if self.made_up { "; one run makes up for it" } else { "" };
+        format!("{count}{more} scheduled run{s} missed{why}{made_up}")
+    }
 }
 
 /// Of [`Event::Stop`].
@@ -142,6 +191,21 @@ pub struct Stop {
     pub exit_code: Option<i32>,
     /// Seconds it had run.
     pub uptime_seconds: Option<f64>,
+    /// It is to stay stopped for this. Ours.
+    pub planned: Option<Box<Planned>>,
+}
+
+/// Work for which a service was stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// Which work, as they say.
+    pub comment: String,
+    /// Who stopped it, as they claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When: also where a launcher that was started later tells it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// Of [`Event::Crashed`].
@@ -193,6 +257,7 @@ impl Event {
             Self::Crashed(_) => "crashed",
             Self::Restarting { .. } => "restarting",
             Self::Failed { .. } => "failed",
+            Self::Missed(_) => "missed",
             Self::Other(name) => name,
         }
     }
@@ -213,6 +278,7 @@ impl Event {
             | Self::Waiting { .. }
             | Self::Ready { .. }
             | Self::Stopping { .. }
+            | Self::Missed(_)
             | Self::Other(_) => None,
         }
     }
@@ -269,6 +335,7 @@ impl Serialize for RegistryMessage {
                 map.some("reason", stop.reason.as_ref())?;
                 map.some("exit_code", stop.exit_code.as_ref())?;
                 map.some("uptime_seconds", stop.uptime_seconds.as_ref())?;
+                map.some("planned", stop.planned.as_deref())?;
             }
             Event::Crashed(crashed) => {
                 map.some("exit_code", crashed.exit_code.as_ref())?;
@@ -300,6 +367,12 @@ impl Serialize for RegistryMessage {
                 map.some("reason", reason.as_ref())?;
                 map.some("restart_count", restart_count.as_ref())?;
                 map.some("restart_window", restart_window.as_ref())?;
+            }
+            Event::Missed(missed) => {
+                map.some("reason", missed.reason.as_ref())?;
+                map.some("missed_count", missed.missed_count.as_ref())?;
+                map.some("scheduled_at", missed.scheduled_at.as_ref())?;
+                map.0.serialize_entry("made_up", &missed.made_up)?;
             }
             Event::Other(_) => {}
         }

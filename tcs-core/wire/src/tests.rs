@@ -173,12 +173,38 @@ fn our_additions_go_both_ways() {
                "restart_attempt": 3, "max_restarts": null, "recent_crashes": 3}),
         json!({"event": "failed", "service_id": "a.b", "status": "failed",
                "reason": "restart_limit_reached", "restart_count": 5, "restart_window": 60.0}),
+        json!({"event": "declared", "service_id": "a.b",
+               "declared": {"kind": "program", "schedule": {"rule": "30 7 * * * Europe/Warsaw",
+                            "next_at": [2026, 11, 24, 6, 30, 0, 0]}}}),
+        json!({"event": "missed", "service_id": "a.b", "reason": "launcher_not_running",
+               "missed_count": 3, "scheduled_at": [2026, 11, 23, 1, 2, 3, 4], "made_up": true}),
+        json!({"event": "stop", "service_id": "a.b", "status": "shutdown", "reason": "terminated",
+               "planned": {"comment": "mirror washing", "by": "tcsctl:ann@srv01:17",
+                           "since": [2026, 11, 23, 1, 2, 3, 4]}}),
     ];
     for data in ours {
         let decoded = registry(&data);
         assert_eq!(decoded.notes, Notes::default(), "{data}");
         assert_eq!(super::tests::data(&decoded.message), data);
     }
+}
+
+#[test]
+fn missed_runs_are_told_in_words() {
+    let missed = |reason: Option<&str>, count, made_up| {
+        let (reason, missed_count) = (reason.map(str::to_owned), Some(count));
+        crate::Missed { reason, missed_count, scheduled_at: None, made_up }.in_words()
+    };
+    assert_eq!(
+        missed(Some("still_running"), 1, false),
+        "1 scheduled run missed: the run before was still going on"
+    );
+    assert_eq!(
+        missed(Some("launcher_not_running"), 1000, true),
+        "1000 or more scheduled runs missed: the launcher was not running; one run makes up for it"
+    );
+    assert_eq!(missed(Some("later_word"), 2, false), "2 scheduled runs missed: later word");
+    assert_eq!(missed(None, 2, false), "2 scheduled runs missed");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::MAX_TEXT;
+
 /// Characters that would act on a terminal, or deceive the reader, rather than show: control
 /// characters (so every escape sequence), line ends, marks that turn the direction of writing, and
 /// what takes no room and shows nothing.
@@ -23,6 +25,11 @@ pub fn clean(text: &str) -> String {
 /// The same on one line, for a place within a message.
 pub fn one_line(text: &str) -> String {
     written(text.trim_end(), |_| false)
+}
+
+/// Cuts `text` to the [`MAX_TEXT`] bytes that a receiver keeps, between two characters.
+pub fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
 }
 
 fn written(text: &str, is_kept: impl Fn(char) -> bool) -> String {

@@ -3,17 +3,22 @@
 
 mod broker;
 mod imports;
+mod sentinel;
+mod serve;
 
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use tcs_core::clock;
 use tcs_core::config::{self, Entry, Environment, How, KnownType, Planned, STOP_TIMEOUT, waits};
 use tcs_core::service::Registry;
 
+use tcs_supervisor::Schedule;
+
 use super::{print, say};
-use crate::daemon;
 use crate::reload_text::duration;
+use crate::{daemon, schedules};
 
 pub(super) fn run(
     path: &Path,
@@ -51,9 +56,18 @@ pub(super) fn run(
         let when = entry.restart.when.as_str();
         let enabled = if entry.launch.enabled { "" } else { ", not started automatically" };
         let line = format!("{}: {how}{other}; restart {when}{enabled}", entry.id);
-        print(&format!("{line}; {}", timing(planned, &all)))?;
+        let line = format!("{line}; {}", timing(planned, &all));
+        print(&match schedules::of_entry(entry) {
+            Ok(Some(schedule)) => format!("{line}; {}", next_run(&schedule)),
+            Ok(None) | Err(_) => line,
+        })?;
     }
-    let found = if import { imports::problems(&check.plan, &environment) } else { Vec::new() };
+    let mut found = sentinel::problems(&check.plan);
+    found.extend(serve::problems(&check.plan));
+    found.extend(schedules::problems(&all));
+    if import {
+        found.extend(imports::problems(&check.plan, &environment));
+    }
     let report = check.report.with(found);
     if !report.is_empty() {
         say(&report.to_string());
@@ -64,6 +78,13 @@ pub(super) fn run(
     let is_whole = !report.has_errors() && !dotenv.has_errors();
     let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment)?);
     Ok(if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `runs 30 7 * * * Europe/Warsaw, next 2026-11-27 06:30:00 UTC`
+fn next_run(schedule: &Schedule) -> String {
+    let next = schedule.next(clock::wall());
+    let next = next.map_or_else(String::new, |it| format!(", next {}", it.format("%F %T UTC")));
+    format!("runs {schedule}{next}")
 }
 
 /// What is waited for, and how long: `ready once started; start timeout 1 min, stop timeout 10 s;

@@ -17,6 +17,8 @@ Examples:
   tcsd schema > services.schema.json
                                     write the schema with which editors complete and check the file
   tcsd --launcher async -c FILE     run Rust services as tasks of one process
+  sudo tcsd install                 install it as a service of systemd; --dry-run shows the steps
+  tcsd doctor                       list what is wrong on this host, with the commands that mend it
   tcsd new my_services              create a workspace for your own services
   tcsctl restart guider.jk15        ask the running launcher to restart a service";
 
@@ -58,18 +60,26 @@ pub(super) fn template() -> String {
     )
 }
 
-/// `tcsd man`.
+/// `tcsd man`: of the program, or of one of its commands.
 pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {
+    let is_program = command.get_version().is_some();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let name = manual::name(command.get_name(), &about);
     printed(|page| {
         let man = clap_mangen::Man::new(command);
         man.render_title(page)?;
-        man.render_name_section(page)?;
+        page.extend(name.into_bytes());
         man.render_synopsis_section(page)?;
         man.render_description_section(page)?;
         man.render_options_section(page)?;
-        man.render_subcommands_section(page)?;
-        page.extend(manual::sections(&format!("{EXAMPLES}\n\n{HELP}")).into_bytes());
-        man.render_version_section(page)
+        if is_program {
+            man.render_subcommands_section(page)?;
+            page.extend(manual::sections(&format!("{EXAMPLES}\n\n{HELP}")).into_bytes());
+            man.render_version_section(page)?;
+        }
+        let other = if is_program { "tcsctl" } else { "tcsd" };
+        page.extend(manual::see_also(&[other]).into_bytes());
+        Ok(())
     })
 }
 

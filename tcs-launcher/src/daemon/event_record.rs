@@ -24,7 +24,7 @@ const MAX_EARLIER: usize = 32;
 /// How often it is brought to the disk.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The file of events that are not stored yet.
 pub(super) struct EventRecord {
     state: Mutex<State>,
     /// There is something to be brought to the disk.

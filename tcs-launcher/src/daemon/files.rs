@@ -15,6 +15,7 @@ use tcs_core::config::Log;
 use tcs_core::service::log::clean;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio_util::sync::CancellationToken;
 
 use crate::hash::fnv1a;
 use crate::log::stamp;
@@ -33,18 +34,23 @@ const STAMP: &str = ".%Y%m%dT%H%M%S%.3fZ.log";
 /// Bytes of a file's name before that; the system takes 255 in all.
 const LONGEST_NAME: usize = 200;
 
-/// Writes what comes, until nothing can come any more.
+/// Writes what comes, until nothing can come any more, or what is there at a `stop` is written.
+/// `goes_on`: the run of which the newest file is.
 pub(super) async fn write(
     id: ServiceId,
-    log: Log,
-    dir: PathBuf,
+    (log, dir): (Log, PathBuf),
     mut lines: broadcast::Receiver<Arc<Line>>,
+    stop: CancellationToken,
+    goes_on: Option<Run>,
 ) {
     let mut files = Files::new(&id, dir, log.max_size, log.keep as usize);
+    if let Some(run) = goes_on {
+        files.go_on(run, clock::monotonic());
+    }
     loop {
         let mut batch = Vec::new();
         let mut missed = 0;
-        match lines.recv().await {
+        match next(&mut lines, &stop).await {
             Ok(line) => batch.push(line),
             Err(RecvError::Lagged(count)) => missed += count,
             Err(RecvError::Closed) => return,
@@ -74,6 +80,22 @@ pub(super) async fn write(
             }
             None => {}
         }
+    }
+}
+
+/// The next line; after a `stop`, those that are there already.
+pub(super) async fn next(
+    lines: &mut broadcast::Receiver<Arc<Line>>,
+    stop: &CancellationToken,
+) -> Result<Arc<Line>, RecvError> {
+    tokio::select! {
+        biased;
+        line = lines.recv() => line,
+        () = stop.cancelled() => match lines.try_recv() {
+            Ok(line) => Ok(line),
+            Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => Err(RecvError::Closed),
+        },
     }
 }
 
@@ -206,12 +228,31 @@ impl Files {
         }
     }
 
-    /// Removes the oldest of this service's files, and nothing else.
-    fn prune(&self) {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+    /// Goes on with the newest file, which is of this run. Where there is none, the next line begins
+    /// one.
+    fn go_on(&mut self, run: Run, now: Instant) {
+        let Some(name) = self.own().pop() else { return };
+        let stamp = name.strip_prefix(&self.name).unwrap_or_default();
+        let begun = NaiveDateTime::parse_from_str(stamp, STAMP).ok();
+        let path = self.dir.join(name);
+        let Ok(file) = File::options().append(true).open(&path) else { return };
+        let size = file.metadata().map_or(0, |it| it.len());
+        self.open = Some(Open { file, path, size, looked: now });
+        (self.run, self.begun) = (Some(run), begun.map(|begun| begun.and_utc()));
+    }
+
+    /// The names of this service's files, the oldest first.
+    fn own(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut own: Vec<String> = names.filter(|name| self.is_own(name)).collect();
         own.sort_unstable();
+        own
+    }
+
+    /// Removes the oldest of this service's files, and nothing else.
+    fn prune(&self) {
+        let own = self.own();
         let surplus = own.len().saturating_sub(self.keep);
         for name in &own[..surplus] {
             fs::remove_file(self.dir.join(name)).ok();

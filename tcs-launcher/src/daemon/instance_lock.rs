@@ -8,6 +8,7 @@
 //! once as given, and once as symbolic links lead to it. Who connects is told who holds the lock.
 
 use std::io::{ErrorKind, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::hash::fnv1a;
 use crate::runner::group::Process;
+use crate::takeover::copy;
 
 /// How long the holder may take to say who it is.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct InstanceLock {
     listeners: Vec<UnixListener>,
     answering: Vec<JoinHandle<()>>,
+    /// Copies, for a program that takes over.
+    held: Vec<OwnedFd>,
 }
 
 impl InstanceLock {
@@ -47,7 +51,23 @@ impl InstanceLock {
         for name in names(config) {
             listeners.extend(bind(&name, config)?);
         }
-        Ok(Self { listeners, answering: Vec::new() })
+        Self::of(listeners)
+    }
+
+    /// Goes on with the lock of the program before.
+    pub(super) fn resume(listeners: Vec<OwnedFd>) -> anyhow::Result<Self> {
+        Self::of(listeners.into_iter().map(UnixListener::from).collect())
+    }
+
+    fn of(listeners: Vec<UnixListener>) -> anyhow::Result<Self> {
+        let held: std::io::Result<Vec<OwnedFd>> = listeners.iter().map(copy).collect();
+        let held = held.context("holding the lock")?;
+        Ok(Self { listeners, answering: Vec::new(), held })
+    }
+
+    /// For a program that goes on with it.
+    pub(super) fn copies(&self) -> std::io::Result<Vec<OwnedFd>> {
+        self.held.iter().map(copy).collect()
     }
 
     /// From now on, tells those who ask who holds it: `about` is who.

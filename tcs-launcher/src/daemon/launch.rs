@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tcs_core::bus::publish::hostname;
+use tcs_core::bus::publish::{self, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Env};
 use tcs_core::clock;
@@ -26,10 +26,14 @@ use super::publisher::StatusPublisher;
 use super::runtime_dir::RuntimeDir;
 use super::signals::Signals;
 use super::systemd::Systemd;
-use super::{BACKLOG, Daemon, link, reloads};
+use super::{BACKLOG, Daemon, Inputs, link, reloads};
 use crate::control;
 use crate::log::{Taps, stamp};
-use tcs_supervisor::Supervisor;
+use crate::runner::spawner::{OWN_PROGRAM, Spawner};
+use crate::schedules;
+use crate::takeover::TakenOver;
+use serde_json::Map;
+use tcs_supervisor::{Agenda, Supervisor};
 
 /// Services that may be starting at the same time.
 const PLACES: usize = 16;
@@ -58,8 +62,16 @@ pub struct Options {
 }
 
 /// Runs a launcher to its end. The environment is to carry its mark ([`marked_run`](crate::runner::marked_run)).
-pub fn main(options: &Options, launcher_run: String) -> ExitCode {
-    match with_threads(options, launcher_run) {
+/// `taken_over`: it goes on with what another program has begun in this process.
+pub(crate) fn main(
+    options: &Options,
+    launcher_run: String,
+    taken_over: Option<TakenOver>,
+) -> ExitCode {
+    if let Some(TakenOver { table, .. }) = &taken_over {
+        publish::continue_run(table.began);
+    }
+    match with_threads(options, launcher_run, taken_over) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -70,7 +82,12 @@ pub fn main(options: &Options, launcher_run: String) -> ExitCode {
     }
 }
 
-fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool> {
+/// The first thread starts the processes: see [`Spawner::apart`].
+fn with_threads(
+    options: &Options,
+    launcher_run: String,
+    taken_over: Option<TakenOver>,
+) -> anyhow::Result<bool> {
     let threads = |name: &str| {
         let mut threads = tokio::runtime::Builder::new_multi_thread();
         threads.enable_all().thread_name(name);
@@ -80,11 +97,38 @@ fn with_threads(options: &Options, launcher_run: String) -> anyhow::Result<bool>
         .context("starting threads and catching signals")?;
     // services that run as tasks have their own: one that blocks a thread blocks no supervision
     let services = threads("tcs-service").build().context("starting threads")?;
-    let result = own.block_on(launch(options, launcher_run, signals, services.handle()));
+    let (spawner, starting) = Spawner::apart(OWN_PROGRAM, own.handle().clone());
+    let before = Before { launcher_run, spawner: Arc::clone(&spawner), taken_over };
+    let result = std::thread::scope(|scope| {
+        let launcher = std::thread::Builder::new().name("tcs-main".to_owned());
+        let launcher = launcher.spawn_scoped(scope, || {
+            let _ended = EndsSpawner(&spawner);
+            own.block_on(launch(options, before, signals, services.handle()))
+        });
+        let launcher = launcher.context("starting threads")?;
+        starting.run();
+        launcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
     // nor does it keep the launcher from ending
     services.shutdown_background();
     own.shutdown_background();
     result
+}
+
+/// The first thread has no more to do, however the launcher ends.
+struct EndsSpawner<'a>(&'a Spawner);
+
+impl Drop for EndsSpawner<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What is there before the launcher begins.
+struct Before {
+    launcher_run: String,
+    spawner: Arc<Spawner>,
+    taken_over: Option<TakenOver>,
 }
 
 /// What the command line, the file, and the environment say.
@@ -101,7 +145,7 @@ impl Given {
     fn read(options: &Options) -> anyhow::Result<Self> {
         let here = std::env::current_dir().context("finding the working directory")?;
         let environment = Environment::of_process(&here)?;
-        let config = Config::load(&options.config, options.explicit, &environment)?;
+        let config = schedules::load(&options.config, options.explicit, &environment)?;
         if !config.warnings.is_empty() {
             tracing::warn!("{}", config.warnings);
         }
@@ -138,10 +182,18 @@ async fn occupy(
     given: &Given,
     launcher_run: &str,
     options: &Options,
+    spawner: Arc<Spawner>,
+    taken_over: Option<&mut TakenOver>,
 ) -> anyhow::Result<(InstanceLock, RuntimeDir)> {
     shows_own_processes(std::fs::read_link("/proc/self"), std::process::id())?;
-    let mut lock = InstanceLock::take(&given.file)?;
-    let runtime_dir = RuntimeDir::open(&given.file, launcher_run, options).await?;
+    let (mut lock, runtime_dir) = if let Some(taken) = taken_over {
+        let locks = taken.table.locks.clone().into_iter().map(|lock| taken.files.take(lock));
+        let lock = InstanceLock::resume(locks.collect::<Result<_, _>>()?)?;
+        (lock, RuntimeDir::resume(&given.file, launcher_run, spawner, taken)?)
+    } else {
+        let lock = InstanceLock::take(&given.file)?;
+        (lock, RuntimeDir::open(&given.file, launcher_run, options, spawner).await?)
+    };
     lock.answer(&format!(
         "launcher {}, pid {}, since {}, runtime directory {}",
         given.id,
@@ -155,13 +207,15 @@ async fn occupy(
 /// Whether all that was wanted ran.
 async fn launch(
     options: &Options,
-    launcher_run: String,
+    before: Before,
     mut signals: Signals,
     services: &tokio::runtime::Handle,
 ) -> anyhow::Result<bool> {
+    let Before { launcher_run, spawner, mut taken_over } = before;
     let registry = Registry::of_this_program()?;
     let given = Given::read(options)?;
-    let (_lock, runtime_dir) = occupy(&given, &launcher_run, options).await?;
+    let (lock, runtime_dir) =
+        occupy(&given, &launcher_run, options, spawner, taken_over.as_mut()).await?;
     let (id, name) = (given.id.to_string(), given.id.object_name());
     let reporter = Reporter::open(given.nats.clone(), name.as_str())?;
     if options.banner {
@@ -184,8 +238,14 @@ async fn launch(
     let own_status = OwnStatus::new(monitor.clone());
     let publisher = StatusPublisher::new(reporter, own_status, id, name.to_string(), launcher_run);
     keep_marks(&publisher.reporter, &runtime_dir.events);
+    let systemd = Systemd::from_environment();
+    let upgrades = taken_over.as_ref().map_or(0, |it| it.table.upgrades);
     let mut daemon = Daemon {
         options,
+        lock,
+        upgrades,
+        upgrade: None,
+        drill: None,
         credentials: given.config.nats_variables.clone(),
         secrets: given.secrets(),
         nats: given.address(),
@@ -195,6 +255,8 @@ async fn launch(
         config: given.file.clone(),
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
+        agenda: Agenda::default(),
+        kept: Arc::clone(&runtime_dir.kept),
         plans: BTreeMap::new(),
         outputs,
         handles: BTreeMap::new(),
@@ -207,19 +269,30 @@ async fn launch(
         last,
         events: Arc::clone(&runtime_dir.events),
         publisher,
-        systemd: Systemd::from_environment(),
+        systemd: if taken_over.is_some() { systemd.resumed() } else { systemd },
     };
-    let (hostname, pid) = (Some(hostname()), Some(std::process::id()));
-    daemon.publisher.own(Wire::Start { hostname, pid, recent_crashes: None });
-    let starting = ["Starting services"].into_iter().chain(runtime_dir.before.as_deref());
-    monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
-    let may_begin = match daemon.publisher.reporter.bus().cloned() {
-        Some(bus) if given.needs_broker() => {
-            link::required(&bus, &mut signals, &mut daemon.systemd).await
+    let inputs = Inputs { told, lasts, asked };
+    let success = if let Some(taken) = taken_over {
+        let done = daemon.resume(&given.config, taken)?;
+        daemon.live(done, signals, inputs, &runtime_dir).await
+    } else {
+        let (hostname, pid) = (Some(hostname()), Some(std::process::id()));
+        daemon.publisher.own(Wire::Start { hostname, pid, recent_crashes: None });
+        let starting = ["Starting services"].into_iter().chain(runtime_dir.before.as_deref());
+        monitor.set_status(Status::Startup, starting.collect::<Vec<_>>().join("; "));
+        let may_begin = match daemon.publisher.reporter.bus().cloned() {
+            Some(bus) if given.needs_broker() => {
+                link::required(&bus, &mut signals, &mut daemon.systemd).await
+            }
+            Some(_) | None => true,
+        };
+        if may_begin {
+            let done = daemon.begin(&given.config);
+            daemon.live(done, signals, inputs, &runtime_dir).await
+        } else {
+            false
         }
-        Some(_) | None => true,
     };
-    let success = may_begin && daemon.live(&given.config, signals, told, lasts, asked).await;
     sampling.abort();
     end(daemon, monitor, runtime_dir, success).await;
     Ok(success)
@@ -231,6 +304,11 @@ fn sample(monitor: &Monitor, name: &str, runtime_dir: &RuntimeDir) -> tokio::tas
     control::serve_resources(monitor, name, &resources);
     let of_host = Arc::clone(&resources);
     monitor.add_metrics(move || of_host.host_metrics());
+    let kept = Arc::clone(&runtime_dir.kept);
+    monitor.add_metrics(move || {
+        let profile = kept.now().profile;
+        profile.map(|name| ("profile".to_owned(), name.into())).into_iter().collect::<Map<_, _>>()
+    });
     tokio::spawn(resources.keep())
 }
 
@@ -251,6 +329,7 @@ async fn end(mut daemon: Daemon<'_>, monitor: Monitor, runtime_dir: RuntimeDir, 
         reason: Some("terminated".to_owned()),
         exit_code: Some(i32::from(!success)),
         uptime_seconds: Some(daemon.now().as_secs_f64()),
+        planned: None,
     }));
     let reporter = daemon.publisher.reporter.clone();
     daemon.outputs.close(LAST_WORDS).await;
@@ -276,6 +355,12 @@ fn shows_own_processes(itself: std::io::Result<PathBuf>, pid: u32) -> anyhow::Re
          hint: mount one for this namespace: mount -t proc proc /proc (or unshare --mount-proc)",
         shown.display()
     );
+}
+
+/// Whether a launcher with these options could run its configuration; the error says why not.
+pub(crate) fn could_run(options: &Options) -> anyhow::Result<()> {
+    Registry::of_this_program()?;
+    Given::read(options).map(drop)
 }
 
 /// Which broker a configuration means.

@@ -4,8 +4,10 @@
 use tcs_core::bus::publish::hostname;
 use tcs_core::clock;
 use tcs_core::config::How;
-use tcs_core::wire::{Crashed, Declaration, Declared, Event, Limit, Status, Stop, Timestamp};
-use tcs_core::wire::{how_ended, signal_name};
+use tcs_core::wire::{
+    Crashed, Declaration, Declared, DeclaredSchedule, Event, Limit, Missed, Status, Stop,
+    Timestamp, how_ended, signal_name,
+};
 use tcs_supervisor::{EndReason, FailReason, Lifecycle, ServiceId, Spec};
 
 use super::plan::Plan;
@@ -55,6 +57,10 @@ pub(super) fn log(id: &ServiceId, event: &Lifecycle) {
                 );
             }
         }
+        Lifecycle::Missed(missed) => {
+            let last = missed.last.format("%F %T UTC");
+            tracing::warn!("{id}: {} (last: {last})", on_wire_missed(missed).in_words());
+        }
         Lifecycle::Restarting { attempt, limit, .. } => {
             tracing::info!("{id} restarting ({})", which(*attempt, *limit));
         }
@@ -89,7 +95,7 @@ pub(super) fn on_wire(
     batch: u64,
     others: Option<&Vec<String>>,
 ) -> Event {
-    let Spec { restart, enabled, .. } = &plan.planned.spec;
+    let Spec { restart, enabled, after, schedule, .. } = &plan.planned.spec;
     let policy = Some(restart.when.as_str().to_owned());
     match event {
         Lifecycle::Declared => {
@@ -104,12 +110,17 @@ pub(super) fn on_wire(
                 restart_max: Some(limit(restart.limit.map(std::num::NonZeroU32::get))),
                 restart_window: Some(restart.window.as_secs_f64()),
                 others: others.cloned().unwrap_or_default(),
-                declared: Some(Declaration {
+                declared: Some(Box::new(Declaration {
                     module,
                     kind: Some(kind.to_owned()),
                     enabled: Some(*enabled),
                     batch: Some(batch),
-                }),
+                    after: after.iter().map(ToString::to_string).collect(),
+                    schedule: schedule.as_ref().map(|schedule| DeclaredSchedule {
+                        rule: schedule.to_string(),
+                        next_at: plan.next_run.map(Timestamp::new),
+                    }),
+                })),
             })
         }
         Lifecycle::Waiting { on, timed_out } => Event::Waiting {
@@ -130,6 +141,8 @@ pub(super) fn on_wire(
             reason: Some(reason.as_str().to_owned()),
             exit_code: *code,
             uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
+            // by who knows of it
+            planned: None,
         }),
         Lifecycle::Crashed {
             code,
@@ -159,11 +172,21 @@ pub(super) fn on_wire(
             max_restarts: Some(limit(*max)),
             recent_crashes: Some(*recent_crashes),
         },
+        Lifecycle::Missed(missed) => Event::Missed(on_wire_missed(missed)),
         Lifecycle::Failed { reason, restarts } => Event::Failed {
             reason: Some(reason.as_str().to_owned()),
             restart_count: Some(*restarts),
             restart_window: reason.window().map(|window| window.as_secs_f64()),
         },
+    }
+}
+
+fn on_wire_missed(missed: &tcs_supervisor::Missed) -> Missed {
+    Missed {
+        reason: Some(missed.reason.as_str().to_owned()),
+        missed_count: Some(missed.count),
+        scheduled_at: Some(Timestamp::new(missed.last)),
+        made_up: missed.made_up,
     }
 }
 
@@ -177,7 +200,7 @@ pub(super) fn is_last_word(event: &Lifecycle) -> bool {
         | Lifecycle::Crashed { .. }
         | Lifecycle::Restarting { .. }
         | Lifecycle::Failed { .. } => true,
-        Lifecycle::Declared | Lifecycle::Waiting { .. } => false,
+        Lifecycle::Declared | Lifecycle::Waiting { .. } | Lifecycle::Missed(_) => false,
     }
 }
 
@@ -201,6 +224,7 @@ pub(super) fn program_status(event: &Lifecycle) -> Option<(Status, String)> {
         | Lifecycle::Stop { .. }
         | Lifecycle::Crashed { .. }
         | Lifecycle::Restarting { .. }
+        | Lifecycle::Missed(_)
         | Lifecycle::Failed { .. } => None,
     }
 }
@@ -231,6 +255,7 @@ pub(super) fn final_status(event: &Lifecycle, last: Option<String>) -> Option<(S
         | Lifecycle::Ready { .. }
         | Lifecycle::Stopping { .. }
         | Lifecycle::Stop { .. }
+        | Lifecycle::Missed(_)
         | Lifecycle::Restarting { .. } => None,
     }
 }

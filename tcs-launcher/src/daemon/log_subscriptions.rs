@@ -60,6 +60,7 @@ impl Journal {
         let mut meta = new_meta();
         journal::MESSAGE_TYPE.clone_into(&mut meta.message_type);
         meta.service_id = Some(self.id.to_string());
+        meta.run = Some(line.run.0);
         meta.stream = Some(line.stream.as_str().to_owned());
         let subject = self.publisher.bus().subjects().journal(self.id.as_str());
         if let Ok(parcel) = OutgoingMessage::with_meta(subject, &message, meta) {

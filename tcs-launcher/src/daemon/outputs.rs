@@ -10,7 +10,7 @@ use tcs_core::clock;
 use tcs_core::config::{Log, Secrets};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Span, info_span};
 
@@ -18,6 +18,7 @@ use super::files;
 use super::log_subscriptions::{Journal, LogSubscriptions};
 use crate::log::Taps;
 use crate::runner::output::{Line, Output};
+use crate::takeover::OutputEntry;
 use tcs_supervisor::{Run, ServiceId};
 
 /// Of all services.
@@ -35,16 +36,15 @@ struct Outlet {
     output: Arc<Output>,
     log: Option<Log>,
     is_task: bool,
-    tasks: Vec<AbortHandle>,
-    /// Ends by itself with the output, with all written.
-    files: Option<AbortHandle>,
+    /// Ends those who hand lines on, once they have handed on all that are there.
+    stop: CancellationToken,
+    /// The same of who writes files; it ends by itself with the output too, with all written.
+    stop_files: CancellationToken,
 }
 
 impl Drop for Outlet {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.stop.cancel();
     }
 }
 
@@ -66,10 +66,11 @@ impl Outputs {
         let is_same = |it: &Outlet| it.log.as_ref() == log && it.is_task == is_task;
         if !self.services.get(id).is_some_and(is_same) {
             let before = self.services.remove(id);
-            let outlet = self.open(id, before.as_ref(), log, is_task);
-            if let Some(files) = before.as_ref().and_then(|before| before.files.as_ref()) {
-                files.abort();
+            if let Some(before) = &before {
+                before.stop_files.cancel();
             }
+            let output = before.map(|before| Arc::clone(&before.output)).unwrap_or_default();
+            let outlet = self.open(id, output, log, is_task, None);
             self.services.insert(id.clone(), outlet);
         }
         let output = Arc::clone(&self.services[id].output);
@@ -82,37 +83,88 @@ impl Outputs {
         output
     }
 
-    /// With the ring of the one before, if there was one.
+    /// `goes_on`: the run of which the newest file is.
     fn open(
         &self,
         id: &ServiceId,
-        before: Option<&Outlet>,
+        output: Arc<Output>,
         log: Option<&Log>,
         is_task: bool,
+        goes_on: Option<Run>,
     ) -> Outlet {
-        let output = before.map(|before| Arc::clone(&before.output)).unwrap_or_default();
-        let mut tasks = Vec::new();
+        let (stop, stop_files) = (CancellationToken::new(), CancellationToken::new());
         if !is_task {
             // a task's are in the launcher's own log already
-            tasks.push(tokio::spawn(own(id.clone(), output.follow())).abort_handle());
+            self.writers.spawn(own(id.clone(), output.follow(), stop.clone()));
         }
         if let Some(publisher) = self.publisher.clone() {
             let always = log.is_some_and(|log| log.journal);
             let (subscriptions, journal) =
                 (Arc::clone(&self.subscriptions), Journal::new(id.clone(), publisher));
-            let publish = publish(id.clone(), output.follow(), always, subscriptions, journal);
-            tasks.push(tokio::spawn(publish).abort_handle());
+            let lines = (output.follow(), stop.clone());
+            self.writers.spawn(publish(id.clone(), lines, always, subscriptions, journal));
         }
-        let files = log.and_then(|log| log.dir.clone().zip(Some(log))).map(|(dir, log)| {
-            let write = files::write(id.clone(), log.clone(), dir, output.follow());
-            self.writers.spawn(write).abort_handle()
-        });
-        Outlet { output, log: log.cloned(), is_task, tasks, files }
+        if let Some((dir, log)) = log.and_then(|log| log.dir.clone().zip(Some(log.clone()))) {
+            let lines = output.follow();
+            let write = files::write(id.clone(), (log, dir), lines, stop_files.clone(), goes_on);
+            self.writers.spawn(write);
+        }
+        Outlet { output, log: log.cloned(), is_task, stop, stop_files }
+    }
+
+    /// Hands on and writes all that has been read, and then no more until [`Outputs::go_on`]; false:
+    /// not within `limit`.
+    pub(super) async fn settle(&self, limit: Duration) -> bool {
+        for outlet in self.services.values() {
+            outlet.stop.cancel();
+            outlet.stop_files.cancel();
+        }
+        self.writers.close();
+        let is_settled = tokio::time::timeout(limit, self.writers.wait()).await.is_ok();
+        self.writers.reopen();
+        is_settled
+    }
+
+    /// After [`Outputs::settle`]: what is read from now on goes where it went before.
+    pub(super) fn go_on(&mut self) {
+        for (id, outlet) in std::mem::take(&mut self.services) {
+            let output = Arc::clone(&outlet.output);
+            let goes_on = output.run();
+            let opened = self.open(&id, output, outlet.log.as_ref(), outlet.is_task, goes_on);
+            self.services.insert(id, opened);
+        }
+    }
+
+    /// All that is held of what services have written.
+    pub(super) fn save(&self) -> BTreeMap<ServiceId, OutputEntry> {
+        self.services.iter().map(|(id, outlet)| (id.clone(), outlet.output.save())).collect()
+    }
+
+    /// Goes on with what the program before held of a service's output.
+    pub(super) fn resume(
+        &mut self,
+        id: &ServiceId,
+        saved: OutputEntry,
+        log: Option<&Log>,
+        is_task: bool,
+        secrets: Secrets,
+    ) -> Arc<Output> {
+        let output = Arc::new(Output::resumed(saved));
+        let run = output.run();
+        output.begin(run.unwrap_or(Run(0)), secrets);
+        let outlet = self.open(id, Arc::clone(&output), log, is_task, run);
+        self.services.insert(id.clone(), outlet);
+        output
     }
 
     /// What is held of a service's output; `None`: it has not been started.
     pub(super) fn of(&self, id: &ServiceId) -> Option<&Output> {
         Some(&self.services.get(id)?.output)
+    }
+
+    /// The same, for who adds to it.
+    pub(super) fn shared(&self, id: &ServiceId) -> Option<Arc<Output>> {
+        Some(Arc::clone(&self.services.get(id)?.output))
     }
 
     pub(super) fn forget(&mut self, id: &ServiceId) {
@@ -131,11 +183,11 @@ impl Outputs {
 }
 
 /// To the launcher's own log, under the service's name.
-async fn own(id: ServiceId, mut lines: Receiver<Arc<Line>>) {
+async fn own(id: ServiceId, mut lines: Receiver<Arc<Line>>, stop: CancellationToken) {
     // what it wrote, it chose to write
     let span = info_span!("service", id = %id, level = "debug");
     loop {
-        match lines.recv().await {
+        match files::next(&mut lines, &stop).await {
             Ok(line) => span.in_scope(|| log(&id, &line)),
             Err(RecvError::Lagged(missed)) => skipped(&span, missed),
             Err(RecvError::Closed) => return,
@@ -144,14 +196,12 @@ async fn own(id: ServiceId, mut lines: Receiver<Arc<Line>>) {
 }
 
 fn log(id: &ServiceId, line: &Line) {
-    let own = |logger: &&String| logger.strip_prefix("svc|").is_none_or(|it| it != id.as_str());
-    let logger = line.logger.as_ref().filter(own).map(|it| format!("{it}: ")).unwrap_or_default();
-    let (text, stream) = (&line.text, line.stream.as_str());
+    let (text, stream) = (line.with_logger(id.as_str()), line.stream.as_str());
     match line.level.0 {
-        40.. => tracing::error!(stream, "{logger}{text}"),
-        30.. => tracing::warn!(stream, "{logger}{text}"),
-        20.. => tracing::info!(stream, "{logger}{text}"),
-        _ => tracing::debug!(stream, "{logger}{text}"),
+        40.. => tracing::error!(stream, "{text}"),
+        30.. => tracing::warn!(stream, "{text}"),
+        20.. => tracing::info!(stream, "{text}"),
+        _ => tracing::debug!(stream, "{text}"),
     }
 }
 
@@ -162,13 +212,13 @@ fn skipped(span: &Span, missed: u64) {
 /// To those who read along, or always.
 async fn publish(
     id: ServiceId,
-    mut lines: Receiver<Arc<Line>>,
+    (mut lines, stop): (Receiver<Arc<Line>>, CancellationToken),
     always: bool,
     subscriptions: Arc<LogSubscriptions>,
     journal: Journal,
 ) {
     loop {
-        match lines.recv().await {
+        match files::next(&mut lines, &stop).await {
             Ok(line) => {
                 if always || subscriptions.has(&id, clock::monotonic()) {
                     journal.send(&line).await;

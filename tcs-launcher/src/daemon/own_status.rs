@@ -16,18 +16,20 @@ const PART: &str = "services";
 /// What is wrong with a service: its status, and why.
 type Trouble = (Status, String);
 
-/// See the module.
+/// The launcher's own status, combined with the worst of its services.
 pub(super) struct OwnStatus {
     monitor: Monitor,
     /// Present while a service is in trouble.
     services: Option<Monitor>,
     troubles: BTreeMap<ServiceId, Trouble>,
     supervises: bool,
+    /// What people are to know besides.
+    note: Option<String>,
 }
 
 impl OwnStatus {
     pub(super) fn new(monitor: Monitor) -> Self {
-        Self { monitor, services: None, troubles: BTreeMap::new(), supervises: false }
+        Self { monitor, services: None, troubles: BTreeMap::new(), supervises: false, note: None }
     }
 
     /// Services have been asked to start.
@@ -42,6 +44,14 @@ impl OwnStatus {
         self.monitor.set_status(Status::Shutdown, "Stopping services");
         if let Some(services) = self.services.take() {
             services.remove();
+        }
+    }
+
+    /// What people are to know besides.
+    pub(super) fn set_note(&mut self, note: Option<String>) {
+        self.note = note;
+        if self.supervises {
+            self.say();
         }
     }
 
@@ -61,14 +71,15 @@ impl OwnStatus {
 
     /// The words first: they go out with the change.
     fn say(&mut self) {
+        let note = self.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
         let Some((status, text)) = worst(&self.troubles) else {
-            self.monitor.set_status(Status::Ok, "Supervising");
+            self.monitor.set_status(Status::Ok, format!("Supervising{note}"));
             if let Some(services) = self.services.take() {
                 services.remove();
             }
             return;
         };
-        self.monitor.set_status(Status::Ok, format!("Supervising; {text}"));
+        self.monitor.set_status(Status::Ok, format!("Supervising{note}; {text}"));
         let services = self.services.get_or_insert_with(|| self.monitor.submonitor(PART));
         services.set_status(status, text);
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tcs_core::config::{self, Config, Entry, Environment, How, KnownType, Mode, Ready};
 use tcs_core::service::Registry;
 
@@ -11,6 +12,7 @@ use super::inbound::ReadyBy;
 use crate::reload_text::duration;
 use crate::runner::spawner::OWN_PROGRAM;
 use crate::runner::{Launch, SERVICE};
+use crate::schedules;
 use tcs_supervisor::reload::{self, Planned};
 use tcs_supervisor::{Readiness, Spec};
 
@@ -38,6 +40,8 @@ pub(super) struct Plan {
     pub(super) planned: Planned<Fixed>,
     pub(super) how: How,
     pub(super) entry: Entry,
+    /// When its schedule starts it next.
+    pub(super) next_run: Option<DateTime<Utc>>,
 }
 
 impl Plan {
@@ -109,7 +113,7 @@ impl Site<'_> {
                 how @ (How::Python { .. } | How::Program(_) | How::BuiltIn(_)) => how,
             };
             let planned = Planned { spec: self.spec(entry, &how), fixed: Fixed::of(entry, &how) };
-            Plan { planned, how, entry: entry.clone() }
+            Plan { planned, how, entry: entry.clone(), next_run: None }
         };
         config.services.iter().map(plan).collect()
     }
@@ -119,6 +123,8 @@ impl Site<'_> {
         Spec {
             id: entry.id.clone(),
             enabled: launch.enabled,
+            // a file with a mistake in it has been refused
+            schedule: schedules::of_entry(entry).ok().flatten(),
             restart: entry.restart,
             // a Rust service's host tells when it is up, and a Python service's status
             readiness: match (how, &launch.ready) {

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tcs_core::bus::publish::{HappenedAt, hostname};
+use tcs_core::bus::publish::{HappenedAt, hostname, new_meta};
 use tcs_core::clock;
 use tcs_core::monitor::Reporter;
-use tcs_core::wire::control::CrashFigures;
-use tcs_core::wire::{Details, Event, HeartbeatMessage, RegistryMessage, Status, StatusMessage};
+use tcs_core::wire::{
+    Details, Envelope, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
+    decode,
+};
 
 use super::conflicts::{Ours, Shared};
 use super::lifecycle;
 use super::own_status::OwnStatus;
 use super::plan::Plan;
+use crate::takeover::{LastEvent, Published};
 use tcs_supervisor::{Lifecycle, ServiceId};
 
 /// Speaks for the launcher.
@@ -64,6 +67,30 @@ impl StatusPublisher {
         }
     }
 
+    /// How far its messages have come, for a program that goes on with them.
+    pub(super) fn save(&self) -> Published {
+        let last = self.last.values().filter_map(|(message, happened)| {
+            let subjects = self.reporter.subjects();
+            let subject = subjects.registry(message.event.name(), &message.service_id);
+            let body = Envelope { data: Some(message), meta: &new_meta() }.to_body().ok()?;
+            let body = String::from_utf8(body).ok()?;
+            Some(LastEvent { subject, body, happened: *happened })
+        });
+        Published { seq: self.seq, batch: self.batch, last: last.collect() }
+    }
+
+    /// Goes on with the messages of the program before.
+    pub(super) fn resume(&mut self, published: Published) {
+        (self.seq, self.batch) = (published.seq, published.batch);
+        for LastEvent { subject, body, happened } in published.last {
+            let Some(subject) = self.reporter.subjects().parse(&subject) else { continue };
+            let Ok(decoded) = decode(subject, body.as_bytes()) else { continue };
+            if let Message::Registry(message) = decoded.message {
+                self.last.insert(message.service_id.clone(), (message, happened));
+            }
+        }
+    }
+
     /// A connection is there, and its streams are, or cannot be made: sends what waits, and to a
     /// broker that had lost its streams the present state. Whether it is the first connection.
     pub(super) fn open(&mut self, lost: bool) -> bool {
@@ -101,29 +128,24 @@ impl StatusPublisher {
 
     /// Of a service, and the status of one that is dead.
     pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
+        self.say_more(plan, event, requested_by, |_| {});
+    }
+
+    /// The same, with what only the launcher knows of an end.
+    pub(super) fn say_more(
+        &mut self,
+        plan: &Plan,
+        event: &Lifecycle,
+        requested_by: Option<&str>,
+        complete: impl FnOnce(&mut Event),
+    ) {
         let id = &plan.planned.spec.id;
         if matches!(event, Lifecycle::Declared) {
             self.ours.add(id.as_str());
         }
         let others = self.others.get(id.as_str()).map(|it| &it.names);
-        let wire = lifecycle::on_wire(plan, event, self.batch, others);
-        self.say_event(plan, event, wire, requested_by);
-    }
-
-    /// A crash, with the end of what the service wrote.
-    pub(super) fn say_crash(
-        &mut self,
-        plan: &Plan,
-        event: &Lifecycle,
-        requested_by: Option<&str>,
-        last_lines: Vec<String>,
-        resources: Option<CrashFigures>,
-    ) {
-        let mut wire = lifecycle::on_wire(plan, event, self.batch, None);
-        if let Event::Crashed(crashed) = &mut wire {
-            crashed.last_lines = last_lines;
-            crashed.resources = resources.map(Box::new);
-        }
+        let mut wire = lifecycle::on_wire(plan, event, self.batch, others);
+        complete(&mut wire);
         self.say_event(plan, event, wire, requested_by);
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tcs_core::bus::settings::NatsSection;
 use tcs_core::config::{Config, Environment, Secrets, waits};
 
-use super::Daemon;
 use super::plan::{Fixed, Plan};
-use crate::reload_text;
+use super::{Daemon, profiles};
+use crate::control::ProfileChoice;
+use crate::{reload_text, schedules};
 use tcs_core::wire::control::{ReloadReply, ServiceChange};
 use tcs_supervisor::reload::{self, Planned, Touched};
 use tcs_supervisor::{Conclusion, Diff, Event, Operation, ServiceId, Ticket};
@@ -45,6 +46,7 @@ impl StartupConfig {
 
 /// A configuration that has been read, and what it changes.
 pub(super) struct Prepared {
+    profile: Option<String>,
     environment: Environment,
     warnings: Vec<String>,
     plans: Vec<Plan>,
@@ -55,8 +57,14 @@ pub(super) struct Prepared {
 impl Daemon<'_> {
     /// The first configuration.
     pub(super) fn begin(&mut self, config: &Config) -> Option<Conclusion> {
-        let plans = self.site().plan(config);
-        let (diff, _) = reload::diff(&BTreeMap::new(), &planned(&plans));
+        let mut config = config.clone();
+        profiles::apply(&mut config, self.kept.now().profile.as_deref());
+        let plans = self.site().plan(&config);
+        let (mut diff, _) = reload::diff(&BTreeMap::new(), &planned(&plans));
+        let is_there = |id: &String| plans.iter().any(|plan| plan.entry.id.as_str() == id);
+        self.kept.change(|kept| kept.stopped.retain(|id, _| is_there(id)));
+        let held = self.kept.now().stopped;
+        diff.held = held.keys().filter_map(|id| id.parse().ok()).collect();
         self.apply(plans, diff, None)
     }
 
@@ -64,10 +72,11 @@ impl Daemon<'_> {
     /// asked gets the answer after the effects, and now what is to change.
     pub(super) fn read_again(
         &mut self,
+        profile: ProfileChoice,
         request: Option<(Ticket, Operation)>,
     ) -> Result<ReloadReply, String> {
         self.systemd.reloading();
-        let result = self.prepare().map(|prepared| {
+        let result = self.prepare(profile).map(|prepared| {
             let report = prepared.report.clone();
             self.reload(prepared, request);
             report
@@ -80,7 +89,8 @@ impl Daemon<'_> {
     }
 
     fn reload(&mut self, prepared: Prepared, request: Option<(Ticket, Operation)>) {
-        let Prepared { environment, warnings, plans, diff, report } = prepared;
+        let Prepared { profile, environment, warnings, plans, diff, report } = prepared;
+        self.kept.change(|kept| kept.profile = profile);
         self.secrets = self.secrets.with(Secrets::of_environment(&environment));
         self.environment = environment;
         for warning in warnings {
@@ -99,12 +109,12 @@ impl Daemon<'_> {
 
     /// Reads the file, and says what it changes; nothing is changed by that. The error names file,
     /// line and column.
-    pub(super) fn prepare(&self) -> Result<Prepared, String> {
-        let here = std::env::current_dir().map_err(|error| error.to_string())?;
-        let environment = Environment::of_process(&here).map_err(|errors| errors.to_string())?;
-        let config = Config::load(&self.config, self.options.explicit, &environment)
-            .map_err(|errors| errors.to_string())?;
+    pub(super) fn prepare(&self, choice: ProfileChoice) -> Result<Prepared, String> {
+        let (environment, mut config) = self.read_file()?;
         self.refuse_empty(&config)?;
+        let is_chosen = choice != ProfileChoice::Keep;
+        let profile = self.chosen(choice, &config)?;
+        profiles::apply(&mut config, profile.as_deref());
         let warnings = (!config.warnings.is_empty()).then(|| config.warnings.to_string());
         let warnings = warnings.into_iter().collect();
         let mut notes = self.given.notes(&StartupConfig::of(&config));
@@ -117,12 +127,23 @@ impl Daemon<'_> {
         let stays = |id: &ServiceId| self.supervisor.service(id).is_some_and(|it| !it.leaving);
         let old = self.plans.iter().filter(|(id, _)| stays(id));
         let old = old.map(|(id, plan)| (id.clone(), plan.planned.clone())).collect();
-        let (diff, touched) = reload::diff(&old, &planned(&plans));
+        let (mut diff, mut touched) = reload::diff(&old, &planned(&plans));
+        if is_chosen {
+            self.bring_up_and_down(&config, &mut diff, &mut touched);
+        }
         let services = self.changes(&touched, &diff, &config);
         let unchanged = plans.len() - (services.len() - diff.removed.len());
         let changed = !services.is_empty();
         let report = ReloadReply { changed, dry_run: false, services, unchanged, notes };
-        Ok(Prepared { environment, warnings, plans, diff, report })
+        Ok(Prepared { profile, environment, warnings, plans, diff, report })
+    }
+
+    pub(super) fn read_file(&self) -> Result<(Environment, Config), String> {
+        let here = std::env::current_dir().map_err(|error| error.to_string())?;
+        let environment = Environment::of_process(&here).map_err(|errors| errors.to_string())?;
+        let config = schedules::load(&self.config, self.options.explicit, &environment)
+            .map_err(|errors| errors.to_string())?;
+        Ok((environment, config))
     }
 
     /// A file that is empty by accident (cut off, not written yet) stops nothing.
@@ -172,6 +193,7 @@ impl Daemon<'_> {
         for plan in plans {
             self.plans.insert(plan.entry.id.clone(), plan);
         }
+        self.plan_schedules();
         self.handle(Event::Apply { diff, request })
     }
 }

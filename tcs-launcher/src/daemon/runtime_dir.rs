@@ -1,6 +1,7 @@
 //! What a launcher has on its machine: lock and journal, sockets, the guard.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,17 +13,20 @@ use tcs_core::id::LauncherId;
 
 use super::Options;
 use super::event_record::EventRecord;
+use super::kept::KeptFile;
 use crate::resources::Resources;
 use crate::runner::guard::Guard;
 use crate::runner::journal::{EarlierEnd, Journal};
 use crate::runner::notify::SocketDir;
-use crate::runner::spawner::{OWN_PROGRAM, Spawner};
+use crate::runner::spawner::Spawner;
 use crate::runner::{Marks, ProcessRunner, private_dir};
+use crate::takeover::{RunEntry, TakenOver};
+use tcs_supervisor::ServiceId;
 
 /// How long the tasks of runs that have ended may still hold the runner.
 const LET_GO: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// A launcher's runtime directory: lock, run journal, sockets, guard.
 pub(super) struct RuntimeDir {
     /// The runtime directory.
     pub(super) dir: PathBuf,
@@ -31,6 +35,8 @@ pub(super) struct RuntimeDir {
     pub(super) before: Option<String>,
     /// Which events of the launcher are not stored yet.
     pub(super) events: Arc<EventRecord>,
+    /// What outlives this launcher.
+    pub(super) kept: Arc<KeptFile>,
     guard: Guard,
     sockets: PathBuf,
 }
@@ -42,6 +48,7 @@ impl RuntimeDir {
         config: &Path,
         launcher_run: &str,
         options: &Options,
+        spawner: Arc<Spawner>,
     ) -> anyhow::Result<Self> {
         let dir = directory()?;
         let file = config;
@@ -51,6 +58,7 @@ impl RuntimeDir {
             .context("only one launcher at a time can run a configuration")?;
         let state = state_directory();
         let events = Arc::new(EventRecord::open(&dir, state.as_deref(), name.as_str()));
+        let kept = Arc::new(KeptFile::open(&dir, state.as_deref(), name.as_str()));
         let mut before = None;
         if let Some(earlier) = earlier {
             let _ = fs::remove_dir_all(sockets(&dir, &earlier.launcher_run));
@@ -76,7 +84,7 @@ impl RuntimeDir {
             }
         }
         let sockets = sockets(&dir, launcher_run);
-        let spawner = Spawner::new(OWN_PROGRAM, true).context("starting the spawner")?;
+        spawner.adopt([]).context("starting the spawner")?;
         let marks = Marks::new(launcher_run);
         let guard = Guard::start(Arc::clone(&spawner), marks.clone()).await;
         let guard = guard.context("starting the guard process")?;
@@ -88,7 +96,51 @@ impl RuntimeDir {
             SocketDir::new(sockets.clone()),
             Arc::new(Resources::new(file)),
         );
-        Ok(Self { dir, runner: Arc::new(runner), before, events, guard, sockets })
+        Ok(Self { dir, runner: Arc::new(runner), before, events, kept, guard, sockets })
+    }
+
+    /// Goes on with what the program before had.
+    pub(super) fn resume(
+        config: &Path,
+        launcher_run: &str,
+        spawner: Arc<Spawner>,
+        TakenOver { table, files }: &mut TakenOver,
+    ) -> anyhow::Result<Self> {
+        let dir = directory()?;
+        let name = LauncherId::derive(&config.display().to_string(), "", &hostname(), "any")?;
+        let processes = |(id, run): (&ServiceId, &RunEntry)| {
+            let process = run.process.as_ref()?;
+            Some((process.entry, id.clone(), process.pid))
+        };
+        let processes: Vec<_> = table.runs.iter().filter_map(processes).collect();
+        let (guard, pipe) = table.guard.context("the guard process was not handed over")?;
+        let pids = processes.iter().map(|(_, _, pid)| *pid).chain([guard]);
+        spawner.adopt(pids.collect::<Vec<_>>()).context("starting the spawner")?;
+        let lock = table.journal.context("the run journal was not handed over")?;
+        let (lock, pipe) = (files.take(lock)?, files.take(pipe)?);
+        let journal =
+            Journal::resume(&dir, name.as_str(), launcher_run, lock, processes.into_iter())
+                .context("going on with the run journal")?;
+        let marks = Marks::resumed(launcher_run, table.marked);
+        let guard = Guard::resume(Arc::clone(&spawner), marks.clone(), guard, pipe);
+        let guard = guard.context("going on with the guard process")?;
+        let sockets = sockets(&dir, launcher_run);
+        let runner = ProcessRunner::new(
+            spawner,
+            marks,
+            Arc::new(journal),
+            SocketDir::resumed(sockets.clone(), table.sockets),
+            Arc::new(Resources::new(config)),
+        );
+        let state = state_directory();
+        let events = Arc::new(EventRecord::open(&dir, state.as_deref(), name.as_str()));
+        let kept = Arc::new(KeptFile::open(&dir, state.as_deref(), name.as_str()));
+        Ok(Self { dir, runner: Arc::new(runner), before: None, events, kept, guard, sockets })
+    }
+
+    /// The guard's process, and what keeps it waiting, for a program that takes over.
+    pub(super) async fn guard_parts(&self) -> std::io::Result<Option<(i32, OwnedFd)>> {
+        self.guard.parts().await
     }
 
     /// The launcher's end, in order.
@@ -105,6 +157,9 @@ impl RuntimeDir {
         let _ = tokio::time::timeout(LET_GO, alone).await;
         if let Some(journal) = Arc::into_inner(journal) {
             journal.close();
+        }
+        if let Some(kept) = Arc::into_inner(self.kept) {
+            kept.close(LET_GO).await;
         }
         let _ = fs::remove_dir_all(self.sockets);
     }

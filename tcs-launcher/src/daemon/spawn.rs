@@ -14,10 +14,11 @@ impl Daemon<'_> {
     pub(super) fn spawn(&mut self, id: ServiceId, run: Run) {
         let Some(plan) = self.plans.get(&id).cloned() else { return };
         let tell = self.tell.clone();
-        let at = clock::wall();
+        let at = clock::machine_wall();
         let launch = self.site().launch(&plan);
         let log = plan.entry.launch.log.as_ref();
         let secrets = self.secrets.with_entry(&plan.entry);
+        let is_task = launch.is_none();
         let handle = if let Some(launch) = launch {
             let output = self.outputs.begin(&id, run, log, false, secrets);
             self.runner.start(id.clone(), run, launch, output, tell)
@@ -27,7 +28,8 @@ impl Daemon<'_> {
         };
         // from its start on
         let (beat_at, assume_at) = (None, None);
-        let spawned = Spawned { run, handle, at, beat_at, assume_at, speaks: false, said: None };
+        let (speaks, said) = (false, None);
+        let spawned = Spawned { run, handle, is_task, at, beat_at, assume_at, speaks, said };
         self.handles.insert(id, spawned);
     }
 

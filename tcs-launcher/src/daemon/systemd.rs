@@ -69,6 +69,12 @@ impl Systemd {
         }
     }
 
+    /// The program before has said that it is ready.
+    pub(super) fn resumed(mut self) -> Self {
+        self.stage = Stage::Up;
+        self
+    }
+
     /// When to look again; `None`: nobody listens.
     pub(super) fn due(&self) -> Option<Duration> {
         let due = self.watchdog.map_or(self.look_at, |_| self.look_at.min(self.alive_at));

@@ -1,4 +1,4 @@
-//! The host: load, memory, disk, boot, and whom the kernel has killed for want of memory.
+//! The host: load, memory, disk, boot, and whom the kernel has killed because memory ran out.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -121,12 +121,12 @@ fn clock_synced(folder: &Path) -> Option<bool> {
     folder.is_dir().then(|| folder.join("synchronized").exists())
 }
 
-/// Processes that the kernel has killed for want of memory, since boot.
+/// Processes that the kernel has killed because memory ran out, since boot.
 pub(super) fn oom_kills() -> Option<u64> {
     after(&text("/proc/vmstat"), "oom_kill ")?.parse().ok()
 }
 
-/// Whether the kernel's log says that one of these was killed for want of memory; false also where
+/// Whether the kernel's log says that one of these was killed because memory ran out; false also where
 /// the log may not be read.
 pub(super) fn log_names_killed(pids: &BTreeSet<i32>) -> bool {
     let mut open = OpenOptions::new();
@@ -152,7 +152,7 @@ pub(super) fn log_names_killed(pids: &BTreeSet<i32>) -> bool {
     false
 }
 
-/// Whom a line of the kernel's log names as killed for want of memory.
+/// Whom a line of the kernel's log names as killed because memory ran out.
 fn killed(line: &str) -> Option<i32> {
     let (_, rest) = line.split_once("Killed process ")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

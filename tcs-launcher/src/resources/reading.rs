@@ -10,6 +10,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use tcs_supervisor::ServiceId;
 
 use super::usage::{Counters, Key, Sample};
+use crate::proc_file;
 use crate::runner::group::Stat;
 use crate::runner::group::marks;
 
@@ -99,7 +100,7 @@ fn sample(stat: &Stat, is_main: bool) -> Sample {
 /// What a process has used, also one that has ended and was not waited for.
 fn used(stat: &Stat) -> Sample {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as f64;
-    let io = fs::read_to_string(format!("/proc/{}/io", stat.process.pid)).unwrap_or_default();
+    let io = proc_file::text(format!("/proc/{}/io", stat.process.pid)).unwrap_or_default();
     Sample {
         key: (stat.process.pid, stat.process.start),
         parent: stat.process.parent,
@@ -132,13 +133,20 @@ fn read_details(sample: &mut Sample) {
             sample.is_denied = is_there && error.kind() == io::ErrorKind::PermissionDenied;
         }
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = |name: &str| Some(number(&status, name)?.saturating_mul(1024));
-    sample.threads = number(&status, "Threads:").and_then(|it| u32::try_from(it).ok());
-    sample.rss_bytes = kib("VmRSS:");
-    sample.anon_bytes = kib("RssAnon:");
-    sample.swap_bytes = kib("VmSwap:");
-    sample.peak_rss_bytes = kib("VmHWM:");
+    let status = proc_file::text(format!("/proc/{pid}/status")).unwrap_or_default();
+    for line in status.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let number = || value.split_ascii_whitespace().next()?.parse::<u64>().ok();
+        let kib = || Some(number()?.saturating_mul(1024));
+        match name {
+            "Threads" => sample.threads = number().and_then(|it| u32::try_from(it).ok()),
+            "VmRSS" => sample.rss_bytes = kib(),
+            "RssAnon" => sample.anon_bytes = kib(),
+            "VmSwap" => sample.swap_bytes = kib(),
+            "VmHWM" => sample.peak_rss_bytes = kib(),
+            _ => {}
+        }
+    }
     sample.fd_limit = if sample.is_main { fd_limit(pid) } else { None };
 }
 
@@ -158,7 +166,7 @@ fn open_fds(pid: i32) -> io::Result<u64> {
 }
 
 fn fd_limit(pid: i32) -> Option<u64> {
-    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let limits = proc_file::text(format!("/proc/{pid}/limits")).ok()?;
     number(&limits, "Max open files")
 }
 

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -14,11 +15,14 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::setsid;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin};
+use tokio::net::unix::pipe;
+use tokio::process::ChildStdin;
 use tokio::sync::Mutex;
 
+use super::awaited::Awaited;
 use super::group::{Hunt, LAUNCHER_MARK, Marks, marks};
 use super::spawner::Spawner;
+use crate::takeover::copy;
 
 /// First argument.
 pub const NAME: &str = "__guard";
@@ -74,50 +78,80 @@ pub(super) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 /// The launcher's side: keeps one guard alive.
 #[derive(Debug)]
 pub struct Guard {
-    pipe: Arc<Mutex<Option<ChildStdin>>>,
+    held: Arc<Mutex<Held>>,
     keeper: tokio::task::JoinHandle<()>,
+}
+
+/// The guard that is there now.
+#[derive(Debug)]
+struct Held {
+    pid: i32,
+    /// `None`: it could not be had.
+    pipe: Option<pipe::Sender>,
 }
 
 impl Guard {
     /// Starts the guard, and starts it again should it die.
     pub async fn start(spawner: Arc<Spawner>, marks: Marks) -> io::Result<Self> {
-        let mut guard = spawn(&spawner, &marks).await?;
-        let pipe = Arc::new(Mutex::new(guard.stdin.take()));
-        let held = Arc::clone(&pipe);
+        let (guard, held) = spawn(&spawner, &marks).await?;
+        Ok(Self::keep(spawner, marks, guard, held))
+    }
+
+    /// Goes on with the guard of the program before.
+    pub(crate) fn resume(
+        spawner: Arc<Spawner>,
+        marks: Marks,
+        pid: i32,
+        pipe: OwnedFd,
+    ) -> io::Result<Self> {
+        let held = Held { pid, pipe: Some(pipe::Sender::from_owned_fd(pipe)?) };
+        Ok(Self::keep(spawner, marks, Awaited::taken_over(pid), held))
+    }
+
+    fn keep(spawner: Arc<Spawner>, marks: Marks, mut guard: Awaited, held: Held) -> Self {
+        let held = Arc::new(Mutex::new(held));
+        let kept = Arc::clone(&held);
         let keeper = tokio::spawn(async move {
             loop {
-                let pid = guard.id();
                 let status = guard.wait().await;
-                if let Some(pid) = pid {
-                    spawner.forget(pid.cast_signed());
-                }
+                spawner.forget(kept.lock().await.pid);
                 tracing::warn!(?status, "the guard process ended; starting another");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 match spawn(&spawner, &marks).await {
-                    Ok(next) => {
+                    Ok((next, held)) => {
                         guard = next;
-                        *held.lock().await = guard.stdin.take();
+                        *kept.lock().await = held;
                     }
                     Err(error) => tracing::error!(%error, "the guard process cannot be started"),
                 }
             }
         });
-        Ok(Self { pipe, keeper })
+        Self { held, keeper }
+    }
+
+    /// Its process and the pipe that keeps it waiting, for a program that goes on with it.
+    pub(crate) async fn parts(&self) -> io::Result<Option<(i32, OwnedFd)>> {
+        let held = self.held.lock().await;
+        held.pipe.as_ref().map(|pipe| Ok((held.pid, copy(pipe)?))).transpose()
     }
 
     /// The launcher ends in order, and nothing of it is left.
     pub async fn dismiss(self) {
         self.keeper.abort();
-        if let Some(mut pipe) = self.pipe.lock().await.take() {
+        if let Some(mut pipe) = self.held.lock().await.pipe.take() {
             let _ = pipe.write_all(&[BYE]).await;
         }
     }
 }
 
-async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<Child> {
+async fn spawn(spawner: &Arc<Spawner>, marks: &Marks) -> io::Result<(Awaited, Held)> {
     let mut command = spawner.helper(NAME);
     // no mark on itself
     command.arg(marks.launcher_run()).env_remove(LAUNCHER_MARK);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    spawner.guard(command).await
+    let mut child = spawner.guard(command).await?;
+    let pipe = child.stdin.take().map(ChildStdin::into_owned_fd).transpose()?;
+    let pipe = pipe.map(pipe::Sender::from_owned_fd).transpose()?;
+    let pid = child.id().unwrap_or_default().cast_signed();
+    Ok((Awaited::Started(child), Held { pid, pipe }))
 }

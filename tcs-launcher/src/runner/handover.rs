@@ -10,12 +10,12 @@ use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::Orders;
 use super::group::Mark;
 use super::leftovers::Family;
 use super::process::ProcessRunner;
 use super::shim::{HAS_ORDER, NotStarted};
 use super::spawner::Shim;
+use super::{Handle, Orders};
 use tcs_supervisor::ServiceId;
 
 /// How long one shim after the other may take to read its order. The first has waited for it, and
@@ -23,6 +23,9 @@ use tcs_supervisor::ServiceId;
 /// machine.
 const PATIENCE: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
+
+/// How long a program that runs already may take to be seen as such, after an order to end.
+const JUST_NOW: Duration = Duration::from_millis(100);
 
 /// A start of a program.
 #[derive(Debug)]
@@ -57,11 +60,11 @@ impl ProcessRunner {
                 Some(Ok(Err(error))) => error,
                 Some(Err(_)) => io::Error::other(format!("no answer within {} s", limit.as_secs())),
                 None => {
-                    self.discard(child).await;
+                    self.abandon(start, child).await;
                     return Err(stopped());
                 }
             };
-            self.discard(child).await;
+            self.abandon(start, child).await;
             let id = start.id;
             tracing::warn!("{id}: process {pid} (tcsd __exec) cannot start it: {error}; killed it");
         }
@@ -76,28 +79,40 @@ impl ProcessRunner {
         channel: UnixStream,
         orders: &mut Orders,
     ) -> Result<Child, NotStarted> {
-        match unless_told_to_end(failure(channel), orders).await {
+        let mut failure = std::pin::pin!(failure(channel));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut failure => Some(ended),
+            order = orders.next() => {
+                // one that became the program just before hears the order as any program does
+                orders.put_back(order);
+                timeout(JUST_NOW, failure).await.ok()
+            }
+        };
+        match ended {
             Some(None) => Ok(child),
             Some(Some(failure)) => {
-                self.discard(child).await;
+                self.abandon(start, child).await;
                 Err(failure)
             }
             None => {
-                self.discard(child).await;
-                // it may have become the program just now
-                let family = Family { runner: self, id: start.id, mark: start.mark, group: None };
-                family.end(Signal::SIGKILL, orders).await;
+                self.abandon(start, child).await;
                 Err(stopped())
             }
         }
     }
 
-    /// Ends a process that has not become the program.
-    async fn discard(&self, mut child: Child) {
+    /// Ends a process that is not wanted any more, and what it has started: it may have taken its
+    /// order and become the program just before.
+    async fn abandon(&self, start: &Start<'_>, mut child: Child) {
         let pid = child.id().unwrap_or_default().cast_signed();
         // one that has ended already is what is wanted
         let _ = child.kill().await;
         self.spawner.forget(pid);
+        let family = Family { runner: self, id: start.id, mark: start.mark, group: None };
+        // nothing is quicker than what is done; an order that comes now is for the next attempt
+        let (_handle, mut none) = Handle::new();
+        family.end(Signal::SIGKILL, &mut none).await;
     }
 }
 

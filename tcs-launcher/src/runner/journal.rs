@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{self, Look, Marks, Process};
 use super::private_dir;
+use crate::takeover::copy;
 use tcs_supervisor::ServiceId;
 
 /// Lines after which the file is written anew.
@@ -65,7 +67,7 @@ enum Line {
 
 /// Which line of the journal a process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry(u64);
+pub struct Entry(pub(super) u64);
 
 /// What an earlier launcher left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +163,39 @@ impl Journal {
             broken: false,
         };
         Ok((Self(Mutex::new(state)), earlier))
+    }
+
+    /// Goes on with the journal of the program before, whose lock this is: these processes run.
+    pub(crate) fn resume(
+        dir: &Path,
+        name: &str,
+        launcher_run: &str,
+        lock: OwnedFd,
+        up: impl Iterator<Item = (u64, ServiceId, i32)>,
+    ) -> io::Result<Self> {
+        let lock = Flock::lock(File::from(lock), FlockArg::LockExclusiveNonblock);
+        let lock = lock.map_err(|(_, errno)| io::Error::from(errno))?;
+        let (path, lock_path) =
+            (dir.join(format!("{name}.journal")), dir.join(format!("{name}.lock")));
+        let start = |pid: i32| Process::of(pid).map_or(0, |process| process.start);
+        let pid = std::process::id().cast_signed();
+        let (run, boot) = (launcher_run.to_owned(), group::boot_id());
+        let launcher = Line::Launcher { run, boot, pid, start: start(pid) };
+        let line = |(entry, service, pid): (u64, ServiceId, i32)| {
+            (entry, Line::Up { entry, service: service.to_string(), pid, start: start(pid) })
+        };
+        let up: BTreeMap<u64, Line> = up.map(line).collect();
+        let file = write_anew(&path, std::iter::once(&launcher).chain(up.values()))?;
+        let next = up.last_key_value().map_or(0, |(entry, _)| entry + 1);
+        let lines = up.len() + 1;
+        let state = State { path, file, lock_path, lock, launcher, up, next, lines, broken: false };
+        Ok(Self(Mutex::new(state)))
+    }
+
+    /// Its lock, for the program that goes on with it.
+    pub(crate) fn lock_copy(&self) -> io::Result<OwnedFd> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        copy(&*state.lock)
     }
 
     /// A process of `service` runs.

@@ -6,7 +6,7 @@
 //! descriptors.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,7 @@ use tokio::net::UnixDatagram;
 
 use super::group::{Mark, Process};
 use super::{private_dir, shim};
+use crate::takeover::copy;
 use tcs_supervisor::Watchdog;
 
 /// Name of the environment variable.
@@ -56,6 +57,16 @@ impl SocketDir {
     /// `path` is made when a socket is opened, and made again should somebody have removed it.
     pub fn new(path: PathBuf) -> Self {
         Self { path, opened: AtomicU64::new(0) }
+    }
+
+    /// The same, with so many that were opened before.
+    pub(crate) fn resumed(path: PathBuf, opened: u64) -> Self {
+        Self { path, opened: AtomicU64::new(opened) }
+    }
+
+    /// How many have been opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// The directory.
@@ -98,6 +109,18 @@ impl Drop for Socket {
 }
 
 impl Socket {
+    /// One that was opened before, for a run that goes on.
+    pub(crate) fn resumed(socket: OwnedFd, path: PathBuf, mark: Mark) -> io::Result<Self> {
+        let datagrams = std::os::unix::net::UnixDatagram::from(socket);
+        datagrams.set_nonblocking(true)?;
+        Ok(Self { datagrams: UnixDatagram::from_std(datagrams)?, path, mark })
+    }
+
+    /// For another program that goes on with it.
+    pub(crate) fn parts(&self) -> io::Result<(PathBuf, OwnedFd)> {
+        Ok((self.path.clone(), copy(&self.datagrams)?))
+    }
+
     /// For the child's environment.
     pub fn path(&self) -> &Path {
         &self.path

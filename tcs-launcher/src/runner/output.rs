@@ -9,22 +9,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tcs_core::config::Secrets;
 use tcs_core::wire::journal::Level;
 use tcs_core::wire::{MAX_LAST_BYTES, MAX_LAST_LINES};
 use tokio::sync::broadcast;
 
+use crate::takeover::OutputEntry;
 use tcs_supervisor::Run;
 
 mod lines;
 mod pipe;
 
-pub use lines::{MAX_LINE, Watch};
-pub(crate) use pipe::Reader;
+pub use lines::{MAX_LINE, PendingLine, Watch};
+pub(crate) use pipe::{PipeParts, Reader};
 
 /// Lines and bytes that the ring holds at most.
 const RING_LINES: usize = 1000;
 const RING_BYTES: usize = 512 * 1024;
+
+/// Ends of runs that it holds.
+const RING_ENDS: usize = 50;
 
 /// Bytes of one line in a `crashed`, so that several have room.
 const MAX_LAST_LINE: usize = 1024;
@@ -32,10 +37,10 @@ const MAX_LAST_LINE: usize = 1024;
 /// Lines that a follower may be behind.
 const BACKLOG: usize = 1024;
 
-pub use tcs_core::wire::control::Stream;
+pub use tcs_core::wire::control::{LogRun, Stream};
 
 /// One line of output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// When it was read.
     pub time: DateTime<Utc>,
@@ -52,6 +57,17 @@ pub struct Line {
     pub run: Run,
 }
 
+impl Line {
+    /// The text, with the logger before it unless that is the service's own.
+    pub fn with_logger(&self, id: &str) -> String {
+        let is_other = |logger: &&String| logger.strip_prefix("svc|").is_none_or(|it| it != id);
+        match self.logger.as_ref().filter(is_other) {
+            Some(logger) => format!("{logger}: {}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
 /// The output of one service, over all its runs.
 #[derive(Debug)]
 pub struct Output {
@@ -64,6 +80,8 @@ pub struct Output {
 #[derive(Debug, Default)]
 struct Ring {
     lines: VecDeque<Arc<Line>>,
+    /// How the last runs ended.
+    ends: VecDeque<LogRun>,
     bytes: usize,
     /// Lines that are no longer in it.
     gone: u64,
@@ -88,6 +106,39 @@ impl Output {
         (ring.lines.iter().skip(skip).cloned().collect(), ring.gone)
     }
 
+    /// The last `count` lines held of one run: 0 the present one, -1 the one before; and its number.
+    pub fn last_of(&self, back: i64, count: usize) -> (Vec<Arc<Line>>, Option<Run>) {
+        let run = self.run.load(Ordering::Relaxed).checked_add_signed(back).filter(|run| *run > 0);
+        let Some(run) = run.map(Run) else { return (Vec::new(), None) };
+        let ring = self.ring();
+        let lines: VecDeque<_> = ring.lines.iter().filter(|line| line.run == run).collect();
+        let skip = lines.len().saturating_sub(count);
+        (lines.into_iter().skip(skip).cloned().collect(), Some(run))
+    }
+
+    /// The present run; `None` before the first.
+    pub fn run(&self) -> Option<Run> {
+        Some(self.run.load(Ordering::Relaxed)).filter(|run| *run > 0).map(Run)
+    }
+
+    /// How the last runs ended, oldest first.
+    pub fn ends(&self) -> Vec<LogRun> {
+        self.ring().ends.iter().cloned().collect()
+    }
+
+    /// Notes how the present run ended.
+    pub fn ended(&self, at: DateTime<Utc>, code: Option<i32>, uptime: Option<f64>, crashed: bool) {
+        let run = self.run.load(Ordering::Relaxed);
+        let end =
+            LogRun { run, ended_at: Some(at.into()), exit_code: code, uptime_s: uptime, crashed };
+        let mut ring = self.ring();
+        ring.ends.retain(|end| end.run != run);
+        ring.ends.push_back(end);
+        if ring.ends.len() > RING_ENDS {
+            ring.ends.pop_front();
+        }
+    }
+
     /// The lines held of the present run, the last `count` of them at most, oldest first.
     pub fn last_of_run(&self, count: usize) -> Vec<Arc<Line>> {
         let run = Run(self.run.load(Ordering::Relaxed));
@@ -98,14 +149,13 @@ impl Output {
         lines
     }
 
-    /// The end of what the present run wrote, as a `crashed` carries it: at most
+    /// The end of what the present run of this service wrote, as a `crashed` carries it: at most
     /// [`MAX_LAST_LINES`] and [`MAX_LAST_BYTES`].
-    pub fn last_lines(&self) -> Vec<String> {
+    pub fn last_lines(&self, id: &str) -> Vec<String> {
         let mut left = MAX_LAST_BYTES;
         let mut lines = Vec::new();
         for line in self.last_of_run(MAX_LAST_LINES).iter().rev() {
-            let logger = line.logger.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
-            let mut text = format!("{logger}{}", line.text);
+            let mut text = line.with_logger(id);
             text.truncate(text.floor_char_boundary(MAX_LAST_LINE));
             let Some(rest) = left.checked_sub(text.len()) else { break };
             left = rest;
@@ -150,6 +200,26 @@ impl Output {
         }
         // nobody follows: nobody misses it
         let _ = self.follow.send(line);
+    }
+
+    /// All that is held of it.
+    pub(crate) fn save(&self) -> OutputEntry {
+        let run = self.run.load(Ordering::Relaxed);
+        let ring = self.ring();
+        let lines = ring.lines.iter().map(|line| Line::clone(line)).collect();
+        OutputEntry { run, lines, gone: ring.gone, ends: ring.ends.iter().cloned().collect() }
+    }
+
+    /// With what the program before held of it.
+    pub(crate) fn resumed(saved: OutputEntry) -> Self {
+        let OutputEntry { run, lines, gone, ends } = saved;
+        let bytes = lines.iter().map(|line| line.text.len()).sum();
+        let (lines, ends) = (lines.into_iter().map(Arc::new).collect(), ends.into());
+        Self {
+            ring: Mutex::new(Ring { lines, ends, bytes, gone }),
+            run: AtomicU64::new(run),
+            ..Self::default()
+        }
     }
 
     fn secrets(&self) -> MutexGuard<'_, Secrets> {

@@ -2,33 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use rustix::process::{PidfdFlags, pidfd_open};
 use tcs_core::config::{Limits, Ready, StopSignal};
-use tokio::net::unix::pipe;
-use tokio::process::Child;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::awaited::{Awaited, EndOfProcess, exit};
 use super::group::{Census, Look, Mark, Marks};
 use super::handover::Start;
 use super::headline::{self, headline_of_end};
-use super::journal::Journal;
+use super::journal::{Entry, Journal};
 use super::leftovers::Family;
 use super::notify::{self, Socket, SocketDir, Word};
-use super::output::{Output, Reader, Stream, Watch};
-use super::ready;
+use super::output::{Output, PendingLine, Reader, Stream, Watch};
+use super::ready::{is_ready, watch_of};
 use super::shim::{self, Become, NotStarted};
 use super::spawner::Spawner;
+use super::standstill::{Asked, Listener, ProcessParts, StandStill};
 use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
 use crate::resources::Resources;
+use crate::takeover;
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
@@ -65,10 +62,12 @@ pub struct ProcessRunner {
     sockets: SocketDir,
     census: Census,
     resources: Arc<Resources>,
+    standstill: Asked,
 }
 
 /// What a launcher's own surroundings mean to it alone, and a child must not inherit.
-const NOT_INHERITED: [&str; 6] = [
+const NOT_INHERITED: [&str; 7] = [
+    takeover::VARIABLE,
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -94,7 +93,23 @@ impl ProcessRunner {
         sockets: SocketDir,
         resources: Arc<Resources>,
     ) -> Self {
-        Self { spawner, marks, journal, sockets, census: Census::default(), resources }
+        let (census, standstill) = (Census::default(), Asked::default());
+        Self { spawner, marks, journal, sockets, census, resources, standstill }
+    }
+
+    /// What starts the processes.
+    pub(crate) fn spawner(&self) -> &Arc<Spawner> {
+        &self.spawner
+    }
+
+    /// How many runs have been marked, and notify sockets opened.
+    pub(crate) fn counts(&self) -> (u32, u64) {
+        (self.marks.count(), self.sockets.opened())
+    }
+
+    /// Has all runs stand still.
+    pub(crate) fn stand_still(&self) -> StandStill {
+        self.standstill.begin()
     }
 
     /// What the processes are remembered in.
@@ -122,13 +137,56 @@ impl ProcessRunner {
         tokio::spawn(async move {
             let mut orders = orders;
             match runner.spawn(&teller, &launch, output, &mut orders).await {
-                Ok(process) => process.live(&runner, &teller, &launch, orders).await,
+                Ok(process) => {
+                    let entry = runner.journal.started(&teller.id, process.pid);
+                    let spawned = Report::Spawned { pid: Some(process.pid.cast_unsigned()) };
+                    process.live(&runner, &teller, &launch, orders, entry, Some(spawned)).await;
+                }
                 Err(NotStarted { error, transient }) => {
                     teller.report(Report::NotSpawned { error, transient }).await;
                 }
             }
         });
         handle
+    }
+
+    /// Goes on with a process that the program before has started.
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        parts: ProcessParts,
+        launch: Launch,
+        output: Arc<Output>,
+        tell: EventSender,
+    ) -> io::Result<Handle> {
+        let ProcessParts { id, run, pid, mark, entry, socket, pipes, order, error, awaits_ready } =
+            parts;
+        let (handle, orders) = Handle::new();
+        let watch = watch_of(launch.ready.as_ref()).filter(|_| awaits_ready);
+        let mut readers = Vec::new();
+        for parts in pipes {
+            let (output, watch) = (Arc::clone(&output), watch.clone());
+            readers.push(Reader::start(parts.pipe?, parts.stream, output, watch, parts.pending)?);
+        }
+        let socket = socket.transpose()?;
+        let socket = socket.map(|(path, socket)| Socket::resumed(socket, path, mark.clone()));
+        let (child, socket) = (Awaited::taken_over(pid), socket.transpose()?);
+        let process = Running {
+            child,
+            pid,
+            mark,
+            socket,
+            output,
+            readers,
+            watch,
+            order,
+            error,
+            awaits_ready,
+        };
+        let (runner, teller) = (Arc::clone(self), EventWriter { id, run, tell });
+        tokio::spawn(async move {
+            process.live(&runner, &teller, &launch, orders, Entry(entry), None).await;
+        });
+        Ok(handle)
     }
 
     /// Ends whatever is left of anything that this launcher has started, found by its mark or by
@@ -213,14 +271,7 @@ impl ProcessRunner {
         let start = Start { id: &teller.id, program: &launch.program, mark: &mark, what: &what };
         let mut child = self.hand_over(&start, orders).await?;
         let pid = child.id().unwrap_or_default().cast_signed();
-        let watch = match &launch.ready {
-            Some(Ready::Log(pattern)) => {
-                Some(Watch { pattern: pattern.clone(), seen: Arc::new(Notify::new()) })
-            }
-            Some(Ready::Started | Ready::Notify | Ready::Tcp { .. } | Ready::Heartbeat) | None => {
-                None
-            }
-        };
+        let watch = watch_of(launch.ready.as_ref());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let pipes = [
             (Stream::Stdout, stdout.and_then(|pipe| pipe.into_owned_fd().ok())),
@@ -229,15 +280,17 @@ impl ProcessRunner {
         let mut readers = Vec::new();
         for (stream, pipe) in pipes {
             let Some(pipe) = pipe else { continue };
-            match Reader::start(pipe, stream, Arc::clone(&output), watch.clone()) {
+            let (output, watch) = (Arc::clone(&output), watch.clone());
+            match Reader::start(pipe, stream, output, watch, PendingLine::default()) {
                 Ok(reader) => readers.push(reader),
                 Err(error) => {
                     tracing::error!(service = %teller.id, "cannot read its output: {error}");
                 }
             }
         }
-        let order = None;
-        Ok(Running { child, pid, mark, socket, output, readers, watch, order, error: None })
+        let child = Awaited::Started(child);
+        let (order, error, awaits_ready) = (None, None, true);
+        Ok(Running { child, pid, mark, socket, output, readers, watch, order, error, awaits_ready })
     }
 }
 
@@ -263,7 +316,7 @@ impl EventWriter {
 /// A process that runs.
 #[derive(Debug)]
 struct Running {
-    child: Child,
+    child: Awaited,
     pid: i32,
     mark: Mark,
     socket: Option<Socket>,
@@ -274,6 +327,8 @@ struct Running {
     order: Option<Order>,
     /// Why it failed, as it said itself.
     error: Option<String>,
+    /// What says that it is ready has not come.
+    awaits_ready: bool,
 }
 
 impl Running {
@@ -283,12 +338,15 @@ impl Running {
         teller: &EventWriter,
         launch: &Launch,
         mut orders: Orders,
+        entry: Entry,
+        spawned: Option<Report>,
     ) {
-        let entry = runner.journal.started(&teller.id, self.pid);
         let mark = self.mark.limit();
         runner.resources.process_started(&teller.id, teller.run, self.pid, mark, launch.sample);
-        teller.report(Report::Spawned { pid: Some(self.pid.cast_unsigned()) }).await;
-        let mut exit = self.until_exit(runner, teller, launch, &mut orders).await;
+        if let Some(spawned) = spawned {
+            teller.report(spawned).await;
+        }
+        let mut exit = self.until_exit(runner, teller, launch, &mut orders, entry).await;
         let notifies = matches!(launch.ready, Some(Ready::Notify));
         let rest = self.socket.as_ref().map(|socket| socket.rest(self.pid)).unwrap_or_default();
         for word in rest {
@@ -332,12 +390,18 @@ impl Running {
         teller: &EventWriter,
         launch: &Launch,
         orders: &mut Orders,
+        entry: Entry,
     ) -> Exit {
         let end = EndOfProcess::of(self.pid);
-        let mut awaits_ready = true;
+        let mut standstill = runner.standstill.listen();
         let mut hears = true;
         loop {
             tokio::select! {
+                parts = standstill.asked() => {
+                    // whoever asked may have given up
+                    let _ = parts.send(self.parts(teller, entry, &standstill).await);
+                    standstill.over().await;
+                }
                 () = end.come() => {
                     runner.resources.process_ended(&teller.id, self.pid);
                     return exit(self.child.wait().await);
@@ -352,8 +416,8 @@ impl Running {
                         Order::Kill => self.kill(),
                     }
                 }
-                () = is_ready(launch.ready.as_ref(), self.watch.as_ref()), if awaits_ready => {
-                    awaits_ready = false;
+                () = is_ready(launch.ready.as_ref(), self.watch.as_ref()), if self.awaits_ready => {
+                    self.awaits_ready = false;
                     teller.report(Report::Ready).await;
                 }
                 words = heard(self.socket.as_ref(), self.pid), if hears => match words {
@@ -367,6 +431,31 @@ impl Running {
                     }
                 },
             }
+        }
+    }
+
+    /// What another program needs to go on with it. Its pipes are not read from now on.
+    async fn parts(
+        &self,
+        teller: &EventWriter,
+        Entry(entry): Entry,
+        standstill: &Listener,
+    ) -> ProcessParts {
+        let mut pipes = Vec::new();
+        for reader in &self.readers {
+            pipes.extend(reader.stand_still(standstill.stands.clone()).await);
+        }
+        ProcessParts {
+            id: teller.id.clone(),
+            run: teller.run,
+            pid: self.pid,
+            mark: self.mark.clone(),
+            entry,
+            socket: self.socket.as_ref().map(Socket::parts),
+            pipes,
+            order: self.order,
+            error: self.error.clone(),
+            awaits_ready: self.awaits_ready,
         }
     }
 
@@ -390,33 +479,7 @@ impl Running {
 
     fn kill(&mut self) {
         let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
-        let _ = self.child.start_kill();
-    }
-}
-
-/// Sees that a process has ended before anybody waits for it: until then the kernel can tell what
-/// it has used.
-struct EndOfProcess(Option<pipe::Receiver>);
-
-impl EndOfProcess {
-    fn of(pid: i32) -> Self {
-        let pid = rustix::process::Pid::from_raw(pid);
-        // before Linux 5.3 there is none
-        let opened = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
-        // no pipe, but it is waited for in the same way: readable once the process has ended
-        Self(opened.and_then(|fd| pipe::Receiver::from_owned_fd_unchecked(fd).ok()))
-    }
-
-    fn is_unseen(&self) -> bool {
-        self.0.is_none()
-    }
-
-    async fn come(&self) {
-        match &self.0 {
-            // an error is of the runtime, which ends
-            Some(end) => drop(end.readable().await),
-            None => std::future::pending().await,
-        }
+        self.child.kill();
     }
 }
 
@@ -425,35 +488,6 @@ async fn heard(socket: Option<&Socket>, main: i32) -> io::Result<Vec<Word>> {
         Some(socket) => socket.receive(main).await,
         None => std::future::pending().await,
     }
-}
-
-async fn is_ready(ready: Option<&Ready>, watch: Option<&Watch>) {
-    match (ready, watch) {
-        (Some(Ready::Log(_)), Some(watch)) => watch.seen.notified().await,
-        (Some(Ready::Tcp { host, port }), _) => ready::connectable(host, *port).await,
-        // said on the socket, or seen on the broker
-        (Some(Ready::Started | Ready::Log(_) | Ready::Notify | Ready::Heartbeat) | None, _) => {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-fn exit(status: io::Result<ExitStatus>) -> Exit {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::code(code),
-            (None, Some(signal)) => {
-                Exit { core_dumped: status.core_dumped(), ..Exit::signal(signal) }
-            }
-            (None, None) => unknown(&status),
-        },
-        Err(error) => unknown(&error),
-    }
-}
-
-fn unknown(why: &dyn std::fmt::Display) -> Exit {
-    let error = Some(format!("exit status unknown: {why}"));
-    Exit { code: None, error, core_dumped: false }
 }
 
 /// As our system library has it.

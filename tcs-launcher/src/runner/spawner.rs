@@ -9,6 +9,7 @@
 //! are started here, one more shim is kept ready.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -16,10 +17,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tcs_core::service::signals;
 use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -38,6 +40,10 @@ enum Job {
     Guard(Command, Back<Child>),
     /// Gives the spare away, and makes no other until a shim is asked for.
     Spare(Back<Option<Shim>>),
+    /// Has this process become another program. An answer comes only where that fails.
+    Become(Command, Back<Infallible>),
+    /// Nothing more is started.
+    End,
 }
 
 /// A process that waits to be told what to become, over `channel`. It ends when that closes.
@@ -76,8 +82,55 @@ pub struct Spawner {
     jobs: mpsc::Sender<Job>,
     ours: Ours,
     /// Where this process is the reaper of orphans.
-    orphans: Option<Arc<Orphans>>,
+    orphans: OnceLock<Arc<Orphans>>,
     program: PathBuf,
+}
+
+/// The part of a [`Spawner`] that needs a thread.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    runtime: Handle,
+    inbox: mpsc::Receiver<Job>,
+    starter: Starter,
+}
+
+impl Starting {
+    /// Starts what is asked for, until nothing can be asked for any more.
+    pub(crate) fn run(self) {
+        let Self { runtime, inbox, starter } = self;
+        let _runtime = runtime.enter();
+        let mut spare = Spare::NotNeeded;
+        loop {
+            let job = match spare {
+                Spare::Missing => inbox.recv_timeout(SPARE_AFTER),
+                Spare::NotNeeded | Spare::There(_) => inbox.recv().map_err(Into::into),
+            };
+            match job {
+                Ok(Job::Shim(back)) => {
+                    let ready = std::mem::replace(&mut spare, Spare::Missing).shim();
+                    let ready = ready.and_then(|shim| starter.if_alive(shim));
+                    let _ = back.send(ready.map_or_else(|| starter.shim(), Ok));
+                }
+                Ok(Job::Spare(back)) => {
+                    let there = std::mem::replace(&mut spare, Spare::NotNeeded).shim();
+                    let _ = back.send(Ok(there));
+                }
+                Ok(Job::Guard(command, back)) => drop(back.send(starter.start(command))),
+                Ok(Job::Become(mut command, back)) => {
+                    // those that come meanwhile wait for the program
+                    signals::hold();
+                    let error = command.exec();
+                    signals::release();
+                    let _ = back.send(Err(error));
+                }
+                // where it fails, whoever asks next is told why
+                Err(RecvTimeoutError::Timeout) => {
+                    spare = starter.shim().map_or(Spare::NotNeeded, Spare::There);
+                }
+                Ok(Job::End) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
 }
 
 /// How often orphans that have ended are looked for.
@@ -89,56 +142,63 @@ impl Spawner {
     /// To be called inside the runtime. With `adopt` the process becomes the reaper of orphans
     /// among its descendants; then its first thread is to start no process.
     pub fn new(program: impl Into<PathBuf>, adopt: bool) -> io::Result<Arc<Self>> {
-        let (jobs, inbox) = mpsc::channel::<Job>();
-        let ours = Arc::new(Mutex::new(BTreeSet::new()));
-        let runtime = Handle::current();
-        let program = program.into();
-        let starter = Starter { program: program.clone(), ours: Arc::clone(&ours) };
+        let (spawner, starting) = Self::apart(program, Handle::current());
         thread::Builder::new().name("tcs-spawn".into()).spawn(move || {
-            let _runtime = runtime.enter();
-            let mut spare = Spare::NotNeeded;
-            loop {
-                let job = match spare {
-                    Spare::Missing => inbox.recv_timeout(SPARE_AFTER),
-                    Spare::NotNeeded | Spare::There(_) => inbox.recv().map_err(Into::into),
-                };
-                match job {
-                    Ok(Job::Shim(back)) => {
-                        let ready = std::mem::replace(&mut spare, Spare::Missing).shim();
-                        let ready = ready.and_then(|shim| starter.if_alive(shim));
-                        let _ = back.send(ready.map_or_else(|| starter.shim(), Ok));
-                    }
-                    Ok(Job::Spare(back)) => {
-                        let there = std::mem::replace(&mut spare, Spare::NotNeeded).shim();
-                        let _ = back.send(Ok(there));
-                    }
-                    Ok(Job::Guard(command, back)) => drop(back.send(starter.start(command))),
-                    // where it fails, whoever asks next is told why
-                    Err(RecvTimeoutError::Timeout) => {
-                        spare = starter.shim().map_or(Spare::NotNeeded, Spare::There);
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
-            drop(spare);
+            starting.run();
             // its end would be the children's
             loop {
                 thread::park();
             }
         })?;
-        let orphans = adopt.then(Arc::<Orphans>::default);
-        if let Some(orphans) = orphans.clone() {
-            nix::sys::prctl::set_child_subreaper(true)?;
-            let known = Arc::downgrade(&ours);
-            thread::Builder::new().name("tcs-reap".into()).spawn(move || {
-                while let Some(known) = known.upgrade() {
-                    orphans.look(|pid| lock(&known).contains(&pid));
-                    drop(known);
-                    thread::sleep(REAP_EVERY);
-                }
-            })?;
+        if adopt {
+            spawner.adopt([])?;
         }
-        Ok(Arc::new(Self { jobs, ours, orphans, program }))
+        Ok(spawner)
+    }
+
+    /// The same without a thread: whoever gets the other part runs it, on a thread that lasts. For a
+    /// program that may be replaced in its process by another one this must be the first thread: of
+    /// all threads only the one that calls `exec` is left, and the children of the others would be
+    /// killed.
+    pub(crate) fn apart(program: impl Into<PathBuf>, runtime: Handle) -> (Arc<Self>, Starting) {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let ours = Arc::new(Mutex::new(BTreeSet::new()));
+        let program = program.into();
+        let starter = Starter { program: program.clone(), ours: Arc::clone(&ours) };
+        let orphans = OnceLock::new();
+        let spawner = Arc::new(Self { jobs, ours, orphans, program });
+        (spawner, Starting { runtime, inbox, starter })
+    }
+
+    /// Makes this process the reaper of orphans among its descendants. `ours`: children that are
+    /// waited for already.
+    pub(crate) fn adopt(&self, ours: impl IntoIterator<Item = i32>) -> io::Result<()> {
+        lock(&self.ours).extend(ours);
+        let orphans = Arc::clone(self.orphans.get_or_init(Arc::default));
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let known = Arc::downgrade(&self.ours);
+        thread::Builder::new().name("tcs-reap".into()).spawn(move || {
+            while let Some(known) = known.upgrade() {
+                orphans.look(|pid| lock(&known).contains(&pid));
+                drop(known);
+                thread::sleep(REAP_EVERY);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Has this process become another program; comes back only where that fails.
+    pub(crate) async fn become_program(&self, command: Command) -> io::Error {
+        match self.ask(|back| Job::Become(command, back)).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    /// Nothing more is started: who runs the other part comes back.
+    pub(crate) fn end(&self) {
+        // it may have ended already
+        let _ = self.jobs.send(Job::End);
     }
 
     /// A shim; it has read nothing yet.
@@ -180,7 +240,7 @@ impl Spawner {
 
     /// Looks who is there of all that was started. Blocks.
     pub(crate) fn look(&self) -> Look {
-        self.orphans.as_ref().map_or_else(Look::now, |orphans| {
+        self.orphans.get().map_or_else(Look::now, |orphans| {
             Look::at_descendants(orphans, |pid| self.is_ours(pid))
         })
     }
@@ -188,13 +248,13 @@ impl Spawner {
     /// Looks who is left of runs whose main process has ended. Blocks.
     pub(crate) fn look_at_orphans(&self) -> Look {
         self.orphans
-            .as_ref()
+            .get()
             .map_or_else(Look::now, |orphans| Look::at_orphans(orphans, |pid| self.is_ours(pid)))
     }
 
     /// Kills orphans that carry `mark` until there are none, or for so many `turns`. Blocks.
     pub(crate) fn kill_orphans(&self, mark: &Mark, turns: u32) {
-        if let Some(orphans) = &self.orphans {
+        if let Some(orphans) = self.orphans.get() {
             let is_ours = |pid| self.is_ours(pid);
             (0..turns).take_while(|_| orphans.kill(mark, is_ours)).for_each(drop);
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A tick that comes later than this after its time says that it was we who did not run (stopped,
 /// frozen, starved), so that what is overdue may have happened and only not reached us yet.
 const LATE: Duration = Duration::from_secs(2);
@@ -49,7 +51,7 @@ impl Timer {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Deadline {
     at: Duration,
     length: Duration,
@@ -57,7 +59,7 @@ struct Deadline {
 }
 
 /// One deadline a timer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Deadlines([Option<Deadline>; Timer::ALL.len()]);
 
 impl Deadlines {

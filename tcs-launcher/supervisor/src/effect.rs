@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use tcs_wire::gave_up;
 
+use super::agenda::Missed;
 use super::event::{Run, Ticket};
 use super::spec::ServiceId;
 
@@ -134,6 +137,8 @@ pub enum Lifecycle {
         /// Crashes in the last 10 minutes.
         recent_crashes: u32,
     },
+    /// Runs of its schedule did not take place.
+    Missed(Missed),
     /// Given up.
     Failed {
         /// Why.
@@ -144,7 +149,7 @@ pub enum Lifecycle {
 }
 
 /// Why a stop is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// Somebody asked for a stop.
     Requested,

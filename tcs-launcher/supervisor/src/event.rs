@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::spec::{ServiceId, Spec};
 
 /// Which start of a service: 1, 2, ... It goes out with [`Effect::Spawn`](super::Effect) and comes
 /// back with each report, so that a late word of an earlier run is not taken for the present one's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Run(pub u64);
 
 /// One thing that happened.
@@ -107,7 +109,7 @@ impl Exit {
 }
 
 /// What a status of a service's own means to the supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
     /// `failed` or `error`: an exit with code 0 after it is a failure
     /// (`docs/spec/supervision.md#how-python-services-end`).
@@ -136,6 +138,8 @@ pub enum Command {
     Start,
     /// Be down.
     Stop(Patience),
+    /// Be down, and stay so until somebody asks for a start, whatever the configuration says.
+    Hold(Patience),
     /// End the present run, if there is one, and be up again.
     Restart(Patience),
 }
@@ -174,4 +178,10 @@ pub struct Diff {
     pub updated: Vec<Spec>,
     /// Services that are no longer there.
     pub removed: Vec<ServiceId>,
+    /// Services that are as before, and are to be up, unless they are held down.
+    pub up: Vec<ServiceId>,
+    /// Services that are as before, and are to be down.
+    pub down: Vec<ServiceId>,
+    /// Those of the new ones that an earlier launcher was told to hold down.
+    pub held: Vec<ServiceId>,
 }

@@ -19,9 +19,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use tcs_wire::control::ServicePhase as Phase;
 use tcs_wire::how_ended;
 
+mod agenda;
 mod deadline;
 mod effect;
 mod event;
@@ -29,11 +32,13 @@ mod operations;
 mod order;
 mod policy;
 pub mod reload;
+mod schedule;
 mod service;
 mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use agenda::{Activity, Agenda, Due, MOST_MISSED, Missed, MissedReason, ON_TIME, STEP_BACK};
 pub use effect::{
     Answer, Conclusion, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason,
     Success,
@@ -41,6 +46,7 @@ pub use effect::{
 pub use event::{
     Command, Diff, Event, Exit, Operation, Patience, Report, Run, Ticket, Watchdog, Word,
 };
+pub use schedule::{Schedule, ScheduleError};
 pub use spec::{Backoff, Readiness, RestartPolicy, RestartWhen, ServiceId, Spec};
 
 use operations::{Aim, Known, Operations, Part};
@@ -53,7 +59,7 @@ pub const PLACE: Duration = Duration::from_secs(10);
 pub const KILL_AGAIN: Duration = Duration::from_secs(5);
 
 /// The launcher's own end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Ending {
     /// Not yet.
     No,
@@ -64,9 +70,11 @@ enum Ending {
 }
 
 /// The supervisor of one launcher.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Supervisor {
     services: BTreeMap<ServiceId, Service>,
+    /// Who waits for an answer is known to one process only.
+    #[serde(skip)]
     operations: Operations,
     /// How many may be starting at the same time.
     places: usize,
@@ -141,6 +149,11 @@ impl Supervisor {
         }
         self.advance(&mut out);
         effects
+    }
+
+    /// Whether nobody waits for an answer.
+    pub fn owes_no_answer(&self) -> bool {
+        self.operations.is_empty()
     }
 
     /// When [`Event::Tick`] is due.
@@ -236,18 +249,24 @@ impl Supervisor {
                 return;
             }
             Command::Start => {
+                service.held = false;
                 let aim = Aim::Up(service.run_before_next());
                 Part::new(id, aim, service.start(by))
             }
             // all stop already, each in its turn
-            Command::Stop(_) if self.ending != Ending::No => {
+            Command::Stop(_) | Command::Hold(_) if self.ending != Ending::No => {
                 Part::new(id, Aim::Down(service.run), false)
             }
             Command::Stop(patience) => {
                 let aim = Aim::Down(service.run);
                 Part::new(id, aim, service.stop(StopReason::Requested, patience, by, out))
             }
+            Command::Hold(patience) => {
+                let aim = Aim::Down(service.run);
+                Part::new(id, aim, service.hold(patience, by, out))
+            }
             Command::Restart(patience) => {
+                service.held = false;
                 let aim = Aim::Up(service.run);
                 service.restart(StopReason::Restart, patience, by, out);
                 Part::new(id, aim, true)
@@ -291,7 +310,27 @@ impl Supervisor {
             parts.push(self.replace(spec, by, out));
         }
         for spec in diff.added {
+            let id = spec.id.clone();
             parts.push(self.add(spec, by, out));
+            if let Some(service) = self.services.get_mut(&id).filter(|_| diff.held.contains(&id)) {
+                service.hold(Patience::Now, None, out);
+            }
+        }
+        for id in diff.down {
+            if let Some(service) = self.services.get_mut(&id) {
+                let aim = Aim::Down(service.run);
+                let changed = service.stop(StopReason::Reload, Patience::Now, by, out);
+                // what is to be up waits for its end
+                service.held_by_reload = true;
+                parts.push(Part::new(id, aim, changed));
+            }
+        }
+        for id in diff.up {
+            if let Some(service) = self.services.get_mut(&id).filter(|it| !it.held) {
+                service.held_by_reload = true;
+                let aim = Aim::Up(service.run_before_next());
+                parts.push(Part::new(id, aim, service.start(by)));
+            }
         }
         if let Some((ticket, operation)) = request {
             self.operations.wait(operation, ticket, parts, true);
@@ -307,8 +346,9 @@ impl Supervisor {
         self.next_place += 1;
         service.held_by_reload = true;
         service.declare(out);
-        let aim = if service.spec.enabled { Aim::Up(service.run) } else { Aim::Nothing };
-        if service.spec.enabled {
+        let starts = service.spec.starts_by_itself();
+        let aim = if starts { Aim::Up(service.run) } else { Aim::Nothing };
+        if starts {
             service.start(by);
         }
         self.services.insert(id.clone(), service);
@@ -319,13 +359,22 @@ impl Supervisor {
     fn replace(&mut self, spec: Spec, by: Requester<'_>, out: &mut Out<'_>) -> Part {
         let id = spec.id.clone();
         let Some(service) = self.services.get_mut(&id) else { return self.add(spec, by, out) };
-        let comes_back = std::mem::replace(&mut service.leaving, false) || !service.spec.enabled;
+        let comes_back =
+            std::mem::replace(&mut service.leaving, false) || !service.spec.starts_by_itself();
+        // a run of a schedule does its work to the end, as it was begun
+        let was_scheduled = service.spec.schedule.is_some();
+        let runs_on = was_scheduled && spec.schedule.is_some() && spec.enabled;
         service.spec = spec;
+        if runs_on {
+            service.declare(out);
+            return Part::new(id, Aim::Nothing, true);
+        }
         service.has_run = false;
         service.held_by_reload = true;
         service.declare(out);
         let before = service.run;
-        if comes_back && service.spec.enabled && !service.wanted {
+        let is_down = !service.wanted || (was_scheduled && service.is_at_rest());
+        if comes_back && service.spec.starts_by_itself() && is_down && !service.held {
             service.start(by);
             return Part::new(id, Aim::Up(before), true);
         }
@@ -339,7 +388,7 @@ impl Supervisor {
             | State::Stopping { .. }
             | State::Backoff { .. }
             | State::Failed => {
-                if !service.spec.enabled {
+                if !service.spec.starts_by_itself() {
                     service.stop(StopReason::Reload, Patience::Now, by, out);
                     Aim::Down(before)
                 } else if !service.wanted {

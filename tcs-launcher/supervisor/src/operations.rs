@@ -87,6 +87,11 @@ pub(super) struct Operations {
 }
 
 impl Operations {
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Sees to a caller whose operation is known already, or who is one too many.
     pub(super) fn is_known(
         &mut self,

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::spec::{RestartPolicy, RestartWhen};
 
 /// Restarts remembered of one service: enough for any limit that makes sense.
@@ -90,7 +92,7 @@ pub(super) enum RestartDecision {
 }
 
 /// The restarts of one service since somebody last asked for a start.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct History {
     restarts: VecDeque<Duration>,
     /// Crashes in a row, none after a run as long as the window: what the back-off grows with.
@@ -161,7 +163,7 @@ fn floor(short_runs: u32) -> Duration {
 }
 
 /// The crashes of one service in the last 10 minutes, whoever started it in between.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Crashes(VecDeque<Duration>);
 
 impl Crashes {

@@ -33,6 +33,13 @@ pub struct Touched {
     pub fields: Vec<String>,
 }
 
+impl Touched {
+    /// As before in the file, and to be in another state.
+    pub fn by_state(id: ServiceId) -> Self {
+        Self { id, kind: ChangeKind::Changed, fields: Vec::new() }
+    }
+}
+
 /// What becomes of a service: from a supervisor before a configuration and the same one after it;
 /// `None`: not there.
 pub fn consequence(before: Option<&Snapshot<'_>>, after: Option<&Snapshot<'_>>) -> Consequence {
@@ -81,7 +88,11 @@ pub fn diff<F: Fixed>(
                 }
                 touch(&spec.id, ChangeKind::Changed, fields);
                 // what is to run at all decides about the running one, too
-                if is_fixed || before.spec.enabled != planned.spec.enabled {
+                let is_scheduled = |spec: &Spec| spec.schedule.is_some();
+                if is_fixed
+                    || before.spec.enabled != planned.spec.enabled
+                    || is_scheduled(&before.spec) != is_scheduled(&planned.spec)
+                {
                     diff.restarted.push(spec);
                 } else {
                     diff.updated.push(spec);
@@ -101,6 +112,7 @@ pub fn diff<F: Fixed>(
 fn differences(a: &Spec, b: &Spec) -> impl Iterator<Item = String> {
     let of_the_launcher = [
         ("launch.enabled", a.enabled != b.enabled),
+        ("launch.schedule", a.schedule != b.schedule),
         ("restart", a.restart.when != b.restart.when),
         ("restart_sec", a.restart.delay != b.restart.delay),
         ("restart_max", a.restart.limit != b.restart.limit),
@@ -132,6 +144,7 @@ mod tests {
         let spec = Spec {
             id: id.parse().unwrap(),
             enabled: true,
+            schedule: None,
             restart: RestartPolicy::default(),
             readiness: Readiness::AtOnce,
             start_timeout: Duration::ZERO,

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::deadline::{Deadlines, Timer};
 use super::effect::{Effect, Lifecycle, StopReason};
 use super::event::{Run, Word};
@@ -18,7 +20,7 @@ mod reports;
 mod requests;
 
 /// Where a service is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum State {
     /// Configured, and never asked to run.
     Declared,
@@ -46,7 +48,7 @@ pub(super) enum State {
 }
 
 /// What is known of a run that is going on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
     pub(super) pid: Option<u32>,
     pub(super) since: Duration,
@@ -55,7 +57,7 @@ pub(super) struct Live {
 }
 
 /// A stop that is decided, and waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Later {
     /// For the service to be idle.
     WhenIdle(StopReason),
@@ -64,7 +66,7 @@ pub(super) enum Later {
 }
 
 /// How the last run ended.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Last {
     pub(super) code: Option<i32>,
     pub(super) error: Option<String>,
@@ -88,7 +90,7 @@ pub(super) struct Out<'a> {
 /// Who asked.
 pub(super) type Requester<'a> = Option<&'a Arc<str>>;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Service {
     pub(super) spec: Spec,
     /// Place in the configuration: decides where level and `after` do not.
@@ -97,6 +99,9 @@ pub(super) struct Service {
     /// The latest run, going on or ended; 0 before the first.
     pub(super) run: Run,
     pub(super) wanted: bool,
+    /// Down until somebody asks for a start, whatever the configuration says.
+    #[serde(default)]
+    pub(super) held: bool,
     /// Somebody asked for another run after the present one.
     again: bool,
     pub(super) later: Option<Later>,
@@ -130,6 +135,7 @@ impl Service {
             state: State::Declared,
             run: Run(0),
             wanted: false,
+            held: false,
             again: false,
             later: None,
             remains: false,

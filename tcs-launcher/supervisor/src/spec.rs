@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::schedule::Schedule;
+
 pub use tcs_wire::id::ServiceId;
 pub use tcs_wire::policy::{Backoff, RestartPolicy, RestartWhen};
 
 /// One service as configured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// Its id, unique in one supervisor.
     pub id: ServiceId,
     /// Started by itself at launch; otherwise only when somebody asks.
     pub enabled: bool,
+    /// Started at these times, and not at launch.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
     /// What follows an end that nobody asked for.
     pub restart: RestartPolicy,
     /// When it counts as up.
@@ -26,8 +33,15 @@ pub struct Spec {
     pub level: i64,
 }
 
+impl Spec {
+    /// It is to run as long as the launcher does.
+    pub(crate) fn starts_by_itself(&self) -> bool {
+        self.enabled && self.schedule.is_none()
+    }
+}
+
 /// When a service counts as up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Readiness {
     /// As soon as it is started.
     AtOnce,

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use super::*;
 
+mod agenda;
+mod held;
 mod machine;
 mod order;
 mod pair;
 mod random;
 mod requests;
+mod schedule;
+mod scheduled;
 
 pub(super) const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -25,6 +29,7 @@ pub(super) fn spec(name: &str) -> Spec {
     Spec {
         id: id(name),
         enabled: true,
+        schedule: None,
         restart: RestartPolicy {
             when: RestartWhen::OnFailure,
             delay: s(5),
@@ -157,6 +162,7 @@ fn event_line(event: &Lifecycle) -> String {
         Lifecycle::Restarting { attempt, limit, .. } => {
             format!("restarting {attempt}/{}", max(limit))
         }
+        Lifecycle::Missed(missed) => format!("missed {}", missed.count),
         Lifecycle::Failed { reason, restarts } => {
             format!("failed: {} after {restarts}", reason.as_str())
         }

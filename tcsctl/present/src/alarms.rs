@@ -1,17 +1,21 @@
 //! Alarms: `tcsctl alarms`, as lines and as JSON.
 
 mod followed;
+mod replayed;
+mod stats;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tcs_alarms::{AlarmState, AlarmView, Delivery, Severity, watching};
+use tcs_alarms::{AlarmState, AlarmView, Delivery, NoteRecord, Severity, running, watching};
 use tcs_fleet::{Filter, FleetView, ServiceView, format_duration};
 
 use super::schema::{AlarmStateWord, DeliveryWord, SeverityWord, VerdictWord};
 use super::table::{Column, Shorten, lay_out};
-use super::{Line, Look, Role, text};
+use super::{Line, Look, Role, symbols, text};
 pub use followed::{Followed, News};
+pub use replayed::{Document as ReplayDocument, replayed};
+pub use stats::{Document as StatsDocument, stats};
 
 const COLUMNS: [Column; 3] =
     [Column { dispensable: 0 }, Column { dispensable: 0 }, Column { dispensable: 1 }];
@@ -37,6 +41,16 @@ pub fn selected<'a>(
 
 /// A line for each alarm, and one that counts them and says who watches.
 pub fn lines(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Vec<Line> {
+    let mut lines = rows(views, fleet, look);
+    if !lines.is_empty() {
+        lines.push(Line::new());
+    }
+    lines.push(header(views, fleet, look));
+    lines
+}
+
+/// A line for each alarm: sign and name, severity, state, and what there is to say.
+pub fn rows(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Vec<Line> {
     let name = |i: usize, room: usize| {
         let (mark, role) = mark(views[i]);
         let mut line = Line::new().with(role, mark);
@@ -56,11 +70,33 @@ pub fn lines(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Vec<Line> 
     };
     let rows: Vec<Vec<Line>> = (0..views.len()).map(row).collect();
     let shorten = Shorten { first: name, first_to: LEAST_NAME, last };
-    let mut lines = lay_out(rows, &COLUMNS, look.width, &shorten);
-    if !lines.is_empty() {
-        lines.push(Line::new());
+    lay_out(rows, &COLUMNS, look.width, &shorten)
+}
+
+/// All about one alarm, a fact each: what its row says, when it was raised, who was told, notes.
+pub fn details(
+    view: &AlarmView,
+    notes: &[&NoteRecord],
+    fleet: &FleetView,
+    look: &Look,
+) -> Vec<Line> {
+    let dim = |text: &str| Line::new().with(Role::Dim, text);
+    let point = |at| look.times.point(at, fleet.now);
+    let mut lines = vec![remarks(view, fleet, look)];
+    lines.push(dim(&format!("raised {}", point(view.record().episode.raised.time()))));
+    for (channel, sent) in &view.told {
+        let what = match sent.record.st {
+            Delivery::Claim => "being sent to",
+            Delivery::Done => "sent to",
+            Delivery::Failed => "could not be sent to",
+        };
+        let at = point(sent.stored);
+        let why = sent.record.error.as_deref().map_or_else(String::new, |it| format!(": {it}"));
+        lines.push(dim(&format!("{what} {channel} {at}{why}")));
     }
-    lines.push(header(views, fleet, look));
+    for note in notes {
+        lines.push(Line::new().with(Role::Text, &format!("{}: {}", note.by, note.note)));
+    }
     lines
 }
 
@@ -136,8 +172,25 @@ fn remarks(view: &AlarmView, fleet: &FleetView, look: &Look) -> Line {
     line
 }
 
+/// For one line beside others: `▲ 2 unacked`, `1 shelved`, `watched by 2`.
+pub fn parts(views: &[&AlarmView], fleet: &FleetView) -> Vec<(String, Role)> {
+    let counts = Counts::of(views);
+    let mut parts = Vec::new();
+    if counts.unacked > 0 {
+        parts.push((format!("{} {} unacked", symbols::ALARM, counts.unacked), Role::Bad));
+    }
+    if counts.shelved > 0 {
+        parts.push((format!("{} shelved", counts.shelved), Role::Dim));
+    }
+    parts.push(match watching(fleet).count() {
+        0 => ("NOT WATCHED".to_owned(), Role::Bad),
+        count => (format!("watched by {count}"), Role::Dim),
+    });
+    parts
+}
+
 /// `2 unacknowledged · 1 shelved · watched by 2`
-fn header(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Line {
+pub fn header(views: &[&AlarmView], fleet: &FleetView, look: &Look) -> Line {
     let counts = Counts::of(views);
     let mut line = Line::new();
     let role = if counts.unacked > 0 { Role::Bad } else { Role::Good };
@@ -161,6 +214,11 @@ fn watched(fleet: &FleetView, look: &Look) -> Line {
 
 /// `NOT WATCHED since 02:13:05 UTC`
 fn not_watched(fleet: &FleetView, look: &Look) -> String {
+    if let Some(sentinel) = running(fleet).next() {
+        let message = fleet.get(sentinel).and_then(|service| service.message.as_deref());
+        let message = message.map_or_else(String::new, |message| format!(": {message}"));
+        return text::shown(&format!("NOT WATCHED yet: {sentinel} runs{message}")).into_owned();
+    }
     let is_sentinel = |service: &&ServiceView| service.service_type() == "sentinel";
     let last = fleet.services.iter().filter(is_sentinel).filter_map(|it| it.last_heartbeat).max();
     match last {
@@ -185,7 +243,7 @@ pub struct Document<'a> {
     taken_at: DateTime<Utc>,
     /// Servers.
     source: &'a str,
-    /// Sentinels that live; none: nobody is notified.
+    /// Sentinels that watch; none: nobody is notified.
     watched_by: Vec<&'a str>,
     counts: Counts,
     /// Those that want somebody first.

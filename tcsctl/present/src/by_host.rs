@@ -2,13 +2,16 @@
 //! flat.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
-use tcs_fleet::{Counts, FleetView, HostView, Liveness, ServiceView, Verdict};
+use tcs_fleet::{Counts, FleetView, HostView, Liveness, ServiceView, Verdict, short_host};
 use tcs_wire::control::HostFigures;
 
+use super::columns::short;
 use super::selection::{Row, Selection};
-use super::{Line, Look, Role, ago, list, symbols, top};
+use super::table::{Column, Shorten, lay_out};
+use super::{Line, Look, Role, ago, list, symbols, text, top};
 
 /// Between the facts of a host, and before those that do not fit on its line.
 const GAP: &str = "   ";
@@ -26,6 +29,30 @@ pub enum Order {
     Flat,
 }
 
+impl Order {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Launcher, Self::Host, Self::Flat];
+
+    /// As `--by` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Launcher => "launcher",
+            Self::Host => "host",
+            Self::Flat => "flat",
+        }
+    }
+
+    /// The next one, going round.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Launcher => Self::Host,
+            Self::Host => Self::Flat,
+            Self::Flat => Self::Launcher,
+        }
+    }
+}
+
 /// What was selected, in this order.
 pub fn list(view: &FleetView, selection: &Selection, order: Order, look: &Look) -> Vec<Line> {
     let services = || selection.rows.iter().map(|row| row.service);
@@ -38,9 +65,15 @@ pub fn list(view: &FleetView, selection: &Selection, order: Order, look: &Look) 
             let hidden = selection.hidden;
             return list::list(view, &Selection { rows: rows.collect(), hidden }, look);
         }
-        Order::Host => by_host(view, services()),
+        Order::Host => {
+            let mut hosts = groups(view, services());
+            for HostGroup { services, .. } in &mut hosts {
+                services.sort_by_key(|i| (!view.services[*i].is_launcher, *i));
+            }
+            hosts
+        }
     };
-    let rows = hosts.iter().flat_map(|(_, services)| {
+    let rows = hosts.iter().flat_map(|HostGroup { services, .. }| {
         services.iter().enumerate().map(|(i, service)| Row {
             service: *service,
             depth: 1,
@@ -50,37 +83,102 @@ pub fn list(view: &FleetView, selection: &Selection, order: Order, look: &Look) 
     let selection = Selection { rows: rows.collect(), hidden: selection.hidden };
     let mut rows = list::rows(view, &selection, look).into_iter();
     let mut lines = list::above(view, look);
-    for (host, services) in &hosts {
-        lines.extend(summary(view, *host, services, look));
+    for HostGroup { host, services } in &hosts {
+        lines.extend(summary(view, host.as_deref(), services, look));
         lines.extend(rows.by_ref().take(services.len()));
     }
     lines.extend(list::below(view, look));
     lines
 }
 
-/// These services by host, those of no known host last: launchers first, then by id.
-fn by_host(
-    view: &FleetView,
-    services: impl Iterator<Item = usize>,
-) -> Vec<(Option<&str>, Vec<usize>)> {
-    let mut hosts: BTreeMap<(bool, Option<&str>), Vec<usize>> = BTreeMap::new();
+/// The services of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostGroup {
+    /// The host's full name; `None`: not known.
+    pub host: Option<Arc<str>>,
+    /// Indices into [`FleetView::services`], in the order in which they were given.
+    pub services: Vec<usize>,
+}
+
+impl HostGroup {
+    /// The host's name up to its first dot.
+    pub fn name(&self) -> &str {
+        self.host.as_deref().map_or("host not known", short_host)
+    }
+}
+
+/// These services by host, those of no known host last.
+pub fn groups(view: &FleetView, services: impl IntoIterator<Item = usize>) -> Vec<HostGroup> {
+    let mut hosts: BTreeMap<(bool, Option<Arc<str>>), Vec<usize>> = BTreeMap::new();
     for i in services {
-        let host = view.services[i].host.as_deref();
+        let host = view.services[i].host.clone();
         hosts.entry((host.is_none(), host)).or_default().push(i);
     }
-    for services in hosts.values_mut() {
-        services.sort_by_key(|i| (!view.services[*i].is_launcher, *i));
-    }
-    hosts.into_iter().map(|((_, host), services)| (host, services)).collect()
+    hosts.into_iter().map(|((_, host), services)| HostGroup { host, services }).collect()
+}
+
+const COMPARED: [Column; 5] = [
+    Column { dispensable: 0 }, // host
+    Column { dispensable: 0 }, // load
+    Column { dispensable: 0 }, // memory
+    Column { dispensable: 1 }, // up since
+    Column { dispensable: 2 }, // clock
+];
+const TITLES: [&str; 6] = ["HOST", "LOAD", "MEMORY", "BOOTED", "CLOCK", "SERVICES"];
+
+/// Hosts side by side: a line of titles, and one for each.
+pub fn comparison(view: &FleetView, hosts: &[HostGroup], look: &Look) -> Vec<Line> {
+    let titles = TITLES.map(|title| Line::new().with(Role::Title, title)).to_vec();
+    let mut rows = vec![titles.clone()];
+    rows.extend(hosts.iter().map(|host| compared(view, host)));
+    let whole = rows.clone();
+    let cell = |i: usize, column: usize, room: usize| whole[i][column].clone().cut(room);
+    let first_to = rows.iter().map(|row| row[0].width()).max().unwrap_or_default();
+    let shorten = Shorten {
+        first: |i, room| cell(i, 0, room),
+        first_to,
+        last: |i, room| cell(i, COMPARED.len(), room),
+    };
+    lay_out(rows, &COMPARED, look.width, &shorten)
+}
+
+fn compared(view: &FleetView, group: &HostGroup) -> Vec<Line> {
+    let shown = || group.services.iter().map(|i| &view.services[*i]);
+    let worst = shown().map(|service| service.verdict).min().unwrap_or(Verdict::Unknown);
+    let mut counts = Counts::default();
+    shown().for_each(|service| counts.add(service.verdict));
+    let name = text::shown(group.name()).into_owned();
+    let name = Line::new()
+        .with(worst.into(), &format!("{} ", symbols::symbol(worst)))
+        .with(Role::Strong, &name);
+    let figures = group.host.as_deref().and_then(|host| figures(view, host)).unwrap_or_default();
+    let of = |fact: Option<(Role, String)>| match fact {
+        Some((role, fact)) => Line::new().with(role, &fact),
+        None => Line::new().with(Role::Dim, "-"),
+    };
+    let booted = booted(view, &figures).map(|(role, since)| (role, short(since)));
+    let known = group.host.as_ref().and_then(|host| view.hosts.get(host));
+    let clock = match (known.and_then(list::clock_error), figures.clock_synced) {
+        (Some(error), _) => Some((Role::Warn, error)),
+        (None, Some(false)) => Some((Role::Warn, "not synchronized".to_owned())),
+        (None, _) => known.and_then(|known| known.skew).map(|_| (Role::Dim, "ok".to_owned())),
+    };
+    vec![
+        name,
+        of(figures.load1.map(|load| (Role::Text, format!("{load:.2}")))),
+        of(top::used_memory(&figures)),
+        of(booted),
+        of(clock),
+        list::counted(counts),
+    ]
 }
 
 /// `× srv01   1 failed, 5 running   load 0.61   memory 3.1 GB of 24 GB   booted 6 h ago   clock ok`
 fn summary(view: &FleetView, host: Option<&str>, services: &[usize], look: &Look) -> Vec<Line> {
     let shown = || services.iter().map(|i| &view.services[*i]);
     let worst = shown().map(|service| service.verdict).min().unwrap_or(Verdict::Unknown);
-    let name = host.map_or("host not known", |host| {
-        if look.is_narrow() { host.split('.').next().unwrap_or(host) } else { host }
-    });
+    let name = host
+        .map_or("host not known", |host| if look.is_narrow() { short_host(host) } else { host });
     let mut counts = Counts::default();
     shown().for_each(|service| counts.add(service.verdict));
     let mut first = Line::new().with(worst.into(), &format!("{} ", symbols::symbol(worst)));
@@ -117,16 +215,19 @@ fn figures(view: &FleetView, host: &str) -> Option<HostFigures> {
 
 /// Load, memory, boot.
 fn of_figures(view: &FleetView, figures: &HostFigures) -> Vec<(Role, String)> {
-    let booted = figures.boot_at.and_then(|at| DateTime::from_timestamp(at as i64, 0));
-    let booted = booted.filter(|booted| *booted <= view.now).map(|booted| {
-        let since = view.now - booted;
-        let role = if since < TimeDelta::hours(1) { Role::Warn } else { Role::Dim };
-        (role, format!("booted {}", ago(since)))
-    });
+    let booted = booted(view, figures);
+    let booted = booted.map(|(role, since)| (role, format!("booted {}", ago(since))));
     let synced = figures.clock_synced.filter(|synced| !synced);
     let synced = synced.map(|_| (Role::Warn, "clock not synchronized".to_owned()));
     let parts = [top::load(figures), top::memory(figures), booted, synced];
     parts.into_iter().flatten().collect()
+}
+
+/// How long ago it was booted; lately is worth a colour.
+fn booted(view: &FleetView, figures: &HostFigures) -> Option<(Role, TimeDelta)> {
+    let booted = figures.boot_at.and_then(|at| DateTime::from_timestamp(at as i64, 0));
+    let since = view.now - booted.filter(|booted| *booted <= view.now)?;
+    Some((if since < TimeDelta::hours(1) { Role::Warn } else { Role::Dim }, since))
 }
 
 fn clock(host: &HostView) -> Option<(Role, String)> {

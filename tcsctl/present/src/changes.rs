@@ -34,6 +34,17 @@ pub enum Change<'a> {
     },
 }
 
+impl Change<'_> {
+    /// Its `kind` in JSON.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Link { .. } => "link",
+            Self::Service { .. } => "service",
+            Self::Gone { .. } => "gone",
+        }
+    }
+}
+
 /// All that is otherwise in `after`. Ages alone are no change.
 pub fn between<'a>(
     before: &'a FleetView,

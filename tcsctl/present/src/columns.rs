@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use chrono::TimeDelta;
 use tcs_fleet::{FleetView, Reason, ServiceView, Verdict};
 
+use super::usage::Usage;
 use super::{Line, Role, list, rhythm, symbols, text};
 
 /// What a column shows.
@@ -16,6 +17,16 @@ pub enum Column {
     Service,
     /// Where it runs.
     Host,
+    /// Processor time, of one core.
+    Cpu,
+    /// Resident memory.
+    Memory,
+    /// Open descriptors.
+    Descriptors,
+    /// Threads.
+    Threads,
+    /// How its last process ended.
+    Exit,
     /// Age of its last heartbeat.
     Heard,
     /// The last heartbeats, one sign each.
@@ -65,14 +76,21 @@ pub struct Cell<'a> {
     pub hidden: usize,
     /// It stands here only because something below it is wanted.
     pub context: bool,
+    /// What services use.
+    pub usage: &'a Usage,
 }
 
 impl Column {
     /// From left to right; `s` sorts by them in this order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Verdict,
         Self::Service,
         Self::Host,
+        Self::Cpu,
+        Self::Memory,
+        Self::Descriptors,
+        Self::Threads,
+        Self::Exit,
         Self::Heard,
         Self::Beats,
         Self::Restarts,
@@ -80,12 +98,26 @@ impl Column {
         Self::Message,
     ];
 
+    /// Whether it is shown: with what services use, or without.
+    pub const fn is_shown(self, usage: bool) -> bool {
+        match self {
+            Self::Verdict | Self::Service | Self::Host | Self::Message => true,
+            Self::Cpu | Self::Memory | Self::Descriptors | Self::Threads | Self::Exit => usage,
+            Self::Heard | Self::Beats | Self::Restarts | Self::Uptime => !usage,
+        }
+    }
+
     /// Its place.
     pub const fn layout(self) -> Layout {
         let (title, width, from_width, right, sorts) = match self {
             Self::Verdict => ("VERDICT", Width::Fixed(14), 0, false, true),
             Self::Service => ("SERVICE", Width::Content(16, 44), 0, false, true),
             Self::Host => ("HOST", Width::Content(4, 12), 120, false, true),
+            Self::Cpu => ("CPU", Width::Fixed(7), 0, true, true),
+            Self::Memory => ("MEM", Width::Fixed(6), 0, true, true),
+            Self::Descriptors => ("FDS", Width::Fixed(5), 0, true, true),
+            Self::Threads => ("THR", Width::Fixed(5), 0, true, true),
+            Self::Exit => ("EXIT", Width::Fixed(8), 0, false, true),
             // what is wrong is read in the message, which comes before all of these
             Self::Heard => ("HEARD", Width::Fixed(6), 88, true, true),
             Self::Beats => ("BEATS", Width::Fixed(10), 128, false, false),
@@ -117,6 +149,11 @@ impl Column {
                 Line::new().with(role, &list::short_name(&text::shown(&service.id), room))
             }
             Self::Host => dim(service.short_host().unwrap_or_default()),
+            Self::Cpu => row.usage.cpu(service),
+            Self::Memory => row.usage.memory(service),
+            Self::Descriptors => row.usage.descriptors(service),
+            Self::Threads => row.usage.threads(service),
+            Self::Exit => row.usage.exit(service),
             Self::Heard => {
                 let age = service.heartbeat_age(view.now).map(short).unwrap_or_default();
                 let role = match service.verdict {
@@ -141,11 +178,16 @@ impl Column {
     }
 
     /// Which of two services stands first; what wants attention does.
-    pub fn order(self, a: &ServiceView, b: &ServiceView) -> Ordering {
+    pub fn order(self, a: &ServiceView, b: &ServiceView, usage: &Usage) -> Ordering {
         match self {
             Self::Verdict => trouble(a).cmp(&trouble(b)),
             Self::Service | Self::Beats | Self::Message => Ordering::Equal,
             Self::Host => a.host.is_none().cmp(&b.host.is_none()).then_with(|| a.host.cmp(&b.host)),
+            Self::Cpu => usage.by_cpu(a, b),
+            Self::Memory => usage.by_memory(a, b),
+            Self::Descriptors => usage.by_descriptors(a, b),
+            Self::Threads => usage.by_threads(a, b),
+            Self::Exit => usage.by_exit(a, b),
             // silent for longest first; those that never beat last
             Self::Heard => (a.last_heartbeat.is_none(), a.last_heartbeat)
                 .cmp(&(b.last_heartbeat.is_none(), b.last_heartbeat)),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tcs_fleet::transitions::Transition;
-use tcs_fleet::{FleetView, IntervalSource, Liveness, Reason, ServiceView, format_duration};
+use tcs_fleet::{FleetView, IntervalSource, Liveness, Phase, Reason, ServiceView, format_duration};
 use tcs_wire::{Component, Limit, how_ended};
 
 use super::selection::Selection;
@@ -230,6 +230,7 @@ impl Told<'_> {
         if let Some(declared) = view.declared_at(service) {
             section.add_text("declared", &self.at(declared));
         }
+        section.add_text("schedule", &self.schedule());
         section.add_text("restart", &restart(service));
         section.add_text("last end", &self.last_end());
         section.add_text("it used", &self.last_use());
@@ -292,6 +293,24 @@ impl Told<'_> {
         }
         let told = format!("last {}, every {interval} ({source}){jitter}", self.at(last));
         line.with(Role::Text, &told)
+    }
+
+    /// `30 7 * * * Europe/Warsaw, next run 05:30:00 UTC (in 6 h)`
+    fn schedule(&self) -> String {
+        let Some(schedule) = self.service.schedule() else { return String::new() };
+        let Some(next) = schedule.next_at.map(tcs_wire::Timestamp::time) else {
+            return schedule.rule.clone();
+        };
+        let left = next - self.view.now;
+        let when = match self.service.phase {
+            Phase::Stopped => "not run while it is stopped".to_owned(),
+            _ if left > TimeDelta::zero() => {
+                let point = self.form.times.stamp(next, self.view.now);
+                format!("next run {point} (in {})", format_duration(left))
+            }
+            _ => "next run is due".to_owned(),
+        };
+        format!("{}, {when}", schedule.rule)
     }
 
     /// How its last process ended.
@@ -362,10 +381,7 @@ fn host(view: &FleetView, service: &ServiceView) -> Line {
 fn launcher(service: &ServiceView) -> (&'static str, String) {
     let ServiceView { parent, is_launcher, managed, declared, children, .. } = service;
     match (parent, managed) {
-        _ if *is_launcher => {
-            let s = if children.len() == 1 { "" } else { "s" };
-            ("services", format!("{} service{s}", children.len()))
-        }
+        _ if *is_launcher => ("services", text::count(children.len(), "service")),
         (Some(parent), true) if *declared => ("launcher", parent.to_string()),
         (Some(parent), true) => ("launcher", format!("{parent} (no longer declared)")),
         (None, true) => ("launcher", "not known".to_owned()),

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tcs_fleet::transitions::{Cause, Group, Transition};
-use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration};
+use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration, short_host};
 use tcs_wire::control::CrashFigures;
 use tcs_wire::{Event, Limit, RegistryMessage, Status, gave_up, how_ended};
 
@@ -129,6 +129,7 @@ fn what(transition: &Transition) -> Line {
             }
             line
         }
+        Cause::Reboot { host } => Line::new().with(Role::Warn, &rebooted(host)),
         Cause::Heartbeat => {
             let mut line = change(transition);
             if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
@@ -147,6 +148,11 @@ fn what(transition: &Transition) -> Line {
             }
         }
     }
+}
+
+/// `host srv02 rebooted`
+fn rebooted(host: &str) -> String {
+    format!("host {} rebooted", short_host(host))
 }
 
 /// A crash in words.
@@ -195,6 +201,9 @@ pub fn event(event: &Event, ran: Option<TimeDelta>) -> String {
             if let Some(code) = stop.exit_code.filter(|code| *code != 0) {
                 let _ = write!(text, ", {}", how_ended(code));
             }
+            if let Some(planned) = &stop.planned {
+                let _ = write!(text, ", planned work: {}", planned.comment);
+            }
             text
         }
         Event::Crashed(crash) => crashed(&crash.headline(), ran, crash.will_restart),
@@ -209,6 +218,7 @@ pub fn event(event: &Event, ran: Option<TimeDelta>) -> String {
         Event::Failed { reason, restart_count, restart_window } => {
             gave_up(reason.as_deref(), *restart_count, *restart_window)
         }
+        Event::Missed(missed) => missed.in_words(),
         Event::Other(name) => name.clone(),
     }
 }
@@ -220,7 +230,9 @@ fn with(word: &str, reason: Option<&str>) -> String {
 const fn role(event: &Event) -> Role {
     match event {
         Event::Crashed(_) | Event::Failed { .. } => Role::Bad,
-        Event::Waiting { timed_out: true, .. } | Event::Restarting { .. } => Role::Warn,
+        Event::Waiting { timed_out: true, .. } | Event::Restarting { .. } | Event::Missed(_) => {
+            Role::Warn
+        }
         Event::Waiting { .. } | Event::Start { .. } | Event::Stopping { .. } => Role::Moving,
         Event::Ready { .. } => Role::Good,
         Event::Stop(_) | Event::Declared(_) | Event::Other(_) => Role::Text,
@@ -233,8 +245,8 @@ const fn role(event: &Event) -> Role {
     rename = "event",
     title = "What `tcsctl events --json` prints, one object per line",
     description = "Something that happened to one service: a launcher's life cycle event, \
-        another status than before, or heartbeats that stopped or came again. Times are RFC \
-        3339 in UTC; durations are in seconds. A later version of v1 only adds fields.",
+        another status than before, heartbeats that stopped or came again, or a reboot of its \
+        host. Times are RFC 3339 in UTC; durations are in seconds. A later version of v1 only adds fields.",
     extend("$id" = "tcsctl.event.v1")
 )]
 pub struct Object<'a> {
@@ -243,14 +255,14 @@ pub struct Object<'a> {
     /// When it happened, by the broker's clock; where a message does not say how far into its
     /// sender's run it was made, when the broker stored it.
     at: DateTime<Utc>,
-    /// To which service.
+    /// To which service; of host: the launcher that tells of it.
     id: &'a str,
     /// A launcher's event; another reported status than before; heartbeats that stopped, came
-    /// again, or tell of a blocked main loop.
-    #[schemars(extend("enum" = ["lifecycle", "status", "liveness"]))]
+    /// again, or tell of a blocked main loop; what happened to a host.
+    #[schemars(extend("enum" = ["lifecycle", "status", "liveness", "host"]))]
     kind: &'static str,
-    /// Of lifecycle: start, ready, stopping, stop, crashed, restarting, failed, or what a later
-    /// launcher may say; of status: status; of liveness: liveness.
+    /// Of lifecycle: start, ready, stopping, stop, crashed, restarting, failed, missed, or what a later
+    /// launcher may say; of status: status; of liveness: liveness; of host: reboot.
     event: &'a str,
     /// The same in words.
     text: String,
@@ -329,6 +341,10 @@ impl<'a> Object<'a> {
                 object.lasted_s = from.map(|(_, lasted)| seconds(lasted));
             }
             Cause::Heartbeat => object.lasted_s = object.verdict_lasted_s,
+            Cause::Reboot { host } => {
+                (object.kind, object.event) = ("host", "reboot");
+                object.details = Some(Details::Reboot { host });
+            }
         }
         object
     }
@@ -353,7 +369,13 @@ enum Details<'a> {
     /// Of stopping.
     Stopping { reason: Option<&'a str> },
     /// Of stop.
-    Stop { reason: Option<&'a str>, exit_code: Option<i32> },
+    Stop {
+        reason: Option<&'a str>,
+        exit_code: Option<i32>,
+        /// The planned work for which it stays stopped.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        comment: Option<&'a str>,
+    },
     /// Of crashed.
     Crashed {
         /// The crash in words.
@@ -374,6 +396,22 @@ enum Details<'a> {
     },
     /// Of restarting.
     Restarting { restart_attempt: Option<u32> },
+    /// Of reboot.
+    Reboot {
+        /// Its name, in full.
+        host: &'a str,
+    },
+    /// Of missed.
+    Missed {
+        /// `launcher_not_running`, `still_running`.
+        reason: Option<&'a str>,
+        /// How many runs; 1000: or more.
+        missed_count: Option<u32>,
+        /// For which time the last of them was.
+        scheduled_at: Option<DateTime<Utc>>,
+        /// One run takes place for them.
+        made_up: bool,
+    },
     /// Of failed.
     Failed { reason: Option<&'a str>, restart_count: Option<u32> },
 }
@@ -391,9 +429,11 @@ impl<'a> Details<'a> {
                 Self::Ready { startup_s: *startup_duration_seconds }
             }
             Event::Stopping { reason } => Self::Stopping { reason: reason.as_deref() },
-            Event::Stop(stop) => {
-                Self::Stop { reason: stop.reason.as_deref(), exit_code: stop.exit_code }
-            }
+            Event::Stop(stop) => Self::Stop {
+                reason: stop.reason.as_deref(),
+                exit_code: stop.exit_code,
+                comment: stop.planned.as_ref().map(|planned| planned.comment.as_str()),
+            },
             Event::Crashed(crash) => Self::Crashed {
                 how: crash.headline(),
                 exit_code: crash.exit_code,
@@ -413,6 +453,12 @@ impl<'a> Details<'a> {
             Event::Failed { reason, restart_count, .. } => {
                 Self::Failed { reason: reason.as_deref(), restart_count: *restart_count }
             }
+            Event::Missed(missed) => Self::Missed {
+                reason: missed.reason.as_deref(),
+                missed_count: missed.missed_count,
+                scheduled_at: missed.scheduled_at.map(tcs_wire::Timestamp::time),
+                made_up: missed.made_up,
+            },
             Event::Declared(_) | Event::Other(_) => return None,
         })
     }

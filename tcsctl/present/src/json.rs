@@ -33,6 +33,8 @@ pub struct Document<'a, S> {
     source: &'a S,
     counts: Counts,
     hosts: BTreeMap<&'a str, Host>,
+    /// The profiles that the running launchers are in: one, unless they differ.
+    profiles: Vec<&'a str>,
     #[schemars(with = "Vec<Service<'a>>")]
     services: Services<'a>,
 }
@@ -144,6 +146,10 @@ pub struct Service<'a> {
     restart_policy: Option<&'a str>,
     /// Seconds in which `restart_limit` restarts may happen; null: not told.
     restart_window_s: Option<f64>,
+    /// The work for which it was stopped, as long as it is.
+    planned: Option<Work<'a>>,
+    /// When it runs, where it does not run all the time.
+    schedule: Option<Scheduled<'a>>,
     /// How its last process ended; null where no end of it is held.
     last_end: Option<End>,
     /// The worst verdict of all below it in the tree.
@@ -155,6 +161,27 @@ pub struct Service<'a> {
     components: Vec<Part<'a>>,
     /// Name to any JSON.
     metrics: Map<String, Value>,
+}
+
+/// Planned work for which a service was stopped.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Work<'a> {
+    /// Which, as they say.
+    comment: &'a str,
+    /// Who stopped it, as they claim.
+    by: Option<&'a str>,
+    since: Option<DateTime<Utc>>,
+}
+
+/// The schedule of a service.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Scheduled<'a> {
+    /// `30 7 * * * Europe/Warsaw`, `every 15m`.
+    rule: &'a str,
+    /// When it runs next, by its host's clock.
+    next_at: Option<DateTime<Utc>>,
+    /// When its last run began.
+    last_at: Option<DateTime<Utc>>,
 }
 
 /// How the last process of a service ended.
@@ -226,6 +253,7 @@ impl<'a, S: Serialize> Document<'a, S> {
                     .map(|verdict| (verdict.as_str(), counts.of(verdict)))
                     .collect(),
             },
+            profiles: view.profiles().into_iter().collect(),
             hosts: view
                 .hosts
                 .iter()
@@ -292,6 +320,16 @@ impl<'a> Service<'a> {
             }),
             restart_policy: service.restart_policy.as_deref(),
             restart_window_s: service.record.declaration().and_then(|it| it.restart_window),
+            planned: service.planned().map(|it| Work {
+                comment: &it.comment,
+                by: it.by.as_deref(),
+                since: it.since.map(tcs_wire::Timestamp::time),
+            }),
+            schedule: service.schedule().map(|it| Scheduled {
+                rule: &it.rule,
+                next_at: it.next_at.map(tcs_wire::Timestamp::time),
+                last_at: service.started_at,
+            }),
             last_end: view.last_end(service).map(End::from),
             worst_below: service.worst_below.map(Verdict::as_str),
             children: service.children.iter().map(|i| &*view.services[*i].id).collect(),

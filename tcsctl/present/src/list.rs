@@ -312,6 +312,9 @@ pub fn footer(
     if is_known && !counts.present().any(|(verdict, _)| verdict.is_fault()) {
         shown.push(Role::Dim, ", ").push(Role::Good, "no problems");
     }
+    if let Some(profiles) = text::profiles(view) {
+        shown.push(Role::Dim, &format!(", {profiles}"));
+    }
     let left_out = hidden(selection.hidden);
     flow(
         [

@@ -41,6 +41,8 @@ pub enum Role {
     SelectedDim,
     /// Dialogs in front.
     Dialog,
+    /// What a search has found.
+    Match,
 }
 
 impl Role {
@@ -63,6 +65,7 @@ impl Role {
             Self::Selected => "selected",
             Self::SelectedDim => "selected-dim",
             Self::Dialog => "dialog",
+            Self::Match => "match",
         }
     }
 }

@@ -13,6 +13,17 @@ pub struct Wanted {
     pub filter: Filter,
 }
 
+impl Wanted {
+    /// Whether this service is shown.
+    pub fn includes(&self, service: &ServiceView) -> bool {
+        if self.filter.is_empty() {
+            service.in_default || self.all && service.in_all
+        } else {
+            self.filter.matches(service)
+        }
+    }
+}
+
 /// The services to show, as a tree.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -43,11 +54,7 @@ impl Selection {
             .services
             .iter()
             .map(|service| {
-                let shown = if filtered {
-                    wanted.filter.matches(service)
-                } else {
-                    service.in_default || wanted.all && service.in_all
-                };
+                let shown = wanted.includes(service);
                 if !shown && !filtered {
                     hidden.add(service.verdict);
                 }

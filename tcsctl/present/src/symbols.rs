@@ -22,8 +22,13 @@ pub const FOLD: [&str; 2] = ["▸", "▾"];
 pub const SORTED: [&str; 2] = ["▾", "▴"];
 /// Between short facts.
 pub const DOT: &str = "·";
+/// Before the count of alarms that nobody has acknowledged.
+pub const ALARM: &str = "▲";
 /// Where the picture stands in time, on a line.
 pub const THUMB: &str = "█";
+
+/// At the left edge of what is marked.
+pub const MARK: &str = "▌";
 
 /// A heartbeat that came, or one that did not.
 pub const fn beat(came: bool) -> &'static str {

@@ -78,6 +78,22 @@ pub fn cut_middle(text: &str, room: usize) -> String {
     format!("{}{}{}", head(text, rest - back), head(ELLIPSIS, room), tail(text, back))
 }
 
+/// `profile night`, as the launchers that run say; `None`: none is chosen.
+pub fn profiles(view: &tcs_fleet::FleetView) -> Option<String> {
+    let profiles = view.profiles();
+    let names = profiles.iter().copied().collect::<Vec<_>>().join(", ");
+    match profiles.len() {
+        0 => None,
+        1 => Some(format!("profile {names}")),
+        _ => Some(format!("profiles {names}")),
+    }
+}
+
+/// `1 service`, `2 services`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Whether the locale of this process writes UTF-8; unset counts as not (POSIX).
 pub fn utf8_locale(var: impl Fn(&str) -> Option<String>) -> bool {
     ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -103,15 +119,16 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
             '○' => out.push('o'),
             '◐' => out.push('%'),
             '×' => out.push('x'),
-            '⚠' => out.push('!'),
+            '⚠' | '▲' => out.push('!'),
             '⟳' => out.push('@'),
             '↻' => out.push('r'),
+            '▒' => out.push(':'),
             '♡' | '─' | '▅' | '▆' => out.push('-'),
             '├' | '│' => out.push('|'),
             '└' => out.push('`'),
             '┌' | '┐' | '┘' | '┴' => out.push('+'),
             '…' => out.push('~'),
-            '→' | '▸' => out.push('>'),
+            '→' | '▸' | '▌' => out.push('>'),
             '♥' | '▾' => out.push('v'),
             '▴' => out.push('^'),
             '◌' | '·' | '▃' | '▄' => out.push('.'),

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tcs_fleet::format_duration;
+use tcs_fleet::{FleetView, format_duration};
 use tcs_wire::Timestamp;
 use tcs_wire::control::{CrashFigures, HostFigures, Oom, Partly, ResourcesReply, ServiceFigures};
 
+use super::list::short_name;
 use super::table::{Column, Shorten, lay_out};
 use super::{Line, Look, Role, text};
 
@@ -31,11 +32,23 @@ impl Answer {
         Self { launcher, host, reply, unread }
     }
 
+    /// Drops the figures of services that another launcher runs: nobody can speak for them.
+    pub fn keep_own(&mut self, view: &FleetView) {
+        let is_own = |id: &str| {
+            let service = view.get(id);
+            let launcher = service
+                .and_then(|it| if it.is_launcher { Some(&it.id) } else { it.parent.as_ref() });
+            launcher.is_none_or(|launcher| **launcher == *self.launcher)
+        };
+        self.reply.services.retain(|it| is_own(&it.service_id));
+    }
+
     /// What of it cannot be read: `host_load1, guider.jk15 cpu_percent and 3 more`.
     pub fn unread(&self) -> Option<String> {
         let of_host = self.unread.iter().chain(&self.reply.host.unread).cloned();
         let of_services = self.reply.services.iter().flat_map(|service| {
-            service.unread.iter().map(|name| format!("{} {name}", service.service_id))
+            let id = short_name(&text::shown(&service.service_id), LEAST_NAME);
+            service.unread.iter().map(move |name| format!("{id} {name}"))
         });
         let mut all = of_host.chain(of_services);
         let shown: Vec<String> = all.by_ref().take(SHOWN).collect();
@@ -81,7 +94,7 @@ const TITLES: [&str; 10] =
 /// Cells of a service's name that tell it from others.
 const LEAST_NAME: usize = 24;
 /// So much of the processors, or of the descriptors that it may have, is worth a colour.
-const MUCH: f64 = 0.9;
+pub(crate) const MUCH: f64 = 0.9;
 
 /// The services of all launchers, each with its launcher's answer, in order.
 fn services(answers: &[Answer], order: Order) -> Vec<(&ServiceFigures, &Answer)> {
@@ -112,8 +125,9 @@ pub fn lines(answers: &[Answer], order: Order, now: DateTime<Utc>, look: &Look) 
     }
     lines.push(Line::new());
     let name = |i: usize, room: usize| match i.checked_sub(1).and_then(|i| services.get(i)) {
-        Some((service, _)) => Line::new()
-            .with(Role::Text, &super::list::short_name(&text::shown(&service.service_id), room)),
+        Some((service, _)) => {
+            Line::new().with(Role::Text, &short_name(&text::shown(&service.service_id), room))
+        }
         None => Line::new().with(Role::Title, TITLES[0]),
     };
     let last = |i: usize, room: usize| match i.checked_sub(1).and_then(|i| services.get(i)) {
@@ -232,10 +246,15 @@ pub(crate) fn load(host: &HostFigures) -> Option<(Role, String)> {
 
 /// `memory 3.1 GB of 24 GB`
 pub(crate) fn memory(host: &HostFigures) -> Option<(Role, String)> {
+    used_memory(host).map(|(role, used)| (role, format!("memory {used}")))
+}
+
+/// `3.1 GB of 24 GB`
+pub(crate) fn used_memory(host: &HostFigures) -> Option<(Role, String)> {
     let (all, left) = host.mem_total_bytes.zip(host.mem_available_bytes)?;
     let used = all.saturating_sub(left);
     let role = if used as f64 >= MUCH * all as f64 { Role::Warn } else { Role::Text };
-    Some((role, format!("memory {} of {}", bytes(used), bytes(all))))
+    Some((role, format!("{} of {}", bytes(used), bytes(all))))
 }
 
 /// The figures of a host, and what is said to be unknown without them.
@@ -249,12 +268,12 @@ const UNREAD: [(&[&str], &str); 6] = [
 ];
 
 /// What stands for a figure: `-` where there is none, `?` where it cannot be read.
-fn missing(unread: &[String], name: &str) -> String {
+pub(crate) fn missing(unread: &[String], name: &str) -> String {
     if unread.iter().any(|it| it == name) { "?" } else { "-" }.to_owned()
 }
 
 /// `12.5 %`
-fn percent(value: f64) -> String {
+pub(crate) fn percent(value: f64) -> String {
     format!("{value:.1} %")
 }
 
@@ -273,7 +292,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// What a run had used when it crashed: `used 12.5 s of CPU, peak 3.8 GB; killed for want of memory`.
+/// What a run had used when it crashed: `used 12.5 s of CPU, peak 3.8 GB; killed by the kernel: out of memory`.
 /// `None`: nothing of it is known.
 pub fn of_crash(figures: &CrashFigures) -> Option<String> {
     let cpu = figures.cpu_seconds.map(|seconds| format!("{seconds:.1} s of CPU"));
@@ -409,6 +428,25 @@ mod tests {
         assert_eq!(cells, ["a.b", "?", "?", "-", "-", "-", "?", "?", "-", "srv01"]);
         let told = "host_cpus, host_load1, host_boot_at and 5 more";
         assert_eq!(unread.as_deref(), Some(told));
+    }
+
+    #[test]
+    fn enormous_names_are_cut_and_no_services() {
+        let name = |length: usize| format!("a.{}", "x".repeat(length));
+        let reply = json!({"services": [
+            {"service_id": name(2000), "cpu_percent": "much"},
+            {"service_id": name(100_000), "cpu_percent": 1},
+            {"service_id": ""},
+        ]});
+        let Value::Object(reply) = reply else { unreachable!() };
+        let answer = Answer::new("launcher.x".to_owned(), "srv01".to_owned(), &reply);
+        assert_eq!(answer.reply.services.len(), 1);
+        let unread = answer.unread().unwrap();
+        assert!(unread.len() < 100 && unread.contains("services[1]"), "{unread}");
+        let look = Look { width: Some(80), times: Times::Utc };
+        for line in lines(&[answer], Order::Cpu, DateTime::UNIX_EPOCH, &look) {
+            assert!(line.width() <= 80, "{}", line.plain());
+        }
     }
 
     #[test]

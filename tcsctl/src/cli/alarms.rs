@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use tcs_alarms::Span;
 
 use super::moment::{Moment, moment};
@@ -24,7 +24,7 @@ pub struct AlarmsArgs {
     #[arg(long)]
     pub json: bool,
     /// Show the alarms at a past time: 02:13, an age (2h), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     pub at: Option<Moment>,
     /// Continue with changes as they come
     #[arg(long, short, conflicts_with = "at")]
@@ -38,9 +38,30 @@ pub enum AlarmsAction {
     #[command(after_help = "\
 Examples:
   tcsctl alarms apply config/services.yaml
+  tcsctl alarms apply --own            return to the sentinels' own rules
 
 Shows what changes, and asks. Storing rules needs the permissions of a sentinel (those of tcsd).")]
     Apply(ApplyArgs),
+    /// Count raised alarms: how often, which ones, which stay open
+    #[command(after_help = "\
+Examples:
+  tcsctl alarms stats
+  tcsctl alarms stats --since 7d
+  tcsctl alarms stats --json | jq '.top[] | {id, raises}'
+
+Only messages that the stream still holds are counted: the last 64 of each alarm.")]
+    Stats(StatsArgs),
+    /// Show what rules would have raised in a past period, and who would have been notified
+    #[command(after_help = "\
+Examples:
+  tcsctl alarms replay                       the rules in force, over the last 24 hours
+  tcsctl alarms replay --since 20:00 --until 08:00
+  tcsctl alarms replay --since 7d --rules config/services.yaml
+  tcsctl alarms replay --json | jq '.raises[] | select(.notified == [])'
+
+Nothing is stored or sent. Acknowledgements and shelves of that time do not count. Silence of
+services is only known as far back as the stream holds heartbeats (by default a day).")]
+    Replay(AlarmsReplayArgs),
     /// Have each running sentinel send a test notification by a channel
     #[command(after_help = "\
 Examples:
@@ -52,14 +73,48 @@ Examples:
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// Services file with an entry `type: sentinel`
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "own")]
+    pub file: Option<PathBuf>,
+    /// Undo `apply`: the sentinels return to the rules of their own files
+    #[arg(long, conflicts_with_all = ["file", "variant"])]
+    pub own: bool,
     /// Its variant, where sentinels of the file have different rules
     #[arg(long)]
     pub variant: Option<String>,
     /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Of `alarms stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// How far back: 24h, 7d
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub since: Span,
+    /// Print a JSON document (schema tcsctl.alarms-stats.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `alarms replay`.
+#[derive(Debug, Args)]
+pub struct AlarmsReplayArgs {
+    /// Start of the period: an age (24h), 20:00, or RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
+    pub since: Moment,
+    /// End of the period [default: now]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Moment>,
+    /// Rules of the sentinels in this services file [default: the rules in force]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub rules: Option<PathBuf>,
+    /// Variant of the sentinel, where sentinels of the file have different rules
+    #[arg(long, requires = "rules")]
+    pub variant: Option<String>,
+    /// Print a JSON document (schema tcsctl.alarms-replay.v1)
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Of `alarms test`.

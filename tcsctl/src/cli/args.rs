@@ -1,12 +1,17 @@
 //! What each command takes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand, ValueHint};
+use tcs_alarms::Span;
 use tcs_core::fleet::Verdict;
+use tcs_core::wire::Level;
+use tcs_core::wire::control::Stream;
 
 use super::moment::{Moment, moment, span};
+use super::past::speed;
 use crate::dashboard::theme::ThemeName;
 use crate::output::{Color, TimeFormat};
 
@@ -15,7 +20,7 @@ use crate::output::{Color, TimeFormat};
 pub struct ListArgs {
     /// Only services whose name contains this (any case), stopped ones included
     #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
+    pub services: Vec<String>,
     /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
@@ -32,7 +37,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub legend: bool,
     /// Show the state at a past time: 02:13, an age (2h), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     pub at: Option<Moment>,
 }
 
@@ -56,38 +61,19 @@ impl From<ListOrder> for tcs_present::by_host::Order {
     }
 }
 
-/// Of `events`.
-#[derive(Debug, Args)]
-pub struct EventsArgs {
-    /// Only services whose name contains this
-    #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
-    /// Start of the period: an age (1h), 02:13, or RFC 3339
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = moment)]
-    pub since: Moment,
-    /// Continue with new events as they come
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Include changes between ok, busy and idle (--json always does)
-    #[arg(long, short, conflicts_with = "problems")]
-    pub all: bool,
-    /// Problems only: failures, crashes, missing heartbeats, warnings
-    #[arg(long)]
-    pub problems: bool,
-    /// Print one JSON object per line (schema tcsctl.event.v1)
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Of `watch`.
 #[derive(Debug, Default, Args)]
 pub struct WatchArgs {
     /// Only these services: part of a name, or any other filter
     #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
+    pub services: Vec<String>,
     /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
+    /// Begin at a past time: 02:13, an age (2h), or RFC 3339
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment,
+        conflicts_with_all = ["plain", "json", "replay"])]
+    pub at: Option<Moment>,
     /// No full screen: print a line for each change
     #[arg(long)]
     pub plain: bool,
@@ -123,9 +109,9 @@ fn theme(name: &str) -> Result<ThemeName, String> {
 pub struct CheckArgs {
     /// Only this service, or those whose name contains this
     #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
+    pub services: Vec<String>,
     /// Check the state at a past time: 02:13, an age (2h), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     pub at: Option<Moment>,
 }
 
@@ -194,7 +180,7 @@ pub struct HealthArgs {
 pub struct TopArgs {
     /// Only services that match
     #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
+    pub services: Vec<String>,
     /// Repeat every 2 s
     #[arg(long, short)]
     pub follow: bool,
@@ -204,6 +190,40 @@ pub struct TopArgs {
     /// Print a JSON document, with --follow one per line (schema tcsctl.resources.v1)
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `metrics`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// Only services that match
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Write to a file, which is replaced as a whole
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+/// Of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Only services that match
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
+    pub listen: SocketAddr,
+    /// Accept requests that call the server by this name, too; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Ask for the token in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_token")]
+    pub token_file: Option<PathBuf>,
+    /// Listen on other than loopback addresses without a token
+    #[arg(long)]
+    pub no_token: bool,
+    /// Title of the page
+    #[arg(long, value_name = "TEXT", default_value = "TCS")]
+    pub title: String,
 }
 
 /// By what `top` sorts.
@@ -278,6 +298,60 @@ pub struct EndArgs {
     pub patience: PatienceArgs,
 }
 
+/// Of `stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Which, and when.
+    #[command(flatten)]
+    pub end: EndArgs,
+    /// Planned work: who and why is shown, and it stays stopped until somebody starts it
+    #[arg(long, short, value_name = "REASON")]
+    pub message: Option<String>,
+}
+
+/// Of `profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The profile to move to [default: list them]
+    #[arg(value_name = "PROFILE")]
+    pub name: Option<String>,
+    /// Leave the profile: run what the services file says without one
+    #[arg(long, conflicts_with = "name")]
+    pub clear: bool,
+    /// Only launchers that match this filter [default: all running launchers]
+    #[arg(long, value_name = "FILTER")]
+    pub launcher: Option<String>,
+    /// Skip confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print one JSON object per line (schema tcsctl.reply.v1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `maintenance`.
+#[derive(Debug, Args)]
+pub struct MaintenanceArgs {
+    /// Which services: host:srv02, or any filter
+    #[arg(value_name = "FILTER")]
+    pub filter: String,
+    /// How long it may take: 30m, 2h; alarms are shelved for that time
+    #[arg(long = "for", value_name = "DURATION", required_unless_present = "end")]
+    pub span: Option<Span>,
+    /// Why: what is done
+    #[arg(long, short, value_name = "REASON", required_unless_present = "end")]
+    pub message: Option<String>,
+    /// Maximum time to wait for busy services [default: until they are idle]
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub max_wait: Option<Duration>,
+    /// Start again what an earlier maintenance has stopped
+    #[arg(long, conflicts_with_all = ["span", "message", "max_wait"])]
+    pub end: bool,
+    /// Skip confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
 /// Of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
@@ -298,62 +372,68 @@ pub struct ReloadArgs {
 /// Of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Full name of the service, or a filter that matches one service
+    /// Full name of the service, or a filter; the lines of several services are merged by time
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// Number of last lines
+    /// Number of last lines, all services together
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     pub lines: u32,
     /// Continue with new lines as they come
     #[arg(long, short)]
     pub follow: bool,
+    /// Only one run: 0 is the present or last one, -1 the one before
+    #[arg(long, value_name = "RUN", allow_hyphen_values = true, conflicts_with = "follow",
+        value_parser = clap::value_parser!(i64).range(..=0))]
+    pub run: Option<i64>,
+    /// Only lines of this level and above
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<LevelArg>,
+    /// Only lines of this output
+    #[arg(long, value_name = "OUTPUT")]
+    pub stream: Option<StreamArg>,
     /// Print one JSON object per line (schema tcsctl.log.v1)
     #[arg(long)]
     pub json: bool,
 }
 
-/// Of `record`.
-#[derive(Debug, Args)]
-pub struct RecordArgs {
-    /// Output file; `-` is standard output
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// How long to record [default: until Ctrl-C]
-    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
-    pub span: Option<Duration>,
+/// A level of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LevelArg {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
 }
 
-/// Of `replay`.
-#[derive(Debug, Args)]
-pub struct ReplayArgs {
-    /// A recording; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// Playback speed factor
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
-    /// Publish all at once
-    #[arg(long, conflicts_with = "speed")]
-    pub instant: bool,
-    /// Leave the times in the messages as they were
-    #[arg(long)]
-    pub as_is: bool,
-    /// Create missing streams
-    #[arg(long)]
-    pub create_streams: bool,
-    /// The subject prefix in the recording
-    #[arg(long, value_name = "PREFIX", default_value = "svc")]
-    pub from_prefix: String,
-    /// Skip confirmation: publish even if services run there
-    #[arg(long, short)]
-    pub yes: bool,
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Self {
+        match level {
+            LevelArg::Debug => Self::DEBUG,
+            LevelArg::Info => Self::INFO,
+            LevelArg::Notice => Self::NOTICE,
+            LevelArg::Warning => Self::WARNING,
+            LevelArg::Error => Self::ERROR,
+            LevelArg::Critical => Self::CRITICAL,
+        }
+    }
 }
 
-fn speed(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|speed| (0.001..=1e6).contains(speed))
-        .ok_or_else(|| "write a number from 0.001 to 1000000, as 10 or 0.5".to_owned())
+/// An output of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StreamArg {
+    Stdout,
+    Stderr,
+}
+
+impl From<StreamArg> for Stream {
+    fn from(stream: StreamArg) -> Self {
+        match stream {
+            StreamArg::Stdout => Self::Stdout,
+            StreamArg::Stderr => Self::Stderr,
+        }
+    }
 }
 
 /// Of `demo`.
@@ -397,9 +477,9 @@ pub struct ManArgs {
     pub command: Option<String>,
 }
 
-/// Of `sentinel`: those of any stand-alone service.
+/// Of `sentinel`, `report-service` and `serve-service`: those of any stand-alone service.
 #[derive(Debug, Args)]
-pub struct SentinelArgs {
+pub struct ServiceArgs {
     /// Configuration file, variant, and what launchers add
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
@@ -441,7 +521,7 @@ pub struct OutputArgs {
 impl ListArgs {
     /// The first argument that was given, as typed.
     pub(super) fn given(&self) -> String {
-        if let Some(service) = &self.service {
+        if let Some(service) = self.services.first() {
             return format!("`{service}`");
         }
         let flags = [

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::moment::span;
 
-/// See the module. `--config`, `--host`, `--port` and `--prefix` are as in the Python tool.
+/// How to reach the server. `--config`, `--host`, `--port` and `--prefix` are as in the Python tool.
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {

@@ -42,7 +42,8 @@ fn the_list_needs_no_command() {
     ] {
         let cli = parse(line).unwrap();
         assert!(cli.command.is_none(), "{line}");
-        assert_eq!((cli.list.service.as_deref(), cli.list.all), (service, all), "{line}");
+        let given = cli.list.services.first().map(String::as_str);
+        assert_eq!((given, cli.list.all), (service, all), "{line}");
     }
 }
 
@@ -50,7 +51,7 @@ fn the_list_needs_no_command() {
 fn a_service_named_like_a_command() {
     let cli = parse("list events -a").unwrap();
     let Some(Command::List(list)) = cli.command else { panic!() };
-    assert_eq!((list.service.as_deref(), list.all), (Some("events"), true));
+    assert_eq!((&list.services[..], list.all), (&["events".to_owned()][..], true));
 }
 
 #[test]
@@ -58,7 +59,19 @@ fn options_of_the_list_before_list_itself_count() {
     let cli = parse("--all --json list guider").unwrap();
     let Some(Command::List(list)) = cli.command else { panic!() };
     assert!(list.all && list.json);
-    assert_eq!(list.service.as_deref(), Some("guider"));
+    assert_eq!(list.services, ["guider"]);
+}
+
+#[test]
+fn several_filters_are_one() {
+    for line in ["host:srv01 !guider", "list host:srv01 !guider", "--all host:srv01 !guider"] {
+        let mut cli = parse(line).unwrap();
+        let list = match cli.command.take() {
+            Some(Command::List(list)) => list,
+            _ => cli.list,
+        };
+        assert_eq!(list.services, ["host:srv01", "!guider"], "{line}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::output::Source;
 use crate::output::check::{self as output, Judged};
 
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode, Ended> {
-    let filter = super::list::parse(args.service.as_deref())?;
+    let filter = super::list::parse(&args.services)?;
     let want = picture::Want { filter: filter.clone(), intervals: true, at: args.at };
     let picture = picture::take(session, &want).await?;
     let (view, source) = (picture.view.clone(), picture.source.clone());

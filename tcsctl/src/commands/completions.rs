@@ -1,56 +1,62 @@
 //! `tcsctl completions`, and the answers that its scripts ask for: names of commands and options
 //! from the command line's definition, names of services from the broker.
 
+mod candidates;
+mod shells;
+
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap_complete::env::{CompleteEnv, Shells};
-use clap_complete::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::CompleteEnv;
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use tcs_core::fleet::Verdict;
 
 use super::picture::{self, Want};
 use super::session::{Ended, Session};
 use crate::cli::{Cli, Command, CompletionsArgs};
+use crate::dashboard::theme::ThemeName;
 use crate::exit::Exit;
 use crate::output::reply;
+
+use candidates::{Candidate, Known, MOST};
+use shells::SHELLS;
 
 /// The environment variable by which a shell asks.
 const VAR: &str = "COMPLETE";
 /// A person waits for this with a finger on the key.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// More than that nobody reads.
-const MOST: usize = 500;
 
 /// Answers a shell, and ends the process, where it is a shell that asks.
 pub(super) fn answer() {
     let command_line = || completing(super::command_line());
-    CompleteEnv::with_factory(command_line).var(VAR).bin("tcsctl").complete();
+    CompleteEnv::with_factory(command_line).var(VAR).bin("tcsctl").shells(SHELLS).complete();
 }
 
-/// With names completed wherever one is taken.
+/// With values completed: names and filters of services wherever one is taken, and words.
 fn completing(command: clap::Command) -> clap::Command {
-    let takes_a_name = |arg: &clap::Arg| {
-        let names = arg.get_value_names().unwrap_or_default();
-        names.iter().any(|name| matches!(name.as_str(), "SERVICE" | "LAUNCHER"))
-    };
-    let calls = command.get_name() == "call";
+    let of = command.get_name().to_owned();
     command
         .mut_args(|arg| {
-            let names = arg.get_value_names().unwrap_or_default();
-            if takes_a_name(&arg) {
-                arg.add(ArgValueCompleter::new(services))
-            } else if calls && names.iter().any(|name| name == "COMMAND") {
-                arg.add(ArgValueCompleter::new(offered))
-            } else {
-                arg
+            let named = arg.get_value_names().and_then(|names| names.first()).cloned();
+            match (named.as_deref(), of.as_str()) {
+                (Some("SERVICE"), "wait" | "call") => arg.add(ArgValueCompleter::new(services)),
+                (Some("SERVICE" | "LAUNCHER" | "FILTER"), _) => {
+                    arg.add(ArgValueCompleter::new(filters))
+                }
+                (Some("COMMAND"), "call") => arg.add(ArgValueCompleter::new(offered)),
+                (Some("WHAT"), "wait") => arg.add(ArgValueCandidates::new(goals)),
+                (Some("NAME"), "watch") => arg.add(ArgValueCandidates::new(themes)),
+                _ if arg.get_id() == "context" => arg.add(ArgValueCandidates::new(contexts)),
+                _ => arg,
             }
         })
         .mut_subcommands(completing)
 }
 
 pub(super) fn run(session: &Session, args: &CompletionsArgs) -> Result<ExitCode, Ended> {
-    let shells = Shells::builtins();
-    let shell = shells
+    let shell = SHELLS
         .completer(&args.shell)
         .ok_or_else(|| Ended::new(Exit::Usage, format!("no completions for `{}`", args.shell)))?;
     let mut script = Vec::new();
@@ -59,23 +65,35 @@ pub(super) fn run(session: &Session, args: &CompletionsArgs) -> Result<ExitCode,
     Ok(Exit::Done.into())
 }
 
-/// Names of services that begin with, or hold, what was typed so far. Silent about all trouble: a
-/// shell would print it into the line being typed.
+fn shown(candidates: Vec<Candidate>) -> Vec<CompletionCandidate> {
+    let with = |(text, told): Candidate| {
+        CompletionCandidate::new(text).help(told.map(clap::builder::StyledStr::from))
+    };
+    candidates.into_iter().map(with).collect()
+}
+
+/// Names of services. Silent about all trouble: a shell would print it into the line being typed.
 fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let typed = typed.to_string_lossy().to_lowercase();
-    let (begins, holds): (Vec<_>, Vec<_>) = names()
-        .unwrap_or_default()
-        .into_iter()
-        // a name that a shell, or a terminal, would act on is not offered
-        .filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || "._-:@".contains(c)))
-        .filter(|(name, _)| name.to_lowercase().contains(&typed))
-        .partition(|(name, _)| name.to_lowercase().starts_with(&typed));
-    begins
-        .into_iter()
-        .chain(holds)
-        .take(MOST)
-        .map(|(name, verdict)| CompletionCandidate::new(name).help(Some(verdict.into())))
-        .collect()
+    shown(candidates::names(&typed.to_string_lossy(), &known().unwrap_or_default()))
+}
+
+/// The same, and words of the filter language.
+fn filters(typed: &OsStr) -> Vec<CompletionCandidate> {
+    shown(candidates::words(&typed.to_string_lossy(), || known().unwrap_or_default()))
+}
+
+fn goals() -> Vec<CompletionCandidate> {
+    let verdicts = Verdict::ALL.iter().map(|verdict| verdict.as_str());
+    ["up", "gone"].into_iter().chain(verdicts).map(CompletionCandidate::new).collect()
+}
+
+fn themes() -> Vec<CompletionCandidate> {
+    ThemeName::ALL.iter().map(|theme| CompletionCandidate::new(theme.as_str())).collect()
+}
+
+fn contexts() -> Vec<CompletionCandidate> {
+    let names = tcs_core::bus::settings::context_names();
+    names.into_iter().take(MOST).map(CompletionCandidate::new).collect()
 }
 
 /// The commands that the service before it offers.
@@ -115,19 +133,29 @@ fn typed_line() -> Option<Cli> {
     Some(cli)
 }
 
-fn names() -> Option<Vec<(String, &'static str)>> {
+fn known() -> Option<Known> {
     let cli = typed_line()?;
     let session = Session::new(&cli, super::plain_screen());
-    let mut names = Vec::new();
+    let mut known = Known::default();
     let asked = session.block_on(async {
         let want = Want::default();
         let reading = tokio::time::timeout(PATIENCE, picture::take(&session, &want));
         let Ok(picture) = reading.await else { return Ok(Exit::NoContact.into()) };
-        names =
-            picture?.view.services.iter().map(|s| (s.id.to_string(), s.verdict.as_str())).collect();
+        let services = picture?.view.services;
+        let hosts: BTreeSet<String> = services
+            .iter()
+            .filter_map(|service| service.host.as_deref())
+            .map(str::to_owned)
+            .collect();
+        known.hosts = hosts.into_iter().collect();
+        let launchers = services.iter().filter(|service| service.is_launcher);
+        let launchers = launchers.map(|it| it.id.trim_start_matches("launcher.").to_owned());
+        known.launchers = launchers.collect();
+        known.services =
+            services.iter().map(|it| (it.id.to_string(), it.verdict.as_str())).collect();
         Ok(Exit::Done.into())
     });
-    asked.ok().map(|_| names)
+    asked.ok().map(|_| known)
 }
 
 #[cfg(test)]
@@ -144,11 +172,9 @@ mod tests {
         let named = command.get_subcommands().filter(|it| completed(it));
         let named: Vec<_> = named.map(clap::Command::get_name).collect();
         assert_eq!(
-            named,
-            [
-                "list", "events", "watch", "check", "wait", "health", "stats", "top", "call",
-                "start", "stop", "restart", "reload", "logs"
-            ]
+            named.join(" "),
+            "list events why timeline graph watch check wait health stats top metrics serve call start \
+             stop restart reload maintenance upgrade drill logs alarms shelve"
         );
     }
 }

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use tcs_core::bus::BrokerClock;
 use tcs_core::clock;
+use tcs_core::config::nearest;
 use tcs_core::fleet::transitions::{Transition, Transitions, grouped};
-use tcs_core::fleet::{Fleet, Link, Stamp};
+use tcs_core::fleet::{Filter, Fleet, Link, Stamp};
 use tcs_core::observer::{Observation, Observed, Observer, Past, Picture, Problem};
 use tcs_core::wire::Kind;
 use tcs_present::events as output;
 
+use super::list::parse;
 use super::picture;
 use super::session::{Ended, Session, finished};
 use super::silence::{LOOK, Silence};
@@ -33,6 +35,7 @@ pub(super) async fn run(session: &Session, args: &EventsArgs) -> Result<ExitCode
 }
 
 async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ended> {
+    let filter = parse(&args.services)?;
     let until = clock::monotonic() + session.timeout();
     let observer = picture::observe(session).await?;
     let clock = session.broker_clock(observer.bus()).await;
@@ -53,16 +56,41 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
         Ok(beats) => take_heartbeats(session, (since, clock.now()), &mut past, beats),
         Err(_) => not_heard(session, "they were not read in time (--timeout)"),
     };
-    let mut printer = Printer::new(session, args, (clock, heard_from));
+    let mut printer = Printer::new(session, args, filter.clone(), (clock, heard_from));
     let news = printer.past(&past);
     printer.print(&news)?;
     let exit = tell(session, &past.problems);
+    // one that is followed may come yet
+    if news.is_empty() && !filter.is_empty() && !args.follow {
+        known(session, &filter).await?;
+    }
     if args.follow && exit == Exit::Done {
         follow(&observer, &mut printer).await?;
     } else if news.is_empty() && exit == Exit::Done && !args.json {
         session.screen.tell(Word::Note, "no events since then");
     }
     Ok(exit.into())
+}
+
+/// Whether there is such a service: of one that there is not, nothing can have happened.
+async fn known(session: &Session, filter: &Filter) -> Result<(), Ended> {
+    let is_part = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    // one by its state may match again at any time
+    if !filter.text().chars().all(is_part) {
+        return Ok(());
+    }
+    let want = picture::Want::default();
+    let picture::Picture { view, source, .. } = picture::take(session, &want).await?;
+    if !source.complete || view.services.iter().any(|service| filter.matches(service)) {
+        return Ok(());
+    }
+    let typed = filter.text();
+    let near = nearest(typed, view.services.iter().map(|service| &*service.id));
+    let hint = match near {
+        Some(name) => format!("did you mean: {name}"),
+        None => "tcsctl --all lists them".to_owned(),
+    };
+    Err(Ended::new(Exit::No, format!("no service matches `{typed}`\nhint: {hint}")))
 }
 
 /// Puts the heartbeats in their place among the other messages; from when on they are known, and
@@ -155,7 +183,7 @@ struct Printer<'a> {
     args: &'a EventsArgs,
     /// The day of it is not written out.
     clock: BrokerClock,
-    needle: String,
+    filter: Filter,
     fleet: Fleet,
     transitions: Transitions,
     /// The newest of each subject: what follows repeats it.
@@ -170,13 +198,14 @@ impl<'a> Printer<'a> {
     fn new(
         session: &'a Session,
         args: &'a EventsArgs,
+        filter: Filter,
         (clock, heard_from): (BrokerClock, Option<DateTime<Utc>>),
     ) -> Self {
         Self {
             session,
             args,
             clock,
-            needle: args.service.as_deref().unwrap_or_default().to_lowercase(),
+            filter,
             fleet: Fleet::new(),
             transitions: Transitions::heard_from(heard_from),
             newest: HashMap::new(),
@@ -254,10 +283,17 @@ impl<'a> Printer<'a> {
     }
 
     fn wanted(&self, mut told: Vec<Transition>) -> Vec<Transition> {
-        told.retain(|transition| {
-            transition.id.to_lowercase().contains(&self.needle) && self.is_asked_for(transition)
-        });
+        told.retain(|transition| self.is_asked_for(transition) && self.matches(transition));
         told
+    }
+
+    /// Whether the filter lets its service through, as it was then.
+    fn matches(&self, transition: &Transition) -> bool {
+        self.filter.is_empty()
+            || self
+                .fleet
+                .view_of(&transition.id, transition.at, Link::Steady)
+                .is_some_and(|service| self.filter.matches(&service))
     }
 
     fn is_asked_for(&self, transition: &Transition) -> bool {

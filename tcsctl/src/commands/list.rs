@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         screen.print(&legend::legend())?;
         return Ok(Exit::Done.into());
     }
-    let filter = parse(args.service.as_deref())?;
+    let filter = parse(&args.services)?;
     let want = picture::Want { filter: filter.clone(), intervals: args.detailed, at: args.at };
     let Picture { view, source, .. } = picture::take(session, &want).await?;
     let selection = Selection::new(&view, &Wanted { all: args.all, filter: filter.clone() });
@@ -65,20 +65,21 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
         return Ok(Exit::NoContact.into());
     }
     if !filter.is_empty() && selection.rows.is_empty() {
-        hint(session, filter.text());
+        hint(session, &args.services);
         return Ok(Exit::No.into());
     }
     Ok(Exit::Done.into())
 }
 
-/// A filter as typed.
-pub(super) fn parse(typed: Option<&str>) -> Result<Filter, Ended> {
-    Filter::parse(typed.unwrap_or_default())
-        .map_err(|error| Ended::new(Exit::Usage, error.to_string()))
+/// A filter as typed: of several words all must hold.
+pub(super) fn parse(typed: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Filter, Ended> {
+    let words: Vec<_> = typed.into_iter().map(|word| word.as_ref().to_owned()).collect();
+    Filter::parse(&words.join(" ")).map_err(|error| Ended::new(Exit::Usage, error.to_string()))
 }
 
 /// Nothing matched: was it meant to be a command?
-fn hint(session: &Session, typed: &str) {
+fn hint(session: &Session, typed: &[String]) {
+    let Some(typed) = typed.first() else { return };
     let commands = super::command_line();
     let names = commands.get_subcommands().map(clap::Command::get_name);
     if let Some(name) = nearest(typed, names) {

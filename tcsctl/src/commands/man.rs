@@ -24,10 +24,12 @@ pub(super) fn run(session: &Session, args: &ManArgs) -> Result<ExitCode, Ended> 
 fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
     let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (has_commands, is_program) = (command.has_subcommands(), command.get_version().is_some());
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let name = manual::name(command.get_name(), &about);
     let man = clap_mangen::Man::new(command);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
-    man.render_name_section(&mut page)?;
+    page.extend(name.into_bytes());
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
@@ -38,5 +40,7 @@ fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
     if is_program {
         man.render_version_section(&mut page)?;
     }
+    let other = if is_program { "tcsd" } else { "tcsctl" };
+    page.extend(manual::see_also(&[other]).into_bytes());
     Ok(page)
 }

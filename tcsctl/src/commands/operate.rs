@@ -8,7 +8,8 @@ use serde_json::Value;
 use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::wire::Status;
 use tcs_core::wire::control::{MAX_WAIT_S, StopRequest};
-use tcs_present::{selection::launcher, text::shown, touched};
+use tcs_present::touched::{self, Standing};
+use tcs_present::{selection::launcher, text::shown};
 
 use super::list::parse;
 use super::remote::{Question, Remote, parameters};
@@ -29,32 +30,28 @@ pub(super) async fn operate(
     args: &OperateArgs,
     command: &'static str,
     patience: Option<&PatienceArgs>,
+    comment: Option<&str>,
 ) -> Result<ExitCode, Ended> {
-    let (data, own) = asked(patience);
-    let remote = Remote::new(session).await?;
-    let mut ids: Vec<String> = Vec::new();
-    let mut unnamed = 0;
-    for typed in &args.services {
-        let found = if remote.view.get(typed).is_some() {
-            vec![typed.clone()]
-        } else {
-            let matching = matching(&remote, typed)?;
-            if matching.len() > 1 {
-                unnamed += matching.len();
+    let (data, own) = asked(patience, comment);
+    let mut remote = Remote::new(session).await?;
+    let (mut ids, asks) = meant(&remote, &args.services)?;
+    if asks && !args.yes {
+        loop {
+            if !agree(&remote, command, &ids).await? {
+                return Ok(Exit::No.into());
             }
-            matching
-        };
-        if found.is_empty() {
-            return Err(remote.nothing(typed).adding("nothing was done"));
-        }
-        for id in found {
-            if !ids.contains(&id) {
-                ids.push(id);
+            // meanwhile it may have become another question
+            let before = standing(&remote, command, &ids);
+            remote = Remote::new(session).await?;
+            ids = meant(&remote, &args.services)?.0;
+            let changes = touched::changes(&before, &standing(&remote, command, &ids));
+            if changes.is_empty() {
+                break;
+            }
+            for change in changes {
+                session.screen.tell(Word::Warning, &format!("changed: {change}"));
             }
         }
-    }
-    if unnamed > 0 && !args.yes && !agree(&remote, command, &ids).await? {
-        return Ok(Exit::No.into());
     }
     let question = |id: String| Question {
         whom: remote.view.get(&id).ok_or_else(|| unheard(&id)).and_then(|s| whom(&remote, s)),
@@ -68,18 +65,57 @@ pub(super) async fn operate(
     remote.ask_all(questions, remote.limit(own), args.json).await
 }
 
-/// Parameters, and how long that may take.
-fn asked(patience: Option<&PatienceArgs>) -> (Value, Duration) {
-    match patience {
-        Some(PatienceArgs { when_idle: true, max_wait }) => {
-            let max_wait_s = max_wait.map(|wait| wait.as_secs_f64());
-            let data = parameters(&StopRequest { when_idle: true, max_wait_s });
-            (data, max_wait.map_or(LONGEST, |wait| wait + PATIENCE))
+/// The services that are meant, and whether more than was named is.
+fn meant(remote: &Remote<'_>, typed: &[String]) -> Result<(Vec<String>, bool), Ended> {
+    let mut ids: Vec<String> = Vec::new();
+    let mut asks = false;
+    for typed in typed {
+        let found = if remote.view.get(typed).is_some() {
+            vec![typed.clone()]
+        } else {
+            let matching = matching(remote, typed)?;
+            asks |= matching.len() > 1;
+            matching
+        };
+        if found.is_empty() {
+            return Err(remote.nothing(typed).adding("nothing was done"));
         }
-        Some(PatienceArgs { when_idle: false, .. }) | None => {
-            (parameters(&StopRequest::default()), PATIENCE)
+        for id in found {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
         }
     }
+    Ok((ids, asks))
+}
+
+/// How they are, as far as it matters for who agrees.
+fn standing(remote: &Remote<'_>, command: &str, ids: &[String]) -> Vec<Standing> {
+    Standing::of(&remote.view, &services(remote, ids), is_end(command))
+}
+
+fn services<'a>(remote: &'a Remote<'_>, ids: &[String]) -> Vec<&'a ServiceView> {
+    ids.iter().filter_map(|id| remote.view.get(id)).collect()
+}
+
+fn is_end(command: &str) -> bool {
+    matches!(command, "stop" | "restart")
+}
+
+/// Parameters, and how long that may take.
+pub(super) fn asked(patience: Option<&PatienceArgs>, comment: Option<&str>) -> (Value, Duration) {
+    let patience = patience.filter(|patience| patience.when_idle);
+    let max_wait = patience.and_then(|patience| patience.max_wait);
+    let request = StopRequest {
+        when_idle: patience.is_some(),
+        max_wait_s: max_wait.map(|wait| wait.as_secs_f64()),
+        comment: comment.map(str::to_owned),
+    };
+    let limit = match patience {
+        Some(_) => max_wait.map_or(LONGEST, |wait| wait + PATIENCE),
+        None => PATIENCE,
+    };
+    (parameters(&request), limit)
 }
 
 /// Those of a filter that a launcher has in hand.
@@ -126,10 +162,17 @@ pub(super) async fn agree(
         );
         return Err(Ended::new(Exit::Usage, message));
     }
-    let services: Vec<&ServiceView> = ids.iter().filter_map(|id| remote.view.get(id)).collect();
+    let services = services(remote, ids);
     let busy = services.iter().filter(|one| one.own_status == Some(Status::Busy)).count();
     let busy = if busy > 0 { format!(", {busy} of them busy") } else { String::new() };
-    confirm(remote.session, &remote.view, &services, format!("{command} all {many}{busy}?")).await
+    let look = screen.err_look();
+    let lines = if is_end(command) {
+        touched::lines_of_end(&remote.view, &services, &look)
+    } else {
+        touched::lines(&remote.view, &services, &look)
+    };
+    screen.show(&lines);
+    agreed_to(remote.session, format!("{command} all {many}{busy}?")).await
 }
 
 /// Shows services as they are, and asks.

@@ -1,5 +1,6 @@
 //! The picture that one-shot commands show: read within the time-out, with what it says of itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ const LEARNED: usize = 20;
 const LEARNED_AT_MOST: usize = 200;
 /// A view that is older is made anew.
 const FRESH: Duration = Duration::from_millis(100);
+/// How long launchers may take to tell their versions.
+const ANSWERS: Duration = Duration::from_secs(1);
+/// Launchers of another version that are named.
+const NAMED: usize = 5;
 /// How long to listen where no stream is: two intervals.
 const LISTEN: Duration = Duration::from_secs(20);
 
@@ -39,6 +44,8 @@ pub(super) struct Picture {
     /// The connection it was read over.
     pub(super) bus: Bus,
     pub(super) view: FleetView,
+    /// Events that are missing for ever, by launcher.
+    pub(super) missing_events: BTreeMap<Arc<str>, u64>,
     pub(super) source: Source,
 }
 
@@ -95,8 +102,16 @@ pub(super) async fn take(session: &Session, want: &Want) -> Result<Picture, Ende
     if session.is_verbose() {
         let warning = warn_of_single_replicas(session, observer.bus(), &source);
         tokio::time::timeout(left.now(), warning).await.ok();
+        if at.is_none() {
+            let limit = left.now().min(ANSWERS);
+            let versions = observer.bus().versions(limit).await.unwrap_or_default();
+            if let Some(text) = other_versions(&view, &versions, env!("CARGO_PKG_VERSION")) {
+                session.note(&text);
+            }
+        }
     }
-    Ok(Picture { bus: observer.bus().clone(), view, source })
+    let missing_events = picture.fleet.missing_events();
+    Ok(Picture { bus: observer.bus().clone(), view, missing_events, source })
 }
 
 /// In a cluster a stream with one replica is unavailable while its server is down.
@@ -108,6 +123,28 @@ async fn warn_of_single_replicas(session: &Session, bus: &Bus, source: &Source) 
             session.screen.tell(Word::Warning, &SingleReplica(stream).to_string());
         }
     }
+}
+
+/// Launchers that run another version than this program.
+fn other_versions(
+    view: &FleetView,
+    versions: &BTreeMap<String, String>,
+    own: &str,
+) -> Option<String> {
+    let differs = |service: &&ServiceView| {
+        service.is_launcher && versions.get(&*service.id).is_some_and(|version| version != own)
+    };
+    let found: Vec<_> = view.services.iter().filter(differs).collect();
+    let named = found.iter().take(NAMED).map(|it| format!("{} ({})", it.id, versions[&*it.id]));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = found.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!found.is_empty()).then(|| {
+        format!(
+            "launchers of another version than this tcsctl ({own}): {named}{more}; commands that one \
+             side does not know are refused"
+        )
+    })
 }
 
 fn millis(span: Duration) -> f64 {
@@ -206,7 +243,7 @@ pub(super) async fn observe(session: &Session) -> Result<Observer, Ended> {
 }
 
 /// What a picture says of itself.
-pub(super) fn source(observer: &Observer, picture: &observer::Picture) -> Source {
+pub(crate) fn source(observer: &Observer, picture: &observer::Picture) -> Source {
     let bus = observer.bus();
     let prefix = bus.subjects().prefix();
     let problems = picture.problems(prefix);

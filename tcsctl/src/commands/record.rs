@@ -1,4 +1,5 @@
-//! `tcsctl record`: the fleet's messages into a file: what the streams hold, then all that come.
+//! `tcsctl record`: the messages of a fleet and of its alarms into a file: what the streams hold, then
+//! all that come.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,8 +10,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tcs_core::bus::{BrokerClock, Bus, Item, LinkState, Note, RawMessage, Reading, Stored};
+use tcs_alarms::Place;
+use tcs_core::bus::{
+    BrokerClock, Bus, Fed, Interruption, Item, LinkState, Note, RawMessage, Reading, Stored,
+};
 use tcs_core::clock;
+use tcs_core::fleet::Order;
 use tcs_core::observer::Hearing;
 use tcs_core::wire::Kind;
 
@@ -59,6 +64,10 @@ struct Recorder<'a> {
     bus: &'a Bus,
     session: &'a Session,
     readings: BTreeMap<Kind, Reading>,
+    /// Whether all records of alarms that are stored have come.
+    has_alarms: bool,
+    /// Why none come, as it was said.
+    no_alarms: Option<String>,
     clock: BrokerClock,
     /// What the streams held, until all of it has come; `None`: it is written.
     held: Option<Vec<Entry>>,
@@ -75,6 +84,8 @@ impl<'a> Recorder<'a> {
             bus,
             session,
             readings: BTreeMap::new(),
+            has_alarms: false,
+            no_alarms: None,
             clock: BrokerClock::local(),
             held: Some(Vec::new()),
             lost: None,
@@ -92,12 +103,19 @@ impl<'a> Recorder<'a> {
         span: Option<Duration>,
     ) -> std::io::Result<()> {
         let follow = self.bus.follow(&KINDS, core);
+        let mut alarms = self.bus.feed(&self.bus.subjects().alarm(">"));
         let mut until = clock::monotonic() + self.session.left();
         loop {
             let look = clock::monotonic() + LOOK;
             let wake = if self.held.is_some() || span.is_some() { look.min(until) } else { look };
-            let next = tokio::time::timeout_at(wake.into(), follow.next(4096));
-            let heard = next.await.unwrap_or_default();
+            let heard = tokio::select! {
+                heard = follow.next(4096) => heard,
+                Some(fed) = alarms.next() => {
+                    self.take_alarm(file, fed)?;
+                    Vec::new()
+                }
+                () = tokio::time::sleep_until(wake.into()) => Vec::new(),
+            };
             for item in heard {
                 match item {
                     Item::Message(message) => self.take(file, &message)?,
@@ -155,7 +173,42 @@ impl<'a> Recorder<'a> {
             headers: message.headers().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             payload: String::from_utf8_lossy(message.payload()).into_owned(),
             held_at: None,
+            place: None,
         };
+        self.put(file, entry)
+    }
+
+    /// A record of an alarm, or why there is none.
+    fn take_alarm(&mut self, file: &mut dyn Write, fed: Fed) -> std::io::Result<()> {
+        match fed {
+            Fed::Message { subject, payload, stamp } => {
+                let Order::Stream { created, seq } = stamp.order else { return Ok(()) };
+                let entry = Entry {
+                    t: seconds(stamp.stored),
+                    subject,
+                    headers: BTreeMap::new(),
+                    payload: String::from_utf8_lossy(&payload).into_owned(),
+                    held_at: None,
+                    place: Some(Place { created: created.into(), seq }),
+                };
+                self.put(file, entry)?;
+            }
+            // at most sites there is no such stream
+            Fed::Current { .. } | Fed::Interrupted(Interruption::NoStream) => {
+                self.has_alarms = true;
+            }
+            Fed::Interrupted(why) => {
+                let why = format!("alarms are not recorded: {why}");
+                if self.no_alarms.as_ref() != Some(&why) && self.lost.is_none() {
+                    self.session.screen.tell(Word::Warning, &why);
+                    self.no_alarms = Some(why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, file: &mut dyn Write, entry: Entry) -> std::io::Result<()> {
         match &mut self.held {
             Some(held) => {
                 held.push(entry);
@@ -206,7 +259,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn is_settled(&self) -> bool {
-        KINDS.iter().all(|kind| self.readings.get(kind).is_some_and(Reading::is_settled))
+        self.has_alarms
+            && KINDS.iter().all(|kind| self.readings.get(kind).is_some_and(Reading::is_settled))
     }
 
     /// Says once what cannot be recorded. Nothing is kept of journals at most sites.

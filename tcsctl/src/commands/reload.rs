@@ -15,10 +15,7 @@ use crate::exit::Exit;
 pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode, Ended> {
     let remote = Remote::new(session).await?;
     let typed = args.launcher.as_deref().unwrap_or_default();
-    let ids = match remote.view.get(typed) {
-        Some(named) => vec![named.id.to_string()],
-        None => matching(&remote, &parse(Some(typed))?),
-    };
+    let ids = launchers(&remote, typed)?;
     if ids.is_empty() {
         return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
     }
@@ -37,8 +34,16 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
     remote.ask_all(ids.into_iter().map(question).collect(), limit, args.json).await
 }
 
+/// The launcher of this name, or all that live and match.
+pub(super) fn launchers(remote: &Remote<'_>, typed: &str) -> Result<Vec<String>, Ended> {
+    Ok(match remote.view.get(typed) {
+        Some(named) => vec![named.id.to_string()],
+        None => matching(remote, &parse(Some(typed))?),
+    })
+}
+
 /// Launchers that live.
-fn matching(remote: &Remote<'_>, filter: &Filter) -> Vec<String> {
+pub(super) fn matching(remote: &Remote<'_>, filter: &Filter) -> Vec<String> {
     let lives = |service: &&ServiceView| {
         service.is_launcher
             && service.phase.is_up()

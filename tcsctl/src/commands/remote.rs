@@ -69,7 +69,7 @@ pub(super) struct Question {
 impl<'a> Remote<'a> {
     /// Connects, and reads the picture of now.
     pub(super) async fn new(session: &'a Session) -> Result<Self, Ended> {
-        let Picture { bus, view, source } =
+        let Picture { bus, view, source, .. } =
             picture::take(session, &picture::Want::default()).await?;
         Ok(Self { session, bus, view, source })
     }
@@ -190,6 +190,16 @@ impl<'a> Remote<'a> {
                 }
             }
         }
+    }
+
+    /// Asks them all, in their order, and prints nothing.
+    pub(super) async fn ask_silently(
+        &self,
+        questions: Vec<Question>,
+        limit: Duration,
+    ) -> Vec<Reply> {
+        let ask = |question| self.ask(question, limit);
+        stream::iter(questions).map(ask).buffered(AT_ONCE).collect().await
     }
 
     /// Asks once.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tcs_alarms::{Address, running};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, random_id};
 use tcs_core::bus::streams::Made;
@@ -15,6 +16,7 @@ use tcs_core::wire::{Kind, Subjects};
 
 use super::operate;
 use super::picture::{self, Picture};
+use super::replay_alarms::{AlarmReplay, ReplayTime};
 use super::session::{Ended, Session, interrupted};
 use crate::cli::ReplayArgs;
 use crate::exit::Exit;
@@ -61,17 +63,22 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
         let path = args.file.display();
         return Err(Ended::new(Exit::No, format!("{path}: no line is a recorded message")));
     }
-    let bus = if args.yes {
+    let bus = if args.yes && args.force {
         session.connect().await?
     } else {
         let picture = picture::take(session, &picture::Want::default()).await?;
-        if !may_publish(session, &picture, &args.file).await? {
+        if !args.force {
+            refuse_sentinels(&picture, &args.file)?;
+        }
+        if !args.yes && !may_publish(session, &picture, &args.file).await? {
             return Ok(Exit::No.into());
         }
         picture.bus
     };
     if args.create_streams {
-        let making = tokio::time::timeout(session.left(), create_streams(&bus)).await;
+        let is_alarm = |entry: &Entry| Address::parse(&from, &entry.subject).is_some();
+        let making = create_streams(&bus, recorded.entries.iter().any(is_alarm));
+        let making = tokio::time::timeout(session.left(), making).await;
         making.map_err(|_| late(session, "the streams were not created"))??;
     }
     let speed = if args.instant { None } else { Some(args.speed) };
@@ -102,10 +109,27 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode
     Ok(Exit::Done.into())
 }
 
+/// A sentinel would notify people of what the recording tells.
+fn refuse_sentinels(picture: &Picture, file: &Path) -> Result<(), Ended> {
+    let sentinels: Vec<&str> = running(&picture.view).collect();
+    if sentinels.is_empty() {
+        return Ok(());
+    }
+    let place = format!("`{}` at {}", picture.bus.subjects().prefix(), picture.source.server);
+    let message = format!(
+        "sentinels run on {place}: {}; a replay there would notify people; nothing was done\n\
+         hint: tcsctl replay {} --prefix replay --create-streams keeps it apart; --force publishes \
+         it anyway",
+        sentinels.join(", "),
+        file.display()
+    );
+    Err(Ended::new(Exit::Usage, message))
+}
+
 /// Whether nobody lives where it is to be published, or somebody agrees: the fleet that runs there
 /// would be taken for the recorded one.
 async fn may_publish(session: &Session, picture: &Picture, file: &Path) -> Result<bool, Ended> {
-    let Picture { bus, view, source } = picture;
+    let Picture { bus, view, source, .. } = picture;
     let answering = bus.responders(session.left()).await.unwrap_or_default();
     let live = |service: &&ServiceView| service.phase.is_up() && service.in_default;
     let live: Vec<&ServiceView> = view.services.iter().filter(live).collect();
@@ -164,13 +188,18 @@ fn late(session: &Session, what: &str) -> Ended {
 }
 
 /// Makes the streams that are missing.
-async fn create_streams(bus: &Bus) -> Result<(), Ended> {
-    for (kind, made) in bus.create_missing_streams().await {
+async fn create_streams(bus: &Bus, with_alarms: bool) -> Result<(), Ended> {
+    let subjects = bus.subjects();
+    let made = bus.create_missing_streams().await;
+    let mut made: Vec<(String, Made)> =
+        made.into_iter().map(|(kind, made)| (subjects.all(kind), made)).collect();
+    if with_alarms {
+        made.push((subjects.alarm(">"), bus.create_missing_alarm_stream().await));
+    }
+    for (filter, made) in made {
         if let Made::Failed(error) = made {
-            return Err(Ended::new(
-                Exit::NoContact,
-                format!("cannot create the stream for {}: {error}", bus.subjects().all(kind)),
-            ));
+            let message = format!("cannot create the stream for {filter}: {error}");
+            return Err(Ended::new(Exit::NoContact, message));
         }
     }
     Ok(())
@@ -194,11 +223,22 @@ async fn publish(
         entries.into_iter().partition(|entry| entry.held_at.is_some());
     held.sort_by(|a, b| a.t.total_cmp(&b.t));
     let first = held.iter().find_map(|entry| entry.held_at).or(live.first().map(|entry| entry.t));
+    let last = live.last().or(held.last()).and_then(Entry::stored);
+    let mut alarms = AlarmReplay::new(match (play.as_is, play.speed) {
+        (true, _) => ReplayTime::AsIs,
+        (false, Some(speed)) => {
+            let first = first.and_then(recording::time).unwrap_or_default();
+            ReplayTime::Played(first, clock::wall(), speed)
+        }
+        // all at once: as long ago as it was when the recording ended
+        (false, None) => ReplayTime::Played(last.unwrap_or_default(), clock::wall(), 1.0),
+    });
     for entry in held.into_iter().chain(live) {
-        let Some(subject) = translate(&entry.subject, from, bus.subjects()) else {
+        let subject = translate(&entry.subject, from, bus.subjects());
+        if subject.is_none() && Address::parse(from, &entry.subject).is_none() {
             played.skipped += 1;
             continue;
-        };
+        }
         // published now, it would be a sign of life now
         if is_silent(&entry, from) {
             played.outdated += 1;
@@ -208,16 +248,32 @@ async fn publish(
             let due = Duration::try_from_secs_f64((entry.t - first) / speed).unwrap_or_default();
             tokio::time::sleep_until((began + due).into()).await;
         }
-        let body = match entry.stored() {
-            Some(stored) if !play.as_is => recording::shift(&entry.payload, clock::wall() - stored),
-            _ => entry.payload,
+        let parcel = match subject {
+            Some(subject) => {
+                let body = match entry.stored() {
+                    Some(stored) if !play.as_is => {
+                        recording::shift(&entry.payload, clock::wall() - stored)
+                    }
+                    _ => entry.payload.clone(),
+                };
+                let body = recording::renew(&body, &id).into_bytes();
+                Some(OutgoingMessage::composed(subject, body))
+            }
+            None => alarms.message(&entry, from, bus.subjects()),
         };
-        let parcel = OutgoingMessage::composed(subject, recording::renew(&body, &id).into_bytes());
+        let Some(parcel) = parcel else {
+            played.skipped += 1;
+            continue;
+        };
+        let no_answer = |error: String| Ended::new(Exit::NoContact, error);
         let sent = tokio::time::timeout(session.left(), publisher.send(&parcel)).await;
-        match sent.map_err(|_| late(session, "a message was not acknowledged"))? {
-            Ok(Sent::Stored { .. }) => played.stored += 1,
-            Ok(Sent::Unstored) => played.unstored += 1,
-            Err(error) => return Err(Ended::new(Exit::NoContact, error.to_string())),
+        let sent = sent.map_err(|_| late(session, "a message was not acknowledged"))?;
+        let sent = sent.map_err(|error| no_answer(error.to_string()))?;
+        let noted = alarms.stored(bus, &entry, &sent).await;
+        noted.map_err(|error| no_answer(error.to_string()))?;
+        match sent {
+            Sent::Stored { .. } => played.stored += 1,
+            Sent::Unstored => played.unstored += 1,
         }
     }
     bus.flush().await;

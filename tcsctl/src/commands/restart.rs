@@ -7,5 +7,5 @@ use super::session::{Ended, Session};
 use crate::cli::EndArgs;
 
 pub(super) async fn run(session: &Session, args: &EndArgs) -> Result<ExitCode, Ended> {
-    operate(session, &args.operate, "restart", Some(&args.patience)).await
+    operate(session, &args.operate, "restart", Some(&args.patience), None).await
 }

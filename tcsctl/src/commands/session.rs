@@ -80,7 +80,7 @@ impl From<ResolveError> for Ended {
     }
 }
 
-/// See the module.
+/// What all commands share: options, screen and settings.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) connection: ConnectionArgs,

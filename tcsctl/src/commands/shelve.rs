@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use tcs_alarms::{Address, MAX_SHELF, Record, ShelfMatch, ShelfRecord};
+use chrono::{DateTime, Utc};
+use tcs_alarms::{Address, MAX_SHELF, Record, ShelfMatch, ShelfRecord, Span};
 use tcs_core::bus::publish::random_id;
+use tcs_present::text;
 
 use super::alarms::{Book, operator};
 use super::list::parse;
@@ -31,18 +33,9 @@ pub(super) async fn shelve(session: &Session, args: &ShelveArgs) -> Result<ExitC
         return usage("a shelf needs a time: --for 30m");
     }
     let mut book = Book::open(session, None).await?;
-    let until = book.fleet.now + args.span.delta();
     let filter = (!filter.is_empty()).then(|| filter.text().to_owned());
-    let record = ShelfRecord {
-        covers: ShelfMatch { rule: args.rule.clone(), filter },
-        until: until.into(),
-        reason: args.reason.clone(),
-        by: operator(),
-        ended: false,
-        restored: false,
-    };
-    let id: String = random_id().chars().take(ID).collect();
-    book.write(&Address::Shelf(id.clone()), &Record::Shelf(record), Some(0)).await?;
+    let covers = ShelfMatch { rule: args.rule.clone(), filter };
+    let (id, until) = put(&mut book, covers, args.span, &args.reason).await?;
     let covered = book
         .views()
         .iter()
@@ -50,29 +43,57 @@ pub(super) async fn shelve(session: &Session, args: &ShelveArgs) -> Result<ExitC
         .count();
     let (times, now) = (session.screen.look.times, book.fleet.now);
     let until = times.point(until, now);
-    let plural = if covered == 1 { "" } else { "s" };
-    let text = format!("shelf {id} until {until}; it covers {covered} alarm{plural} now");
+    let text = format!("shelf {id} until {until}; it covers {} now", text::count(covered, "alarm"));
     session.screen.tell(Word::Note, &text);
     Ok(Exit::Done.into())
 }
 
+/// Puts alarms on a shelf; its id, and when it ends.
+pub(super) async fn put(
+    book: &mut Book<'_>,
+    covers: ShelfMatch,
+    span: Span,
+    reason: &str,
+) -> Result<(String, DateTime<Utc>), Ended> {
+    let until = book.fleet.now + span.delta();
+    let record = ShelfRecord {
+        covers,
+        until: until.into(),
+        reason: reason.to_owned(),
+        by: operator(),
+        ended: false,
+        restored: false,
+    };
+    let id: String = random_id().chars().take(ID).collect();
+    book.write(&Address::Shelf(id.clone()), &Record::Shelf(record), Some(0)).await?;
+    Ok((id, until))
+}
+
 pub(super) async fn unshelve(session: &Session, args: &UnshelveArgs) -> Result<ExitCode, Ended> {
     let mut book = Book::open(session, None).await?;
-    let now = book.fleet.now;
-    let Some(shelf) = book.alarms().shelf(&args.id).filter(|shelf| shelf.end() > now) else {
+    if !end(&mut book, &args.id).await? {
         let message =
             format!("no shelf `{}` that has not ended\nhint: tcsctl alarms shows ids", args.id);
         return Err(Ended::new(Exit::No, message));
+    }
+    session.screen.tell(Word::Note, &format!("shelf {} ended", args.id));
+    Ok(Exit::Done.into())
+}
+
+/// Ends a shelf; false if there is none of that id that has not ended.
+pub(super) async fn end(book: &mut Book<'_>, id: &str) -> Result<bool, Ended> {
+    let now = book.fleet.now;
+    let Some(shelf) = book.alarms().shelf(id).filter(|shelf| shelf.end() > now) else {
+        return Ok(false);
     };
-    let (place, address) = (shelf.held.place, Address::Shelf(args.id.clone()));
-    let expected = book.last_seq(&address, place.seq);
+    let (place, address) = (shelf.held.place, Address::Shelf(id.to_owned()));
     let record = ShelfRecord {
         ended: true,
         by: operator(),
         restored: false,
         ..(*shelf.held.record).clone()
     };
+    let expected = book.last_seq(&address, place.seq);
     book.write(&address, &Record::Shelf(record), Some(expected)).await?;
-    session.screen.tell(Word::Note, &format!("shelf {} ended", args.id));
-    Ok(Exit::Done.into())
+    Ok(true)
 }

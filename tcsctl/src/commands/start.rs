@@ -7,5 +7,5 @@ use super::session::{Ended, Session};
 use crate::cli::OperateArgs;
 
 pub(super) async fn run(session: &Session, args: &OperateArgs) -> Result<ExitCode, Ended> {
-    operate(session, args, "start", None).await
+    operate(session, args, "start", None, None).await
 }

@@ -4,8 +4,13 @@ use std::process::ExitCode;
 
 use super::operate::operate;
 use super::session::{Ended, Session};
-use crate::cli::EndArgs;
+use crate::cli::StopArgs;
+use crate::exit::Exit;
 
-pub(super) async fn run(session: &Session, args: &EndArgs) -> Result<ExitCode, Ended> {
-    operate(session, &args.operate, "stop", Some(&args.patience)).await
+pub(super) async fn run(session: &Session, args: &StopArgs) -> Result<ExitCode, Ended> {
+    let comment = args.message.as_deref().map(str::trim);
+    if comment.is_some_and(str::is_empty) {
+        return Err(Ended::new(Exit::Usage, "`--message` is empty: say why"));
+    }
+    operate(session, &args.end.operate, "stop", Some(&args.end.patience), comment).await
 }

@@ -32,7 +32,7 @@ struct Round {
 }
 
 pub(super) async fn run(session: &Session, args: &TopArgs) -> Result<ExitCode, Ended> {
-    let filter = parse(args.service.as_deref())?;
+    let filter = parse(&args.services)?;
     let mut remote = Remote::new(session).await?;
     let mut live = args.follow.then(|| Live::new(session, &remote));
     let mut told = Vec::new();
@@ -187,7 +187,10 @@ async fn ask(remote: &Remote<'_>) -> Round {
     let mut round = Round { answers: Vec::new(), problems: Vec::new() };
     for answer in asked.buffered(AT_ONCE).collect::<Vec<_>>().await {
         match answer {
-            Ok(answer) => round.answers.push(answer),
+            Ok(mut answer) => {
+                answer.keep_own(&remote.view);
+                round.answers.push(answer);
+            }
             Err(problem) => round.problems.push(problem),
         }
     }

@@ -12,12 +12,12 @@ use super::session::{Ended, SIGNALLED, Session, client_name};
 use crate::cli::WatchArgs;
 use crate::dashboard::run::{self, RunError};
 use crate::dashboard::source::{Source, SourceError, replay::Recording};
-use crate::dashboard::state::Options;
+use crate::dashboard::state::{Moments, Options};
 use crate::exit::Exit;
 use crate::output::Word;
 
 pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode, Ended> {
-    let filter = super::list::parse(args.service.as_deref())?;
+    let filter = super::list::parse(&args.services)?;
     let source = source(session, args).await?;
     if args.plain || args.json {
         return twin::run(session, args, source, &filter).await;
@@ -34,7 +34,11 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode,
         theme: args.theme.unwrap_or(config.theme),
         mouse: config.mouse && !args.no_mouse,
         keymap: config.keymap,
+        bell: config.bell,
+        operator: super::alarms::operator(),
         times: session.screen.look.times,
+        at: args.at,
+        moments: Moments::new(session.local_times),
     };
     match run::run(options, source).await? {
         run::Ended::Quit => Ok(Exit::Done.into()),

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_alarms::{Address, Episode, Record};
+use tcs_core::fleet::history::Chronicle;
 use tcs_core::fleet::transitions::Transition;
-use tcs_core::fleet::{Fleet, Link};
+use tcs_core::fleet::why::Subject;
+use tcs_core::fleet::{Fleet, Link, Stamp};
 use tcs_core::observer::{Hearing, Observed};
 use tcs_core::wire::DecodeError;
-use tcs_core::wire::control::LogLine;
+use tcs_core::wire::control::{LogLine, LogRun, ServiceFigures};
 use tcs_present::columns::Column;
+use tcs_present::top::Answer;
+use tcs_present::why::Material;
 
 use super::key::Key;
 use super::keymap::Command;
+use super::state::picture::MadePicture;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -32,8 +38,10 @@ pub enum Event {
     Settled,
     /// What happened before that, as far as it was read.
     Happened(Vec<Transition>),
-    /// The past, as asked for by [`Action::LoadHistory`]; or why it could not be read.
-    Past(Result<Box<PastRead>, String>),
+    /// An answer to [`Action::LoadHistory`]: that part of the past, or why it could not be read.
+    Past(Span, Result<Box<PastRead>, String>),
+    /// An answer to [`Action::ReadTimeline`]; or why there is none.
+    Timeline(Span, Result<PeriodRead, String>),
     /// The link to the broker stands otherwise than before.
     Link(LinkFacts),
     /// Up to when the fleet could be heard.
@@ -46,8 +54,20 @@ pub enum Event {
     Reply(Reply),
     /// An answer to [`Action::FetchLogs`], or further lines.
     Logs(LogNews),
+    /// An answer to [`Action::Explain`]; or why there is none.
+    Explained(Box<Subject>, Result<Box<Material>, String>),
+    /// An answer to [`Action::AskUsage`].
+    Usage(Box<UsageNews>),
     /// Where [`Action::Save`] has put it, or why nowhere.
     Saved(Result<String, String>),
+    /// Why a program was not run, or did not succeed.
+    NotRun(String),
+    /// News of the stream of alarms.
+    Alarms(Vec<AlarmNews>),
+    /// An answer to [`Action::Alarm`].
+    AlarmReply(AlarmReply),
+    /// A picture that was ordered; `None`: it could not be made.
+    Picture(Option<Box<MadePicture>>),
     /// Something inside went wrong that does not end the dashboard.
     Fault(String),
     /// A second has passed.
@@ -68,6 +88,84 @@ pub enum Heard {
     },
 }
 
+/// A part of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its beginning.
+    pub since: DateTime<Utc>,
+    /// Its end; `None`: the present.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What the stream of alarms tells.
+#[derive(Debug, Clone)]
+pub enum AlarmNews {
+    /// A message of it.
+    Record {
+        /// Where it stands.
+        address: Address,
+        /// What it says.
+        record: Arc<Record>,
+        /// Its place in the stream.
+        stamp: Stamp,
+    },
+    /// All that the stream holds has been told.
+    Current,
+    /// It cannot be read at present: why.
+    Interrupted(String),
+}
+
+/// What an operator does about alarms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmAct {
+    /// Acknowledges them.
+    Acknowledge,
+    /// Stores a note.
+    Note,
+    /// Silences them for some time.
+    Shelve,
+}
+
+impl AlarmAct {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Note => "note",
+            Self::Shelve => "shelve",
+        }
+    }
+
+    /// What has been done.
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledged",
+            Self::Note => "noted",
+            Self::Shelve => "shelved",
+        }
+    }
+}
+
+/// What is to be stored about alarms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmRequest {
+    /// What is done.
+    pub act: AlarmAct,
+    /// The messages.
+    pub records: Vec<Record>,
+    /// The episodes that were drawn when it was asked for.
+    pub about: Vec<Episode>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmReply {
+    /// What was to be stored.
+    pub request: AlarmRequest,
+    /// The sequence number of the last message, or why it was not stored.
+    pub outcome: Result<u64, String>,
+}
+
 /// What the streams hold of the past.
 #[derive(Debug, Clone)]
 pub struct PastRead {
@@ -80,6 +178,15 @@ pub struct PastRead {
     /// What happened since.
     pub transitions: Vec<Transition>,
     /// What is missing in it, in words.
+    pub problems: Vec<String>,
+}
+
+/// The verdicts of a period.
+#[derive(Debug, Clone)]
+pub struct PeriodRead {
+    /// All that is known of it.
+    pub chronicle: Arc<Chronicle>,
+    /// What could not be read, in words.
     pub problems: Vec<String>,
 }
 
@@ -99,6 +206,10 @@ pub enum Spot {
     Row(usize),
     /// This row of the block of problems, counted from the first of all.
     Problem(usize),
+    /// This row of the page of alarms, counted from the first of all.
+    Alarm(usize),
+    /// This row of the timeline, counted from the first of all, and this column.
+    Moment(usize, usize),
     /// A column's title.
     Title(Column),
     /// The detail pane.
@@ -220,14 +331,38 @@ pub struct Reply {
 }
 
 /// News of a log that is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogNews {
     /// Whose.
     pub service: Arc<str>,
     /// What came; or why nothing does.
     pub outcome: Result<Vec<LogLine>, String>,
+    /// How its runs ended, as far as that is told now.
+    pub runs: Vec<LogRun>,
     /// Whether it replaces what was there, or goes on from it.
     pub whole: bool,
+}
+
+/// What services use, as launchers have answered.
+#[derive(Debug, Clone, Default)]
+pub struct UsageNews {
+    /// Those that answered.
+    pub answers: Vec<Answer>,
+    /// Launchers that gave no answer, and why.
+    pub problems: Vec<(Arc<str>, String)>,
+    /// The figures of one service, with those of the last minutes.
+    pub history: Option<(Arc<str>, ServiceFigures)>,
+}
+
+/// A program that is run in the terminal: no shell takes part in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What it is called in messages.
+    pub name: String,
+    /// The program, and its arguments.
+    pub arguments: Vec<String>,
+    /// Its output stays until Enter is pressed.
+    pub waits: bool,
 }
 
 /// What the dashboard wants done by the program around it.
@@ -251,11 +386,32 @@ pub enum Action {
         service: Arc<str>,
         /// The launcher that holds it.
         launcher: Option<Arc<str>>,
+        /// How many of its last lines.
+        lines: u64,
+    },
+    /// Write the lines of the log that are shown into a new file of this name.
+    SaveLog(String),
+    /// Show the lines of the log that are shown in the person's pager.
+    PageLog,
+    /// Run a program that has the terminal until it ends.
+    Run(Program),
+    /// Read what tells why a service is as it is.
+    Explain(Box<Subject>),
+    /// Ask launchers what services use.
+    AskUsage {
+        /// Which launchers.
+        launchers: Vec<Arc<str>>,
+        /// The service of which the last minutes are wanted, and its launcher.
+        history: Option<(Arc<str>, Arc<str>)>,
     },
     /// Follow that log no longer.
     DropLogs,
-    /// Read what the streams hold since then.
-    LoadHistory(DateTime<Utc>),
+    /// Read what the streams hold of this time.
+    LoadHistory(Span),
+    /// Read the verdicts of this time; what is being read for another one is not wanted any more.
+    ReadTimeline(Span),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
+    /// Store something about alarms.
+    Alarm(AlarmRequest),
 }

@@ -1,10 +1,18 @@
-//! The one table of commands. Keymap, footer, help page, palette and the README's list of keys are
-//! all made from it.
+//! The one table of commands. Keymap, footer, help page, palette and the handbook's list of keys
+//! are all made from it. A command of a page may have a key that means something else everywhere else.
+
+mod argument;
+mod error;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::key::{Key, NotAKey};
+use super::key::Key;
+use super::own::OwnCommand;
+use super::page::Page;
+
+pub use argument::Argument;
+pub use error::KeymapError;
 
 /// What a person can want, from a key, the palette or the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,24 +34,57 @@ pub enum Command {
     Filter,
     Faults,
     All,
+    View,
+    Usage,
     Sort,
     Reverse,
     Logs,
+    Why,
     Events,
+    Alarms,
     Wrap,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    LogLevel,
+    LogStream,
+    SaveLog,
+    PageLog,
     Restart,
     Stop,
     Start,
+    Acknowledge,
+    AlarmNote,
+    Shelve,
     Actions,
     Pause,
     Earlier,
     Later,
-    EarlierEvent,
-    LaterEvent,
+    EarlierMinute,
+    LaterMinute,
+    EarlierTenMinutes,
+    LaterTenMinutes,
+    EarlierHour,
+    LaterHour,
+    EarlierProblem,
+    LaterProblem,
+    EarlierOwnProblem,
+    LaterOwnProblem,
+    At,
+    Timeline,
+    CursorLeft,
+    CursorRight,
+    ZoomIn,
+    ZoomOut,
     Copy,
     CopyCommand,
     Theme,
     Mouse,
+    Mark,
+    MarkShown,
+    MarkFailed,
+    UnmarkAll,
+    Results,
     Redraw,
     Dump,
     Palette,
@@ -61,8 +102,8 @@ pub enum When {
     Chosen,
     /// While a service is chosen, and operating it is allowed.
     Operate,
-    /// On the page of logs.
-    Logs,
+    /// While an open alarm is chosen, and alarms may be acknowledged.
+    Alarm,
 }
 
 /// Where it stands on the help page.
@@ -107,12 +148,14 @@ pub struct Entry {
     pub short: &'static str,
     /// When it does something.
     pub when: When,
+    /// The pages that it belongs to, where its keys come before those of others; empty: all.
+    pub on: &'static [Page],
     /// Where it is explained.
     pub group: Group,
 }
 
 macro_rules! table {
-    ($($group:ident $when:ident $command:ident $name:literal [$($key:literal)*] $short:literal $doc:literal;)*) => {
+    ($($group:ident $when:ident $(@$page:ident)* $command:ident $name:literal [$($key:literal)*] $short:literal $doc:literal;)*) => {
         /// All commands, in the order of the help page. The footer takes those with a short word, in
         /// this order, as many as there is room for.
         pub const TABLE: &[Entry] = &[$(Entry {
@@ -122,52 +165,86 @@ macro_rules! table {
             doc: $doc,
             short: $short,
             when: When::$when,
+            on: &[$(Page::$page),*],
             group: Group::$group,
         }),*];
     };
 }
 
 table! {
-    Move  Always  Up           "up"            ["k" "Up"]            ""        "previous row";
-    Move  Always  Down         "down"          ["j" "Down"]          ""        "next row";
-    Move  Always  Top          "top"           ["g" "Home"]          ""        "first row";
-    Move  Always  Bottom       "bottom"        ["G" "End"]           ""        "last row";
-    Move  Always  PageUp       "page-up"       ["PgUp" "ctrl-u"]     ""        "page up";
-    Move  Always  PageDown     "page-down"     ["PgDn" "ctrl-d"]     ""        "page down";
-    Move  Always  NextFault    "next-fault"    ["n"]                 ""        "next problem";
-    Move  Chosen  Open         "open"          ["Enter"]             "detail"  "show all about the selected service";
-    Look  Chosen  Logs         "logs"          ["L"]                 "logs"    "follow the output";
-    Look  Always  Filter       "filter"        ["/"]                 "filter"  "filter by text, /regex/, host: status: verdict: launcher:, !not";
-    Look  Always  Faults       "faults"        ["!"]                 "faults"  "problems only; on the events page too";
-    Look  Always  Problems     "problems"      ["P"]                 ""        "collapse or expand the block of problems";
-    Look  Always  Events       "events"        ["e"]                 "events"  "show events, newest last";
-    Look  Always  All          "all"           ["A"]                 ""        "include stopped and never-started services; events: busy and idle";
-    Look  Always  Sort         "sort"          ["s"]                 ""        "sort by the next column";
-    Look  Always  Reverse      "reverse"       ["S"]                 ""        "reverse sort order";
-    Look  Chosen  Fold         "fold"          ["h" "Left"]          ""        "collapse, or go to the parent";
-    Look  Chosen  Unfold       "unfold"        ["l" "Right"]         ""        "expand";
-    Look  Always  FoldAll      "fold-all"      ["z"]                 ""        "collapse all without problems, or expand all";
-    Look  Logs    Wrap         "wrap"          ["w"]                 "wrap"    "wrap or cut long lines";
-    Act   Operate Actions      "actions"       ["a"]                 "act"     "list the possible actions";
-    Act   Operate Restart      "restart"       ["r"]                 ""        "restart (asks first)";
-    Act   Operate Stop         "stop"          ["x"]                 ""        "stop (asks first)";
-    Act   Operate Start        "start"         []                    ""        "start (asks first)";
-    Time  Always  Pause        "pause"         ["Space"]             "pause"   "freeze the display (data keeps arriving)";
-    Time  Always  Earlier      "earlier"       ["["]                 "time"    "10 s back";
-    Time  Always  Later        "later"         ["]"]                 ""        "10 s forward";
-    Time  Always  EarlierEvent "earlier-event" ["{"]                 ""        "back to the previous event";
-    Time  Always  LaterEvent   "later-event"   ["}"]                 ""        "forward to the next event";
-    Other Chosen  Copy         "copy"          ["y"]                 ""        "copy the details";
-    Other Always  CopyCommand  "copy-command"  ["Y"]                 ""        "copy the tcsctl command that shows this";
-    Other Always  Theme        "theme"         ["t"]                 ""        "next theme";
-    Other Always  Mouse        "mouse"         ["m"]                 ""        "toggle mouse support";
-    Other Always  Redraw       "redraw"        ["ctrl-l"]            ""        "redraw the screen";
-    Other Always  Dump         "dump"          []                    ""        "write the state to a file for a bug report";
-    Other Always  Palette      "palette"       [":" "ctrl-p"]        "command" "run any command by name";
-    Other Always  Help         "help"          ["?" "F1"]            "help"    "this page";
-    Other Always  Suspend      "suspend"       ["ctrl-z"]            ""        "back to the shell; fg returns";
-    Other Always  Back         "back"          ["Esc"]               ""        "close, go back, return to live";
-    Other Always  Quit         "quit"          ["q" "ctrl-c"]        "quit"    "quit";
+    Move  Always        Up                "up"                  ["k" "Up"]        ""        "previous row";
+    Move  Always        Down              "down"                ["j" "Down"]      ""        "next row";
+    Move  Always        Top               "top"                 ["g" "Home"]      ""        "first row";
+    Move  Always        Bottom            "bottom"              ["G" "End"]       ""        "last row";
+    Move  Always        PageUp            "page-up"             ["PgUp" "ctrl-u"] ""        "page up";
+    Move  Always        PageDown          "page-down"           ["PgDn" "ctrl-d"] ""        "page down";
+    Move  Always        NextFault         "next-fault"          ["n"]             ""        "next problem";
+    Move  Chosen        Open              "open"                ["Enter"]         "detail"  "show all about the selected service";
+    Look  Chosen        Logs              "logs"                ["L"]             "logs"    "follow the output";
+    Look  Chosen        Why               "why"                 ["W"]             ""        "explain the state of the selected service";
+    Look  Always        Filter            "filter"              ["/"]             "filter"  "filter by text, /regex/, host: status: verdict: launcher:, !not";
+    Look  Always        Faults            "faults"              ["!"]             "faults"  "problems only; on the events page too";
+    Look  Always        Problems          "problems"            ["P"]             ""        "collapse or expand the block of problems";
+    Look  Always        Events            "events"              ["e"]             "events"  "show events, newest last";
+    Look  Always        Alarms            "alarms"              ["v"]             ""        "show open alarms, unacknowledged ones first";
+    Look  Always        All               "all"                 ["A"]             ""        "include stopped and never-started services; events: busy and idle";
+    Look  Always        View              "view"                ["o"]             ""        "next view: tree of launchers, hosts side by side, flat";
+    Look  Always        Usage             "usage"               ["U"]             ""        "show what services use: CPU, memory, descriptors, threads, last exit";
+    Look  Always        Sort              "sort"                ["s"]             ""        "sort by the next column";
+    Look  Always        Reverse           "reverse"             ["S"]             ""        "reverse sort order";
+    Look  Chosen        Fold              "fold"                ["h" "Left"]      ""        "collapse, or go to the parent";
+    Look  Chosen        Unfold            "unfold"              ["l" "Right"]     ""        "expand";
+    Look  Always        FoldAll           "fold-all"            ["z"]             ""        "collapse all without problems, or expand all";
+    Look  Always  @Logs Search            "search"              ["/"]             "search"  "search for text or a regular expression";
+    Look  Always  @Logs NextMatch         "next-match"          ["n"]             ""        "next match, towards newer lines";
+    Look  Always  @Logs PreviousMatch     "previous-match"      ["N"]             ""        "previous match, towards older lines";
+    Look  Always  @Logs LogLevel          "log-level"           ["l"]             "level"   "only lines of the next level and above";
+    Look  Always  @Logs LogStream         "log-stream"          ["s"]             "stream"  "only standard error, only standard output, or both";
+    Look  Always  @Logs SaveLog           "save-log"            ["S"]             "save"    "write the lines shown to a file in the working directory";
+    Look  Always  @Logs PageLog           "page-log"            ["o"]             "pager"   "open the lines shown in $PAGER";
+    Look  Always  @Logs Wrap              "wrap"                ["w"]             "wrap"    "wrap or cut long lines";
+    Act   Operate       Actions           "actions"             ["a"]             "act"     "list the possible actions";
+    Act   Operate       Restart           "restart"             ["r"]             ""        "restart (asks first)";
+    Act   Operate       Stop              "stop"                ["x"]             ""        "stop (asks first)";
+    Act   Operate       Start             "start"               []                ""        "start (asks first)";
+    Act   Alarm         Acknowledge       "acknowledge"         ["c"]             "ack"     "acknowledge the open alarms of the selected row";
+    Act   Alarm         AlarmNote         "alarm-note"          ["i"]             ""        "add a note to the open alarms";
+    Act   Alarm         Shelve            "shelve"              ["V"]             ""        "shelve the alarms (no notifications)";
+    Act   Operate       Mark              "mark"                ["m"]             "mark"    "mark for an action on several services";
+    Act   Operate       MarkShown         "mark-shown"          ["M"]             ""        "mark all services in the table";
+    Act   Operate       MarkFailed        "mark-failed"         ["F"]             ""        "mark all failed services on its host";
+    Act   Operate       UnmarkAll         "unmark-all"          ["u"]             ""        "unmark all";
+    Act   Always        Results           "results"             []                ""        "show the results of the last operation on several services";
+    Time  Always        Pause             "pause"               ["Space"]         "pause"   "freeze the display (data keeps arriving)";
+    Time  Always        Earlier           "earlier"             ["["]             "time"    "10 s back";
+    Time  Always        Later             "later"               ["]"]             ""        "10 s forward";
+    Time  Always        EarlierMinute     "earlier-minute"      [","]             ""        "1 min back";
+    Time  Always        LaterMinute       "later-minute"        ["."]             ""        "1 min forward";
+    Time  Always        EarlierTenMinutes "earlier-10-min"      ["<"]             ""        "10 min back";
+    Time  Always        LaterTenMinutes   "later-10-min"        [">"]             ""        "10 min forward";
+    Time  Always        EarlierHour       "earlier-hour"        ["b"]             ""        "1 h back";
+    Time  Always        LaterHour         "later-hour"          ["f"]             ""        "1 h forward";
+    Time  Always        EarlierProblem    "earlier-problem"     ["{"]             ""        "back to the previous problem of the fleet";
+    Time  Always        LaterProblem      "later-problem"       ["}"]             ""        "forward to the next problem of the fleet";
+    Time  Chosen        EarlierOwnProblem "earlier-own-problem" ["("]             ""        "back to the previous problem of the selected service";
+    Time  Chosen        LaterOwnProblem   "later-own-problem"   [")"]             ""        "forward to the next problem of the selected service";
+    Time  Always        At                "at"                  ["@"]             ""        "show the state at a past time: 02:13, 2h (ago), ...";
+    Time  Always        Timeline          "timeline"            ["T"]             ""         "show the past of all services: a row each, a column per minute or so";
+    Time  Always  @Timeline CursorLeft    "cursor-left"         ["h" "Left"]      ""        "cursor one column back";
+    Time  Always  @Timeline CursorRight   "cursor-right"        ["l" "Right"]     ""        "cursor one column forward";
+    Time  Always  @Timeline ZoomIn        "zoom-in"             ["+" "="]         "zoom"    "show a shorter period";
+    Time  Always  @Timeline ZoomOut       "zoom-out"            ["-"]             ""        "show a longer period";
+    Other Chosen        Copy              "copy"                ["y"]             ""        "copy the details";
+    Other Always        CopyCommand       "copy-command"        ["Y"]             ""        "copy the tcsctl command that shows this";
+    Other Always        Theme             "theme"               ["t"]             ""        "next theme";
+    Other Always        Mouse             "mouse"               []                ""        "toggle mouse support";
+    Other Always        Redraw            "redraw"              ["ctrl-l"]        ""        "redraw the screen";
+    Other Always        Dump              "dump"                []                ""        "write the state to a file for a bug report";
+    Other Always        Palette           "palette"             [":" "ctrl-p"]    "command" "run any command by name";
+    Other Always        Help              "help"                ["?" "F1"]        "help"    "this page";
+    Other Always        Suspend           "suspend"             ["ctrl-z"]        ""        "back to the shell; fg returns";
+    Other Always        Back              "back"                ["Esc"]           ""        "close, go back, return to live";
+    Other Always        Quit              "quit"                ["q" "ctrl-c"]    "quit"    "quit";
 }
 
 impl Command {
@@ -177,40 +254,14 @@ impl Command {
     }
 }
 
-/// Why keys cannot be used as configured.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeymapError {
-    /// No command has this name.
-    #[error("`{0}` is not a command of the dashboard\nhint: `tcsctl config show` lists them")]
-    Command(String),
-    /// That is no key.
-    #[error("keys of `{command}`: {source}")]
-    Key {
-        /// Whose.
-        command: String,
-        /// What is wrong with it.
-        source: NotAKey,
-    },
-    /// One key for two commands.
-    #[error("key `{key}` is bound to both `{first}` and `{second}`")]
-    Clash {
-        /// Which key.
-        key: Key,
-        /// Who has it.
-        first: &'static str,
-        /// Who wants it too.
-        second: &'static str,
-    },
-    /// A command that must have a key has none.
-    #[error("`{0}` must have a key")]
-    Unreachable(&'static str),
-}
-
 /// Which key does what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
-    by_key: BTreeMap<Key, Command>,
+    everywhere: BTreeMap<Key, Command>,
+    /// What a page binds for itself.
+    on_page: BTreeMap<(Page, Key), Command>,
     by_command: BTreeMap<Command, Vec<Key>>,
+    own: Vec<OwnCommand>,
 }
 
 impl Default for Keymap {
@@ -225,7 +276,12 @@ impl Keymap {
         if let Some(name) = changed.keys().find(|name| find(name).is_none()) {
             return Err(KeymapError::Command(name.clone()));
         }
-        let mut map = Self { by_key: BTreeMap::new(), by_command: BTreeMap::new() };
+        let mut map = Self {
+            everywhere: BTreeMap::new(),
+            on_page: BTreeMap::new(),
+            by_command: BTreeMap::new(),
+            own: Vec::new(),
+        };
         for entry in TABLE {
             let wanted: Vec<&str> = match changed.get(entry.name) {
                 Some(keys) => keys.iter().map(String::as_str).collect(),
@@ -236,32 +292,91 @@ impl Keymap {
                     command: entry.name.to_owned(),
                     source,
                 })?;
-                if let Some(first) = map.by_key.insert(key, entry.command) {
-                    let first = first.entry().name;
-                    return Err(KeymapError::Clash { key, first, second: entry.name });
-                }
-                map.by_command.entry(entry.command).or_default().push(key);
+                map.bind(key, entry)?;
             }
         }
-        match [Command::Quit, Command::Back].into_iter().find(|c| map.keys(*c).is_empty()) {
-            Some(command) => Err(KeymapError::Unreachable(command.entry().name)),
-            None => Ok(map),
+        for command in [Command::Quit, Command::Back] {
+            map.check_reach(command)?;
+        }
+        Ok(map)
+    }
+
+    fn bind(&mut self, key: Key, entry: &Entry) -> Result<(), KeymapError> {
+        let mut before = None;
+        if entry.on.is_empty() {
+            before = self.everywhere.insert(key, entry.command);
+        }
+        for page in entry.on {
+            before = before.or(self.on_page.insert((*page, key), entry.command));
+        }
+        if let Some(first) = before {
+            let (first, second) = (first.entry().name.to_owned(), entry.name.to_owned());
+            return Err(KeymapError::Clash { key, first, second });
+        }
+        self.by_command.entry(entry.command).or_default().push(key);
+        Ok(())
+    }
+
+    /// Adds commands of one's own. They have no key of another command, on whatever page.
+    pub fn with_own(mut self, own: Vec<OwnCommand>) -> Result<Self, KeymapError> {
+        let mut taken: BTreeMap<Key, &str> = BTreeMap::new();
+        for (command, keys) in &self.by_command {
+            taken.extend(keys.iter().map(|key| (*key, command.entry().name)));
+        }
+        for command in &own {
+            for key in &command.keys {
+                if let Some(first) = taken.insert(*key, &command.name) {
+                    let (first, second) = (first.to_owned(), command.name.clone());
+                    return Err(KeymapError::Clash { key: *key, first, second });
+                }
+            }
+        }
+        self.own = own;
+        Ok(self)
+    }
+
+    /// Commands of one's own.
+    pub fn own(&self) -> &[OwnCommand] {
+        &self.own
+    }
+
+    /// The number of the command of one's own with this key.
+    pub fn own_of(&self, key: Key) -> Option<usize> {
+        self.own.iter().position(|own| own.keys.contains(&key))
+    }
+
+    /// That a command that must have a key has one on each page.
+    fn check_reach(&self, command: Command) -> Result<(), KeymapError> {
+        let name = command.entry().name;
+        if self.keys(command).is_empty() {
+            return Err(KeymapError::Unreachable(name));
+        }
+        match Page::ALL.into_iter().find(|page| self.keys_on(*page, command).next().is_none()) {
+            Some(page) => Err(KeymapError::Hidden { command: name, page: page.name() }),
+            None => Ok(()),
         }
     }
 
-    /// What a key does.
-    pub fn command(&self, key: Key) -> Option<Command> {
-        self.by_key.get(&key).copied()
+    /// What a key does on a page.
+    pub fn command(&self, page: Page, key: Key) -> Option<Command> {
+        self.on_page.get(&(page, key)).or_else(|| self.everywhere.get(&key)).copied()
     }
 
-    /// The keys of a command; the first is the one to show.
+    /// The keys of a command, wherever they hold.
     pub fn keys(&self, command: Command) -> &[Key] {
         self.by_command.get(&command).map_or(&[], Vec::as_slice)
     }
 
-    /// The keys of a command in words; empty where it has none.
-    pub fn shown(&self, command: Command) -> String {
-        self.keys(command).iter().map(Key::to_string).collect::<Vec<_>>().join(" ")
+    /// Those that do it on a page; the first is the one to show.
+    pub fn keys_on(&self, page: Page, command: Command) -> impl Iterator<Item = Key> + '_ {
+        let holds = move |key: &Key| self.command(page, *key) == Some(command);
+        self.keys(command).iter().copied().filter(holds)
+    }
+
+    /// The keys of a command on a page in words; empty where it has none.
+    pub fn shown(&self, page: Page, command: Command) -> String {
+        let keys: Vec<_> = self.keys_on(page, command).map(|key| key.to_string()).collect();
+        keys.join(" ")
     }
 }
 
@@ -270,14 +385,26 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     TABLE.iter().find(|entry| entry.name == name)
 }
 
-/// The README's list of keys.
+impl Entry {
+    /// What it does, and where if that is not everywhere.
+    pub fn doc_with_pages(&self) -> String {
+        let pages: Vec<_> = self.on.iter().map(|page| page.name()).collect();
+        match pages[..] {
+            [] => self.doc.to_owned(),
+            _ => format!("{} page: {}", pages.join(", "), self.doc),
+        }
+    }
+}
+
+/// The handbook's list of keys.
 pub fn markdown() -> String {
     let keymap = Keymap::default();
     let mut out = String::from("| key | command | does |\n|---|---|---|\n");
     for entry in TABLE {
         let keys: Vec<String> =
             keymap.keys(entry.command).iter().map(|key| format!("`{key}`")).collect();
-        let _ = writeln!(out, "| {} | {} | {} |", keys.join(" "), entry.name, entry.doc);
+        let doc = entry.doc_with_pages();
+        let _ = writeln!(out, "| {} | {} | {doc} |", keys.join(" "), entry.name);
     }
     out
 }
@@ -298,15 +425,15 @@ mod tests {
         commands.sort_unstable();
         commands.dedup();
         assert_eq!(commands.len(), TABLE.len());
-        assert_eq!(map.command(Key::char('q')), Some(Command::Quit));
-        assert_eq!(map.command("ctrl-p".parse().unwrap()), Some(Command::Palette));
+        assert_eq!(map.command(Page::Fleet, Key::char('q')), Some(Command::Quit));
+        assert_eq!(map.command(Page::Fleet, "ctrl-p".parse().unwrap()), Some(Command::Palette));
     }
 
     #[test]
     fn keys_are_changed_and_clashes_told() {
         let map = changed(&[("quit", &["F10"]), ("help", &["q"])]).unwrap();
-        assert_eq!(map.command(Key::char('q')), Some(Command::Help));
-        assert_eq!(map.shown(Command::Quit), "F10");
+        assert_eq!(map.command(Page::Fleet, Key::char('q')), Some(Command::Help));
+        assert_eq!(map.shown(Page::Logs, Command::Quit), "F10");
         let text = |pairs: &[(&str, &[&str])]| changed(pairs).unwrap_err().to_string();
         assert_eq!(text(&[("help", &["q"])]), "key `q` is bound to both `help` and `quit`");
         assert!(text(&[("hlep", &["q"])]).contains("`hlep` is not a command"));
@@ -315,13 +442,25 @@ mod tests {
     }
 
     #[test]
+    fn a_page_binds_a_key_otherwise_and_clashes_are_told_by_page() {
+        // `w` is a command of the logs page alone
+        let map = changed(&[("pause", &["w", "p"])]).unwrap();
+        let w = Key::char('w');
+        assert_eq!(map.command(Page::Logs, w), Some(Command::Wrap));
+        assert_eq!(map.command(Page::Events, w), Some(Command::Pause));
+        assert_eq!(map.shown(Page::Events, Command::Pause), "w p");
+        assert_eq!(map.shown(Page::Logs, Command::Pause), "p", "what does not hold is not shown");
+        assert_eq!(map.shown(Page::Fleet, Command::Wrap), "", "nor where there is nothing to wrap");
+        let twice = changed(&[("pause", &["p"]), ("sort", &["p"])]).unwrap_err().to_string();
+        assert_eq!(twice, "key `p` is bound to both `sort` and `pause`");
+        let hidden = changed(&[("quit", &["w"])]).unwrap_err().to_string();
+        assert!(hidden.starts_with("`quit` must have a key on the logs page too"), "{hidden}");
+    }
+
+    #[test]
     fn the_list_of_keys() {
-        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-        let readme = std::fs::read_to_string(readme).unwrap();
-        assert!(
-            readme.contains(&markdown()),
-            "the README's list of keys should be\n{}",
-            markdown()
-        );
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/handbook/dashboard.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        assert!(text.contains(&markdown()), "the list of keys should be\n{}", markdown());
     }
 }

@@ -12,6 +12,10 @@ const WIDE: u16 = 120;
 /// From so many cells of the table on the status that a service reports has room beside its
 /// verdict.
 const WITH_STATUS: u16 = 104;
+/// From so many cells of the table on there is room for a message beside what services use.
+const WITH_MESSAGE: u16 = 96;
+/// And what the message has then at least.
+const LEAST_MESSAGE: u16 = 12;
 /// `◐ degraded (warning)`
 const VERDICT_AND_STATUS: u16 = 20;
 
@@ -28,6 +32,8 @@ pub struct Panes {
     pub banner: Option<Rect>,
     /// What is wrong, a line each.
     pub problems: Option<Rect>,
+    /// Hosts side by side, a line each below their titles.
+    pub hosts: Option<Rect>,
     /// The columns' titles.
     pub titles: Rect,
     /// The table's rows.
@@ -47,8 +53,8 @@ pub const fn is_wide((width, _): (u16, u16)) -> bool {
     width >= WIDE
 }
 
-/// The areas for a size, with or without a banner, with so many problems.
-pub fn panes(size: (u16, u16), has_banner: bool, problems: usize) -> Panes {
+/// The areas for a size, with or without a banner, with so many problems and hosts.
+pub fn panes(size: (u16, u16), has_banner: bool, problems: usize, hosts: usize) -> Panes {
     let (width, height) = size;
     let line = |y: u16, lines: u16| Rect::new(0, y, width, lines.min(height.saturating_sub(y)));
     let header = line(0, if height >= 14 { 2 } else { 1 });
@@ -77,15 +83,19 @@ pub fn panes(size: (u16, u16), has_banner: bool, problems: usize) -> Panes {
     let left = width - right;
     let block = problems.min(third(usize::from(body))) as u16;
     let problems = (block > 0).then(|| Rect::new(0, top, left, block));
-    let table = top + block;
+    let compared = if hosts > 0 { (hosts + 1).min(third(usize::from(body))) as u16 } else { 0 };
+    let hosts = (compared > 0).then(|| Rect::new(0, top + block, left, compared));
+    let above = block + compared;
+    let table = top + above;
     let detail = (right > 0)
         .then(|| (Rect::new(left, top, 1, body), Rect::new(left + 1, top, right - 1, body)));
     Panes {
         header,
         banner,
         problems,
+        hosts,
         titles: Rect::new(0, table, left, 1.min(body)),
-        rows: Rect::new(0, table + 1, left, body.saturating_sub(block + 1)),
+        rows: Rect::new(0, table + 1, left, body.saturating_sub(above + 1)),
         detail,
         lower,
         page,
@@ -93,11 +103,16 @@ pub fn panes(size: (u16, u16), has_banner: bool, problems: usize) -> Panes {
     }
 }
 
-/// Which columns there is room for, with place and width.
-pub fn columns(width: u16, longest: (u16, u16)) -> Vec<(Column, u16, u16)> {
+/// Which columns there is room for, with place and width: those of what services use, or the others.
+pub fn columns(width: u16, longest: (u16, u16), usage: bool) -> Vec<(Column, u16, u16)> {
     const GAP: u16 = 2;
-    let shown: Vec<Column> =
-        Column::ALL.into_iter().filter(|column| width >= column.layout().from_width).collect();
+    let has_room = |column: &Column| {
+        let from = column.layout().from_width;
+        // figures have fixed widths, the message what is left
+        let from = if usage && *column == Column::Message { WITH_MESSAGE } else { from };
+        column.is_shown(usage) && width >= from
+    };
+    let shown: Vec<Column> = Column::ALL.into_iter().filter(has_room).collect();
     let wanted = |column: Column| match column.layout().width {
         Width::Fixed(least) if column == Column::Verdict && width >= WITH_STATUS => {
             least.max(VERDICT_AND_STATUS)
@@ -113,9 +128,10 @@ pub fn columns(width: u16, longest: (u16, u16)) -> Vec<(Column, u16, u16)> {
     let fixed: u16 = shown.iter().filter(|c| **c != Column::Service).map(|c| wanted(*c)).sum();
     let free = width.saturating_sub(fixed + gaps);
     let has_message = shown.contains(&Column::Message);
-    // the message has at least half of what is left, where it needs it
-    let service =
-        if has_message { wanted(Column::Service).min((free * 11 / 20).max(16)) } else { free };
+    // the message has at least half of what is left, where it needs it; beside figures it is the
+    // name that counts
+    let most = if usage { free.saturating_sub(LEAST_MESSAGE) } else { free * 11 / 20 };
+    let service = if has_message { wanted(Column::Service).min(most.max(16)) } else { free };
     let mut x = 1;
     shown
         .into_iter()

@@ -2,7 +2,8 @@
 //!
 //! A bucket of five frames that fills at 15 a second: so there are never more than 20 in a second,
 //! somebody who types finds every key drawn at once, and a key that is held down goes on evenly.
-//! News of the fleet leave some of it for keys, and are drawn at most ten times a second.
+//! News of the fleet leave some of it for keys, and are drawn at most ten times a second; heartbeats,
+//! of which each service sends one every few seconds, twice.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +16,21 @@ const RESERVE: f64 = 2.0;
 /// Between two frames that only news ask for.
 const NEWS_GAP: Duration = Duration::from_millis(100);
 
+/// After a frame, before one that only heartbeats ask for.
+const BEAT_GAP: Duration = Duration::from_millis(500);
+
 /// What a frame is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wanted {
+    /// Services are alive as before.
+    Beat,
     /// The fleet, the link or the clock moved on.
     News,
     /// Somebody did something and waits to see it.
     Key,
 }
 
-/// See the module.
+/// Limits the frames that are drawn per second.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Frames in the bucket at `last`.
@@ -51,6 +57,7 @@ impl Pace {
         let (needed, gap) = match wanted {
             Wanted::Key => (1.0, Duration::ZERO),
             Wanted::News => (1.0 + RESERVE, NEWS_GAP),
+            Wanted::Beat => (1.0 + RESERVE, BEAT_GAP),
         };
         let missing = (needed - self.left_at(now)).max(0.0);
         (last + gap).max(now + Duration::from_secs_f64(missing / RATE))
@@ -67,9 +74,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The milliseconds at which frames are drawn, when news come without end and keys every
+    /// The milliseconds at which frames are drawn, when `always` is wanted without end and keys every
     /// `key` ms; with how long each key delays for its frame.
-    fn frames(key: Option<u64>, millis: u64) -> (Vec<u64>, Vec<u64>) {
+    fn frames_of(always: Wanted, key: Option<u64>, millis: u64) -> (Vec<u64>, Vec<u64>) {
         let origin = Instant::now();
         let mut pace = Pace::default();
         let (mut drawn, mut delays) = (Vec::new(), Vec::new());
@@ -79,7 +86,7 @@ mod tests {
             if key.is_some_and(|key| ms % key == key / 2) {
                 pressed = pressed.or(Some(ms));
             }
-            let wanted = if pressed.is_some() { Wanted::Key } else { Wanted::News };
+            let wanted = if pressed.is_some() { Wanted::Key } else { always };
             if pace.next(wanted, now) <= now {
                 pace.drawn(now, true);
                 drawn.push(ms);
@@ -87,6 +94,10 @@ mod tests {
             }
         }
         (drawn, delays)
+    }
+
+    fn frames(key: Option<u64>, millis: u64) -> (Vec<u64>, Vec<u64>) {
+        frames_of(Wanted::News, key, millis)
     }
 
     #[test]
@@ -110,8 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn news_are_drawn_ten_times_a_second_and_what_is_not_written_costs_nothing() {
+    fn news_are_drawn_ten_times_a_second_beats_twice_and_what_is_not_written_costs_nothing() {
         assert_eq!(frames(None, 1000).0.len(), 10);
+        assert_eq!(frames_of(Wanted::Beat, None, 1000).0.len(), 2);
         let now = Instant::now();
         let mut pace = Pace::default();
         (0..100).for_each(|_| pace.drawn(now, false));

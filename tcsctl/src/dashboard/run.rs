@@ -3,7 +3,9 @@
 //! At most 20 frames a second (see `pace`); none where nothing that is seen has changed. Without
 //! events there is nothing but a clock that ticks once a second. Nothing here waits for the network.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
@@ -11,11 +13,15 @@ use tcs_core::clock;
 use tokio::sync::mpsc;
 
 use super::event::{Action, Event, Mouse};
+use super::foreground::{Finished, Foreground};
 use super::pace::{Pace, Wanted};
 use super::source::{Clock, Feed, Source};
 use super::state::{Options, State};
 use super::terminal::Screen;
-use super::terminal::input::{self, Input};
+use super::terminal::input::{self, Input, Keys};
+
+/// A log is searched for so long before keys and news have their turn again.
+const SEARCH: Duration = Duration::from_millis(5);
 
 /// Batches taken before a frame, however many more wait.
 const MOST_BATCHES: usize = 64;
@@ -54,15 +60,19 @@ pub async fn run(options: Options, source: Source) -> Result<Ended, RunError> {
     }
     let (feed, feeds) = mpsc::channel(WAITING);
     let (input_sender, inputs) = mpsc::channel(256);
-    input::listen(&input_sender)?;
+    let keys = input::listen(&input_sender)?;
     let faults = feed.clone();
     let mouse = options.mouse;
-    let screen = Screen::open(mouse, move |text| {
+    let bell = options.bell;
+    let mut screen = Screen::open(mouse, move |text| {
         faults.try_send(Feed::Event(Event::Fault(text))).ok();
     })?;
+    screen.set_bell(bell);
     let (clock, link) = source.start(&feed);
     let state = State::new(options, link, Screen::size()?, clock.now());
-    let mut dashboard = Dashboard { state, screen, source, clock, feed, stopped: false };
+    let (stopped, foreground) = (false, None);
+    let mut dashboard =
+        Dashboard { state, screen, source, clock, feed, keys, stopped, foreground, waits: false };
     match dashboard.turn(inputs, feeds).await {
         // a terminal that cannot be written to is gone
         Err(_) => Ok(Ended::Gone),
@@ -76,8 +86,13 @@ struct Dashboard {
     source: Source,
     clock: Clock,
     feed: mpsc::Sender<Feed>,
-    /// The terminal has been given back, until the process is continued.
+    keys: Keys,
+    /// The terminal has been given back, until the process is continued, or a program ends.
     stopped: bool,
+    /// The program that has it.
+    foreground: Option<Foreground>,
+    /// What that has written stays until a key is pressed.
+    waits: bool,
 }
 
 impl Dashboard {
@@ -107,11 +122,12 @@ impl Dashboard {
                     None
                 }
                 Some(first) = feeds.recv() => {
-                    wanted = wanted.max(Some(Wanted::News));
                     let mut next = Some(first);
                     let mut taken = 0;
                     let mut ended = None;
                     while let Some(feed) = next {
+                        let asks = if feed.is_beat() { Wanted::Beat } else { Wanted::News };
+                        wanted = wanted.max(Some(asks));
                         ended = ended.or(self.take(feed)?);
                         taken += 1;
                         next = if taken < MOST_BATCHES { feeds.try_recv().ok() } else { None };
@@ -121,6 +137,20 @@ impl Dashboard {
                 _ = tick.tick() => {
                     wanted = wanted.max(Some(Wanted::News));
                     self.update(Event::Tick)?
+                }
+                finished = finished(&mut self.foreground) => {
+                    wanted = Some(Wanted::Key);
+                    self.foreground_finished(finished)?
+                }
+                () = std::future::ready(()), if self.state.logs.is_searching() => {
+                    wanted = wanted.max(Some(Wanted::News));
+                    let begun = clock::monotonic();
+                    while self.state.logs.is_searching() && begun.elapsed() < SEARCH {
+                        self.state.search_on();
+                    }
+                    // the other tasks have their turn
+                    tokio::task::yield_now().await;
+                    None
                 }
             };
             if let Some(ended) = ended {
@@ -146,6 +176,15 @@ impl Dashboard {
     }
 
     fn input(&mut self, input: Input) -> io::Result<Option<Ended>> {
+        if self.foreground.is_some() {
+            // these are for the program that has the terminal
+            if matches!(input, Input::End(Signal::SIGINT | Signal::SIGQUIT) | Input::Continue) {
+                return Ok(None);
+            }
+        } else if self.waits && matches!(input, Input::Key(_) | Input::Paste(_)) {
+            self.waits = false;
+            return self.take_back();
+        }
         let event = match input {
             Input::Key(key) => Event::Key(key),
             Input::Paste(text) => Event::Paste(text),
@@ -163,16 +202,11 @@ impl Dashboard {
                 self.stop()?;
                 return Ok(None);
             }
-            Input::Continue => {
-                self.stopped = false;
-                self.screen.take()?;
-                let (columns, rows) = Screen::size()?;
-                Event::Resize(columns, rows)
-            }
+            Input::Continue => return self.take_back(),
         };
         let ended = self.update(event)?;
         // the next input is for what is then shown: a row clicked, a filter typed
-        self.state.settle(self.clock.now());
+        self.settle();
         Ok(ended)
     }
 
@@ -196,14 +230,74 @@ impl Dashboard {
                 Action::Save(text) => {
                     self.update(Event::Saved(save(&text)))?;
                 }
+                Action::SaveLog(name) => {
+                    let saved = save_log(&self.state, &name);
+                    self.update(Event::Saved(saved))?;
+                }
                 Action::Mouse(on) => self.screen.set_mouse(on)?,
+                Action::Run(program) => self.give_to(|_| Foreground::start(program))?,
+                Action::PageLog => self.give_to(|state| Foreground::page(state.log_lines()))?,
                 action @ (Action::Request(_)
                 | Action::FetchLogs { .. }
+                | Action::Explain(_)
+                | Action::AskUsage { .. }
                 | Action::DropLogs
-                | Action::LoadHistory(_)) => self.source.perform(action, &self.feed),
+                | Action::LoadHistory(_)
+                | Action::ReadTimeline(_)
+                | Action::Alarm(_)) => self.source.perform(action, &self.feed),
             }
         }
         Ok(None)
+    }
+
+    /// Takes the terminal again.
+    fn take_back(&mut self) -> io::Result<Option<Ended>> {
+        self.stopped = false;
+        self.screen.take()?;
+        let (columns, rows) = Screen::size()?;
+        let ended = self.update(Event::Resize(columns, rows))?;
+        self.state.settle(self.clock.now());
+        Ok(ended)
+    }
+
+    /// Gives the terminal to a program.
+    fn give_to(
+        &mut self,
+        start: impl FnOnce(&State) -> Result<Foreground, String>,
+    ) -> io::Result<()> {
+        if !self.keys.leave() {
+            return self.tell("keys are being typed: not run".to_owned());
+        }
+        self.stopped = true;
+        self.screen.release();
+        match start(&self.state) {
+            Ok(foreground) => self.foreground = Some(foreground),
+            Err(why) => {
+                self.keys.take();
+                self.take_back()?;
+                self.tell(why)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn foreground_finished(&mut self, finished: Finished) -> io::Result<Option<Ended>> {
+        self.foreground = None;
+        self.keys.take();
+        let Finished { told, failed, waits } = finished;
+        if waits {
+            self.waits = true;
+            Screen::say(&format!("\r\n[{told}; Enter returns to the dashboard] "))?;
+            return Ok(None);
+        }
+        if failed {
+            self.tell(told)?;
+        }
+        self.take_back()
+    }
+
+    fn tell(&mut self, why: String) -> io::Result<()> {
+        self.update(Event::NotRun(why)).map(drop)
     }
 
     /// Gives the terminal back and stops, until somebody continues us: then SIGCONT comes.
@@ -213,14 +307,51 @@ impl Dashboard {
         raise(Signal::SIGSTOP).map_err(io::Error::from)
     }
 
+    /// Brings what is shown up to date; a large picture is made by another thread.
+    fn settle(&mut self) {
+        let Some(order) = self.state.settle(self.clock.now()) else { return };
+        let feed = self.feed.clone();
+        tokio::spawn(async move {
+            // a panic in it was told already
+            let made = tokio::task::spawn_blocking(move || Box::new(order.make())).await.ok();
+            feed.send(Feed::Event(Event::Picture(made))).await.ok();
+        });
+    }
+
     /// Draws; whether anything differed from what was shown.
     fn draw(&mut self) -> io::Result<bool> {
         if self.stopped {
             return Ok(false);
         }
-        self.state.settle(self.clock.now());
+        self.settle();
+        if let Some(text) = self.state.alarms.take_ring() {
+            self.screen.ring(&text)?;
+        }
         Ok(self.screen.draw(&self.state)? > 0)
     }
+}
+
+/// What came of the program that has the terminal; never, where none has it.
+async fn finished(foreground: &mut Option<Foreground>) -> Finished {
+    match foreground {
+        Some(foreground) => foreground.finished().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes the lines of the log that are shown into a new file in the working directory, which only
+/// this user can read; where it is, or why nowhere.
+fn save_log(state: &State, name: &str) -> Result<String, String> {
+    let write = || {
+        let options = File::options().write(true).create_new(true).mode(0o600).open(name)?;
+        let mut file = BufWriter::new(options);
+        for line in state.log_lines() {
+            writeln!(file, "{line}")?;
+        }
+        file.flush()
+    };
+    let saved = write().map_err(|error| format!("{name}: {error}"));
+    saved.map(|()| std::path::absolute(name).map_or(name.to_owned(), |it| it.display().to_string()))
 }
 
 /// Writes a document into a new file that only this user can read; where it is, or why nowhere.

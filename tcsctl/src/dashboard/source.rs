@@ -1,8 +1,11 @@
 //! Where messages come from, and where wishes go: a live site, or a recording.
 
+mod alarms;
 pub mod live;
 mod logs;
 pub mod replay;
+pub mod timeline;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tcs_core::bus::BrokerClock;
 use tcs_core::observer::Observer;
+use tcs_core::wire::Message;
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
 
-use super::event::{Action, Event, LinkFacts, LogNews, Reply};
+use super::event::{Action, AlarmReply, Event, Heard, LinkFacts, LogNews, Reply, UsageNews};
 use replay::Recording;
 
 /// What a source tells the loop.
@@ -25,14 +29,30 @@ pub enum Feed {
     Clock(BrokerClock),
 }
 
+impl Feed {
+    /// Whether it tells no more than that services are alive.
+    pub(super) fn is_beat(&self) -> bool {
+        let is_beat = |heard: &Heard| {
+            matches!(heard, Heard::Message(message)
+                if matches!(message.decoded.message, Message::Heartbeat(_)))
+        };
+        match self {
+            Self::Event(Event::Heard(heard)) => heard.iter().all(is_beat),
+            Self::Event(Event::Contact(_)) | Self::Clock(_) => true,
+            Self::Event(_) => false,
+        }
+    }
+}
+
 /// A site, and the log that is followed on it.
 #[derive(Debug)]
 pub struct Live {
     observer: Observer,
     log: Mutex<Option<AbortHandle>>,
+    timeline: Mutex<Option<AbortHandle>>,
 }
 
-/// See the module.
+/// Where messages come from: a live site, or a recording.
 #[derive(Debug)]
 pub enum Source {
     /// A site, over NATS.
@@ -84,7 +104,7 @@ impl Clock {
 impl Source {
     /// A site over this observer.
     pub fn live(observer: Observer) -> Self {
-        Self::Live(Live { observer, log: Mutex::new(None) })
+        Self::Live(Live { observer, log: Mutex::default(), timeline: Mutex::default() })
     }
 
     /// Starts it; returns its clock, and the link to begin with.
@@ -93,6 +113,7 @@ impl Source {
             Self::Live(live) => {
                 let clock = BrokerClock::local();
                 tokio::spawn(live::follow(live.observer.clone(), feed.clone()));
+                tokio::spawn(alarms::follow(live.observer.clone(), feed.clone()));
                 (
                     Clock::Broker(clock),
                     LinkFacts::Connecting { since: clock.now(), attempts: 0, why: None },
@@ -110,7 +131,7 @@ impl Source {
     pub fn perform(&self, action: Action, feed: &Sender<Feed>) {
         match self {
             Self::Live(live) => live.perform(action, feed),
-            Self::Recording(_) => {
+            Self::Recording(recording) => {
                 const WHY: &str = "a recording is playing: there is nobody to ask";
                 let event = match action {
                     Action::Request(request) => Event::Reply(Reply {
@@ -119,15 +140,32 @@ impl Source {
                         took: chrono::TimeDelta::zero(),
                     }),
                     Action::FetchLogs { service, .. } => {
-                        Event::Logs(LogNews { service, outcome: Err(WHY.to_owned()), whole: true })
+                        let (outcome, runs) = (Err(WHY.to_owned()), Vec::new());
+                        Event::Logs(LogNews { service, outcome, runs, whole: true })
                     }
-                    Action::LoadHistory(_) => Event::Past(Err(WHY.to_owned())),
+                    Action::Explain(subject) => {
+                        let read = recording.material(&subject);
+                        Event::Explained(subject, Ok(Box::new(read)))
+                    }
+                    Action::ReadTimeline(span) => Event::Timeline(span, Ok(recording.period(span))),
+                    Action::LoadHistory(span) => Event::Past(span, Err(WHY.to_owned())),
+                    Action::Alarm(request) => {
+                        Event::AlarmReply(AlarmReply { request, outcome: Err(WHY.to_owned()) })
+                    }
+                    Action::AskUsage { launchers, .. } => {
+                        let problems = launchers.into_iter().map(|it| (it, WHY.to_owned()));
+                        let problems = problems.collect();
+                        Event::Usage(Box::new(UsageNews { problems, ..UsageNews::default() }))
+                    }
                     Action::DropLogs
                     | Action::Quit
                     | Action::Suspend
                     | Action::Redraw
                     | Action::Copy(_)
                     | Action::Save(_)
+                    | Action::SaveLog(_)
+                    | Action::PageLog
+                    | Action::Run(_)
                     | Action::Mouse(_) => return,
                 };
                 let feed = feed.clone();
@@ -146,30 +184,47 @@ impl Live {
     fn perform(&self, action: Action, feed: &Sender<Feed>) {
         let (observer, feed) = (self.observer.clone(), feed.clone());
         match action {
-            Action::LoadHistory(since) => {
-                tokio::spawn(live::load(observer, since, feed));
+            Action::LoadHistory(span) => {
+                tokio::spawn(live::load(observer, span, feed));
+            }
+            Action::ReadTimeline(span) => {
+                let task = tokio::spawn(timeline::read(observer, span, feed));
+                replace(&self.timeline, Some(task.abort_handle()));
             }
             Action::Request(request) => {
                 tokio::spawn(live::ask(observer, request, feed));
             }
-            Action::FetchLogs { service, launcher } => {
-                let task = tokio::spawn(logs::follow(observer, service, launcher, feed));
-                self.replace_log(Some(task.abort_handle()));
+            Action::FetchLogs { service, launcher, lines } => {
+                let task = tokio::spawn(logs::follow(observer, service, launcher, lines, feed));
+                replace(&self.log, Some(task.abort_handle()));
             }
-            Action::DropLogs => self.replace_log(None),
+            Action::Explain(subject) => {
+                tokio::spawn(live::explain(observer, subject, feed));
+            }
+            Action::AskUsage { launchers, history } => {
+                tokio::spawn(usage::ask(observer, launchers, history, feed));
+            }
+            Action::DropLogs => replace(&self.log, None),
+            Action::Alarm(request) => {
+                tokio::spawn(alarms::write(observer, request, feed));
+            }
             Action::Quit
             | Action::Suspend
             | Action::Redraw
             | Action::Copy(_)
             | Action::Save(_)
+            | Action::SaveLog(_)
+            | Action::PageLog
+            | Action::Run(_)
             | Action::Mouse(_) => {}
         }
     }
+}
 
-    fn replace_log(&self, next: Option<AbortHandle>) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = std::mem::replace(&mut *log, next) {
-            before.abort();
-        }
+/// Ends what went on before.
+fn replace(held: &Mutex<Option<AbortHandle>>, next: Option<AbortHandle>) {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(before) = std::mem::replace(&mut *held, next) {
+        before.abort();
     }
 }

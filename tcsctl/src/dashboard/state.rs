@@ -6,78 +6,61 @@
 //! drawn. Sorting, filtering and pruning happen in these two, never while drawing.
 
 mod act;
+pub mod alarm_acts;
+pub mod alarms;
+pub mod batch;
 mod commands;
 pub mod detail;
+mod dialog;
 mod dump;
 pub mod help;
 pub mod history;
+mod log_page;
 pub mod logs;
+pub mod marks;
 mod mouse;
+mod navigation;
+mod options;
 pub mod overlay;
+pub mod palette;
+mod past;
+pub mod picture;
 mod place;
 pub mod problems;
 mod share;
+mod stops;
 pub mod table;
 pub mod tape;
+pub mod timeline;
 mod travel;
+pub mod usage;
+pub mod why;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::fleet::transitions::{Transition, Transitions};
-use tcs_core::fleet::{Filter, Fleet, FleetView, Link, ServiceView};
-use tcs_core::observer::{Hearing, Observed, Problem, Unanswered};
-use tcs_present::Times;
+use tcs_core::fleet::{Fleet, FleetView, Link, ServiceView};
+use tcs_core::observer::{Hearing, Observed, Unanswered};
 
-use super::event::{Action, Event, Heard, LinkFacts, Reply};
-use super::keymap::{Command, Keymap};
+use super::event::{Action, Event, Heard, LinkFacts};
+pub use super::page::Page;
 use super::theme::ThemeName;
+use alarms::AlarmBook;
+use batch::Batch;
 use history::{History, Shown};
 use logs::Logs;
+use marks::Marks;
+pub use options::{Moments, Options};
 use overlay::Overlay;
+pub use past::{Past, Reading};
+use picture::PictureOrder;
 use problems::Problems;
 use table::Table;
 use tape::Tape;
-
-/// What is decided before it starts.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Where: site, context or server, for the header.
-    pub site: String,
-    /// How the connection is said on a command line: `["--host", "nats.oca.lan"]`.
-    pub connection: Vec<String>,
-    /// The filter to begin with.
-    pub filter: Filter,
-    /// Show the stopped too.
-    pub all: bool,
-    /// Nothing may be operated.
-    pub read_only: bool,
-    /// ASCII only.
-    pub ascii: bool,
-    /// How times are written.
-    pub times: Times,
-    /// Use colours.
-    pub colour: bool,
-    /// The theme to begin with.
-    pub theme: ThemeName,
-    /// Take the mouse.
-    pub mouse: bool,
-    /// Which key does what.
-    pub keymap: Keymap,
-}
-
-/// What fills the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The table, and what there is room for beside it.
-    Fleet,
-    /// All about the chosen service.
-    Detail,
-    /// Its output.
-    Logs,
-    /// What happened.
-    Events,
-}
+use timeline::TimelinePage;
+use usage::UsagePoll;
+use why::Why;
 
 /// Which moment is shown.
 #[derive(Debug, Clone)]
@@ -98,24 +81,13 @@ pub enum Moment {
     },
 }
 
-/// How far the past has been read from the streams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Past {
-    /// Nobody asked.
-    Unread,
-    /// On its way.
-    Reading,
-    /// Read, since then.
-    Read(DateTime<Utc>),
-    /// It could not be read.
-    Failed(String),
-}
-
 /// What keeps the picture from being the present, whole and true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Banner {
     /// A moment of the past is shown.
     Past,
+    /// That moment of the past is being read.
+    Reading(DateTime<Utc>),
     /// We hear nothing.
     NoLink,
     /// The link is up, and somebody behind it does not answer.
@@ -144,7 +116,7 @@ pub struct Notice {
     until: DateTime<Utc>,
 }
 
-/// See the module.
+/// The whole state of the dashboard.
 #[derive(Debug, Clone)]
 pub struct State {
     /// As it was started.
@@ -169,7 +141,7 @@ pub struct State {
     pub replay_ended: bool,
     /// Which moment is shown.
     pub moment: Moment,
-    /// How far back the streams have been read.
+    /// What has been read of the past, and where somebody wants to go in it.
     pub past: Past,
     /// The messages of the last hour.
     pub tape: Tape,
@@ -180,6 +152,8 @@ pub struct State {
     transitions: Transitions,
     /// Since when what comes is news; what was before is read from the streams.
     settled: Option<DateTime<Utc>>,
+    /// Alarms, as the stream has them.
+    pub alarms: AlarmBook,
     /// The block of what is wrong.
     pub problems: Problems,
     /// The table of services.
@@ -190,6 +164,12 @@ pub struct State {
     pub scrolled: usize,
     /// The log that is followed.
     pub logs: Logs,
+    /// The explanation of a service.
+    pub why: Why,
+    /// The past as a picture.
+    pub timeline: TimelinePage,
+    /// Resource figures: when launchers are asked, and their answers.
+    pub usage: UsagePoll,
     /// What stands in front.
     pub overlay: Option<Overlay>,
     /// The theme in use.
@@ -197,12 +177,21 @@ pub struct State {
     /// Whether the mouse is taken.
     pub mouse: bool,
     notice: Option<Notice>,
+    /// Services that are marked.
+    pub marks: Marks,
+    /// The last operation on several services.
+    pub batch: Option<Batch>,
     /// Requests that are on their way.
     pub pending: usize,
     stale: Stale,
+    /// A picture is being made.
+    making: bool,
     /// How many services had been forgotten when the past was last cleared of them.
     cleared: u64,
 }
+
+/// Up to so many services the picture is made anew before every frame.
+const SMALL_FLEET: usize = 300;
 
 /// Why the picture must be made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,19 +203,10 @@ enum Stale {
     Now,
 }
 
-/// Up to so many services the picture is made anew before every frame.
-const SMALL_FLEET: usize = 300;
-/// Larger ones wait so long for it; each service costs about 2 µs.
-const LARGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(250);
-/// And the largest so long.
-const HUGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(1000);
-const HUGE_FLEET: usize = 10_000;
-
 impl State {
     /// What happened up to the moment that is shown, oldest first, as far as it is asked for.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Transition> {
-        let all = self.history.until(self.picture.now).iter();
-        all.filter(|entry| self.shown_events.shows(entry))
+        self.happened().iter().filter(|entry| self.shown_events.shows(entry))
     }
 
     /// Knows nothing yet.
@@ -249,19 +229,26 @@ impl State {
             record: Vec::new(),
             replay_ended: false,
             moment: Moment::Live,
-            past: Past::Unread,
+            past: Past::default(),
             tape: Tape::default(),
             shown_events: Shown::default(),
             history: History::default(),
             transitions: Transitions::default(),
             settled: None,
+            alarms: AlarmBook::default(),
             page: Page::Fleet,
             scrolled: 0,
             logs: Logs::default(),
+            why: Why::default(),
+            timeline: TimelinePage::default(),
+            usage: UsagePoll::default(),
             overlay: None,
             notice: None,
+            marks: Marks::default(),
+            batch: None,
             pending: 0,
             stale: Stale::Now,
+            making: false,
             cleared: 0,
         }
     }
@@ -269,6 +256,17 @@ impl State {
     /// Takes what happened at `now`; returns what is to be done.
     pub fn update(&mut self, event: Event, now: DateTime<Utc>) -> Vec<Action> {
         self.now = now;
+        let moves =
+            matches!(event, Event::Key(_) | Event::Mouse(_) | Event::Resize(..) | Event::Tick);
+        let mut actions = self.take_event(event);
+        if moves {
+            actions.extend(self.watch_log());
+        }
+        actions
+    }
+
+    fn take_event(&mut self, event: Event) -> Vec<Action> {
+        let now = self.now;
         match event {
             Event::Key(key) => return self.key(key),
             Event::Paste(text) => self.paste(&text),
@@ -283,11 +281,17 @@ impl State {
             Event::Settled => {
                 self.settled.get_or_insert(now);
                 self.transitions.begin(&self.fleet, now, self.fleet_link(now));
+                return self.begin_in_the_past();
             }
             Event::Happened(past) => {
                 self.history.replace_past(past, self.settled.unwrap_or(now));
             }
-            Event::Past(result) => self.past_read(result),
+            Event::Past(span, outcome) => {
+                let mut actions = self.past_read(span, outcome);
+                actions.extend(self.explain_when_there());
+                return actions;
+            }
+            Event::Timeline(span, outcome) => return self.timeline_read(span, outcome),
             Event::Link(link) => {
                 self.link = link;
                 self.stale = Stale::Now;
@@ -295,59 +299,58 @@ impl State {
             Event::Contact(hearing) => self.hearing.renew(hearing),
             Event::Gaps(gaps) => self.gaps = gaps,
             Event::ReplayEnded => self.replay_ended = true,
-            Event::Reply(reply) => self.reply(&reply),
+            Event::Reply(reply) => return self.reply(&reply),
+            Event::Alarms(news) => {
+                self.alarms.take(news);
+                self.confirm_alarms();
+                self.stale = self.stale.max(Stale::Soon);
+            }
+            Event::AlarmReply(reply) => self.alarm_reply(reply),
             Event::Logs(news) => self.logs.take(news),
+            Event::Explained(subject, read) => self.explained(&subject, read),
+            Event::Usage(news) => self.take_usage(*news),
             Event::Saved(Ok(path)) => self.tell(format!("written: {path}"), false),
             Event::Saved(Err(why)) => self.tell(format!("not written: {why}"), true),
+            Event::NotRun(why) => self.tell(why, true),
+            Event::Picture(made) => self.take_picture(made.map(|made| *made)),
             Event::Fault(text) => self.tell(format!("internal fault: {text}"), true),
             Event::Tick => {
                 self.clear_up();
                 self.stale = self.stale.max(Stale::Soon);
-                if self.notice.as_ref().is_some_and(|notice| notice.until <= now) {
-                    self.notice = None;
-                }
+                self.notice.take_if(|notice| notice.until <= now);
+                self.past.difference.take_if(|difference| difference.until <= now);
+                let mut actions = self.ask_usage();
+                actions.extend(self.tick_timeline());
+                return actions;
             }
         }
         Vec::new()
     }
 
-    /// Makes the picture anew if it may have changed, and if it is time.
-    pub fn settle(&mut self, now: DateTime<Utc>) {
+    /// Makes the picture anew if it may have changed, and if it is time. That of a large fleet it
+    /// orders: it comes as [`Event::Picture`], and until then the old one is shown.
+    pub fn settle(&mut self, now: DateTime<Utc>) -> Option<PictureOrder> {
         self.now = now;
         if self.settled.is_some() {
             let news = self.transitions.advance(&self.fleet, now, self.fleet_link(now));
             self.history.extend(news);
         }
-        let wait = match self.fleet.len() {
-            0..SMALL_FLEET => TimeDelta::zero(),
-            SMALL_FLEET..HUGE_FLEET => LARGE_FLEET_EVERY,
-            HUGE_FLEET.. => HUGE_FLEET_EVERY,
-        };
-        let due = match self.stale {
-            Stale::Fresh => false,
-            Stale::Soon => (now - self.picture.now).abs() >= wait,
-            Stale::Now => true,
-        };
-        if !due {
-            return;
-        }
+        let stale = std::mem::replace(&mut self.stale, Stale::Fresh);
         match &self.moment {
+            _ if stale == Stale::Fresh => return None,
+            Moment::Live if self.fleet.len() >= SMALL_FLEET => return self.order(stale),
             Moment::Live => {
-                self.picture = self.fleet.view(now, self.fleet_link(now));
-                let record = Problem::of_record(&self.fleet);
-                self.record = record.iter().map(ToString::to_string).collect();
+                let made = self.picture_order().make();
+                (self.picture, self.record) = (made.picture, made.record);
             }
-            Moment::Past { at, fleet } => {
-                if self.stale == Stale::Now {
-                    self.picture = fleet.view(*at, Link::Steady);
-                }
+            Moment::Past { at, fleet } if stale == Stale::Now => {
+                self.picture = fleet.view(*at, Link::Steady);
             }
-            Moment::Paused { .. } => {}
+            Moment::Paused { .. } if stale == Stale::Now => {}
+            Moment::Past { .. } | Moment::Paused { .. } => return None,
         }
-        if matches!(self.moment, Moment::Live) || self.stale == Stale::Now {
-            self.rebuild();
-        }
-        self.stale = Stale::Fresh;
+        self.show_picture();
+        None
     }
 
     /// Whether [`State::settle`] has something left to do later.
@@ -363,6 +366,7 @@ impl State {
     /// What must be said above the picture; the gravest.
     pub fn banner(&self) -> Option<Banner> {
         match &self.moment {
+            _ if let Some(at) = self.past.wanted() => Some(Banner::Reading(at)),
             Moment::Past { .. } => Some(Banner::Past),
             _ if !self.link.is_up() => Some(Banner::NoLink),
             _ if self.unanswered().is_some() => Some(Banner::NoAnswer),
@@ -384,21 +388,6 @@ impl State {
     /// The line for a few seconds, if there is one.
     pub fn notice(&self) -> Option<&Notice> {
         self.notice.as_ref()
-    }
-
-    /// Whether a command does something here and now.
-    pub fn is_valid(&self, command: Command) -> bool {
-        use super::keymap::When;
-        match command.entry().when {
-            When::Always => true,
-            When::Chosen => self.table.chosen().is_some(),
-            When::Operate => {
-                !self.options.read_only
-                    && self.table.chosen().is_some()
-                    && matches!(self.moment, Moment::Live)
-            }
-            When::Logs => self.page == Page::Logs,
-        }
     }
 
     fn hear(&mut self, messages: Vec<Heard>) {
@@ -457,22 +446,6 @@ impl State {
     /// The link as the fleet's rules want it.
     fn fleet_link(&self, now: DateTime<Utc>) -> Link {
         self.hearing.judge(self.link.for_fleet(), now)
-    }
-
-    fn reply(&mut self, reply: &Reply) {
-        self.pending = self.pending.saturating_sub(1);
-        let request = &reply.request;
-        let took = match reply.took {
-            short if short < TimeDelta::seconds(1) => format!("{} ms", short.num_milliseconds()),
-            long => tcs_core::fleet::format_duration(long),
-        };
-        let what = format!("{} {}", request.operation.as_str(), request.service);
-        match &reply.outcome {
-            Ok(text) => {
-                self.tell(format!("{what}: {text}, by {} in {took}", request.launcher), false);
-            }
-            Err(text) => self.tell(format!("{what}: {text} (asked {})", request.launcher), true),
-        }
     }
 
     /// Shows a line for a few seconds.

@@ -7,6 +7,7 @@
 //! A frame is written at once, inside the marks of a synchronised update (DEC 2026, unknown marks
 //! are ignored), and only if a cell differs from what is shown.
 
+mod escape;
 pub mod input;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::bell::Bell;
 use super::state::State;
 use super::view;
 
@@ -37,12 +39,13 @@ const MOST_COPIED: usize = 64 * 1024;
 /// Whether the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// See the module.
+/// The terminal in full-screen mode; restored when this is dropped.
 pub struct Screen {
     frame: Vec<u8>,
     shown: Buffer,
     next: Buffer,
     mouse: bool,
+    bell: Bell,
 }
 
 impl Screen {
@@ -61,7 +64,13 @@ impl Screen {
             }
         }));
         let empty = Buffer::empty(Rect::ZERO);
-        let mut screen = Self { frame: Vec::new(), shown: empty.clone(), next: empty, mouse };
+        let mut screen = Self {
+            frame: Vec::new(),
+            shown: empty.clone(),
+            next: empty,
+            mouse,
+            bell: Bell::default(),
+        };
         screen.take()?;
         Ok(screen)
     }
@@ -86,6 +95,11 @@ impl Screen {
         give_back();
     }
 
+    /// Writes a line of ours below what a program has written that had the terminal.
+    pub fn say(text: &str) -> io::Result<()> {
+        write(text.as_bytes())
+    }
+
     /// Columns and rows.
     pub fn size() -> io::Result<(u16, u16)> {
         raw::size()
@@ -95,6 +109,17 @@ impl Screen {
     pub fn set_mouse(&mut self, mouse: bool) -> io::Result<()> {
         self.mouse = mouse;
         write(if mouse { MOUSE_ON } else { MOUSE_OFF })
+    }
+
+    /// How a new alarm is signalled.
+    pub fn set_bell(&mut self, bell: Bell) {
+        self.bell = bell;
+    }
+
+    /// Tells of a new alarm, as far as that is switched on.
+    pub fn ring(&mut self, text: &str) -> io::Result<()> {
+        let sequence = self.bell.sequence(text, std::env::var_os("TMUX").is_some());
+        if sequence.is_empty() { Ok(()) } else { write(sequence.as_bytes()) }
     }
 
     /// Forgets what is shown, so that everything is drawn anew.

@@ -1,12 +1,24 @@
 //! Screens, as text and as styled runs; and (fleet, keys, screen).
 
+mod alarms;
+mod animation;
+mod broken_night;
+mod confirm;
 pub(crate) mod fixture;
 mod hostile;
 mod keys;
+mod logs;
+mod marks;
+mod palette;
 mod problems;
 mod screens;
 mod screenshots;
 mod svg;
+mod time;
+mod timeline;
+mod usage;
+mod views;
+mod why;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -99,7 +99,7 @@ fn terminal(role: Role) -> Style {
         Role::Warn => style.fg(Color::Yellow).add_modifier(BOLD),
         Role::Bad => style.fg(Color::Red).add_modifier(BOLD),
         Role::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(BOLD),
-        Role::Past => style.fg(Color::Black).bg(Color::Cyan),
+        Role::Past | Role::Match => style.fg(Color::Black).bg(Color::Cyan),
         Role::Selected => selection(Color::Reset, Color::Reset).add_modifier(REVERSED),
         Role::SelectedDim => selection(Color::White, Color::DarkGray),
     }
@@ -128,7 +128,7 @@ fn night(role: Role) -> Style {
         Role::Warn => style.fg(bright).add_modifier(BOLD),
         Role::Bad => style.fg(bright).add_modifier(BOLD | Modifier::UNDERLINED),
         Role::Alarm => style.fg(NIGHT_GROUND).bg(bright).add_modifier(BOLD),
-        Role::Past => style.fg(NIGHT_GROUND).bg(NIGHT_TEXT),
+        Role::Past | Role::Match => style.fg(NIGHT_GROUND).bg(NIGHT_TEXT),
         Role::Selected => selection(NIGHT_GROUND, Color::Indexed(160)),
         Role::SelectedDim => selection(Color::Indexed(160), Color::Indexed(52)),
     }
@@ -146,7 +146,9 @@ fn contrast(role: Role) -> Style {
         Role::Moving => style.fg(Color::LightCyan).add_modifier(BOLD),
         Role::Warn => Style::new().fg(Color::Black).bg(Color::LightYellow).add_modifier(BOLD),
         Role::Bad | Role::Alarm => Style::new().fg(Color::White).bg(Color::Red).add_modifier(BOLD),
-        Role::Past => Style::new().fg(Color::Black).bg(Color::LightCyan).add_modifier(BOLD),
+        Role::Past | Role::Match => {
+            Style::new().fg(Color::Black).bg(Color::LightCyan).add_modifier(BOLD)
+        }
         Role::Selected => selection(Color::Black, Color::White).add_modifier(BOLD),
         Role::SelectedDim => selection(Color::White, Color::Blue),
     }
@@ -161,7 +163,7 @@ fn colour_blind(role: Role) -> Style {
         Role::Warn => style.fg(Color::Indexed(220)).add_modifier(BOLD),
         Role::Bad => style.fg(Color::Indexed(202)).add_modifier(BOLD | Modifier::UNDERLINED),
         Role::Alarm => style.fg(Color::Indexed(16)).bg(Color::Indexed(202)).add_modifier(BOLD),
-        Role::Past => style.fg(Color::Indexed(16)).bg(Color::Indexed(39)),
+        Role::Past | Role::Match => style.fg(Color::Indexed(16)).bg(Color::Indexed(39)),
         role => terminal(role),
     }
 }
@@ -174,7 +176,7 @@ fn without_colour(role: Role) -> Style {
         Role::Dim | Role::Border | Role::Title => style.add_modifier(DIM),
         Role::Strong | Role::Key | Role::Accent | Role::Warn => style.add_modifier(BOLD),
         Role::Bad => style.add_modifier(BOLD | Modifier::UNDERLINED),
-        Role::Alarm | Role::Past => style.add_modifier(REVERSED | BOLD),
+        Role::Alarm | Role::Past | Role::Match => style.add_modifier(REVERSED | BOLD),
         Role::Selected => style.add_modifier(REVERSED).remove_modifier(DIM | Modifier::UNDERLINED),
         Role::SelectedDim => style.add_modifier(BOLD | Modifier::UNDERLINED).remove_modifier(DIM),
     }

@@ -1,9 +1,11 @@
 //! Draws the state. Nothing here changes anything, and nothing here knows a colour: what a thing
 //! is ([`Role`]) becomes a style in the theme.
 
+mod alarms;
 mod banner;
 mod confirm;
 mod detail;
+mod difference;
 mod events;
 mod footer;
 mod header;
@@ -13,7 +15,10 @@ mod menu;
 mod palette;
 mod pen;
 mod problems;
+mod results;
 mod table;
+mod timeline;
+mod why;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -43,10 +48,16 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
     match state.page {
         Page::Logs => logs::draw(&mut pen, state, panes.page),
         Page::Events => events::draw_page(&mut pen, state, panes.page),
+        Page::Alarms => alarms::draw_page(&mut pen, state, panes.page),
+        Page::Why => why::draw(&mut pen, state, panes.page),
+        Page::Timeline => timeline::draw(&mut pen, state, panes.page),
         Page::Detail if panes.detail.is_none() => detail::draw(&mut pen, state, panes.page, true),
         Page::Fleet | Page::Detail => {
             if let Some(area) = panes.problems {
                 problems::draw(&mut pen, state, area);
+            }
+            if let Some(area) = panes.hosts {
+                table::draw_hosts(&mut pen, state, area);
             }
             table::draw(&mut pen, state, panes.titles, panes.rows);
             if let Some((line, area)) = panes.detail {
@@ -58,19 +69,23 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
                 if let Some((line, _)) = panes.detail {
                     pen.put(line.x, rule.y, 1, TEE, Role::Border);
                 }
+                let is_narrow = panes.detail.is_none();
+                let area =
+                    if is_narrow { events::draw_usage(&mut pen, state, rule, area) } else { area };
                 events::draw_newest(&mut pen, state, area);
             }
         }
     }
+    difference::draw(&mut pen, state, &panes);
     notice(&mut pen, state, panes.footer);
     footer::draw(&mut pen, state, panes.footer);
     match &state.overlay {
-        Some(Overlay::Filter { .. }) | None => {}
+        Some(Overlay::Filter { .. } | Overlay::Search { .. }) | None => {}
         Some(Overlay::Palette { line, choice }) => palette::draw(&mut pen, state, line, *choice),
         Some(Overlay::Menu { choice }) => menu::draw(&mut pen, state, *choice),
-        Some(Overlay::Confirm { request, touched }) => {
-            confirm::draw(&mut pen, state, request, touched);
-        }
+        Some(Overlay::Confirm(question)) => confirm::draw(&mut pen, state, question),
+        Some(Overlay::Results { scrolled }) => results::draw(&mut pen, state, *scrolled),
+        Some(Overlay::Alarm(dialog)) => alarms::draw_dialog(&mut pen, state, dialog),
         Some(Overlay::Help { scrolled }) => help::draw(&mut pen, state, *scrolled),
     }
 }

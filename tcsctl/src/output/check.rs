@@ -41,9 +41,11 @@ pub fn line(
         }
         [] if view.services.is_empty() => "nothing was read".to_owned(),
         [] if result == Check::Unknown => {
-            format!("no match among {}", count(view.services.len()))
+            format!("no match among {}", text::count(view.services.len(), "service"))
         }
-        [] => format!("nothing is running ({} stopped)", count(view.services.len())),
+        [] => {
+            format!("nothing is running ({} stopped)", text::count(view.services.len(), "service"))
+        }
         [(service, _)] => of_one(service, view) + &note(taken, service),
         _ => summary(services, counts, taken),
     };
@@ -104,7 +106,7 @@ fn summary(services: &[Judged<'_>], counts: Counts, taken: &TakenById<'_>) -> St
             parts.push(format!("{number} {word}"));
         }
     }
-    let mut text = format!("{}: {}", count(services.len()), parts.join(", "));
+    let mut text = format!("{}: {}", text::count(services.len(), "service"), parts.join(", "));
     let mut named: Vec<_> = services.iter().filter(|(_, check)| *check != Check::Ok).collect();
     named.sort_by_key(|(service, check)| (Reverse(check.weight()), service.verdict));
     for (service, _) in named.iter().take(NAMED) {
@@ -137,8 +139,4 @@ fn shorten(cause: &str) -> String {
         whole if whole.len() == cause.len() => whole.to_owned(),
         _ => format!("{}…", text::head(cause, CAUSE - 1)),
     }
-}
-
-fn count(services: usize) -> String {
-    format!("{services} service{}", if services == 1 { "" } else { "s" })
 }

@@ -29,6 +29,14 @@ pub fn json_text(value: &impl Serialize) -> io::Result<String> {
     String::from_utf8(text).map_err(io::Error::other)
 }
 
+/// `value` as such a text, on one line.
+pub fn json_line(value: &impl Serialize) -> Vec<u8> {
+    let mut text = Vec::new();
+    // our own types serialise, and a vector takes all
+    write_json(&mut text, value, false).ok();
+    text
+}
+
 /// Whether it is printable ASCII alone, as nearly all of it is. Looked at as a whole, without a stop
 /// at the first other byte: so it takes a few instructions for 16 bytes.
 fn is_plain(fragment: &str) -> bool {

@@ -30,7 +30,7 @@ const fn style(role: Role) -> Option<Style> {
         Role::Good => style.green(),
         Role::Warn => style.yellow(),
         Role::Bad | Role::Alarm => style.red(),
-        Role::Moving | Role::Key | Role::Accent | Role::Past => style.cyan(),
+        Role::Moving | Role::Key | Role::Accent | Role::Past | Role::Match => style.cyan(),
         Role::Text | Role::Selected | Role::SelectedDim | Role::Dialog => return None,
     })
 }

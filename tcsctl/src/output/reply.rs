@@ -42,7 +42,7 @@ pub enum Failure {
 
 impl Failure {
     /// With the lines of whoever said no.
-    fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Refused(text) => text.into(),
             Self::NoRemoteControl(_) | Self::NotReachable(_) | Self::TimedOut(_) => {
@@ -121,7 +121,7 @@ impl<'a> Answer<'a> {
     fn of(asked: &str, data: &'a Map<String, Value>) -> (Self, Vec<String>) {
         match asked {
             command::START | command::STOP | command::RESTART => read(data, Self::Operation),
-            command::RELOAD => read(data, Self::Reload),
+            command::RELOAD | command::PROFILE => read(data, Self::Reload),
             "call" => (Self::Called(data), Vec::new()),
             "commands" => read(data, |list: OfferedList| Self::Commands(list.commands)),
             _ => (Self::Own(data), Vec::new()),

@@ -1,6 +1,7 @@
 //! Golden files of what is printed, with colours as marked runs: `<bad|× tic_bridge.zb08>`.
 
 mod fields;
+mod graph;
 mod schemas;
 mod site;
 

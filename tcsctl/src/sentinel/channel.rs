@@ -3,38 +3,51 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use hyper::Method;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tcs_alarms::{Notification, Severity, Why};
+use tcs_alarms::{Failure, Notification, Severity, Why};
+use tcs_core::wire::text::one_line;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::http::Request;
-use super::settings::{Channel, Form, Pagerduty, Webhook};
+use tcs_alarms::settings::{Channel, Form, Pagerduty, Webhook};
 
 /// A program that takes longer has failed.
 const EXEC_LIMIT: Duration = Duration::from_secs(10);
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 
-impl Channel {
-    /// Sends it; the error names no secret.
-    pub(super) async fn send(&self, notification: &Notification) -> Result<(), String> {
-        match self {
-            Self::Webhook(webhook) => webhook.request(notification)?.send().await,
-            Self::Pagerduty(pagerduty) => pagerduty.request(notification)?.send().await,
-            Self::Exec(words) => exec(words, notification).await,
-        }
+/// Sends it by this channel; the error names no secret.
+pub(super) async fn send(channel: &Channel, notification: &Notification) -> Result<(), Failure> {
+    let is_of_alarms = match channel {
+        Channel::Webhook(webhook) => webhook.form == Form::Alertmanager,
+        Channel::Pagerduty(_) => true,
+        Channel::Exec(_) => false,
+    };
+    if notification.why == Why::Report && is_of_alarms {
+        return Err("this channel takes alarms only".into());
+    }
+    match channel {
+        Channel::Webhook(webhook) => posted(webhook, notification)?.send().await,
+        Channel::Pagerduty(pagerduty) => event(pagerduty, notification)?.send().await,
+        Channel::Exec(words) => exec(words, notification, EXEC_LIMIT).await,
     }
 }
 
 /// What happened, in one line: `critical: failed/guider.main is active: exit code 3`.
 fn title(notification: &Notification) -> String {
     let Notification { severity, rule, object, state, .. } = notification;
+    if notification.why == Why::Report {
+        return notification.message.clone().unwrap_or_default();
+    }
     let what = match notification.why {
         Why::Cleared => "is over",
         Why::Chatter => "comes and goes",
         Why::Escalation => "is still active",
         Why::ShelfEnded => "is active, its shelf ended",
-        Why::Digest => "",
+        Why::Digest | Why::Report => "",
         Why::Test => "is a test",
         Why::Raised | Why::Severity | Why::ChatterEnded | Why::CauseEnded | Why::Unacknowledged => {
             state
@@ -48,34 +61,33 @@ fn title(notification: &Notification) -> String {
     }
 }
 
-/// In a header or an argument there are no line breaks.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-impl Webhook {
-    fn request(&self, notification: &Notification) -> Result<Request, String> {
-        let mut headers: Vec<(String, String)> =
-            self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-        let body = match self.form {
-            Form::Json => {
-                add("Content-Type", "application/json".to_owned());
-                json_of(&notification)?
-            }
-            Form::Alertmanager => {
-                add("Content-Type", "application/json".to_owned());
-                json_of(&alertmanager(notification))?
-            }
-            Form::Ntfy => {
-                add("Title", format!("{}/{}", notification.rule, one_line(&notification.object)));
-                add("Priority", priority(notification).to_owned());
-                notification.help.iter().for_each(|help| add("Click", one_line(help)));
-                title(notification).into_bytes()
-            }
-        };
-        Ok(Request { method: "POST", url: self.url.clone(), headers, body })
-    }
+fn posted(webhook: &Webhook, notification: &Notification) -> Result<Request, String> {
+    let mut headers: Vec<(String, String)> =
+        webhook.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+    let body = match webhook.form {
+        Form::Json => {
+            add("Content-Type", "application/json".to_owned());
+            json_of(&notification)?
+        }
+        Form::Alertmanager => {
+            add("Content-Type", "application/json".to_owned());
+            json_of(&alertmanager(notification))?
+        }
+        Form::Ntfy => {
+            add(
+                "Title",
+                match notification.why {
+                    Why::Report => one_line(&title(notification)),
+                    _ => format!("{}/{}", notification.rule, one_line(&notification.object)),
+                },
+            );
+            add("Priority", priority(notification).to_owned());
+            notification.help.iter().for_each(|help| add("Click", one_line(help)));
+            notification.text.clone().unwrap_or_else(|| title(notification)).into_bytes()
+        }
+    };
+    Ok(Request { method: Method::POST, url: webhook.url.clone(), headers, body })
 }
 
 fn json_of(value: &impl serde::Serialize) -> Result<Vec<u8>, String> {
@@ -112,31 +124,29 @@ fn alertmanager(notification: &Notification) -> Value {
     json!([alert])
 }
 
-impl Pagerduty {
-    fn request(&self, notification: &Notification) -> Result<Request, String> {
-        let action = if notification.why == Why::Cleared { "resolve" } else { "trigger" };
-        let summary: String = title(notification).chars().take(1024).collect();
-        let event = json!({
-            "routing_key": self.key,
-            "event_action": action,
-            "dedup_key": notification.episode,
-            "payload": {
-                "summary": summary,
-                "source": notification.host.as_deref().unwrap_or(&notification.object),
-                "severity": notification.severity,
-                "timestamp": notification.since,
-                "component": notification.object,
-                "class": notification.rule,
-                "custom_details": notification,
-            },
-        });
-        let url = match &self.url {
-            Some(url) => url.clone(),
-            None => PAGERDUTY.parse().map_err(str::to_owned)?,
-        };
-        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-        Ok(Request { method: "POST", url, headers, body: json_of(&event)? })
-    }
+fn event(pagerduty: &Pagerduty, notification: &Notification) -> Result<Request, String> {
+    let action = if notification.why == Why::Cleared { "resolve" } else { "trigger" };
+    let summary: String = title(notification).chars().take(1024).collect();
+    let event = json!({
+        "routing_key": pagerduty.key,
+        "event_action": action,
+        "dedup_key": notification.episode,
+        "payload": {
+            "summary": summary,
+            "source": notification.host.as_deref().unwrap_or(&notification.object),
+            "severity": notification.severity,
+            "timestamp": notification.since,
+            "component": notification.object,
+            "class": notification.rule,
+            "custom_details": notification,
+        },
+    });
+    let url = match &pagerduty.url {
+        Some(url) => url.clone(),
+        None => PAGERDUTY.parse().map_err(str::to_owned)?,
+    };
+    let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    Ok(Request { method: Method::POST, url, headers, body: json_of(&event)? })
 }
 
 /// `{severity}` and the like, replaced in one pass: what is put in is not read again.
@@ -165,17 +175,24 @@ fn filled(word: &str, notification: &Notification) -> String {
     text + rest
 }
 
-/// Runs a program with the notification as JSON on its standard input. There is no shell.
-async fn exec(words: &[String], notification: &Notification) -> Result<(), String> {
+/// Runs a program with the notification as JSON on its standard input. There is no shell. It has a
+/// process group of its own: one that takes longer than `limit` is killed with all that it started.
+async fn exec(
+    words: &[String],
+    notification: &Notification,
+    limit: Duration,
+) -> Result<(), Failure> {
     let (program, arguments) = words.split_first().ok_or("no program is named")?;
     let mut child = Command::new(program)
         .args(arguments.iter().map(|word| filled(word, notification)))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
+    let group = Group::of(&child);
     let body = json_of(notification)?;
     let ended = async {
         if let Some(mut input) = child.stdin.take() {
@@ -184,11 +201,37 @@ async fn exec(words: &[String], notification: &Notification) -> Result<(), Strin
         }
         child.wait().await
     };
-    let status = tokio::time::timeout(EXEC_LIMIT, ended)
+    let status = tokio::time::timeout(limit, ended)
         .await
-        .map_err(|_| format!("{program}: still running after {} s", EXEC_LIMIT.as_secs()))?
+        .map_err(|_| {
+            Failure::without_answer(format!("{program}: still running after {} s", limit.as_secs()))
+        })?
         .map_err(|error| format!("{program}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{program}: {status}")) }
+    group.leave();
+    if status.success() { Ok(()) } else { Err(format!("{program}: {status}").into()) }
+}
+
+/// The process group of a program that runs: it is killed where nobody waits for its end.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+    }
+
+    /// The program has ended by itself; what it has left running is meant to run.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // its leader has not been waited for: the number is still its own
+        if let Some(group) = self.0 {
+            killpg(group, Signal::SIGKILL).ok();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -198,7 +241,7 @@ mod tests {
     fn notification(why: Why) -> Notification {
         let raised = "2026-11-23T02:13:04Z".parse().unwrap();
         let mut it = Notification::unreachable("chat", raised).unwrap();
-        (it.why, it.may_repeat, it.message) = (why, false, Some("a\nb {rule}".to_owned()));
+        (it.why, it.may_repeat, it.message) = (why, false, Some("a\nb\u{202e} {rule}".to_owned()));
         it
     }
 
@@ -207,7 +250,7 @@ mod tests {
         let fill = |word: &str| filled(word, &notification(Why::Raised));
         assert_eq!(fill("--severity={severity}"), "--severity=critical");
         assert_eq!(fill("{alarm} {odd} {"), "broker_unreachable/_broker {odd} {");
-        let message = "critical: broker_unreachable/_broker active: a b {rule}";
+        let message = "critical: broker_unreachable/_broker active: a\\nb\\u{202e} {rule}";
         assert_eq!(fill("{message}"), message);
     }
 
@@ -219,7 +262,7 @@ mod tests {
         assert!(raise[0]["endsAt"].is_null() && clear[0]["endsAt"].is_string());
         let pagerduty = Pagerduty { key: "k".to_owned(), url: None };
         let event = |why| -> Value {
-            let request = pagerduty.request(&notification(why)).unwrap();
+            let request = super::event(&pagerduty, &notification(why)).unwrap();
             serde_json::from_slice(&request.body).unwrap()
         };
         let (raise, clear) = (event(Why::Raised), event(Why::Cleared));
@@ -234,12 +277,46 @@ mod tests {
     async fn a_program_gets_the_notification_and_its_failure_is_one() {
         let run = |script: &str| {
             let words = ["sh", "-c", script, "{severity}"].map(str::to_owned);
-            async move { exec(&words, &notification(Why::Raised)).await }
+            async move { exec(&words, &notification(Why::Raised), EXEC_LIMIT).await }
         };
         assert_eq!(run(r#"grep -q '"why":"raised"' && test "$0" = critical"#).await, Ok(()));
-        assert!(run("exit 3").await.unwrap_err().contains("exit status: 3"));
-        let missing = exec(&["/no/such".to_owned()], &notification(Why::Raised)).await;
-        assert!(missing.unwrap_err().starts_with("/no/such: "));
-        assert!(exec(&[], &notification(Why::Raised)).await.is_err());
+        assert!(run("exit 3").await.unwrap_err().error.contains("exit status: 3"));
+        let missing = exec(&["/no/such".to_owned()], &notification(Why::Raised), EXEC_LIMIT).await;
+        assert!(missing.unwrap_err().error.starts_with("/no/such: "));
+        assert!(exec(&[], &notification(Why::Raised), EXEC_LIMIT).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_killed_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid").display().to_string();
+        let script = "sleep 1000 & echo $! > \"$0.new\"; mv \"$0.new\" \"$0\"; wait";
+        let words = ["sh", "-c", script, &file].map(str::to_owned);
+        let raised = notification(Why::Raised);
+        let mut limit = Duration::from_millis(500);
+        // on a busy machine the shell needs longer to begin
+        let pid = loop {
+            let error = exec(&words, &raised, limit).await.unwrap_err();
+            assert!(
+                error.may_have_arrived && error.error.contains("still running after"),
+                "{error}"
+            );
+            if let Ok(pid) = std::fs::read_to_string(&file) {
+                break pid;
+            }
+            limit *= 2;
+        };
+        let stat = format!("/proc/{}/stat", pid.trim());
+        let has_ended = || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+        };
+        for _ in 0..1000 {
+            if has_ended() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{}", std::fs::read_to_string(&stat).unwrap());
     }
 }

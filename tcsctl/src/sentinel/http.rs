@@ -1,138 +1,99 @@
-//! As much HTTP as a notification needs: one request over a connection of its own, and whether it
-//! was taken. Errors name the host and never the path, which may hold a secret.
+//! One HTTP request over a connection of its own, and whether it was taken. Redirects are not followed:
+//! headers and body may hold secrets of the host that is named. Errors name that host, and never the path,
+//! which may hold one too.
 
-use std::str::FromStr;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_util::future::{Either, select};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use tcs_alarms::Failure;
+use tcs_alarms::settings::Url;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// No answer within this is a failure: well below a claim's lease.
 const LIMIT: Duration = Duration::from_secs(10);
-/// As much of an answer is read to find its first line.
-const MAX_LINE: usize = 4096;
-
-/// Where a request goes. No `Debug`: the path may hold a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    is_tls: bool,
-    /// As it is written: `host` or `host:port`.
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
-}
-
-impl FromStr for Url {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (is_tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (None, Some(rest)) => (false, rest),
-            (None, None) => return Err("a URL that begins with http:// or https:// is expected"),
-        };
-        if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("a URL has no blanks");
-        }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err("write user and password as a header `Authorization`, not in the URL");
-        }
-        let port_at = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
-        let (host, port) = match port_at {
-            Some(at) => {
-                (&authority[..at], authority[at + 1..].parse().map_err(|_| "no such port")?)
-            }
-            None => (authority, if is_tls { 443 } else { 80 }),
-        };
-        let host = host.trim_matches(['[', ']']);
-        if host.is_empty() {
-            return Err("the URL names no host");
-        }
-        let path = path.split('#').next().unwrap_or_default();
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let (authority, host) = (authority.to_owned(), host.to_owned());
-        Ok(Self { is_tls, authority, host, port, path: format!("{slash}{path}") })
-    }
-}
-
-impl<'de> Deserialize<'de> for Url {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
+/// The head of an answer is not read beyond this; its body is not read at all.
+const MAX_HEAD: usize = 8192;
 
 /// What is sent.
 #[derive(Clone)]
 pub(super) struct Request {
-    pub(super) method: &'static str,
+    pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
 impl Request {
-    /// The whole request; a line break in a header would begin another one.
-    fn to_bytes(&self) -> Result<Vec<u8>, String> {
+    /// A line break in a header would begin another request, and is refused.
+    fn composed(&self) -> Result<hyper::Request<Full<Bytes>>, String> {
         let Self { method, url, headers, body } = self;
-        let mut text = format!(
-            "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tcsctl/{}\r\nConnection: close\r\n\
-             Content-Length: {}\r\n",
-            url.path,
-            url.authority,
-            env!("CARGO_PKG_VERSION"),
-            body.len()
-        );
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(&url.path)
+            .header(HOST, &url.authority)
+            .header(USER_AGENT, concat!("tcsctl/", env!("CARGO_PKG_VERSION")))
+            .header(CONNECTION, "close");
         for (name, value) in headers {
-            check_header(name, value)?;
-            text.extend([name, ": ", value, "\r\n"]);
+            request =
+                request.header(name, HeaderValue::from_bytes(value.as_bytes()).map_err(text)?);
         }
-        text.push_str("\r\n");
-        Ok([text.as_bytes(), body].concat())
+        request.body(Full::from(body.clone())).map_err(text)
     }
 
     /// Sends it; an error where the answer is not a success.
-    pub(super) async fn send(&self) -> Result<(), String> {
+    pub(super) async fn send(&self) -> Result<(), Failure> {
         let host = &self.url.authority;
-        let sent = tokio::time::timeout(LIMIT, self.exchange()).await;
-        let status = sent
-            .map_err(|_| format!("{host}: no answer within {} s", LIMIT.as_secs()))?
+        let late = || format!("{host}: no answer within {} s", LIMIT.as_secs());
+        let end = Instant::now() + LIMIT;
+        let request = self.composed().map_err(|error| format!("{host}: {error}"))?;
+        let stream = timeout_at(end, self.connect())
+            .await
+            .map_err(|_| late())?
             .map_err(|error| format!("{host}: {error}"))?;
-        match status {
-            200..=299 => Ok(()),
-            status => Err(format!("{host} answered {status}")),
+        let status = timeout_at(end, status_of(stream, request))
+            .await
+            .map_err(|_| Failure::without_answer(late()))?
+            .map_err(|error| Failure::without_answer(format!("{host}: {error}")))?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("{host} answered {}", status.as_u16()).into())
         }
     }
 
-    async fn exchange(&self) -> Result<u16, String> {
-        let bytes = self.to_bytes()?;
-        let address = (self.url.host.as_str(), self.url.port);
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-        if !self.url.is_tls {
-            return status_of(stream, &bytes).await;
+    async fn connect(&self) -> Result<Box<dyn Stream>, String> {
+        let Url { host, port, is_tls, .. } = &self.url;
+        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(text)?;
+        if !is_tls {
+            return Ok(Box::new(stream));
         }
-        let name =
-            ServerName::try_from(self.url.host.clone()).map_err(|error| error.to_string())?;
-        let connecting = TlsConnector::from(tls()?).connect(name, stream).await;
-        status_of(connecting.map_err(|error| error.to_string())?, &bytes).await
+        let name = ServerName::try_from(host.clone()).map_err(text)?;
+        Ok(Box::new(TlsConnector::from(tls()?).connect(name, stream).await.map_err(text)?))
     }
 }
 
-/// Whether a header can be sent; its value may be a secret.
-pub(super) fn check_header(name: &str, value: &str) -> Result<(), String> {
-    let is_name = |c: char| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c);
-    if name.is_empty() || !name.chars().all(is_name) || value.chars().any(char::is_control) {
-        return Err(format!("the header `{}` cannot be sent", name.escape_debug()));
-    }
-    Ok(())
+/// With TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// With what it is caused by: hyper tells that apart.
+fn text(error: impl std::error::Error) -> String {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
 }
 
 /// By the certificates of this host.
@@ -145,67 +106,89 @@ fn tls() -> Result<Arc<ClientConfig>, String> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(text)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
-/// The status in the first line of the answer.
 async fn status_of(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: &[u8],
-) -> Result<u16, String> {
-    let said = |error: std::io::Error| error.to_string();
-    stream.write_all(request).await.map_err(said)?;
-    stream.flush().await.map_err(said)?;
-    let mut line = Vec::new();
-    let mut buffer = [0; 512];
-    while !line.contains(&b'\n') && line.len() < MAX_LINE {
-        match stream.read(&mut buffer).await.map_err(said)? {
-            0 => break,
-            count => line.extend_from_slice(&buffer[..count]),
-        }
-    }
-    let text = String::from_utf8_lossy(&line);
-    let mut words = text.split_ascii_whitespace();
-    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/"));
-    let status = words.next().filter(|_| is_http).and_then(|word| word.parse().ok());
-    status.ok_or_else(|| "the answer is not HTTP".to_owned())
+    stream: Box<dyn Stream>,
+    request: hyper::Request<Full<Bytes>>,
+) -> Result<StatusCode, String> {
+    let mut client = http1::Builder::new();
+    client.max_buf_size(MAX_HEAD);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.map_err(text)?;
+    let (answer, connection) = (pin!(sender.send_request(request)), pin!(connection));
+    let answer = match select(answer, connection).await {
+        Either::Left((answer, _)) => answer,
+        // it has ended, and has told why
+        Either::Right((_, answer)) => answer.await,
+    };
+    answer.map(|answer| answer.status()).map_err(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[test]
-    fn urls_are_split() {
-        let parts = |text: &str| {
-            let url: Url = text.parse().ok().unwrap();
-            (url.is_tls, url.host, url.port, url.path)
-        };
-        let expected =
-            |tls, host: &str, port, path: &str| (tls, host.to_owned(), port, path.to_owned());
-        assert_eq!(parts("https://ntfy.sh/topic"), expected(true, "ntfy.sh", 443, "/topic"));
-        assert_eq!(parts("http://h:81?a=b#c"), expected(false, "h", 81, "/?a=b"));
-        assert_eq!(parts("http://[::1]:8080"), expected(false, "::1", 8080, "/"));
-        assert_eq!(parts("http://[::1]/x"), expected(false, "::1", 80, "/x"));
-        for wrong in ["ftp://h", "h/x", "http://", "http://h:x", "http://u:p@h/", "http://h/a b"] {
-            assert!(wrong.parse::<Url>().is_err(), "{wrong}");
+    fn request(port: u16, value: &str) -> Request {
+        Request {
+            method: Method::POST,
+            url: format!("http://127.0.0.1:{port}/x?token=s3cret").parse().ok().unwrap(),
+            headers: vec![("Title".to_owned(), value.to_owned())],
+            body: b"{}".to_vec(),
         }
     }
 
     #[test]
     fn a_header_cannot_begin_another_request() {
-        let request = |value: &str| Request {
-            method: "POST",
-            url: "http://h/x".parse().ok().unwrap(),
-            headers: vec![("Title".to_owned(), value.to_owned())],
-            body: b"{}".to_vec(),
+        assert!(request(1, "a").composed().is_ok());
+        assert!(request(1, "a\r\nHost: x").composed().is_err());
+    }
+
+    /// What the receiver got, and what became of the request.
+    async fn told(answer: &[u8]) -> (String, Result<(), Failure>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let request = request(listener.local_addr().unwrap().port(), "grün");
+        let receive = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut got, mut buffer) = (Vec::new(), [0; 1024]);
+            while !got.ends_with(b"{}") {
+                let count = stream.read(&mut buffer).await.unwrap();
+                got.extend_from_slice(&buffer[..count]);
+            }
+            stream.write_all(answer).await.ok();
+            String::from_utf8(got).unwrap()
         };
-        let text = String::from_utf8(request("a").to_bytes().unwrap()).unwrap();
-        assert!(text.starts_with("POST /x HTTP/1.1\r\nHost: h\r\n"), "{text}");
-        assert!(text.ends_with("Content-Length: 2\r\nTitle: a\r\n\r\n{}"), "{text}");
-        assert!(request("a\r\nHost: x").to_bytes().is_err());
+        tokio::join!(receive, request.send())
+    }
+
+    #[tokio::test]
+    async fn only_a_success_is_one_and_no_error_tells_the_path() {
+        let (got, outcome) = told(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert!(got.starts_with("POST /x?token=s3cret HTTP/1.1\r\n"), "{got}");
+        let got = got.to_lowercase();
+        assert!(got.contains("content-length: 2\r\n") && got.contains("title: grün\r\n"), "{got}");
+        assert_eq!(outcome, Ok(()));
+        let long = [&b"HTTP/1.1 200 OK\r\nX: "[..], &vec![b'x'; 20_000], b"\r\n\r\n"].concat();
+        for (answer, expected) in [
+            (
+                &b"HTTP/1.1 302 Found\r\nLocation: http://other/\r\nContent-Length: 0\r\n\r\n"[..],
+                " answered 302",
+            ),
+            (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", " answered 500"),
+            (b"nonsense\r\n\r\n", ": "),
+            (b"", ": "),
+            (&long, ": "),
+        ] {
+            let Failure { error, may_have_arrived } = told(answer).await.1.unwrap_err();
+            assert_eq!(may_have_arrived, !expected.contains("answered"), "{error}");
+            assert!(error.starts_with("127.0.0.1:") && error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 }

@@ -1,39 +1,49 @@
 //! The sentinel's loop: what comes from the broker, what is decided, and what is done about it.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hyper::Method;
+use tcs_alarms::settings::{Deadman, SentinelSettings};
 use tcs_alarms::{
     Address, AlarmId, Alarms, Notification, Record, Sentinel, Severity, Situation, built_in,
     tells_unreachable,
 };
-use tcs_core::bus::streams::Made;
+use tcs_core::bus::streams::{Made, StreamFacts};
 use tcs_core::bus::{Bus, Fed, Feed, Interruption};
 use tcs_core::clock;
-use tcs_core::fleet::{FleetView, Link};
+use tcs_core::fleet::{FleetView, Link, format_duration};
 use tcs_core::observer::{Following, Observation, Observer, Picture};
 use tcs_core::prelude::*;
 use tcs_core::wire::{Kind, Subjects};
 use tokio::sync::mpsc;
 
 use super::http::Request;
-use super::settings::{Deadman, SentinelSettings};
 use super::writes::{Finished, Writes};
 
 /// Rules are evaluated so often, whatever comes: silence is noticed by this.
 const EVERY: Duration = Duration::from_secs(1);
 /// And so soon after an event or a status.
 const SOON: Duration = Duration::from_millis(50);
+/// Of a very large fleet an evaluation takes long. Then at least so many times as long passes until the
+/// next one, or until the next one that something asks for; and at most this.
+const CALM: (u32, Duration) = (60, Duration::from_secs(2));
+const URGENT: (u32, Duration) = (8, Duration::from_millis(400));
+/// So often it is looked whether somebody has purged what is open.
+const HELD: Duration = Duration::from_secs(30);
 /// For so long `store_reset` holds.
 const RESET: TimeDelta = TimeDelta::seconds(15);
 
-/// See the module.
+/// The state of the sentinel's loop.
 pub(super) struct Watching {
     bus: Bus,
     observer: Observer,
     picture: Picture,
     following: Following,
     feed: Feed,
+    held: mpsc::Receiver<Held>,
     alarms: Alarms,
     /// When the stream of alarms was created; `None`: it cannot be read at present.
     stream: Option<DateTime<Utc>>,
@@ -45,6 +55,8 @@ pub(super) struct Watching {
     finished: mpsc::Receiver<Finished>,
     /// Why the last record could not be stored.
     unstored: Option<String>,
+    /// That the stream drops what is old has been told.
+    told_age: bool,
     /// That the broker is gone has been told.
     told_unreachable: bool,
     last_view: Option<FleetView>,
@@ -62,6 +74,7 @@ impl Watching {
             picture: observer.blank(),
             following: observer.follow(&Kind::FLEET),
             feed: bus.feed(&bus.subjects().alarm(">")),
+            held: held(bus.clone()),
             observer,
             bus: bus.clone(),
             alarms: Alarms::new(),
@@ -71,6 +84,7 @@ impl Watching {
             sentinel: None,
             writes,
             finished,
+            told_age: false,
             told_unreachable: false,
             unstored: None,
             last_view: None,
@@ -79,8 +93,10 @@ impl Watching {
     }
 
     /// Until the service is told to stop.
-    pub(super) async fn run(mut self, ctx: &Context<super::Sentinel>) {
+    pub(super) async fn run(mut self, ctx: &Context<super::Sentinel>, watches: &AtomicBool) {
         let mut due = clock::monotonic() + EVERY;
+        // before then nothing is urgent
+        let mut earliest = clock::monotonic();
         let stopped = ctx.cancellation();
         loop {
             tokio::select! {
@@ -88,23 +104,31 @@ impl Watching {
                 heard = self.following.next() => {
                     let Some(heard) = heard else { break };
                     if heard.iter().any(is_urgent) {
-                        due = due.min(clock::monotonic() + SOON);
+                        due = due.min(earliest.max(clock::monotonic() + SOON));
                     }
                     self.picture.extend(heard);
                 }
                 fed = self.feed.next() => {
                     let Some(fed) = fed else { break };
                     self.take(ctx, fed).await;
-                    due = due.min(clock::monotonic() + SOON);
+                    due = due.min(earliest.max(clock::monotonic() + SOON));
+                }
+                held = self.held.recv() => {
+                    let Some((facts, held)) = held else { break };
+                    self.take_held(ctx, &facts, &held);
+                    due = due.min(earliest.max(clock::monotonic() + SOON));
                 }
                 finished = self.finished.recv() => {
                     let Some(finished) = finished else { break };
                     self.take_finished(ctx, finished);
-                    due = due.min(clock::monotonic() + SOON);
+                    due = due.min(earliest.max(clock::monotonic() + SOON));
                 }
                 () = tokio::time::sleep_until(due.into()) => {
-                    self.evaluate(ctx);
-                    due = clock::monotonic() + EVERY;
+                    let begin = clock::monotonic();
+                    self.evaluate(ctx, watches);
+                    let (now, took) = (clock::monotonic(), begin.elapsed());
+                    due = now + EVERY.max((took * CALM.0).min(CALM.1));
+                    earliest = now + (took * URGENT.0).min(URGENT.1);
                 }
             }
         }
@@ -148,6 +172,27 @@ impl Watching {
         }
     }
 
+    /// Subjects that the stream holds: what was purged of an open alarm is written again.
+    fn take_held(
+        &mut self,
+        ctx: &Context<super::Sentinel>,
+        facts: &StreamFacts,
+        held: &BTreeSet<String>,
+    ) {
+        if let Some(age) = facts.max_age.filter(|_| !self.told_age) {
+            self.told_age = true;
+            let age = format_duration(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
+            ctx.warning(format!(
+                "the stream {} drops alarms after {age}: older ones are missing in reports and at \
+                 past times",
+                facts.name
+            ));
+        }
+        let held = held.iter().filter_map(|subject| Address::parse(self.subjects(), subject));
+        let held: BTreeSet<Address> = held.collect();
+        self.alarms.note_held(facts.created.into(), facts.last_seq, &held);
+    }
+
     fn subjects(&self) -> &Subjects {
         self.bus.subjects()
     }
@@ -168,7 +213,7 @@ impl Watching {
         self.unstored = unstored.map(|error| self.unstored.take().unwrap_or(error));
     }
 
-    fn evaluate(&mut self, ctx: &Context<super::Sentinel>) {
+    fn evaluate(&mut self, ctx: &Context<super::Sentinel>, watches: &AtomicBool) {
         let fleet = self.picture.view(clock::monotonic());
         let now = fleet.now;
         // before the fleet is known everything would look like an end
@@ -187,12 +232,20 @@ impl Watching {
         let (stream, own) = (self.stream, own.as_slice());
         let situation = Situation { fleet: &fleet, missing_events: &missing_events, stream, own };
         let intents = sentinel.evaluate(&situation, &self.alarms);
+        let judges_from = sentinel.judges_from(&fleet);
+        let is_up = !matches!(fleet.link, Link::Down { .. });
+        let can_store = self.stream.is_some() && self.unstored.is_none();
+        let is_watching = is_up && can_store && now >= judges_from;
+        // before it is told in words: a status has the metrics with it
+        watches.store(is_watching, Ordering::Relaxed);
         if let Some(stream) = self.stream {
             self.writes.begin(intents, stream, now);
-            report(ctx, &fleet, sentinel.judges_from(&fleet), self.unstored.as_deref());
+            report(ctx, &fleet, judges_from, self.unstored.as_deref());
         }
-        if !matches!(fleet.link, Link::Down { .. }) {
+        if is_watching {
             self.signal(ctx);
+        }
+        if is_up {
             self.last_view = Some(fleet);
         }
     }
@@ -222,14 +275,35 @@ impl Watching {
         let Some(Deadman { url, every }) = &ctx.config().deadman else { return };
         let every = every.delta().to_std().unwrap_or_default();
         let is_due = self.last_signal.is_none_or(|last| last.elapsed() >= every);
-        if self.stream.is_none() || self.unstored.is_some() || !is_due {
+        if !is_due {
             return;
         }
         self.last_signal = Some(clock::monotonic());
         let (headers, body) = (Vec::new(), Vec::new());
-        let request = Request { method: "GET", url: url.clone(), headers, body };
+        let request = Request { method: Method::GET, url: url.clone(), headers, body };
         tokio::spawn(async move { request.send().await.ok() });
     }
+}
+
+/// Which subjects of alarms the stream held at a moment.
+type Held = (StreamFacts, BTreeSet<String>);
+
+/// Asks for them regularly, until nobody wants to know any more.
+fn held(bus: Bus) -> mpsc::Receiver<Held> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let filter = bus.subjects().alarm(">");
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                () = tokio::time::sleep(HELD) => {}
+            }
+            if let Ok(Some(held)) = bus.subjects_held(&filter).await {
+                sender.send(held).await.ok();
+            }
+        }
+    });
+    receiver
 }
 
 /// Its own status: that it watches, or from when on.

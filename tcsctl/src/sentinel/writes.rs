@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tcs_alarms::settings::Channel;
 use tcs_alarms::{Address, Claim, Intent, Notification, Record};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, new_meta};
 use tcs_core::fleet::{Order, Stamp};
 use tokio::sync::mpsc;
 
-use super::settings::Channel;
+use super::channel::send;
 
 /// An outcome that could not be stored is tried again so often; then the claim's lease ends.
 const OUTCOME_TRIES: u32 = 5;
@@ -95,7 +96,7 @@ impl Writes {
         let channels = Arc::clone(&self.channels);
         tokio::spawn(async move {
             if let Some(channel) = channels.get(&notification.channel) {
-                channel.send(&notification).await.ok();
+                send(channel, &notification).await.ok();
             }
         });
     }
@@ -151,8 +152,8 @@ impl Store {
             return done;
         };
         let sent = match channels.get(&claim.notification.channel) {
-            Some(channel) => channel.send(&claim.notification).await,
-            None => Err("no such channel".to_owned()),
+            Some(channel) => send(channel, &claim.notification).await,
+            None => Err("no such channel".into()),
         };
         if let Err(error) = &sent {
             done.error = Some(format!("channel {}: {error}", claim.notification.channel));

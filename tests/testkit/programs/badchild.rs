@@ -31,6 +31,9 @@ use tcs_launcher::runner::spawner::Spawner;
 use tcs_launcher::runner::{Launch, Marks, ProcessRunner, helper_main};
 use tcs_supervisor::Run;
 
+/// Before it is tried again.
+const SOON: Duration = Duration::from_millis(50);
+
 fn main() -> ExitCode {
     if let Some(code) = helper_main() {
         return code;
@@ -168,7 +171,10 @@ fn beats(name: &str, count: u32, pause: u64) {
             ..StatusMessage::default()
         };
         let status = OutgoingMessage::new(bus.subjects().status(name), &status).expect("a status");
-        publisher.send(&status).await.expect("sent");
+        // the launcher may not have made the streams yet
+        while publisher.send(&status).await.is_err() {
+            sleep(SOON);
+        }
         for _ in 0..count {
             let beat = HeartbeatMessage {
                 service_id: name.to_owned(),
@@ -177,7 +183,9 @@ fn beats(name: &str, count: u32, pause: u64) {
                 ..HeartbeatMessage::default()
             };
             let beat = OutgoingMessage::new(bus.subjects().heartbeat(name), &beat).expect("a beat");
-            publisher.send(&beat).await.expect("sent");
+            while publisher.send(&beat).await.is_err() {
+                sleep(SOON);
+            }
             sleep(pause);
         }
     });

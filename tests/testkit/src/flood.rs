@@ -79,3 +79,11 @@ pub fn memory(pid: u32) -> (u64, u64) {
     };
     (of("VmRSS:"), of("VmHWM:"))
 }
+
+/// Seconds of processor time that a process has used.
+pub fn cpu(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0
+}

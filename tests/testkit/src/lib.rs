@@ -18,15 +18,20 @@
 use std::path::PathBuf;
 
 pub mod bad_servers;
+pub mod browser;
 pub mod cluster;
+pub mod crowd;
 pub mod flood;
+pub mod http;
 pub mod nats;
 pub mod operator;
+pub mod past;
 pub mod programs;
 pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod schema;
+pub mod serve;
 pub mod site;
 pub mod tcsctl;
 pub mod tcsd;

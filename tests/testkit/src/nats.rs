@@ -209,6 +209,13 @@ impl Server {
         self.child.take().unwrap().wait().unwrap();
     }
 
+    /// Another version takes its place and its store.
+    pub async fn run_as(&mut self, binary: &Binary) {
+        self.stop();
+        self.binary = binary.clone();
+        self.run().await;
+    }
+
     /// Waits for it to end by itself.
     pub async fn end(&mut self) {
         let mut child = self.child.take().expect("it runs");
@@ -243,10 +250,15 @@ impl Drop for Server {
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until it is so, [`LIMIT`] at most.
-pub async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn wait_for(what: &str, is_so: impl FnMut() -> bool) {
+    wait_within(LIMIT, what, is_so).await;
+}
+
+/// Waits until it is so, for what takes longer than [`LIMIT`] by itself.
+pub async fn wait_within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = clock::monotonic();
     while !is_so() {
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain: {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

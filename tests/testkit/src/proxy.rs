@@ -16,7 +16,7 @@ struct Dead {
     changed: Notify,
 }
 
-/// See the module.
+/// A proxy to a server that can stop delivering without closing the connection.
 pub struct Proxy {
     port: u16,
     dead: Arc<Dead>,

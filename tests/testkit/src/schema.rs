@@ -3,13 +3,20 @@
 use serde_json::Value;
 
 /// The schemas, by the name that each printed object bears.
-const SCHEMAS: [(&str, &str); 7] = [
+const SCHEMAS: [(&str, &str); 14] = [
     ("tcsctl.alarms.v1", include_str!("../../../tcsctl/schema/alarms.v1.json")),
+    ("tcsctl.alarms-replay.v1", include_str!("../../../tcsctl/schema/alarms-replay.v1.json")),
+    ("tcsctl.alarms-stats.v1", include_str!("../../../tcsctl/schema/alarms-stats.v1.json")),
     ("tcsctl.fleet.v1", include_str!("../../../tcsctl/schema/fleet.v1.json")),
     ("tcsctl.change.v1", include_str!("../../../tcsctl/schema/change.v1.json")),
     ("tcsctl.event.v1", include_str!("../../../tcsctl/schema/event.v1.json")),
     ("tcsctl.reply.v1", include_str!("../../../tcsctl/schema/reply.v1.json")),
     ("tcsctl.resources.v1", include_str!("../../../tcsctl/schema/resources.v1.json")),
+    ("tcsctl.why.v1", include_str!("../../../tcsctl/schema/why.v1.json")),
+    ("tcsctl.report.v1", include_str!("../../../tcsctl/schema/report.v1.json")),
+    ("tcsctl.graph.v1", include_str!("../../../tcsctl/schema/graph.v1.json")),
+    ("tcsctl.timeline.v1", include_str!("../../../tcsctl/schema/timeline.v1.json")),
+    ("tcsctl.tick.v1", include_str!("../../../tcsctl/schema/tick.v1.json")),
     ("tcsctl.log.v1", include_str!("../../../tcsctl/schema/log.v1.json")),
 ];
 
@@ -74,7 +81,7 @@ fn unknown(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Stri
 #[test]
 fn what_is_wrong_or_not_documented_is_found() {
     let good = serde_json::json!({"schema": "tcsctl.log.v1", "id": "a.b", "at": null, "stream": null,
-        "level": "INFO", "message": "slewing"});
+        "level": "INFO", "message": "slewing", "run": null});
     assert_documented(&good);
     let fails = |field: &str, value: Value| {
         let mut bad = good.clone();

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::terminal::Terminal;
 use crate::{programs, root, schema};
 
 /// What a run brought.
@@ -83,6 +84,13 @@ pub fn at(url: &str, args: &[&str]) -> Output {
     let mut command = command(args);
     command.args(["--server", url]);
     finish(command)
+}
+
+/// The dashboard at this server, in a terminal of this size.
+pub fn watch(url: &str, more: &[&str], size: (u16, u16)) -> Terminal {
+    let program = programs::program("tcsctl");
+    let args: Vec<&str> = ["watch", "--server", url].iter().chain(more).copied().collect();
+    Terminal::start(program.to_str().unwrap(), &args, &[], size)
 }
 
 /// Runs what was prepared.

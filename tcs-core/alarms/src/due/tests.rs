@@ -68,7 +68,19 @@ fn nothing_is_due_of_what_is_acknowledged_shelved_or_explained() {
 fn sent(st: Delivery, due: f64, why: Why) -> SentRecord {
     let (episode, due) = (episode(1.0), at(due).into());
     let by = "sentinel.main".to_owned();
-    SentRecord { episode, rev: 1, step: 0, st, attempt: 1, error: None, due, why, by }
+    SentRecord {
+        episode,
+        rev: 1,
+        step: 0,
+        st,
+        attempt: 1,
+        error: None,
+        told: None,
+        unsure: None,
+        due,
+        why,
+        by,
+    }
 }
 
 #[test]
@@ -128,6 +140,15 @@ fn a_claim_is_leased_and_a_failure_waits() {
         assert_eq!(attempt(Some(&failed), &episode(1.0), &due, early), None);
         let next = attempt(Some(&failed), &episode(1.0), &due, ready).unwrap();
         assert_eq!((next.number, next.may_repeat), (number + 1, false));
+    }
+    // that it may have arrived is not forgotten by attempts that surely failed
+    let mut unsure = sent(Delivery::Failed, 1.0, Why::Raised);
+    unsure.unsure = Some(at(1.0).into());
+    let unsure = held(unsure);
+    let later = Due { at: at(5.0), ..due };
+    for (due, may_repeat) in [(&due, true), (&later, false)] {
+        let next = attempt(Some(&unsure), &episode(1.0), due, at(40.0)).unwrap();
+        assert_eq!(next.may_repeat, may_repeat, "{due:?}");
     }
     assert_eq!(try_at(&held(sent(Delivery::Done, 0.5, Why::Raised)), 11.0), first);
 }

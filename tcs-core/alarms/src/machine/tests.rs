@@ -224,6 +224,33 @@ fn chatter_ends_with_what_is_true() {
 }
 
 #[test]
+fn a_raise_dated_in_the_future_counts_for_nothing() {
+    let later = at(1e6).into();
+    let end = |now: f64| {
+        let mut record = state(1.0, Active, 1.0);
+        (record.chatter, record.raises) = (true, vec![at(100.0).into(), later]);
+        let mut watch = Watch::default();
+        watch.observe(None, at(120.0));
+        written(Some(record), false, None, latched(), &watch, now)
+    };
+    assert_eq!(end(399.0), None);
+    assert_eq!(end(400.0).map(|it| it.chatter), Some(false));
+    let chatter = |record: &mut StateRecord| {
+        record.chatter = true;
+        record.raises = vec![at(0.0).into(), later];
+    };
+    let over = active(chatter, &found(), Severity::Warning, 300.0).unwrap();
+    assert_eq!((over.chatter, over.notify.why), (false, Why::ChatterEnded));
+    // nor does it begin any
+    let mut record = state(1.0, Returned, 1.0);
+    record.raises = vec![later; 4];
+    let mut watch = Watch::default();
+    watch.observe(Some(&found()), at(100.0));
+    let raised = written(Some(record), false, Some(&found()), latched(), &watch, 120.0).unwrap();
+    assert!(!raised.chatter && raised.raises == [at(120.0).into()], "{raised:?}");
+}
+
+#[test]
 fn time_in_which_nothing_could_be_seen_does_not_count() {
     let mut watch = Watch::default();
     watch.observe(Some(&found()), at(100.0));

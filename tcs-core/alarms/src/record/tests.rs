@@ -42,7 +42,7 @@ fn what_is_written_is_read_again() {
             json!({"episode": EPISODE, "rev": 1, "step": 0, "st": "failed", "attempt": 2,
                 "error": "500", "due": NOW, "why": "raised", "by": "sentinel.main"}),
         ),
-        ("svc.alarm.rules", json!({"text": "{}", "hash": "00", "by": "sentinel.main"})),
+        ("svc.alarm.rules", json!({"text": "{}", "by": "sentinel.main"})),
     ];
     for (subject, data) in messages {
         let record = read(subject, &data).unwrap();

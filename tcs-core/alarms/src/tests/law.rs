@@ -224,7 +224,8 @@ proptest! {
             };
             let earlier = world.sink[..i].iter().rfind(|(_, other)| same(other));
             let is_repeat = earlier.is_some_and(|(at, _)| !is_forgotten(*at));
-            let told_anew = matches!(sent.why, Why::Unacknowledged | Why::ShelfEnded);
+            let told_anew =
+                matches!(sent.why, Why::Unacknowledged | Why::ShelfEnded | Why::CauseEnded);
             prop_assert!(!is_repeat || told_anew || sent.may_repeat, "{sent:?}");
         }
     }

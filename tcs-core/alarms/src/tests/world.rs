@@ -123,6 +123,13 @@ impl World {
         self.tell(&format!("status.{id}"), data);
     }
 
+    /// That it is well, with metrics.
+    pub(crate) fn status_with(&mut self, id: &str, metrics: &Value) {
+        let data = json!({"name": id, "status": "ok", "hostname": self.sentinel_host, "pid": 100,
+            "details": {"metrics": metrics}});
+        self.tell(&format!("status.{id}"), data);
+    }
+
     pub(crate) fn event(&mut self, name: &str, id: &str, more: &Value) {
         let mut data = json!({"event": name, "service_id": id, "parent": LAUNCHER,
             "hostname": "srv01", "pid": 100});
@@ -188,6 +195,24 @@ impl World {
         }
     }
 
+    /// Somebody purges all subjects of an alarm.
+    pub(crate) fn purge(&mut self, alarm: &str) {
+        let is_of = |address: &Address| address.alarm().is_some_and(|it| it.to_string() == *alarm);
+        self.stream.retain(|(address, ..)| !is_of(address));
+        self.last.retain(|address, _| !is_of(address));
+        for (_, _, read) in &mut self.sentinels {
+            *read = self.stream.len();
+        }
+    }
+
+    /// The sentinels look what the stream holds.
+    pub(crate) fn look_what_is_held(&mut self) {
+        let held = self.stream.iter().map(|(address, ..)| address.clone()).collect();
+        for (_, alarms, _) in &mut self.sentinels {
+            alarms.note_held(at(self.created).into(), self.seq, &held);
+        }
+    }
+
     pub(crate) fn view(&self) -> FleetView {
         self.fleet.view(at(self.now), self.link)
     }
@@ -231,8 +256,9 @@ impl World {
         record: Record,
         expected: Option<u64>,
     ) -> bool {
-        let last = self.last.get(&address).copied().unwrap_or_default();
-        if expected.is_some_and(|expected| expected != last) {
+        // where all messages of a subject are gone, the next one is the first again
+        let last = self.last.get(&address).copied();
+        if expected.zip(last).is_some_and(|(expected, last)| expected != last) {
             return false;
         }
         self.seq += 1;
@@ -327,7 +353,7 @@ impl World {
         if kill == Some(End::Sent) {
             return true;
         }
-        let result = if is_broken { Err("500".to_owned()) } else { Ok(()) };
+        let result = if is_broken { Err("500".into()) } else { Ok(()) };
         self.store_by(number, claim.address(), claim.outcome(result), claimed);
         false
     }

@@ -51,7 +51,7 @@ pub struct Past {
 }
 
 /// One piece's messages, or why there are none.
-type Read = (HistoryQuery, Vec<Observation>, Result<Completeness, ApiError>);
+pub(super) type Read = (HistoryQuery, Vec<Observation>, Result<Completeness, ApiError>);
 
 /// Services without heartbeats, in a picture of now.
 struct Silent {
@@ -125,7 +125,10 @@ impl Observer {
             for name in streams.keys() {
                 match self.bus.stream(name).await {
                     Ok(facts) if facts.holds_from > at => {
-                        picture.gaps.push(Problem::HistoryBegins { kind, at: facts.holds_from });
+                        let from = self.bus.holds_from(facts).await;
+                        if from > at {
+                            picture.gaps.push(Problem::HistoryBegins { kind, at: from });
+                        }
                     }
                     Ok(_) | Err(_) => {}
                 }
@@ -274,24 +277,54 @@ impl Observer {
     /// which repeats the newest of each subject, nothing is missed: pass over what is not newer
     /// than the last of these (`Stamp::is_newer`).
     pub async fn since(&self, since: DateTime<Utc>, kinds: &[Kind]) -> Past {
+        self.between(since, None, kinds).await
+    }
+
+    /// Everything of `kinds` that was stored from `since` to `until` (`None`: to now), in order.
+    pub async fn between(
+        &self,
+        since: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
+        kinds: &[Kind],
+    ) -> Past {
+        let filters = kinds.iter().map(|kind| (*kind, self.bus.subjects().all(*kind)));
+        self.past(filters.collect(), since, until).await
+    }
+
+    /// The registry events of one service from `since` to `until`, in order.
+    pub async fn events_of(
+        &self,
+        service: &str,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Past {
+        let filter = self.bus.subjects().registry_of(service);
+        self.past(vec![(Kind::Registry, filter)], since, Some(until)).await
+    }
+
+    async fn past(
+        &self,
+        filters: Vec<(Kind, String)>,
+        since: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
+    ) -> Past {
         let mut problems = Vec::new();
         let mut pieces = Vec::new();
-        for kind in kinds {
-            let filter = self.bus.subjects().all(*kind);
+        for (kind, filter) in filters {
             match self.bus.streams_of(&filter).await {
                 Ok(names) if names.is_empty() => problems.push(Problem::NoStreams {
                     prefix: self.bus.subjects().prefix().to_owned(),
-                    kinds: vec![*kind],
+                    kinds: vec![kind],
                     listening: false,
                 }),
                 Ok(names) => pieces.extend(names.into_iter().map(|stream| HistoryQuery {
                     stream,
-                    kind: *kind,
+                    kind,
                     filter: filter.clone(),
                     from: Some(since),
-                    until: None,
+                    until,
                 })),
-                Err(why) => problems.push(Problem::Unreadable { kind: *kind, stream: None, why }),
+                Err(why) => problems.push(Problem::Unreadable { kind, stream: None, why }),
             }
         }
         let mut observations = Vec::new();
@@ -304,7 +337,7 @@ impl Observer {
     }
 
     /// Reads pieces, several at a time, within one budget.
-    async fn read_all(&self, pieces: Vec<HistoryQuery>) -> Vec<Read> {
+    pub(super) async fn read_all(&self, pieces: Vec<HistoryQuery>) -> Vec<Read> {
         let budget = Budget::new(HISTORY_BYTES);
         let budget = &budget;
         let readings = pieces.into_iter().map(|piece| async move {
@@ -314,8 +347,8 @@ impl Observer {
             let result = self
                 .bus
                 .read_piece(&piece, budget, |raw| {
-                    // Of a status history the last one counts.
-                    if piece.kind == Kind::Status && piece.until.is_some() {
+                    // Of all statuses up to a moment the last one counts.
+                    if piece.kind == Kind::Status && piece.from.is_none() {
                         observations.clear();
                     }
                     observations.push(read(&raw, self.bus.subjects(), clock));
@@ -328,7 +361,7 @@ impl Observer {
 }
 
 /// What was not read to its end is told, once a stream.
-fn note_result(
+pub(super) fn note_result(
     problems: &mut Vec<Problem>,
     piece: &HistoryQuery,
     result: Result<Completeness, ApiError>,
@@ -355,7 +388,7 @@ fn is_other(picture: &Picture, observation: &Observation) -> Option<String> {
 }
 
 /// When it was stored; what could not be read has no time here.
-fn stamp_of(observation: &Observation) -> Option<Stamp> {
+pub(super) fn stamp_of(observation: &Observation) -> Option<Stamp> {
     match observation {
         Observation::Message(message) => Some(message.stamp),
         Observation::Malformed { .. }

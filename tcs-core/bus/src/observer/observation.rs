@@ -6,7 +6,7 @@ use crate::{BrokerClock, Contact, Heard, Item, LinkState, Note, RawMessage, Read
 use tcs_fleet::{Order, Stamp};
 use tcs_wire::{DecodeError, Decoded, Kind, Subjects};
 
-/// See the module.
+/// One thing observed: a message, or a fact about the observing itself.
 #[derive(Debug, Clone)]
 pub enum Observation {
     /// A message that could be read.

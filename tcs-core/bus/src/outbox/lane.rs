@@ -292,6 +292,14 @@ impl Lane {
         }
     }
 
+    /// Takes out all that was not sent over this connection yet, oldest first.
+    pub(super) fn take_unsent(&mut self, link: u64) -> Vec<Item> {
+        let sent = |item: &Item| item.state == State::Sent && item.link == link;
+        let unsent = self.items.iter().filter(|(_, item)| !sent(item));
+        let unsent: Vec<_> = unsent.map(|(serial, _)| *serial).collect();
+        unsent.into_iter().filter_map(|serial| self.remove(serial)).collect()
+    }
+
     /// Takes out what was sent over this connection without an answer: where no stream holds the
     /// subject, it has reached whoever listens.
     pub(super) fn take_unanswered(&mut self, link: u64) -> u64 {

@@ -3,44 +3,17 @@
 //! for two minutes only (a stream's `duplicate_window`), and an outage may be longer. The leader
 //! is asked: a follower may be behind.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Value, json};
-
 use super::effect::Found;
 use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::connect::Bus;
 use crate::publish::MSG_ID;
+use crate::stored::Stored;
 
 /// Messages of one subject looked at, at most: more than a stream of ours holds of it.
 const MOST: usize = 1000;
-/// JetStream's code for a message that is not there.
-const NO_MESSAGE: u64 = 10_037;
 
-#[derive(Deserialize)]
-struct Got {
-    message: GotMessage,
-}
-
-#[derive(Deserialize)]
-struct GotMessage {
-    seq: u64,
-    #[serde(default)]
-    hdrs: String,
-}
-
-impl GotMessage {
-    fn has_id(&self, id: &str) -> bool {
-        let bytes = STANDARD.decode(&self.hdrs).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        text.lines().any(|line| {
-            let header = line.split_once(':');
-            header.is_some_and(|(name, value)| {
-                name.eq_ignore_ascii_case(MSG_ID) && value.trim() == id
-            })
-        })
-    }
+fn has_id(message: &Stored, id: &str) -> bool {
+    message.header(MSG_ID).is_some_and(|value| value == id)
 }
 
 /// Looks for the message with this id on this subject: `after` is the stream and the sequence of the
@@ -65,10 +38,9 @@ async fn try_find(
     msg_id: &str,
     after: Option<(String, u64)>,
 ) -> Result<Option<u64>, ApiError> {
-    let last = json!({ "last_by_subj": subject });
     let (known, after) = after.map_or((None, 0), |(stream, after)| (Some(stream), after));
     let first = match &known {
-        Some(stream) => get(bus, stream, &last).await,
+        Some(stream) => Stored::last(bus, stream, subject).await,
         None => Err(ApiError::Refused {
             subject: subject.to_owned(),
             code: STREAM_NOT_FOUND,
@@ -82,13 +54,13 @@ async fn try_find(
             let Some(other) = streams.into_iter().find(|it| Some(it) != known.as_ref()) else {
                 return first.map(|_| None);
             };
-            let newest = get(bus, &other, &last).await?;
+            let newest = Stored::last(bus, &other, subject).await?;
             (other, 0, newest)
         }
         first => (known.unwrap_or_default(), after, first?),
     };
     let Some(newest) = newest else { return Ok(None) };
-    if newest.has_id(msg_id) {
+    if has_id(&newest, msg_id) {
         return Ok(Some(newest.seq));
     }
     let mut from = after + 1;
@@ -96,20 +68,11 @@ async fn try_find(
         if from >= newest.seq {
             break;
         }
-        let next = json!({ "seq": from, "next_by_subj": subject });
-        match get(bus, &stream, &next).await? {
-            Some(next) if next.has_id(msg_id) => return Ok(Some(next.seq)),
+        match Stored::from(bus, &stream, subject, from).await? {
+            Some(next) if has_id(&next, msg_id) => return Ok(Some(next.seq)),
             Some(next) => from = next.seq + 1,
             None => break,
         }
     }
     Ok(None)
-}
-
-async fn get(bus: &Bus, stream: &str, which: &Value) -> Result<Option<GotMessage>, ApiError> {
-    match bus.api::<Got>(&format!("STREAM.MSG.GET.{stream}"), which).await {
-        Ok(answer) => Ok(Some(answer.value.message)),
-        Err(ApiError::Refused { code: NO_MESSAGE, .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -16,7 +16,7 @@ use crate::publish::OutgoingMessage;
 /// far apart, do not have it: a cluster that has just started may not know all its streams yet.
 const BELIEVED_AFTER: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The state of the outbox: queued messages and those under way.
 #[derive(Debug)]
 pub(super) struct Machine {
     stations: [Station; 3],
@@ -275,6 +275,16 @@ impl Machine {
             station.retry_at.into_iter().chain(ask)
         })
         .min()
+    }
+
+    /// The program ends, and cannot wait for answers any longer: the statuses that are to be sent
+    /// without one. What is under way stays in front of them, as one connection keeps the order.
+    /// (Events are not: the next run looks up which of them are stored, and counts on their order.)
+    pub(super) fn hurry(&mut self) -> Vec<OutgoingMessage> {
+        let Some(link) = self.link.filter(|_| self.open) else { return Vec::new() };
+        let unsent = self.station(Class::Status).lane.take_unsent(link);
+        self.sent += unsent.len() as u64;
+        unsent.into_iter().map(|item| item.parcel).collect()
     }
 
     pub(super) fn counts(&self) -> Counts {

@@ -16,10 +16,11 @@ use super::{End, News, RESUME_AT_MOST, Reader};
 use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::clock;
 use crate::connect::Bus;
-use crate::coverage::{Progress, ReadMode};
+use crate::coverage::ReadMode;
 use crate::gets::Gets;
 use crate::link::{Action, Denial};
-use crate::message::{Item, RawMessage, Stored};
+use crate::mailbox::Item;
+use crate::message::{RawMessage, Stored};
 use crate::streams::StreamFacts;
 use crate::time::{Arrivals, BrokerClock};
 use tcs_wire::Kind;
@@ -32,6 +33,10 @@ const AGAIN: [Duration; 4] =
 const GAP: Duration = Duration::from_millis(20);
 /// The stream is read so often though nothing was heard.
 const LOOK: Duration = Duration::from_secs(10);
+/// Bytes that are asked for at a time, and subjects.
+const PIECE: usize = 4 * 1024 * 1024;
+const FEWEST: usize = 8;
+const MOST: usize = 4096;
 /// Subjects remembered as heard and not yet read.
 const MOST_NOTICES: usize = 4096;
 
@@ -140,12 +145,10 @@ impl Reader {
         } else {
             self.read_newest(facts).await?;
         }
-        self.was_complete = true;
-        self.guard.complete();
         if self.kind == Kind::Heartbeat {
             self.shared.contact.read_by_leader(true);
         }
-        self.tell(Progress::Complete(means));
+        self.completed(means);
         let mut again = AGAIN.len();
         loop {
             if notices.wait(AGAIN.get(again).copied().unwrap_or(LOOK)).await? {
@@ -175,8 +178,19 @@ impl Reader {
         let last = facts.last_seq;
         let subjects = shared.bus.subjects_in(&self.stream, &self.filter).await?;
         let gets = Gets::new(&shared.bus, facts, self.kind);
-        let subjects = subjects.into_keys().collect();
-        let up_to = gets.newest_of_all(subjects, |message| self.hand_on_one(message)).await?;
+        let mut subjects: Vec<_> = subjects.into_keys().collect();
+        let (mut up_to, mut count) = (Some(last), FEWEST);
+        while !subjects.is_empty() {
+            shared.mailbox.room().await;
+            let some = subjects.split_off(subjects.len().saturating_sub(count));
+            let (asked, mut bytes) = (some.len(), 1);
+            let take = |message: RawMessage| {
+                bytes += message.payload().len();
+                self.hand_on_one(message);
+            };
+            up_to = up_to.min(gets.newest_of_all(some, take).await?);
+            count = (PIECE * asked / bytes).clamp(FEWEST, MOST);
+        }
         // Where a replica that answered does not say how far it is, all is read anew.
         let up_to = up_to.ok_or_else(|| ApiError::TimedOut {
             subject: self.filter.clone(),
@@ -229,6 +243,7 @@ impl Reader {
         let subject = self.guard.hash(message.subject());
         if let Some(news) = self.guard.note(subject, seq) {
             message.is_of_new_subject = news == News::OfNewSubject;
+            message.reader = self.number;
             self.shared.mailbox.push([Item::Message(message)]);
         }
     }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 const AT_LEAST: usize = 16_384;
 const AT_MOST: usize = 262_144;
 
-/// See the module.
+/// Filters out messages that were already handed on, by subject and sequence.
 #[derive(Debug)]
 pub(super) struct Guard {
     /// By a subject's hash.

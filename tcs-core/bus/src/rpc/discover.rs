@@ -1,6 +1,6 @@
 //! Who answers requests, by the NATS service API (`docs/spec/wire.md#service-discovery`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,14 +9,19 @@ use tokio_util::bytes::Bytes;
 use crate::api::ApiError;
 use crate::connect::Bus;
 use tcs_wire::Subjects;
+use tcs_wire::text::one_line;
 
 /// Answers come at once; the last one is taken to have come after this much silence.
 const SILENCE: Duration = Duration::from_millis(300);
+/// Of a version; nobody's has more, and what answers is somebody else's to say.
+const MAX_VERSION: usize = 64;
 /// Names that are kept: what answers is somebody else's to say.
 const MAX_NAMES: usize = 10_000;
 
 #[derive(Deserialize)]
 struct Info {
+    #[serde(default)]
+    version: String,
     #[serde(default)]
     endpoints: Vec<Endpoint>,
 }
@@ -30,7 +35,12 @@ impl Bus {
     /// The monitored objects of this prefix that answer requests now, looking for `limit` at most.
     /// Python services and launchers answer none.
     pub async fn responders(&self, limit: Duration) -> Result<BTreeSet<String>, ApiError> {
-        let mut names = BTreeSet::new();
+        Ok(self.versions(limit).await?.into_keys().collect())
+    }
+
+    /// The same, with the versions of their programs.
+    pub async fn versions(&self, limit: Duration) -> Result<BTreeMap<String, String>, ApiError> {
+        let mut names = BTreeMap::new();
         let gathering = async {
             let mut answers = match self.ask_many("$SRV.INFO", Bytes::new()).await {
                 Err(ApiError::NoJetStream) => return Ok(()),
@@ -54,10 +64,11 @@ impl Bus {
     }
 }
 
-/// The object of this prefix that tells of itself.
-fn responder(subjects: &Subjects, body: &[u8]) -> Option<String> {
+/// The object of this prefix that tells of itself, and its version.
+fn responder(subjects: &Subjects, body: &[u8]) -> Option<(String, String)> {
     let info: Info = serde_json::from_slice(body).ok()?;
-    info.endpoints.iter().find_map(|it| subjects.responder(&it.subject)).map(str::to_owned)
+    let name = info.endpoints.iter().find_map(|it| subjects.responder(&it.subject))?;
+    Some((name.to_owned(), one_line(&info.version).chars().take(MAX_VERSION).collect()))
 }
 
 #[cfg(test)]
@@ -67,10 +78,12 @@ mod tests {
     #[test]
     fn only_who_answers_on_this_prefix_counts() {
         let subjects = Subjects::new("ocm.svc").unwrap();
-        let of = |subject: &str| {
-            let body = serde_json::json!({"name": "x", "endpoints": [{"subject": subject}]});
+        let told = |subject: &str, version: &str| {
+            let endpoints = [serde_json::json!({"subject": subject})];
+            let body = serde_json::json!({"name": "x", "version": version, "endpoints": endpoints});
             responder(&subjects, body.to_string().as_bytes())
         };
+        let of = |subject: &str| told(subject, "1.2.3").map(|(name, _)| name);
         assert_eq!(of("ocm.svc.rpc.guider.v1.jk15.v1.health").as_deref(), Some("guider.v1.jk15"));
         let launcher = of("ocm.svc.rpc.launcher.x.v1.stop.>");
         assert_eq!(launcher.as_deref(), Some("launcher.x"));
@@ -79,5 +92,9 @@ mod tests {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(responder(&subjects, b"no JSON"), None);
+        let (_, version) = told("ocm.svc.rpc.a.v1.health", "1.2\u{1b}[2J").unwrap();
+        assert!(!version.contains('\u{1b}'), "{version:?}");
+        let (_, version) = told("ocm.svc.rpc.a.v1.health", &"9".repeat(1000)).unwrap();
+        assert_eq!(version.len(), MAX_VERSION);
     }
 }

@@ -57,8 +57,11 @@ pub(super) fn prefix<'de, D: Deserializer<'de>>(
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Streams {
+    /// Stream of the registry events.
     registry: Option<StreamName>,
+    /// Stream of the statuses.
     status: Option<StreamName>,
+    /// Stream of the heartbeats.
     heartbeat: Option<StreamName>,
 }
 

@@ -5,7 +5,7 @@ use super::super::reason::Reason;
 use super::super::relations::{Standing, window};
 use super::super::verdict::{Phase, Verdict};
 use super::{Case, Finding, Rule, launcher_shutdown, lost_with};
-use tcs_wire::Event;
+use tcs_wire::{Event, Stop};
 
 /// Why a launcher gives up after too many restarts, in its words.
 const LIMIT: &str = "restart_limit_reached";
@@ -80,12 +80,24 @@ fn failed(case: &Case<'_>) -> Option<Finding> {
     // what it reported itself says more than how it ended
     let reported = |reason: &&Reason| matches!(reason, Reason::Reported { .. });
     let reported = case.life.reasons.iter().find(reported).cloned();
-    Some(Finding::new(Verdict::Failed, reported.into_iter().chain(why_ended(case))))
+    let why = reported.into_iter().chain(why_ended(case)).chain(next_run(case));
+    Some(Finding::new(Verdict::Failed, why))
 }
 
 fn stopped(case: &Case<'_>) -> Option<Finding> {
     let stopped = matches!(case.life.phase, Phase::Declared | Phase::Stopped | Phase::Completed);
-    stopped.then(|| Finding::new(Verdict::Stopped, why_ended(case)))
+    let why = || why_ended(case).into_iter().chain(next_run(case));
+    stopped.then(|| Finding::new(Verdict::Stopped, why()))
+}
+
+/// When its schedule starts it again; nobody has to have stopped it, and its launcher has to be there.
+fn next_run(case: &Case<'_>) -> Option<Reason> {
+    let launcher_is_there =
+        case.launcher_ended.is_none() && !matches!(case.around.launcher, Some((_, Standing::Lost)));
+    let waits = launcher_is_there && case.life.phase != Phase::Stopped;
+    let schedule = case.life.record.schedule().filter(|_| waits)?;
+    let next_in = schedule.next_at?.time() - case.now;
+    Some(Reason::Scheduled { rule: schedule.rule.clone(), next_in })
 }
 
 /// Why nothing runs (any more).
@@ -106,6 +118,11 @@ fn why_ended(case: &Case<'_>) -> Vec<Reason> {
     };
     let ago = case.now - moment.happened(event);
     match &event.message.event {
+        Event::Stop(Stop { planned: Some(planned), .. }) => {
+            let since = planned.since.map_or(ago, |since| case.now - since.time());
+            let (comment, by) = (planned.comment.clone(), planned.by.clone());
+            vec![Reason::Planned { comment, by, ago: since }]
+        }
         Event::Stop(stop) => {
             let by = requested_by(life.record, event);
             vec![ended(stop.reason.as_deref().unwrap_or("stopped"), stop.exit_code, by, ago)]

@@ -88,6 +88,8 @@ fn a_filter_is_words_that_all_must_hold() {
     assert_eq!(pick("status:busy"), ["guider.jk15"]);
     assert_eq!(pick("status:error !host:srv01"), ["dome.zb08"]);
     assert_eq!(pick("verdict:ok"), ["guider.jk15"]);
+    assert_eq!(pick("status:busy,error"), ["dome.zb08", "guider.jk15"]);
+    assert_eq!(pick("host:srv01,srv99 verdict:ok,lost"), ["guider.jk15"]);
     assert_eq!(pick("launcher:srv01 phase:running"), ["guider.jk15"]);
     assert_eq!(pick("is:fault"), ["dome.zb08"]);
     assert_eq!(pick("zzz"), Vec::<&str>::new());
@@ -97,8 +99,11 @@ fn a_filter_is_words_that_all_must_hold() {
         say("color:red"),
         "`color:` is not a filter: one of host:, status:, verdict:, phase:, launcher:, is:fault"
     );
+    assert!(say("verdict:faild").starts_with("`faild` is not a verdict: one of failed, lost, "));
+    assert!(say("status:bussy").contains("`bussy` is not a status"));
+    assert!(say("phase:ok").contains("`ok` is not a phase: one of declared, waiting"));
     // a script whose variable is empty must not stop everything
-    for empty in ["host:", "!host:", "is:", "Status:", "//", "/"] {
+    for empty in ["host:", "!host:", "is:", "Status:", "host:a,", "//", "/"] {
         let word = empty.trim_start_matches('!');
         let error = format!("`{word}` has no value: it would match every service");
         assert_eq!(say(&format!("guid {empty}")), error);

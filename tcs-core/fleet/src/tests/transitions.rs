@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::support::{Line, array, at, crashed, event, stamp};
+use super::support::{LAUNCHER, Line, array, at, crashed, event, stamp};
 use crate::transitions::{Cause, Transition, Transitions};
 use crate::{Fleet, Link, Order, Stamp, Verdict};
 
@@ -45,6 +45,7 @@ fn words(told: &[Transition]) -> Vec<String> {
                 Cause::Event { event, .. } => event.name().to_owned(),
                 Cause::Status { to, .. } => to.to_string(),
                 Cause::Heartbeat => "-".to_owned(),
+                Cause::Reboot { host } => format!("reboot of {host}"),
             };
             let before = it.before.map_or_else(String::new, |before| {
                 let lasted = before.lasted.map_or(-1.0, tenths);
@@ -281,4 +282,44 @@ fn what_a_launcher_reports_of_its_services_is_no_event_of_its_own() {
     let reported: Vec<String> =
         words(&story(&lines, 5.0)).iter().map(|it| it.split(' ').nth(1).unwrap().into()).collect();
     assert_eq!(reported, ["startup", "ok", "warning"]);
+}
+
+/// A heartbeat of the launcher, from a boot of its host that began at `boot_at`.
+fn boot(stored: f64, id: &str, boot_at: f64) -> Line {
+    let metrics = json!({"host_boot_id": id, "host_boot_at": at(boot_at).timestamp()});
+    super::support::beat(LAUNCHER, stored).with(&json!({"metrics": metrics}))
+}
+
+#[test]
+fn a_new_boot_id_is_a_reboot_at_the_time_of_the_boot_told_once() {
+    let start = || super::support::status(LAUNCHER, "ok", 0.0);
+    let reboots = |lines: &[Line]| {
+        let told = words(&story(&[&[start()], lines].concat(), 125.0));
+        told.into_iter().filter(|it| it.contains("reboot")).collect::<Vec<_>>()
+    };
+    let mut lines = vec![boot(10.0, "one", -900.0), boot(20.0, "one", -900.0)];
+    assert_eq!(reboots(&lines), [""; 0], "the first one that is heard of is no news");
+    lines.extend([boot(110.0, "two", 71.0), boot(115.0, "two", 71.0)]);
+    assert_eq!(reboots(&lines), ["71 reboot of srv01 > ok"]);
+    // one from before it that was delivered late
+    lines.extend([boot(117.0, "one", -900.0), boot(120.0, "two", 71.0)]);
+    assert_eq!(reboots(&lines).len(), 1);
+    // a host without a clock of its own counts from 1970, or from the last shutdown
+    for wrong in [-1e6, 15.0, 400.0] {
+        let lines = [boot(20.0, "one", -900.0), boot(110.0, "two", wrong)];
+        assert_eq!(reboots(&lines), ["110 reboot of srv01 > ok"], "{wrong}");
+    }
+}
+
+#[test]
+fn the_boot_that_was_known_at_the_beginning_is_known_afterwards() {
+    let lines = [super::support::status(LAUNCHER, "ok", 0.0), boot(10.0, "one", -900.0)];
+    let (mut fleet, mut transitions) = (super::support::fold(&lines), Transitions::default());
+    transitions.begin(&fleet, at(11.0), Link::Steady);
+    let mut take = |line: &Line| {
+        let decoded = line.decoded();
+        transitions.take(&mut fleet, &line.subject, &decoded, stamp(line), Link::Steady)
+    };
+    assert!(!take(&boot(12.0, "two", 11.0)).is_empty());
+    assert!(take(&boot(13.0, "two", 11.0)).is_empty());
 }

@@ -14,7 +14,7 @@ pub struct Transition {
     pub at: DateTime<Utc>,
     /// How much later the broker stored the message that tells of it; zero where no message does.
     pub delivered_late: TimeDelta,
-    /// To which service.
+    /// To which service; of a reboot, the launcher that tells of it.
     pub id: Arc<str>,
     /// What made it.
     pub cause: Cause,
@@ -38,7 +38,7 @@ impl Transition {
                     && from.map_or(*to != Status::Ok, |(from, _)| is_well(from))
                     && is_well(*to)
             }
-            Cause::Event { .. } | Cause::Heartbeat => false,
+            Cause::Event { .. } | Cause::Heartbeat | Cause::Reboot { .. } => false,
         }
     }
 
@@ -46,6 +46,7 @@ impl Transition {
     pub const fn severity(&self) -> Verdict {
         match &self.cause {
             Cause::Event { .. } | Cause::Heartbeat => self.verdict,
+            Cause::Reboot { .. } => Verdict::Degraded,
             Cause::Status { to, .. } => match to {
                 Status::Unknown | Status::Shutdown => Verdict::Stopped,
                 Status::Ok | Status::Idle | Status::Busy => Verdict::Ok,
@@ -92,4 +93,9 @@ pub enum Cause {
     },
     /// Heartbeats stopped, came again, or tell of a main loop that is blocked.
     Heartbeat,
+    /// The host of the launcher was booted.
+    Reboot {
+        /// Its name, in full.
+        host: Arc<str>,
+    },
 }

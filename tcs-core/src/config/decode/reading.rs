@@ -40,7 +40,7 @@ impl Dialect {
     }
 }
 
-/// See the module.
+/// One pass of serde over a configuration tree, and the mistakes found in it.
 pub(in crate::config) struct Reading<'c> {
     pub(super) recovery: &'c Recoveries,
     pub(super) warnings: RefCell<Vec<Problem>>,

@@ -36,6 +36,7 @@ fn both_say_the_same_of_each_form() {
     use Said::{Error, Nothing, Warning};
     let entry = |text: &str| format!("services: [{{type: a, variant: b, {text}}}]");
     let launch = |text: &str| entry(&format!("launch: {{{text}}}"));
+    let top = |text: &str| format!("launch: {{{text}}}\n{}", entry(""));
     let nats = |text: &str| format!("nats: {{{text}}}\nservices: []");
     for (said, text) in [
         (Error, launch("sample: 0.5")),
@@ -105,6 +106,23 @@ fn both_say_the_same_of_each_form() {
         (Error, launch("log: {dir: a, max_size: -1}")),
         (Nothing, launch("log: {dir: a, max_size: 1.5K, keep: 1}")),
         (Nothing, launch("log: {dir: a, max_size: 0x10, keep: , journal: }")),
+        (Nothing, launch("schedule: {cron: '30 7 * * *', zone: Europe/Warsaw, overlap: queue}")),
+        (Nothing, launch("schedule: {every: 15m, catch_up: true, cron: }")),
+        (Nothing, launch("schedule: ")),
+        (Error, launch("schedule: {cron: '7 * * *'}")),
+        (Error, launch("schedule: {cron: 5}")),
+        (Error, launch("schedule: {every: 15}")),
+        (Error, launch("schedule: {every: 0s}")),
+        (Error, launch("schedule: {every: 1.5h}")),
+        (Error, launch("schedule: {evry: 5m}")),
+        (Error, launch("schedule: {every: 5m, overlap: wait}")),
+        (Error, launch("schedule: 15m")),
+        (Warning, launch("profiles: {night: [a.b]}")),
+        (Nothing, top("profiles: {night: [a.b], day: , simulation-2: a.b}")),
+        (Error, top("profiles: {'the night': [a.b]}")),
+        (Error, top("profiles: {night: [b]}")),
+        (Error, top("profiles: {night: {a: b}}")),
+        (Error, top("profiles: [night]")),
         (Error, launch("limits: {memory: 1.5.2G}")),
         (Error, launch("limits: {memory: 999999999G}")),
         (Error, launch("limits: {open_files: -1}")),
@@ -250,4 +268,92 @@ proptest! {
                 "{said:?}, the schema: {fits}: {text}\n{}", problems(&text));
         }
     }
+}
+
+/// The same of the settings of a sentinel, by the types that `tcsctl` reads them with.
+fn of_sentinel(settings: &str) -> (bool, bool) {
+    let text = format!("services: [{{type: sentinel, variant: main, {settings}}}]");
+    let config = Config::parse("t.yaml", text.as_bytes(), &Environment::default()).unwrap();
+    let settings = &config.services[0].settings;
+    let read = settings.deserialize::<tcs_alarms::settings::SentinelSettings>();
+    let fits = |(it, _): (tcs_alarms::settings::SentinelSettings, _)| it.rules().is_ok();
+    let tree = yaml::parse(&text, &mut Problems::default()).unwrap();
+    (read.is_ok_and(fits), VALIDATOR.is_valid(&yaml::tests::as_json(&tree)))
+}
+
+#[test]
+fn both_say_the_same_of_a_sentinel() {
+    let rule = |text: &str| format!("rules: {{a: {{severity: info, {text}}}}}");
+    let when = |text: &str| rule(&format!("when: {{{text}}}"));
+    let channel = |text: &str| format!("channels: {{a: {text}}}");
+    let step =
+        |text: &str| format!("channels: {{a: {{exec: [x]}}}}, escalate: {{warning: [{text}]}}");
+    for (fits, text) in [
+        (true, "deadman: , escalate: ".to_owned()),
+        (false, "channels: ".to_owned()),
+        (false, "rules: ".to_owned()),
+        (true, channel("{webhook: {url: 'http://h/x', form: ntfy, headers: {A: b, C: '5'}}}")),
+        (false, channel("{webhook: {url: 'http://h/x', headers: {A: 5}}}")),
+        (false, channel("{webhook: {url: 'h/x'}}")),
+        (false, channel("{webhook: {url: 'http://h', from: ntfy}}")),
+        (false, channel("{webhook: {url: 'http://h', form: nfty}}")),
+        (false, channel("{webhook: {}}")),
+        (false, channel("{webhok: {url: 'http://h'}}")),
+        (false, channel("{}")),
+        (true, channel("{pagerduty: {key: a}}")),
+        (false, channel("{pagerduty: {}}")),
+        (true, channel("{exec: [x, '{severity}']}")),
+        (false, channel("{exec: [x, 5]}")),
+        (false, channel("{exec: []}")),
+        (false, "channels: {a.b: {exec: [x]}}".to_owned()),
+        (true, "deadman: {url: 'https://h/x', every: 60s}".to_owned()),
+        (true, "deadman: {url: 'https://h/x', every: 60}".to_owned()),
+        (false, "deadman: {every: 60s}".to_owned()),
+        (false, "deadman: {url: 'https://h/x', every: often}".to_owned()),
+        (true, "rules: {failed: ~}".to_owned()),
+        (false, "rules: {host_silent: ~}".to_owned()),
+        (false, "rules: {a/b: ~}".to_owned()),
+        (true, when("verdict: failed")),
+        (true, when("verdict: [late, degraded], not_reason: flapping")),
+        (false, when("verdict: fialed")),
+        (false, when("reason: [flaping]")),
+        (false, when("verdct: failed")),
+        (false, when("")),
+        (false, when("not_reason: flapping")),
+        (true, when("metric: t, above: -90")),
+        (true, when("metric: t, above: 1.5, below: 2, verdict: ok")),
+        (false, when("metric: t")),
+        (false, when("above: 3, verdict: ok")),
+        (true, when("skew: {above: 5s}")),
+        (false, when("skew: {above: 5s}, verdict: ok")),
+        (false, when("skew: {above: '5'}")),
+        (true, rule("when: {verdict: lost}, for: 1h30m, clear_after: 0s, latch: true, help: x")),
+        (true, rule("when: {verdict: lost}, match: dome.main, for: 2.5")),
+        (false, rule("when: {verdict: lost}, for: 5x")),
+        (false, rule("when: {verdict: lost}, latch: often")),
+        (false, rule("wen: {verdict: lost}")),
+        (false, "rules: {a: {when: {verdict: lost}}}".to_owned()),
+        (false, "rules: {a: {when: {verdict: lost}, severity: high}}".to_owned()),
+        (true, step("{a: 0s}, {a: 5m, repeat: 30m}")),
+        (true, step("")),
+        (false, step("{}")),
+        (false, step("a")),
+        (false, step("{a: soon}")),
+        (false, "escalate: {critcal: []}".to_owned()),
+        // what another program reads is its own affair
+        (false, "module: own.sentinel, rules: 5".to_owned()),
+    ] {
+        let (read, valid) = of_sentinel(&text);
+        assert_eq!(read, fits, "the decoder: {text}");
+        assert_eq!(valid, fits || text.starts_with("module"), "the schema: {text}");
+    }
+    // in the mapping's form the type is a key
+    let fits = |text: &str| {
+        let tree = yaml::parse(text, &mut Problems::default()).unwrap();
+        VALIDATOR.is_valid(&yaml::tests::as_json(&tree))
+    };
+    assert!(fits("services: {sentinel: {main: {rules: {failed: ~}}, other: }}"));
+    assert!(!fits("services: {sentinel: {main: {rules: {failed: 5}}}}"));
+    assert!(fits("services: {sentinel: {main: {launch: {exec: [x]}, rules: 5}}}"));
+    assert!(fits("services: [{type: guider, rules: 5}]"));
 }

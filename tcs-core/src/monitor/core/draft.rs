@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{Core, Moment, Node, NodeId, cut};
+use super::{Core, Moment, Node, NodeId};
+use crate::wire::text::cut;
 use crate::wire::{Component, Details, MAX_COMPONENTS, MAX_LEVELS, Status, StatusMessage};
 
 /// A report frozen at the moment of a change.

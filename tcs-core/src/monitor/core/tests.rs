@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock;
 use crate::monitor::pace::BURST;
+use crate::wire::MAX_TEXT;
 
 struct Rig {
     core: Core,
@@ -207,10 +208,10 @@ fn late_metrics_find_their_node_in_a_frozen_report() {
 #[test]
 fn long_messages_are_cut_between_characters() {
     let mut rig = Rig::new();
-    let long = "é".repeat(MAX_MESSAGE);
+    let long = "é".repeat(MAX_TEXT);
     rig.with(|core, now| core.set_status(NodeId::ROOT, Status::Ok, Some(long), now));
     let len = rig.sent[0].message.as_ref().unwrap().len();
-    assert!((MAX_MESSAGE - 1..=MAX_MESSAGE).contains(&len), "{len}");
+    assert!((MAX_TEXT - 1..=MAX_TEXT).contains(&len), "{len}");
 }
 
 #[test]

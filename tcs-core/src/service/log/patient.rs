@@ -31,7 +31,7 @@ struct State {
     impatient_until: Option<Instant>,
 }
 
-/// See the module.
+/// Writes to standard error, and drops lines that nobody reads in time.
 #[derive(Debug)]
 pub struct Patient;
 

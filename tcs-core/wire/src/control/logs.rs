@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{JournalMessage, Level, Timestamp};
+use crate::{JournalMessage, Level, Meta, Timestamp};
 
 /// Which output of a service a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,18 +41,23 @@ pub struct LogLine {
     pub level: Level,
     /// Who wrote it, as the line says.
     pub logger: Option<String>,
+    /// The run of the service that wrote it, counted by its launcher from 1; an older one does not
+    /// say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
     /// The line.
     pub message: String,
 }
 
 impl LogLine {
-    /// A line that was published on the service's journal subject; `stream` is that of its meta.
-    pub fn published(line: &JournalMessage, stream: Option<&str>) -> Self {
+    /// A line that was published on the service's journal subject, with what its meta says.
+    pub fn published(line: &JournalMessage, meta: &Meta) -> Self {
         Self {
             timestamp: line.timestamp,
-            stream: stream.and_then(Stream::from_name),
+            stream: meta.stream.as_deref().and_then(Stream::from_name),
             level: line.level,
             logger: None,
+            run: meta.run,
             message: line.message.clone(),
         }
     }
@@ -72,13 +77,14 @@ impl<'de> Deserialize<'de> for LogLine {
             stream: text("stream").and_then(Stream::from_name),
             level: value.get("level").and_then(Value::as_i64).map_or(Level::INFO, Level),
             logger: text("logger").map(str::to_owned),
+            run: value.get("run").and_then(Value::as_u64),
             message: message.unwrap_or_default().to_owned(),
         })
     }
 }
 
 /// The reply to `logs`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LogsReply {
     /// Which service.
@@ -89,4 +95,26 @@ pub struct LogsReply {
     pub dropped: u64,
     /// Whether it was never started; an older launcher does not say.
     pub never_started: Option<bool>,
+    /// The run that is asked for, or the present one; an older launcher does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// How its last runs ended, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<LogRun>,
+}
+
+/// How a run of a service ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogRun {
+    /// Which, counted by its launcher from 1.
+    pub run: u64,
+    /// When.
+    pub ended_at: Option<Timestamp>,
+    /// With which code; -n: by signal n. None if it has not been started, or was a task.
+    pub exit_code: Option<i32>,
+    /// How long it lasted, in seconds.
+    pub uptime_s: Option<f64>,
+    /// Whether it failed.
+    pub crashed: bool,
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::reply::{Partly, read_reply};
 use super::requests::parameter;
-use crate::{MAX_SECONDS, Timestamp};
+use crate::{MAX_NAME, MAX_SECONDS, Timestamp};
 
 /// Parameters of `resources`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,7 +48,7 @@ pub struct ResourcesReply {
 }
 
 impl ResourcesReply {
-    /// From the data of a reply. Figures that are of a wrong type, or that nothing can be, are named
+    /// From the data of a reply. Services without a name, or with one that no service has, and figures that are of a wrong type, or that nothing can be, are named
     /// in `unread` of what they belong to.
     pub fn read(data: &Map<String, Value>) -> Partly<Self> {
         let own = data.iter().filter(|(key, _)| *key == "sampled_at");
@@ -66,7 +66,9 @@ impl ResourcesReply {
             Some(Value::Array(all)) => {
                 for (index, one) in all.iter().enumerate() {
                     match one {
-                        Value::Object(one) => services.push(ServiceFigures::read(one)),
+                        Value::Object(one) if is_named(one) => {
+                            services.push(ServiceFigures::read(one));
+                        }
                         _ => unread.push(format!("services[{index}]")),
                     }
                 }
@@ -196,8 +198,18 @@ impl ServiceFigures {
             bound(field, (0, MAX_BYTES), name, &mut bad);
         }
         bound(&mut it.open_fds, (0, MAX_COUNT), "open_fds", &mut bad);
+        for sample in &mut it.history {
+            bound(&mut sample.cpu_percent, (0.0, MAX_PERCENT), "history", &mut bad);
+            bound(&mut sample.rss_bytes, (0, MAX_BYTES), "history", &mut bad);
+        }
         Self { unread: bad, ..it }
     }
+}
+
+/// Whether figures are of a service that can be: names have at most [`MAX_NAME`] bytes.
+fn is_named(data: &Map<String, Value>) -> bool {
+    let name = data.get("service_id").and_then(Value::as_str);
+    name.is_some_and(|name| !name.is_empty() && name.len() <= MAX_NAME)
 }
 
 /// One sample of the past.
@@ -249,7 +261,7 @@ pub struct HostFigures {
     /// When it was booted, in seconds since 1970.
     #[serde(rename = "host_boot_at", skip_serializing_if = "Option::is_none")]
     pub boot_at: Option<f64>,
-    /// Processes that the kernel has killed for want of memory, since boot.
+    /// Processes that the kernel has killed because memory ran out, since boot.
     #[serde(rename = "host_oom_kills", skip_serializing_if = "Option::is_none")]
     pub oom_kills: Option<u64>,
     /// Whether the clock is kept by a time server.
@@ -313,18 +325,18 @@ pub struct CrashFigures {
     /// File descriptors open at the last sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_fds: Option<u64>,
-    /// Whether it was killed for want of memory.
+    /// Whether it was killed because memory ran out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom: Option<Oom>,
 }
 
-/// Killed for want of memory.
+/// Killed because memory ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Oom {
     /// The kernel's log names one of its processes.
     Killed,
-    /// The kernel killed something for want of memory as it ended, and does not say what.
+    /// The kernel killed something because memory ran out as it ended, and does not say what.
     Likely,
     /// A later launcher's word.
     #[serde(other)]

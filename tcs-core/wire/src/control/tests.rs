@@ -13,7 +13,7 @@ fn a_parameter_of_a_wrong_type_is_an_error_and_not_another_operation() {
     assert_eq!(read(json!({"when_idle": null, "x": 1})), Ok(StopRequest::default()));
     assert_eq!(read(json!({"when_idle": "yes"})), Err("`when_idle` must be true or false".into()));
     let wait = read(json!({"when_idle": true, "max_wait_s": 1.5}));
-    assert_eq!(wait, Ok(StopRequest { when_idle: true, max_wait_s: Some(1.5) }));
+    assert_eq!(wait, Ok(StopRequest { when_idle: true, max_wait_s: Some(1.5), comment: None }));
     assert!(read(json!({"max_wait_s": -1})).is_err());
     assert!(LogsRequest::read(&map(json!({"lines": -3}))).is_err());
 }
@@ -90,7 +90,8 @@ fn figures_that_are_wrong_or_absurd_are_named_where_they_stand() {
         "services": [
             {"service_id": "a.b", "cpu_percent": 1e308, "rss_bytes": 5, "open_fds": u64::MAX},
             7,
-            {"service_id": "a.c", "cpu_percent": "12 %", "rss_bytes": -5, "scope": "task"},
+            {"service_id": "a.c", "cpu_percent": "12 %", "rss_bytes": -5, "scope": "task",
+             "history": [{"cpu_percent": -1e308, "rss_bytes": 5}]},
         ],
     });
     let Partly { value, unread } = ResourcesReply::read(&map(reply));
@@ -104,6 +105,7 @@ fn figures_that_are_wrong_or_absurd_are_named_where_they_stand() {
     );
     assert_eq!(
         (two.scope, &two.unread[..]),
-        (Scope::Task, &["cpu_percent", "rss_bytes"].map(String::from)[..])
+        (Scope::Task, &["cpu_percent", "rss_bytes", "history"].map(String::from)[..])
     );
+    assert_eq!((two.history[0].cpu_percent, two.history[0].rss_bytes), (None, Some(5)));
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Crashed, Declaration, Declared, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES, RegistryMessage,
-    Stop,
+    Crashed, Declaration, Declared, DeclaredSchedule, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES,
+    Missed, Planned, RegistryMessage, Stop,
 };
 use crate::Timestamp;
 use crate::control::{CrashFigures, Oom};
@@ -78,8 +78,21 @@ pub(crate) struct RawRegistry {
     details: Field<RawEventDetails>,
     waiting_for: Field<Vec<String>>,
     timed_out: Field<bool>,
+    missed_count: Field<u32>,
+    scheduled_at: Field<Timestamp>,
+    made_up: Field<bool>,
+    planned: Field<RawPlanned>,
 }
 take_struct!(RawRegistry);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawPlanned {
+    comment: Field<String>,
+    by: Field<String>,
+    since: Field<Timestamp>,
+}
+take_struct!(RawPlanned);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -128,11 +141,24 @@ struct RawDeclaration {
     kind: Field<String>,
     enabled: Field<bool>,
     batch: Field<u64>,
+    after: Field<Vec<String>>,
+    schedule: Field<RawSchedule>,
 }
 take_struct!(RawDeclaration);
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawSchedule {
+    rule: Field<String>,
+    next_at: Field<Timestamp>,
+}
+take_struct!(RawSchedule);
+
 /// Other launchers kept of one `declared`, other services of one `waiting`.
 const MAX_OTHERS: usize = 16;
+
+/// Services kept that one is after.
+const MAX_AFTER: usize = 64;
 
 /// The last `most` texts of a list.
 fn texts(
@@ -181,11 +207,22 @@ impl RawRegistry {
                 restart_max: self.restart_max.read("restart_max", notes),
                 restart_window: notes.take(self.restart_window, "restart_window"),
                 others: texts(self.others, "others", MAX_OTHERS, notes),
-                declared: notes.take(self.declared, "declared").map(|raw| Declaration {
-                    module: notes.text(raw.module, "declared.module"),
-                    kind: notes.text(raw.kind, "declared.kind"),
-                    enabled: notes.take(raw.enabled, "declared.enabled"),
-                    batch: notes.take(raw.batch, "declared.batch"),
+                declared: notes.take(self.declared, "declared").map(|raw| {
+                    Box::new(Declaration {
+                        module: notes.text(raw.module, "declared.module"),
+                        kind: notes.text(raw.kind, "declared.kind"),
+                        enabled: notes.take(raw.enabled, "declared.enabled"),
+                        batch: notes.take(raw.batch, "declared.batch"),
+                        after: texts(raw.after, "declared.after", MAX_AFTER, notes),
+                        schedule: notes.take(raw.schedule, "declared.schedule").map(|raw| {
+                            DeclaredSchedule {
+                                rule: notes
+                                    .text(raw.rule, "declared.schedule.rule")
+                                    .unwrap_or_default(),
+                                next_at: notes.take(raw.next_at, "declared.schedule.next_at"),
+                            }
+                        }),
+                    })
                 }),
             }),
             "start" => Event::Start {
@@ -206,6 +243,13 @@ impl RawRegistry {
                 reason: notes.text(self.reason, "reason"),
                 exit_code: notes.take(self.exit_code, "exit_code"),
                 uptime_seconds: notes.take(self.uptime_seconds, "uptime_seconds"),
+                planned: notes.take(self.planned, "planned").map(|raw| {
+                    Box::new(Planned {
+                        comment: notes.text(raw.comment, "planned.comment").unwrap_or_default(),
+                        by: notes.text(raw.by, "planned.by"),
+                        since: notes.take(raw.since, "planned.since"),
+                    })
+                }),
             }),
             "crashed" => {
                 // a launcher that forgets the flag still says it with the status
@@ -244,6 +288,12 @@ impl RawRegistry {
                 restart_count: notes.take(self.restart_count, "restart_count"),
                 restart_window: notes.take(self.restart_window, "restart_window"),
             },
+            "missed" => Event::Missed(Missed {
+                reason: notes.text(self.reason, "reason"),
+                missed_count: notes.take(self.missed_count, "missed_count"),
+                scheduled_at: notes.take(self.scheduled_at, "scheduled_at"),
+                made_up: notes.take(self.made_up, "made_up").unwrap_or_default(),
+            }),
             _ => Event::without_fields(name),
         };
         Some(RegistryMessage {

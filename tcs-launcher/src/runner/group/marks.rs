@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 
 use crate::hash::fnv1a;
+use crate::proc_file;
 use tcs_supervisor::{Run, ServiceId};
 
 /// Environment variable with the launcher's run.
@@ -40,6 +42,16 @@ impl Marks {
     /// The marks of this `launcher_run`.
     pub fn new(launcher_run: impl Into<String>) -> Self {
         Self { launcher_run: launcher_run.into(), count: Arc::default() }
+    }
+
+    /// The marks of a run that goes on, of which so many runs of services have one.
+    pub(crate) fn resumed(launcher_run: &str, count: u32) -> Self {
+        Self { launcher_run: launcher_run.to_owned(), count: Arc::new(AtomicU32::new(count)) }
+    }
+
+    /// How many runs of services have a mark.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// The random id of the launcher's run.
@@ -71,7 +83,7 @@ impl Marks {
 }
 
 /// What is set on processes of one run, or of one launcher.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     entry: String,
     limits: RangeInclusive<u64>,
@@ -137,7 +149,7 @@ impl Carried {
 
 /// The mark that a process carries as a limit, of any launcher's.
 pub(crate) fn limit(pid: i32) -> Option<u64> {
-    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let limits = proc_file::text(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
     let soft: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     (soft >> (LAUNCHER_BITS + COUNT_BITS) == BASE >> (LAUNCHER_BITS + COUNT_BITS)).then_some(soft)

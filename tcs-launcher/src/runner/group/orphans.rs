@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::marks::Carried;
 use super::{Mark, Process};
+use crate::proc_file;
 
 /// Reaps orphans.
 ///
@@ -91,7 +92,7 @@ impl Orphans {
 pub(super) fn children_of_first_thread(_kept: &Known) -> Option<BTreeSet<i32>> {
     let own = std::process::id();
     let path = format!("/proc/{own}/task/{own}/children");
-    let read = || Some(pids(&fs::read_to_string(&path).ok()?).collect::<BTreeSet<i32>>());
+    let read = || Some(pids(&proc_file::text(&path).ok()?).collect::<BTreeSet<i32>>());
     let mut last = read()?;
     for _ in 0..LISTS {
         let next = read()?;
@@ -106,7 +107,7 @@ pub(super) fn children_of_first_thread(_kept: &Known) -> Option<BTreeSet<i32>> {
 /// The children of a process.
 pub(super) fn children_of(process: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    let of_thread = |thread: fs::DirEntry| proc_file::text(thread.path().join("children")).ok();
     threads.filter_map(of_thread).flat_map(|list| pids(&list).collect::<Vec<_>>()).collect()
 }
 
@@ -131,7 +132,7 @@ fn children() -> Vec<(i32, i32)> {
 }
 
 fn children_of_thread(process: u32, thread: u32) -> Vec<i32> {
-    let list = fs::read_to_string(format!("/proc/{process}/task/{thread}/children"));
+    let list = proc_file::text(format!("/proc/{process}/task/{thread}/children"));
     let list = list.unwrap_or_default();
     pids(&list).collect()
 }

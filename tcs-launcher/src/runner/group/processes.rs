@@ -7,6 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
+use crate::proc_file;
+
 /// A process, as `/proc` knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
@@ -34,7 +36,7 @@ pub(crate) struct Stat {
 
 impl Stat {
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = proc_file::bytes(format!("/proc/{pid}/stat")).ok()?;
         // the name, in parentheses, may hold anything
         let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
         let fields = std::str::from_utf8(&stat[after_name..]).ok()?;

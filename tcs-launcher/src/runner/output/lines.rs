@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anstream::adapter::strip_str;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tcs_core::config::LinePattern;
 use tcs_core::wire::journal::Level;
 use tokio::sync::Notify;
@@ -35,6 +36,13 @@ pub(super) struct Lines {
     output: Arc<Output>,
     /// Until it was seen.
     watch: Option<Watch>,
+    pending: PendingLine,
+}
+
+/// The state of a stream between two readings: what has come of a line, and how the lines before it
+/// are to be read on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingLine {
     line: Vec<u8>,
     /// Bytes of the line that were not kept.
     cut: u64,
@@ -48,22 +56,9 @@ pub(super) struct Lines {
     report: Trace,
 }
 
-/// Where the lines are in a report of a death, which has no level of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trace {
-    Outside,
-    /// In its frames, which are indented.
-    Frames,
-    /// After the line that names the error: what is indented still belongs to it.
-    After,
-}
-
-impl Lines {
-    pub(super) fn new(stream: Stream, output: Arc<Output>, watch: Option<Watch>) -> Self {
+impl Default for PendingLine {
+    fn default() -> Self {
         Self {
-            stream,
-            output,
-            watch,
             line: Vec::new(),
             cut: 0,
             shown: 0,
@@ -73,6 +68,32 @@ impl Lines {
             report: Trace::Outside,
         }
     }
+}
+
+/// Where the lines are in a report of a death, which has no level of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Trace {
+    Outside,
+    /// In its frames, which are indented.
+    Frames,
+    /// After the line that names the error: what is indented still belongs to it.
+    After,
+}
+
+impl Lines {
+    pub(super) fn new(
+        stream: Stream,
+        output: Arc<Output>,
+        watch: Option<Watch>,
+        pending: PendingLine,
+    ) -> Self {
+        Self { stream, output, watch, pending }
+    }
+
+    /// To go on from in another program.
+    pub(super) fn pending(&self) -> (Stream, PendingLine) {
+        (self.stream, self.pending.clone())
+    }
 
     /// Takes what was read at `time`.
     pub(super) fn feed(&mut self, mut bytes: &[u8], time: DateTime<Utc>) {
@@ -80,7 +101,7 @@ impl Lines {
             self.add(&bytes[..at]);
             if bytes[at] == b'\r' {
                 self.look_for_ready();
-                self.after_cr = true;
+                self.pending.after_cr = true;
             } else {
                 self.end(time);
             }
@@ -91,7 +112,7 @@ impl Lines {
 
     /// Whether something waits for the end of its line, and has not been shown.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.line.is_empty() && !self.was_shown
+        !self.pending.line.is_empty() && !self.pending.was_shown
     }
 
     /// Nothing was written for a moment: shows what waits for the end of its line.
@@ -99,16 +120,16 @@ impl Lines {
         if self.is_waiting() {
             self.look_for_ready();
             self.show(time);
-            self.was_shown = true;
+            self.pending.was_shown = true;
         }
     }
 
     /// Nothing more will be written for some time, or ever: shows all that is there.
     pub(super) fn flush(&mut self, time: DateTime<Utc>) {
-        if self.line.len() > self.shown || self.cut > 0 {
+        if self.pending.line.len() > self.pending.shown || self.pending.cut > 0 {
             self.look_for_ready();
             self.show(time);
-            self.was_shown = true;
+            self.pending.was_shown = true;
         }
     }
 
@@ -116,46 +137,50 @@ impl Lines {
         if bytes.is_empty() {
             return;
         }
-        if std::mem::take(&mut self.after_cr) {
-            self.line.clear();
-            (self.cut, self.shown) = (0, 0);
+        if std::mem::take(&mut self.pending.after_cr) {
+            self.pending.line.clear();
+            (self.pending.cut, self.pending.shown) = (0, 0);
         }
-        let kept = bytes.len().min(MAX_LINE - self.line.len());
-        self.line.extend_from_slice(&bytes[..kept]);
-        self.cut += (bytes.len() - kept) as u64;
+        let kept = bytes.len().min(MAX_LINE - self.pending.line.len());
+        self.pending.line.extend_from_slice(&bytes[..kept]);
+        self.pending.cut += (bytes.len() - kept) as u64;
     }
 
     fn end(&mut self, time: DateTime<Utc>) {
         self.look_for_ready();
-        if !self.was_shown || self.line.len() > self.shown || self.cut > 0 {
+        if !self.pending.was_shown
+            || self.pending.line.len() > self.pending.shown
+            || self.pending.cut > 0
+        {
             self.show(time);
         }
-        self.line.clear();
-        (self.cut, self.shown) = (0, 0);
-        (self.was_shown, self.after_cr) = (false, false);
+        self.pending.line.clear();
+        (self.pending.cut, self.pending.shown) = (0, 0);
+        (self.pending.was_shown, self.pending.after_cr) = (false, false);
     }
 
     /// Hands on what of the line has not been shown.
     fn show(&mut self, time: DateTime<Utc>) {
-        let mut raw = String::from_utf8_lossy(&self.line[self.shown..]).into_owned();
-        let is_begin = self.shown == 0;
-        self.shown = self.line.len();
+        let mut raw =
+            String::from_utf8_lossy(&self.pending.line[self.pending.shown..]).into_owned();
+        let is_begin = self.pending.shown == 0;
+        self.pending.shown = self.pending.line.len();
         let mut logger = None;
         if let Some((level, name, rest)) = prefix(&raw).filter(|_| is_begin) {
-            self.level = level;
-            self.report = Trace::Outside;
+            self.pending.level = level;
+            self.pending.report = Trace::Outside;
             logger = Some(name.to_owned());
             let from = raw.len() - rest.len();
             raw.drain(..from);
         }
         let mut text = raw;
         let level = if logger.is_none() && is_begin && self.is_of_report(&text) {
-            self.level.max(Level::ERROR)
+            self.pending.level.max(Level::ERROR)
         } else {
-            self.level
+            self.pending.level
         };
-        if self.cut > 0 {
-            let _ = write!(text, " ... and {} bytes more", std::mem::take(&mut self.cut));
+        if self.pending.cut > 0 {
+            let _ = write!(text, " ... and {} bytes more", std::mem::take(&mut self.pending.cut));
         }
         let stream = self.stream;
         self.output.push(Line { time, stream, level, logger, text, run: Run(0) });
@@ -164,21 +189,21 @@ impl Lines {
     /// Whether a line without a level belongs to a traceback or the like.
     fn is_of_report(&mut self, text: &str) -> bool {
         let is_indented = text.is_empty() || text.starts_with([' ', '\t']);
-        self.report = if begins_report(text) {
+        self.pending.report = if begins_report(text) {
             Trace::Frames
         } else {
-            match self.report {
+            match self.pending.report {
                 Trace::Frames if !is_indented => Trace::After,
                 Trace::After if !is_indented && !joins_reports(text) => Trace::Outside,
                 same => same,
             }
         };
-        self.report != Trace::Outside
+        self.pending.report != Trace::Outside
     }
 
     fn look_for_ready(&mut self) {
         let Some(watch) = &self.watch else { return };
-        let text = String::from_utf8_lossy(&self.line);
+        let text = String::from_utf8_lossy(&self.pending.line);
         let text = strip_str(&text).to_string();
         let text = prefix(&text).map_or(text.as_str(), |(_, _, rest)| rest);
         if watch.pattern.is_match(text) {

@@ -9,11 +9,12 @@ use nix::errno::Errno;
 use nix::unistd::read;
 use tcs_core::clock;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::lines::Lines;
-use super::{Output, Stream, Watch};
+use super::{Output, PendingLine, Stream, Watch};
+use crate::takeover::copy;
 
 /// After so long without output, what waits for the end of its line is shown.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -29,7 +30,24 @@ const MOST_LEFT: usize = 1024 * 1024 + BUFFER;
 #[derive(Debug)]
 pub(crate) struct Reader {
     task: JoinHandle<()>,
-    drains: mpsc::Sender<oneshot::Sender<()>>,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// What a reader can be asked for.
+#[derive(Debug)]
+enum Ask {
+    /// To read all that is there.
+    Drain(oneshot::Sender<()>),
+    /// To stand still, with what it has, until there is nobody to stand still for.
+    StandStill(oneshot::Sender<PipeParts>, watch::Receiver<bool>),
+}
+
+/// What another program needs to read on.
+#[derive(Debug)]
+pub(crate) struct PipeParts {
+    pub(crate) stream: Stream,
+    pub(crate) pipe: io::Result<OwnedFd>,
+    pub(crate) pending: PendingLine,
 }
 
 impl Drop for Reader {
@@ -39,28 +57,40 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Reads `pipe` from now on, to its end.
+    /// Reads `pipe` from now on, to its end; `pending` is what was read before.
     pub(crate) fn start(
         pipe: OwnedFd,
         stream: Stream,
         output: Arc<Output>,
         watch: Option<Watch>,
+        pending: PendingLine,
     ) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(pipe)?;
-        let (drains, asked) = mpsc::channel(1);
-        let lines = Lines::new(stream, output, watch);
-        Ok(Self { task: tokio::spawn(read_all(pipe, lines, asked)), drains })
+        let (asks, asked) = mpsc::channel(1);
+        let lines = Lines::new(stream, output, watch, pending);
+        Ok(Self { task: tokio::spawn(read_all(pipe, lines, asked)), asks })
+    }
+
+    /// Has it read nothing while `stands` is true, and gives what another one needs to read on;
+    /// `None`: it has come to its end.
+    pub(crate) async fn stand_still(&self, stands: watch::Receiver<bool>) -> Option<PipeParts> {
+        let (back, parts) = oneshot::channel();
+        self.asks.send(Ask::StandStill(back, stands)).await.ok()?;
+        tokio::select! {
+            parts = parts => parts.ok(),
+            () = self.asks.closed() => None,
+        }
     }
 
     /// Returns when all that had been written before has been read: at once, even where somebody
     /// else has the pipe open.
     pub(crate) async fn drain(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.drains.send(done).await.is_ok() {
+        if self.asks.send(Ask::Drain(done)).await.is_ok() {
             // a reader that comes to its end just now may never take the request out
             tokio::select! {
                 _ = is_done => {}
-                () = self.drains.closed() => {}
+                () = self.asks.closed() => {}
             }
         }
     }
@@ -71,19 +101,23 @@ impl Reader {
     }
 }
 
-async fn read_all(
-    pipe: Receiver,
-    mut lines: Lines,
-    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
-) {
+async fn read_all(pipe: Receiver, mut lines: Lines, mut asked: mpsc::Receiver<Ask>) {
     loop {
         let goes_on = tokio::select! {
-            Some(done) = asked.recv() => {
-                let goes_on = read_left(&pipe, &mut lines);
-                lines.flush(clock::wall());
-                let _ = done.send(()); // who asked may have gone
-                goes_on
-            }
+            Some(ask) = asked.recv() => match ask {
+                Ask::Drain(done) => {
+                    let goes_on = read_left(&pipe, &mut lines);
+                    lines.flush(clock::wall());
+                    let _ = done.send(()); // who asked may have gone
+                    goes_on
+                }
+                Ask::StandStill(back, mut stands) => {
+                    let (stream, pending) = lines.pending();
+                    let _ = back.send(PipeParts { stream, pipe: copy(&pipe), pending });
+                    let _ = stands.wait_for(|stands| !stands).await;
+                    true
+                }
+            },
             Ok(()) = pipe.readable() => read_some(&pipe, &mut lines),
             () = tokio::time::sleep(MOMENT), if lines.is_waiting() => {
                 lines.moment(clock::wall());

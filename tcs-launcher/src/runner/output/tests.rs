@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 /// What a stream that ends has written.
 pub(in crate::runner) fn read(bytes: &[u8], stream: Stream, output: &Arc<Output>) {
-    let mut lines = Lines::new(stream, Arc::clone(output), None);
+    let mut lines = Lines::new(stream, Arc::clone(output), None, PendingLine::default());
     for chunk in bytes.chunks(64 * 1024) {
         lines.feed(chunk, clock::wall());
     }
@@ -87,7 +87,7 @@ async fn a_slow_follower_is_told_what_it_missed() {
 #[test]
 fn a_line_without_its_end_is_shown_after_a_moment_and_once() {
     let output = Arc::new(Output::default());
-    let mut lines = Lines::new(Stream::Stdout, Arc::clone(&output), None);
+    let mut lines = Lines::new(Stream::Stdout, Arc::clone(&output), None, PendingLine::default());
     let shown = || -> Vec<String> {
         output.last(usize::MAX).0.iter().map(|line| line.text.clone()).collect()
     };
@@ -134,7 +134,8 @@ fn readiness_is_read_off_prompts_progress_and_colours() {
     ] {
         let seen = Arc::new(Notify::new());
         let watch = Watch { pattern: LinePattern::new(pattern).unwrap(), seen: Arc::clone(&seen) };
-        let mut lines = Lines::new(Stream::Stdout, Arc::default(), Some(watch));
+        let mut lines =
+            Lines::new(Stream::Stdout, Arc::default(), Some(watch), PendingLine::default());
         for text in texts {
             lines.feed(text.as_bytes(), clock::wall());
         }
@@ -171,16 +172,17 @@ fn the_last_lines_of_a_run_are_its_own_and_bounded() {
     output.begin(Run(1), Secrets::default());
     read(b"of another run\n", Stream::Stderr, &output);
     output.begin(Run(2), Secrets::default());
-    assert!(output.last_lines().is_empty());
-    read(b"[ERROR] svc|a.b: lost\nit\n", Stream::Stderr, &output);
-    assert_eq!(output.last_lines(), ["svc|a.b: lost", "it"]);
+    assert!(output.last_lines("a.b").is_empty());
+    read(b"[ERROR] svc|a.b: lost\nit\n[INFO] hyper: gone\n", Stream::Stderr, &output);
+    // its own name says nothing
+    assert_eq!(output.last_lines("a.b"), ["lost", "it", "hyper: gone"]);
     let many: Vec<_> = (0..100).map(|n| format!("{n} {}\n", "x".repeat(100))).collect();
     read(many.concat().as_bytes(), Stream::Stdout, &output);
-    let last = output.last_lines();
+    let last = output.last_lines("a.b");
     assert_eq!(last.len(), MAX_LAST_LINES);
     assert!(last[0].starts_with("80 ") && last[19].starts_with("99 "));
     read(&"é".repeat(10_000).into_bytes(), Stream::Stdout, &output);
-    let last = output.last_lines();
+    let last = output.last_lines("a.b");
     assert!(last.iter().map(String::len).sum::<usize>() <= MAX_LAST_BYTES);
     assert!(last.last().unwrap().starts_with('é'));
 }
@@ -190,6 +192,6 @@ fn secrets_are_held_masked() {
     let output = Arc::new(Output::default());
     output.begin(Run(1), Secrets::new(["hunter2".to_owned()]));
     read(b"login with hunter2\n", Stream::Stderr, &output);
-    assert_eq!(output.last_lines(), ["login with ***"]);
+    assert_eq!(output.last_lines("a.b"), ["login with ***"]);
     assert_eq!(output.masked("no hunter2"), "no ***");
 }

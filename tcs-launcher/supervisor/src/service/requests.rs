@@ -59,14 +59,16 @@ impl Service {
         let was_wanted = std::mem::replace(&mut self.wanted, false);
         self.again = false;
         match self.state {
+            // its next run is called off
+            State::Declared | State::Completed | State::Failed
+                if self.spec.schedule.is_some() && reason == StopReason::Requested =>
+            {
+                self.rest(by, out);
+                true
+            }
             State::Declared | State::Stopped | State::Completed | State::Failed => false,
             State::Waiting { .. } | State::Backoff { .. } => {
-                self.deadlines.cancel(Timer::Restart);
-                self.asked_by = by.cloned();
-                self.waits_for.clear();
-                self.state = State::Stopped;
-                let reason = EndReason::Terminated;
-                self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
+                self.rest(by, out);
                 true
             }
             State::Spawning { .. } | State::Starting { .. } | State::Running { .. } => {
@@ -79,6 +81,33 @@ impl Service {
                 was_wanted
             }
         }
+    }
+
+    /// Somebody wants it down until somebody asks for a start. Returns whether that changes anything.
+    pub(crate) fn hold(
+        &mut self,
+        patience: Patience,
+        by: Requester<'_>,
+        out: &mut Out<'_>,
+    ) -> bool {
+        let was_held = std::mem::replace(&mut self.held, true);
+        if self.is_at_rest() {
+            // said again, with the new reason for it
+            self.wanted = false;
+            self.rest(by, out);
+            return !was_held;
+        }
+        self.stop(StopReason::Requested, patience, by, out) || !was_held
+    }
+
+    /// Stopped while nothing of it ran.
+    fn rest(&mut self, by: Requester<'_>, out: &mut Out<'_>) {
+        self.deadlines.cancel(Timer::Restart);
+        self.asked_by = by.cloned();
+        self.waits_for.clear();
+        self.state = State::Stopped;
+        let reason = EndReason::Terminated;
+        self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
     }
 
     /// The present run is to end, and another one to begin.

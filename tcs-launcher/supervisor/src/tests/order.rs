@@ -102,6 +102,7 @@ fn a_reload_starts_nothing_before_what_it_stops_has_ended() {
         restarted: vec![slow("changed")],
         updated: Vec::new(),
         removed: vec![id("old")],
+        ..Diff::default()
     };
     let lines = world.on(Event::Apply { diff, request: None });
     assert!(spawns(&lines).is_empty(), "{lines:?}");

@@ -216,6 +216,7 @@ impl Fake {
             | Lifecycle::Ready { .. }
             | Lifecycle::Stopping { .. }
             | Lifecycle::Stop { .. }
+            | Lifecycle::Missed(_)
             | Lifecycle::Failed { .. } => return,
         };
         if crash {
@@ -342,6 +343,7 @@ impl Fake {
                     restarted: vec![self.specs[changed].clone()],
                     updated: Vec::new(),
                     removed: vec![super::id(IDS[removed])],
+                    ..Diff::default()
                 };
                 let ticket = Ticket(self.tickets.len() as u64);
                 self.tickets.insert(ticket, Asked::default());

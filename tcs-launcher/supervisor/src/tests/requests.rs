@@ -217,6 +217,7 @@ fn a_reload_touches_what_changed_and_tells_what_became_of_it() {
         restarted: vec![spec("changed"), spec("stopped")],
         updated: vec![spec("rules")],
         removed: vec![id("gone")],
+        ..Diff::default()
     };
     let request = Some((Ticket(9), operation(9)));
     assert_eq!(

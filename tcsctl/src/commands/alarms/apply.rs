@@ -1,9 +1,14 @@
 //! `tcsctl alarms apply`: the rules in force become those of a file.
 
+mod own;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use tcs_alarms::{Address, AlarmState, Record, RuleChange, RuleSet, RulesError, RulesRecord};
+use tcs_alarms::{
+    Address, AlarmState, Doubt, Record, RuleChange, RuleSet, RulesError, RulesRecord,
+    unknown_channels,
+};
 use tcs_core::config::{Config, ConfigErrors, Entry, Environment};
 use tcs_present::{Line, Role};
 
@@ -15,13 +20,14 @@ use crate::exit::Exit;
 use crate::output::Word;
 
 pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode, Ended> {
-    let rules = of_file(args)?;
+    let Some(file) = &args.file else { return own::run(session, args).await };
+    let rules = of_file(file, args.variant.as_deref())?;
     let text = rules.to_text().map_err(|error| unusable(&error))?;
     let mut book = Book::open(session, None).await?;
     let held = book.alarms().rules();
     if held.is_some_and(|held| held.record.text == text && held.record.applied) {
         session.screen.tell(Word::Note, "these rules are already in force");
-        return Ok(Exit::Done.into());
+        return Ok(untold(session, &book, &rules).into());
     }
     let expected = book.last_seq(&Address::Rules, held.map_or(0, |held| held.place.seq));
     // where none can be read, all of the file's are new
@@ -33,15 +39,32 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
     if !args.yes && !agree(session).await? {
         return Ok(Exit::No.into());
     }
-    let hash = RuleSet::hash(&text);
-    let record =
-        Record::Rules(RulesRecord { text: text.clone(), hash, by: operator(), applied: true });
+    let record = Record::Rules(RulesRecord { text: text.clone(), by: operator(), applied: true });
     book.write(&Address::Rules, &record, Some(expected)).await?;
     if book.alarms().rules().is_none_or(|held| held.record.text != text) {
         return Err(Ended::new(Exit::No, "other rules were stored meanwhile: try again"));
     }
     session.screen.tell(Word::Note, "the rules of the file are in force");
-    Ok(Exit::Done.into())
+    Ok(untold(session, &book, &rules).into())
+}
+
+/// Warns of steps that nobody carries out: then the effect of the rules is not all that they say.
+fn untold(session: &Session, book: &Book<'_>, rules: &RuleSet) -> Exit {
+    let warn = |message: &str, hint: &str| {
+        session.screen.tell(Word::Warning, message);
+        session.screen.tell(Word::Hint, hint);
+    };
+    if let Some(Doubt { message, hint }) = rules.doubt() {
+        warn(message, hint);
+    }
+    let unknown = unknown_channels(rules, &book.fleet, &[]);
+    for channel in &unknown {
+        warn(
+            &format!("no running sentinel has the channel `{channel}`: its steps are skipped"),
+            "add it to `channels` of a sentinel, then tcsctl reload",
+        );
+    }
+    if unknown.is_empty() { Exit::Done } else { Exit::No }
 }
 
 async fn agree(session: &Session) -> Result<bool, Ended> {
@@ -53,7 +76,7 @@ async fn agree(session: &Session) -> Result<bool, Ended> {
     agreed_to(session, "replace the rules in force?".to_owned()).await
 }
 
-fn unusable(error: &RulesError) -> Ended {
+pub(super) fn unusable(error: &RulesError) -> Ended {
     usage(error.to_string())
 }
 
@@ -66,11 +89,10 @@ fn usage(message: String) -> Ended {
 }
 
 /// The rules of the file's sentinels, which must be the same.
-fn of_file(args: &ApplyArgs) -> Result<RuleSet, Ended> {
+pub(super) fn of_file(file: &Path, variant: Option<&str>) -> Result<RuleSet, Ended> {
     let environment = Environment::of_process(Path::new(".")).map_err(|errors| wrong(&errors))?;
-    let config = Config::load(&args.file, true, &environment).map_err(|errors| wrong(&errors))?;
+    let config = Config::load(file, true, &environment).map_err(|errors| wrong(&errors))?;
     let wanted = |entry: &&Entry| {
-        let variant = args.variant.as_deref();
         entry.service_type.as_str() == "sentinel"
             && variant.is_none_or(|variant| entry.variant.as_str() == variant)
     };
@@ -90,9 +112,8 @@ fn of_file(args: &ApplyArgs) -> Result<RuleSet, Ended> {
         }
     }
     found.map(|(_, rules, _)| rules).ok_or_else(|| {
-        let variant = args.variant.as_ref();
         let variant = variant.map_or_else(String::new, |it| format!(" with `variant: {it}`"));
-        usage(format!("{}: no entry `type: sentinel`{variant}", args.file.display()))
+        usage(format!("{}: no entry `type: sentinel`{variant}", file.display()))
     })
 }
 

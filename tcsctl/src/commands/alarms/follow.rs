@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tcs_core::bus::Fed;
 use tcs_core::clock;
 use tcs_core::fleet::Filter;
 use tcs_core::observer::Observer;
@@ -11,6 +10,7 @@ use tcs_core::wire::Kind;
 use tcs_present::alarms::{Document, Followed, selected};
 
 use super::Book;
+use crate::alarm_stream::StreamNews;
 use crate::cli::AlarmsArgs;
 use crate::commands::session::{Ended, finished};
 use crate::exit::Exit;
@@ -30,18 +30,16 @@ pub(super) async fn run(
     let mut followed = Followed::default();
     let mut interruption = None;
     let mut looks = tokio::time::interval(LOOK);
-    followed.take(&selected(&book.views(), filter, &book.fleet, true), &book.fleet);
+    followed.take(&selected(&book.shown(), filter, &book.fleet, true), &book.fleet);
     let ended = finished();
     tokio::pin!(ended);
     loop {
         tokio::select! {
-            fed = book.feed.next() => match fed {
+            news = book.stream.next() => match news {
                 None => return Ok(Exit::NoContact.into()),
-                Some(Fed::Message { subject, payload, stamp }) => {
-                    book.take(&subject, &payload, &stamp);
-                }
-                Some(Fed::Current { .. }) => interruption = None,
-                Some(Fed::Interrupted(why)) => {
+                Some(StreamNews::Record(..)) => {}
+                Some(StreamNews::Current) => interruption = None,
+                Some(StreamNews::Interrupted(why)) => {
                     let why = format!("alarms cannot be read: {why}");
                     if interruption.as_ref() != Some(&why) {
                         book.session.screen.tell(Word::Warning, &why);
@@ -57,6 +55,7 @@ pub(super) async fn run(
                 // before the fleet is known again, everybody would be missing
                 if picture.is_settled() {
                     book.fleet = picture.view(clock::monotonic());
+                    book.missing_events = picture.fleet.missing_events();
                     print(&book, args, filter, &mut followed)?;
                 }
             }
@@ -71,7 +70,7 @@ fn print(
     filter: &Filter,
     followed: &mut Followed,
 ) -> Result<(), Ended> {
-    let (screen, views) = (&book.session.screen, book.views());
+    let (screen, views) = (&book.session.screen, book.shown());
     let news = followed.take(&selected(&views, filter, &book.fleet, true), &book.fleet);
     if news.is_empty() {
         return Ok(());

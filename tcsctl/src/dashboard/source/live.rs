@@ -7,6 +7,7 @@ use tcs_core::bus::rpc::RequestError;
 use tcs_core::bus::{ClockQuality, Cut, LinkState};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
+use tcs_core::fleet::why::Subject;
 use tcs_core::fleet::{FLAPPING_WINDOW, Fleet, Link};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Picture, Problem};
 use tcs_core::wire::control::{OperationReply, Reached, read_reply};
@@ -14,7 +15,7 @@ use tcs_core::wire::{Event as RegistryEvent, Kind, Message};
 use tokio::sync::mpsc::Sender;
 
 use super::Feed;
-use crate::dashboard::event::{Event, Heard, LinkFacts, PastRead, Reply, Request};
+use crate::dashboard::event::{Event, Heard, LinkFacts, PastRead, Reply, Request, Span};
 
 /// How often the round trip is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -25,6 +26,8 @@ const HAPPENED: TimeDelta = TimeDelta::hours(1);
 /// How long an operation may take: a launcher answers when it is done, and a stop may need its
 /// grace.
 const OPERATION: Duration = Duration::from_mins(1);
+/// Heartbeats that are stored for so much less long than the rest are worth a word.
+const NOTICEABLE: TimeDelta = TimeDelta::minutes(1);
 /// How long the past may take to be read.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -251,9 +254,15 @@ fn messages(observations: Vec<Observation>) -> Vec<Heard> {
 }
 
 /// Reads what the streams hold of the past.
-pub(super) async fn load(observer: Observer, since: DateTime<Utc>, feed: Sender<Feed>) {
-    let event = Event::Past(read_past(&observer, since).await.map(Box::new));
+pub(super) async fn load(observer: Observer, span: Span, feed: Sender<Feed>) {
+    let event = Event::Past(span, read_past(&observer, span).await.map(Box::new));
     feed.send(Feed::Event(event)).await.ok();
+}
+
+/// Reads what tells why a service is as it is.
+pub(super) async fn explain(observer: Observer, subject: Box<Subject>, feed: Sender<Feed>) {
+    let read = Box::new(crate::why::read(&observer, &subject, PATIENCE).await);
+    feed.send(Feed::Event(Event::Explained(subject, Ok(read)))).await.ok();
 }
 
 /// Asks a launcher to operate a service.
@@ -285,20 +294,22 @@ fn result(reply: &OperationReply) -> String {
     }
 }
 
-async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead, String> {
+async fn read_past(observer: &Observer, span: Span) -> Result<PastRead, String> {
+    let Span { since, until } = span;
     let patience = Patience { timeout: PATIENCE, listen: Duration::ZERO };
     let reading = async {
         let before = observer.at(since, patience).await;
-        let past = observer.since(since, &Kind::FLEET).await;
+        let past = observer.between(since, until, &Kind::FLEET).await;
         (before, past)
     };
     let (before, past) = tokio::time::timeout(PATIENCE * 2, reading)
         .await
         .map_err(|_| format!("not read in {} s", PATIENCE.as_secs() * 2))?;
     let mut problems: Vec<String> = Vec::new();
-    let mut begins = since;
+    let (mut begins, mut beats_begin) = (since, since);
     for problem in before.problems("").into_iter().chain(past.problems) {
         match problem {
+            Problem::HistoryBegins { kind: Kind::Heartbeat, at } => beats_begin = at,
             // before this the stream holds nothing: nothing can be shown either
             Problem::HistoryBegins { at, .. } => begins = begins.max(at),
             Problem::NotConnected { .. } => return Err("not connected".to_owned()),
@@ -311,8 +322,13 @@ async fn read_past(observer: &Observer, since: DateTime<Utc>) -> Result<PastRead
         }
     }
     let messages = messages(past.observations);
-    let now = before.clock.now();
-    let mut transitions = Transitions::heard_from(problems.is_empty().then_some(begins));
+    let now = until.unwrap_or_else(|| before.clock.now());
+    let heard_from = problems.is_empty().then_some(begins.max(beats_begin));
+    if beats_begin > begins + NOTICEABLE {
+        let begin = Problem::HistoryBegins { kind: Kind::Heartbeat, at: beats_begin };
+        problems.push(begin.to_string());
+    }
+    let mut transitions = Transitions::heard_from(heard_from);
     transitions.begin(&before.fleet, since, Link::Steady);
     let transitions = happened(before.fleet.clone(), &messages, transitions, now);
     Ok(PastRead { since: begins, before: before.fleet, messages, transitions, problems })

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_alarms::{Address, Alarms, Place, Record};
 use tcs_core::clock;
+use tcs_core::fleet::why::Subject;
 use tcs_core::fleet::{Order, Stamp};
 use tcs_core::observer::Observed;
 use tcs_core::wire::{Subjects, decode};
+use tcs_present::why::Material;
 use tokio::sync::mpsc::Sender;
 
 use super::{Feed, SourceError};
-use crate::dashboard::event::{Event, Heard};
+use crate::dashboard::event::{AlarmNews, Event, Heard, PeriodRead, Span};
 use crate::recording::{Entry, Recorded};
 
 /// A recording, read.
@@ -23,11 +26,59 @@ pub struct Recording {
     /// What to tell of the lines that could not be read.
     pub warnings: Vec<String>,
     /// By stored time; those that come at the beginning, all at once, first.
-    messages: Arc<Vec<(DateTime<Utc>, Heard)>>,
+    messages: Arc<Vec<(DateTime<Utc>, Played)>>,
     began: DateTime<Utc>,
     /// Whether it begins with what was held.
     held: bool,
     speed: f64,
+}
+
+/// A line of a recording.
+#[derive(Debug, Clone)]
+enum Played {
+    Fleet(Heard),
+    Alarm(AlarmNews),
+}
+
+impl Played {
+    /// `None`: it is of neither.
+    fn of(subjects: &Subjects, number: u64, stored: DateTime<Utc>, entry: Entry) -> Option<Self> {
+        if let Some(address) = Address::parse(subjects, &entry.subject) {
+            let record = Arc::new(Record::decode(&address, entry.payload.as_bytes()).ok()?);
+            let Place { created, seq } = entry.place?;
+            let stamp = Stamp { stored, order: Order::Stream { created: created.time(), seq } };
+            return Some(Self::Alarm(AlarmNews::Record { address, record, stamp }));
+        }
+        let subject = subjects.parse(&entry.subject)?;
+        let order = Order::Stream { created: DateTime::UNIX_EPOCH, seq: number };
+        let stamp = Stamp { stored, order };
+        Some(Self::Fleet(match decode(subject, entry.payload.as_bytes()) {
+            Ok(decoded) => Heard::Message(Arc::new(Observed {
+                bytes: entry.payload.len(),
+                subject: entry.subject,
+                decoded,
+                stamp,
+            })),
+            Err(error) => Heard::Malformed { subject: entry.subject, error },
+        }))
+    }
+}
+
+/// Messages that come together.
+fn events(played: &[(DateTime<Utc>, Played)]) -> Vec<Event> {
+    let (mut heard, mut alarms) = (Vec::new(), Vec::new());
+    for (_, played) in played {
+        match played {
+            Played::Fleet(message) => heard.push(message.clone()),
+            Played::Alarm(news) => alarms.push(news.clone()),
+        }
+    }
+    let mut events = vec![Event::Heard(heard)];
+    if !alarms.is_empty() {
+        alarms.push(AlarmNews::Current);
+        events.push(Event::Alarms(alarms));
+    }
+    events
 }
 
 /// The time in a recording.
@@ -66,19 +117,8 @@ impl Recording {
         let mut messages = Vec::new();
         for (i, entry) in recorded.entries.into_iter().enumerate() {
             let Some(stored) = entry.stored() else { continue };
-            let Some(subject) = subjects.parse(&entry.subject) else { continue };
-            let order = Order::Stream { created: DateTime::UNIX_EPOCH, seq: i as u64 + 1 };
-            let stamp = Stamp { stored, order };
-            let heard = match decode(subject, entry.payload.as_bytes()) {
-                Ok(decoded) => Heard::Message(Arc::new(Observed {
-                    bytes: entry.payload.len(),
-                    subject: entry.subject,
-                    decoded,
-                    stamp,
-                })),
-                Err(error) => Heard::Malformed { subject: entry.subject, error },
-            };
-            messages.push((stored, heard));
+            let played = Played::of(subjects, i as u64 + 1, stored, entry);
+            messages.extend(played.map(|played| (stored, played)));
         }
         messages.sort_by_key(|(stored, _)| *stored);
         let Some((first, _)) = messages.first() else {
@@ -97,6 +137,39 @@ impl Recording {
         })
     }
 
+    /// What tells why a service is as it is, as far as the recording has it.
+    pub(super) fn material(&self, subject: &Subject) -> Material {
+        let messages = self.messages.iter().filter_map(|(_, played)| match played {
+            Played::Fleet(Heard::Message(message)) => Some(&**message),
+            Played::Fleet(Heard::Malformed { .. }) | Played::Alarm(_) => None,
+        });
+        Material { alarms: self.alarms(subject.now), ..crate::why::of_messages(subject, messages) }
+    }
+
+    /// The alarms at a moment; `None`: the recording has none.
+    fn alarms(&self, until: DateTime<Utc>) -> Option<Alarms> {
+        let mut alarms = None;
+        for (_, played) in &*self.messages {
+            let Played::Alarm(AlarmNews::Record { address, record, stamp }) = played else {
+                continue;
+            };
+            let alarms = alarms.get_or_insert_with(Alarms::new);
+            if stamp.stored <= until {
+                alarms.apply(address, (**record).clone(), stamp);
+            }
+        }
+        alarms
+    }
+
+    /// The verdicts of a period, as far as the recording has it.
+    pub(super) fn period(&self, span: Span) -> PeriodRead {
+        let messages = self.messages.iter().filter_map(|(at, played)| match played {
+            Played::Fleet(Heard::Message(message)) => Some((*at, message)),
+            Played::Fleet(Heard::Malformed { .. }) | Played::Alarm(_) => None,
+        });
+        super::timeline::of_messages(messages, self.began, span)
+    }
+
     /// Begins now.
     pub(super) fn pace(&self) -> Pace {
         let last = self.messages.last().map_or(self.began, |(last, _)| (*last).max(self.began));
@@ -110,9 +183,9 @@ pub(super) async fn play(recording: Recording, pace: Pace, feed: Sender<Feed>) {
     // what was held when it began is no news
     let held =
         if recording.held { rest.partition_point(|(at, _)| *at <= recording.began) } else { 0 };
-    let batch = rest[..held].iter().map(|(_, heard)| heard.clone()).collect();
+    let begin = events(&rest[..held]);
     rest = &rest[held..];
-    for event in [Event::Heard(batch), Event::Settled] {
+    for event in begin.into_iter().chain([Event::Settled]) {
         if feed.send(Feed::Event(event)).await.is_err() {
             return;
         }
@@ -121,10 +194,12 @@ pub(super) async fn play(recording: Recording, pace: Pace, feed: Sender<Feed>) {
         tokio::time::sleep(pace.wait(*next)).await;
         let now = pace.now();
         let due = rest.partition_point(|(stored, _)| *stored <= now).clamp(1, 4096);
-        let batch = rest[..due].iter().map(|(_, heard)| heard.clone()).collect();
+        let batch = events(&rest[..due]);
         rest = &rest[due..];
-        if feed.send(Feed::Event(Event::Heard(batch))).await.is_err() {
-            return;
+        for event in batch {
+            if feed.send(Feed::Event(event)).await.is_err() {
+                return;
+            }
         }
     }
     tokio::time::sleep(pace.wait(pace.last + TimeDelta::seconds(1))).await;

@@ -1,62 +1,101 @@
 //! Keys and commands: what each does to the state.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tcs_core::fleet::Filter;
-
 use super::history::Shown;
-use super::overlay::{Line, MENU, Overlay, found};
-use super::{Page, Stale, State, launcher_of};
-use crate::dashboard::event::{Action, Operation};
+use super::overlay::{Line, Overlay};
+use super::{Page, State};
+use crate::dashboard::event::{Action, AlarmAct, Operation};
 use crate::dashboard::key::{Code, Key};
 use crate::dashboard::keymap::{Command, When};
 use crate::dashboard::state::Moment;
 use chrono::TimeDelta;
-use tcs_present::columns::Column;
 
 impl State {
     pub(super) fn key(&mut self, key: Key) -> Vec<Action> {
         // Esc and a quick key after it come as one over a slow link
-        if key.alt && self.options.keymap.command(key).is_none() {
+        let keymap = &self.options.keymap;
+        if key.alt && keymap.command(self.page, key).is_none() && keymap.own_of(key).is_none() {
             let mut actions = self.key(Key::plain(Code::Esc));
             // the second is for what the first one has shown
-            self.settle(self.now);
+            self.settle_here();
             actions.extend(self.key(Key { alt: false, ..key }));
             return actions;
         }
         if self.overlay.is_some() {
             return self.overlay_key(key);
         }
-        match self.options.keymap.command(key) {
+        match self.options.keymap.command(self.page, key) {
             Some(command) => self.command(command),
-            None => Vec::new(),
+            None => match self.options.keymap.own_of(key) {
+                Some(number) => self.run_own(number),
+                None => Vec::new(),
+            },
         }
     }
 
     pub(super) fn paste(&mut self, text: &str) {
         match &mut self.overlay {
-            Some(Overlay::Filter { line, .. } | Overlay::Palette { line, .. }) => {
+            Some(
+                Overlay::Filter { line, .. }
+                | Overlay::Palette { line, .. }
+                | Overlay::Search { line, .. },
+            ) => {
                 line.insert(text);
                 self.apply_typed_filter();
+                self.apply_typed_search();
             }
-            Some(Overlay::Menu { .. } | Overlay::Confirm { .. } | Overlay::Help { .. }) | None => {}
+            Some(Overlay::Alarm(dialog)) => dialog.line.insert(text),
+            Some(
+                Overlay::Menu { .. }
+                | Overlay::Confirm(_)
+                | Overlay::Results { .. }
+                | Overlay::Help { .. },
+            )
+            | None => {}
         }
+    }
+
+    /// Whether a command does something here and now.
+    pub fn is_valid(&self, command: Command) -> bool {
+        self.refusal(command).is_none()
+    }
+
+    /// Why a command does nothing here and now.
+    fn refusal(&self, command: Command) -> Option<Cow<'static, str>> {
+        self.refusal_of(command, self.table.chosen())
+    }
+
+    /// The same if this service was chosen.
+    pub(super) fn refusal_of(
+        &self,
+        command: Command,
+        chosen: Option<&Arc<str>>,
+    ) -> Option<Cow<'static, str>> {
+        let entry = command.entry();
+        if let Some(page) = entry.on.first().filter(|_| !entry.on.contains(&self.page)) {
+            return Some(format!("only on the {} page", page.name()).into());
+        }
+        let is_live = matches!(self.moment, Moment::Live);
+        let why = match entry.when {
+            When::Operate if self.options.read_only => {
+                "read-only: start, stop and restart are disabled"
+            }
+            When::Alarm if self.options.read_only => "read-only: alarms cannot be changed",
+            When::Operate | When::Alarm if !is_live => {
+                "the past is shown: Esc returns to the present"
+            }
+            When::Chosen | When::Operate if chosen.is_none() => "no service selected",
+            When::Alarm if self.alarm_targets().is_empty() => "no open alarm selected",
+            When::Always | When::Chosen | When::Operate | When::Alarm => return None,
+        };
+        Some(why.into())
     }
 
     /// Does a command, or says why it cannot be done here.
     pub(super) fn command(&mut self, command: Command) -> Vec<Action> {
-        if !self.is_valid(command) {
-            let why = match command.entry().when {
-                When::Operate if self.options.read_only => {
-                    "read-only: start, stop and restart are disabled"
-                }
-                When::Operate if !matches!(self.moment, Moment::Live) => {
-                    "the past is shown: Esc returns to the present"
-                }
-                When::Operate | When::Chosen => "no service selected",
-                When::Logs => "only on the logs page",
-                When::Always => return Vec::new(),
-            };
+        if let Some(why) = self.refusal(command) {
             self.tell(why, true);
             return Vec::new();
         }
@@ -70,306 +109,129 @@ impl State {
             Command::PageDown => self.go(self.page_step().cast_signed()),
             Command::Top => self.go(isize::MIN + 1),
             Command::Bottom => self.go(isize::MAX),
-            Command::NextFault => {
-                self.next_problem();
-                self.scrolled = 0;
-            }
+            Command::NextFault => self.next_problem(),
             Command::Problems => self.fold_problems(),
             Command::Open if self.page == Page::Fleet && self.problems.has_keys() => {
                 self.enter_table();
             }
+            Command::Open if self.page == Page::Timeline => return self.open_moment_of_cursor(),
+            Command::Open if self.page == Page::Alarms => self.open_service_of_alarm(),
             Command::Open => self.open(Page::Detail),
-            Command::Back => return self.back(),
+            Command::Back => self.back(),
             Command::Fold => self.table.fold(&self.picture, self.rows()),
             Command::Unfold => self.table.unfold(&self.picture, self.rows()),
             Command::FoldAll => self.table.fold_all(&self.picture, self.rows()),
-            Command::Filter => {
-                self.overlay = Some(Overlay::Filter {
-                    line: Line::new(self.table.filter.text()),
-                    before: self.table.filter.clone(),
-                    error: None,
-                });
-                self.leave_page();
+            Command::Filter => self.type_filter(),
+            Command::Faults if self.page == Page::Events => self.toggle_events(Shown::Problems),
+            Command::All if self.page == Page::Events => self.toggle_events(Shown::All),
+            Command::Faults if self.page == Page::Timeline => {
+                self.timeline.problems = !self.timeline.problems;
+                return self.settle_timeline();
             }
-            Command::Faults if self.page == Page::Events => {
-                self.shown_events.toggle(Shown::Problems);
-                self.scrolled = 0;
-            }
-            Command::All if self.page == Page::Events => {
-                self.shown_events.toggle(Shown::All);
-                self.scrolled = 0;
-            }
-            Command::Faults => {
-                self.table.faults = !self.table.faults;
-                self.leave_page();
-            }
-            Command::All => {
-                self.table.all = !self.table.all;
-                self.leave_page();
-            }
-            Command::Sort => {
-                let mut after = Column::ALL.into_iter().cycle();
-                after.find(|column| *column == self.table.sort);
-                let next = after.find(|column| column.layout().sorts);
-                self.table.reverse = false;
-                self.sort_by(next.unwrap_or(Column::Verdict));
-            }
+            Command::Faults => self.toggle_faults(),
+            Command::All => self.toggle_all(),
+            Command::View => self.next_view(),
+            Command::Usage => return self.toggle_usage(),
+            Command::Sort => self.sort_by_next(),
             Command::Reverse => self.sort_by(self.table.sort),
             Command::Logs => return self.open_logs(),
+            Command::Why if self.page == Page::Timeline => return self.explain_at_cursor(),
+            Command::Why => return self.explain(),
             Command::Events => self.open(Page::Events),
+            Command::Alarms => self.open(Page::Alarms),
+            Command::Acknowledge => self.ask_alarm(AlarmAct::Acknowledge),
+            Command::AlarmNote => self.ask_alarm(AlarmAct::Note),
+            Command::Shelve => self.ask_alarm(AlarmAct::Shelve),
             Command::Wrap => self.logs.wrap = !self.logs.wrap,
+            Command::Search => self.type_search(),
+            Command::NextMatch => self.next_match(true),
+            Command::PreviousMatch => self.next_match(false),
+            Command::LogLevel => self.logs.next_level(),
+            Command::LogStream => self.logs.next_stream(),
+            Command::PageLog => return vec![Action::PageLog],
+            Command::SaveLog => return self.save_log(),
             Command::Restart => self.ask(Operation::Restart),
             Command::Stop => self.ask(Operation::Stop),
             Command::Start => self.ask(Operation::Start),
+            Command::Mark => self.mark(),
+            Command::MarkShown => self.mark_shown(),
+            Command::MarkFailed => self.mark_failed(),
+            Command::UnmarkAll => self.unmark_all(),
+            Command::Results => self.show_results(),
             Command::Actions => self.overlay = Some(Overlay::Menu { choice: 0 }),
             Command::Pause => self.pause(),
             Command::Earlier => return self.travel(TimeDelta::seconds(-10)),
             Command::Later => return self.travel(TimeDelta::seconds(10)),
-            Command::EarlierEvent => return self.travel_to_event(true),
-            Command::LaterEvent => return self.travel_to_event(false),
+            Command::EarlierMinute => return self.travel(TimeDelta::minutes(-1)),
+            Command::LaterMinute => return self.travel(TimeDelta::minutes(1)),
+            Command::EarlierTenMinutes => return self.travel(TimeDelta::minutes(-10)),
+            Command::LaterTenMinutes => return self.travel(TimeDelta::minutes(10)),
+            Command::EarlierHour => return self.travel(TimeDelta::hours(-1)),
+            Command::LaterHour => return self.travel(TimeDelta::hours(1)),
+            Command::EarlierProblem => return self.travel_to_problem(true, false),
+            Command::LaterProblem => return self.travel_to_problem(false, false),
+            Command::EarlierOwnProblem => return self.travel_to_problem(true, true),
+            Command::LaterOwnProblem => return self.travel_to_problem(false, true),
+            Command::At => self.open_palette(&format!("{} ", command.entry().name)),
+            Command::Timeline => return self.open_timeline(),
+            Command::CursorLeft => return self.step_cursor(-1),
+            Command::CursorRight => return self.step_cursor(1),
+            Command::ZoomIn => return self.zoom(true),
+            Command::ZoomOut => return self.zoom(false),
             Command::Copy => return self.copy(),
-            Command::CopyCommand => {
-                let line = self.command_line();
-                self.tell(format!("copied: {line}"), false);
-                return vec![Action::Copy(line)];
-            }
-            Command::Theme => {
-                self.theme = self.theme.next();
-                self.tell(format!("theme {}", self.theme.as_str()), false);
-            }
-            Command::Mouse => {
-                self.mouse = !self.mouse;
-                let text = if self.mouse { "mouse support is on" } else { "mouse support is off" };
-                self.tell(text, false);
-                return vec![Action::Mouse(self.mouse)];
-            }
-            Command::Dump => match crate::output::json_text(self) {
-                Ok(text) => return vec![Action::Save(text)],
-                Err(error) => self.tell(format!("not written: {error}"), true),
-            },
+            Command::CopyCommand => return self.copy_command(),
+            Command::Theme => self.next_theme(),
+            Command::Mouse => return self.toggle_mouse(),
+            Command::Dump => return self.dump(),
             Command::Redraw => return vec![Action::Redraw],
-            Command::Palette => {
-                self.overlay = Some(Overlay::Palette { line: Line::default(), choice: 0 });
-            }
+            Command::Palette => self.open_palette(""),
             Command::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
             Command::Suspend => return vec![Action::Suspend],
             Command::Quit => return vec![Action::Quit],
         }
         Vec::new()
     }
-
-    /// Moves in whatever has the keys.
-    pub(super) fn go(&mut self, by: isize) {
-        match self.page {
-            Page::Fleet => {
-                self.step(by);
-                self.scrolled = 0;
-            }
-            Page::Detail => self.scroll(by),
-            // newest at the bottom: up is back in time
-            Page::Logs | Page::Events => self.scroll(by.saturating_neg()),
+    fn type_filter(&mut self) {
+        self.overlay = Some(Overlay::Filter {
+            line: Line::new(self.table.filter.text()),
+            before: self.table.filter.clone(),
+            error: None,
+        });
+        // the timeline has the same filter
+        if self.page != Page::Timeline {
+            self.leave_page();
         }
     }
 
-    pub(super) fn scroll(&mut self, by: isize) {
-        let page = self.page_step();
-        let most = match self.page {
-            Page::Fleet | Page::Detail => self.detail_reach(),
-            Page::Logs => self.logs.lines.len().saturating_sub(page),
-            Page::Events => self.events().count().saturating_sub(page),
-        };
-        // what is shown may have become shorter since
-        self.scrolled = self.scrolled.min(most).saturating_add_signed(by).min(most);
+    /// Opens the palette with the beginning of a command.
+    fn open_palette(&mut self, typed: &str) {
+        self.overlay = Some(Overlay::Palette { line: Line::new(typed), choice: 0 });
     }
 
-    fn page_step(&self) -> usize {
-        match self.page {
-            Page::Fleet => self.rows().saturating_sub(1).max(1),
-            Page::Detail | Page::Logs | Page::Events => self.page_rows().max(1),
-        }
-    }
-
-    fn open(&mut self, page: Page) {
-        self.page = if self.page == page { Page::Fleet } else { page };
+    fn toggle_events(&mut self, shown: Shown) {
+        self.shown_events.toggle(shown);
         self.scrolled = 0;
     }
 
-    fn leave_page(&mut self) {
-        if matches!(self.page, Page::Logs | Page::Events) || !self.is_wide() {
-            self.page = Page::Fleet;
-        }
-        self.problems.focus = false;
-        self.stale = Stale::Now;
-    }
-
-    fn open_logs(&mut self) -> Vec<Action> {
-        if self.page == Page::Logs {
-            return self.back();
-        }
-        let Some(service) = self.chosen() else { return Vec::new() };
-        let (id, launcher) = (Arc::clone(&service.id), launcher_of(service));
-        self.page = Page::Logs;
-        self.scrolled = 0;
-        self.logs.open(Arc::clone(&id));
-        vec![Action::FetchLogs { service: id, launcher }]
-    }
-
-    /// Closes whatever is most in front; at last returns to the present, to all, and stays there.
-    fn back(&mut self) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.page == Page::Logs {
-            self.logs.close();
-            actions.push(Action::DropLogs);
-        }
-        if self.notice.take().is_some_and(|notice| notice.bad) {
-        } else if self.page != Page::Fleet {
-            self.page = Page::Fleet;
-            self.scrolled = 0;
-        } else if !matches!(self.moment, Moment::Live) {
-            self.live();
-        } else if !self.table.filter.is_empty() || self.table.faults {
-            self.table.filter = Filter::default();
-            self.table.faults = false;
-            self.stale = Stale::Now;
-        }
-        actions
-    }
-
-    pub(super) fn sort_by(&mut self, column: Column) {
-        if !column.layout().sorts {
-            return;
-        }
-        self.table.reverse = self.table.sort == column && !self.table.reverse;
-        self.table.sort = column;
+    fn toggle_faults(&mut self) {
+        self.table.faults = !self.table.faults;
         self.leave_page();
     }
 
-    fn overlay_key(&mut self, key: Key) -> Vec<Action> {
-        let command = self.options.keymap.command(key);
-        // ends it from anywhere, like in the shell
-        if key == Key::ctrl('c') && command == Some(Command::Quit) {
-            return vec![Action::Quit];
-        }
-        if command == Some(Command::Suspend) && key.ctrl {
-            return vec![Action::Suspend];
-        }
-        let Some(overlay) = &mut self.overlay else { return Vec::new() };
-        match overlay {
-            Overlay::Filter { line, before, .. } => match key.code {
-                Code::Enter => self.overlay = None,
-                Code::Esc => {
-                    self.table.filter = before.clone();
-                    self.overlay = None;
-                    self.stale = Stale::Now;
-                }
-                Code::Up => self.go(-1),
-                Code::Down => self.go(1),
-                _ => {
-                    if line.key(key) {
-                        self.apply_typed_filter();
-                    }
-                }
-            },
-            Overlay::Palette { line, choice } => match key.code {
-                Code::Esc => self.overlay = None,
-                Code::Enter => {
-                    let choice = *choice;
-                    return self.pick(choice);
-                }
-                Code::Up => self.overlay_step(-1),
-                Code::Down | Code::Tab => self.overlay_step(1),
-                _ => {
-                    line.key(key);
-                    *choice = 0;
-                }
-            },
-            Overlay::Menu { choice } => {
-                let wanted = MENU.iter().position(|c| Some(*c) == command);
-                match (key.code, command) {
-                    (Code::Enter, _) => {
-                        let choice = *choice;
-                        return self.pick(choice);
-                    }
-                    (_, Some(Command::Up)) => self.overlay_step(-1),
-                    (_, Some(Command::Down)) => self.overlay_step(1),
-                    _ => match wanted {
-                        Some(choice) => return self.pick(choice),
-                        None => self.overlay = None,
-                    },
-                }
-            }
-            Overlay::Confirm { request, .. } => {
-                let request = request.clone();
-                self.overlay = None;
-                if matches!(key.code, Code::Char('y' | 'Y')) && !key.ctrl {
-                    return self.send(request);
-                }
-                self.tell("nothing was done", false);
-            }
-            Overlay::Help { .. } => match command {
-                Some(Command::Up) => self.overlay_step(-1),
-                Some(Command::Down) => self.overlay_step(1),
-                Some(Command::PageUp) => self.overlay_step(-10),
-                Some(Command::PageDown) => self.overlay_step(10),
-                _ => self.overlay = None,
-            },
-        }
-        Vec::new()
+    fn toggle_all(&mut self) {
+        self.table.all = !self.table.all;
+        self.leave_page();
     }
 
-    pub(super) fn overlay_step(&mut self, by: isize) {
-        match &mut self.overlay {
-            Some(Overlay::Palette { line, choice }) => {
-                let last = found(line.text()).len().saturating_sub(1);
-                *choice = choice.saturating_add_signed(by).min(last);
-            }
-            Some(Overlay::Menu { choice }) => {
-                *choice = choice.saturating_add_signed(by).min(MENU.len() - 1);
-            }
-            Some(Overlay::Help { .. }) => {
-                let most = self.help().len().saturating_sub(self.page_rows());
-                if let Some(Overlay::Help { scrolled }) = &mut self.overlay {
-                    *scrolled = scrolled.saturating_add_signed(by).min(most);
-                }
-            }
-            Some(Overlay::Filter { .. } | Overlay::Confirm { .. }) | None => {}
-        }
+    fn next_theme(&mut self) {
+        self.theme = self.theme.next();
+        self.tell(format!("theme {}", self.theme.as_str()), false);
     }
 
-    /// Takes a line of the palette or of the menu.
-    pub(super) fn pick(&mut self, choice: usize) -> Vec<Action> {
-        let command = match &self.overlay {
-            Some(Overlay::Palette { line, .. }) => {
-                found(line.text()).get(choice).map(|entry| entry.command)
-            }
-            Some(Overlay::Menu { .. }) => MENU.get(choice).copied(),
-            Some(Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Help { .. })
-            | None => None,
-        };
-        match command {
-            Some(command) => {
-                self.overlay = None;
-                self.command(command)
-            }
-            None => Vec::new(),
-        }
-    }
-
-    pub(super) fn close_overlay(&mut self) {
-        // a click beside the question is no
-        self.overlay = None;
-    }
-
-    fn apply_typed_filter(&mut self) {
-        if let Some(Overlay::Filter { line, error, .. }) = &mut self.overlay {
-            match Filter::parse(line.text()) {
-                Ok(filter) => {
-                    self.table.filter = filter;
-                    *error = None;
-                    self.stale = Stale::Now;
-                }
-                Err(why) => *error = Some(why),
-            }
-        }
+    fn toggle_mouse(&mut self) -> Vec<Action> {
+        self.mouse = !self.mouse;
+        let text = if self.mouse { "mouse support is on" } else { "mouse support is off" };
+        self.tell(text, false);
+        vec![Action::Mouse(self.mouse)]
     }
 }

@@ -6,9 +6,24 @@ use serde::{Serialize, Serializer};
 use tcs_present::json::Service;
 
 use super::{Moment, State};
+use crate::dashboard::event::Action;
+use crate::output::json_text;
 
 /// Events that are told.
 const EVENTS: usize = 200;
+
+impl State {
+    /// Writes the state to a file, for a report of a fault.
+    pub(super) fn dump(&mut self) -> Vec<Action> {
+        match json_text(self) {
+            Ok(text) => vec![Action::Save(text)],
+            Err(error) => {
+                self.tell(format!("not written: {error}"), true);
+                Vec::new()
+            }
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Dump<'a> {
@@ -43,12 +58,14 @@ struct Table<'a> {
     filter: &'a str,
     faults: bool,
     all: bool,
+    view: &'static str,
     sort: String,
     reverse: bool,
     rows: usize,
     first_row: usize,
     cursor: usize,
     chosen: Option<&'a str>,
+    marked: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -77,7 +94,7 @@ struct Event<'a> {
 impl<'a> Dump<'a> {
     fn new(state: &'a State) -> Self {
         let (picture, table, tally) = (&state.picture, &state.table, state.fleet.tally());
-        let events = state.history.until(state.now);
+        let events = state.happened();
         let event = |entry: &'a tcs_core::fleet::transitions::Transition| Event {
             at: entry.at,
             id: &entry.id,
@@ -101,7 +118,7 @@ impl<'a> Dump<'a> {
                 Moment::Paused { waiting } => format!("paused, {waiting} waiting"),
                 Moment::Past { at, .. } => format!("past, {at}"),
             },
-            past: format!("{:?}", state.past),
+            past: format!("{:?}", state.past.hour),
             reaches_back_to: state.reach(),
             page: format!("{:?}", state.page),
             scrolled: state.scrolled,
@@ -111,16 +128,18 @@ impl<'a> Dump<'a> {
                 filter: table.filter.text(),
                 faults: table.faults,
                 all: table.all,
+                view: table.view.as_str(),
                 sort: format!("{:?}", table.sort),
                 reverse: table.reverse,
                 rows: table.rows.len(),
                 first_row: table.offset,
                 cursor: table.cursor,
                 chosen: table.chosen().map(|id| &**id),
+                marked: state.marks.iter().map(|id| &**id).collect(),
             },
             log: Log {
                 service: state.logs.service.as_deref(),
-                lines: state.logs.lines.len(),
+                lines: state.logs.store.len(),
                 trouble: state.logs.trouble.as_deref(),
             },
             messages: Messages {

@@ -36,7 +36,7 @@ impl Shown {
     }
 }
 
-/// See the module.
+/// Transitions of the past and the present, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Oldest first.

@@ -36,6 +36,16 @@ impl State {
                 self.choose_problem(*row);
                 self.scrolled = 0;
             }
+            Mouse::Click(Spot::Alarm(row)) => {
+                if self.alarms.cursor == *row {
+                    return self.command(Command::Open);
+                }
+                self.alarms.select(*row);
+            }
+            Mouse::Click(Spot::Moment(row, column)) => {
+                self.select_timeline_row(*row);
+                return self.cursor_to_column(*column);
+            }
             Mouse::Click(Spot::Title(column)) => self.sort_by(*column),
             Mouse::Click(Spot::Command(command)) => return self.command(*command),
             Mouse::Click(Spot::Lower) if self.page == Page::Fleet => {

@@ -1,14 +1,20 @@
 //! What stands in front and takes the keys: the filter's line, the palette, menus, the question
 //! before an action, help.
 
+use std::sync::Arc;
+
 use tcs_core::fleet::Filter;
 use tcs_core::fleet::filter::FilterError;
 
-use crate::dashboard::event::Request;
+use tcs_present::touched::Standing;
+
+use super::alarm_acts::AlarmDialog;
+use super::logs::search::Search;
+use crate::dashboard::event::{Operation, Request};
 use crate::dashboard::key::{Code, Key};
 use crate::dashboard::keymap::{Command, Entry, TABLE};
 
-/// See the module.
+/// The dialog, menu or input line in front, which takes all keys.
 #[derive(Debug, Clone)]
 pub enum Overlay {
     /// A filter is typed; what it lets through is seen at once.
@@ -20,11 +26,20 @@ pub enum Overlay {
         /// Why what is typed is no filter.
         error: Option<FilterError>,
     },
+    /// What is searched in a log is typed; the first match is gone to at once.
+    Search {
+        /// What is typed.
+        line: Line,
+        /// What was searched before, for Esc.
+        before: Option<Search>,
+        /// Where the page stood, for Esc.
+        bottom: Option<u64>,
+    },
     /// A command's name is typed.
     Palette {
         /// What is typed.
         line: Line,
-        /// Which of [`found`].
+        /// Which of [`super::State::choices`].
         choice: usize,
     },
     /// What can be done with the chosen service.
@@ -33,12 +48,14 @@ pub enum Overlay {
         choice: usize,
     },
     /// Whether it is meant.
-    Confirm {
-        /// What would be done.
-        request: Request,
-        /// What it would touch, a line each.
-        touched: Vec<String>,
+    Confirm(Question),
+    /// What became of an operation on several services.
+    Results {
+        /// First line shown.
+        scrolled: usize,
     },
+    /// What is said about alarms.
+    Alarm(Box<AlarmDialog>),
     /// All keys.
     Help {
         /// First line shown.
@@ -46,14 +63,40 @@ pub enum Overlay {
     },
 }
 
+/// What a person is asked before something is done.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What would be done.
+    pub operation: Operation,
+    /// To which services; some of them may not be asked.
+    pub(super) ids: Vec<Arc<str>>,
+    /// To those that are marked.
+    pub(super) is_bulk: bool,
+    /// To each of these.
+    pub requests: Vec<Request>,
+    /// How they were when it was asked.
+    pub(super) standing: Vec<Standing>,
+    /// What it would touch.
+    pub lines: Vec<tcs_present::Line>,
+    /// Cells of the dialog.
+    pub width: u16,
+    /// First line shown.
+    pub scrolled: usize,
+}
+
 /// The action menu.
-pub const MENU: [Command; 6] = [
+pub const MENU: [Command; 11] = [
     Command::Restart,
     Command::Stop,
     Command::Start,
+    Command::Mark,
+    Command::MarkFailed,
     Command::Logs,
     Command::Copy,
     Command::CopyCommand,
+    Command::Acknowledge,
+    Command::AlarmNote,
+    Command::Shelve,
 ];
 
 /// A line that is typed.

@@ -74,6 +74,7 @@ impl Problems {
 impl State {
     /// Makes block and table anew for the picture, and settles which service is chosen.
     pub(super) fn rebuild(&mut self) {
+        self.refresh_usage();
         let kept = self.table.chosen().filter(|_| self.table.is_moved()).cloned();
         self.problems.rebuild(&self.picture, kept.as_ref());
         if self.problems.has_keys() && kept.is_none() {
@@ -81,8 +82,10 @@ impl State {
             self.problems.cursor = 0;
             self.table.propose(self.problem(0));
         }
+        self.table.rebuild(&self.picture, self.rows());
+        // the hosts above it are known only now
         let height = self.rows();
-        self.table.rebuild(&self.picture, height);
+        self.table.scroll(height);
         // in the table it may be folded away
         if let Some(id) = kept.filter(|_| self.problems.has_keys()) {
             self.table.choose_service(id, &self.picture, height);
@@ -104,12 +107,13 @@ impl State {
     /// Moves through block and table as one.
     pub(super) fn step(&mut self, by: isize) {
         let above = if self.problems.folded { 0 } else { self.problems.rows.len() };
-        let in_table = above + self.table.cursor;
+        let (place, count) = self.table.place();
+        let in_table = above + place;
         let here = if self.problems.has_keys() { self.problems.cursor } else { in_table };
-        let last = (above + self.table.rows.len()).saturating_sub(1);
+        let last = (above + count).saturating_sub(1);
         match here.saturating_add_signed(by).min(last) {
             to if to < above => self.choose_problem(to),
-            to => self.choose_row(to - above),
+            to => self.choose_row(self.table.nth(to - above)),
         }
     }
 
@@ -150,6 +154,7 @@ impl State {
 
     /// The next problem, going round: of the block, or of the table.
     pub(super) fn next_problem(&mut self) {
+        self.scrolled = 0;
         if self.problems.has_keys() {
             return self.choose_problem((self.problems.cursor + 1) % self.problems.rows.len());
         }

@@ -2,6 +2,12 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use tcs_present::by_host::Order;
+
+use tcs_core::wire::Level;
+
+use super::logs::store::Shown;
 use super::{Moment, Page, State};
 use crate::dashboard::event::Action;
 
@@ -33,9 +39,31 @@ impl State {
         let chosen = self.table.chosen().map(ToString::to_string);
         match (self.page, chosen) {
             (Page::Detail, Some(id)) => words.extend(["--detailed".to_owned(), id]),
-            (Page::Logs, Some(id)) => words.extend(["logs".to_owned(), id, "-f".to_owned()]),
+            (Page::Logs, Some(id)) => {
+                words.extend(["logs".to_owned(), id, "-f".to_owned()]);
+                let Shown { level, stream, .. } = self.logs.shown;
+                if level > Level(i64::MIN) {
+                    words.extend(["--level".to_owned(), level.name().to_lowercase()]);
+                }
+                if let Some(stream) = stream {
+                    words.extend(["--stream".to_owned(), stream.as_str().to_owned()]);
+                }
+            }
+            (Page::Alarms, _) => words.push("alarms".to_owned()),
+            (Page::Why, Some(id)) => words.extend(["why".to_owned(), id]),
             (Page::Events, _) => words.extend(["events".to_owned(), "-f".to_owned()]),
-            (Page::Fleet | Page::Detail | Page::Logs, _) => {
+            (Page::Timeline, _) => {
+                let (from, to) = self.timeline_period();
+                let written = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+                words.extend(["timeline".to_owned(), "--since".to_owned(), written(from)]);
+                words.extend(["--until".to_owned(), written(to)]);
+                if self.timeline.problems {
+                    words.push("--problems".to_owned());
+                }
+                let filter = self.table.filter.text().trim();
+                words.extend((!filter.is_empty()).then(|| filter.to_owned()));
+            }
+            (Page::Fleet | Page::Detail | Page::Logs | Page::Why, _) => {
                 if self.table.all {
                     words.push("--all".to_owned());
                 }
@@ -47,13 +75,25 @@ impl State {
                     words.push("list".to_owned());
                     words.push(filter.trim().to_owned());
                 }
+                if self.table.view != Order::Launcher {
+                    words.extend(["--by".to_owned(), self.table.view.as_str().to_owned()]);
+                }
             }
         }
-        if let Moment::Past { at, .. } = &self.moment {
+        if let Moment::Past { at, .. } = &self.moment
+            && self.page != Page::Timeline
+        {
             words.push("--at".to_owned());
-            words.push(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+            words.push(at.to_rfc3339_opts(SecondsFormat::Millis, true));
         }
         words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Copies the command that shows this.
+    pub(super) fn copy_command(&mut self) -> Vec<Action> {
+        let line = self.command_line();
+        self.tell(format!("copied: {line}"), false);
+        vec![Action::Copy(line)]
     }
 }
 

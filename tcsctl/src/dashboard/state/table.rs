@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tcs_core::fleet::{Filter, FleetView, ServiceView};
-use tcs_present::{columns::Column, text};
+use tcs_present::by_host::{HostGroup, Order, groups};
+use tcs_present::{columns::Column, text, usage::Usage};
 
 /// A row: a service of the picture, and where it stands in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +26,24 @@ pub struct Row {
     /// It is not wanted itself: it stands here because something below it is, or because it is
     /// chosen and was wanted before.
     pub context: bool,
+    /// It is no service's row, but the name of this host of [`Table::hosts`], whose services follow.
+    pub heading: Option<usize>,
 }
 
-/// See the module.
+impl Row {
+    /// Whether it is a service that is wrong by itself.
+    fn is_wrong(&self, picture: &FleetView) -> bool {
+        let is_fault = picture.services[self.service].verdict.is_fault();
+        is_fault && !self.context && self.heading.is_none()
+    }
+
+    /// Of a service outside the tree.
+    fn flat(service: usize) -> Self {
+        Self { service, depth: 0, more: 0, parent: false, hidden: 0, context: false, heading: None }
+    }
+}
+
+/// The rows of the table, and the selected service.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// What is shown.
@@ -40,6 +56,14 @@ pub struct Table {
     pub sort: Column,
     /// The other way round.
     pub reverse: bool,
+    /// Columns of what services use stand in the place of others.
+    pub shows_usage: bool,
+    /// What services use.
+    pub usage: Usage,
+    /// The tree of launchers, by host, or flat.
+    pub view: Order,
+    /// The hosts of what is shown, in the view by host.
+    pub hosts: Vec<HostGroup>,
     /// What a person typed to see less.
     pub filter: Filter,
     /// Only what is wrong.
@@ -70,6 +94,10 @@ impl Table {
             offset: 0,
             sort: Column::Verdict,
             reverse: false,
+            shows_usage: false,
+            usage: Usage::default(),
+            view: Order::default(),
+            hosts: Vec::new(),
             filter,
             faults: false,
             all,
@@ -88,6 +116,11 @@ impl Table {
     /// The name of the chosen service.
     pub fn chosen(&self) -> Option<&Arc<str>> {
         self.chosen.as_ref()
+    }
+
+    /// Whether services stand in the tree of launchers.
+    pub fn in_tree(&self) -> bool {
+        self.view == Order::Launcher && self.sort.in_tree()
     }
 
     /// Makes the rows anew for this picture.
@@ -111,7 +144,8 @@ impl Table {
             }
         }
         self.keep_chosen(picture, &mut wanted);
-        if self.sort.in_tree() {
+        self.hosts.clear();
+        if self.in_tree() {
             context(picture, &mut wanted);
             let shown_all_the_same = services
                 .iter()
@@ -123,22 +157,20 @@ impl Table {
             let mut shown: Vec<usize> =
                 (0..services.len()).filter(|i| wanted[*i] != Want::No).collect();
             shown.sort_by(|a, b| self.compare(&services[*a], &services[*b]));
-            self.rows = shown
-                .into_iter()
-                .map(|service| Row {
-                    service,
-                    depth: 0,
-                    more: 0,
-                    parent: false,
-                    hidden: 0,
-                    context: wanted[service] == Want::Context,
-                })
-                .collect();
+            if self.view == Order::Host {
+                self.hosts = groups(picture, shown);
+                self.rows = by_host(&self.hosts);
+            } else {
+                self.rows = shown.into_iter().map(Row::flat).collect();
+            }
+            for row in &mut self.rows {
+                row.context = wanted[row.service] == Want::Context;
+            }
         }
         self.longest = self.rows.iter().fold((0, 0), |(name, host), row| {
             let service = &services[row.service];
             let wide = |text: &str| text::width(text).min(500) as u16;
-            let prefix = if self.sort.in_tree() { prefix_width(row) } else { 0 };
+            let prefix = if self.in_tree() { prefix_width(row) } else { 0 };
             let name = name.max(wide(&service.id) + prefix);
             (name, host.max(service.short_host().map_or(0, wide)))
         });
@@ -162,7 +194,7 @@ impl Table {
     }
 
     fn compare(&self, a: &ServiceView, b: &ServiceView) -> std::cmp::Ordering {
-        let order = self.sort.order(a, b);
+        let order = self.sort.order(a, b, &self.usage);
         if self.reverse { order.reverse() } else { order }
     }
 
@@ -197,6 +229,7 @@ impl Table {
                 parent: !below.is_empty(),
                 hidden: if folded { count_below(picture, wanted, service) } else { 0 },
                 context: wanted[service] == Want::Context,
+                heading: None,
             });
             if !folded && !below.is_empty() {
                 open.push((below.into_iter(), more));
@@ -209,10 +242,7 @@ impl Table {
         let line = self.cursor.saturating_sub(self.offset);
         let proposed = self.proposed.take();
         let wanted = self.chosen.as_ref().filter(|_| self.moved).or(proposed.as_ref());
-        let found = wanted.and_then(|chosen| {
-            let at = picture.position(chosen)?;
-            self.rows.iter().position(|row| row.service == at)
-        });
+        let found = wanted.and_then(|chosen| self.row_of(picture.position(chosen)?));
         self.cursor = match found {
             Some(at) => at,
             // it is not shown any more: whatever is where it was
@@ -220,14 +250,44 @@ impl Table {
             None if self.sort == Column::Verdict => self.first_fault(picture).unwrap_or(0),
             None => 0,
         };
+        self.cursor = self.service_row(self.cursor);
         self.chosen = self.at(self.cursor, picture);
         self.offset = self.cursor.saturating_sub(line);
         self.scroll(height);
     }
 
+    /// The rows of services, without the names of hosts.
+    pub fn services(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.heading.is_none())
+    }
+
+    /// The row of this service of the picture.
+    fn row_of(&self, service: usize) -> Option<usize> {
+        self.rows.iter().position(|row| row.service == service && row.heading.is_none())
+    }
+
+    /// The nearest row that can be chosen, from this one downwards.
+    fn service_row(&self, row: usize) -> usize {
+        let is_service = |row: &Row| row.heading.is_none();
+        let below = self.rows.iter().skip(row).position(is_service).map(|n| row + n);
+        below.or_else(|| self.rows.iter().rposition(is_service)).unwrap_or(0)
+    }
+
+    /// Rows that can be chosen: how many stand above the chosen one, and how many there are.
+    pub(super) fn place(&self) -> (usize, usize) {
+        let count = |rows: &[Row]| rows.iter().filter(|row| row.heading.is_none()).count();
+        (count(&self.rows[..self.cursor.min(self.rows.len())]), count(&self.rows))
+    }
+
+    /// The row with so many above it that can be chosen.
+    pub(super) fn nth(&self, n: usize) -> usize {
+        let rows = self.rows.iter().enumerate();
+        let mut rows = rows.filter(|(_, row)| row.heading.is_none()).map(|(at, _)| at);
+        rows.nth(n).unwrap_or(self.rows.len())
+    }
+
     fn first_fault(&self, picture: &FleetView) -> Option<usize> {
-        let is_wrong = |row: &Row| !row.context && picture.services[row.service].verdict.is_fault();
-        self.rows.iter().position(is_wrong)
+        self.rows.iter().position(|row| row.is_wrong(picture))
     }
 
     /// Whether somebody has chosen.
@@ -253,9 +313,8 @@ impl Table {
         height: usize,
     ) -> bool {
         self.moved = true;
-        let at = picture.position(&service);
+        let row = picture.position(&service).and_then(|at| self.row_of(at));
         self.chosen = Some(service);
-        let row = self.rows.iter().position(|row| Some(row.service) == at);
         self.cursor = row.unwrap_or(self.cursor);
         self.scroll(height);
         row.is_some()
@@ -288,12 +347,17 @@ impl Table {
         self.offset = self.offset.min((self.cursor).saturating_sub(margin));
         self.offset = self.offset.max((self.cursor + margin + 1).saturating_sub(height));
         self.offset = self.offset.min(self.rows.len().saturating_sub(height));
+        // the name above the first service is seen with it
+        if self.cursor < height && self.rows[..self.cursor].iter().all(|row| row.heading.is_some())
+        {
+            self.offset = 0;
+        }
     }
 
     /// Chooses a row.
     pub(super) fn choose(&mut self, row: usize, picture: &FleetView, height: usize) {
         self.moved = true;
-        self.cursor = row.min(self.rows.len().saturating_sub(1));
+        self.cursor = self.service_row(row.min(self.rows.len().saturating_sub(1)));
         self.chosen = self.at(self.cursor, picture);
         self.scroll(height);
     }
@@ -301,10 +365,7 @@ impl Table {
     /// The next row after the chosen one that is wrong by itself, going round.
     pub(super) fn next_fault(&self, picture: &FleetView) -> Option<usize> {
         let n = self.rows.len();
-        (1..=n).map(|step| (self.cursor + step) % n).find(|row| {
-            let row = &self.rows[*row];
-            !row.context && picture.services[row.service].verdict.is_fault()
-        })
+        (1..=n).map(|step| (self.cursor + step) % n).find(|row| self.rows[*row].is_wrong(picture))
     }
 
     /// Hides what is below the chosen one; where there is nothing, goes to what is above it.
@@ -355,6 +416,16 @@ enum Want {
     No,
     Context,
     Itself,
+}
+
+/// The services of each host below its name.
+fn by_host(hosts: &[HostGroup]) -> Vec<Row> {
+    let rows = hosts.iter().enumerate().flat_map(|(i, host)| {
+        let first = host.services.first();
+        let name = first.map(|first| Row { heading: Some(i), ..Row::flat(*first) });
+        name.into_iter().chain(host.services.iter().copied().map(Row::flat))
+    });
+    rows.collect()
 }
 
 /// Cells of what stands before a name in the tree.

@@ -1,10 +1,10 @@
 //! The messages of the last hour, so that the picture of any moment in it can be made again
 //! (`docs/spec/truth.md#the-past`).
 //!
-//! They lie in chunks, each with the fleet as it was before its first message. The picture at T
-//! starts from the last chunk whose fleet holds nothing newer than T, and folds in whatever was
-//! stored up to T. Because the fold takes messages in any order, the past that is read later may be
-//! put at the end.
+//! Before them stands the fleet as it was: what is dropped from the tape is folded into it. Between
+//! them are snapshots of the fleet. The picture at T starts from the last of these that holds nothing
+//! newer than T, and folds in whatever was stored up to T. Because the fold takes messages in any
+//! order, the past that is read later may be put before what was heard.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,70 +17,45 @@ use crate::dashboard::event::{Heard, PastRead};
 
 /// How far back it reaches.
 pub const SPAN: TimeDelta = TimeDelta::hours(1);
-/// About how much it may occupy, in bytes.
+/// About how much it may occupy, in bytes, with its fleets.
 pub const BUDGET: usize = 32 * 1024 * 1024;
-/// Messages in a chunk at most, so that a moment is made again in some 20 ms.
-const CHUNK: usize = 16 * 1024;
-/// What a chunk may occupy.
-const CHUNK_BUDGET: usize = BUDGET / 8;
+/// What the messages may occupy, however large the fleet is.
+const LEAST: usize = BUDGET / 4;
+/// Messages between two snapshots at least, so that a moment is made again in some 20 ms.
+const BETWEEN: usize = 16 * 1024;
+/// And so many for each service: a snapshot has the records that change after it copied.
+const BETWEEN_EACH: usize = 16;
 /// Metrics of a message that occupy more than this are not kept, in bytes.
 const LARGE: usize = tcs_core::fleet::LARGE;
 /// What is kept of a message beside what it says, about.
 const OVERHEAD: usize = 600;
-/// What a service's record occupies. A chunk holds its fleet as it was before, so of each service
-/// in it that a message changes there is one more from then on.
+/// What a service's record in one of the fleets occupies, about.
 const RECORD: usize = 3500;
 
-#[derive(Debug, Clone, Default)]
-struct Chunk {
-    before: Fleet,
-    messages: Vec<Arc<Observed>>,
-    first: Option<DateTime<Utc>>,
-    last: Option<DateTime<Utc>>,
-    bytes: usize,
-}
-
-/// See the module.
+/// The messages of the last hour, with snapshots of the fleet between them.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
-    chunks: VecDeque<Chunk>,
+    before: Fleet,
+    messages: VecDeque<Arc<Observed>>,
+    snapshots: VecDeque<Snapshot>,
+    /// What the messages occupy, about.
     bytes: usize,
+    /// When the earliest message was stored, while all that came is there.
+    first: Option<DateTime<Utc>>,
+    /// The latest moment of which something is in `before`.
     dropped_until: Option<DateTime<Utc>>,
 }
 
-impl Chunk {
-    /// Returns about how many bytes it occupies.
-    fn push(&mut self, message: Arc<Observed>) -> usize {
-        let message = short(message);
-        let was_there = message.decoded.message.name().is_some_and(|name| self.before.holds(name));
-        let is_copied = was_there && self.messages.len() < self.before.len();
-        let record = if is_copied { RECORD } else { 0 };
-        let at = message.stamp.stored;
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        self.last = Some(self.last.map_or(at, |last| last.max(at)));
-        let bytes = message.decoded.message.weight() + OVERHEAD + record;
-        self.bytes += bytes;
-        self.messages.push(message);
-        bytes
-    }
+#[derive(Debug, Clone)]
+struct Snapshot {
+    fleet: Fleet,
+    /// The messages that are in it.
+    messages: usize,
+}
 
-    /// Forgets what is not settled in `fleet`.
-    fn retain_settled_in(&mut self, fleet: &Fleet) {
-        self.before.retain_settled_in(fleet);
-        let messages = std::mem::take(&mut self.messages);
-        let is_settled = |message: &Arc<Observed>| {
-            message.decoded.message.name().is_some_and(|name| fleet.is_settled(name))
-        };
-        self.bytes = 0;
-        for message in messages.into_iter().filter(is_settled) {
-            self.push(message);
-        }
-        self.messages.shrink_to_fit();
-    }
-
-    fn is_full(&self) -> bool {
-        self.messages.len() >= CHUNK || self.bytes >= CHUNK_BUDGET
-    }
+/// What it occupies, about.
+fn occupied(message: &Observed) -> usize {
+    message.decoded.message.weight() + OVERHEAD
 }
 
 /// Without large metrics.
@@ -94,57 +69,86 @@ fn short(message: Arc<Observed>) -> Arc<Observed> {
     }
 }
 
+/// Whether it is time for a snapshot of `fleet`.
+fn is_due(messages: usize, fleet: &Fleet) -> bool {
+    messages >= BETWEEN.max(BETWEEN_EACH * fleet.len())
+}
+
 impl Tape {
     /// Keeps a message that the fleet is about to take; `fleet` is as it was before it.
     pub(super) fn push(&mut self, message: Arc<Observed>, fleet: &Fleet, now: DateTime<Utc>) {
-        if self.chunks.back().is_none_or(Chunk::is_full) {
+        let message = short(message);
+        let stored = message.stamp.stored;
+        let last = self.snapshots.back().map_or(0, |last| last.messages);
+        if is_due(self.messages.len() - last, fleet) {
             let mut before = fleet.clone();
             if fleet.is_flooded() {
                 before.retain_settled_in(fleet);
             }
-            self.chunks.push_back(Chunk { before, ..Chunk::default() });
-            self.prune(now);
+            self.snapshots.push_back(Snapshot { fleet: before, messages: self.messages.len() });
         }
-        if let Some(chunk) = self.chunks.back_mut() {
-            self.bytes += chunk.push(message);
-        }
+        self.first = Some(self.first.map_or(stored, |first| first.min(stored)));
+        self.bytes += occupied(&message);
+        self.messages.push_back(message);
+        self.prune(fleet, now);
     }
 
     /// Forgets what is not settled in `fleet`: what came and went in a flood.
     pub(super) fn retain_settled_in(&mut self, fleet: &Fleet) {
-        for chunk in &mut self.chunks {
-            chunk.retain_settled_in(fleet);
-        }
-        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes).sum();
+        self.before.retain_settled_in(fleet);
+        // they count messages that may be forgotten
+        self.snapshots.clear();
+        self.messages.retain(|message| {
+            message.decoded.message.name().is_some_and(|name| fleet.is_settled(name))
+        });
+        self.messages.shrink_to_fit();
+        self.bytes = self.messages.iter().map(|message| occupied(message)).sum();
     }
 
     /// Puts what the streams hold of the past before all that was heard.
     pub(super) fn root(&mut self, read: PastRead) {
-        let mut chunk = Chunk { before: read.before, ..Chunk::default() };
-        let mut after = chunk.before.clone();
+        let mut read_messages = VecDeque::new();
+        let mut snapshots = VecDeque::new();
+        let mut fleet = read.before.clone();
+        let mut last = 0;
         for heard in read.messages {
-            if let Heard::Message(message) = heard {
-                super::fold(&mut after, &message);
-                self.bytes += chunk.push(message);
+            let Heard::Message(message) = heard else { continue };
+            if is_due(read_messages.len() - last, &fleet) {
+                last = read_messages.len();
+                snapshots.push_back(Snapshot { fleet: fleet.clone(), messages: last });
             }
+            super::fold(&mut fleet, &message);
+            let message = short(message);
+            self.bytes += occupied(&message);
+            read_messages.push_back(message);
         }
-        // what began with nothing now begins with this
-        if let Some(first) = self.chunks.front_mut() {
-            first.before = after;
+        for snapshot in &mut self.snapshots {
+            snapshot.messages += read_messages.len();
         }
-        self.chunks.push_front(chunk);
+        snapshots.append(&mut self.snapshots);
+        read_messages.append(&mut self.messages);
+        (self.before, self.messages, self.snapshots) = (read.before, read_messages, snapshots);
         self.dropped_until = Some(read.since);
     }
 
-    fn prune(&mut self, now: DateTime<Utc>) {
-        while self.chunks.len() > 1 {
-            let old = self.chunks[0].last.is_some_and(|last| last < now - SPAN);
-            if !old && self.bytes <= BUDGET {
-                return;
+    fn prune(&mut self, fleet: &Fleet, now: DateTime<Utc>) {
+        let services = |it: &Snapshot| it.fleet.len();
+        let records = self.before.len() + self.snapshots.iter().map(services).sum::<usize>();
+        let room = BUDGET.saturating_sub(records * RECORD).max(LEAST);
+        while let Some(first) = self.messages.front()
+            && (self.bytes > room || first.stamp.stored < now - SPAN)
+        {
+            self.bytes -= occupied(first);
+            self.dropped_until = self.dropped_until.max(Some(first.stamp.stored));
+            if !fleet.is_passing(&first.decoded.message) {
+                super::fold(&mut self.before, first);
             }
-            if let Some(chunk) = self.chunks.pop_front() {
-                self.bytes -= chunk.bytes;
-                self.dropped_until = self.dropped_until.max(chunk.last);
+            self.messages.pop_front();
+            for snapshot in &mut self.snapshots {
+                snapshot.messages -= 1;
+            }
+            if let Some(next) = self.snapshots.pop_front_if(|next| next.messages == 0) {
+                self.before = next.fleet;
             }
         }
     }
@@ -152,25 +156,17 @@ impl Tape {
     /// The earliest moment whose picture is whole as far as this console has listened; `None` while
     /// nothing has come.
     pub fn reaches(&self) -> Option<DateTime<Utc>> {
-        let first = self.chunks.iter().filter_map(|chunk| chunk.first).min();
-        self.dropped_until.or(first)
+        self.dropped_until.or(self.first)
     }
 
     /// The fleet as it was then.
     pub fn at(&self, then: DateTime<Utc>) -> Fleet {
-        let start = self
-            .chunks
-            .iter()
-            .rposition(|chunk| chunk.before.newest().is_none_or(|newest| newest <= then))
-            .unwrap_or(0);
-        let mut fleet = self.chunks.get(start).map(|c| c.before.clone()).unwrap_or_default();
-        for chunk in self.chunks.iter().skip(start) {
-            if chunk.first.is_some_and(|first| first > then) {
-                continue;
-            }
-            for message in chunk.messages.iter().filter(|message| message.stamp.stored <= then) {
-                super::fold(&mut fleet, message);
-            }
+        let is_before = |it: &&Snapshot| it.fleet.newest().is_none_or(|newest| newest <= then);
+        let start = self.snapshots.iter().rev().find(is_before);
+        let (fleet, from) = start.map_or((&self.before, 0), |it| (&it.fleet, it.messages));
+        let mut fleet = fleet.clone();
+        for message in self.messages.range(from..).filter(|it| it.stamp.stored <= then) {
+            super::fold(&mut fleet, message);
         }
         fleet
     }
@@ -204,8 +200,8 @@ mod tests {
         let now = messages.last().unwrap().stamp.stored;
         let mut tape = Tape::default();
         let mut fleet = Fleet::new();
-        // out of order, and many times over, to fill several chunks
-        while tape.chunks.len() < 4 {
+        // out of order, and many times over, for snapshots
+        while tape.snapshots.len() < 2 {
             for message in messages.iter().rev() {
                 tape.push(Arc::clone(message), &fleet, now);
                 super::super::fold(&mut fleet, message);
@@ -213,6 +209,24 @@ mod tests {
         }
         assert_eq!(tape.dropped_until, None, "nothing is dropped");
         for message in &messages {
+            let then = message.stamp.stored;
+            assert_eq!(picture(&tape.at(then), then), expected(&messages, then));
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_in_the_fleet_before_the_rest() {
+        let messages = fixture::recording("process-launcher");
+        let (old, new) = messages.split_at(messages.len() / 2);
+        let now = new[0].stamp.stored + SPAN;
+        let mut tape = Tape::default();
+        let fleet = Fleet::new();
+        for message in &messages {
+            tape.push(Arc::clone(message), &fleet, now);
+        }
+        assert_eq!(tape.messages.len(), new.len());
+        assert_eq!(tape.reaches(), Some(old.last().unwrap().stamp.stored));
+        for message in new {
             let then = message.stamp.stored;
             assert_eq!(picture(&tape.at(then), then), expected(&messages, then));
         }
@@ -299,15 +313,13 @@ mod tests {
             message.stamp.stored = start + TimeDelta::milliseconds(n);
             tape.push(Arc::new(message.clone()), &fleet, message.stamp.stored);
         }
-        assert!(tape.bytes <= BUDGET + CHUNK_BUDGET + 20_000, "{}", tape.bytes);
-        assert!(tape.chunks.len() > 4, "and far back all the same");
+        assert!(tape.bytes <= BUDGET, "{}", tape.bytes);
+        assert!(tape.bytes > BUDGET / 2, "and far back all the same");
         assert!(tape.reaches().unwrap() > start);
         message.stamp.stored += SPAN + SPAN;
         let later = message.stamp.stored;
         message.decoded.message = small;
-        for _ in 0..=CHUNK {
-            tape.push(Arc::new(message.clone()), &fleet, later);
-        }
-        assert!(tape.chunks.iter().all(|chunk| chunk.last == Some(later)));
+        tape.push(Arc::new(message.clone()), &fleet, later);
+        assert_eq!(tape.messages.len(), 1);
     }
 }

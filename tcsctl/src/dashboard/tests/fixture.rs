@@ -75,7 +75,7 @@ impl Messages {
     }
 
     /// A service that was started `ago` seconds before, and says this.
-    fn runs(
+    pub(crate) fn runs(
         &mut self,
         ago: f64,
         id: &str,
@@ -104,7 +104,7 @@ impl Messages {
     }
 
     /// Its last `n` beats of ten seconds, the newest `ago` seconds before.
-    fn beats(
+    pub(crate) fn beats(
         &mut self,
         ago: f64,
         n: usize,
@@ -123,7 +123,7 @@ impl Messages {
         self
     }
 
-    fn declared(&mut self, id: &str, parent: &str) -> &mut Self {
+    pub(crate) fn declared(&mut self, id: &str, parent: &str) -> &mut Self {
         self.send(
             11_600.0,
             &format!("registry.declared.{id}"),
@@ -293,10 +293,22 @@ pub(crate) fn up() -> LinkFacts {
     }
 }
 
+/// Brings what is shown up to date, and carries out what is ordered for it.
+pub(crate) fn settle(state: &mut State, now: DateTime<Utc>) {
+    while let Some(order) = state.settle(now) {
+        state.update(Event::Picture(Some(Box::new(order.make()))), now);
+    }
+}
+
 /// A dashboard of this size that has heard these messages.
 pub(crate) fn state(messages: Vec<Arc<Observed>>, size: (u16, u16), now: DateTime<Utc>) -> State {
-    let options =
-        Options { site: "oca".to_owned(), colour: true, mouse: true, ..Options::default() };
+    let options = Options {
+        site: "oca".to_owned(),
+        colour: true,
+        mouse: true,
+        operator: "anna@console".to_owned(),
+        ..Options::default()
+    };
     let mut state = State::new(options, up(), size, now);
     let messages: Vec<Heard> = messages.into_iter().map(Heard::Message).collect();
     // as a site is read: what is held, then what happened, with the beats of a few minutes
@@ -305,6 +317,6 @@ pub(crate) fn state(messages: Vec<Arc<Observed>>, size: (u16, u16), now: DateTim
     for event in [Event::Heard(messages), Event::Settled, Event::Happened(happened)] {
         state.update(event, now);
     }
-    state.settle(now);
+    settle(&mut state, now);
     state
 }

@@ -72,11 +72,12 @@ fn two_keys_lead_from_what_is_wrong_to_its_log() {
     let id = chosen(&state).to_owned();
     assert!(state.picture.get(&id).unwrap().verdict.is_fault());
     assert!(
-        matches!(&actions[..], [Action::FetchLogs { service, launcher: Some(_) }] if **service == *id)
+        matches!(&actions[..], [Action::FetchLogs { service, launcher: Some(_), .. }] if **service == *id)
     );
     let news = |text: &str| LogNews {
         service: id.as_str().into(),
         outcome: Err(text.to_owned()),
+        runs: Vec::new(),
         whole: true,
     };
     state.update(Event::Logs(news("no launcher answers")), night());
@@ -213,7 +214,7 @@ fn the_past_is_what_was_so_then() {
     assert!(matches!(state.moment, Moment::Live));
     assert_eq!(verdict(&state).as_str(), "degraded");
     press(&mut state, "{");
-    assert_eq!(state.picture.now, night() - TimeDelta::seconds(4), "to the crash");
+    assert_eq!(state.picture.now, night() - TimeDelta::seconds(22), "to the last problem");
 }
 
 #[test]

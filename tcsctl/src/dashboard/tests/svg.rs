@@ -17,17 +17,74 @@ const SIXTEEN: [&str; 16] = [
 const GROUND: &str = "#14171c";
 const TEXT: &str = "#c9d1d9";
 
-/// The picture of a screen.
-pub(super) fn picture(buffer: &Buffer, title: &str) -> String {
-    let (w, h) = (buffer.area.width, buffer.area.height);
+/// Where a picture begins; `below`: pixels below the screen.
+fn begin((w, h): (u16, u16), below: f32, title: &str) -> String {
     let (width, height) =
-        (f32::from(w) * CELL.0 + 2.0 * MARGIN, f32::from(h) * CELL.1 + 2.0 * MARGIN);
-    let mut out = format!(
+        (f32::from(w) * CELL.0 + 2.0 * MARGIN, f32::from(h) * CELL.1 + 2.0 * MARGIN + below);
+    format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" \
          font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n\
          <title>{}</title>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{GROUND}\"/>\n",
         escaped(title)
-    );
+    )
+}
+
+/// The picture of a screen.
+pub(super) fn picture(buffer: &Buffer, title: &str) -> String {
+    let mut out = begin((buffer.area.width, buffer.area.height), 0.0, title);
+    screen(&mut out, buffer);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// One of the screens of [`animation`].
+pub(super) struct Frame {
+    /// What is shown.
+    pub(super) buffer: Buffer,
+    /// What is said below it.
+    pub(super) caption: &'static str,
+    /// For how many seconds.
+    pub(super) seconds: f32,
+}
+
+/// Screens one after another, again and again. Who wants no motion sees the first.
+pub(super) fn animation(frames: &[Frame], title: &str) -> String {
+    let area = frames[0].buffer.area;
+    let mut out = begin((area.width, area.height), 2.0 * CELL.1, title);
+    let all: f32 = frames.iter().map(|frame| frame.seconds).sum();
+    let mut style = String::new();
+    let mut begins = 0.0;
+    for (i, frame) in frames.iter().enumerate() {
+        let part = |seconds: f32| seconds / all * 100.0;
+        let (from, to) = (part(begins), part(begins + frame.seconds));
+        begins += frame.seconds;
+        let hidden = if i == 0 { "" } else { "0%{visibility:hidden}" };
+        let _ = writeln!(
+            style,
+            "#f{i}{{animation:k{i} {all}s step-end infinite{}}}\n\
+             @keyframes k{i}{{{hidden}{from:.2}%{{visibility:visible}}{to:.2}%{{visibility:hidden}}}}",
+            if i == 0 { "" } else { ";visibility:hidden" },
+        );
+    }
+    let still = "@media (prefers-reduced-motion:reduce){g{animation:none!important}}";
+    let _ = writeln!(out, "<style>\n{style}{still}\n</style>");
+    for (i, frame) in frames.iter().enumerate() {
+        let _ = writeln!(out, "<g id=\"f{i}\">");
+        screen(&mut out, &frame.buffer);
+        let y = f32::from(area.height) * CELL.1 + MARGIN + 1.5 * CELL.1;
+        let _ = writeln!(
+            out,
+            "<text x=\"{MARGIN}\" y=\"{y:.1}\" fill=\"{}\" font-weight=\"bold\">{}</text>\n</g>",
+            SIXTEEN[14],
+            escaped(frame.caption)
+        );
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn screen(out: &mut String, buffer: &Buffer) {
+    let (w, h) = (buffer.area.width, buffer.area.height);
     for y in 0..h {
         let mut x = 0;
         while x < w {
@@ -36,11 +93,9 @@ pub(super) fn picture(buffer: &Buffer, title: &str) -> String {
             while x < w && look(buffer, x, y) == style {
                 x += 1;
             }
-            run(&mut out, buffer, y, from..x, &style);
+            run(out, buffer, y, from..x, &style);
         }
     }
-    out.push_str("</svg>\n");
-    out
 }
 
 #[derive(PartialEq)]

@@ -1,6 +1,6 @@
 //! The bar under the header: whatever keeps the picture from being the present, whole and true.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use ratatui::layout::Rect;
 use std::fmt::Write as _;
 use tcs_core::fleet::{Link, format_duration};
@@ -9,14 +9,14 @@ use tcs_present::{Role, ago, symbols, text};
 
 use super::pen::Pen;
 use crate::dashboard::event::LinkFacts;
-use crate::dashboard::state::{Banner, Past, State};
+use crate::dashboard::state::{Banner, State};
 
 /// Draws it.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let Some(banner) = state.banner() else { return };
     let role = match banner {
         Banner::NoLink | Banner::NoAnswer | Banner::HeartbeatsMissing => Role::Alarm,
-        Banner::Past | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
+        Banner::Past | Banner::Reading(_) | Banner::Paused(_) | Banner::ReplayEnded => Role::Past,
         Banner::Gaps | Banner::Flooded | Banner::Record => Role::Warn,
     };
     pen.wash(area, role);
@@ -25,7 +25,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let text = words_of(pen, banner, state);
     let room = area.width.saturating_sub(2);
     if banner == Banner::Past {
-        let hint = "[ ] step  Esc live";
+        let hint = "{ } problem  Esc live";
         let left = pen.put(1, area.y, room, &text, role) + 3;
         let right = hint.len() as u16 + 1;
         if left + right + 10 < area.width {
@@ -42,11 +42,13 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         Banner::NoLink => no_link(state),
         Banner::NoAnswer => no_answer(pen, state),
         Banner::Past => {
-            let (at, now) = (pen.times.wall(state.picture.now), pen.times.wall(state.now));
-            let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-            let loading =
-                if state.past == Past::Reading { ", reading the streams ..." } else { "" };
-            format!("THE PAST  {}{}, {}{loading}", at.format(form), pen.times.zone(), ago(now - at))
+            let at = state.picture.now;
+            let loading = if state.past.is_reading() { ", reading the streams ..." } else { "" };
+            let since = ago(whole(state.now - at));
+            format!("THE PAST  {}, {since}{loading}", point(pen, at, state.now))
+        }
+        Banner::Reading(at) => {
+            format!("reading {} from the streams ... Esc cancels", point(pen, at, state.now))
         }
         Banner::Paused(waiting) => {
             let since = format_duration(whole(state.now - state.picture.now));
@@ -71,6 +73,13 @@ fn words_of(pen: &Pen<'_>, banner: Banner, state: &State) -> String {
         Banner::Gaps => format!("incomplete: {}", state.gaps.join("; ")),
         Banner::Record => state.record.join("; "),
     }
+}
+
+/// `02:13:05 UTC`, with the date of another day.
+fn point(pen: &Pen<'_>, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let (at, now) = (pen.times.wall(at), pen.times.wall(now));
+    let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    format!("{}{}", at.format(form), pen.times.zone())
 }
 
 fn no_link(state: &State) -> String {
@@ -116,12 +125,12 @@ fn whole(span: TimeDelta) -> TimeDelta {
     TimeDelta::seconds(span.num_seconds().max(0))
 }
 
-/// A line from the earliest moment held to now, with the moment shown on it.
+/// A line from the earliest moment held to the last, with the beginnings of problems and the moment
+/// shown on it.
 fn scrub(pen: &mut Pen<'_>, state: &State, area: Rect, role: Role) {
-    let Some(first) = state.reach() else { return };
-    let span = (state.now - first).num_milliseconds().max(1);
-    let at = (state.picture.now - first).num_milliseconds().clamp(0, span);
-    let ends = [first, state.now].map(|time| pen.times.wall(time).format("%H:%M").to_string());
+    let Some((first, last)) = state.reach_around() else { return };
+    let span = (last - first).num_milliseconds().max(1);
+    let ends = [first, last].map(|time| pen.times.wall(time).format("%H:%M").to_string());
     let mut x = area.x;
     let wide = text::width(&ends[0]) as u16 + 1;
     if area.width < 2 * wide + 8 {
@@ -132,7 +141,13 @@ fn scrub(pen: &mut Pen<'_>, state: &State, area: Rect, role: Role) {
     for step in 0..track {
         pen.put(x + step, area.y, 1, symbols::RULE, role);
     }
-    let thumb = (at * i64::from(track - 1) / span) as u16;
-    pen.put(x + thumb, area.y, 1, symbols::THUMB, role);
+    let place = |at: DateTime<Utc>| {
+        let at = (at - first).num_milliseconds().clamp(0, span);
+        x + (at * i64::from(track - 1) / span) as u16
+    };
+    for stop in state.past.stops.iter().filter(|stop| first <= **stop && **stop <= last) {
+        pen.put(place(*stop), area.y, 1, symbols::BAR, role);
+    }
+    pen.put(place(state.picture.now), area.y, 1, symbols::THUMB, role);
     pen.put(x + track + 1, area.y, wide, &ends[1], role);
 }

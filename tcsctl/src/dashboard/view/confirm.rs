@@ -3,25 +3,32 @@
 use tcs_present::Role;
 
 use super::pen::Pen;
-use crate::dashboard::event::Request;
-use crate::dashboard::layout;
 use crate::dashboard::state::State;
+use crate::dashboard::state::overlay::Question;
 
 /// Draws it over the page.
-pub(super) fn draw(pen: &mut Pen<'_>, state: &State, request: &Request, touched: &[String]) {
-    let area = layout::dialog(state.size, 64, touched.len() as u16 + 6);
-    let inside = pen.frame(area, &format!("{}?", request.operation.as_str()), Role::Warn);
-    pen.put(inside.x, inside.y, inside.width, &request.service, Role::Strong);
-    for (i, line) in touched.iter().enumerate() {
-        let y = inside.y + 1 + i as u16;
-        if y + 2 < area.bottom() {
-            pen.put(inside.x + 2, y, inside.width.saturating_sub(2), line, Role::Text);
-        }
+pub(super) fn draw(pen: &mut Pen<'_>, state: &State, question: &Question) {
+    let area = state.confirm_dialog(question);
+    let word = question.operation.as_str();
+    let (title, meant) = match question.requests.len() {
+        1 => (format!("{word}?"), format!(" {word} it")),
+        n => (format!("{word} {n} services?"), format!(" {word} all {n}")),
+    };
+    let inside = pen.frame(area, &title, Role::Warn);
+    let seen = usize::from(inside.height).saturating_sub(2);
+    let from = question.scrolled.min(question.lines.len().saturating_sub(seen));
+    for (line, y) in question.lines.iter().skip(from).take(seen).zip(inside.y..) {
+        pen.line(inside.x, y, inside.width, line);
     }
     let y = area.bottom().saturating_sub(2);
     let mut x = inside.x;
     x += pen.put(x, y, 1, "y", Role::Key);
-    x += pen.put(x, y, 20, &format!(" {} it", request.operation.as_str()), Role::Text) + 3;
-    x += pen.put(x, y, 13, "any other key", Role::Key);
-    pen.put(x, y, 20, " cancels", Role::Dim);
+    x += pen.put(x, y, 20, &meant, Role::Text) + 3;
+    let more = question.lines.len().saturating_sub(from + seen);
+    if question.lines.len() > seen {
+        let text = if more > 0 { format!("{more} more: j") } else { "k goes back".to_owned() };
+        x += pen.put(x, y, 20, &text, Role::Key) + 3;
+    }
+    x += pen.put(x, y, inside.right().saturating_sub(x), "any other key", Role::Key);
+    pen.put(x, y, inside.right().saturating_sub(x), " cancels", Role::Dim);
 }

@@ -3,12 +3,17 @@
 use ratatui::layout::Rect;
 use tcs_present::Role;
 
+use super::logs;
 use super::pen::Pen;
 use crate::dashboard::state::State;
 use crate::dashboard::state::detail::reach;
 
 /// Draws it. `focus`: the keys that move, move here.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect, focus: bool) {
+    let (area, tail) = state.detail_areas(area);
+    if let Some(tail) = tail {
+        logs::draw_tail(pen, state, tail);
+    }
     let lines = state.detail(area);
     if lines.is_empty() {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(1), "no service selected", Role::Dim);

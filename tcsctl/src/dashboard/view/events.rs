@@ -6,6 +6,7 @@ use tcs_present::{Line, Role, events as output, list, newest::newest, text};
 
 use super::pen::Pen;
 use crate::dashboard::state::State;
+use crate::dashboard::state::detail::USAGE;
 use crate::dashboard::state::history::Shown as Choice;
 
 /// One line: when, to whom it happened, what.
@@ -13,11 +14,24 @@ type Shown = (DateTime<Utc>, String, Line);
 
 /// The newest that are worth a look, as many as there is room for.
 pub(super) fn draw_newest(pen: &mut Pen<'_>, state: &State, area: Rect) {
-    let all = state.history.until(state.picture.now);
-    let newest = newest(all, usize::from(area.height));
+    let newest = newest(state.happened(), usize::from(area.height));
     let lines =
         newest.iter().map(|told| (told.group.first().at, output::name(&told.group), told.words()));
     draw_lines(pen, state, area, lines.collect());
+}
+
+/// What the chosen service uses, where the detail is not beside the table; returns what is left for
+/// the events.
+pub(super) fn draw_usage(pen: &mut Pen<'_>, state: &State, rule: Rect, area: Rect) -> Rect {
+    let lines = state.usage_lines(usize::from(area.width.saturating_sub(2)));
+    let Some(service) = state.chosen().filter(|_| !lines.is_empty()) else { return area };
+    let title = format!("{}: {}", service.id, USAGE.to_lowercase());
+    pen.rule(rule, &title, Role::Border);
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        pen.line(area.x + 1, y, area.width.saturating_sub(2), line);
+    }
+    let used = (lines.len() as u16).min(area.height);
+    Rect { y: area.y + used, height: area.height - used, ..area }
 }
 
 /// Those that are asked for, scrolled.

@@ -20,6 +20,15 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
         }
         return;
     }
+    if let Some(Overlay::Search { line, .. }) = &state.overlay {
+        let x = typed(pen, area, "/", line) + 2;
+        let hint = match line.text() {
+            "" => "text or regular expression; Up and Down go to other matches",
+            _ => "",
+        };
+        pen.put(x, area.y, area.right().saturating_sub(x), hint, Role::Dim);
+        return;
+    }
     for (from, _, command) in state.footer() {
         let (key, short) = state.footer_words(command);
         let used = pen.put(from, area.y, area.width, &key, Role::Key);

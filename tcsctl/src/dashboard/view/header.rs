@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 use tcs_core::fleet::Counts;
 use tcs_core::observer::Unanswered;
-use tcs_present::{Role, columns::Column, symbols, text};
+use tcs_present::by_host::Order;
+use tcs_present::{Role, alarms, columns::Column, symbols, text};
 
 use super::banner::whole_words;
 use super::pen::Pen;
@@ -14,19 +15,24 @@ use crate::dashboard::state::{Moment, State};
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     if area.height == 1 {
         let room = clock(pen, state, area.y, area.width, true);
-        counts(pen, state, area.y, room);
+        let unacked = of_alarms(state).into_iter().find(|(_, role)| *role == Role::Bad);
+        let used =
+            unacked.map_or(0, |(text, role)| pen.put(1, area.y, room / 2, &text, role) + GAP);
+        counts(pen, state, area.y, used, room);
         return;
     }
     let room = clock(pen, state, area.y, area.width, false);
     place(pen, state, area.y, room);
     let room = narrowed(pen, state, area.y + 1, area.width);
-    counts(pen, state, area.y + 1, room);
+    counts(pen, state, area.y + 1, 0, room);
 }
 
 /// Where, and the link. Facts for which there is no room are left out whole.
 fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
     let dot = symbols::DOT;
     let mut parts: Vec<(String, Role)> = vec![(state.options.site.clone(), Role::Strong)];
+    parts.extend(of_alarms(state));
+    parts.extend(text::profiles(&state.picture).map(|profiles| (profiles, Role::Strong)));
     match &state.link {
         LinkFacts::Up { server, rtt_us, jetstream, clock_unchecked, .. } => {
             let rtt = rtt_us.map_or_else(String::new, |us| {
@@ -80,6 +86,15 @@ fn place(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
     }
 }
 
+/// `▲ 2 unacked`, `1 shelved`, `watched by 2`; nothing where no stream of alarms has been read.
+fn of_alarms(state: &State) -> Vec<(String, Role)> {
+    if !state.alarms.is_read {
+        return Vec::new();
+    }
+    let views: Vec<_> = state.alarms.views.iter().collect();
+    alarms::parts(&views, &state.picture)
+}
+
 /// At the right: the time, and which moment is shown. Returns what is left for others.
 fn clock(pen: &mut Pen<'_>, state: &State, y: u16, width: u16, small: bool) -> u16 {
     let time = pen.times.wall(state.now);
@@ -108,26 +123,26 @@ fn clock(pen: &mut Pen<'_>, state: &State, y: u16, width: u16, small: bool) -> u
 }
 
 /// How many of each verdict, worst first; without words where there is no room for them.
-fn counts(pen: &mut Pen<'_>, state: &State, y: u16, room: u16) {
+fn counts(pen: &mut Pen<'_>, state: &State, y: u16, from: u16, room: u16) {
     let counts = state.picture.counts;
     if counts.total() == 0 {
         let text =
             if state.link.is_up() { "no services known yet" } else { "nothing received yet" };
-        pen.put(1, y, room.saturating_sub(1), text, Role::Dim);
+        pen.put(from + 1, y, room.saturating_sub(from + 1), text, Role::Dim);
         return;
     }
-    let room = usize::from(room);
+    let room = usize::from(room.saturating_sub(from));
     let mut facts: Vec<(String, Role)> = [Words::All, Words::Faults, Words::None]
         .into_iter()
         .map(|words| told(&counts, words))
         .find(|facts| wide(facts) <= room)
         .unwrap_or_else(|| told(&counts, Words::None));
-    let mut x = 1;
+    let mut x = from + 1;
     while wide(&facts) > room && facts.len() > 1 {
         facts.pop();
     }
     for (text, role) in facts {
-        x += pen.put(x, y, (room as u16).saturating_sub(x), &text, role) + GAP;
+        x += pen.put(x, y, (room as u16 + from).saturating_sub(x), &text, role) + GAP;
     }
 }
 
@@ -171,6 +186,11 @@ fn wide(facts: &[(String, Role)]) -> usize {
 fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
     let table = &state.table;
     let mut parts: Vec<(String, Role)> = Vec::new();
+    match (state.marks.len(), state.marked_unseen()) {
+        (0, _) => {}
+        (n, 0) => parts.push((format!("{n} marked"), Role::Accent)),
+        (n, unseen) => parts.push((format!("{n} marked ({unseen} not in view)"), Role::Accent)),
+    }
     if !table.filter.is_empty() {
         parts.push((format!("/{}", table.filter.text()), Role::Accent));
     }
@@ -184,6 +204,11 @@ fn narrowed(pen: &mut Pen<'_>, state: &State, y: u16, width: u16) -> u16 {
         parts.push(("all".to_owned(), Role::Accent));
     } else if table.left_out > 0 && table.filter.is_empty() {
         parts.push((format!("{} stopped hidden", table.left_out), Role::Dim));
+    }
+    match table.view {
+        Order::Launcher => {}
+        Order::Host => parts.push(("hosts".to_owned(), Role::Accent)),
+        Order::Flat => parts.push(("flat".to_owned(), Role::Accent)),
     }
     if table.sort != Column::Verdict || table.reverse {
         parts.push((format!("by {}", table.sort.layout().title.to_lowercase()), Role::Accent));

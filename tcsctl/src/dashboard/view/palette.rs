@@ -1,13 +1,17 @@
-//! Any command by its name.
+//! Any command by its name, and what can stand behind it.
 
 use ratatui::layout::Rect;
-use tcs_present::Role;
+use tcs_present::{Role, text};
 
 use super::footer::typed;
 use super::pen::Pen;
 use crate::dashboard::layout;
 use crate::dashboard::state::State;
-use crate::dashboard::state::overlay::{Line, found};
+use crate::dashboard::state::overlay::Line;
+use crate::dashboard::state::palette::with_argument;
+
+/// Cells of a command's name.
+const NAME: u16 = 19;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize) {
@@ -15,21 +19,31 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize)
     let inside = pen.frame(area, "command", Role::Border);
     typed(pen, Rect { height: 1, x: inside.x - 1, ..inside }, ":", line);
     let list = Rect::new(inside.x, inside.y + 2, inside.width, inside.height.saturating_sub(2));
-    let found = found(line.text());
-    if found.is_empty() {
-        pen.put(list.x, list.y, list.width, "no command of this name", Role::Dim);
+    let choices = state.choices(line.text());
+    let argument = with_argument(line.text());
+    if choices.is_empty() {
+        let none = match argument {
+            Some((_, argument, _)) => {
+                format!("no {} of this name", argument.as_str().to_lowercase())
+            }
+            None => "no command of this name".to_owned(),
+        };
+        pen.put(list.x, list.y, list.width, &none, Role::Dim);
     }
+    // names of services are longer than those of commands
+    let widest = choices.iter().map(|choice| text::width(&choice.text)).max().unwrap_or(0) as u16;
+    let name = if argument.is_some() { widest.clamp(NAME, list.width / 2) } else { NAME };
     let height = usize::from(list.height);
     let from = layout::list_offset(choice, height);
-    for (i, entry) in found.iter().enumerate().skip(from).take(height) {
+    for (i, offered) in choices.iter().enumerate().skip(from).take(height) {
         let y = list.y + (i - from) as u16;
-        let valid = state.is_valid(entry.command);
-        pen.put(list.x, y, 14, entry.name, if valid { Role::Text } else { Role::Dim });
-        let keys = state.options.keymap.shown(entry.command);
-        let keys_wide = tcs_present::text::width(&keys) as u16;
-        let room = list.width.saturating_sub(16 + keys_wide + 1);
-        pen.put(list.x + 15, y, room, entry.doc, Role::Dim);
-        pen.put_right(list.x, y, list.width, &keys, Role::Key);
+        let text = format!("{} {}", offered.text, offered.hint);
+        let role = if offered.is_valid { Role::Text } else { Role::Dim };
+        pen.put(list.x, y, name, text.trim_end(), role);
+        let keys_wide = text::width(&offered.keys) as u16;
+        let room = list.width.saturating_sub(name + 2 + keys_wide + 1);
+        pen.put(list.x + name + 1, y, room, &offered.doc, Role::Dim);
+        pen.put_right(list.x, y, list.width, &offered.keys, Role::Key);
         if i == choice {
             pen.wash(Rect::new(list.x - 1, y, list.width + 2, 1), Role::Selected);
         }

@@ -164,12 +164,5 @@ impl<'a> Pen<'a> {
 
 /// The beginning of a text, at most so many bytes.
 fn head_bytes(text: &str, most: usize) -> &str {
-    if text.len() <= most {
-        return text;
-    }
-    let mut end = most;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(most)]
 }

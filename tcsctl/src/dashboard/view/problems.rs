@@ -1,7 +1,7 @@
 //! What is wrong, above the table.
 
 use ratatui::layout::Rect;
-use tcs_present::{Line, Look, Role, problems, symbols};
+use tcs_present::{Line, Look, Role, problems, symbols, text};
 
 use super::pen::Pen;
 use crate::dashboard::keymap::Command;
@@ -11,13 +11,12 @@ use crate::dashboard::state::{Page, State};
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let block = &state.problems;
     let room = area.width.saturating_sub(2);
-    let key = state.options.keymap.shown(Command::Problems);
+    let key = state.options.keymap.shown(state.page, Command::Problems);
     if let Some(worst) = block.rows.first().filter(|_| block.folded) {
-        let n = block.rows.len();
         let worst = &state.picture.services[*worst];
         let sign = symbols::symbol(worst.verdict);
-        let text = format!("{n} problem{} ({key}): ", if n == 1 { "" } else { "s" });
-        let line = Line::new().with(Role::Warn, &text);
+        let words = format!("{} ({key}): ", text::count(block.rows.len(), "problem"));
+        let line = Line::new().with(Role::Warn, &words);
         let line = line.with(worst.verdict.into(), &format!("{sign} {}", worst.id));
         pen.line(area.x + 1, area.y, room, &line);
         return;
@@ -28,7 +27,16 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
     let lines = problems::lines(&state.picture, shown, &look);
     for (i, (service, line)) in shown.iter().zip(&lines).enumerate() {
         let y = area.y + i as u16;
-        pen.line(area.x + 1, y, room, line);
+        let mark = state.alarms.mark(&state.picture.services[*service].id);
+        let mark = mark.filter(|mark| !mark.text.is_empty());
+        let taken = mark.map_or(0, |mark| (text::width(&mark.text) as u16 + 2).min(room / 2));
+        let used = pen.line(area.x + 1, y, room - taken, line);
+        if let Some(mark) = mark {
+            pen.put(area.x + 1 + used + 2, y, taken.saturating_sub(2), &mark.text, mark.role);
+        }
+        if state.marks.contains(&state.picture.services[*service].id) {
+            pen.put(area.x, y, 1, symbols::MARK, Role::Accent);
+        }
         let is_chosen = state.table.chosen() == Some(&state.picture.services[*service].id);
         if is_chosen && block.has_keys() {
             let focus = matches!(state.page, Page::Fleet);
@@ -37,7 +45,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, area: Rect) {
         }
     }
     if seen < block.rows.len() {
-        let text = format!("{} of {} problems ({key} folds)", seen, block.rows.len());
-        pen.put(area.x + 1, area.y + seen as u16, room, &text, Role::Dim);
+        let words = format!("{} of {} problems ({key} collapses)", seen, block.rows.len());
+        pen.put(area.x + 1, area.y + seen as u16, room, &words, Role::Dim);
     }
 }

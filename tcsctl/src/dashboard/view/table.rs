@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 use tcs_present::columns::{Cell, Column};
-use tcs_present::{Role, symbols};
+use tcs_present::{Line, Look, Role, by_host, symbols};
 
 use super::pen::Pen;
 use crate::dashboard::layout;
@@ -11,7 +11,7 @@ use crate::dashboard::state::{Page, State};
 
 /// Draws titles and rows.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
-    let columns = layout::columns(rows.width, state.table.longest);
+    let columns = layout::columns(rows.width, state.table.longest, state.table.shows_usage);
     for (column, x, wide) in &columns {
         let sorted = *column == state.table.sort;
         let role = if sorted { Role::Strong } else { Role::Title };
@@ -29,11 +29,17 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
     let shown = state.table.rows.iter().enumerate().skip(state.table.offset);
     for (line, (i, row)) in shown.take(usize::from(rows.height)).enumerate() {
         let y = rows.y + line as u16;
+        if let Some(host) = row.heading {
+            let area = Rect::new(rows.x, y, rows.width, 1);
+            pen.rule(area, state.table.hosts[host].name(), Role::Border);
+            continue;
+        }
         let service = &state.picture.services[row.service];
         let (hidden, context) = (row.hidden, row.context);
-        let told = Cell { view: &state.picture, service, hidden, context };
+        let usage = &state.table.usage;
+        let told = Cell { view: &state.picture, service, hidden, context, usage };
         for (column, x, wide) in &columns {
-            let in_tree = *column == Column::Service && state.table.sort.in_tree();
+            let in_tree = *column == Column::Service && state.table.in_tree();
             let before = if in_tree { prefix_width(row) } else { 0 };
             if in_tree {
                 tree(pen, row, *x, y);
@@ -44,6 +50,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
                 if column.layout().right { room - (line.width() as u16).min(room) } else { 0 };
             pen.line(x + before + right, y, room, &line);
         }
+        if let Some(mark) = state.alarms.mark(&service.id) {
+            pen.put(rows.x, y, 1, mark.sign, mark.role);
+        }
+        if state.marks.contains(&service.id) {
+            pen.put(rows.x, y, 1, symbols::MARK, Role::Accent);
+        }
         if i == state.table.cursor {
             let focus = matches!(state.page, Page::Fleet) && !state.problems.has_keys();
             let area = Rect::new(rows.x, y, rows.width, 1);
@@ -52,6 +64,22 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, titles: Rect, rows: Rect) {
     }
     if state.table.rows.is_empty() {
         empty(pen, state, rows);
+    }
+}
+
+/// Draws the hosts side by side; where there is no room for all, the last line counts the rest.
+pub(super) fn draw_hosts(pen: &mut Pen<'_>, state: &State, area: Rect) {
+    let room = area.width.saturating_sub(2);
+    let look = Look { width: Some(usize::from(room)), times: pen.times };
+    let mut lines = by_host::comparison(&state.picture, &state.table.hosts, &look);
+    let height = usize::from(area.height);
+    if lines.len() > height {
+        let more = lines.len() + 1 - height;
+        lines.truncate(height.saturating_sub(1));
+        lines.push(Line::new().with(Role::Dim, &format!("and {more} more hosts")));
+    }
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        pen.line(area.x + 1, y, room, line);
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
-use tcs_present::{alarms, changes, events, json::Document, logs, top};
+use tcs_present::{
+    alarms, changes, events, graph, json::Document, logs, report, tick, timeline, top, why,
+};
 
 use crate::output::{reply, source::Source};
 
@@ -41,7 +43,14 @@ fn schemas_are_those_of_the_types() {
         ("reply", of::<reply::Object<'_>>()),
         ("log", of::<logs::Object<'_>>()),
         ("alarms", of::<alarms::Document<'_>>()),
+        ("alarms-replay", of::<alarms::ReplayDocument<'_>>()),
+        ("alarms-stats", of::<alarms::StatsDocument<'_>>()),
+        ("why", of::<why::Document<'_>>()),
         ("resources", of::<top::Document<'_>>()),
+        ("report", of::<report::Json<'_>>()),
+        ("graph", of::<graph::Document<'_>>()),
+        ("tick", of::<tick::Tick<'_>>()),
+        ("timeline", of::<timeline::Document<'_>>()),
     ] {
         let file = folder.join(format!("{name}.v1.json"));
         if std::env::var_os("TCS_WRITE_SCHEMAS").is_some() {

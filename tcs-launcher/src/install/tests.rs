@@ -1,0 +1,158 @@
+use std::path::PathBuf;
+
+use super::{Facts, Options, Passwords, Plan, Step, plan, removal};
+
+fn facts() -> Facts {
+    let password = |name: &str| format!("p-{name}");
+    Facts {
+        is_root: true,
+        home: "/home/op".into(),
+        config_home: "/home/op/.config".into(),
+        state_home: "/home/op/.local/state".into(),
+        program: "/opt/venv/bin/tcsd".into(),
+        console: Some("/opt/venv/bin/tcsctl".into()),
+        path: [PathBuf::from("/usr/local/bin")].into(),
+        broker: Some("/usr/sbin/nats-server".into()),
+        has_systemd: true,
+        passwords: Passwords {
+            launcher: password("launcher"),
+            service: password("service"),
+            operator: password("operator"),
+            viewer: password("viewer"),
+        },
+        ..Facts::default()
+    }
+}
+
+fn shown(plan: &Plan) -> String {
+    let steps = plan.steps.iter().map(ToString::to_string);
+    let notes = plan.notes.iter().map(|note| format!("note: {note}"));
+    steps.chain(notes).collect::<Vec<_>>().join("\n")
+}
+
+fn text(plan: &Plan, name: &str) -> String {
+    let found = plan.steps.iter().find_map(|step| match step {
+        Step::Write { path, text, .. } if path.ends_with(name) => Some(text.clone()),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("no {name}: {plan:#?}"))
+}
+
+#[test]
+fn a_host_with_nothing() {
+    let plan = plan(&Options::default(), &facts()).unwrap();
+    assert_eq!(
+        shown(&plan),
+        "\
+create the system user tcs
+create /etc/tcs/ (0750, root:tcs)
+create /usr/local/bin/ (0755)
+copy   /opt/venv/bin/tcsd to /usr/local/bin/tcsd
+copy   /opt/venv/bin/tcsctl to /usr/local/bin/tcsctl
+write  /etc/tcs/services.yaml (0640, root:tcs): sample configuration
+create the system user tcs-nats
+write  /etc/tcs/nats-server.conf (0640, root:tcs-nats): broker with generated passwords
+write  /etc/tcs/tcsd.env (0600, root:root): login of tcsd
+write  /etc/tcs/service.env (0640, root:tcs): login of services that run without tcsd
+write  /etc/tcs/operator.json (0640, root:tcs): login to act
+write  /etc/tcs/viewer.json (0640, root:tcs): login to look
+write  /etc/systemd/system/tcs-nats.service (0644, root:root): systemd unit
+write  /etc/systemd/system/tcsd.service (0644, root:root): systemd unit
+run    systemctl daemon-reload
+run    systemctl enable --now tcs-nats.service
+run    systemctl enable --now tcsd.service
+note: look: tcsctl --context /etc/tcs/viewer.json
+note: who may use these logins: usermod -aG tcs NAME"
+    );
+    let config = text(&plan, "nats-server.conf");
+    for name in ["launcher", "service", "operator", "viewer"] {
+        assert!(config.contains(&format!("password: \"p-{name}\"")), "{name}: {config}");
+    }
+    assert!(!config.contains("$TCS_VIEWER_PASSWORD"), "{config}");
+    assert!(config.contains("store_dir: \"/var/lib/tcs-nats\""), "{config}");
+    let unit = text(&plan, "tcsd.service");
+    assert!(
+        unit.contains("ExecStart=/usr/local/bin/tcsd --config /etc/tcs/services.yaml"),
+        "{unit}"
+    );
+}
+
+#[test]
+fn what_exists_is_kept() {
+    let mut facts = facts();
+    let existing =
+        ["/etc/tcs", "/etc/tcs/services.yaml", "/etc/tcs/nats-server.conf", "/usr/local/bin"];
+    facts.existing = existing.map(PathBuf::from).into();
+    facts.users = ["tcs", "tcs-nats"].into();
+    facts.broker_listens = true;
+    let plan = plan(&Options::default(), &facts).unwrap();
+    let shown = shown(&plan);
+    assert!(shown.contains("keep   /etc/tcs/services.yaml, which exists"), "{shown}");
+    assert!(shown.contains("keep   /etc/tcs/nats-server.conf, which exists"), "{shown}");
+    assert!(!shown.contains(".env (") && !shown.contains("create "), "{shown}");
+    assert!(!shown.contains("enable --now tcs-nats.service"), "a broker runs: {shown}");
+    assert!(shown.contains("a broker listens on port 4222 already"), "{shown}");
+}
+
+#[test]
+fn a_package_has_programs_and_unit() {
+    let mut facts = facts();
+    facts.program = "/usr/bin/tcsd".into();
+    facts.has_packaged_unit = true;
+    let options = Options { cameras: true, launch_user: true, ..Options::default() };
+    let plan = plan(&options, &facts).unwrap();
+    let shown = shown(&plan);
+    assert!(!shown.contains("copy ") && !shown.contains("system/tcsd.service ("), "{shown}");
+    assert!(shown.contains("write  /etc/systemd/system/tcsd.service.d/cameras.conf"), "{shown}");
+    assert!(text(&plan, "launch-user.conf").contains("User=root"));
+    assert!(shown.ends_with("NAME") && shown.contains("enable --now tcsd.service"), "{shown}");
+}
+
+#[test]
+fn a_user_needs_no_root() {
+    let facts = Facts { is_root: false, ..facts() };
+    let refused = plan(&Options::default(), &facts).unwrap_err();
+    assert!(refused.contains("needs root\nhint: sudo /opt/venv/bin/tcsd install; "), "{refused}");
+
+    let options = Options { user: true, ..Options::default() };
+    let plan = plan(&options, &facts).unwrap();
+    let shown = shown(&plan);
+    assert!(!shown.contains("root") && !shown.contains("system user"), "{shown}");
+    assert!(shown.contains("run    systemctl --user enable --now tcsd.service"), "{shown}");
+    assert!(shown.contains("note: /home/op/.local/bin is not in PATH"), "{shown}");
+    assert!(shown.contains("loginctl enable-linger"), "{shown}");
+    let unit = text(&plan, "tcsd.service");
+    for line in [
+        "ExecStart=/home/op/.local/bin/tcsd --config /home/op/.config/tcs/services.yaml --no-color",
+        "WorkingDirectory=/home/op/.local/state/tcs",
+        "Environment=STATE_DIRECTORY=/home/op/.local/state/tcs",
+        "EnvironmentFile=-/home/op/.config/tcs/tcsd.env",
+    ] {
+        assert!(unit.lines().any(|it| it == line), "{line}: {unit}");
+    }
+}
+
+#[test]
+fn a_removal_takes_what_was_installed_and_keeps_what_was_written() {
+    let mut facts = facts();
+    let programs = ["/usr/local/bin/tcsd", "/usr/local/bin/tcsctl"];
+    facts.existing = programs.map(PathBuf::from).into();
+    let none = removal(&Options::default(), &facts, false).unwrap();
+    assert_eq!(none.steps, [], "programs that came by other means stay");
+
+    facts.existing.extend(["/etc/systemd/system/tcsd.service", "/etc/tcs"].map(PathBuf::from));
+    facts.users = ["tcs"].into();
+    let plain = removal(&Options::default(), &facts, false).unwrap();
+    assert_eq!(
+        shown(&plain),
+        "\
+run    systemctl disable --now tcsd.service
+remove /etc/systemd/system/tcsd.service
+remove /usr/local/bin/tcsd
+remove /usr/local/bin/tcsctl
+run    systemctl daemon-reload
+note: /etc/tcs and /var/lib/tcs are kept; --purge removes them"
+    );
+    let all = shown(&removal(&Options::default(), &facts, true).unwrap());
+    assert!(all.contains("remove /etc/tcs\n") && all.ends_with("run    userdel tcs"), "{all}");
+}

@@ -1,0 +1,261 @@
+//! What is served at which path, and what holds for all of it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tcs_core::fleet::Filter;
+use tcs_present::json::Document;
+use tcs_present::metrics::{self, CONTENT_TYPE};
+use tcs_present::report::escape;
+use tcs_present::selection::{Selection, Wanted};
+use tcs_present::top;
+use tokio_util::sync::CancellationToken;
+
+use super::access::{Access, Query};
+use super::asked::Asking;
+use super::http::Local;
+use super::live::Site;
+use super::stream;
+use crate::output::json_line;
+
+const PAGE: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+/// What requests share.
+#[derive(Clone)]
+struct Shared {
+    site: Arc<Site>,
+    asking: Arc<Asking>,
+    access: Arc<Access>,
+    page: Bytes,
+    stop: CancellationToken,
+}
+
+/// Why a request is not answered as it wants.
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+impl Refusal {
+    fn bad(text: impl std::fmt::Display) -> Self {
+        Self(StatusCode::BAD_REQUEST, text.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, mut text) = self;
+        text.push('\n');
+        (status, text).into_response()
+    }
+}
+
+type Reply = Result<Response, Refusal>;
+
+/// All paths.
+pub(super) fn router(
+    site: Arc<Site>,
+    access: Arc<Access>,
+    title: &str,
+    stop: CancellationToken,
+) -> Router {
+    let page = include_str!("page/index.html").replace("{title}", &escape(title));
+    let asking = Arc::new(Asking::new(Arc::clone(&site)));
+    let shared = Shared { site, asking, access, page: page.into(), stop };
+    let secret = Router::new()
+        .route("/", get(index))
+        .route("/page.js", get(async || of_kind(SCRIPT, include_str!("page/page.js"))))
+        .route("/page.css", get(async || of_kind(STYLE, include_str!("page/page.css"))))
+        .route("/api/v1/fleet", get(fleet))
+        .route("/api/v1/stream", get(changes))
+        .route("/api/v1/alarms", get(alarms))
+        .route("/api/v1/timeline", get(timeline))
+        .route("/api/v1/resources", get(resources))
+        .route("/api/v1/why", get(why))
+        .route("/api/v1/logs", get(logs))
+        .route("/metrics", get(prometheus))
+        .fallback(async || Refusal(StatusCode::NOT_FOUND, "there is nothing here".to_owned()))
+        .layer(from_fn_with_state(shared.clone(), with_token));
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .merge(secret)
+        .layer(from_fn_with_state(shared.clone(), with_host))
+        .layer(map_response(guarded))
+        .with_state(shared)
+}
+
+/// Nothing is kept, nothing is loaded from elsewhere, nothing runs that is not ours.
+async fn guarded(mut response: Response) -> Response {
+    const HEADERS: [(&str, &str); 6] = [
+        (
+            "content-security-policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src \
+             data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Lets only requests pass that call the server by a name of its own.
+async fn with_host(State(shared): State<Shared>, request: Request, next: Next) -> Reply {
+    let local = request.extensions().get::<Local>();
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    // a request may name its whole address instead
+    let authority = request.uri().authority().map(Authority::as_str);
+    let is_taken =
+        |host: &str| local.is_some_and(|Local(local)| shared.access.takes_host(host, *local));
+    if host.is_some_and(is_taken) && hosts.next().is_none() && authority.is_none_or(is_taken) {
+        return Ok(next.run(request).await);
+    }
+    let text = "this server is not called by that name; --allow-host adds names to it";
+    Err(Refusal(StatusCode::MISDIRECTED_REQUEST, text.to_owned()))
+}
+
+/// Lets only requests pass that show the token, if one is asked for.
+async fn with_token(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let one = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let cookies: Vec<&str> =
+        headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok()).collect();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    // an address with the token in it is not to stay in the browser
+    if let Ok(query) = &query
+        && request.uri().path() == "/"
+        && let Some(cookie) = query.get("token").and_then(|given| shared.access.cookie_for(given))
+    {
+        let rest = query.without("token");
+        let to = if rest.is_empty() { "./".to_owned() } else { format!("./?{rest}") };
+        let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, to)];
+        return (StatusCode::SEE_OTHER, headers).into_response();
+    }
+    if shared.access.admits(one, &cookies) {
+        return next.run(request).await;
+    }
+    let text = "a token is needed: open this page once as /?token=..., or send it as a header: \
+                Authorization: Bearer ...\n";
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], text).into_response()
+}
+
+fn of_kind(kind: &'static str, body: impl Into<Bytes>) -> Response {
+    ([(header::CONTENT_TYPE, kind)], body.into()).into_response()
+}
+
+async fn index(State(shared): State<Shared>) -> Response {
+    of_kind(PAGE, shared.page)
+}
+
+/// 503 unless the picture is whole.
+async fn ready(State(shared): State<Shared>) -> Reply {
+    let now = shared.site.now();
+    if now.source.complete {
+        return Ok("ready\n".into_response());
+    }
+    let why = now.source.problem_codes.join(", ");
+    Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")))
+}
+
+/// What a request asks for, within what is served.
+fn wanted(site: &Site, query: &Query) -> Result<Wanted, Refusal> {
+    let Some(filter) = query.get("filter").filter(|filter| !filter.is_empty()) else {
+        return Ok(site.wanted.clone());
+    };
+    if !site.wanted.filter.is_empty() {
+        return Err(Refusal::bad("this server shows a part of the site: filter is not taken"));
+    }
+    Ok(Wanted { all: true, filter: Filter::parse(filter).map_err(Refusal::bad)? })
+}
+
+pub(super) fn parsed(query: Option<String>) -> Result<Query, Refusal> {
+    Query::parse(&query.unwrap_or_default()).map_err(Refusal::bad)
+}
+
+async fn fleet(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
+    let wanted = wanted(&shared.site, &parsed(query)?)?;
+    let now = shared.site.now();
+    let selection = Selection::new(&now.view, &wanted);
+    let document = Document::new(&now.view, &selection, &now.source);
+    Ok(of_kind(JSON, json_line(&document)))
+}
+
+async fn alarms(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
+    let wanted = wanted(&shared.site, &parsed(query)?)?;
+    let now = shared.site.now();
+    if let Some(why) = &now.alarms_problem {
+        let text = format!("alarms cannot be read: {why}");
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, text));
+    }
+    Ok(of_kind(JSON, json_line(&now.alarms(&wanted))))
+}
+
+async fn changes(State(shared): State<Shared>) -> Response {
+    stream::response(&shared.site, shared.stop)
+}
+
+async fn resources(State(shared): State<Shared>) -> Response {
+    let (now, round) = (shared.site.now(), shared.site.round());
+    let is_wanted = |id: &str| now.view.get(id).is_some_and(|it| shared.site.wanted.includes(it));
+    let mut answers = round.answers.clone();
+    for answer in &mut answers {
+        answer.reply.services.retain(|it| is_wanted(&it.service_id));
+    }
+    let order = top::Order::Name;
+    of_kind(JSON, json_line(&top::Document::new(&answers, &round.problems, order, now.view.now)))
+}
+
+async fn timeline(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
+    let query = parsed(query)?;
+    let wanted = wanted(&shared.site, &query)?;
+    let text = shared.asking.timeline(wanted.filter, query.get("since")).await?;
+    Ok(of_kind(JSON, text))
+}
+
+async fn why(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
+    Ok(of_kind(JSON, shared.asking.why(named(&parsed(query)?)?).await?))
+}
+
+async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
+    Ok(of_kind(LINES, shared.asking.logs(named(&parsed(query)?)?).await?))
+}
+
+fn named(query: &Query) -> Result<&str, Refusal> {
+    query.get("service").ok_or_else(|| Refusal::bad("say which: ?service=..."))
+}
+
+async fn prometheus(State(shared): State<Shared>) -> Response {
+    let (now, round, counted) = (shared.site.now(), shared.site.round(), shared.site.counted());
+    let site = metrics::Site {
+        is_connected: now.source.connected,
+        is_complete: now.source.complete,
+        has_jetstream: now.source.jetstream,
+        version: env!("CARGO_PKG_VERSION"),
+        round_trip: shared.site.observer.bus().round_trip(),
+    };
+    let text = metrics::text(&metrics::Scrape {
+        view: &now.view,
+        wanted: &shared.site.wanted,
+        site,
+        answers: &round.answers,
+        alarms: now.alarms_problem.is_none().then_some(&now.alarms[..]),
+        counted: Some(&counted),
+    });
+    of_kind(CONTENT_TYPE, text)
+}

@@ -1,0 +1,59 @@
+//! Server-sent events: a snapshot, then what changes. The text of a change is made once for all
+//! clients; one that does not keep up is cut, and begins anew with a snapshot.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::live::{Batch, Site};
+
+/// One client's stream.
+struct Client {
+    /// What it gets first.
+    first: Vec<Bytes>,
+    /// Of which picture that is: what leads to it is not told again.
+    number: u64,
+    news: broadcast::Receiver<Arc<Batch>>,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The reply to a request for the stream.
+pub(super) fn response(site: &Site, stop: CancellationToken) -> Response {
+    let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
+        let text = "too many streams are open; try again later\n";
+        let headers = [(header::RETRY_AFTER, "10")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+    };
+    // before the picture: what comes between the two comes twice, and is passed over
+    let news = site.news.subscribe();
+    let now = site.now();
+    let mut first = now.first(&site.wanted);
+    first.reverse();
+    let client = Client { first, number: now.number, news, stop, _permit: permit };
+    let body = Body::from_stream(stream::unfold(client, next));
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        // a proxy that buffers would keep news back
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, body).into_response()
+}
+
+async fn next(mut client: Client) -> Option<(Result<Bytes, Infallible>, Client)> {
+    if let Some(text) = client.first.pop() {
+        return Some((Ok(text), client));
+    }
+    loop {
+        let batch = client.stop.run_until_cancelled(client.news.recv()).await?.ok()?;
+        if batch.number > client.number {
+            return Some((Ok(batch.text.clone()), client));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `tcsctl drill`: faults made on purpose with real processes, told in time, and undone however it ends.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::process::Stdio;
+
+use tcs_testkit::nats::wait_for;
+use tcs_testkit::programs::program;
+use tcs_testkit::tcsctl::{self, Output};
+use tcs_testkit::tcsd::{Site, signal};
+
+const CONFIG: &str = "launch: {heartbeat: 1}
+services:
+  - {type: dome, variant: main, restart: always, restart_sec: 0.2, launch: {exec: [sleep, '1000'], drill: true}}
+  - {type: dome, variant: once, launch: {exec: [sleep, '1000'], drill: true}}
+  - {type: mirror, variant: main, launch: {exec: [sleep, '1000']}}
+  - {type: hello_world, variant: a, launch: {mode: async, drill: true}}
+";
+
+async fn site() -> Site {
+    let site = Site::start("process", CONFIG).await;
+    for id in ["dome.main", "dome.once", "mirror.main"] {
+        site.pid(id).await;
+        let check = || tcsctl::at(&site.server.url(), &["check", id]);
+        wait_for(&format!("{id} is ok"), || check().code == Some(0)).await;
+    }
+    site
+}
+
+fn drill(site: &Site, args: &[&str]) -> Output {
+    tcsctl::at(&site.server.url(), &[&["drill"], args, &["--yes"]].concat())
+}
+
+/// One letter: `T` is stopped.
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().trim_start().chars().next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_is_told_and_undone() {
+    let site = site().await;
+    let mirror = site.pid("mirror.main").await;
+
+    let refused = drill(&site, &["crash", "mirror.main"]).expect(1);
+    assert!(refused.err.contains("drills are not allowed for mirror.main; set"), "{refused:#?}");
+    assert_eq!(site.pid("mirror.main").await, mirror);
+    let refused = tcsctl::at(&site.server.url(), &["drill", "crash", "dome.main"]).expect(2);
+    assert!(refused.err.contains("confirm it in a terminal, or with --yes"), "{refused:#?}");
+    let task = drill(&site, &["freeze", "hello_world.a"]).expect(1);
+    assert!(task.err.contains("runs as a task of tcsd"), "{task:#?}");
+
+    // one that its policy restarts, and one that the drill starts again
+    for id in ["dome.main", "dome.once"] {
+        let before = site.pid(id).await;
+        let crash = drill(&site, &["crash", id, "--for", "3s"]).expect(0);
+        assert!(crash.err.contains("console: showed the crash after"), "{crash:#?}");
+        assert!(crash.err.contains("alarm: no sentinel watches"), "{crash:#?}");
+        assert!(crash.err.contains("over: all as before"), "{crash:#?}");
+        assert_ne!(site.pid(id).await, before);
+    }
+    let frozen = site.pid("dome.main").await;
+    let freeze = drill(&site, &["freeze", "dome.main"]).expect(0);
+    assert!(freeze.err.contains("console: showed missing heartbeats after"), "{freeze:#?}");
+    assert_eq!(site.pid("dome.main").await, frozen);
+    assert_ne!(state(frozen), 'T');
+    let clock = drill(&site, &["clock", "dome.main", "--for", "5s"]).expect(0);
+    assert!(clock.err.contains("console: showed a wrong clock after"), "{clock:#?}");
+    let broker = drill(&site, &["broker", "dome.main"]).expect(0);
+    assert!(broker.err.contains("console: showed missing heartbeats after"), "{broker:#?}");
+    let flood = drill(&site, &["flood", "dome.main", "--for", "2s"]).expect(0);
+    assert!(flood.err.contains("console: the slowest answer took"), "{flood:#?}");
+    let logs = site.ask("logs.dome.main").await.unwrap();
+    assert!(logs["lines"].to_string().contains("drill: line "), "{logs:?}");
+    // without a sentinel no alarm is raised
+    drill(&site, &["crash", "dome.main", "--alarm"]).expect(1);
+    let log = site.tcsd.log();
+    assert_eq!(log.matches("drill: crash dome.once for 3 s, by tcsctl").count(), 1, "{log}");
+    let drills: Vec<&str> = log.lines().filter(|line| line.contains("tcsd: drill: ")).collect();
+    let over = drills.iter().filter(|line| line.ends_with(" is over")).count();
+    assert_eq!(over * 2, drills.len(), "{drills:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_interrupted_is_undone() {
+    let mut site = site().await;
+    let pid = site.pid("dome.main").await;
+    let begin = |span: &str| {
+        let url = site.server.url();
+        let args = ["drill", "freeze", "dome.main", "--yes", "--for", span, "--server", &url];
+        let mut command = tcsctl::command_of(&program("tcsctl"), &args);
+        command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    };
+    // by who began it
+    let mut running = begin("10m");
+    wait_for("it is stopped", || state(pid) == 'T').await;
+    let other = drill(&site, &["crash", "dome.once"]).expect(1);
+    assert!(other.err.contains("another drill is under way here: freeze dome.main"), "{other:#?}");
+    signal("INT", running.id());
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    assert_ne!(state(pid), 'T');
+    // by its end: who began it is gone
+    wait_for("ok", || tcsctl::at(&site.server.url(), &["check", "dome.main"]).code == Some(0))
+        .await;
+    let mut running = begin("3s");
+    wait_for("it is stopped", || state(pid) == 'T').await;
+    running.kill().unwrap();
+    running.wait().unwrap();
+    wait_for("it goes on", || state(pid) != 'T').await;
+    // by the end of the launcher
+    wait_for("ok", || tcsctl::at(&site.server.url(), &["check", "dome.main"]).code == Some(0))
+        .await;
+    let mut running = begin("10m");
+    wait_for("it is stopped", || state(pid) == 'T').await;
+    assert!(site.tcsd.stop().await.code().is_some());
+    assert!(!site.tcsd.log().contains("force_killed") && !site.tcsd.log().contains("killed: "));
+    running.kill().unwrap();
+    running.wait().unwrap();
+}

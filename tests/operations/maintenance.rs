@@ -1,0 +1,149 @@
+//! Planned work on a host: what ran there is stopped, waits for the host, and is started again.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
+
+use tcs_testkit::nats::LIMIT;
+use tcs_testkit::tcsctl::{at, command};
+use tcs_testkit::tcsd::{Site, signal};
+
+use super::listed;
+
+const CONFIG: &str = "
+services:
+  - {type: camera, variant: a, launch: {exec: [./camera]}}
+  - {type: guider, variant: a, launch: {exec: [sleep, '1000'], after: [camera.a]}}
+  - {type: idle, variant: a, launch: {exec: [sleep, '1000'], enabled: false}}
+";
+
+async fn site() -> Site {
+    let site = Site::prepared(&tcs_testkit::programs::program("tcsd"), "process", CONFIG).await;
+    let camera = site.tcsd.dir().join("camera");
+    std::fs::write(&camera, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&camera, std::fs::Permissions::from_mode(0o755)).unwrap();
+    site
+}
+
+fn host() -> String {
+    let host = tcs_core::bus::publish::hostname();
+    format!("host:{}", host.split('.').next().unwrap())
+}
+
+/// `tcsctl maintenance`, which waits for the host's return.
+fn maintain(site: &Site) -> Child {
+    maintain_of(site, &host())
+}
+
+fn maintain_of(site: &Site, filter: &str) -> Child {
+    let url = site.server.url();
+    let mut command: Command = command(&["maintenance", filter, "--for", "30m", "--yes"]);
+    command.args(["-m", "new disk", "--server", &url]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+async fn end(mut child: Child) -> (Option<i32>, String) {
+    let begin = tcs_core::clock::monotonic();
+    while child.try_wait().unwrap().is_none() {
+        assert!(begin.elapsed() < LIMIT, "it does not end");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    (output.status.code(), text.join("\n"))
+}
+
+async fn runs(site: &Site) {
+    for id in ["camera.a", "guider.a"] {
+        listed(site, id, |it| it["verdict"] == "ok").await;
+    }
+}
+
+async fn is_stopped_for_it(site: &Site) {
+    for id in ["camera.a", "guider.a"] {
+        let stopped = listed(site, id, |it| it["planned"].is_object()).await;
+        let comment = stopped["planned"]["comment"].as_str().unwrap();
+        assert!(comment.starts_with("maintenance of host:") && comment.ends_with(": new disk"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_of_a_host_are_stopped_and_started_again_when_it_is_back() {
+    let mut site = site().await;
+    site.tcsd.run();
+    runs(&site).await;
+    let url = site.server.url();
+    at(&url, &["maintenance", &host(), "-m", "x"]).expect(2);
+    at(&url, &["maintenance", &host(), "--for", "8d", "-m", "x", "--yes"]).expect(2);
+    at(&url, &["maintenance", "host:nowhere", "--for", "1h", "-m", "x", "--yes"]).expect(1);
+
+    let work = maintain(&site);
+    is_stopped_for_it(&site).await;
+    let events = site.events(None).await;
+    let place = |id: &str| {
+        events.iter().position(|it| it.service_id == id && it.event.name() == "stop").unwrap()
+    };
+    assert!(place("guider.a") < place("camera.a"), "in the reverse of their order");
+    // the host comes back, and nothing runs on it before the command says so
+    site.tcsd.stop().await;
+    site.tcsd.run();
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("2 services back: the maintenance is over"), "{told}");
+    runs(&site).await;
+    let idle = listed(&site, "idle.a", |_| true).await;
+    assert_eq!(idle["phase"], "declared");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alarms_are_shelved_until_it_is_over() {
+    let mut site = site().await;
+    let url = site.server.url();
+    site.tcsd.configure(&format!("{CONFIG}  - {{type: sentinel, variant: main}}\n"));
+    site.tcsd.run();
+    runs(&site).await;
+    listed(&site, "sentinel.main", |it| it["verdict"] == "ok").await;
+    tcs_testkit::nats::wait_for("alarms are kept", || at(&url, &["alarms"]).err.is_empty()).await;
+    let work = maintain_of(&site, "camera.a");
+    listed(&site, "camera.a", |it| it["planned"].is_object()).await;
+    let shelved = || at(&url, &["report", "--since", "1h"]).out.contains("shelf ");
+    tcs_testkit::nats::wait_for("the shelf is in the report", shelved).await;
+    site.tcsd.stop().await;
+    site.tcsd.run();
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("alarms are shelved until ") && told.contains(" ended"), "{told}");
+    assert!(!shelved());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_back_is_told() {
+    let mut site = site().await;
+    site.tcsd.run();
+    runs(&site).await;
+    let work = maintain(&site);
+    is_stopped_for_it(&site).await;
+    std::fs::remove_file(site.tcsd.dir().join("camera")).unwrap();
+    site.tcsd.stop().await;
+    site.tcsd.run();
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("1 of 2 services back; not back: camera.a"), "{told}");
+    listed(&site, "guider.a", |it| it["verdict"] == "ok").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_maintenance_is_ended_by_another_call() {
+    let mut site = site().await;
+    site.tcsd.run();
+    runs(&site).await;
+    let work = maintain(&site);
+    is_stopped_for_it(&site).await;
+    signal("INT", work.id());
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("the services stay stopped"), "{told}");
+    is_stopped_for_it(&site).await;
+    at(&site.server.url(), &["maintenance", &host(), "--end"]).expect(0);
+    runs(&site).await;
+    at(&site.server.url(), &["maintenance", &host(), "--end"]).expect(1);
+}

@@ -1,0 +1,80 @@
+//! Sets of services: what is shown before a launcher moves to one, and what runs afterwards.
+
+use tcs_testkit::tcsctl::{at, watch};
+use tcs_testkit::tcsd::Site;
+
+use super::listed;
+
+const CONFIG: &str = "
+launch:
+  profiles: {night: [guider.a, weather.a], day: [weather.a, archive.a]}
+services:
+  - {type: guider, variant: a, launch: {exec: [sleep, '1000'], enabled: false}}
+  - {type: weather, variant: a, launch: {exec: [sleep, '1000']}}
+  - {type: archive, variant: a, launch: {exec: [sleep, '1000']}}
+  - {type: other, variant: a, launch: {exec: [sleep, '1000']}}
+";
+
+/// Which services run, by the launcher.
+async fn running(site: &Site, expected: &[&str]) {
+    let is_so = |list: &serde_json::Value| {
+        let all = list["services"].as_array().unwrap();
+        let up = all.iter().filter(|it| it["status"] == "running");
+        up.map(|it| it["service_id"].as_str().unwrap()).collect::<Vec<_>>() == expected
+    };
+    site.answer("list", is_so).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_moves_from_one_profile_to_another() {
+    let mut site = Site::start("process", CONFIG).await;
+    let url = site.server.url();
+    running(&site, &["archive.a", "other.a", "weather.a"]).await;
+    let (other, weather) = (site.pid("other.a").await, site.pid("weather.a").await);
+    listed(&site, "other.a", |it| it["verdict"] == "ok").await;
+    let all = at(&url, &["profile"]).expect(0).out;
+    assert!(all.contains("no profile chosen; its file has day (2 services), night (2 "), "{all}");
+
+    // the difference is shown, and without a yes nothing is done
+    let asked = at(&url, &["profile", "night"]).expect(2);
+    let line = |what: &str| asked.err.lines().any(|it| it.contains(what));
+    assert!(line("guider.a  starts") || line("guider.a") && line("starts"), "{asked:#?}");
+    assert!(line("archive.a") && line("stops") && line("nothing was done"), "{asked:#?}");
+    assert!(!line("weather.a"), "{asked:#?}");
+    running(&site, &["archive.a", "other.a", "weather.a"]).await;
+    let wrong = at(&url, &["profile", "nihgt"]).expect(1).err;
+    assert!(wrong.contains("did you mean `night`?"), "{wrong}");
+
+    at(&url, &["profile", "night", "--yes"]).expect(0);
+    running(&site, &["guider.a", "other.a", "weather.a"]).await;
+    assert_eq!((site.pid("other.a").await, site.pid("weather.a").await), (other, weather));
+    let events = site.events(None).await;
+    let place = |id: &str, name: &str| {
+        events.iter().position(|it| it.service_id == id && it.event.name() == name).unwrap()
+    };
+    assert!(place("archive.a", "stop") < place("guider.a", "start"), "stops come first");
+
+    // what people have done meanwhile is undone by the next move, planned work apart
+    at(&url, &["stop", "weather.a"]).expect(0);
+    at(&url, &["stop", "guider.a", "-m", "new camera"]).expect(0);
+    at(&url, &["start", "archive.a"]).expect(0);
+    at(&url, &["profile", "night", "--yes"]).expect(0);
+    running(&site, &["other.a", "weather.a"]).await;
+    at(&url, &["start", "guider.a"]).expect(0);
+
+    // it holds for the next launcher, and is told
+    site.tcsd.stop().await;
+    site.tcsd.run();
+    running(&site, &["guider.a", "other.a", "weather.a"]).await;
+    let name = site.tcsd.name.to_string();
+    listed(&site, &name, |it| it["metrics"]["profile"] == "night").await;
+    assert!(at(&url, &["list"]).out.contains("profile night"));
+    assert!(at(&url, &["report", "--since", "1h"]).out.contains("profile night"));
+    let mut terminal = watch(&url, &[], (130, 40));
+    terminal.see("profile night");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
+
+    at(&url, &["profile", "--clear", "--yes"]).expect(0);
+    running(&site, &["archive.a", "other.a", "weather.a"]).await;
+}
