@@ -7,17 +7,19 @@ use tcs_core::fleet::{Fleet, Link, Order, Stamp};
 use tcs_core::wire::{Subjects, decode, rpc};
 use tcs_launcher::runner::notify;
 use tcsctl::recording::{Recorded, renew, shift};
+use tcsctl::serve::access::{Access, Query, Token};
 
 /// Does with one input what its target is for; panics at a fault.
 type TryInput = fn(&[u8]);
 
 /// What reads text that is not ours, by the name of its target.
 #[allow(dead_code, reason = "a target needs its own function alone")]
-pub(crate) const TARGETS: [(&str, TryInput); 7] = [
+pub(crate) const TARGETS: [(&str, TryInput); 8] = [
     ("decode", decode_any),
     ("dotenv", dotenv_any),
     ("filter", filter_any),
     ("fleet", fold_any),
+    ("http", http_any),
     ("notify", notify_any),
     ("recording", recording_any),
     ("yaml", config_any),
@@ -159,5 +161,47 @@ pub(crate) fn recording_any(input: &[u8]) {
         let moved = shift(&entry.payload, TimeDelta::hours(3));
         assert_eq!(shift(&moved, TimeDelta::zero()), moved);
         let _ = renew(&entry.payload, "x");
+    }
+}
+
+/// What HTTP lets in: the input's lines are a host, an authorization, a cookie, a query and a token.
+/// Nobody is admitted who does not show the token, or does not call the server by a name of its own.
+#[allow(dead_code, reason = "a target needs its own function alone")]
+pub(crate) fn http_any(input: &[u8]) {
+    const SECRET: &str = "0123456789abcdef";
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.split('\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let [host, authorization, cookie, query, token] = std::array::from_fn(|_| next());
+    let listen = "192.0.2.1:80".parse().expect("an address");
+    let local = "192.0.2.7".parse().expect("an address");
+    let secret = Token::parse(SECRET).expect("a token");
+    let access = Access::new(listen, &["wall.example.org".to_owned()], Some(secret));
+    if access.takes_host(host, local) {
+        let host = host.to_ascii_lowercase();
+        let own = ["localhost", "wall.example.org", "192.0.2.1", "192.0.2.7", "127.", "[", "::"];
+        assert!(own.iter().any(|name| host.starts_with(name)), "{host}");
+        assert!(!host.contains(['@', '/', ' ', '\\']), "{host}");
+    }
+    if access.admits(Some(authorization), &[cookie]) {
+        assert!(authorization.contains(SECRET) || cookie.contains(SECRET));
+    }
+    if let Ok(query) = Query::parse(query) {
+        let rest = query.without("token");
+        assert!(rest.is_ascii() && !rest.contains(['\r', '\n']), "{rest}");
+        if let Ok(rest) = Query::parse(&rest) {
+            assert_eq!(rest.get("token"), None);
+            assert_eq!(rest.get("filter"), query.get("filter"));
+        }
+        let given = query.get("token").unwrap_or_default();
+        assert_eq!(access.cookie_for(given).is_some(), given == SECRET);
+    }
+    if let Ok(token) = Token::parse(token) {
+        let access = Access::new(listen, &[], Some(token));
+        let cookie = access.cookie_for(text.split('\n').nth(4).unwrap_or_default().trim());
+        let cookie = cookie.expect("it is its own");
+        assert!(cookie.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{cookie}");
+        let shown = cookie.split(';').next().unwrap_or_default();
+        assert!(access.admits(None, &[shown]), "{shown}");
     }
 }
