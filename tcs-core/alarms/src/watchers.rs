@@ -35,21 +35,23 @@ pub fn running(fleet: &FleetView) -> impl Iterator<Item = &str> {
     sentinels(fleet).map(|service| &*service.id)
 }
 
-/// Those of them that watch. After a start or an outage a sentinel first reads the fleet, and one
-/// that cannot store anything does not watch either. One that does not say is taken at its word.
+/// Those of them that say that they watch. After a start or an outage a sentinel first reads the fleet,
+/// and one that cannot store anything does not watch either.
 pub fn watching(fleet: &FleetView) -> impl Iterator<Item = &str> {
-    let watches = |service: &&ServiceView| newest(service, WATCHES) != Some(&Value::Bool(false));
+    let watches = |service: &&ServiceView| newest(service, WATCHES) == Some(&Value::Bool(true));
     sentinels(fleet).filter(watches).map(|service| &*service.id)
 }
 
-/// The value of a metric in the newest message that has it.
+/// The value of a metric in the newest message that has it, of those since the last start.
 fn newest<'a>(service: &'a ServiceView, metric: &str) -> Option<&'a Value> {
+    let started = service.record.start().map(|start| start.stamp.stored);
     let status = service.record.status();
     let status =
         status.and_then(|it| Some((it.stamp.stored, it.message.details.metrics.get(metric)?)));
     let beat = service.record.last_beat();
     let beat = beat.and_then(|it| Some((it.stamp.stored, it.metrics.as_ref()?.get(metric)?)));
-    let newest = status.into_iter().chain(beat).max_by_key(|(stored, _)| *stored);
+    let own = status.into_iter().chain(beat).filter(|(stored, _)| Some(*stored) >= started);
+    let newest = own.max_by_key(|(stored, _)| *stored);
     newest.map(|(_, value)| value)
 }
 

@@ -163,7 +163,8 @@ impl Record {
         events
     }
 
-    pub(super) fn start(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
+    /// The newest `start`.
+    pub fn start(&self) -> Option<&Arc<Kept<RegistryMessage>>> {
         self.events[Slot::Start as usize].newest()
     }
 

@@ -86,6 +86,13 @@ fn a_sentinel_that_reads_the_fleet_does_not_watch_yet() {
     world.run(1.0);
     world.status_with("sentinel.b", &json!({"watches": true}));
     assert_eq!(watching(&world), ["sentinel.a", "sentinel.b"]);
+    // what it said before its restart counts no more
+    world.run(1.0);
+    world.event("start", "sentinel.a", &json!({}));
+    assert_eq!(watching(&world), ["sentinel.b"]);
+    world.run(1.0);
+    world.status_with("sentinel.a", &json!({"watches": true}));
+    assert_eq!(watching(&world), ["sentinel.a", "sentinel.b"]);
 }
 
 #[test]

@@ -118,8 +118,11 @@ impl World {
     }
 
     pub(crate) fn status(&mut self, id: &str, word: &str) {
-        let host = if id.starts_with("sentinel") { self.sentinel_host } else { "srv01" };
-        let data = json!({"name": id, "status": word, "hostname": host, "pid": 100});
+        let mut data = json!({"name": id, "status": word, "hostname": "srv01", "pid": 100});
+        if id.starts_with("sentinel") {
+            data["hostname"] = json!(self.sentinel_host);
+            data["details"] = json!({"metrics": {"watches": true}});
+        }
         self.tell(&format!("status.{id}"), data);
     }
 
