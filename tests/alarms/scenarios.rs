@@ -190,6 +190,27 @@ async fn a_broker_that_is_away_is_told_once_by_each_sentinel() {
     .await;
 }
 
+/// A sentinel that has never seen the broker tells so, again and again until somebody takes it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make soak"]
+async fn a_broker_that_was_never_there_is_told_until_somebody_takes_it() {
+    on_each_server(async |binary| {
+        let sink = Sink::start();
+        sink.broken.store(true, Ordering::Relaxed);
+        let server = Server::start(&binary).await;
+        let mut site =
+            Site::at(server, &program("tcsd"), "process", &config_with(&sink, "", 0)).await;
+        site.server.kill();
+        site.tcsd.run();
+        wait_long("it is refused", || site.tcsd.log().contains("channel chat: ")).await;
+        assert_eq!(sink.told(), [""; 0]);
+        sink.broken.store(false, Ordering::Relaxed);
+        let unreachable = "broker_unreachable/_broker raised";
+        wait_long("each tells", || sink.told() == [unreachable; 2]).await;
+    })
+    .await;
+}
+
 /// A broker that has lost its store gets it back from the sentinels, and nothing is told again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_broker_loses_is_written_again() {

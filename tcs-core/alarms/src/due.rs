@@ -17,6 +17,11 @@ pub const LEASE: TimeDelta = TimeDelta::seconds(30);
 /// From a failed attempt to the next one: 2 s, 4 s, ... up to this.
 const MAX_BACKOFF: TimeDelta = TimeDelta::seconds(60);
 
+/// From the failed attempt of this number, from 1, to the next one.
+pub fn pause_after(attempt: u32) -> TimeDelta {
+    TimeDelta::seconds(2_i64 << attempt.saturating_sub(1).min(6)).min(MAX_BACKOFF)
+}
+
 /// Something to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Due {
@@ -137,10 +142,7 @@ pub(crate) fn attempt(
     match sent.st {
         Delivery::Done => Some(Attempt { may_repeat, ..first }),
         Delivery::Claim => (now >= held.stored + LEASE).then_some(next),
-        Delivery::Failed => {
-            let pause = TimeDelta::seconds(2_i64 << sent.attempt.saturating_sub(1).min(6));
-            (now >= held.stored + pause.min(MAX_BACKOFF)).then_some(next)
-        }
+        Delivery::Failed => (now >= held.stored + pause_after(sent.attempt)).then_some(next),
     }
 }
 

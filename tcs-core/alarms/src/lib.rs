@@ -27,7 +27,7 @@ mod watchers;
 
 pub use address::Address;
 pub use alarms::{Alarms, Held, MAX_SHELF, Shelf};
-pub use due::LEASE;
+pub use due::{LEASE, pause_after};
 pub use findings::{Finding, Findings, Situation, findings};
 pub use id::{AlarmId, AlarmIdError, Episode, check_token};
 pub use notification::{Claim, Failure, Listed, Notification};

@@ -94,13 +94,13 @@ pub(crate) fn missing_channels(
 }
 
 /// Whether a sentinel is to tell by itself that the broker cannot be reached: each waits a while for
-/// those before it, by the last view of the fleet that it had.
+/// those before it, by the last view of the fleet that it had; who has never had one waits for nobody.
 pub fn tells_unreachable(
     name: &str,
-    fleet: &FleetView,
+    last: Option<&FleetView>,
     lost: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> bool {
-    let rank = running(fleet).filter(|other| *other < name).count();
+    let rank = last.map_or(0, |fleet| running(fleet).filter(|other| *other < name).count());
     now >= lost + UNREACHABLE + RANK * i32::try_from(rank).unwrap_or(i32::MAX)
 }

@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hyper::Method;
 use tcs_alarms::settings::{Deadman, SentinelSettings};
 use tcs_alarms::{
-    Address, AlarmId, Alarms, Notification, Record, Sentinel, Severity, Situation, built_in,
-    tells_unreachable,
+    Address, AlarmId, Alarms, Notification, Record, RuleSet, Sentinel, Severity, Situation,
+    built_in, tells_unreachable,
 };
 use tcs_core::bus::streams::{Made, StreamFacts};
 use tcs_core::bus::{Bus, Fed, Feed, Interruption};
@@ -19,6 +19,7 @@ use tcs_core::observer::{Following, Observation, Observer, Picture};
 use tcs_core::prelude::*;
 use tcs_core::wire::{Kind, Subjects};
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::http::Request;
 use super::writes::{Finished, Writes};
@@ -57,8 +58,8 @@ pub(super) struct Watching {
     unstored: Option<String>,
     /// That the stream drops what is old has been told.
     told_age: bool,
-    /// That the broker is gone has been told.
-    told_unreachable: bool,
+    /// That the broker is gone is told, or has been, until this is dropped.
+    unreachable: Option<DropGuard>,
     last_view: Option<FleetView>,
     last_signal: Option<Instant>,
 }
@@ -85,7 +86,7 @@ impl Watching {
             writes,
             finished,
             told_age: false,
-            told_unreachable: false,
+            unreachable: None,
             unstored: None,
             last_view: None,
             last_signal: None,
@@ -253,21 +254,32 @@ impl Watching {
     /// That the broker is gone, once, by the channels that are told at once of what is critical.
     fn tell_unreachable(&mut self, ctx: &Context<super::Sentinel>, fleet: &FleetView) {
         let Link::Down { since } = fleet.link else {
-            self.told_unreachable = false;
+            self.unreachable = None;
             return;
         };
-        let (Some(last), Some(sentinel)) = (&self.last_view, &self.sentinel) else { return };
-        if self.told_unreachable || !tells_unreachable(ctx.id().as_str(), last, since, fleet.now) {
+        let last = self.last_view.as_ref();
+        if self.unreachable.is_some()
+            || !tells_unreachable(ctx.id().as_str(), last, since, fleet.now)
+        {
             return;
         }
-        self.told_unreachable = true;
-        let steps = sentinel.rules().escalate.get(&Severity::Critical);
+        // where the broker was never there, those of its own configuration
+        let own;
+        let rules = if let Some(sentinel) = &self.sentinel {
+            sentinel.rules()
+        } else {
+            own = ctx.config().rules().unwrap_or_else(|_| RuleSet::defaults());
+            &own
+        };
+        let unwanted = CancellationToken::new();
+        let steps = rules.escalate.get(&Severity::Critical);
         let at_once = steps.into_iter().flatten().filter(|step| step.after.delta().is_zero());
         for step in at_once {
             if let Some(it) = Notification::unreachable(step.channel.as_str(), since) {
-                self.writes.send_plainly(it);
+                self.writes.send_plainly(ctx.clone(), it, unwanted.clone());
             }
         }
+        self.unreachable = Some(unwanted.drop_guard());
     }
 
     /// Tells the one outside that all is watched, as long as it is.

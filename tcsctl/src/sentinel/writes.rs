@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tcs_alarms::settings::Channel;
-use tcs_alarms::{Address, Claim, Intent, Notification, Record};
+use tcs_alarms::{Address, Claim, Intent, Notification, Record, pause_after};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, new_meta};
 use tcs_core::fleet::{Order, Stamp};
+use tcs_core::prelude::*;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::channel::send;
 
@@ -91,12 +93,28 @@ impl Writes {
         self.busy.remove(address);
     }
 
-    /// Sends without a claim, where nothing can be stored.
-    pub(super) fn send_plainly(&self, notification: Notification) {
+    /// Sends without a claim, where nothing can be stored; again and again, until it is sent or no longer
+    /// wanted.
+    pub(super) fn send_plainly(
+        &self,
+        ctx: Context<super::Sentinel>,
+        notification: Notification,
+        unwanted: CancellationToken,
+    ) {
         let channels = Arc::clone(&self.channels);
         tokio::spawn(async move {
-            if let Some(channel) = channels.get(&notification.channel) {
-                send(channel, &notification).await.ok();
+            let name = &notification.channel;
+            let Some(channel) = channels.get(name) else { return };
+            for attempt in 1.. {
+                let Err(error) = send(channel, &notification).await else { return };
+                if attempt == 1 {
+                    ctx.warning(format!("channel {name}: {error}"));
+                }
+                let pause = pause_after(attempt).to_std().unwrap_or_default();
+                tokio::select! {
+                    () = unwanted.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
             }
         });
     }

@@ -18,8 +18,10 @@ fn nobody_writes_while_no_sentinel_lives() {
     assert!(world.alarms().is_empty());
     assert_eq!(crate::watching(&world.view()).count(), 0);
     let before = world.view();
-    assert!(!crate::tells_unreachable("sentinel.a", &before, at(0.0), at(59.0)));
-    assert!(crate::tells_unreachable("sentinel.a", &before, at(0.0), at(60.0)));
+    assert!(!crate::tells_unreachable("sentinel.a", Some(&before), at(0.0), at(59.0)));
+    assert!(crate::tells_unreachable("sentinel.a", Some(&before), at(0.0), at(60.0)));
+    assert!(!crate::tells_unreachable("sentinel.b", None, at(0.0), at(59.0)));
+    assert!(crate::tells_unreachable("sentinel.b", None, at(0.0), at(60.0)));
 }
 
 #[test]
@@ -127,8 +129,8 @@ fn a_lost_sentinel_is_told_by_the_other() {
     assert_eq!(world.sent("chat"), ["sentinel_lost/sentinel.b raised"]);
     let live = world.view();
     assert_eq!(crate::watching(&live).collect::<Vec<_>>(), ["sentinel.a"]);
-    assert!(!crate::tells_unreachable("sentinel.b", &live, at(0.0), at(89.0)));
-    assert!(crate::tells_unreachable("sentinel.b", &live, at(0.0), at(90.0)));
+    assert!(!crate::tells_unreachable("sentinel.b", Some(&live), at(0.0), at(89.0)));
+    assert!(crate::tells_unreachable("sentinel.b", Some(&live), at(0.0), at(90.0)));
 }
 
 #[test]
