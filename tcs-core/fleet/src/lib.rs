@@ -21,6 +21,7 @@ pub mod graph;
 pub mod history;
 mod life;
 mod liveness;
+mod metrics;
 mod origin;
 mod reason;
 mod recent;
@@ -36,6 +37,7 @@ mod verdict;
 mod view;
 pub mod why;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub use crashes::FLAPPING_WINDOW;
 pub use duration::{format_duration, format_seconds};
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
+pub use metrics::Metrics;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
 pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
@@ -124,7 +127,13 @@ impl Fleet {
     /// Folds one message in. Returns whether it changed what is kept: `false` for an older one and
     /// for one that is there already. `subject` is for counting what is malformed; the service is
     /// the one that the message names.
-    pub fn apply(&mut self, subject: &str, decoded: Decoded, stamp: Stamp) -> bool {
+    pub fn apply<'a>(
+        &mut self,
+        subject: &str,
+        decoded: impl Into<Cow<'a, Decoded>>,
+        stamp: Stamp,
+    ) -> bool {
+        let decoded = decoded.into();
         self.tally.received += 1;
         if !tcs_wire::is_clean_subject(subject) {
             let why = "the subject has white space, control characters or bytes that are not UTF-8";
@@ -145,9 +154,13 @@ impl Fleet {
         }
         let Some(name) = decoded.message.name() else { return false };
         if let Some(record) = self.records.get_mut(name) {
-            let before = Occupied::by(record);
+            let occupied = match decoded.message {
+                Message::Heartbeat(_) => Occupied::by_beats,
+                Message::Status(_) | Message::Registry(_) | Message::Journal(_) => Occupied::by,
+            };
+            let before = occupied(record);
             let changed = Arc::make_mut(record).apply(decoded, stamp);
-            self.room.change(before, Occupied::by(record));
+            self.room.change(before, occupied(record));
             self.make_room();
             return changed;
         }

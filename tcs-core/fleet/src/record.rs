@@ -1,19 +1,20 @@
 //! All that is kept of one service: of each kind of message the newest, and the last heartbeats,
 //! crashes and statuses.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::events::Slot;
+use super::metrics::Metrics;
 use super::origin::{RunTime, sender_hash};
 use super::recent::{Recent, Stamped};
 use super::stamp::{Kept, Register, Stamp};
 use super::streak::Streak;
 use tcs_wire::{
-    Declared, DeclaredSchedule, Decoded, Event, HeartbeatMessage, Message, OutboxReport,
+    Declared, DeclaredSchedule, Decoded, Event, HeartbeatMessage, Message, Meta, OutboxReport,
     RegistryMessage, Status, StatusMessage, Timestamp,
 };
 
@@ -53,7 +54,7 @@ pub struct Beat {
     /// What its program could not have stored.
     pub outbox: Option<Arc<OutboxReport>>,
     /// Light metrics, where there are some.
-    pub metrics: Option<Arc<Map<String, Value>>>,
+    pub metrics: Option<Arc<Metrics>>,
     /// About what it occupies, in bytes.
     weight: usize,
 }
@@ -241,6 +242,11 @@ impl Record {
             + size_of_val(self.crashes())
     }
 
+    /// The same of its heartbeats.
+    pub(super) fn beats_weight(&self) -> usize {
+        self.beats_weight as usize
+    }
+
     /// Leaves out metrics that occupy more than `most` bytes of a message.
     pub(super) fn shorten(&mut self, most: usize) {
         self.status.shorten(most);
@@ -287,8 +293,11 @@ impl Record {
     }
 
     /// Folds one message in; whether it changed anything.
-    pub(super) fn apply(&mut self, decoded: Decoded, stamp: Stamp) -> bool {
-        let Decoded { message, meta, notes } = decoded;
+    pub(super) fn apply(&mut self, decoded: Cow<'_, Decoded>, stamp: Stamp) -> bool {
+        if let Decoded { message: Message::Heartbeat(message), meta, .. } = &*decoded {
+            return self.put_beat(message, meta, stamp, decoded.message.weight());
+        }
+        let Decoded { message, meta, notes } = decoded.into_owned();
         let run = RunTime::of(&meta);
         let weight = message.weight();
         let sender: Arc<str> = meta.sender.into();
@@ -304,8 +313,7 @@ impl Record {
             Message::Registry(message) => {
                 self.put_registry(Kept { stamp, message, sender, sent, run, partial, weight })
             }
-            Message::Heartbeat(message) => self.put_beat(message, stamp, sender, sent, weight),
-            Message::Journal(_) => false,
+            Message::Heartbeat(_) | Message::Journal(_) => false,
         }
     }
 
@@ -347,22 +355,18 @@ impl Record {
 
     fn put_beat(
         &mut self,
-        message: HeartbeatMessage,
+        message: &HeartbeatMessage,
+        meta: &Meta,
         stamp: Stamp,
-        sender: Arc<str>,
-        sent: Option<Timestamp>,
         weight: usize,
     ) -> bool {
         // one sender's name is shared by all its beats
-        let sender = self
-            .beats()
-            .iter()
-            .find(|beat| beat.sender == sender)
-            .map_or(sender, |beat| Arc::clone(&beat.sender));
+        let same = self.beats().iter().find(|beat| *beat.sender == *meta.sender);
+        let sender = same.map_or_else(|| (&*meta.sender).into(), |beat| Arc::clone(&beat.sender));
         let changed = self.beats.put(Beat {
             stamp,
             sender,
-            sent,
+            sent: meta.ts,
             timestamp: message.timestamp,
             status: message.status,
             interval_seconds: message.interval_seconds,
@@ -370,8 +374,9 @@ impl Record {
             uptime_seconds: message.uptime_seconds,
             sequence: message.sequence,
             by_launcher: message.reported_by.as_deref() == Some("launcher"),
-            outbox: message.outbox.map(Arc::new),
-            metrics: (!message.metrics.is_empty()).then(|| Arc::new(message.metrics)),
+            outbox: message.outbox.clone().map(Arc::new),
+            metrics: (!message.metrics.is_empty())
+                .then(|| Arc::new(Metrics::new(&message.metrics))),
             weight,
         });
         self.look_at_beats();

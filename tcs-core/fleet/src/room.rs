@@ -52,10 +52,19 @@ pub(super) struct Occupied {
 
 impl Occupied {
     pub(super) fn by(record: &Record) -> Self {
+        Self::of(record, record.weight())
+    }
+
+    /// By its heartbeats alone.
+    pub(super) fn by_beats(record: &Record) -> Self {
+        Self::of(record, record.beats_weight())
+    }
+
+    fn of(record: &Record, bytes: usize) -> Self {
         if record.declared().is_empty() {
-            Self { declared: 0, foreign: record.weight() }
+            Self { declared: 0, foreign: bytes }
         } else {
-            Self { declared: record.weight(), foreign: 0 }
+            Self { declared: bytes, foreign: 0 }
         }
     }
 }

@@ -196,7 +196,7 @@ impl Transitions {
         // before it is folded in: the record says nothing of the time before afterwards
         let mut transitions = self.advance(fleet, stamp.stored, link);
         let is_repeated = fleet.is_repeated(&decoded.message);
-        if !fleet.apply(subject, decoded.clone(), stamp) {
+        if !fleet.apply(subject, decoded, stamp) {
             return transitions;
         }
         let Some(id) = decoded.message.name().and_then(|name| fleet.name(name)) else {

@@ -37,6 +37,8 @@ pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects, is_clean_subject};
 pub use timestamp::Timestamp;
 pub use tolerant::{MAX_SECONDS, MAX_TEXT, Notes};
 
+use std::borrow::Cow;
+
 use heartbeat::RawHeartbeat;
 use journal::RawJournal;
 use registry::RawRegistry;
@@ -96,6 +98,18 @@ pub struct Decoded {
     pub meta: Meta,
     /// What had to be left out of it. Not empty `dropped`: count it as malformed.
     pub notes: Notes,
+}
+
+impl From<Decoded> for Cow<'_, Decoded> {
+    fn from(decoded: Decoded) -> Self {
+        Cow::Owned(decoded)
+    }
+}
+
+impl<'a> From<&'a Decoded> for Cow<'a, Decoded> {
+    fn from(decoded: &'a Decoded) -> Self {
+        Cow::Borrowed(decoded)
+    }
 }
 
 impl Decoded {

@@ -210,7 +210,7 @@ fn figures(view: &FleetView, host: &str) -> Option<HostFigures> {
     let launchers = view.services.iter().filter(is_here);
     let beats = launchers.filter_map(|launcher| launcher.beats().last());
     let newest = beats.filter(|beat| beat.metrics.is_some()).max_by_key(|beat| beat.stamp.stored);
-    newest.and_then(|beat| beat.metrics.as_deref()).map(HostFigures::read)
+    newest.and_then(|beat| beat.metrics.as_deref()).map(|it| HostFigures::read(&it.to_map()))
 }
 
 /// Load, memory, boot.

@@ -363,7 +363,7 @@ pub(crate) fn metrics(service: &ServiceView) -> Map<String, Value> {
         .map(|kept| kept.message.details.metrics.clone())
         .unwrap_or_default();
     if let Some(light) = service.record.last_beat().and_then(|beat| beat.metrics.as_deref()) {
-        metrics.extend(light.clone());
+        metrics.extend(light.to_map());
     }
     metrics
 }

@@ -457,7 +457,7 @@ impl State {
 
 /// Folds one message into a fleet.
 pub(super) fn fold(fleet: &mut Fleet, message: &Observed) {
-    fleet.apply(&message.subject, message.decoded.clone(), message.stamp);
+    fleet.apply(&message.subject, &message.decoded, message.stamp);
 }
 
 /// The launcher of a service, or the launcher itself.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tcs_wire::HeartbeatMessage;
 use tcs_wire::control::HostFigures;
 
@@ -48,16 +48,19 @@ impl Boots {
     }
 }
 
-/// The id of the boot that a launcher's heartbeat tells of.
-pub(crate) fn boot_id(metrics: &Map<String, Value>) -> Option<&str> {
-    metrics.get("host_boot_id")?.as_str().filter(|id| !id.is_empty())
+/// The metric of a launcher's heartbeat that tells the id of its host's boot.
+pub(crate) const BOOT_ID: &str = "host_boot_id";
+
+/// What it tells.
+pub(crate) fn boot_id(metric: Option<&Value>) -> Option<&str> {
+    metric?.as_str().filter(|id| !id.is_empty())
 }
 
 impl Transitions {
     /// Takes the boot that is known of the host of a launcher.
     pub(super) fn know_boot(&mut self, service: &ServiceView) {
         let metrics = service.record.last_beat().and_then(|beat| beat.metrics.as_ref());
-        let Some(id) = metrics.and_then(|metrics| boot_id(metrics)) else { return };
+        let Some(id) = boot_id(metrics.and_then(|metrics| metrics.get(BOOT_ID))) else { return };
         let Some(host) = service.host.as_ref().filter(|_| service.is_launcher) else { return };
         self.boots.is_new(host, id);
         self.known.entry(Arc::clone(&service.id)).or_default().boot = Some(id.into());
@@ -70,7 +73,7 @@ impl Transitions {
         told: &Told<'_>,
         message: &HeartbeatMessage,
     ) -> Option<Transition> {
-        let id = boot_id(&message.metrics)?;
+        let id = boot_id(message.metrics.get(BOOT_ID))?;
         if self.known.get(told.id).is_some_and(|known| known.boot.as_deref() == Some(id)) {
             return None;
         }

@@ -9,7 +9,7 @@ use tcs_wire::control::HostFigures;
 use tcs_wire::{Message, Meta};
 
 use super::Told;
-use crate::transitions::boots::{Boots, boot_id, booted};
+use crate::transitions::boots::{BOOT_ID, Boots, boot_id, booted};
 use crate::view::FleetView;
 
 /// A clock that changes by less is being corrected slowly, or the message was under way.
@@ -80,7 +80,8 @@ pub(super) fn reboots<'a>(
         let Message::Heartbeat(beat) = &decoded.message else { continue };
         let launcher = view.get(&beat.service_id).filter(|service| service.is_launcher);
         let Some(launcher) = launcher else { continue };
-        let (Some(id), Some(host)) = (boot_id(&beat.metrics), &launcher.host) else { continue };
+        let id = boot_id(beat.metrics.get(BOOT_ID));
+        let (Some(id), Some(host)) = (id, &launcher.host) else { continue };
         let before = last.insert(Arc::clone(host), stamp.stored);
         let at = booted(&decoded.meta, beat, stamp.stored, before);
         let is_new = boots.is_new(host, id);
