@@ -97,10 +97,10 @@ pub(crate) fn missing_channels(
 /// those before it, by the last view of the fleet that it had; who has never had one waits for nobody.
 pub fn tells_unreachable(
     name: &str,
-    last: Option<&FleetView>,
-    lost: DateTime<Utc>,
+    seen: Option<&FleetView>,
+    since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> bool {
-    let rank = last.map_or(0, |fleet| running(fleet).filter(|other| *other < name).count());
-    now >= lost + UNREACHABLE + RANK * i32::try_from(rank).unwrap_or(i32::MAX)
+    let rank = seen.map_or(0, |fleet| running(fleet).filter(|other| *other < name).count());
+    now >= since + UNREACHABLE + RANK * i32::try_from(rank).unwrap_or(i32::MAX)
 }
