@@ -90,10 +90,13 @@ pub enum ScheduleError {
     /// Not in the time zone database.
     #[error("`{0}` is not a time zone")]
     Zone(String),
-    /// Shorter than a second, or longer than clocks reach.
-    #[error("a schedule cannot repeat every {0:?}")]
+    /// Not whole seconds, shorter than one, or longer than clocks reach.
+    #[error("a schedule cannot repeat every {0:?}: write whole seconds")]
     Every(Duration),
 }
+
+/// Hours that clocks may leave out.
+const LONGEST_GAP: i64 = 48;
 
 /// The first time that is tried for a schedule that may never come: a leap year is within reach.
 const EPOCH: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -121,7 +124,9 @@ impl Schedule {
     pub fn every(length: Duration) -> Result<Self, ScheduleError> {
         let wrong = || ScheduleError::Every(length);
         let whole = TimeDelta::try_seconds(i64::try_from(length.as_secs()).map_err(|_| wrong())?);
-        let whole = whole.filter(|it| *it >= TimeDelta::seconds(1)).ok_or_else(wrong)?;
+        let is_whole = length.subsec_nanos() == 0;
+        let whole = whole.filter(|it| is_whole && *it >= TimeDelta::seconds(1));
+        let whole = whole.ok_or_else(wrong)?;
         Ok(Self { rule: Rule::Every(whole), queues: false, catches_up: false })
     }
 
@@ -135,9 +140,13 @@ impl Schedule {
     pub fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.rule {
             Rule::Cron(rule) => {
-                let local = after.with_timezone(&rule.zone);
-                let next = rule.cron.find_next_occurrence(&local, false).ok()?;
-                Some(next.with_timezone(&Utc))
+                // where clocks leave out a day, as in Samoa in 2011, the search ends with an error
+                let mut from = (0..=LONGEST_GAP).map(|hours| after + TimeDelta::hours(hours));
+                from.find_map(|from| {
+                    let local = from.with_timezone(&rule.zone);
+                    let next = rule.cron.find_next_occurrence(&local, false).ok()?;
+                    Some(next.with_timezone(&Utc))
+                })
             }
             Rule::Every(length) => {
                 let length = length.num_seconds();

@@ -1,6 +1,8 @@
 //! When schedules come, by literal times.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::schedule::{Schedule, ScheduleError};
 use super::s;
@@ -50,7 +52,9 @@ fn what_is_no_schedule_says_why() {
     assert_eq!(error("60 7 * * *", "UTC"), out_of_bounds);
     assert!(error("0 7 * *", "UTC").starts_with("`0 7 * *` is not a cron schedule: "));
     assert!(error("0 0 7 * * *", "UTC").starts_with("`0 0 7 * * *` is not a cron schedule: "));
-    assert_eq!(Schedule::every(s(0)), Err(ScheduleError::Every(s(0))));
+    for length in [s(0), Duration::from_millis(1500), Duration::MAX] {
+        assert_eq!(Schedule::every(length), Err(ScheduleError::Every(length)));
+    }
 }
 
 #[test]
@@ -179,4 +183,49 @@ fn a_fixed_time_comes_once_on_each_day_of_the_year() {
             assert_eq!(count, 365, "{schedule}");
         }
     }
+}
+
+/// In each time zone, at each change of its clocks: the next time is later, and within two days, so
+/// that who looks again and again comes to an end.
+#[test]
+fn time_goes_on_in_every_zone() {
+    for zone in chrono_tz::TZ_VARIANTS {
+        let zone = zone.name();
+        for fields in ["30 2 * * *", "0 0 * * *", "*/20 * * * *", "*/30 0-3 * * *"] {
+            let schedule = cron(fields, zone);
+            for change in changes(zone) {
+                for minutes in [-181, -121, -61, -31, -1, 0, 1, 29, 30, 59, 60, 119, 120, 180] {
+                    let after = change + TimeDelta::minutes(minutes);
+                    let next = schedule.next(after);
+                    let next = next.unwrap_or_else(|| panic!("{schedule}: none after {after}"));
+                    let wait = next - after;
+                    let is_sound = wait > TimeDelta::zero() && wait <= TimeDelta::days(2);
+                    assert!(is_sound, "{schedule}: {next} after {after}");
+                }
+            }
+        }
+    }
+}
+
+/// When the clocks of a zone are put forward or back, in some years.
+fn changes(zone: &str) -> Vec<DateTime<Utc>> {
+    let zone: chrono_tz::Tz = zone.parse().unwrap();
+    let offset = |at: DateTime<Utc>| at.with_timezone(&zone).naive_local() - at.naive_utc();
+    let mut changes = Vec::new();
+    for year in [2011, 2026] {
+        let begin = at(&format!("{year}-01-01T00:00:00Z"));
+        for day in 0..365 {
+            let (mut early, mut late) =
+                (begin + TimeDelta::days(day), begin + TimeDelta::days(day + 1));
+            if offset(early) == offset(late) {
+                continue;
+            }
+            while late - early > TimeDelta::minutes(1) {
+                let middle = early + (late - early) / 2;
+                if offset(middle) == offset(late) { late = middle } else { early = middle }
+            }
+            changes.push(late);
+        }
+    }
+    changes
 }
