@@ -6,10 +6,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tcs_core::wire::Planned;
 use tcs_supervisor::ServiceId;
 use tokio::sync::watch;
@@ -55,7 +57,7 @@ pub(super) struct Settled {
 
 /// The file, which is written by a task of its own: a slow disk holds up nothing else.
 pub(super) struct KeptFile {
-    path: PathBuf,
+    file: Arc<Mutex<PathBuf>>,
     now: watch::Sender<Kept>,
     writer: JoinHandle<()>,
 }
@@ -64,14 +66,14 @@ impl KeptFile {
     /// Reads what the launcher before has left. Whoever opens it holds the lock of that name.
     pub(super) fn open(runtime: &Path, state: Option<&Path>, name: &str) -> Self {
         let path = state.unwrap_or(runtime).join(format!("{name}.kept"));
-        let kept = read(&path).unwrap_or_else(|error| {
-            let path = path.display();
-            tracing::warn!("cannot read {path}: {error}; schedules count from now on");
-            Kept::default()
-        });
+        let (kept, errors) = read(&path);
+        for error in errors {
+            tracing::error!("cannot read {}: {error}", path.display());
+        }
         let (now, changes) = watch::channel(kept);
-        let writer = tokio::spawn(write_changes(path.clone(), changes));
-        Self { path, now, writer }
+        let file = Arc::new(Mutex::new(path));
+        let writer = tokio::spawn(write_changes(Arc::clone(&file), changes));
+        Self { file, now, writer }
     }
 
     /// What is remembered.
@@ -95,7 +97,7 @@ impl KeptFile {
 
     /// Writes it at once, for a program that takes over in this process.
     pub(super) fn write(&self) -> io::Result<()> {
-        write(&self.path, &self.now())
+        write(&self.file, &self.now.subscribe())
     }
 
     /// Until all is written, and no longer than `patience`.
@@ -105,41 +107,90 @@ impl KeptFile {
     }
 }
 
-fn read(path: &Path) -> io::Result<Kept> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
-        Err(error) => Err(error),
+/// What can be read, and what is missing: of a file that is damaged, or of another version.
+fn read(path: &Path) -> (Kept, Vec<String>) {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
+        text => text.map_err(|error| error.to_string()),
+    };
+    let parts = text.and_then(|text| {
+        serde_json::from_str::<Map<String, Value>>(&text).map_err(|error| error.to_string())
+    });
+    let mut errors = Vec::new();
+    let mut parts = parts.unwrap_or_else(|error| {
+        errors.push(format!(
+            "{error}; services that were stopped for planned work start again, no profile is \
+             chosen, and schedules count from now on"
+        ));
+        Map::new()
+    });
+    let mut part = |name: &str| parts.remove(name).unwrap_or_default();
+    let (schedules, stopped, profile) = (part("schedules"), part("stopped"), part("profile"));
+    let mut kept = Kept::default();
+    let mut whole = |name: &str, error: serde_json::Error| errors.push(format!("{name}: {error}"));
+    match Option::deserialize(profile) {
+        Ok(profile) => kept.profile = profile,
+        Err(error) => whole("profile", error),
+    }
+    for (id, settled) in members(schedules) {
+        match Settled::deserialize(settled) {
+            Ok(settled) => drop(kept.schedules.insert(id, settled)),
+            Err(error) => whole(&format!("schedules: {id}"), error),
+        }
+    }
+    for (id, work) in members(stopped) {
+        // what is not to run stays stopped, whatever can be read of why
+        let work = Work::deserialize(work).unwrap_or_else(|error| {
+            whole(&format!("stopped: {id}"), error);
+            let comment = "planned work (its comment cannot be read)".to_owned();
+            Work { comment, by: "unknown".to_owned(), since: DateTime::UNIX_EPOCH }
+        });
+        kept.stopped.insert(id, work);
+    }
+    (kept, errors)
+}
+
+fn members(part: Value) -> Map<String, Value> {
+    match part {
+        Value::Object(members) => members,
+        _ => Map::new(),
     }
 }
 
-async fn write_changes(path: PathBuf, mut changes: watch::Receiver<Kept>) {
+async fn write_changes(file: Arc<Mutex<PathBuf>>, mut changes: watch::Receiver<Kept>) {
     let mut is_broken = false;
     // the last change is seen, too
     while changes.changed().await.is_ok() {
-        let (kept, to) = (changes.borrow_and_update().clone(), path.clone());
-        let written = tokio::task::spawn_blocking(move || write(&to, &kept)).await;
+        changes.mark_unchanged();
+        let (now, to) = (changes.clone(), Arc::clone(&file));
+        let written = tokio::task::spawn_blocking(move || write(&to, &now)).await;
         let error = match written {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
         if let Some(error) = error.as_ref().filter(|_| !is_broken) {
-            let path = path.display();
+            let path = lock(&file).display().to_string();
             tracing::error!("cannot write {path}: {error}; a restart of tcsd will not know of it");
         }
         is_broken = error.is_some();
     }
 }
 
-/// All of it or nothing, whenever the host goes down.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+/// All of it or nothing, whenever the host goes down. One after the other, and each the newest.
+fn write(path: &Mutex<PathBuf>, now: &watch::Receiver<Kept>) -> io::Result<()> {
+    let path = lock(path);
+    let kept = serde_json::to_vec(&*now.borrow())?;
     let new = path.with_extension("kept.new");
     let mut file =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(kept)?)?;
+    file.write_all(&kept)?;
     file.sync_data()?;
-    fs::rename(&new, path)
+    fs::rename(&new, &*path)
+}
+
+fn lock(path: &Mutex<PathBuf>) -> MutexGuard<'_, PathBuf> {
+    path.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -163,5 +214,25 @@ mod tests {
         assert_eq!(open().now(), Kept::default());
         fs::write(dir.path().join("a.kept"), "{").unwrap();
         assert_eq!(open().now(), Kept::default());
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_for_work_stays_so_whatever_else_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{
+            "schedules": {
+                "a.b": 7,
+                "a.c": {"rule": "every 1h", "until": "1970-01-01T00:00:00Z"}
+            },
+            "stopped": {"dome.a": {"comment": "washing", "by": "anna", "since": "yesterday"}},
+            "profile": ["night"]}"#;
+        fs::write(dir.path().join("a.kept"), text).unwrap();
+        let (kept, errors) = read(&dir.path().join("a.kept"));
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert_eq!(kept.stopped["dome.a"].by, "unknown");
+        assert!(kept.schedules.contains_key("a.c") && kept.profile.is_none(), "{kept:?}");
+        // nothing of the kind is written
+        fs::write(dir.path().join("a.kept"), r#"{"stopped": 5}"#).unwrap();
+        assert_eq!(KeptFile::open(dir.path(), None, "a").now(), Kept::default());
     }
 }
