@@ -116,3 +116,23 @@ async fn a_drill_that_is_interrupted_is_undone() {
     running.kill().unwrap();
     running.wait().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_clock_starts_no_schedule_early() {
+    let config = "
+services:
+  - {type: dome, variant: main, launch: {exec: [sleep, '1000'], drill: true}}
+  - {type: job, variant: a, launch: {exec: ['true'], schedule: {every: 1m}}}
+";
+    let site = Site::start("process", config).await;
+    site.pid("dome.main").await;
+    let fault = serde_json::json!({"fault": "clock", "for_s": 2});
+    site.ask_with("drill.dome.main", fault).await.unwrap();
+    wait_for("its end", || site.tcsd.log().contains("drill: clock dome.main is over")).await;
+    let log = site.tcsd.log();
+    let now = tcs_core::clock::wall().format("%F %T UTC").to_string();
+    for line in log.lines().filter(|line| line.contains("its run of ")) {
+        let due = line.split("its run of ").nth(1).unwrap().trim_end_matches(" is due");
+        assert!(due <= now.as_str(), "{now}: {line}");
+    }
+}

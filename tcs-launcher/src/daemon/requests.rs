@@ -91,7 +91,7 @@ impl Daemon<'_> {
     fn note_work(&self, id: &ServiceId, command: Command, comment: Option<String>, by: &str) {
         match (command, comment) {
             (Command::Hold(_), Some(comment)) if self.plans.contains_key(id) => {
-                let work = Work { comment, by: by.to_owned(), since: clock::wall() };
+                let work = Work { comment, by: by.to_owned(), since: clock::machine_wall() };
                 self.kept.change(|kept| {
                     kept.stopped.insert(id.to_string(), work);
                 });

@@ -20,7 +20,7 @@ const SCHEDULE: &str = "schedule";
 impl Daemon<'_> {
     /// The plans are new: their schedules count from now on, and those that were there before go on.
     pub(super) fn plan_schedules(&mut self) {
-        let now = clock::wall();
+        let now = clock::machine_wall();
         let kept = self.kept.now().schedules;
         for (id, plan) in &mut self.plans {
             let spec = &plan.planned.spec;
@@ -48,14 +48,14 @@ impl Daemon<'_> {
 
     /// When to look next; `None`: nothing is scheduled.
     pub(super) fn next_look(&self) -> Option<Duration> {
-        let now = clock::wall();
+        let now = clock::machine_wall();
         let due = self.agenda.due(now, |id| activity(&self.supervisor, id))?;
         Some(self.now() + (due - now).to_std().unwrap_or_default().min(LOOK_EVERY))
     }
 
     pub(super) fn look_at_schedules(&mut self) -> Option<Conclusion> {
         let Self { agenda, supervisor, .. } = self;
-        let due = agenda.look(clock::wall(), |id| activity(supervisor, id));
+        let due = agenda.look(clock::machine_wall(), |id| activity(supervisor, id));
         if due.is_empty() {
             return None;
         }
