@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 
 use tcs_testkit::nats::LIMIT;
+use tcs_testkit::programs::program;
 use tcs_testkit::tcsctl::{at, command};
 use tcs_testkit::tcsd::{Site, signal};
+use tcs_testkit::terminal::Terminal;
 
 use super::listed;
 
@@ -17,7 +19,7 @@ services:
 ";
 
 async fn site() -> Site {
-    let site = Site::prepared(&tcs_testkit::programs::program("tcsd"), "process", CONFIG).await;
+    let site = Site::prepared(&program("tcsd"), "process", CONFIG).await;
     let camera = site.tcsd.dir().join("camera");
     std::fs::write(&camera, "#!/bin/sh\nexec sleep 1000\n").unwrap();
     std::fs::set_permissions(&camera, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -146,4 +148,49 @@ async fn an_interrupted_maintenance_is_ended_by_another_call() {
     at(&site.server.url(), &["maintenance", &host(), "--end"]).expect(0);
     runs(&site).await;
     at(&site.server.url(), &["maintenance", &host(), "--end"]).expect(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_has_stopped_meanwhile_stays_stopped() {
+    let mut site = site().await;
+    site.tcsd.run();
+    runs(&site).await;
+    let work = maintain(&site);
+    is_stopped_for_it(&site).await;
+    let url = site.server.url();
+    at(&url, &["stop", "camera.a", "-m", "it is dismantled"]).expect(0);
+    listed(&site, "camera.a", |it| it["planned"]["comment"] == "it is dismantled").await;
+    site.tcsd.stop().await;
+    site.tcsd.run();
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("camera.a stays stopped: stopped by tcsctl:"), "{told}");
+    assert!(told.contains("1 service back: the maintenance is over"), "{told}");
+    listed(&site, "guider.a", |it| it["verdict"] == "ok").await;
+    listed(&site, "camera.a", |it| it["phase"] == "stopped").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_pressed_enter_says_that_the_work_is_done() {
+    let mut site = site().await;
+    site.tcsd.run();
+    runs(&site).await;
+    let (program, url) = (program("tcsctl"), site.server.url());
+    let host = host();
+    let args = ["maintenance", &host, "--for", "30m", "--yes", "-m", "new disk", "--server", &url];
+    let start = || Terminal::start(program.to_str().unwrap(), &args, &[], (200, 30));
+    let mut terminal = start();
+    terminal.see("press Enter when it is done");
+    // the end of its input, as of a terminal that is gone
+    terminal.keys("\u{4}");
+    terminal.keys("\u{3}");
+    assert_eq!(terminal.end(), 1);
+    is_stopped_for_it(&site).await;
+    at(&url, &["maintenance", &host, "--end"]).expect(0);
+    runs(&site).await;
+    let mut terminal = start();
+    terminal.see("press Enter when it is done");
+    terminal.keys("\r");
+    assert_eq!(terminal.end(), 0);
+    runs(&site).await;
 }

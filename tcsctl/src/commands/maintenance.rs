@@ -71,8 +71,25 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
     let runs = launcher_runs(&remote.view, &ids);
     let over = clock::monotonic() + span.delta().to_std().unwrap_or_default();
     stop(&remote, &filter, &ids, &work, args.max_wait).await?;
-    wait(&remote, &filter, &runs, over).await?;
+    let view = wait(&remote, &filter, &runs, over).await?;
+    let ids = ours(session, &view, &filter, ids);
     end(&remote, &filter, &ids).await
+}
+
+/// Those that nobody has stopped for other work meanwhile.
+fn ours(session: &Session, view: &FleetView, filter: &Filter, ids: Vec<String>) -> Vec<String> {
+    let prefix = prefix(filter);
+    let is_ours = |id: &String| {
+        let planned = view.get(id).and_then(ServiceView::planned);
+        let Some(planned) = planned.filter(|it| !it.comment.starts_with(&prefix)) else {
+            return true;
+        };
+        let by = planned.by.as_deref().unwrap_or("somebody");
+        let message = format!("{id} stays stopped: stopped by {by} meanwhile: {}", planned.comment);
+        session.screen.tell(Word::Warning, &text::shown(&message));
+        false
+    };
+    ids.into_iter().filter(is_ours).collect()
 }
 
 /// With what the comment of each service begins that is stopped for it.
@@ -159,7 +176,7 @@ async fn stop(
     let (data, limit) = asked(Some(&patience), Some(work));
     let mut failed = 0;
     for wave in waves(&remote.view, ids).into_iter().rev() {
-        failed += ask(remote, command::STOP, &wave, &data, limit).await?.len();
+        failed += ask(remote, filter, command::STOP, &wave, &data, limit).await?.len();
     }
     if failed == 0 {
         return Ok(());
@@ -178,7 +195,7 @@ async fn end(remote: &Remote<'_>, filter: &Filter, ids: &[String]) -> Result<Exi
     let nothing = Value::Object(Map::new());
     let mut missing = Vec::new();
     for wave in waves(&remote.view, ids) {
-        missing.extend(ask(remote, command::START, &wave, &nothing, PATIENCE).await?);
+        missing.extend(ask(remote, filter, command::START, &wave, &nothing, PATIENCE).await?);
     }
     unshelve(remote.session, filter).await?;
     let back = ids.len() - missing.len();
@@ -195,6 +212,7 @@ async fn end(remote: &Remote<'_>, filter: &Filter, ids: &[String]) -> Result<Exi
 /// Asks for one thing of several services, and prints the answers; those that refuse it.
 async fn ask(
     remote: &Remote<'_>,
+    filter: &Filter,
     command: &'static str,
     ids: &[String],
     data: &Value,
@@ -215,7 +233,11 @@ async fn ask(
     let replies = tokio::select! {
         replies = remote.ask_silently(questions, limit) => replies,
         () = interrupted() => {
-            let message = format!("{command}: interrupted; requests may still take effect");
+            let message = format!(
+                "{command}: interrupted; requests may still take effect\n\
+                 hint: tcsctl maintenance {} --end starts the services again",
+                text::shown(filter.text())
+            );
             return Err(Ended::new(Exit::NoContact, message));
         }
     };
@@ -249,13 +271,13 @@ fn not_back<'a>(view: &FleetView, runs: &'a BTreeMap<String, Option<String>>) ->
 }
 
 /// While the work is done: until all launchers have been started again, somebody says so, or the
-/// time is over.
+/// time is over. The fleet as it is then.
 async fn wait(
     remote: &Remote<'_>,
     filter: &Filter,
     runs: &BTreeMap<String, Option<String>>,
     over: std::time::Instant,
-) -> Result<(), Ended> {
+) -> Result<FleetView, Ended> {
     let screen = remote.session.screen;
     let shown = text::shown(filter.text()).into_owned();
     let enter = if screen.can_ask() { "; press Enter when it is done" } else { "" };
@@ -267,11 +289,16 @@ async fn wait(
     );
     let done = async {
         if screen.can_ask() {
-            let read = || std::io::stdin().read_line(&mut String::new());
-            tokio::task::spawn_blocking(read).await.ok();
-        } else {
-            std::future::pending::<()>().await;
+            let is_confirmed = || {
+                let mut line = String::new();
+                std::io::stdin().read_line(&mut line).is_ok() && line.ends_with('\n')
+            };
+            if tokio::task::spawn_blocking(is_confirmed).await.unwrap_or(false) {
+                return;
+            }
         }
+        // a terminal that is gone has confirmed nothing
+        std::future::pending::<()>().await;
     };
     tokio::pin!(done);
     let ended = interrupted();
@@ -289,16 +316,16 @@ async fn wait(
                 let missing = not_back(&view, runs);
                 if is_read && missing.is_empty() {
                     screen.tell(Word::Note, &format!("{shown} is back"));
-                    break Ok(());
+                    break Ok(view);
                 }
                 let left = over.saturating_duration_since(clock::monotonic());
                 let left = super::remote::span(Duration::from_secs(left.as_secs()));
                 screen.progress(Some(&format!("waiting for {}: {left} left", missing.join(", "))));
             }
-            () = &mut done => break Ok(()),
+            () = &mut done => break Ok(picture.view(clock::monotonic())),
             () = tokio::time::sleep_until(over.into()) => {
                 screen.tell(Word::Warning, "the time is over");
-                break Ok(());
+                break Ok(picture.view(clock::monotonic()));
             }
             () = &mut ended => break Err(Ended::new(Exit::No, format!(
                 "interrupted: the services stay stopped\n\
