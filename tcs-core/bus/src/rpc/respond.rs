@@ -29,6 +29,8 @@ const AT_ONCE: usize = 16;
 const REMEMBERED: Duration = Duration::from_mins(10);
 /// How many are remembered of one command.
 const MAX_REMEMBERED: usize = 1000;
+/// Bytes of a sender's name, and of a request's id, at most.
+const MAX_NAME: usize = 256;
 
 /// What a command answers: an object, or the text of its error.
 pub type Reply = Result<Map<String, Value>, String>;
@@ -340,6 +342,12 @@ async fn answer(command: &Command, subject: &str, message: &Message, memory: &Me
         .map_err(|error| format!("the request cannot be read: {error}"))?;
     if meta.sender.is_empty() || meta.id.is_empty() {
         return Err("the request has no `meta.sender` and `meta.id`: nothing was done".to_owned());
+    }
+    // both are remembered, and published with what follows from the request
+    if meta.sender.len() > MAX_NAME || meta.id.len() > MAX_NAME {
+        return Err(format!(
+            "`meta.sender` and `meta.id` must have at most {MAX_NAME} bytes: nothing was done"
+        ));
     }
     let rest = subject.strip_suffix('>').and_then(|start| message.subject.strip_prefix(start));
     let rest = rest.unwrap_or_default().to_owned();

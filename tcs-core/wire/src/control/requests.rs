@@ -10,6 +10,9 @@ pub const MAX_WAIT_S: f64 = 30.0 * 24.0 * 3600.0;
 /// Characters of a comment, at most.
 pub const MAX_COMMENT: usize = 500;
 
+/// Characters of a profile's name, at most.
+const MAX_PROFILE: usize = 100;
+
 /// Parameters of `stop` and `restart`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StopRequest {
@@ -82,6 +85,9 @@ impl ProfileRequest {
         let dry_run = parameter(data, "dry_run", "true or false")?.unwrap_or_default();
         if name.is_some() && clear {
             return Err("`name` and `clear` exclude each other".to_owned());
+        }
+        if name.as_ref().is_some_and(|it| it.chars().count() > MAX_PROFILE) {
+            return Err(format!("`name` must have at most {MAX_PROFILE} characters"));
         }
         Ok(Self { name, clear, dry_run })
     }
