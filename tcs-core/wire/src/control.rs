@@ -374,6 +374,8 @@ pub struct LauncherIdentity {
     pub config: Option<String>,
     /// The launcher's host.
     pub host: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
     /// The program's version.
     pub version: Option<String>,
     /// How often another program has taken over in its process.

@@ -72,17 +72,28 @@ async fn upgrade(remote: &Remote<'_>, id: &str) -> Result<String, (Exit, String)
         Ok(_) | Err(_) => {}
     }
     let asked = clock::monotonic();
+    let mut goes_on = false;
     while asked.elapsed() < ANSWERS {
-        if let Ok(now) = ask(remote, id).await
-            && now.upgrades > before.upgrades
-        {
-            let (version, took) = (now.version.unwrap_or_default(), span(begin.elapsed()));
-            return Ok(format!("tcsd {version} took over from {was} in {took}"));
+        if let Ok(now) = ask(remote, id).await {
+            if now.upgrades > before.upgrades {
+                let (version, took) = (now.version.unwrap_or_default(), span(begin.elapsed()));
+                return Ok(format!("tcsd {version} took over from {was} in {took}"));
+            }
+            if now.pid != before.pid {
+                let why = "the new program failed, and its services ended with it; tcsd has been \
+                           started again: see its log";
+                return Err((Exit::No, why.to_owned()));
+            }
+            goes_on = true;
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let why = format!("the new program does not answer after {}", span(asked.elapsed()));
-    Err((Exit::NoContact, why))
+    let after = span(asked.elapsed());
+    if goes_on {
+        let why = format!("tcsd {was} still runs after {after}, and its services: see its log");
+        return Err((Exit::No, why));
+    }
+    Err((Exit::NoContact, format!("the new program does not answer after {after}")))
 }
 
 async fn ask(remote: &Remote<'_>, id: &str) -> Result<LauncherIdentity, RequestError> {
