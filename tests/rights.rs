@@ -188,6 +188,12 @@ async fn each_user_of_the_sample_has_its_rights_and_no_more() {
         }
         let output = ctl(&server, "viewer", &["reload", "--yes"]);
         assert!(output.out.contains("no right to publish `svc.rpc.launcher."), "{output:#?}");
+        for args in [&["upgrade"][..], &["profile", "night"], &["drill", "crash", "x.a"]] {
+            let yes = if args[0] == "upgrade" { &[][..] } else { &["--yes"] };
+            let output = ctl(&server, "viewer", &[args, yes].concat());
+            assert_ne!(output.code, Some(0), "{output:#?}");
+            assert!(output.err.contains("no right to publish `svc.rpc.launcher."), "{output:#?}");
+        }
         let pid = || {
             let document = ctl(&server, "viewer", &["--all", "--json"]).json();
             let all = document["services"].as_array().unwrap().clone();
