@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures of a test")]
 
+#[path = "upgrade/failures.rs"]
+mod failures;
 #[path = "upgrade/planned.rs"]
 mod planned;
 

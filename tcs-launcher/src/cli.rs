@@ -239,8 +239,8 @@ fn can_take_over() -> ExitCode {
     let answer = Args::try_parse_from(own)
         .map_err(|error| anyhow::anyhow!("{}", error.kind()))
         .and_then(|args| {
-            Table::read(io::stdin())?;
-            daemon::could_run(&options(&args, log::Taps::default()))?;
+            let table = Table::read(io::stdin())?;
+            daemon::could_take_over(&options(&args, log::Taps::default()), &table)?;
             let version = env!("CARGO_PKG_VERSION").to_owned();
             Ok(serde_json::to_string(&CanTakeOver { takes_over: FORMAT, version })?)
         });

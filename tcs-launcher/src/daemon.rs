@@ -52,7 +52,7 @@ use instance_lock::InstanceLock;
 use kept::KeptFile;
 pub use launch::Options;
 pub(crate) use launch::broker;
-pub(crate) use launch::{could_run, main};
+pub(crate) use launch::{could_take_over, main};
 use outputs::Outputs;
 pub(crate) use plan::absolute;
 use plan::{Plan, Site};
@@ -198,7 +198,7 @@ impl Daemon<'_> {
                 () = until(self.origin, self.systemd.due()) => None,
                 () = until(self.origin, self.drill_ends()) => self.end_drill(),
                 () = upgrade::due(self.upgrade.as_mut()) => {
-                    self.go_on_with_upgrade(&mut inputs, runtime_dir).await
+                    self.go_on_with_upgrade(&mut inputs, &mut signals, runtime_dir).await
                 }
             };
         }
@@ -213,6 +213,7 @@ impl Daemon<'_> {
             tracing::info!("{signal}: stopping all services; a second signal kills them");
             self.end_schedules();
             self.end_drill();
+            self.end_upgrade();
             self.publisher.own_status.end();
             self.publisher.own(Wire::Stopping { reason: Some("requested".to_owned()) });
             self.systemd.stopping();

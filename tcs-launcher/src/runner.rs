@@ -40,6 +40,7 @@ mod ready;
 pub mod shim;
 pub mod spawner;
 mod standstill;
+mod successor;
 pub mod task;
 
 pub use group::Marks;

@@ -6,7 +6,7 @@
 //! with the table, then the others. They are in the socket's hands meanwhile, so that none has to be
 //! left open by mistake, and none is lost where `exec` fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Seek as _, Write as _};
 use std::mem::MaybeUninit;
@@ -68,6 +68,12 @@ pub(crate) struct Table {
     pub(crate) locks: Vec<Handed>,
     pub(crate) journal: Option<Handed>,
     pub(crate) guard: Option<(i32, Handed)>,
+    /// Services that run, and are of the program that leaves: the next one is to have them too.
+    #[serde(default)]
+    pub(crate) rust: BTreeSet<ServiceId>,
+    /// Scheduled services of which another run is to follow the present one.
+    #[serde(default)]
+    pub(crate) queued: BTreeSet<ServiceId>,
     pub(crate) runs: BTreeMap<ServiceId, RunEntry>,
     pub(crate) outputs: BTreeMap<ServiceId, OutputEntry>,
 }
@@ -267,19 +273,27 @@ pub(crate) fn copy(file: impl std::os::fd::AsFd) -> io::Result<OwnedFd> {
 }
 
 #[cfg(test)]
+impl Table {
+    /// Of a launcher that runs nothing.
+    pub(crate) fn empty() -> Self {
+        serde_json::from_value(serde_json::json!({
+            "format": FORMAT, "version": "1", "upgrades": 1, "launcher_id": "x",
+            "began": {"secs": 1, "nanos": 2}, "marked": 3, "sockets": 4, "locks": [], "runs": {},
+            "now": [{"secs": 5, "nanos": 6}, {"secs": 7, "nanos": 8}], "outputs": {},
+            "supervisor": Supervisor::new(16), "published": Published::default(),
+        }))
+        .unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::io::{PipeReader, PipeWriter};
 
     use super::*;
 
     fn table(files: &mut Files, pipes: usize) -> (Table, Vec<PipeWriter>) {
-        let mut table: Table = serde_json::from_value(serde_json::json!({
-            "format": FORMAT, "version": "1", "upgrades": 1, "launcher_id": "x",
-            "began": {"secs": 1, "nanos": 2}, "marked": 3, "sockets": 4, "locks": [], "runs": {},
-            "now": [{"secs": 5, "nanos": 6}, {"secs": 7, "nanos": 8}], "outputs": {},
-            "supervisor": Supervisor::new(16), "published": Published::default(),
-        }))
-        .unwrap();
+        let mut table = Table::empty();
         let mut writers = Vec::new();
         for _ in 0..pipes {
             let (reader, writer) = io::pipe().unwrap();
@@ -325,6 +339,26 @@ mod tests {
         let other = br#"{"format": 99, "version": "9.1", "supervisor": 7}"#;
         let error = Table::read(&other[..]).unwrap_err().to_string();
         assert_eq!(error, "tcsd 9.1 hands over in format 99; this program knows format 1");
-        Table::read(&b"{"[..]).unwrap_err();
+        for damaged in [&b""[..], b"{", b"\xff", b"[]", b"null", br#"{"format": -1}"#] {
+            Table::read(damaged).unwrap_err();
+        }
+        let mut text = serde_json::to_vec(&Table::empty()).unwrap();
+        text.truncate(text.len() - 9);
+        Table::read(&*text).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_no_table_is_an_error() {
+        // nothing at all
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(ours);
+        let error = receive_from(&theirs).unwrap_err().to_string();
+        assert_eq!(error, "no table was handed over");
+        // a table that names a file which is not there
+        let mut table = Table::empty();
+        table.stdin = Some(Handed(usize::MAX));
+        let socket = hand_over(&table, &Files::default()).unwrap();
+        let error = receive_from(&socket).unwrap_err().to_string();
+        assert_eq!(error, "a file of the table is missing");
     }
 }

@@ -35,6 +35,13 @@ pub(super) struct Drill {
     flood: Option<AbortHandle>,
 }
 
+/// `freeze dome.main, by anna`
+impl std::fmt::Display for Drill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}, by {}", self.fault.as_str(), self.id, self.by)
+    }
+}
+
 impl Daemon<'_> {
     /// When the drill ends by itself.
     pub(super) fn drill_ends(&self) -> Option<Duration> {
@@ -67,6 +74,9 @@ impl Daemon<'_> {
         fault: Fault,
         for_s: f64,
     ) -> Result<(), String> {
+        if self.supervisor.is_ending() {
+            return Err("tcsd is stopping".to_owned());
+        }
         let plan = self.plans.get(id).ok_or_else(|| format!("no such service here: {id}"))?;
         if !plan.entry.launch.drill {
             return Err(format!(
@@ -74,9 +84,8 @@ impl Daemon<'_> {
                 self.config.display()
             ));
         }
-        if let Some(Drill { id, fault, by, .. }) = &self.drill {
-            let fault = fault.as_str();
-            return Err(format!("another drill is under way here: {fault} {id}, by {by}"));
+        if let Some(drill) = &self.drill {
+            return Err(format!("another drill is under way here: {drill}"));
         }
         let service = self.supervisor.service(id).filter(|it| it.phase == Phase::Running);
         let Some(service) = service else { return Err(format!("{id} is not running")) };

@@ -11,7 +11,7 @@ use tcs_core::bus::publish::{self, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings, SettingsError};
 use tcs_core::bus::{Bus, Env};
 use tcs_core::clock;
-use tcs_core::config::{Config, Environment, Mode, Secrets};
+use tcs_core::config::{Config, Environment, How, Mode, Secrets};
 use tcs_core::id::LauncherId;
 use tcs_core::monitor::{Monitor, Reporter};
 use tcs_core::service::{Registry, signals};
@@ -26,12 +26,12 @@ use super::publisher::StatusPublisher;
 use super::runtime_dir::RuntimeDir;
 use super::signals::Signals;
 use super::systemd::Systemd;
-use super::{BACKLOG, Daemon, Inputs, link, reloads};
+use super::{BACKLOG, Daemon, Inputs, known_types, link, reloads};
 use crate::control;
 use crate::log::{Taps, stamp};
 use crate::runner::spawner::{OWN_PROGRAM, Spawner};
 use crate::schedules;
-use crate::takeover::TakenOver;
+use crate::takeover::{Table, TakenOver};
 use serde_json::Map;
 use tcs_supervisor::{Agenda, Supervisor};
 
@@ -357,10 +357,24 @@ fn shows_own_processes(itself: std::io::Result<PathBuf>, pid: u32) -> anyhow::Re
     );
 }
 
-/// Whether a launcher with these options could run its configuration; the error says why not.
-pub(crate) fn could_run(options: &Options) -> anyhow::Result<()> {
-    Registry::of_this_program()?;
-    Given::read(options).map(drop)
+/// Whether this program could go on with what a tcsd of these options has; the error says why not.
+pub(crate) fn could_take_over(options: &Options, table: &Table) -> anyhow::Result<()> {
+    let registry = Registry::of_this_program()?;
+    let given = Given::read(options)?;
+    let (own, before) = (given.id.to_string(), &table.launcher_id);
+    anyhow::ensure!(
+        own == *before,
+        "it would be launcher {own}, and not {before} (has the name of the host changed?); restart \
+         tcsd instead"
+    );
+    let types = known_types(&registry);
+    for entry in given.config.services.iter().filter(|it| table.rust.contains(&it.id)) {
+        let how = How::of(entry, &types, &given.environment);
+        let (name, id) = (&entry.service_type, &entry.id);
+        let is_known = matches!(how, How::Rust(_));
+        anyhow::ensure!(is_known, "it has no Rust service `{name}` (is its crate linked?): {id}");
+    }
+    Ok(())
 }
 
 /// Which broker a configuration means.
@@ -385,4 +399,33 @@ fn address(servers: &str) -> Option<(String, String)> {
     let (_, address) = first.split_once("://")?;
     let (host, port) = address.trim_end_matches('/').rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_launcher_with_the_same_services_takes_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("services.yaml");
+        std::fs::write(&config, "services: [{type: dome, variant: a}]").unwrap();
+        let options = Options {
+            config,
+            explicit: true,
+            mode: Mode::Process,
+            banner: false,
+            grace: Duration::ZERO,
+            allow_empty: false,
+            taps: Taps::default(),
+        };
+        let mut table = Table::empty();
+        let error = |table: &Table| could_take_over(&options, table).unwrap_err().to_string();
+        assert!(error(&table).contains(", and not x (has the name of the host changed?)"));
+        table.launcher_id = Given::read(&options).unwrap().id.to_string();
+        could_take_over(&options, &table).unwrap();
+        table.rust.insert("dome.a".parse().unwrap());
+        let missing = "it has no Rust service `dome` (is its crate linked?): dome.a";
+        assert_eq!(error(&table), missing);
+    }
 }

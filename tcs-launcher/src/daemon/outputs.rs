@@ -29,6 +29,8 @@ pub(super) struct Outputs {
     publisher: Option<Publisher>,
     taps: Taps,
     writers: TaskTracker,
+    /// Nothing is handed on, until [`Outputs::go_on`].
+    is_settled: bool,
 }
 
 /// Of one.
@@ -51,7 +53,8 @@ impl Drop for Outlet {
 impl Outputs {
     pub(super) fn new(publisher: Option<Publisher>, taps: Taps) -> Self {
         let (services, subscriptions) = (BTreeMap::new(), Arc::default());
-        Self { services, subscriptions, publisher, taps, writers: TaskTracker::new() }
+        let writers = TaskTracker::new();
+        Self { services, subscriptions, publisher, taps, writers, is_settled: false }
     }
 
     /// The output of a run that begins; its lines go where `log` says.
@@ -114,7 +117,8 @@ impl Outputs {
 
     /// Hands on and writes all that has been read, and then no more until [`Outputs::go_on`]; false:
     /// not within `limit`.
-    pub(super) async fn settle(&self, limit: Duration) -> bool {
+    pub(super) async fn settle(&mut self, limit: Duration) -> bool {
+        self.is_settled = true;
         for outlet in self.services.values() {
             outlet.stop.cancel();
             outlet.stop_files.cancel();
@@ -125,8 +129,12 @@ impl Outputs {
         is_settled
     }
 
-    /// After [`Outputs::settle`]: what is read from now on goes where it went before.
+    /// After [`Outputs::settle`]: what is read from now on goes where it went before. To be called
+    /// before anything is.
     pub(super) fn go_on(&mut self) {
+        if !std::mem::take(&mut self.is_settled) {
+            return;
+        }
         for (id, outlet) in std::mem::take(&mut self.services) {
             let output = Arc::clone(&outlet.output);
             let goes_on = output.run();

@@ -15,6 +15,8 @@ pub(super) struct Signals {
     interrupt: Stream,
     hang_up: Stream,
     repeats: Repeats<Signal>,
+    /// One that has come, and that nobody has taken yet.
+    pending: Option<SignalAction>,
 }
 
 /// What somebody wants.
@@ -34,11 +36,35 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
             repeats: Repeats::default(),
+            pending: None,
         })
     }
 
     /// The next one. Safe to cancel.
     pub(super) async fn next(&mut self) -> SignalAction {
+        match self.pending.take() {
+            Some(action) => action,
+            None => self.receive().await,
+        }
+    }
+
+    /// Returns once one has come, and leaves it for [`Signals::next`]. Safe to cancel.
+    pub(super) async fn come(&mut self) {
+        if self.pending.is_none() {
+            self.pending = Some(self.receive().await);
+        }
+    }
+
+    /// Whether one has come.
+    pub(super) async fn have_come(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.come() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    async fn receive(&mut self) -> SignalAction {
         loop {
             let signal = tokio::select! {
                 biased;
@@ -71,4 +97,22 @@ fn terminal_is_gone() -> bool {
 fn is_character(stat: &nix::sys::stat::FileStat) -> bool {
     use nix::sys::stat::SFlag;
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_seen_is_still_the_next_one() {
+        let mut signals = Signals::catch().unwrap();
+        assert!(!signals.have_come().await);
+        raise(Signal::SIGINT).unwrap();
+        signals.come().await;
+        assert!(signals.have_come().await);
+        assert_eq!(signals.next().await, SignalAction::Stop(Signal::SIGINT));
+        assert!(!signals.have_come().await);
+    }
 }

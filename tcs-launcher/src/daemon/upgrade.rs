@@ -7,34 +7,33 @@
 
 mod check;
 mod parts;
+mod quiet;
+mod resume;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tcs_core::bus::publish;
 use tcs_core::clock;
-use tcs_core::config::Config;
+use tcs_core::config::How;
 use tcs_core::wire::control::UpgradeReply;
 use tokio::sync::oneshot;
 
 use super::runtime_dir::RuntimeDir;
-use super::{Daemon, Inputs, Spawned, profiles};
-use crate::control::ProfileChoice;
+use super::signals::Signals;
+use super::{Daemon, Inputs, Spawned};
+use crate::control::{ControlRequest, ProfileChoice};
+use crate::runner::spawner::Successor;
 use crate::runner::{ProcessParts, RunnerEvent, What};
-use crate::takeover::{
-    CanTakeOver, FORMAT, Files, RunEntry, Table, TakenOver, VARIABLE, copy, hand_over,
-};
+use crate::takeover::{CanTakeOver, FORMAT, Files, RunEntry, Table, copy, hand_over};
 use check::check;
-use parts::{to_entry, to_parts};
+use parts::to_entry;
 use tcs_supervisor::{
-    Command as Ask, Conclusion, Event, Exit, Operation, Patience, Report, ServiceId, Ticket,
+    Command as Ask, Conclusion, Event, Operation, Patience, Phase, Report, ServiceId, Ticket,
 };
 
 /// For a moment in which no service starts or ends it is waited so long,
@@ -49,6 +48,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 const TASKS_LIMIT: Duration = Duration::from_secs(10);
 /// The answer to who asked has this much time to go out.
 const ANSWER: Duration = Duration::from_millis(50);
+
+/// Why there is none.
+const STOPS: &str = "tcsd is stopping";
+const UNDER_WAY: &str = "another upgrade is under way";
+const FILE_CHANGED: &str = "the configuration file has changed; reload it first";
 
 /// Who restarts tasks, where nobody asked.
 const ITSELF: &str = "tcsd upgrade";
@@ -80,6 +84,17 @@ enum Problem {
     Never(String),
 }
 
+impl Upgrade {
+    /// It does not happen.
+    fn refuse(self, why: &str) {
+        let why = format!("not upgraded, nothing was stopped: {why}");
+        tracing::error!("{why}");
+        if let Some(back) = self.back {
+            let _ = back.send(Err(why)); // who asked may have gone
+        }
+    }
+}
+
 /// Returns when there is something to do for it. Safe to cancel.
 pub(super) async fn due(upgrade: Option<&mut Upgrade>) {
     let Some(Upgrade { stage, .. }) = upgrade else { return std::future::pending().await };
@@ -91,6 +106,11 @@ pub(super) async fn due(upgrade: Option<&mut Upgrade>) {
         Stage::Checked(_) => {}
         Stage::Waiting { again, .. } => tokio::time::sleep_until((*again).into()).await,
     }
+}
+
+/// A signal is answered to first: the new program would not know of it.
+fn came_between() -> Problem {
+    Problem::NotNow("a signal came".to_owned())
 }
 
 /// The program's file, as tcsd was started: a new one may have taken its place, or a link may lead to
@@ -115,8 +135,18 @@ fn is_running(program: &Path) -> io::Result<bool> {
 }
 
 impl Daemon<'_> {
+    /// tcsd begins to stop: nobody takes over any more.
+    pub(super) fn end_upgrade(&mut self) {
+        if let Some(upgrade) = self.upgrade.take() {
+            upgrade.refuse(STOPS);
+        }
+    }
+
     /// After a reload: a new program of this name is there, and takes over.
     pub(super) fn upgrade_if_replaced(&mut self) {
+        if self.supervisor.is_ending() {
+            return;
+        }
         match program().and_then(|program| Ok((is_running(&program)?, program))) {
             Ok((false, program)) if self.upgrade.is_none() => self.check(program, None, None),
             Ok(_) => {}
@@ -130,12 +160,11 @@ impl Daemon<'_> {
         let refused = match found {
             Err(error) => Some(Err(format!("cannot find the new program: {error}"))),
             Ok((true, program)) => Some(Ok(self.upgrade_reply(&program, None))),
-            Ok(_) if self.upgrade.is_some() => Some(Err("another upgrade is under way".to_owned())),
+            Ok(_) if self.supervisor.is_ending() => Some(Err(STOPS.to_owned())),
+            Ok(_) if self.upgrade.is_some() => Some(Err(UNDER_WAY.to_owned())),
             Ok((false, program)) => match self.prepare(ProfileChoice::Keep) {
                 Err(error) => Some(Err(error)),
-                Ok(prepared) if prepared.report.changed => {
-                    Some(Err("the configuration file has changed; reload it first".to_owned()))
-                }
+                Ok(prepared) if prepared.report.changed => Some(Err(FILE_CHANGED.to_owned())),
                 Ok(_) => {
                     self.check(program, Some(by.sender.to_string()), Some(back));
                     return;
@@ -161,12 +190,17 @@ impl Daemon<'_> {
     /// Asks the new program whether it could take over.
     fn check(&mut self, program: PathBuf, requested_by: Option<String>, back: Option<Back>) {
         tracing::info!("upgrading: checking {}", program.display());
-        let (answer, checked) = oneshot::channel();
+        let (mut answer, checked) = oneshot::channel();
         let (spawner, checking) = (Arc::clone(self.runner.spawner()), program.clone());
-        let table = self.table(requested_by.clone()).to_file();
+        let mut table = self.table(requested_by.clone());
+        // how lines are written is seen by one of each
+        for output in table.outputs.values_mut() {
+            output.lines.truncate(1);
+        }
+        let table = table.to_file();
         tokio::spawn(async move {
             let answered = match table {
-                Ok(table) => check(&spawner, &checking, table.into()).await,
+                Ok(table) => check(&spawner, &checking, table.into(), answer.closed()).await,
                 Err(error) => Err(error.to_string()),
             };
             let _ = answer.send(answered); // the launcher may have ended
@@ -179,6 +213,7 @@ impl Daemon<'_> {
     pub(super) async fn go_on_with_upgrade(
         &mut self,
         inputs: &mut Inputs,
+        signals: &mut Signals,
         runtime_dir: &RuntimeDir,
     ) -> Option<Conclusion> {
         let mut upgrade = self.upgrade.take()?;
@@ -196,7 +231,8 @@ impl Daemon<'_> {
             Stage::Waiting { until, again, .. } => {
                 let until = *until;
                 *again = now + LOOK;
-                let (problem, concluded) = self.attempt(&mut upgrade, inputs, runtime_dir).await;
+                let attempt = self.attempt(&mut upgrade, inputs, signals, runtime_dir);
+                let (problem, concluded) = attempt.await;
                 done = concluded;
                 match problem {
                     Problem::NotNow(why) if clock::monotonic() >= until || done.is_some() => {
@@ -209,13 +245,7 @@ impl Daemon<'_> {
         }
         match refused {
             None => self.upgrade = Some(upgrade),
-            Some(why) => {
-                let why = format!("not upgraded, nothing was stopped: {why}");
-                tracing::error!("{why}");
-                if let Some(back) = upgrade.back {
-                    let _ = back.send(Err(why)); // who asked may have gone
-                }
-            }
+            Some(why) => upgrade.refuse(&why),
         }
         done
     }
@@ -225,14 +255,18 @@ impl Daemon<'_> {
         &mut self,
         upgrade: &mut Upgrade,
         inputs: &mut Inputs,
+        signals: &mut Signals,
         runtime_dir: &RuntimeDir,
     ) -> (Problem, Option<Conclusion>) {
         let mut done = None;
+        if let Some(why) = self.unrest(None) {
+            return (Problem::NotNow(why), done);
+        }
         let mut still = self.runner.stand_still();
         let mut parts: BTreeMap<ServiceId, ProcessParts> = BTreeMap::new();
         let limit = tokio::time::sleep(STAND_LIMIT);
         let mut limit = std::pin::pin!(limit);
-        while !self.all_stand(&parts) {
+        while !self.in_motion(Some(&parts)).is_empty() {
             tokio::select! {
                 Some(of) = still.parts.recv() => drop(parts.insert(of.id.clone(), of)),
                 Some(told) = inputs.told.recv() => done = self.told(told).or(done),
@@ -247,44 +281,54 @@ impl Daemon<'_> {
             done = self.last_word(last).or(done);
         }
         while let Ok(ask) = inputs.asked.try_recv() {
-            done = self.asked(ask).or(done);
+            match ask {
+                ControlRequest::Upgrade(_, back) => drop(back.send(Err(UNDER_WAY.to_owned()))),
+                ask => done = self.asked(ask).or(done),
+            }
         }
-        let is_quiet = self.all_stand(&parts)
-            && self.drill.is_none()
-            && self.ended.is_empty()
-            && self.supervisor.owes_no_answer()
-            && !self.supervisor.services().any(|it| it.leaving);
-        if !is_quiet || done.is_some() {
-            let why = "no quiet moment was found: a service is just starting or stopping, or \
-                       somebody waits for it";
-            return (Problem::NotNow(why.to_owned()), done);
+        if let Some(why) = self.unrest(Some(&parts)) {
+            return (Problem::NotNow(why), done);
+        }
+        if done.is_some() {
+            return (Problem::Never(STOPS.to_owned()), done);
+        }
+        // the new program reads it, and has nobody to fall back to
+        match self.prepare(ProfileChoice::Keep) {
+            Err(error) => return (Problem::Never(error), done),
+            Ok(it) if it.report.changed => return (Problem::Never(FILE_CHANGED.to_owned()), done),
+            Ok(_) => {}
         }
         if !self.publisher.reporter.settled(SETTLE_LIMIT).await {
             let why = "messages wait for the broker, and would be lost";
             return (Problem::NotNow(why.to_owned()), done);
         }
-        let ended = self.stop_tasks(inputs).await;
-        let problem = self.become_program(upgrade, parts, runtime_dir).await;
-        // nothing has happened, but that tasks have ended
-        drop(still);
-        self.outputs.go_on();
-        for (id, run) in self.tasks() {
-            done = self.restart(&id, upgrade.requested_by.as_deref()).or(done);
-            let exit = ended.get(&id).cloned().unwrap_or_else(|| Exit::code(0));
-            for report in [Report::Exited(exit), Report::Cleared] {
-                let what = What::Report(report);
-                done = self.told(RunnerEvent { id: id.clone(), run, what }).or(done);
-            }
-        }
-        (problem, done)
-    }
-
-    /// Whether each process that runs has given what another program needs.
-    fn all_stand(&self, parts: &BTreeMap<ServiceId, ProcessParts>) -> bool {
-        let stands = |(id, it): (&ServiceId, &Spawned)| {
-            it.is_task || parts.get(id).is_some_and(|parts| parts.run == it.run)
+        let mut ended = None;
+        let ready = tokio::select! {
+            biased;
+            () = signals.come() => Err(came_between()),
+            ready = self.make_ready(upgrade, parts, inputs, &mut ended, runtime_dir) => ready,
         };
-        self.handles.iter().all(stands)
+        let problem = match ready {
+            Ok(successor) => self.become_program(upgrade, successor, signals).await,
+            Err(problem) => problem,
+        };
+        // nothing has happened, but that tasks have ended
+        self.outputs.go_on();
+        drop(still);
+        let Some(ended) = ended else { return (problem, done) };
+        let tasks = self.tasks();
+        for (id, _) in &tasks {
+            done = self.restart(id, upgrade.requested_by.as_deref()).or(done);
+        }
+        for told in ended {
+            done = self.told(told).or(done);
+        }
+        let problem = match problem {
+            // they are not to be restarted again and again
+            Problem::NotNow(why) if !tasks.is_empty() => Problem::Never(why),
+            problem => problem,
+        };
+        (problem, done)
     }
 
     fn tasks(&self) -> Vec<(ServiceId, tcs_supervisor::Run)> {
@@ -292,74 +336,92 @@ impl Daemon<'_> {
         tasks.map(|(id, it)| (id.clone(), it.run)).collect()
     }
 
-    /// Asks tasks to end, and waits for it; how they have.
-    async fn stop_tasks(&self, inputs: &mut Inputs) -> BTreeMap<ServiceId, Exit> {
+    /// Asks tasks to end, and waits for it. `ended` is what they report meanwhile.
+    async fn stop_tasks(&self, inputs: &mut Inputs, ended: &mut Option<Vec<RunnerEvent>>) {
+        let ended = ended.insert(Vec::new());
         let mut left = self.tasks();
-        let mut ended = BTreeMap::new();
+        if !left.is_empty() {
+            let ids: Vec<&str> = left.iter().map(|(id, _)| id.as_str()).collect();
+            tracing::info!("upgrading: waiting for tasks to end: {}", ids.join(", "));
+        }
         for spawned in self.handles.values().filter(|it| it.is_task) {
             spawned.handle.stop();
         }
         let all = async {
             while !left.is_empty() {
-                let Some(RunnerEvent { id, what, .. }) = inputs.told.recv().await else { return };
-                match what {
-                    What::Report(Report::Exited(exit)) => drop(ended.insert(id, exit)),
-                    What::Report(Report::Cleared) => left.retain(|(it, _)| *it != id),
-                    What::Report(_) | What::Status(_) => {}
+                let Some(told) = inputs.told.recv().await else { return };
+                if matches!(told.what, What::Report(Report::Cleared)) {
+                    left.retain(|(it, _)| *it != told.id);
                 }
+                ended.push(told);
             }
         };
         // one that blocks its thread ends with the program
         tokio::time::timeout(TASKS_LIMIT, all).await.ok();
-        ended
     }
 
+    /// Has a task that was ended run again, unless it was to end anyway.
     fn restart(&mut self, id: &ServiceId, by: Option<&str>) -> Option<Conclusion> {
-        let message = format!("upgrade {} {id}", self.upgrades);
+        let is_to_run = |it: &tcs_supervisor::Snapshot<'_>| {
+            matches!(it.phase, Phase::Starting | Phase::Running)
+        };
+        if !self.supervisor.service(id).is_some_and(|it| is_to_run(&it)) {
+            return None;
+        }
+        self.next_ticket += 1;
+        let message = format!("upgrade {id} {}", self.next_ticket);
         let operation =
             Operation { sender: by.unwrap_or(ITSELF).into(), message: message.as_str().into() };
         let command = Ask::Restart(Patience::Now);
         // nobody waits for the answer
-        self.handle(Event::Request { ticket: Ticket(0), operation, id: id.clone(), command })
+        let ticket = Ticket(self.next_ticket);
+        self.handle(Event::Request { ticket, operation, id: id.clone(), command })
+    }
+
+    /// The new program, with all that it is handed. Safe to cancel: all can go on as before.
+    async fn make_ready(
+        &mut self,
+        upgrade: &Upgrade,
+        parts: BTreeMap<ServiceId, ProcessParts>,
+        inputs: &mut Inputs,
+        ended: &mut Option<Vec<RunnerEvent>>,
+        runtime_dir: &RuntimeDir,
+    ) -> Result<Successor, Problem> {
+        self.stop_tasks(inputs, ended).await;
+        if !self.publisher.reporter.settled(SETTLE_LIMIT).await {
+            let why = "messages wait for the broker, and would be lost";
+            return Err(Problem::NotNow(why.to_owned()));
+        }
+        if !self.outputs.settle(SETTLE_LIMIT).await {
+            return Err(Problem::NotNow("the output of services cannot be written".to_owned()));
+        }
+        let mut table = self.table(upgrade.requested_by.clone());
+        let successor = async {
+            let files = self.fill(&mut table, parts, runtime_dir).await?;
+            Successor::new(&upgrade.program, hand_over(&table, &files)?.into())
+        };
+        successor.await.map_err(|error| Problem::Never(error.to_string()))
     }
 
     /// Comes back only where it fails.
     async fn become_program(
         &mut self,
         upgrade: &mut Upgrade,
-        parts: BTreeMap<ServiceId, ProcessParts>,
-        runtime_dir: &RuntimeDir,
+        successor: Successor,
+        signals: &mut Signals,
     ) -> Problem {
-        let failed = |error: io::Error| Problem::Never(error.to_string());
-        if !self.publisher.reporter.settled(SETTLE_LIMIT).await {
-            return Problem::NotNow("messages wait for the broker, and would be lost".to_owned());
-        }
-        if !self.outputs.settle(SETTLE_LIMIT).await {
-            return Problem::NotNow("the output of services cannot be written".to_owned());
-        }
-        let mut table = self.table(upgrade.requested_by.clone());
-        let files = match self.fill(&mut table, parts, runtime_dir).await {
-            Ok(files) => files,
-            Err(error) => return failed(error),
-        };
-        let stdin = match hand_over(&table, &files) {
-            Ok(stdin) => OwnedFd::from(stdin),
-            Err(error) => return failed(error),
-        };
         if let Stage::Waiting { can, .. } = &upgrade.stage {
-            tracing::info!("tcsd {} takes over from {}", can.version, table.version);
+            tracing::info!("tcsd {} takes over from {}", can.version, env!("CARGO_PKG_VERSION"));
             if let Some(back) = upgrade.back.take() {
                 let _ = back.send(Ok(self.upgrade_reply(&upgrade.program, Some(can))));
                 tokio::time::sleep(ANSWER).await;
             }
         }
-        let mut args = std::env::args_os();
-        let mut command = Command::new(&upgrade.program);
-        if let Some(name) = args.next() {
-            command.arg0(name);
+        // the new program would not know of it
+        if signals.have_come().await {
+            return came_between();
         }
-        command.args(args).stdin(stdin).env(VARIABLE, std::process::id().to_string());
-        let error = self.runner.spawner().become_program(command).await;
+        let error = self.runner.spawner().become_program(successor).await;
         Problem::Never(format!("{}: {error}", upgrade.program.display()))
     }
 
@@ -382,9 +444,19 @@ impl Daemon<'_> {
             locks: Vec::new(),
             journal: None,
             guard: None,
+            rust: self.rust_services(),
+            queued: self.agenda.queued().cloned().collect(),
             runs: BTreeMap::new(),
             outputs: self.outputs.save(),
         }
+    }
+
+    /// Those that run, and are of this program.
+    fn rust_services(&self) -> BTreeSet<ServiceId> {
+        let is_ours = |id: &&ServiceId| {
+            self.plans.get(*id).is_some_and(|plan| matches!(plan.how, How::Rust(_)))
+        };
+        self.handles.keys().filter(is_ours).cloned().collect()
     }
 
     async fn fill(
@@ -408,71 +480,5 @@ impl Daemon<'_> {
             table.runs.insert(id.clone(), entry);
         }
         Ok(files)
-    }
-
-    /// Goes on with what the program before has handed over.
-    pub(super) fn resume(
-        &mut self,
-        config: &Config,
-        taken: TakenOver,
-    ) -> anyhow::Result<Option<Conclusion>> {
-        let TakenOver { table, mut files } = taken;
-        let Table { version, supervisor, published, runs, mut outputs, requested_by, .. } = table;
-        let own = &self.publisher.launcher_id;
-        anyhow::ensure!(table.launcher_id == *own, "{} is not {own}", table.launcher_id);
-        let passed = clock::boottime().saturating_sub(table.now.1);
-        let origin = clock::monotonic().checked_sub(table.now.0 + passed);
-        self.origin = origin.ok_or_else(|| anyhow::anyhow!("the clock was set back"))?;
-        self.supervisor = supervisor;
-        self.publisher.resume(published);
-        let mut config = config.clone();
-        profiles::apply(&mut config, self.kept.now().profile.as_deref());
-        for plan in self.site().plan(&config) {
-            self.publisher.ours.add(plan.entry.id.as_str());
-            self.plans.insert(plan.entry.id.clone(), plan);
-        }
-        self.plan_schedules();
-        let mut tasks = Vec::new();
-        for (id, entry) in runs {
-            let Some(plan) = self.plans.get(&id).cloned() else { continue };
-            let RunEntry { run, at, beat_at, assume_at, speaks, said, process } = entry;
-            let (Some(process), Some(launch)) = (process, self.site().launch(&plan)) else {
-                tasks.push((id, run));
-                continue;
-            };
-            let (log, secrets) =
-                (plan.entry.launch.log.as_ref(), self.secrets.with_entry(&plan.entry));
-            let saved = outputs.remove(&id).unwrap_or_default();
-            let output = self.outputs.resume(&id, saved, log, false, secrets);
-            let parts = to_parts(id.clone(), run, process, &mut files);
-            let handle = self.runner.resume(parts, launch, output, self.tell.clone())?;
-            let said = said.and_then(|(word, text)| Some((word.parse().ok()?, text)));
-            let is_task = false;
-            let spawned = Spawned { run, handle, is_task, at, beat_at, assume_at, speaks, said };
-            self.handles.insert(id, spawned);
-        }
-        for (id, saved) in outputs {
-            let Some(plan) = self.plans.get(&id).cloned() else { continue };
-            let is_task = self.site().launch(&plan).is_none();
-            let (log, secrets) =
-                (plan.entry.launch.log.as_ref(), self.secrets.with_entry(&plan.entry));
-            self.outputs.resume(&id, saved, log, is_task, secrets);
-        }
-        let ids: Vec<ServiceId> = self.plans.keys().cloned().collect();
-        for id in ids {
-            let trouble = self.trouble(&id);
-            self.publisher.own_status.set(&id, trouble);
-        }
-        let count = self.handles.len();
-        let text = format!("took over from tcsd {version}: {count} services go on");
-        tracing::info!("{text}, {} tasks are restarted", tasks.len());
-        let mut done = None;
-        for (id, run) in tasks {
-            done = self.restart(&id, requested_by.as_deref()).or(done);
-            for report in [Report::Exited(Exit::code(0)), Report::Cleared] {
-                done = self.handle(Event::Report { id: id.clone(), run, report }).or(done);
-            }
-        }
-        Ok(done)
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 use super::group::{Look, Mark, Orphans};
 use super::shim;
+pub(crate) use super::successor::Successor;
 
 /// This program itself, also where its file has been replaced meanwhile.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -41,7 +42,7 @@ enum Job {
     /// Gives the spare away, and makes no other until a shim is asked for.
     Spare(Back<Option<Shim>>),
     /// Has this process become another program. An answer comes only where that fails.
-    Become(Command, Back<Infallible>),
+    Become(Successor, Back<Infallible>),
     /// Nothing more is started.
     End,
 }
@@ -116,10 +117,10 @@ impl Starting {
                     let _ = back.send(Ok(there));
                 }
                 Ok(Job::Guard(command, back)) => drop(back.send(starter.start(command))),
-                Ok(Job::Become(mut command, back)) => {
+                Ok(Job::Become(successor, back)) => {
                     // those that come meanwhile wait for the program
                     signals::hold();
-                    let error = command.exec();
+                    let error = successor.exec();
                     signals::release();
                     let _ = back.send(Err(error));
                 }
@@ -188,8 +189,8 @@ impl Spawner {
     }
 
     /// Has this process become another program; comes back only where that fails.
-    pub(crate) async fn become_program(&self, command: Command) -> io::Error {
-        match self.ask(|back| Job::Become(command, back)).await {
+    pub(crate) async fn become_program(&self, successor: Successor) -> io::Error {
+        match self.ask(|back| Job::Become(successor, back)).await {
             Ok(never) => match never {},
             Err(error) => error,
         }

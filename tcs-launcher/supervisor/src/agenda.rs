@@ -124,6 +124,18 @@ impl Agenda {
         self.0.get(id)?.next
     }
 
+    /// Services of which another run is to follow the present one.
+    pub fn queued(&self) -> impl Iterator<Item = &ServiceId> {
+        self.0.iter().filter(|(_, item)| item.queued).map(|(id, _)| id)
+    }
+
+    /// Another run of a service is to follow the present one.
+    pub fn queue(&mut self, id: &ServiceId) {
+        if let Some(item) = self.0.get_mut(id).filter(|item| item.schedule.queues) {
+            item.queued = true;
+        }
+    }
+
     /// Up to when runs are settled, of all: to be kept for the next launcher of the file.
     pub fn settled(&self) -> impl Iterator<Item = (&ServiceId, &Schedule, DateTime<Utc>)> {
         self.0.iter().map(|(id, item)| (id, &item.schedule, item.settled))

@@ -151,6 +151,11 @@ impl Supervisor {
         effects
     }
 
+    /// Whether its own end has begun.
+    pub fn is_ending(&self) -> bool {
+        self.ending != Ending::No
+    }
+
     /// Whether nobody waits for an answer.
     pub fn owes_no_answer(&self) -> bool {
         self.operations.is_empty()

@@ -17,11 +17,13 @@ const CHECK_LIMIT: Duration = Duration::from_secs(20);
 /// Bytes of what it says.
 const LONGEST: u64 = 64 * 1024;
 
-/// Runs the new program, which is to say whether it could take over.
+/// Runs the new program, which is to say whether it could take over; it is killed where that is not
+/// wanted any more.
 pub(super) async fn check(
     spawner: &Arc<Spawner>,
     program: &Path,
     table: OwnedFd,
+    unwanted: impl Future<Output = ()>,
 ) -> Result<CanTakeOver, String> {
     let shown = program.display();
     let mut command = Command::new(program);
@@ -40,12 +42,18 @@ pub(super) async fn check(
         }
         child.wait().await
     };
-    let ended = tokio::time::timeout(CHECK_LIMIT, answer).await;
-    let status = if let Ok(status) = ended {
-        status.map_err(|error| error.to_string())
-    } else {
-        let _ = child.kill().await;
-        Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()))
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(CHECK_LIMIT, answer) => {
+            ended.map_err(|_| format!("no answer within {} s", CHECK_LIMIT.as_secs()))
+        }
+        () = unwanted => Err("it is not wanted any more".to_owned()),
+    };
+    let status = match ended {
+        Ok(status) => status.map_err(|error| error.to_string()),
+        Err(why) => {
+            let _ = child.kill().await;
+            Err(why)
+        }
     };
     spawner.forget(pid);
     let status = status.map_err(|error| format!("{shown}: {error}"))?;

@@ -164,3 +164,22 @@ fn a_changed_schedule_counts_anew_and_the_same_one_goes_on() {
     assert_eq!((agenda.next(&id("a")), agenda.due(now, |_| FREE)), (None, None));
     assert_eq!(MissedReason::StillRunning.as_str(), "still_running");
 }
+
+#[test]
+fn a_run_that_waits_is_handed_on() {
+    let minutes = every_minute().with(true, false);
+    let mut before = agenda(&minutes, "2026-01-01T00:00:00Z");
+    assert_eq!(look(&mut before, "2026-01-01T00:01:00Z", Activity::Running), [""; 0]);
+    let queued: Vec<_> = before.queued().cloned().collect();
+    assert_eq!(queued, [id("a")]);
+    let mut after = agenda(&minutes, "2026-01-01T00:01:00Z");
+    for id in &queued {
+        after.queue(id);
+    }
+    assert_eq!(look(&mut after, "2026-01-01T00:01:10Z", FREE), ["start 00:01"]);
+    assert_eq!(after.queued().count(), 0);
+    // one that does not wait any more by its present schedule
+    let mut skips = agenda(&every_minute(), "2026-01-01T00:01:00Z");
+    skips.queue(&id("a"));
+    assert_eq!(look(&mut skips, "2026-01-01T00:01:10Z", FREE), [""; 0]);
+}
