@@ -4,11 +4,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tcs_core::clock;
 use tcs_testkit::cluster::Cluster;
 use tcs_testkit::nats::{Binary, Server, on_each_server};
+use tcs_testkit::raw::Client;
 use tcs_testkit::tcsctl::{self, at, recording};
 
 /// A broker with the streams of a fleet.
@@ -144,4 +146,130 @@ async fn a_damaged_backup_is_named_by_file_and_line_and_changes_nothing() {
     let partial = at(&url, &["restore", backup.to_str().unwrap()]).expect(1);
     assert!(partial.err.contains("status.jsonl: cannot read it"), "{partial:#?}");
     assert_eq!(streams(&url).await, 0, "something was created");
+}
+
+/// A line of a backup with another content, and the checksum of that.
+fn resigned(line: &str, change: impl FnOnce(&mut Value)) -> String {
+    let line: Value = serde_json::from_str(line).unwrap();
+    let mut content = line["content"].clone();
+    change(&mut content);
+    tcsctl_line(&content)
+}
+
+fn tcsctl_line(content: &Value) -> String {
+    let content = content.to_string();
+    let sum = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" | sha256sum | cut -c 1-32", "sh", &content])
+        .output()
+        .unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    format!("{{\"sum\":\"{}\",\"content\":{content}}}\n", sum.trim())
+}
+
+/// Who restores may publish anything. A backup that somebody else wrote must not use that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_backup_gives_no_orders() {
+    let binary = tcs_testkit::nats::server();
+    let server = source(&binary).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("b");
+    at(&server.url(), &["backup", backup.to_str().unwrap()]).expect(0);
+    let text = fs::read_to_string(backup.join("status.jsonl")).unwrap();
+    let first = text.lines().next().unwrap();
+    let other = Server::start(&binary).await;
+    let url = other.url();
+    let mut listener = Client::connect(other.port());
+    listener.subscribe(">");
+    let with_first = |line: &str| {
+        let rest = text.split_once('\n').unwrap().1;
+        format!("{line}{rest}")
+    };
+    for subject in [
+        "svc.rpc.launcher.tcsd.srv01.v1.stop",
+        "$JS.API.STREAM.DELETE.svc_status",
+        "svc.registry.stop.a.b",
+        "svc.status.a 2\r\n{}\r\nPUB svc.rpc.a.b.v1.stop",
+    ] {
+        let line = resigned(first, |content| content["subject"] = subject.into());
+        let said = damaged(&url, &backup, "status.jsonl", |bytes| {
+            *bytes = with_first(&line).into_bytes();
+        });
+        assert!(said.contains("line 1 (byte 0) is damaged: `"), "{said}");
+        assert!(said.contains("is not a subject of this stream"), "{said}");
+    }
+    let manifest = fs::read_to_string(backup.join("manifest.json")).unwrap();
+    for (field, value, why) in [
+        ("filter", "svc.rpc.>", "are not among those of a site"),
+        ("filter", ">", "are not among those of a site"),
+        ("file", "../../b/status.jsonl", "is not the name of a file"),
+        ("stream", "a 0\r\nPUB x", "is not the name of a stream"),
+    ] {
+        let line = resigned(&manifest, |it| it["streams"][1][field] = value.into());
+        let change = |bytes: &mut Vec<u8>| *bytes = line.clone().into_bytes();
+        let said = damaged(&url, &backup, "manifest.json", change);
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(streams(&url).await, 0, "something was created");
+
+    // headers that are orders to the server are left out
+    let line = resigned(first, |content| {
+        content["headers"] = json!([["Nats-Rollup", "all"], ["Nats-Expected-Last-Sequence", "9"]]);
+    });
+    fs::write(backup.join("status.jsonl"), with_first(&line)).unwrap();
+    at(&url, &["restore", backup.to_str().unwrap()]).expect(0);
+    listener.publish("test.end", None, b"");
+    let orders = ["svc.rpc.", "$JS.API.STREAM.DELETE", "$JS.API.STREAM.PURGE", "svc.status.a 2"];
+    loop {
+        let message = listener.receive();
+        if message.subject == "test.end" {
+            break;
+        }
+        assert!(!orders.iter().any(|it| message.subject.starts_with(it)), "{message:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let check = || tcsctl::run(&["restore", folder.path().to_str().unwrap(), "--check"]).expect(1);
+    // none of these ends
+    for endless in ["/dev/zero", "fifo"] {
+        if endless == "fifo" {
+            nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        std::os::unix::fs::symlink(endless, at("manifest.json")).unwrap();
+        let said = check();
+        assert!(said.err.contains("manifest.json: cannot read it: not a file"), "{said:#?}");
+        fs::remove_file(at("manifest.json")).unwrap();
+    }
+    let manifest = json!({"format": 1, "written_by": "x", "taken_at": "2026-11-26T00:00:00Z",
+        "prefix": "svc", "streams": [{"file": "status.jsonl", "filter": "svc.status.>",
+        "stream": "svc_status", "created": "2026-11-26T00:00:00Z", "config": {}, "messages": 1}]});
+    fs::write(at("manifest.json"), tcsctl_line(&manifest)).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at("status.jsonl")).unwrap();
+    let said = check();
+    assert!(said.err.contains("status.jsonl: cannot read it: not a file"), "{said:#?}");
+}
+
+/// A limit on the size of files acts like a full disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_the_backup_and_is_left_as_it_was() {
+    let server = source(&tcs_testkit::nats::server()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("b");
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let command = tcsctl::command(&["backup", backup.to_str().unwrap(), "--server", &server.url()]);
+    let output = Command::new("bash")
+        .args(["-c", script, "bash"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write the backup to ") && said.contains("too large"), "{said}");
+    let left: Vec<_> = fs::read_dir(&backup).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_str().unwrap().contains("part")), "{left:?}");
+    assert!(!backup.join("manifest.json").exists());
 }

@@ -5,6 +5,7 @@
 //! messages a file has: so damage is found, and where.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use tcs_core::wire::Timestamp;
+use tcs_core::wire::{Subjects, Timestamp};
 
 /// The file that makes a folder a backup.
 pub const MANIFEST: &str = "manifest.json";
@@ -35,6 +36,30 @@ pub struct Manifest {
     pub prefix: String,
     /// In the order in which they are restored.
     pub streams: Vec<SavedStream>,
+}
+
+impl Manifest {
+    /// Why it must not be restored. Who restores may publish anything, so that a backup from elsewhere
+    /// must not choose what: it has the subjects of a site, and files of its own folder.
+    pub fn check(&self) -> Result<(), String> {
+        let subjects = Subjects::new(&self.prefix).map_err(|error| error.to_string())?;
+        let known = subjects.stored();
+        let mut files = BTreeSet::new();
+        for SavedStream { file, filter, stream, .. } in &self.streams {
+            if !known.iter().any(|(_, known)| known == filter) {
+                return Err(format!("subjects `{filter}` are not among those of a site"));
+            }
+            let is_unfit = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
+            if stream.is_empty() || stream.contains(is_unfit) {
+                return Err(format!("`{stream}` is not the name of a stream"));
+            }
+            let name = file.strip_suffix(".jsonl").unwrap_or_default();
+            if name.is_empty() || name.contains(is_unfit) || !files.insert(file) {
+                return Err(format!("`{file}` is not the name of a file of its own"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One stream, as far as it held subjects of the site.
@@ -119,6 +144,8 @@ pub enum Damage {
     Unreadable(String),
     /// The lines are not in the order in which they were written.
     OutOfOrder,
+    /// The message has a subject that the stream cannot have held.
+    Foreign(String),
 }
 
 impl fmt::Display for Damage {
@@ -128,6 +155,7 @@ impl fmt::Display for Damage {
             Self::CutOff => f.write_str("the line is cut off"),
             Self::Unreadable(why) => f.write_str(why),
             Self::OutOfOrder => f.write_str("it is not in the order of the stream"),
+            Self::Foreign(subject) => write!(f, "`{subject}` is not a subject of this stream"),
         }
     }
 }
@@ -162,20 +190,37 @@ pub fn read<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<T, Damage> {
 }
 
 /// Reads the lines of one file: each message must follow the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
     /// How many were read.
     pub count: u64,
     last: u64,
+    /// What all subjects begin with.
+    start: String,
 }
 
 impl Lines {
+    /// Of messages of a filter (`svc.status.>`).
+    pub fn of(filter: &str) -> Self {
+        let start = filter.strip_suffix('>').unwrap_or(filter).to_owned();
+        Self { count: 0, last: 0, start }
+    }
+
+    fn holds(&self, subject: &str) -> bool {
+        // servers store other oddities: `svc.status.*` as it is, and what is no UTF-8
+        subject.strip_prefix(&self.start).is_some_and(|rest| !rest.is_empty())
+            && !subject.contains([' ', '\t', '\r', '\n'])
+    }
+
     /// The message of the next line.
     pub fn next(&mut self, line: &[u8]) -> Result<SavedMessage, Damage> {
         self.count += 1;
         let message: SavedMessage = read(line)?;
         if message.seq <= self.last {
             return Err(Damage::OutOfOrder);
+        }
+        if !self.holds(&message.subject) {
+            return Err(Damage::Foreign(message.subject));
         }
         if message.body().is_none() {
             return Err(Damage::Unreadable("it has no body".to_owned()));
@@ -289,12 +334,72 @@ mod tests {
     #[test]
     fn lines_that_are_missing_twice_or_in_another_order_are_found() {
         let line = |seq| line(&message(seq, b"{}")).unwrap().into_bytes();
-        let mut lines = Lines::default();
+        let mut lines = Lines::of("svc.status.>");
         assert_eq!(lines.next(&line(3)).unwrap().seq, 3);
         assert_eq!(lines.next(&line(9)).unwrap().seq, 9);
         assert_eq!(lines.next(&line(9)), Err(Damage::OutOfOrder));
         assert_eq!(lines.next(&line(4)), Err(Damage::OutOfOrder));
         assert_eq!(lines.count, 4);
+    }
+
+    #[test]
+    fn a_message_that_the_stream_cannot_have_held_is_found() {
+        let read = |subject: &str| {
+            let message = SavedMessage { subject: subject.to_owned(), ..message(7, b"{}") };
+            Lines::of("svc.status.>").next(line(&message).unwrap().as_bytes())
+        };
+        for fit in ["svc.status.a.b", "svc.status.*", "svc.status.a..b", "svc.status.\u{fffd}"] {
+            assert_eq!(read(fit).unwrap().subject, fit);
+        }
+        for foreign in [
+            "svc.rpc.launcher.tcsd.srv01.v1.stop",
+            "$JS.API.STREAM.DELETE.svc_status",
+            "svc.statuses.a.b",
+            "svc.status",
+            "svc.status.",
+            "svc.status.a.b 5\r\nhello\r\nPUB svc.rpc.x 0\r\n",
+        ] {
+            assert_eq!(read(foreign), Err(Damage::Foreign(foreign.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_manifest_names_only_what_belongs_to_a_site() {
+        let stream = |file: &str, filter: &str, stream: &str| SavedStream {
+            file: file.to_owned(),
+            filter: filter.to_owned(),
+            stream: stream.to_owned(),
+            created: DateTime::UNIX_EPOCH,
+            config: Map::new(),
+            messages: 0,
+        };
+        let manifest = |prefix: &str, streams: &[SavedStream]| Manifest {
+            format: FORMAT,
+            written_by: String::new(),
+            taken_at: DateTime::UNIX_EPOCH,
+            prefix: prefix.to_owned(),
+            streams: streams.to_vec(),
+        };
+        let status = stream("status.jsonl", "svc.status.>", "svc_status");
+        let second = stream("status-2.jsonl", "svc.status.>", "old");
+        let alarm = stream("alarm.jsonl", "svc.alarm.>", "svc_alarm");
+        manifest("svc", &[status.clone(), second, alarm]).check().unwrap();
+        for (prefix, wrong) in [
+            ("svc", stream("a.jsonl", ">", "a")),
+            ("svc", stream("a.jsonl", "$JS.API.>", "a")),
+            ("svc", stream("a.jsonl", "svc.rpc.>", "a")),
+            ("ocm", stream("a.jsonl", "svc.status.>", "a")),
+            ("svc; rm -rf ~", stream("a.jsonl", "svc.status.>", "a")),
+            ("svc", stream("../a.jsonl", "svc.status.>", "a")),
+            ("svc", stream("/etc/a.jsonl", "svc.status.>", "a")),
+            ("svc", stream("status.jsonl", "svc.status.>", "a")),
+            ("svc", stream("a.jsonl", "svc.status.>", "")),
+            ("svc", stream("a.jsonl", "svc.status.>", "a.b")),
+            ("svc", stream("a.jsonl", "svc.status.>", "a 0\r\nPUB x")),
+        ] {
+            let wrong = manifest(prefix, &[status.clone(), wrong]);
+            assert!(wrong.check().is_err(), "{wrong:#?}");
+        }
     }
 
     #[test]

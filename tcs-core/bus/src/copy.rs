@@ -17,7 +17,7 @@ use super::api::ApiError;
 use super::connect::Bus;
 use super::gets::Gets;
 use super::link::{Action, Denial};
-use super::message::{FIRST_STORED, OF_JETSTREAM, Stored};
+use super::message::{FIRST_STORED, Stored};
 use super::publish::{Ack, AckError};
 use super::streams::StreamFacts;
 
@@ -25,6 +25,17 @@ use super::streams::StreamFacts;
 const WINDOW: usize = 256;
 /// For the acknowledgement of one message. A cluster may elect a leader meanwhile.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
+/// What belongs to a broker and not to a stream, or would store messages otherwise than they were.
+const LEFT_OUT: [&str; 8] = [
+    "mirror",
+    "sources",
+    "placement",
+    "metadata",
+    "republish",
+    "sealed",
+    "subject_transform",
+    "first_seq",
+];
 /// More replicas than servers, and replicas without a cluster.
 const NO_REPLICAS: [u64; 2] = [10005, 10074];
 
@@ -73,11 +84,8 @@ struct Info {
 impl Bus {
     /// What a site keeps: a name for it (`registry`), its subjects, and the stream that holds them.
     pub async fn site_streams(&self) -> Result<Vec<(String, String, String)>, ApiError> {
-        let kinds = [Kind::Registry, Kind::Status, Kind::Heartbeat, Kind::Journal];
-        let mut filters = kinds.map(|kind| (kind.token(), self.subjects().all(kind))).to_vec();
-        filters.push(("alarm", self.subjects().alarm(">")));
         let mut found = Vec::new();
-        for (kind, filter) in filters {
+        for (kind, filter) in self.subjects().stored() {
             for (n, stream) in self.streams_of(&filter).await?.into_iter().enumerate() {
                 let name = if n == 0 { kind.to_owned() } else { format!("{kind}-{}", n + 1) };
                 found.push((name, filter.clone(), stream));
@@ -100,8 +108,7 @@ impl Bus {
         config: &Map<String, Value>,
     ) -> Result<(), ApiError> {
         let mut config = config.clone();
-        // of its broker, not of the stream
-        for key in ["mirror", "sources", "placement", "metadata", "republish", "sealed"] {
+        for key in LEFT_OUT {
             config.remove(key);
         }
         config.insert("name".to_owned(), name.into());
@@ -242,14 +249,18 @@ impl Storing {
     }
 }
 
-/// Those of the message, without what the server makes of them, and the time at which it was stored
-/// first. Not its `Nats-Msg-Id`: for two minutes after a restore that failed it would be refused.
+/// Those of the message, and the time at which it was stored first. Without all `Nats-` headers: they
+/// are orders to the server, which were carried out when it was stored first. Again, `Nats-Rollup` would
+/// delete what is there, `Nats-Expected-...` fail, and `Nats-Msg-Id` be refused for two minutes after a
+/// restore that failed.
 fn headers_of(message: &OldMessage<'_>) -> HeaderMap {
-    const NOT_AGAIN: [&str; 3] =
-        ["Nats-Msg-Id", "Nats-Expected-Last-Subject-Sequence", FIRST_STORED];
+    let is_order = |name: &str| {
+        name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("Nats-"))
+            || name.eq_ignore_ascii_case(FIRST_STORED)
+    };
     let mut headers = HeaderMap::new();
     for (name, value) in message.headers {
-        let is_left_out = NOT_AGAIN.iter().chain(&OF_JETSTREAM).any(|it| it == name);
+        let is_left_out = is_order(name);
         let (name, value) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>());
         if let (false, Ok(name), Ok(value)) = (is_left_out, name, value) {
             headers.append(name, value);
@@ -267,4 +278,31 @@ fn headers_len(headers: &HeaderMap) -> usize {
         values.iter().map(|value| name.len() + value.as_str().len() + 4).sum::<usize>()
     };
     headers.iter().map(of).sum::<usize>() + 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_to_the_server_are_not_given_again() {
+        let names = [
+            "Nats-Msg-Id",
+            "Nats-Rollup",
+            "nats-rollup",
+            "Nats-Expected-Last-Sequence",
+            "Nats-TTL",
+            "Nats-Sequence",
+            "tcs-stored",
+            "Traceparent",
+        ];
+        let headers = names.map(|name| (name.to_owned(), "all".to_owned()));
+        let stored = DateTime::UNIX_EPOCH;
+        let message =
+            OldMessage { subject: "svc.status.a.b", headers: &headers, body: b"", stored };
+        let headers = headers_of(&message);
+        let mut left: Vec<&str> = headers.iter().map(|(name, _)| name.as_ref()).collect();
+        left.sort_unstable();
+        assert_eq!(left, [FIRST_STORED, "Traceparent"]);
+    }
 }

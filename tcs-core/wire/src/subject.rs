@@ -88,6 +88,14 @@ impl Subjects {
         format!("{}.{kind}.>", self.prefix)
     }
 
+    /// What a site stores, each as its name and its subjects: the four kinds, and alarms.
+    pub fn stored(&self) -> [(&'static str, String); 5] {
+        let [registry, status, heartbeat, journal] =
+            [Kind::Registry, Kind::Status, Kind::Heartbeat, Kind::Journal]
+                .map(|kind| (kind.token(), self.all(kind)));
+        [registry, status, heartbeat, journal, ("alarm", self.alarm(">"))]
+    }
+
     /// `<prefix>.registry.<event>.<name>`
     pub fn registry(&self, event: &str, name: &str) -> String {
         format!("{}.registry.{event}.{name}", self.prefix)

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use tcs_core::bus::{Budget, Bus, HistoryQuery, RawMessage, Stored};
+use tcs_core::bus::{Budget, Bus, Completeness, HistoryQuery, RawMessage, Stored};
 use tcs_core::clock;
 use tcs_core::wire::Kind;
+use tokio_util::sync::CancellationToken;
 
 use super::session::{Ended, Session};
 use crate::backup::{FORMAT, MANIFEST, Manifest, SavedMessage, SavedStream, line};
@@ -85,20 +86,27 @@ async fn save(
     // of which kind the messages are plays no part here
     let query = HistoryQuery::whole(stream, Kind::Registry, filter);
     let budget = Budget::new(u64::MAX);
+    // a full disk takes nothing more, however much is read
+    let full = CancellationToken::new();
     let read = bus.read_piece(&query, &budget, |message| {
         if failure.is_none() {
             count += 1;
             failure = saved(&message)
                 .and_then(|message| Ok(line(&message)?))
                 .and_then(|text| file.write(text.as_bytes()))
+                .inspect_err(|_| full.cancel())
                 .err();
         }
     });
-    let read = read.await;
+    let read = full.run_until_cancelled(read).await;
     if let Some(error) = failure {
         return Err(cannot(&error));
     }
-    read.map_err(|error| Ended::new(Exit::NoContact, format!("reading {stream}: {error}")))?;
+    let lost = |why: String| Ended::new(Exit::NoContact, format!("reading {stream}: {why}"));
+    match read.transpose().map_err(|error| lost(error.to_string()))? {
+        Some(Completeness::Whole) => {}
+        _ => return Err(lost("not all of it could be read".to_owned())),
+    }
     file.finish().map_err(|error| cannot(&error))?;
     Ok(count)
 }
@@ -112,17 +120,25 @@ fn saved(message: &RawMessage) -> io::Result<SavedMessage> {
     Ok(SavedMessage::new(seq, at, message.subject(), headers.collect(), message.payload()))
 }
 
-/// A file under another name, until it is whole and on the disk.
+/// A file under another name, until it is whole and on the disk. What is not finished is removed: a
+/// disk that is full is not to stay so.
 struct Unfinished {
     file: BufWriter<File>,
     path: PathBuf,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        fs::remove_file(part(&self.path)).ok();
+    }
 }
 
 impl Unfinished {
     fn create(folder: &Path, name: &str) -> io::Result<Self> {
         let path = folder.join(name);
         let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        // a link that somebody has laid there is not followed
+        options.write(true).create_new(true).mode(0o600);
         Ok(Self { file: BufWriter::new(options.open(part(&path))?), path })
     }
 

@@ -1,8 +1,9 @@
 //! `tcsctl restore`: a backup, into a broker whose streams are empty.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +15,11 @@ use crate::backup::{self, FORMAT, Lines, MANIFEST, Manifest, Moves, SavedMessage
 use crate::cli::RestoreArgs;
 use crate::exit::Exit;
 use crate::output::Word;
+
+/// After a restore that has written something.
+const DELETE: &str = "hint: stop tcsd everywhere, delete the streams, and repeat";
+/// A line is never longer: the largest message of NATS, 64 MiB, in which each byte takes six.
+const MAX_LINE: u64 = 400 << 20;
 
 pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Result<ExitCode, Ended> {
     let manifest = manifest(&args.folder)?;
@@ -29,13 +35,13 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Result<ExitCod
     }
     let bus = session.connect().await?;
     if bus.subjects().prefix() != manifest.prefix {
-        let message = format!(
-            "the backup is of prefix `{}`, not `{}`\nhint: tcsctl restore {} --prefix {}",
-            manifest.prefix,
-            bus.subjects().prefix(),
-            args.folder.display(),
-            manifest.prefix
-        );
+        let (theirs, own) = (&manifest.prefix, bus.subjects().prefix());
+        let mut message = format!("the backup is of prefix `{theirs}`, not `{own}`");
+        // a command is to be copied as it is: what a shell would act on stays out of it
+        if theirs.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+            let folder = args.folder.display();
+            let _ = write!(message, "\nhint: tcsctl restore {folder} --prefix {theirs}");
+        }
         return Err(Ended::new(Exit::Usage, message));
     }
     let targets = targets(&bus, &manifest, args).await?;
@@ -58,22 +64,30 @@ fn damaged(path: &Path, what: &str) -> Ended {
     Ended::new(Exit::No, format!("{}: {what}\nnothing was restored", path.display()))
 }
 
+/// A file of the folder. What is no file (a pipe, a device) might never end.
+fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() { File::open(path) } else { Err(io::Error::other("not a file")) }
+}
+
 fn manifest(folder: &Path) -> Result<Manifest, Ended> {
     let path = folder.join(MANIFEST);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
+    let mut text = Vec::new();
+    let read = open(&path).and_then(|file| file.take(MAX_LINE).read_to_end(&mut text));
+    match read {
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
             let what = "no such file: the backup was not finished, or this is no backup";
             return Err(damaged(&path, what));
         }
         Err(error) => return Err(damaged(&path, &format!("cannot read it: {error}"))),
-    };
+    }
     let manifest: Manifest = backup::read(&text)
         .map_err(|damage| damaged(&path, &format!("line 1 is damaged: {damage}")))?;
     if manifest.format != FORMAT {
         let what = format!("format {}, written by a newer tcsctl", manifest.format);
         return Err(damaged(&path, &what));
     }
+    manifest.check().map_err(|why| damaged(&path, &why))?;
     Ok(manifest)
 }
 
@@ -101,18 +115,16 @@ struct FileReader<'a> {
 
 impl<'a> FileReader<'a> {
     fn open(folder: &Path, stream: &'a SavedStream) -> Result<Self, Ended> {
-        // a name, and no path that leads elsewhere
-        let name = Path::new(&stream.file).file_name().unwrap_or_default();
-        let path = folder.join(name);
-        let file = File::open(&path)
-            .map_err(|error| damaged(&path, &format!("cannot read it: {error}")))?;
-        let (file, lines) = (BufReader::new(file), Lines::default());
+        let path = folder.join(&stream.file);
+        let file =
+            open(&path).map_err(|error| damaged(&path, &format!("cannot read it: {error}")))?;
+        let (file, lines) = (BufReader::new(file), Lines::of(&stream.filter));
         Ok(Self { path, stream, file, lines, offset: 0 })
     }
 
     fn next(&mut self) -> Result<Option<SavedMessage>, Ended> {
         let mut line = Vec::new();
-        let read = self.file.read_until(b'\n', &mut line);
+        let read = self.file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
         read.map_err(|error| damaged(&self.path, &format!("cannot read it: {error}")))?;
         let (count, expected) = (self.lines.count, self.stream.messages);
         if line.is_empty() {
@@ -190,19 +202,24 @@ async fn restore(
 ) -> Result<(), Ended> {
     let failed = |error: StoreError| match error {
         StoreError::NotAlone(_) => {
-            let hint = "hint: stop tcsd everywhere, delete the streams, and repeat";
-            Ended::new(Exit::No, format!("{error} while it was restored\n{hint}"))
+            Ended::new(Exit::No, format!("{error} while it was restored\n{DELETE}"))
         }
         error => no_answer(&format!("restoring {target}: {error}")),
     };
     let facts = bus.stream(target).await.map_err(|error| no_answer(&error))?;
     let is_alarm = stream.filter == bus.subjects().alarm(">");
     let mut file = FileReader::open(folder, stream)?;
+    let file_name = file.path.clone();
     let mut storing = bus.store_into(target).await.map_err(|error| no_answer(&error))?;
     let mut old = Vec::new();
     // records of alarms name records before them, so that these must have their places
     let mut kept = 0;
-    while let Some(message) = file.next()? {
+    // it was whole a moment ago
+    let changed = |_| {
+        let what = format!("{} has changed while it was restored", file_name.display());
+        Ended::new(Exit::No, format!("{what}\n{DELETE}"))
+    };
+    while let Some(message) = file.next().map_err(changed)? {
         let body = message.body().unwrap_or_default();
         let body = if is_alarm { moves.apply(&body).into_owned() } else { body.into_owned() };
         old.push(message.seq);
