@@ -71,6 +71,8 @@ struct Console {
 enum ConfigFile {
     #[default]
     Missing,
+    /// And why.
+    Unreadable(PathBuf, String),
     /// With the number of mistakes.
     Wrong(PathBuf, usize),
     Good {

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tcs_core::bus::{Bus, ClockQuality, LinkState};
@@ -17,7 +18,7 @@ use tcs_core::wire::Kind;
 use super::{Broker, ConfigFile, Console, Facts, Limits, Stream, Unit};
 use crate::daemon;
 
-/// How long the broker may take for the connection, and for each answer.
+/// How long the broker may take for the connection, and for each answer; also other programs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long launchers may take to tell their versions.
 const ANSWERS: Duration = Duration::from_secs(1);
@@ -61,7 +62,12 @@ fn config_file(given: &Path, explicit: bool) -> Option<PathBuf> {
         let config = config.or_else(|| home.map(|home| home.join(".config")));
         places.extend(config.map(|folder| folder.join("tcs/services.yaml")));
     }
-    places.into_iter().find(|path| path.exists())
+    // one that may not be looked at is there
+    let is_absent = |path: &Path| {
+        let error = path.metadata().err().map(|error| error.kind());
+        error.is_some_and(|it| matches!(it, ErrorKind::NotFound | ErrorKind::NotADirectory))
+    };
+    places.into_iter().find(|path| !is_absent(path))
 }
 
 /// That of this process, and what the unit reads from `tcsd.env`.
@@ -78,6 +84,9 @@ fn environment(folder: &Path) -> Environment {
 }
 
 fn read_config(path: &Path, environment: &Environment) -> ConfigFile {
+    if let Err(error) = fs::File::open(path) {
+        return ConfigFile::Unreadable(path.to_owned(), error.to_string());
+    }
     let registry = Registry::of_this_program().unwrap_or_default();
     let check = config::check(path, true, environment, &daemon::known_types(&registry));
     let mistakes = check.report.problems.iter().filter(|it| it.severity == Severity::Error).count();
@@ -189,10 +198,24 @@ fn consoles() -> Vec<Console> {
     found
 }
 
-/// What a program prints, if it runs and succeeds.
+/// What a program prints, if it runs and succeeds, and does not hang: what it asks may.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut stdout = child.stdout.take()?;
+    let (told, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        told.send(stdout.read_to_end(&mut text).map(|_| text)).ok();
+    });
+    let answer = answer.recv_timeout(PATIENCE);
+    if answer.is_err() {
+        child.kill().ok();
+    }
+    let is_success = child.wait().is_ok_and(|status| status.success());
+    let text = answer.ok()?.ok().filter(|_| is_success)?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn clock_synchronised() -> Option<bool> {

@@ -69,6 +69,10 @@ fn config(facts: &Facts) -> Finding {
             "configuration: there is none at config/services.yaml or /etc/tcs/services.yaml",
             "sudo tcsd install; or name it: tcsd doctor --config FILE",
         ),
+        ConfigFile::Unreadable(path, why) => error(
+            format!("configuration: {} cannot be read: {why}", path.display()),
+            "sudo tcsd doctor",
+        ),
         ConfigFile::Wrong(path, mistakes) => {
             let s = super::plural(*mistakes);
             let path = path.display();
@@ -174,7 +178,7 @@ fn limits(facts: &Facts) -> Vec<Finding> {
     let limits = &facts.limits;
     let services = match facts.config {
         ConfigFile::Good { services, .. } => services as u64,
-        ConfigFile::Missing | ConfigFile::Wrong(..) => 0,
+        ConfigFile::Missing | ConfigFile::Unreadable(..) | ConfigFile::Wrong(..) => 0,
     };
     let mut found = Vec::new();
     let s = super::plural(usize::try_from(services).unwrap_or(usize::MAX));

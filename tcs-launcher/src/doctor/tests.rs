@@ -76,6 +76,10 @@ fn each_fault_by_itself_with_its_command() {
     finds(Error, "configuration: a.yaml has 2 mistakes", "tcsd check --config a.yaml", |it| {
         it.config = ConfigFile::Wrong("a.yaml".into(), 2);
     });
+    let denied = "configuration: a.yaml cannot be read: Permission denied";
+    finds(Error, denied, "sudo tcsd doctor", |it| {
+        it.config = ConfigFile::Unreadable("a.yaml".into(), "Permission denied".to_owned());
+    });
     let none = "configuration: there is none at config/services.yaml or /etc/tcs/services.yaml";
     finds(Error, none, "sudo tcsd install", |it| it.config = ConfigFile::Missing);
     let open = "rights: every user can read the passwords in /etc/tcs/tcsd.env";
