@@ -107,6 +107,170 @@ async fn what_is_installed_works_and_goes_again() {
     assert!(!at("etc/tcs").exists());
 }
 
+/// `tcsd` into another root, with its environment changed.
+fn tcsd_with(arguments: &[&str], root: &Path, change: impl FnOnce(&mut Command)) -> Output {
+    let mut command = Command::new(program("tcsd"));
+    command.args(arguments).arg("--root").arg(root);
+    change(&mut command);
+    command.output().unwrap()
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn what_others_have_installed_is_neither_written_over_nor_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join(path);
+    let theirs = [
+        // the console of Python, the login for a central broker, and an operator's own drop-in
+        ("opt/tcs/bin/tcsctl", "#!/usr/bin/python3\n"),
+        ("etc/tcs/tcsd.env", "NATS_URL=nats://central:4222\nNATS_PASSWORD=secret\n"),
+        ("etc/systemd/system/tcsd.service.d/override.conf", "[Service]\nLimitNOFILE=65536\n"),
+        ("etc/systemd/system/tcs-nats.service", "[Service]\nExecStart=/opt/other\n"),
+    ];
+    for (path, text) in theirs {
+        write(&at(path), text);
+    }
+    let all_are_there = |when: &str| {
+        for (path, text) in theirs {
+            assert_eq!(read(at(path)), text, "{when}: {path}");
+        }
+    };
+    let arguments = ["install", "--yes", "--cameras", "--prefix", "/opt/tcs"];
+    let done = tcsd(&arguments, root.path());
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(at("opt/tcs/bin/tcsd").exists(), "{done:?}");
+    all_are_there("installed");
+    assert!(!at("etc/tcs/nats-server.conf").exists(), "the broker is elsewhere: {done:?}");
+    assert!(text(&done.stdout).contains("no broker is set up on this host"), "{done:?}");
+    assert!(text(&done.stdout).contains("is another program"), "{done:?}");
+
+    // without `--prefix`: the unit tells where the programs are
+    let removed = tcsd(&["uninstall", "--yes"], root.path());
+    assert_eq!(removed.status.code(), Some(0), "{removed:?}");
+    all_are_there("removed");
+    assert!(!at("opt/tcs/bin/tcsd").exists(), "{removed:?}");
+    assert!(!at("etc/systemd/system/tcsd.service").exists(), "{removed:?}");
+    assert!(!at("etc/systemd/system/tcsd.service.d/cameras.conf").exists(), "{removed:?}");
+    let again = tcsd(&["uninstall", "--yes"], root.path());
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(text(&again.stdout).starts_with("nothing to do\n"), "{again:?}");
+    all_are_there("removed twice");
+}
+
+#[test]
+fn an_installation_that_failed_is_finished_with_the_same_passwords() {
+    for stopped_at in ["tcsd.env", "operator.json", "nats-server.conf"] {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join("etc/tcs").join(path);
+        // in the way of the file that is written first
+        let obstacle = at(&format!("{stopped_at}.new"));
+        write(&obstacle.join("x"), "");
+        let failed = tcsd(&["install", "--yes"], root.path());
+        assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+        assert!(text(&failed.stderr).contains("hint: run the command again"), "{failed:?}");
+        let before = std::fs::read_to_string(at("tcsd.env")).ok();
+        std::fs::remove_dir_all(&obstacle).unwrap();
+        let done = tcsd(&["install", "--yes"], root.path());
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        let login = read(at("tcsd.env"));
+        assert!(before.is_none_or(|before| before == login), "{stopped_at}");
+        let password = login.lines().find_map(|it| it.strip_prefix("NATS_PASSWORD=")).unwrap();
+        let viewer = read(at("viewer.json"));
+        let viewer: serde_json::Value = serde_json::from_str(&viewer).unwrap();
+        let config = read(at("nats-server.conf"));
+        for password in [password, viewer["password"].as_str().unwrap()] {
+            assert!(config.contains(&format!("password: \"{password}\"")), "{stopped_at}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_outside_of_another_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("image"), dir.path().join("host"));
+    std::fs::create_dir_all(outside.join("tcs")).unwrap();
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(outside.join("tcs/services.yaml"), "mine").unwrap();
+    // an image may have links that are meant for the system in it
+    std::os::unix::fs::symlink(&outside, root.join("etc")).unwrap();
+    for arguments in [&["install", "--yes"][..], &["uninstall", "--yes", "--purge"]] {
+        let refused = tcsd(arguments, &root);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(text(&refused.stderr).contains(" leads out of "), "{refused:?}");
+        let left: Vec<_> = std::fs::read_dir(&outside).unwrap().map(|it| it.unwrap()).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(read(outside.join("tcs/services.yaml")), "mine");
+    }
+    // a link that stays inside is followed
+    std::fs::remove_file(root.join("etc")).unwrap();
+    std::fs::create_dir(root.join("system")).unwrap();
+    std::os::unix::fs::symlink("system", root.join("etc")).unwrap();
+    let done = tcsd(&["install", "--yes"], &root);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(root.join("system/tcs/tcsd.env").exists());
+}
+
+#[test]
+fn an_odd_environment_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let stub = |path: &str| {
+        write(&dir.path().join(path), "#!/bin/sh\n");
+        let rights = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path().join(path), rights).unwrap();
+    };
+    // the first in PATH counts, not the first by its name, and none that lies where one is now
+    stub("z/nats-server");
+    stub("a/nats-server");
+    stub("here/nats-server");
+    let path = format!("::.:{0}/z:{0}/a", dir.path().display());
+    let all = |root: &Path| {
+        let mut found = vec![root.to_owned()];
+        let mut next = 0;
+        while let Some(folder) = found.get(next).cloned() {
+            next += 1;
+            let entries = std::fs::read_dir(folder).into_iter().flatten();
+            found.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        found
+    };
+    for mask in ["000", "077"] {
+        let root = tempfile::tempdir().unwrap();
+        let script = format!("umask {mask}; exec \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, "sh"]).arg(program("tcsd"));
+        command.args(["install", "--yes", "--root"]).arg(root.path());
+        command.env_clear().env("PATH", &path);
+        let done = command.current_dir(dir.path().join("here")).output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "HOME is not needed: {done:?}");
+        let unit = read(root.path().join("etc/systemd/system/tcs-nats.service"));
+        let expected = format!("ExecStart={}/z/nats-server -c ", dir.path().display());
+        assert!(unit.contains(&expected), "{expected}: {unit}");
+        for path in all(root.path()).into_iter().skip(1) {
+            let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+            let expected = match path.strip_prefix(root.path()).unwrap().to_str().unwrap() {
+                "etc/tcs" => 0o750,
+                "etc/tcs/tcsd.env" => 0o600,
+                file if file.starts_with("etc/tcs/") => 0o640,
+                file if file.starts_with("etc/systemd/system/") => 0o644,
+                _ => 0o755,
+            };
+            assert_eq!(mode, expected, "umask {mask}: {mode:o} {}", path.display());
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    for home in [None, Some("relative"), Some("/nowhere")] {
+        let change = |command: &mut Command| {
+            command.env_remove("HOME").envs(home.map(|home| ("HOME", home)));
+        };
+        let refused = tcsd_with(&["install", "--user", "--dry-run"], root.path(), change);
+        assert_eq!(refused.status.code(), Some(1), "{home:?}: {refused:?}");
+    }
+}
+
 #[test]
 fn systemd_finds_little_exposed() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

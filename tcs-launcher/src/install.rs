@@ -1,11 +1,12 @@
 //! `tcsd install` and `tcsd uninstall`: what has to be done on this host, computed from what is there.
 //!
 //! [`plan`] and [`removal`] are pure: they get [`Facts`] and give steps, which [`apply`] shows and carries
-//! out. Existing files of configuration are never changed.
+//! out. Existing files of configuration are never changed, nor units and programs of others.
 
 pub(crate) mod apply;
 mod facts;
 mod files;
+mod removal;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +14,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use facts::{Facts, Passwords};
+pub(crate) use removal::removal;
 
 /// The users of an installation for the whole host: of `tcsd`, and of the broker.
 const USERS: [&str; 2] = ["tcs", "tcs-nats"];
+
+const PROGRAMS: [&str; 2] = ["tcsd", "tcsctl"];
+const UNITS: [&str; 2] = ["tcsd.service", "tcs-nats.service"];
+/// Files with the passwords of the broker's users.
+const LOGINS: [&str; 4] = ["tcsd.env", "service.env", "operator.json", "viewer.json"];
 
 /// Who owns a file, as `user:group`; `None`: whoever runs the command.
 type Owner = Option<&'static str>;
@@ -137,15 +144,27 @@ impl Layout {
 
     /// All that an installation may write.
     fn paths(&self) -> Vec<PathBuf> {
-        let config = ["services.yaml", "nats-server.conf"].map(|name| self.config.join(name));
-        let units = ["tcsd.service", "tcs-nats.service", "tcsd.service.d"]
-            .into_iter()
-            .chain(["tcsd.service.d/cameras.conf", "tcsd.service.d/launch-user.conf"])
-            .map(|name| self.units.join(name));
-        let programs = ["tcsd", "tcsctl"].map(|name| self.bin.join(name));
+        let config = ["services.yaml", "nats-server.conf"].into_iter().chain(LOGINS);
+        let config = config.map(|name| self.config.join(name));
+        let units = UNITS.into_iter().chain(["tcsd.service.d"]).map(|name| self.units.join(name));
+        let units = units.chain(self.drop_ins().map(|(path, _)| path));
+        let programs = PROGRAMS.map(|name| self.bin.join(name));
         let folders = [&self.bin, &self.config, &self.state, &self.store].map(Clone::clone);
-        config.into_iter().chain(units).chain(programs).chain(folders).collect()
+        config.chain(units).chain(programs).chain(folders).collect()
     }
+
+    /// The drop-ins of the unit, with their texts.
+    fn drop_ins(&self) -> [(PathBuf, &'static str); 2] {
+        let folder = self.units.join("tcsd.service.d");
+        [("cameras.conf", files::CAMERAS), ("launch-user.conf", files::LAUNCH_USER)]
+            .map(|(name, text)| (folder.join(name), text))
+    }
+}
+
+/// Whether a path can stand in a unit, and in the configuration of the broker, as it is.
+fn is_plain(path: &Path) -> bool {
+    let is_fit = |c: char| c.is_alphanumeric() || "/._-+@%:~,=".contains(c);
+    path.is_absolute() && path.to_str().is_some_and(|text| text.chars().all(is_fit))
 }
 
 fn systemctl(options: &Options, arguments: &[&str]) -> Step {
@@ -158,6 +177,13 @@ fn systemctl(options: &Options, arguments: &[&str]) -> Step {
 pub(crate) fn plan(options: &Options, facts: &Facts) -> Result<Plan, String> {
     check(options, facts, "install")?;
     let layout = Layout::new(options, facts);
+    let paths = [&layout.bin, &layout.config, &layout.state];
+    if let Some(path) = paths.into_iter().find(|path| !is_plain(path)) {
+        return Err(format!(
+            "`{}` cannot stand in a systemd unit: a path may have letters, digits and ._-+@%:~,= only",
+            path.display()
+        ));
+    }
     let mut plan = Plan::default();
     let group: Owner = (!options.user).then_some("root:tcs");
     if !options.user {
@@ -167,7 +193,7 @@ pub(crate) fn plan(options: &Options, facts: &Facts) -> Result<Plan, String> {
     if options.user {
         plan.add_folder(facts, &layout.state, 0o700, None);
     }
-    let program = plan.add_programs(facts, &layout);
+    let program = plan.add_programs(facts, &layout)?;
     plan.add_file(
         facts,
         layout.config.join("services.yaml"),
@@ -230,67 +256,105 @@ impl Plan {
 
     /// Copies our programs to a place that outlives an environment of Python or a checkout; those of a
     /// package are there already. Gives the path of `tcsd`.
-    fn add_programs(&mut self, facts: &Facts, layout: &Layout) -> PathBuf {
+    fn add_programs(&mut self, facts: &Facts, layout: &Layout) -> Result<PathBuf, String> {
         if facts.is_packaged() {
-            return facts.program.clone();
+            return Ok(facts.program.clone());
         }
         let to = layout.bin.join("tcsd");
         if facts.program == to {
-            return to;
+            return Ok(to);
+        }
+        if facts.foreign.contains(&to) {
+            let to = to.display();
+            return Err(format!("{to} is another program, a script\nhint: --prefix FOLDER"));
         }
         self.add_folder(facts, &layout.bin, 0o755, None);
         self.steps.push(Step::Copy { from: facts.program.clone(), to: to.clone() });
         if let Some(console) = &facts.console {
             let to = layout.bin.join("tcsctl");
-            self.steps.push(Step::Copy { from: console.clone(), to });
+            if facts.foreign.contains(&to) {
+                let text = "is another program (the console of Python?) and is kept; to install this one \
+                            beside it, add --prefix FOLDER";
+                self.notes.push(format!("{} {text}", to.display()));
+                self.steps.push(Step::Keep { path: to });
+            } else {
+                self.steps.push(Step::Copy { from: console.clone(), to });
+            }
         }
         if !facts.path.contains(&layout.bin) {
             self.notes.push(format!("{} is not in PATH", layout.bin.display()));
         }
-        to
+        Ok(to)
     }
 
-    /// The broker of this host with its users. False: there is no program for it.
+    /// The broker of this host with its users. False: there is none to run.
     fn add_broker(&mut self, options: &Options, facts: &Facts, layout: &Layout) -> bool {
         let config = layout.config.join("nats-server.conf");
-        let group: Owner = (!options.user).then_some("root:tcs");
-        let login = |name: &str| layout.config.join(name);
         if facts.exists(&config) {
             self.steps.push(Step::Keep { path: config });
-            return facts.broker.is_some();
+        } else if facts.has_other_login {
+            let path = layout.config.join("tcsd.env");
+            let text = "has a login already: no broker is set up on this host";
+            self.notes.push(format!("{} {text}", path.display()));
+            self.steps.push(Step::Keep { path });
+            return false;
+        } else {
+            self.add_logins(options, facts, layout, config);
         }
-        if !options.user {
-            self.add_user(facts, "tcs-nats", "/var/lib/tcs-nats");
-        }
-        let passwords = &facts.passwords;
-        let mut write = |path, text, mode, owner, what| {
-            self.steps.push(Step::Write { path, text, mode, owner, what });
-        };
-        let owner = (!options.user).then_some("root:tcs-nats");
-        let text = files::broker(&layout.store, passwords);
-        write(config, text, 0o640, owner, "broker with generated passwords");
-        let root: Owner = (!options.user).then_some("root:root");
-        let text = files::environment("launcher", &passwords.launcher);
-        write(login("tcsd.env"), text, 0o600, root, "login of tcsd");
-        let text = files::environment("service", &passwords.service);
-        write(login("service.env"), text, 0o640, group, "login of services that run without tcsd");
-        for (user, password) in [("operator", &passwords.operator), ("viewer", &passwords.viewer)] {
-            let what = if user == "viewer" { "login to look" } else { "login to act" };
-            let (path, text) = (login(&format!("{user}.json")), files::context(user, password));
-            write(path, text, 0o640, group, what);
-        }
-        let viewer = login("viewer.json");
-        self.notes.push(format!("look: tcsctl --context {}", viewer.display()));
-        if !options.user {
-            self.notes.push("who may use these logins: usermod -aG tcs NAME".to_owned());
+        if facts.broker.is_none() {
+            self.notes.push(
+                "there is no nats-server program on this host: install one and run this command again, \
+                 or name another broker in tcsd.env"
+                    .to_owned(),
+            );
         }
         facts.broker.is_some()
     }
 
-    /// Changes belong into drop-ins, so a unit is replaced.
-    fn add_unit(&mut self, layout: &Layout, name: &str, text: String, owner: Owner) {
+    /// The broker's configuration comes last: without it, the command can be repeated.
+    fn add_logins(&mut self, options: &Options, facts: &Facts, layout: &Layout, config: PathBuf) {
+        let of_host = |owner| (!options.user).then_some(owner);
+        let (root, group, broker) = ("root:root", "root:tcs", "root:tcs-nats");
+        if !options.user {
+            self.add_user(facts, "tcs-nats", "/var/lib/tcs-nats");
+        }
+        let Passwords { launcher, service, operator, viewer } = &facts.passwords;
+        let [own, others, act, look] = LOGINS.map(|name| layout.config.join(name));
+        let note = format!("look: tcsctl --context {}", look.display());
+        let mut add = |path, mode, owner, what, text: String| {
+            self.add_file(facts, path, mode, of_host(owner), what, || text);
+        };
+        add(own, 0o600, root, "login of tcsd", files::environment("launcher", launcher));
+        let what = "login of services that run without tcsd";
+        add(others, 0o640, group, what, files::environment("service", service));
+        add(act, 0o640, group, "login to act", files::context("operator", operator));
+        add(look, 0o640, group, "login to look", files::context("viewer", viewer));
+        let text = files::broker(&layout.store, &facts.passwords);
+        add(config, 0o640, broker, "broker with generated passwords", text);
+        self.notes.push(note);
+        if !options.user {
+            self.notes.push("who may use these logins: usermod -aG tcs NAME".to_owned());
+        }
+    }
+
+    /// Changes belong into drop-ins, so a unit is replaced, unless others wrote it. False: it is kept.
+    fn add_unit(
+        &mut self,
+        facts: &Facts,
+        layout: &Layout,
+        name: &str,
+        text: String,
+        owner: Owner,
+    ) -> bool {
         let path = layout.units.join(name);
+        if facts.foreign.contains(&path) {
+            let text = "was not written by `tcsd install`: it is kept, and not started";
+            self.notes.push(format!("{} {text}", path.display()));
+            self.steps.push(Step::Keep { path });
+            return false;
+        }
         self.steps.push(Step::Write { path, text, mode: 0o644, owner, what: "systemd unit" });
+        true
     }
 
     fn add_units(
@@ -305,46 +369,37 @@ impl Plan {
         let mut started = Vec::new();
         if has_broker && let Some(broker) = &facts.broker {
             let text = files::broker_unit(options.user, broker, &layout.config);
-            self.add_unit(layout, "tcs-nats.service", text, root);
+            let is_ours = self.add_unit(facts, layout, "tcs-nats.service", text, root);
             if facts.broker_listens {
                 self.notes.push(
                     "a broker listens on port 4222 already and is left alone; to use the one with the \
                      generated logins, stop the other and run: systemctl enable --now tcs-nats"
                         .to_owned(),
                 );
-            } else {
+            } else if is_ours {
                 started.push("tcs-nats.service");
             }
-        } else {
-            self.notes.push(
-                "there is no nats-server program on this host: install one and run this command again, \
-                 or name another broker in tcsd.env"
-                    .to_owned(),
-            );
         }
         let is_from_package = facts.is_packaged() && !options.user && facts.has_packaged_unit;
-        if !is_from_package {
+        let is_ours = is_from_package || {
             let text = files::unit(options.user, program, layout);
-            self.add_unit(layout, "tcsd.service", text, root);
-        }
+            self.add_unit(facts, layout, "tcsd.service", text, root)
+        };
         if facts.exists(&layout.units.join("tcsd.service")) {
             self.notes.push(
                 "a tcsd that runs keeps its program until: systemctl reload tcsd (services keep running)"
                     .to_owned(),
             );
         }
-        let extra = layout.units.join("tcsd.service.d");
-        for (wanted, name, text) in [
-            (options.cameras, "cameras.conf", files::CAMERAS),
-            (options.launch_user, "launch-user.conf", files::LAUNCH_USER),
-        ] {
-            if wanted {
-                self.add_folder(facts, &extra, 0o755, root);
-                let what = "drop-in of the unit";
-                self.add_file(facts, extra.join(name), 0o644, root, what, || text.to_owned());
-            }
+        let wanted = [options.cameras, options.launch_user];
+        for ((path, text), _) in layout.drop_ins().into_iter().zip(wanted).filter(|it| it.1) {
+            self.add_folder(facts, &layout.units.join("tcsd.service.d"), 0o755, root);
+            let what = "drop-in of the unit";
+            self.add_file(facts, path, 0o644, root, what, || text.to_owned());
         }
-        started.push("tcsd.service");
+        if is_ours {
+            started.push("tcsd.service");
+        }
         if facts.has_systemd {
             self.steps.push(systemctl(options, &["daemon-reload"]));
             for unit in started {
@@ -360,44 +415,4 @@ impl Plan {
             self.notes.push("systemd does not run here: nothing is started".to_owned());
         }
     }
-}
-
-/// The steps of a removal. Configuration, state and users stay, unless `purge` is set.
-pub(crate) fn removal(options: &Options, facts: &Facts, purge: bool) -> Result<Plan, String> {
-    check(options, facts, "uninstall")?;
-    let layout = Layout::new(options, facts);
-    let mut plan = Plan::default();
-    let units = ["tcsd.service", "tcs-nats.service"];
-    let ours = units.map(|unit| layout.units.join(unit)).into_iter().filter(|it| facts.exists(it));
-    let mut paths: Vec<PathBuf> = ours.collect();
-    if facts.has_systemd {
-        for unit in paths.iter().filter_map(|path| path.file_name()?.to_str()) {
-            plan.steps.push(systemctl(options, &["disable", "--now", unit]));
-        }
-    }
-    if !paths.is_empty() && !facts.is_packaged() {
-        paths.push(layout.units.join("tcsd.service.d"));
-        paths.extend(["tcsd", "tcsctl"].map(|program| layout.bin.join(program)));
-    }
-    if purge {
-        paths.extend([&layout.config, &layout.state, &layout.store].map(Clone::clone));
-    }
-    let found = paths.into_iter().filter(|path| facts.exists(path));
-    plan.steps.extend(found.map(|path| Step::Remove { path }));
-    if facts.has_systemd && !plan.steps.is_empty() {
-        plan.steps.push(systemctl(options, &["daemon-reload"]));
-    }
-    if purge && !options.user {
-        for user in USERS.into_iter().filter(|user| facts.users.contains(*user)) {
-            let command = ["userdel", user].map(str::to_owned).to_vec();
-            plan.steps.push(Step::Run { command });
-        }
-    } else if facts.exists(&layout.config) {
-        let (config, state) = (layout.config.display(), layout.state.display());
-        plan.notes.push(format!("{config} and {state} are kept; --purge removes them"));
-    }
-    if facts.is_packaged() {
-        plan.notes.push("the programs belong to a package: remove it with apt or dnf".to_owned());
-    }
-    Ok(plan)
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User};
 use tcs_core::service::log::say;
 
@@ -39,7 +40,10 @@ fn run(
     how: &How,
     plan: impl FnOnce(&Facts) -> Result<Plan, String>,
 ) -> io::Result<ExitCode> {
-    let root = how.root.as_deref().unwrap_or(Path::new("/"));
+    // `//` is this host, too
+    let is_elsewhere = |root: &&Path| root.canonicalize().is_ok_and(|it| it != Path::new("/"));
+    let given = how.root.as_deref().filter(|root| !root.exists() || is_elsewhere(root));
+    let root = given.unwrap_or(Path::new("/"));
     let plan = match Facts::gather(root, options).and_then(|facts| plan(&facts)) {
         Ok(plan) => plan,
         Err(why) => {
@@ -58,8 +62,11 @@ fn run(
             say("nothing was changed");
             return Ok(ExitCode::FAILURE);
         }
+        // files say which rights they have; folders above them are not to be open to all, nor to nobody
+        umask(Mode::from_bits_truncate(0o022));
+        fs::create_dir_all(root)?;
         for step in &plan.steps {
-            if let Err(error) = carry_out(step, how.root.as_deref()) {
+            if let Err(error) = carry_out(step, given) {
                 say(&format!(
                     "error: {step}: {error}\nhint: run the command again when this is solved"
                 ));
@@ -87,7 +94,7 @@ fn confirmed() -> io::Result<bool> {
 
 /// With a root of its own users are not made, owners not set and commands not run.
 fn carry_out(step: &Step, root: Option<&Path>) -> io::Result<()> {
-    let at = |path: &Path| root.map_or_else(|| path.to_owned(), |root| below(root, path));
+    let at = |path: &Path| root.map_or_else(|| Ok(path.to_owned()), |root| inside(root, path));
     let own = |path: &Path, owner: Option<&str>| match owner {
         Some(owner) if root.is_none() => chown(path, owner),
         _ => Ok(()),
@@ -109,19 +116,19 @@ fn carry_out(step: &Step, root: Option<&Path>) -> io::Result<()> {
         }
         Step::User { .. } | Step::Run { .. } | Step::Keep { .. } => Ok(()),
         Step::Folder { path, mode, owner } => {
-            let path = at(path);
+            let path = at(path)?;
             fs::create_dir_all(&path)?;
             own(&path, *owner)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(*mode))
         }
-        Step::Copy { from, to } => replace(&at(to), 0o755, None, own, |file| {
+        Step::Copy { from, to } => replace(&at(to)?, 0o755, None, own, |file| {
             io::copy(&mut fs::File::open(from)?, file).map(drop)
         }),
         Step::Write { path, text, mode, owner, .. } => {
-            replace(&at(path), *mode, *owner, own, |file| file.write_all(text.as_bytes()))
+            replace(&at(path)?, *mode, *owner, own, |file| file.write_all(text.as_bytes()))
         }
         Step::Remove { path } => {
-            let path = at(path);
+            let path = at(path)?;
             if path.symlink_metadata()?.is_dir() {
                 fs::remove_dir_all(path)
             } else {
@@ -129,6 +136,17 @@ fn carry_out(step: &Step, root: Option<&Path>) -> io::Result<()> {
             }
         }
     }
+}
+
+/// A path below another root. No link on the way may lead out of it: this host would be changed.
+fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let path = below(root, path);
+    let is_there = |it: &&Path| it.symlink_metadata().is_ok();
+    let above = path.ancestors().skip(1).find(is_there).unwrap_or(root);
+    if above.canonicalize()?.starts_with(root.canonicalize()?) {
+        return Ok(path);
+    }
+    Err(io::Error::other(format!("{} leads out of {}", above.display(), root.display())))
 }
 
 /// Writes a file beside `path` and puts it in its place: a program that runs can be replaced, and nobody
@@ -169,6 +187,13 @@ fn chown(path: &Path, owner: &str) -> io::Result<()> {
 
 fn command(words: &[&str]) -> io::Result<()> {
     let (program, arguments) = words.split_first().expect("a command has a program");
-    let status = Command::new(program).args(arguments).status()?;
+    // after `su` without `-` there are no programs of the system in PATH
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let path = path.chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from));
+    let path = std::env::join_paths(path).map_err(io::Error::other)?;
+    let status = Command::new(program).args(arguments).env("PATH", path).status();
+    let status =
+        status.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }

@@ -1,11 +1,14 @@
 //! What an installation has to know of the host.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Layout, Options, USERS};
+use super::{Layout, Options, PROGRAMS, UNITS, USERS, files, is_plain};
 
 /// One for each user of the broker.
 #[derive(Debug, Default, Clone)]
@@ -27,8 +30,8 @@ pub(crate) struct Facts {
     pub(super) program: PathBuf,
     /// `tcsctl` beside it.
     pub(super) console: Option<PathBuf>,
-    /// Folders of PATH.
-    pub(super) path: BTreeSet<PathBuf>,
+    /// The folders of PATH, in its order.
+    pub(super) path: Vec<PathBuf>,
     /// A `nats-server` program.
     pub(super) broker: Option<PathBuf>,
     /// Something listens on the broker's port.
@@ -43,7 +46,17 @@ pub(crate) struct Facts {
     pub(super) users: BTreeSet<&'static str>,
     /// Those paths of an installation that exist.
     pub(super) existing: BTreeSet<PathBuf>,
-    /// Generated for this installation.
+    /// Of those, programs and units that no installation wrote.
+    pub(super) foreign: BTreeSet<PathBuf>,
+    /// Drop-ins as an installation writes them.
+    pub(super) own_drop_ins: BTreeSet<PathBuf>,
+    /// There are other ones.
+    pub(super) has_other_drop_ins: bool,
+    /// What the installed unit starts.
+    pub(super) unit_program: Option<PathBuf>,
+    /// A login for `tcsd` is there which no installation wrote.
+    pub(super) has_other_login: bool,
+    /// Generated for this installation, or for one that was not finished.
     pub(super) passwords: Passwords,
 }
 
@@ -68,12 +81,14 @@ impl Facts {
         let is_elsewhere = root != Path::new("/");
         let program = std::env::current_exe()
             .map_err(|error| format!("the path of this program is not known: {error}"))?;
-        let home = var("HOME").ok_or("HOME is not set")?;
+        let home = home(options, var("HOME"))?;
         let below_home = |name: &str, default: &str| {
             var(name).filter(|it| it.is_absolute()).unwrap_or_else(|| home.join(default))
         };
-        let path: BTreeSet<PathBuf> =
-            std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+        // a folder that depends on where one is now is nothing for a unit
+        let path: Vec<PathBuf> = std::env::split_paths(&var("PATH").unwrap_or_default())
+            .filter(|folder| folder.is_absolute())
+            .collect();
         let beside = |name: &str| program.parent().map(|folder| folder.join(name));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4222));
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
@@ -86,8 +101,8 @@ impl Facts {
                 .into_iter()
                 .chain(path.iter().map(|folder| folder.join("nats-server")))
                 .chain(["/usr/sbin/nats-server", "/usr/local/bin/nats-server"].map(PathBuf::from))
-                .find(|it| it.is_file()),
-            broker_listens: TcpStream::connect_timeout(&address, LOOPBACK).is_ok(),
+                .find(|it| is_plain(it) && it.is_file()),
+            broker_listens: !is_elsewhere && TcpStream::connect_timeout(&address, LOOPBACK).is_ok(),
             has_systemd: !is_elsewhere && Path::new("/run/systemd/system").exists(),
             has_packaged_unit: ["/usr/lib/systemd/system", "/lib/systemd/system"]
                 .iter()
@@ -96,16 +111,90 @@ impl Facts {
                 .is_some_and(|user| Path::new("/var/lib/systemd/linger").join(user.name).exists()),
             users: USERS.into_iter().filter(|name| is_elsewhere || user_exists(name)).collect(),
             existing: BTreeSet::new(),
+            foreign: BTreeSet::new(),
+            own_drop_ins: BTreeSet::new(),
+            has_other_drop_ins: false,
+            unit_program: None,
+            has_other_login: false,
             passwords: Passwords::generate()?,
             home,
             path,
             program,
         };
-        let is_there = |path: &PathBuf| below(root, path).symlink_metadata().is_ok();
-        facts.existing =
-            Layout::new(options, &facts).paths().into_iter().filter(is_there).collect();
+        facts.look_at(root, &Layout::new(options, &facts));
         Ok(facts)
     }
+
+    /// What is there of an installation, and whose it is.
+    fn look_at(&mut self, root: &Path, layout: &Layout) {
+        let is_there = |path: &PathBuf| below(root, path).symlink_metadata().is_ok();
+        let text = |path: &Path| fs::read_to_string(below(root, path)).ok();
+        self.existing = layout.paths().into_iter().filter(is_there).collect();
+        let units = UNITS.map(|name| layout.units.join(name));
+        let [unit, _] = &units;
+        for path in &units {
+            if text(path).is_some_and(|text| !files::is_own_unit(&text)) {
+                self.foreign.insert(path.clone());
+            }
+        }
+        if !self.foreign.contains(unit) {
+            self.unit_program = text(unit).as_deref().and_then(files::program_of);
+        }
+        let old = self.unit_program.as_deref().and_then(Path::parent);
+        let folders = [Some(&*layout.bin), old];
+        for path in folders.into_iter().flatten().flat_map(|bin| PROGRAMS.map(|it| bin.join(it))) {
+            if is_script(&below(root, &path)) {
+                self.foreign.insert(path.clone());
+            }
+            self.existing.extend(Some(path).filter(is_there));
+        }
+        let own =
+            layout.drop_ins().into_iter().filter(|(path, own)| text(path).as_deref() == Some(*own));
+        self.own_drop_ins = own.map(|(path, _)| path).collect();
+        let all = fs::read_dir(below(root, &layout.units.join("tcsd.service.d")));
+        self.has_other_drop_ins = all.is_ok_and(|all| all.count() > self.own_drop_ins.len());
+        self.has_other_login = self.take_logins(&layout.config, text);
+    }
+
+    /// Takes the passwords of an installation that was not finished. True: the login of `tcsd` is none.
+    fn take_logins(&mut self, config: &Path, text: impl Fn(&Path) -> Option<String>) -> bool {
+        let Passwords { launcher, service, operator, viewer } = &mut self.passwords;
+        let text = |name: &str| text(&config.join(name));
+        for (name, user, password) in
+            [("tcsd.env", "launcher", launcher), ("service.env", "service", service)]
+        {
+            let known = text(name).and_then(|text| files::password_of(&text, user));
+            *password = known.unwrap_or_else(|| password.clone());
+        }
+        for (user, password) in [("operator", operator), ("viewer", viewer)] {
+            let known = text(&format!("{user}.json"));
+            let known = known.and_then(|text| files::password_of_context(&text, user));
+            *password = known.unwrap_or_else(|| password.clone());
+        }
+        text("tcsd.env").is_some_and(|text| files::password_of(&text, "launcher").is_none())
+    }
+}
+
+/// Needed for an installation of one user, whose it must be.
+fn home(options: &Options, told: Option<PathBuf>) -> Result<PathBuf, String> {
+    if !options.user {
+        return Ok(told.unwrap_or_else(|| "/".into()));
+    }
+    let home = told.filter(|it| it.is_absolute());
+    let home = home.ok_or("HOME is not set, or not to an absolute path")?;
+    let about = home.metadata().map_err(|error| format!("{}: {error}", home.display()))?;
+    if about.uid() == nix::unistd::geteuid().as_raw() {
+        return Ok(home);
+    }
+    let home = home.display();
+    Err(format!("HOME is {home}, which belongs to another user\nhint: run it without sudo"))
+}
+
+/// Whether a file is a script, as the Python system installs its programs.
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok_and(|()| start == *b"#!")
 }
 
 /// An absolute path below another root.

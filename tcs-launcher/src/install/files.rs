@@ -1,6 +1,6 @@
 //! The texts of the files that an installation writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Layout, Passwords};
 
@@ -19,15 +19,26 @@ const URL: &str = "nats://127.0.0.1:4222";
 /// The unit of `tcsd`.
 pub(super) fn unit(user: bool, program: &Path, layout: &Layout) -> String {
     let text = if user { USER_UNIT } else { UNIT };
-    text.replace("/usr/bin/tcsd", &word(program))
-        .replace("CONFIG", &word(&layout.config))
+    text.replace("CONFIG", &word(&layout.config))
         .replace("STATE\n", &format!("{}\n", word(&layout.state)))
+        .replace("/usr/bin/tcsd", &word(program))
+}
+
+/// Whether an installation wrote this unit.
+pub(super) fn is_own_unit(text: &str) -> bool {
+    text.lines().take_while(|line| line.starts_with('#')).any(|line| line.contains("`tcsd install"))
+}
+
+/// What a unit starts.
+pub(super) fn program_of(unit: &str) -> Option<PathBuf> {
+    let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
+    Some(command.split_whitespace().next()?.replace("%%", "%").into())
 }
 
 /// The unit of the broker.
 pub(super) fn broker_unit(user: bool, program: &Path, config: &Path) -> String {
     let text = if user { USER_BROKER_UNIT } else { BROKER_UNIT };
-    text.replace("/usr/sbin/nats-server", &word(program)).replace("CONFIG", &word(config))
+    text.replace("CONFIG", &word(config)).replace("/usr/sbin/nats-server", &word(program))
 }
 
 /// A path as systemd reads it: `%` is its own mark.
@@ -62,4 +73,16 @@ pub(super) fn environment(user: &str, password: &str) -> String {
 /// A `nats` context: `tcsctl --context FILE`.
 pub(super) fn context(user: &str, password: &str) -> String {
     format!("{{\"url\": \"{URL}\", \"user\": \"{user}\", \"password\": \"{password}\"}}\n")
+}
+
+/// The password in a text of [`environment`]; `None`: it is another text.
+pub(super) fn password_of(text: &str, user: &str) -> Option<String> {
+    let password = text.lines().find_map(|line| line.strip_prefix("NATS_PASSWORD="))?;
+    (environment(user, password) == text).then(|| password.to_owned())
+}
+
+/// The same of [`context`].
+pub(super) fn password_of_context(text: &str, user: &str) -> Option<String> {
+    let password = text.split("\"password\": \"").nth(1)?.split('"').next()?;
+    (context(user, password) == text).then(|| password.to_owned())
 }

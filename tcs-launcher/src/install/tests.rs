@@ -51,11 +51,11 @@ copy   /opt/venv/bin/tcsd to /usr/local/bin/tcsd
 copy   /opt/venv/bin/tcsctl to /usr/local/bin/tcsctl
 write  /etc/tcs/services.yaml (0640, root:tcs): sample configuration
 create the system user tcs-nats
-write  /etc/tcs/nats-server.conf (0640, root:tcs-nats): broker with generated passwords
 write  /etc/tcs/tcsd.env (0600, root:root): login of tcsd
 write  /etc/tcs/service.env (0640, root:tcs): login of services that run without tcsd
 write  /etc/tcs/operator.json (0640, root:tcs): login to act
 write  /etc/tcs/viewer.json (0640, root:tcs): login to look
+write  /etc/tcs/nats-server.conf (0640, root:tcs-nats): broker with generated passwords
 write  /etc/systemd/system/tcs-nats.service (0644, root:root): systemd unit
 write  /etc/systemd/system/tcsd.service (0644, root:root): systemd unit
 run    systemctl daemon-reload
@@ -155,4 +155,107 @@ note: /etc/tcs and /var/lib/tcs are kept; --purge removes them"
     );
     let all = shown(&removal(&Options::default(), &facts, true).unwrap());
     assert!(all.contains("remove /etc/tcs\n") && all.ends_with("run    userdel tcs"), "{all}");
+}
+
+/// The broker runs as another user than the owner of the folder, and must get at its file.
+#[test]
+fn the_broker_can_read_its_configuration() {
+    let plan = plan(&Options::default(), &facts()).unwrap();
+    let folder = plan.steps.iter().find_map(|step| match step {
+        Step::Folder { path, mode, owner } if path.ends_with("etc/tcs") => Some((*mode, *owner)),
+        _ => None,
+    });
+    assert_eq!(folder, Some((0o750, Some("root:tcs"))));
+    let unit = text(&plan, "tcs-nats.service");
+    for line in ["User=tcs-nats", "Group=tcs-nats", "SupplementaryGroups=tcs"] {
+        assert!(unit.lines().any(|it| it == line), "{line}: {unit}");
+    }
+}
+
+#[test]
+fn what_others_wrote_is_kept() {
+    let mut facts = facts();
+    let theirs = ["/usr/local/bin/tcsctl", "/etc/systemd/system/tcsd.service", "/etc/tcs/tcsd.env"];
+    facts.existing = theirs.map(PathBuf::from).into();
+    facts.foreign = theirs[..2].iter().map(PathBuf::from).collect();
+    facts.has_other_login = true;
+    let plan = plan(&Options::default(), &facts).unwrap();
+    let shown = shown(&plan);
+    for path in theirs {
+        assert!(shown.contains(&format!("keep   {path}, which exists")), "{path}: {shown}");
+        assert!(shown.contains(&format!("note: {path} ")), "{path}: {shown}");
+    }
+    // a login for another broker: none is needed here
+    for part in ["nats", "service.env", "operator.json", "enable --now"] {
+        assert!(!shown.contains(part), "{part}: {shown}");
+    }
+    facts.foreign = ["/usr/local/bin/tcsd"].map(PathBuf::from).into();
+    let refused = super::plan(&Options::default(), &facts).unwrap_err();
+    assert!(refused.contains("/usr/local/bin/tcsd is another program"), "{refused}");
+}
+
+#[test]
+fn an_installation_that_was_not_finished_is_finished_with_its_passwords() {
+    let mut facts = facts();
+    facts.existing = ["/etc/tcs", "/etc/tcs/tcsd.env"].map(PathBuf::from).into();
+    let plan = plan(&Options::default(), &facts).unwrap();
+    let shown = shown(&plan);
+    assert!(shown.contains("keep   /etc/tcs/tcsd.env, which exists"), "{shown}");
+    assert!(shown.contains("write  /etc/tcs/service.env "), "{shown}");
+    assert!(text(&plan, "nats-server.conf").contains("password: \"p-launcher\""), "{shown}");
+}
+
+#[test]
+fn a_path_that_a_unit_would_split_is_refused() {
+    for prefix in
+        ["/opt/my programs", "/opt/$HOME", "/opt/a\nExecStartPre=/bin/x", "/opt/\"a", "opt"]
+    {
+        let options = Options { prefix: Some(prefix.into()), ..Options::default() };
+        let refused = plan(&options, &facts()).unwrap_err();
+        assert!(refused.contains("unit") || refused.contains("absolute"), "{prefix:?}: {refused}");
+    }
+    let options = Options { prefix: Some("/opt/CONFIG-50%".into()), ..Options::default() };
+    let unit = text(&plan(&options, &facts()).unwrap(), "tcsd.service");
+    assert!(unit.contains("ExecStart=/opt/CONFIG-50%%/bin/tcsd --config /etc/tcs/"), "{unit}");
+    assert_eq!(super::files::program_of(&unit), Some("/opt/CONFIG-50%/bin/tcsd".into()));
+    assert!(super::files::is_own_unit(&unit));
+}
+
+#[test]
+fn a_removal_leaves_what_others_wrote() {
+    let mut facts = facts();
+    let units = ["/etc/systemd/system/tcsd.service", "/etc/systemd/system/tcs-nats.service"];
+    let folder = "/etc/systemd/system/tcsd.service.d";
+    let cameras = "/etc/systemd/system/tcsd.service.d/cameras.conf";
+    let programs = ["/opt/tcs/bin/tcsd", "/opt/tcs/bin/tcsctl", "/usr/local/bin/tcsctl"];
+    let all = units.into_iter().chain([folder, cameras]).chain(programs);
+    facts.existing = all.map(PathBuf::from).collect();
+    facts.foreign = [units[1]].map(PathBuf::from).into();
+    facts.own_drop_ins = [cameras].map(PathBuf::from).into();
+    facts.has_other_drop_ins = true;
+    // it was installed with another `--prefix`
+    facts.unit_program = Some("/opt/tcs/bin/tcsd".into());
+    let plan = removal(&Options::default(), &facts, false).unwrap();
+    assert_eq!(
+        shown(&plan),
+        format!(
+            "\
+run    systemctl disable --now tcsd.service
+remove {}
+remove /opt/tcs/bin/tcsd
+remove /opt/tcs/bin/tcsctl
+remove {cameras}
+run    systemctl daemon-reload
+note: {} was not written by `tcsd install`, and is kept
+note: {folder} has files of yours, which are kept",
+            units[0], units[1]
+        )
+    );
+    facts.foreign.insert("/opt/tcs/bin/tcsctl".into());
+    let plan = removal(&Options::default(), &facts, true).unwrap();
+    let shown = shown(&plan);
+    assert!(
+        !shown.contains("bin/tcsctl") && shown.contains(&format!("remove {folder}\n")),
+        "{shown}"
+    );
 }
