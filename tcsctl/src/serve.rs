@@ -7,6 +7,7 @@
 
 pub mod access;
 mod asked;
+mod document;
 mod http;
 mod live;
 mod routes;
@@ -22,6 +23,7 @@ use tcs_core::fleet::Filter;
 use tcs_core::observer::Observer;
 use tcs_present::selection::Wanted;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use access::{Access, Token};
@@ -61,7 +63,8 @@ impl Settings {
     }
 }
 
-/// Serves until `stop`, over a listener that is bound already.
+/// Serves until `stop`, over a listener that is bound already. An error where the site is not followed
+/// any more: what is served would stay as it is, and look like the present.
 pub(crate) async fn run(
     observer: Observer,
     settings: Settings,
@@ -73,10 +76,60 @@ pub(crate) async fn run(
     let access = Access::new(listen, &allowed_hosts, token);
     let wanted = Wanted { all: true, filter };
     let (live, site) = Live::new(observer, wanted);
+    // what ends here does not end the caller's
+    let stop = stop.child_token();
     let following = tokio::spawn(live.run(stop.clone()));
     let routes = routes::router(Arc::new(site), Arc::new(access), &title, stop.clone());
-    http::accept(listener, routes, stop).await;
-    // a panic of it has been told by its hook
-    tokio::time::timeout(GRACE, following).await.ok();
-    Ok(())
+    let serving = http::accept(listener, routes, http::Limits::default(), stop.clone());
+    while_followed(serving, following, stop).await
+}
+
+async fn while_followed(
+    serving: impl Future<Output = ()>,
+    mut following: JoinHandle<()>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => {
+            tokio::time::timeout(GRACE, following).await.ok();
+            Ok(())
+        }
+        ended = &mut following => {
+            let is_stopped = stop.is_cancelled();
+            stop.cancel();
+            serving.await;
+            // what a panic says has been told by its hook
+            match ended {
+                Ok(()) if is_stopped => Ok(()),
+                Ok(()) => Err(io::Error::other("the site is not followed any more")),
+                Err(_) => Err(io::Error::other("internal error: the site is not followed any more")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_served_that_is_not_followed() {
+        let case = |following: JoinHandle<()>| {
+            let stop = CancellationToken::new();
+            let until = stop.clone();
+            let serving = async move { until.cancelled().await };
+            while_followed(serving, following, stop)
+        };
+        let panicked = case(tokio::spawn(async { panic!("a test") })).await.unwrap_err();
+        assert!(panicked.to_string().starts_with("internal error"), "{panicked}");
+        case(tokio::spawn(async {})).await.unwrap_err();
+
+        let stop = CancellationToken::new();
+        let until = [stop.clone(), stop.clone()];
+        let [following, serving] = until.map(|stop| async move { stop.cancelled().await });
+        let following = tokio::spawn(following);
+        stop.cancel();
+        while_followed(serving, following, stop).await.unwrap();
+    }
 }

@@ -132,6 +132,30 @@ async fn a_server_that_is_silent_or_gone_dims_the_page() {
     browser.wait(&format!("!{stale}"));
 }
 
+/// Streams are noted, a minute is over at once, and the page can be told that nobody sees it.
+const WATCHED: &str = "{ window.streams = []; const Real = EventSource; window.EventSource = class \
+    extends Real { constructor(...a) { super(...a); streams.push(this); } }; const later = setTimeout; \
+    window.setTimeout = (f, ms, ...a) => later(f, ms === 60000 ? 0 : ms, ...a); window.unseen = false; \
+    Object.defineProperty(Document.prototype, 'hidden', { get: () => unseen }); window.see = (it) => { \
+    unseen = !it; document.dispatchEvent(new Event('visibilitychange')); }; }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_nobody_sees_closes_its_stream_and_opens_it_again() {
+    let Some(mut browser) = Browser::start(1200, 900) else { return };
+    let site = site().await;
+    let serve = Serve::ready(&site.server.url(), &[]).await;
+    browser.call("Page.addScriptToEvaluateOnNewDocument", &json!({"source": WATCHED}));
+    visit(&mut browser, &serve, "");
+    browser.wait("streams.length === 1 && streams[0].readyState === EventSource.OPEN");
+    browser.evaluate("see(false)");
+    browser.wait("streams[0].readyState === EventSource.CLOSED");
+    signal("KILL", site.pid("dome.main").await);
+    browser.evaluate("see(true)");
+    browser.wait("streams.length === 2 && streams[1].readyState === EventSource.OPEN");
+    browser.wait(&format!("{CARDS}.includes('dome.main')"));
+    assert_eq!(browser.said, [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_usable_on_a_phone_and_by_those_who_do_not_see_it() {
     let Some(mut browser) = Browser::start(390, 844) else { return };

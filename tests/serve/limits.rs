@@ -3,8 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use serde_json::json;
 use tcs_testkit::flood::memory;
 use tcs_testkit::http::{Events, Reply, get, open, request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -167,6 +169,58 @@ async fn streams_are_bounded_and_their_memory_too() {
         answer.ends_with(b"200")
     })
     .await;
+}
+
+/// Twenty services, each of which says another 40 kB.
+fn change(client: &mut tcs_testkit::raw::Client, round: usize) {
+    for i in 0..20 {
+        let name = format!("bulk.s{i:02}");
+        let data = json!({"name": name, "status": "ok", "message": format!("round {round}"),
+            "details": {"metrics": {"text": "x".repeat(40_000), "round": round}}});
+        let body = json!({"data": data, "meta": {"id": "m", "sender": "s"}}).to_string();
+        client.publish(&format!("svc.status.{name}"), None, body.as_bytes());
+    }
+    client.flush();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_keep_up_is_cut_and_begins_anew() {
+    const ROUNDS: usize = 25;
+    let server = filled(&server(), "process-launcher").await;
+    let serve = Serve::ready(&server.url(), &[]).await;
+    let mut client = tcs_testkit::raw::Client::connect(server.port());
+    change(&mut client, 0);
+    let mut quick = Events::open(serve.port, "/api/v1/stream").await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut slow = socket.connect(([127, 0, 0, 1], serve.port).into()).await.unwrap();
+    slow.write_all(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut start = vec![0; 400];
+    slow.read_exact(&mut start).await.unwrap();
+    let (before, _) = memory(serve.pid());
+    for round in 1..=ROUNDS {
+        change(&mut client, round);
+        let message = format!("round {round}");
+        quick
+            .until(|name, data| {
+                name == "service"
+                    && data["id"] == "bulk.s19"
+                    && data["service"]["message"] == message.as_str()
+            })
+            .await;
+    }
+    let (_, most) = memory(serve.pid());
+    eprintln!("a client that takes nothing costs {} kB", most.saturating_sub(before) / 1024);
+    // it gets what was under way, and the end, though all was 20 MB
+    let mut rest = Vec::new();
+    nats::within_limit("the end of the slow one", slow.read_to_end(&mut rest)).await.unwrap();
+    let text = String::from_utf8_lossy(&rest);
+    assert!(text.ends_with("0\r\n\r\n"), "{}", &text[text.len().saturating_sub(99)..]);
+    assert!(!text.contains(&format!("round {ROUNDS}")), "it has kept up");
+    let mut again = Events::open(serve.port, "/api/v1/stream").await;
+    let (name, snapshot) = again.next().await.unwrap();
+    assert_eq!(name, "snapshot");
+    assert!(snapshot.to_string().contains(&format!("round {ROUNDS}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

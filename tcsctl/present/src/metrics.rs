@@ -15,6 +15,7 @@ use std::time::Duration;
 use tcs_alarms::{AlarmState, AlarmView, Severity};
 use tcs_fleet::FleetView;
 
+use crate::alarms::selected;
 use crate::selection::Wanted;
 use crate::top::Answer;
 pub use counted::Counted;
@@ -112,16 +113,16 @@ fn site(scrape: &Scrape<'_>, out: &mut Exposition) {
 
 fn alarms(scrape: &Scrape<'_>, out: &mut Exposition) {
     let Some(alarms) = scrape.alarms else { return };
+    let alarms = selected(alarms, &scrape.wanted.filter, scrape.view, false);
     let help = "Alarms by severity and state; a shelved one is counted as shelved alone.";
     let mut family = out.family("tcs_alarms", Kind::Gauge, help);
     let states = [AlarmState::Active, AlarmState::Acked, AlarmState::Returned];
     let states = states.map(|state| (state.as_str(), Some(state)));
     for severity in Severity::ALL {
         for (word, state) in states.into_iter().chain([("shelved", None)]) {
-            let is_it = |alarm: &&AlarmView| {
-                let is_open = alarm.state != AlarmState::Normal;
+            let is_it = |alarm: &&&AlarmView| {
                 let state_of = alarm.shelved.is_none().then_some(alarm.state);
-                is_open && alarm.record().severity == severity && state_of == state
+                alarm.record().severity == severity && state_of == state
             };
             let count = alarms.iter().filter(is_it).count();
             let labels = format_args!("severity=\"{}\",state=\"{word}\"", severity.as_str());

@@ -42,10 +42,10 @@ pub(super) async fn run(session: &Session, args: ServeArgs) -> Result<ExitCode, 
     let serving = serve::run(observer, settings.clone(), listener, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
-        ended = &mut serving => ended.map_err(no)?,
+        ended = &mut serving => ended.map_err(|error| Ended::new(Exit::No, error.to_string()))?,
         () = stopped => {
             stop.cancel();
-            serving.await.map_err(no)?;
+            serving.await?;
         }
     }
     Ok(Exit::Done.into())

@@ -1,6 +1,7 @@
 //! The site as it is now: followed, folded, and told to all clients.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -36,15 +37,17 @@ const RESOURCES: Duration = Duration::from_secs(10);
 const NO_ALARMS: Duration = Duration::from_secs(10);
 /// What newest messages do not tell is read within this, once.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Batches of changes that wait for a client; a slower one is cut.
+/// Batches of changes that wait for clients; who is slower is cut.
 const WAITING: usize = 64;
+/// Bytes of such batches: many services may change at once, and have much to say.
+const WAITING_BYTES: usize = 8 << 20;
 
 /// What all requests share.
 pub(super) struct Site {
     pub(super) observer: Observer,
     pub(super) wanted: Wanted,
     current: watch::Receiver<Arc<Now>>,
-    pub(super) news: broadcast::Sender<Arc<Batch>>,
+    pub(super) news: broadcast::Sender<News>,
     /// Room for streams.
     pub(super) streams: Arc<Semaphore>,
     shared: Arc<Shared>,
@@ -111,11 +114,44 @@ impl Now {
     }
 }
 
-/// Changes that are told together.
-pub(super) struct Batch {
+/// That there are changes, which are told together.
+#[derive(Clone)]
+pub(super) struct News {
     /// The picture that they lead to.
     pub(super) number: u64,
-    pub(super) text: Bytes,
+    text: Weak<Bytes>,
+}
+
+impl News {
+    /// The changes; `None`: so much has come since that they are given up.
+    pub(super) fn text(&self) -> Option<Bytes> {
+        self.text.upgrade().map(|text| Bytes::clone(&text))
+    }
+}
+
+/// The texts of changes, while clients may still need them.
+#[derive(Default)]
+struct Backlog {
+    texts: VecDeque<Arc<Bytes>>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Keeps a text, and gives up the oldest ones that are too many or too long. The newest is kept,
+    /// whatever its length.
+    fn keep(&mut self, text: Bytes) -> Weak<Bytes> {
+        self.bytes += text.len();
+        let text = Arc::new(text);
+        let kept = Arc::downgrade(&text);
+        self.texts.push_back(text);
+        while self.texts.len() > 1
+            && (self.texts.len() > WAITING || self.bytes > WAITING_BYTES)
+            && let Some(old) = self.texts.pop_front()
+        {
+            self.bytes -= old.len();
+        }
+        kept
+    }
 }
 
 /// One server-sent event. JSON on one line has no line end in it.
@@ -133,7 +169,8 @@ pub(super) struct Live {
     picture: Picture,
     alarms: AlarmReader,
     current: watch::Sender<Arc<Now>>,
-    news: broadcast::Sender<Arc<Batch>>,
+    news: broadcast::Sender<News>,
+    backlog: Backlog,
     shared: Arc<Shared>,
     /// The last alarms that were told, without the time.
     told: serde_json::Value,
@@ -167,6 +204,7 @@ impl Live {
             alarms,
             current,
             news,
+            backlog: Backlog::default(),
             shared,
             told: serde_json::Value::Null,
             ticked: clock::monotonic(),
@@ -267,17 +305,21 @@ impl Live {
             (counted.messages, counted.malformed) = (tally.received, tally.malformed);
             counted.forget(&now.view);
         }
+        let now = Arc::new(now);
+        // first of all: who comes after this begins with it, and who came before is counted below
+        self.current.send_replace(Arc::clone(&now));
         let text = self.news_of(&before, &now);
-        self.current.send_replace(Arc::new(now));
         if !text.is_empty() {
+            let text = self.backlog.keep(text.into());
             // nobody need listen
-            self.news.send(Arc::new(Batch { number, text: text.into() })).ok();
+            self.news.send(News { number, text }).ok();
         }
     }
 
     fn news_of(&mut self, before: &Now, now: &Now) -> Vec<u8> {
         let mut text = Vec::new();
         if self.news.receiver_count() == 0 {
+            self.backlog = Backlog::default();
             return text;
         }
         let Source { connected: up, problems, .. } = &now.source;
@@ -392,5 +434,26 @@ impl AlarmReader {
             // the connection is being given up
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_clients_is_bounded_in_number_and_in_bytes() {
+        let mut backlog = Backlog::default();
+        let mut keep = |len: usize| News { number: 1, text: backlog.keep(vec![0; len].into()) };
+        let small: Vec<News> = (0..=WAITING).map(|_| keep(10)).collect();
+        assert!(small[0].text().is_none(), "64 are kept");
+        assert_eq!(small[1].text().unwrap().len(), 10);
+        let half = WAITING_BYTES / 2;
+        let large = [keep(half), keep(half), keep(half)];
+        assert!(small[WAITING].text().is_none() && large[0].text().is_none());
+        assert!(large[1..].iter().all(|news| news.text().is_some()));
+        let huge = keep(WAITING_BYTES * 2);
+        assert!(large[2].text().is_none() && huge.text().is_some(), "the newest is kept");
+        assert_eq!((backlog.texts.len(), backlog.bytes), (1, WAITING_BYTES * 2));
     }
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, Query};
 use super::asked::Asking;
+use super::document::Room;
 use super::http::Local;
 use super::live::Site;
 use super::stream;
@@ -37,6 +38,7 @@ struct Shared {
     site: Arc<Site>,
     asking: Arc<Asking>,
     access: Arc<Access>,
+    room: Arc<Room>,
     page: Bytes,
     stop: CancellationToken,
 }
@@ -69,7 +71,8 @@ pub(super) fn router(
 ) -> Router {
     let page = include_str!("page/index.html").replace("{title}", &escape(title));
     let asking = Arc::new(Asking::new(Arc::clone(&site)));
-    let shared = Shared { site, asking, access, page: page.into(), stop };
+    let room = Arc::default();
+    let shared = Shared { site, asking, access, room, page: page.into(), stop };
     let secret = Router::new()
         .route("/", get(index))
         .route("/page.js", get(async || of_kind(SCRIPT, include_str!("page/page.js"))))
@@ -193,7 +196,7 @@ async fn fleet(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply
     let now = shared.site.now();
     let selection = Selection::new(&now.view, &wanted);
     let document = Document::new(&now.view, &selection, &now.source);
-    Ok(of_kind(JSON, json_line(&document)))
+    shared.room.answer(JSON, json_line(&document))
 }
 
 async fn alarms(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
@@ -203,44 +206,48 @@ async fn alarms(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Repl
         let text = format!("alarms cannot be read: {why}");
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, text));
     }
-    Ok(of_kind(JSON, json_line(&now.alarms(&wanted))))
+    shared.room.answer(JSON, json_line(&now.alarms(&wanted)))
 }
 
 async fn changes(State(shared): State<Shared>) -> Response {
     stream::response(&shared.site, shared.stop)
 }
 
-async fn resources(State(shared): State<Shared>) -> Response {
+async fn resources(State(shared): State<Shared>) -> Reply {
     let (now, round) = (shared.site.now(), shared.site.round());
     let is_wanted = |id: &str| now.view.get(id).is_some_and(|it| shared.site.wanted.includes(it));
-    let mut answers = round.answers.clone();
+    let (mut answers, mut problems) = (round.answers.clone(), round.problems.clone());
     for answer in &mut answers {
         answer.reply.services.retain(|it| is_wanted(&it.service_id));
     }
-    let order = top::Order::Name;
-    of_kind(JSON, json_line(&top::Document::new(&answers, &round.problems, order, now.view.now)))
+    if !shared.site.wanted.filter.is_empty() {
+        answers.retain(|answer| !answer.reply.services.is_empty());
+        problems.retain(|(launcher, _)| is_wanted(launcher));
+    }
+    let document = top::Document::new(&answers, &problems, top::Order::Name, now.view.now);
+    shared.room.answer(JSON, json_line(&document))
 }
 
 async fn timeline(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
     let query = parsed(query)?;
     let wanted = wanted(&shared.site, &query)?;
     let text = shared.asking.timeline(wanted.filter, query.get("since")).await?;
-    Ok(of_kind(JSON, text))
+    shared.room.answer(JSON, text)
 }
 
 async fn why(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
-    Ok(of_kind(JSON, shared.asking.why(named(&parsed(query)?)?).await?))
+    shared.room.answer(JSON, shared.asking.why(named(&parsed(query)?)?).await?)
 }
 
 async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
-    Ok(of_kind(LINES, shared.asking.logs(named(&parsed(query)?)?).await?))
+    shared.room.answer(LINES, shared.asking.logs(named(&parsed(query)?)?).await?)
 }
 
 fn named(query: &Query) -> Result<&str, Refusal> {
     query.get("service").ok_or_else(|| Refusal::bad("say which: ?service=..."))
 }
 
-async fn prometheus(State(shared): State<Shared>) -> Response {
+async fn prometheus(State(shared): State<Shared>) -> Reply {
     let (now, round, counted) = (shared.site.now(), shared.site.round(), shared.site.counted());
     let site = metrics::Site {
         is_connected: now.source.connected,
@@ -257,5 +264,5 @@ async fn prometheus(State(shared): State<Shared>) -> Response {
         alarms: now.alarms_problem.is_none().then_some(&now.alarms[..]),
         counted: Some(&counted),
     });
-    of_kind(CONTENT_TYPE, text)
+    shared.room.answer(CONTENT_TYPE, text)
 }

@@ -11,7 +11,10 @@ use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::live::{Batch, Site};
+use super::live::{News, Site};
+
+/// The kind of the reply.
+pub(super) const EVENTS: &str = "text/event-stream";
 
 /// One client's stream.
 struct Client {
@@ -19,7 +22,7 @@ struct Client {
     first: Vec<Bytes>,
     /// Of which picture that is: what leads to it is not told again.
     number: u64,
-    news: broadcast::Receiver<Arc<Batch>>,
+    news: broadcast::Receiver<News>,
     stop: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
@@ -39,7 +42,7 @@ pub(super) fn response(site: &Site, stop: CancellationToken) -> Response {
     let client = Client { first, number: now.number, news, stop, _permit: permit };
     let body = Body::from_stream(stream::unfold(client, next));
     let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CONTENT_TYPE, EVENTS),
         // a proxy that buffers would keep news back
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
@@ -51,9 +54,9 @@ async fn next(mut client: Client) -> Option<(Result<Bytes, Infallible>, Client)>
         return Some((Ok(text), client));
     }
     loop {
-        let batch = client.stop.run_until_cancelled(client.news.recv()).await?.ok()?;
-        if batch.number > client.number {
-            return Some((Ok(batch.text.clone()), client));
+        let news = client.stop.run_until_cancelled(client.news.recv()).await?.ok()?;
+        if news.number > client.number {
+            return Some((Ok(news.text()?), client));
         }
     }
 }

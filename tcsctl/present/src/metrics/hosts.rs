@@ -1,12 +1,13 @@
 //! What is known of hosts: from the clocks of their services, and from their launchers' heartbeats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tcs_fleet::FleetView;
 use tcs_wire::control::HostFigures;
 
 use super::Scrape;
 use super::exposition::{Exposition, Kind, label};
+use super::services::wanted;
 use crate::json::metrics;
 
 /// A host's figures; of several launchers on it, those of the first.
@@ -70,22 +71,27 @@ fn bytes(count: Option<u64>) -> Option<f64> {
 
 pub(super) fn write(scrape: &Scrape<'_>, out: &mut Exposition) {
     let view = scrape.view;
+    // with a filter, the hosts of what is told of
+    let wanted: BTreeSet<&str> = wanted(scrape).filter_map(|it| it.host.as_deref()).collect();
+    let is_wanted = |host: &str| scrape.wanted.filter.is_empty() || wanted.contains(host);
+    let known: Vec<_> = view.hosts.iter().filter(|(name, _)| is_wanted(name)).collect();
     let mut family = out.family("tcs_host_services", Kind::Gauge, "Services and launchers on it.");
-    for (name, host) in &view.hosts {
+    for (name, host) in &known {
         family.add(of(name), host.services as f64);
     }
     let help = "The broker's time minus the host's.";
     let mut family = out.family("tcs_host_clock_skew_seconds", Kind::Gauge, help);
-    for (name, host) in &view.hosts {
+    for (name, host) in &known {
         let skew = host.skew.map(|skew| skew.num_milliseconds() as f64 / 1000.0);
         family.add_some(of(name), skew);
     }
     let help = "Whether all that should run on it is lost.";
     let mut family = out.family("tcs_host_silent", Kind::Gauge, help);
-    for (name, host) in &view.hosts {
+    for (name, host) in &known {
         family.add(of(name), f64::from(u8::from(host.silent)));
     }
-    let hosts = figures(view);
+    let mut hosts = figures(view);
+    hosts.retain(|host, _| is_wanted(host));
     for (name, kind, help, figure) in FIGURES {
         let mut family = out.family(name, kind, help);
         for (host, figures) in &hosts {

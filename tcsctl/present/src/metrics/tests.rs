@@ -169,8 +169,11 @@ fn a_filter_narrows_it() {
     let mut site = Messages::new();
     site.service("guider.jk15", &json!({"frames": 7}));
     site.service("dome.main", &json!({"frames": 7}));
+    let data = json!({"name": "dome.main", "status": "ok", "hostname": "srv02"});
+    site.message("svc.status.dome.main", data);
     let text = site.text_of(&[], None, Filter::parse("dome").unwrap(), true);
     assert!(text.contains("dome.main") && !text.contains("guider"), "{text}");
+    assert!(text.contains("host=\"srv02\"") && !text.contains("srv01"), "{text}");
 }
 
 #[test]

@@ -126,8 +126,9 @@ document.addEventListener("visibilitychange", () => {
   clearTimeout(hiding);
   if (document.hidden) {
     hiding = setTimeout(() => { clearTimeout(again); source?.close(); source = null; }, HIDDEN);
-  } else if (!source) {
-    connect();
+  } else {
+    if (!source) connect();
+    if (open) readDetails();
   }
 });
 
@@ -305,6 +306,7 @@ const HOUR = 3600000;
 
 // Read once in a while; what changes meanwhile is added as it comes.
 async function readPast() {
+  if (document.hidden) { setTimeout(readPast, 30000); return; }
   try {
     const reply = await fetch("api/v1/timeline?since=1h");
     if (!reply.ok) throw new Error(await reply.text());
@@ -423,6 +425,8 @@ function renderService() {
 async function readDetails() {
   clearTimeout(details);
   const id = open;
+  // launchers are asked for these: not for a page that nobody sees
+  if (document.hidden) return;
   const ask = async (path, show, place) => {
     try {
       const reply = await fetch(path);
