@@ -10,6 +10,10 @@ use super::style::STYLE;
 use super::svg;
 use crate::{Line, Look, Role};
 
+/// How to read the timeline.
+const LEGEND: &str = "The taller a bar, the worse: failed, lost and error above restarting, late and degraded, above \
+                      ok. A mark above a row: a restart. Grey from top to bottom: not all was stored.";
+
 pub(super) fn page(document: &[Block], chronicle: &Chronicle, look: &Look) -> String {
     let title = document.iter().find_map(|block| match block {
         Block::Title(title) => Some(escape(title)),
@@ -34,7 +38,9 @@ pub(super) fn page(document: &[Block], chronicle: &Chronicle, look: &Look) -> St
                 writeln!(out, "<ul>\n{items}</ul>")
             }
             Block::Table(table) => writeln!(out, "{}", of_table(table)),
-            Block::Timeline => writeln!(out, "{}", svg::draw(chronicle, look)),
+            Block::Timeline => {
+                writeln!(out, "{}\n<p class=\"dim\">{LEGEND}</p>", svg::draw(chronicle, look))
+            }
         };
     }
     out.push_str("</body>\n</html>\n");

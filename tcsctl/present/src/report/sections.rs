@@ -235,6 +235,10 @@ fn span(span: TimeDelta) -> Line {
     if span.is_zero() {
         return Line::new().with(Role::Dim, "-");
     }
+    // it would round to none
+    if span < TimeDelta::milliseconds(50) {
+        return text("< 0.1 s");
+    }
     text(&format_duration(span))
 }
 

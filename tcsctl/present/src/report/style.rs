@@ -14,9 +14,10 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; border-bottom: 1px solid var(
   margin-top: 2rem; } h3 { font-size: 1rem; margin: 1rem 0 .2rem; font-weight: 600; }
 ul { margin: .2rem 0; padding-left: 1.4rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .15rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
   white-space: nowrap; overflow-wrap: normal; } .right { text-align: right; }
+th { vertical-align: bottom; } th:first-child { width: 99%; }
 td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
 .dim { color: var(--dim); } .good { color: var(--good); } .warn { color: var(--warn); }
 .bad { color: var(--bad); } .moving { color: var(--moving); } .strong { font-weight: 600; }
@@ -30,6 +31,6 @@ svg .restart { fill: var(--text); }
 @media print { body { max-width: none; font-size: 10pt; margin: 0; padding: 0; }
   h3, tr, li { break-inside: avoid; } h2, h3 { break-after: avoid; } svg { break-inside: avoid; }
   .wide { overflow-x: visible; } table { font-size: 8pt; } th, td { padding: .1rem .3rem; }
-  th { white-space: normal; vertical-align: bottom; } td:first-child { min-width: 6rem; }
+  th { white-space: normal; min-width: 2.6rem; } td:first-child { min-width: 6rem; }
   svg rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 ";
