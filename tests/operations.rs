@@ -1,8 +1,12 @@
 //! What a site does by plan: schedules and planned work, as `tcsctl` shows and commands them.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "operations/dashboard.rs"]
+mod dashboard;
 #[path = "operations/maintenance.rs"]
 mod maintenance;
+#[path = "operations/order.rs"]
+mod order;
 #[path = "operations/planned.rs"]
 mod planned;
 #[path = "operations/profiles.rs"]

@@ -1,14 +1,14 @@
 //! `tcsctl maintenance`: what runs on a host is stopped for planned work, and started again when the
 //! host is back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tcs_alarms::{MAX_SHELF, ShelfMatch, Span};
 use tcs_core::clock;
-use tcs_core::fleet::{Filter, FleetView, Phase, ServiceView, Verdict};
+use tcs_core::fleet::{Filter, FleetView, ServiceView, Verdict};
 use tcs_core::observer::Observer;
 use tcs_core::wire::control::{MAX_COMMENT, command};
 use tcs_core::wire::{Kind, Status};
@@ -23,6 +23,7 @@ use super::session::{Ended, Session, interrupted};
 use super::shelve;
 use crate::cli::{MaintenanceArgs, PatienceArgs};
 use crate::exit::Exit;
+use crate::maintenance::{host_of, is_to_run, prefix, waves};
 use crate::output::Word;
 use crate::output::reply::{self, Reply};
 
@@ -36,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
     }
     let remote = Remote::new(session).await?;
     let (Some(span), Some(message)) = (args.span, &args.message) else {
-        let work = prefix(&filter);
+        let work = prefix(filter.text());
         let ids = chosen(&remote.view, &filter, |it| {
             it.planned().is_some_and(|planned| planned.comment.starts_with(&work))
         });
@@ -48,7 +49,7 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
         }
         return end(&remote, &filter, &ids).await;
     };
-    let work = format!("{}{}", prefix(&filter), message.trim());
+    let work = format!("{}{}", prefix(filter.text()), message.trim());
     let usage = |message: &str| Err(Ended::new(Exit::Usage, message));
     if message.trim().is_empty() {
         return usage("`--message` is empty: say why");
@@ -78,7 +79,7 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
 
 /// Those that nobody has stopped for other work meanwhile.
 fn ours(session: &Session, view: &FleetView, filter: &Filter, ids: Vec<String>) -> Vec<String> {
-    let prefix = prefix(filter);
+    let prefix = prefix(filter.text());
     let is_ours = |id: &String| {
         let planned = view.get(id).and_then(ServiceView::planned);
         let Some(planned) = planned.filter(|it| !it.comment.starts_with(&prefix)) else {
@@ -92,22 +93,19 @@ fn ours(session: &Session, view: &FleetView, filter: &Filter, ids: Vec<String>) 
     ids.into_iter().filter(is_ours).collect()
 }
 
-/// With what the comment of each service begins that is stopped for it.
-fn prefix(filter: &Filter) -> String {
-    format!("maintenance of {}: ", filter.text())
-}
-
 /// Services of a launcher that match, and are so.
 fn chosen(view: &FleetView, filter: &Filter, is_so: impl Fn(&ServiceView) -> bool) -> Vec<String> {
-    let services = view.services.iter();
-    let services =
-        services.filter(|it| it.managed && !it.is_launcher && filter.matches(it) && is_so(it));
+    // of one that waits for its first start the host is not told yet
+    let placed = |it: &ServiceView| {
+        let mut placed = it.clone();
+        placed.host = host_of(view, it).cloned();
+        placed
+    };
+    let is_meant = |it: &&ServiceView| {
+        it.managed && !it.is_launcher && is_so(it) && filter.matches(&placed(it))
+    };
+    let services = view.services.iter().filter(is_meant);
     services.map(|service| service.id.to_string()).collect()
-}
-
-fn is_to_run(service: &ServiceView) -> bool {
-    let waits = matches!(service.phase, Phase::Waiting | Phase::Backoff);
-    (service.phase.is_up() && service.phase != Phase::Stopping) || waits
 }
 
 async fn agree(remote: &Remote<'_>, ids: &[String]) -> Result<bool, Ended> {
@@ -143,7 +141,7 @@ async fn shelve(session: &Session, filter: &Filter, span: Span, work: &str) -> R
 /// Ends the shelves of this work.
 async fn unshelve(session: &Session, filter: &Filter) -> Result<(), Ended> {
     let Ok(mut book) = Book::open(session, None).await else { return Ok(()) };
-    let work = prefix(filter);
+    let work = prefix(filter.text());
     let is_ours = |reason: &str| reason.starts_with(&work);
     let shelves = book.alarms().shelves();
     let ours = shelves.filter(|(_, shelf)| is_ours(&shelf.held.record.reason));
@@ -336,49 +334,4 @@ async fn wait(
     screen.progress(None);
     following.stop().await;
     result
-}
-
-/// In which order they start: each after those in its `after`, as far as these are among them.
-fn waves(view: &FleetView, ids: &[String]) -> Vec<Vec<String>> {
-    let after = |id: &str| view.get(id).map(ServiceView::after).unwrap_or_default();
-    order(ids, after)
-}
-
-fn order<'a>(ids: &[String], after: impl Fn(&str) -> &'a [String]) -> Vec<Vec<String>> {
-    let mut left: BTreeSet<&String> = ids.iter().collect();
-    let mut waves = Vec::new();
-    while !left.is_empty() {
-        let is_free = |id: &&&String| !after(id).iter().any(|it| it != **id && left.contains(it));
-        let mut wave: Vec<&String> = left.iter().filter(is_free).copied().collect();
-        if wave.is_empty() {
-            // a circle: all at once
-            wave = left.iter().copied().collect();
-        }
-        left.retain(|id| !wave.contains(id));
-        waves.push(wave.into_iter().cloned().collect());
-    }
-    waves
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn services_start_after_those_they_need() {
-        let needs = BTreeMap::from([
-            ("dome", vec!["weather".to_owned(), "elsewhere".to_owned()]),
-            ("guider", vec!["dome".to_owned(), "camera".to_owned()]),
-            ("a", vec!["b".to_owned()]),
-            ("b", vec!["a".to_owned()]),
-        ]);
-        let after = |id: &str| needs.get(id).map(Vec::as_slice).unwrap_or_default();
-        let ids = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            order(&ids(&["guider", "camera", "dome", "weather"]), after),
-            [ids(&["camera", "weather"]), ids(&["dome"]), ids(&["guider"])]
-        );
-        assert_eq!(order(&ids(&["b", "a"]), after), [ids(&["a", "b"])]);
-        assert_eq!(order(&[], after), Vec::<Vec<String>>::new());
-    }
 }

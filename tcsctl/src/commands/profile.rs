@@ -1,9 +1,10 @@
 //! `tcsctl profile`: launchers are asked to run another set of services.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use tcs_core::wire::control::{
-    Partly, ProfileRequest, ProfilesReply, ReloadReply, command, read_reply,
+    Partly, ProfileRequest, ProfilesReply, ReloadReply, StopRequest, command, read_reply,
 };
 use tcs_present::{Line, Role, text};
 
@@ -14,8 +15,10 @@ use super::remote::{Question, Remote, parameters};
 use super::session::{Ended, Session};
 use crate::cli::ProfileArgs;
 use crate::exit::Exit;
+use crate::maintenance::waves;
 use crate::output::Word;
 use crate::output::reply::{self, Reply};
+use crate::profile::stops_first;
 
 /// What a launcher has.
 struct Known {
@@ -34,9 +37,11 @@ pub(super) async fn run(session: &Session, args: &ProfileArgs) -> Result<ExitCod
     }
     let known = ask_known(&remote, launchers).await?;
     let chosen = chosen(session, args, &known)?;
-    if !args.yes && !differs(&remote, args, &chosen).await? {
+    let plans = plans(&remote, args, &chosen).await?;
+    if !args.yes && !agree(&remote, args, &plans).await? {
         return Ok(Exit::No.into());
     }
+    stop_first(&remote, args, &plans).await?;
     let questions =
         questions(chosen.iter().map(|it| it.launcher.clone()), &request(args, false), true);
     remote.ask_all(questions, remote.limit(PATIENCE), args.json).await
@@ -148,26 +153,32 @@ fn chosen(session: &Session, args: &ProfileArgs, known: &[Known]) -> Result<Vec<
         .collect())
 }
 
-/// Shows what would change, and asks; whether somebody agrees.
-async fn differs(remote: &Remote<'_>, args: &ProfileArgs, chosen: &[Known]) -> Result<bool, Ended> {
-    let session = remote.session;
-    let screen = &session.screen;
-    let launchers: Vec<String> = chosen.iter().map(|it| it.launcher.clone()).collect();
-    let count = launchers.len();
-    let names = reply::name_width(launchers.iter().map(String::as_str));
-    let replies =
-        remote.ask_silently(questions(launchers, &request(args, true), false), PATIENCE).await;
-    let look = screen.err_look();
-    let mut services = 0;
-    for reply in &replies {
-        screen.show(&reply::lines(reply, names, look.width));
-        if let Ok(data) = &reply.outcome {
-            services += read_reply::<ReloadReply>(data).value.services.len();
-        }
-    }
+/// What would change on each. One that cannot move keeps all from moving.
+async fn plans(
+    remote: &Remote<'_>,
+    args: &ProfileArgs,
+    chosen: &[Known],
+) -> Result<Vec<Reply>, Ended> {
+    let launchers = chosen.iter().map(|it| it.launcher.clone());
+    let questions = questions(launchers, &request(args, true), false);
+    let replies = remote.ask_silently(questions, PATIENCE).await;
     if let Some(failed) = replies.iter().find(|it| it.outcome.is_err()) {
+        let screen = &remote.session.screen;
+        screen.show(&reply::lines(failed, 0, screen.err_look().width));
         let message = format!("{} cannot move there; nothing was done", failed.id);
         return Err(Ended::new(Exit::No, message));
+    }
+    Ok(replies)
+}
+
+/// Shows what would change, and asks; whether somebody agrees.
+async fn agree(remote: &Remote<'_>, args: &ProfileArgs, plans: &[Reply]) -> Result<bool, Ended> {
+    let session = remote.session;
+    let screen = &session.screen;
+    let names = reply::name_width(plans.iter().map(|it| it.id.as_str()));
+    let look = screen.err_look();
+    for plan in plans {
+        screen.show(&reply::lines(plan, names, look.width));
     }
     if !screen.can_ask() {
         let message =
@@ -178,8 +189,43 @@ async fn differs(remote: &Remote<'_>, args: &ProfileArgs, chosen: &[Known]) -> R
         || "leave the profile".to_owned(),
         |name| format!("move to profile `{}`", text::shown(name)),
     );
-    let (services, launchers) = (text::count(services, "service"), text::count(count, "launcher"));
+    let services = known(plans).iter().map(|(_, plan)| plan.services.len()).sum();
+    let services = text::count(services, "service");
+    let launchers = text::count(plans.len(), "launcher");
     agreed_to(session, format!("{to}: change {services} on {launchers}?")).await
+}
+
+fn known(plans: &[Reply]) -> Vec<(&str, ReloadReply)> {
+    let known = |it: &Reply| it.outcome.as_ref().ok().map(|data| read_reply(data).value);
+    plans.iter().filter_map(|it| Some((it.id.as_str(), known(it)?))).collect()
+}
+
+/// Stops what leaves, on all launchers, before any of them starts something
+/// (`docs/spec/supervision.md#profiles`).
+async fn stop_first(remote: &Remote<'_>, args: &ProfileArgs, plans: &[Reply]) -> Result<(), Ended> {
+    let known = known(plans);
+    let borrowed: Vec<_> = known.iter().map(|(launcher, plan)| (*launcher, plan)).collect();
+    let launchers: BTreeMap<&str, &str> =
+        stops_first(&borrowed).into_iter().map(|(launcher, service)| (service, launcher)).collect();
+    let ids: Vec<String> = launchers.keys().map(ToString::to_string).collect();
+    let question = |id: String| Question {
+        whom: Ok(launchers.get(id.as_str()).copied().unwrap_or_default().to_owned()),
+        call: format!("{}.{id}", command::STOP),
+        id,
+        command: command::STOP,
+        data: parameters(&StopRequest::default()),
+        acts: true,
+    };
+    for wave in waves(&remote.view, &ids).into_iter().rev() {
+        let questions = wave.into_iter().map(question).collect();
+        let code = remote.ask_all(questions, remote.limit(PATIENCE), args.json).await?;
+        if code != Exit::Done.into() {
+            let message = "not all stopped; no launcher has moved\n\
+                           hint: tcsctl profile again, when they are stopped";
+            return Err(Ended::new(Exit::No, message));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

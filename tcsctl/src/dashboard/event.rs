@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tcs_alarms::{Address, Episode, Record};
 use tcs_core::fleet::history::Chronicle;
 use tcs_core::fleet::transitions::Transition;
@@ -18,6 +18,10 @@ use tcs_present::why::Material;
 use super::key::Key;
 use super::keymap::Command;
 use super::state::picture::MadePicture;
+
+mod request;
+
+pub use request::{Operation, Parameters, ProfilePlan, ProfilesRead, Reply, Request};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -52,6 +56,10 @@ pub enum Event {
     ReplayEnded,
     /// An answer to [`Action::Request`].
     Reply(Reply),
+    /// An answer to [`Action::AskProfiles`].
+    Profiles(ProfilesRead),
+    /// An answer to [`Action::PlanProfile`].
+    ProfilePlan(ProfilePlan),
     /// An answer to [`Action::FetchLogs`], or further lines.
     Logs(LogNews),
     /// An answer to [`Action::Explain`]; or why there is none.
@@ -155,6 +163,8 @@ pub struct AlarmRequest {
     pub records: Vec<Record>,
     /// The episodes that were drawn when it was asked for.
     pub about: Vec<Episode>,
+    /// The shelf that the record changes: its id, and the sequence number of its newest message.
+    pub shelf: Option<(String, u64)>,
 }
 
 /// What came of it.
@@ -286,50 +296,6 @@ impl LinkFacts {
     }
 }
 
-/// What a person wants of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Start it.
-    Start,
-    /// End it.
-    Stop,
-    /// End it and start it.
-    Restart,
-}
-
-impl Operation {
-    /// The word, as in the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-        }
-    }
-}
-
-/// A request to a launcher.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// What to do.
-    pub operation: Operation,
-    /// To which service.
-    pub service: Arc<str>,
-    /// The launcher that is asked.
-    pub launcher: Arc<str>,
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// What was asked.
-    pub request: Request,
-    /// The result in words, or why there is none.
-    pub outcome: Result<String, String>,
-    /// How long it took.
-    pub took: TimeDelta,
-}
-
 /// News of a log that is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogNews {
@@ -380,6 +346,15 @@ pub enum Action {
     Save(String),
     /// Ask a launcher for something.
     Request(Request),
+    /// Ask these launchers which profiles they have.
+    AskProfiles(Vec<Arc<str>>),
+    /// Ask launchers what would change in a profile.
+    PlanProfile {
+        /// Which; `None`: without one.
+        name: Option<Arc<str>>,
+        /// Which launchers.
+        launchers: Vec<Arc<str>>,
+    },
     /// Read a service's log and follow it.
     FetchLogs {
         /// Whose.

@@ -53,6 +53,10 @@ pub enum Command {
     Restart,
     Stop,
     Start,
+    StopForWork,
+    Maintenance,
+    EndMaintenance,
+    Profile,
     Acknowledge,
     AlarmNote,
     Shelve,
@@ -102,6 +106,8 @@ pub enum When {
     Chosen,
     /// While a service is chosen, and operating it is allowed.
     Operate,
+    /// While operating is allowed, whatever is chosen.
+    Allowed,
     /// While an open alarm is chosen, and alarms may be acknowledged.
     Alarm,
 }
@@ -207,6 +213,10 @@ table! {
     Act   Operate       Restart           "restart"             ["r"]             ""        "restart (asks first)";
     Act   Operate       Stop              "stop"                ["x"]             ""        "stop (asks first)";
     Act   Operate       Start             "start"               []                ""        "start (asks first)";
+    Act   Operate       StopForWork       "stop-for-work"       ["X"]             ""        "stop for planned work, with a reason (asks first)";
+    Act   Operate       Maintenance       "maintenance"         []                ""        "stop what runs on its host, shelve its alarms (asks first)";
+    Act   Allowed       EndMaintenance    "end-maintenance"     []                ""        "start what was stopped for a maintenance (asks first)";
+    Act   Allowed       Profile           "profile"             []                ""        "run another set of services (asks first)";
     Act   Alarm         Acknowledge       "acknowledge"         ["c"]             "ack"     "acknowledge the open alarms of the selected row";
     Act   Alarm         AlarmNote         "alarm-note"          ["i"]             ""        "add a note to the open alarms";
     Act   Alarm         Shelve            "shelve"              ["V"]             ""        "shelve the alarms (no notifications)";

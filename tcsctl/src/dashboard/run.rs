@@ -238,6 +238,8 @@ impl Dashboard {
                 Action::Run(program) => self.give_to(|_| Foreground::start(program))?,
                 Action::PageLog => self.give_to(|state| Foreground::page(state.log_lines()))?,
                 action @ (Action::Request(_)
+                | Action::AskProfiles(_)
+                | Action::PlanProfile { .. }
                 | Action::FetchLogs { .. }
                 | Action::Explain(_)
                 | Action::AskUsage { .. }

@@ -3,6 +3,7 @@
 mod alarms;
 pub mod live;
 mod logs;
+mod profiles;
 pub mod replay;
 pub mod timeline;
 mod usage;
@@ -17,7 +18,9 @@ use tcs_core::wire::Message;
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
 
-use super::event::{Action, AlarmReply, Event, Heard, LinkFacts, LogNews, Reply, UsageNews};
+use super::event::{
+    Action, AlarmReply, Event, Heard, LinkFacts, LogNews, ProfilePlan, Reply, UsageNews,
+};
 use replay::Recording;
 
 /// What a source tells the loop.
@@ -139,6 +142,15 @@ impl Source {
                         outcome: Err(WHY.to_owned()),
                         took: chrono::TimeDelta::zero(),
                     }),
+                    Action::AskProfiles(launchers) => {
+                        let none = |it| (it, Err(WHY.to_owned()));
+                        Event::Profiles(launchers.into_iter().map(none).collect())
+                    }
+                    Action::PlanProfile { name, launchers } => {
+                        let none = |it| (it, Err(WHY.to_owned()));
+                        let plans = launchers.into_iter().map(none).collect();
+                        Event::ProfilePlan(ProfilePlan { name, plans })
+                    }
                     Action::FetchLogs { service, .. } => {
                         let (outcome, runs) = (Err(WHY.to_owned()), Vec::new());
                         Event::Logs(LogNews { service, outcome, runs, whole: true })
@@ -193,6 +205,12 @@ impl Live {
             }
             Action::Request(request) => {
                 tokio::spawn(live::ask(observer, request, feed));
+            }
+            Action::AskProfiles(launchers) => {
+                tokio::spawn(profiles::read(observer, launchers, feed));
+            }
+            Action::PlanProfile { name, launchers } => {
+                tokio::spawn(profiles::plan(observer, name, launchers, feed));
             }
             Action::FetchLogs { service, launcher, lines } => {
                 let task = tokio::spawn(logs::follow(observer, service, launcher, lines, feed));

@@ -27,6 +27,7 @@ mod past;
 pub mod picture;
 mod place;
 pub mod problems;
+pub mod profile;
 mod share;
 mod stops;
 pub mod table;
@@ -35,6 +36,7 @@ pub mod timeline;
 mod travel;
 pub mod usage;
 pub mod why;
+pub mod work;
 
 use std::sync::Arc;
 
@@ -56,6 +58,7 @@ use overlay::Overlay;
 pub use past::{Past, Reading};
 use picture::PictureOrder;
 use problems::Problems;
+use profile::ProfileBook;
 use table::Table;
 use tape::Tape;
 use timeline::TimelinePage;
@@ -181,6 +184,8 @@ pub struct State {
     pub marks: Marks,
     /// The last operation on several services.
     pub batch: Option<Batch>,
+    /// The profiles that launchers have, as far as they were asked.
+    pub profiles: ProfileBook,
     /// Requests that are on their way.
     pub pending: usize,
     stale: Stale,
@@ -246,6 +251,7 @@ impl State {
             notice: None,
             marks: Marks::default(),
             batch: None,
+            profiles: ProfileBook::default(),
             pending: 0,
             stale: Stale::Now,
             making: false,
@@ -300,6 +306,8 @@ impl State {
             Event::Gaps(gaps) => self.gaps = gaps,
             Event::ReplayEnded => self.replay_ended = true,
             Event::Reply(reply) => return self.reply(&reply),
+            Event::Profiles(read) => return self.profiles_read(read),
+            Event::ProfilePlan(plan) => return self.profile_planned(plan),
             Event::Alarms(news) => {
                 self.alarms.take(news);
                 self.confirm_alarms();

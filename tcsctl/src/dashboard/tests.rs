@@ -11,6 +11,7 @@ mod logs;
 mod marks;
 mod palette;
 mod problems;
+mod profile;
 mod screens;
 mod screenshots;
 mod svg;
@@ -19,6 +20,7 @@ mod timeline;
 mod usage;
 mod views;
 mod why;
+mod work;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -110,4 +112,11 @@ fn press(state: &mut State, keys: &str) -> Vec<Action> {
         state.settle(state.now);
     }
     actions
+}
+
+/// Types a text, each blank as the key of that name.
+fn type_in(state: &mut State, text: &str) -> Vec<Action> {
+    let keys = text.chars().map(|c| if c == ' ' { "Space".to_owned() } else { c.to_string() });
+    let keys: Vec<String> = keys.collect();
+    press(state, &keys.join(" "))
 }

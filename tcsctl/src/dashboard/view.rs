@@ -19,6 +19,7 @@ mod results;
 mod table;
 mod timeline;
 mod why;
+mod work;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -83,6 +84,7 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         Some(Overlay::Filter { .. } | Overlay::Search { .. }) | None => {}
         Some(Overlay::Palette { line, choice }) => palette::draw(&mut pen, state, line, *choice),
         Some(Overlay::Menu { choice }) => menu::draw(&mut pen, state, *choice),
+        Some(Overlay::Work(dialog)) => work::draw(&mut pen, state, dialog),
         Some(Overlay::Confirm(question)) => confirm::draw(&mut pen, state, question),
         Some(Overlay::Results { scrolled }) => results::draw(&mut pen, state, *scrolled),
         Some(Overlay::Alarm(dialog)) => alarms::draw_dialog(&mut pen, state, dialog),

@@ -1,5 +1,7 @@
 //! What came back when a service or a launcher was asked: a line each, more for what it holds.
 
+pub(crate) mod reload;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use serde_json::{Map, Value};
 use tcs_core::fleet::{format_duration, format_seconds};
 use tcs_core::id::check_name;
 use tcs_core::wire::control::{
-    Done, OperationReply, Outcome, Partly, Reached, ReloadReply, ServiceChange, command, read_reply,
+    Done, OperationReply, Outcome, Partly, Reached, ReloadReply, command, read_reply,
 };
 use tcs_core::wire::text::one_line;
 use tcs_core::wire::{Status, how_ended};
@@ -314,11 +316,10 @@ fn answered(answer: &Answer<'_>, head: &mut Line, below: &mut Vec<Line>) {
             head.push(role, &words).push(Role::Text, &reached(&operation.outcome));
         }
         Answer::Reload(reload) => {
-            let (role, words) = reloaded(reload);
+            let (role, words) = reload::head(reload);
             head.push(role, words);
-            let note = |note| Line::new().with(Role::Warn, &format!("  note: {note}"));
-            below.extend(reload.notes.iter().map(note));
-            below.extend(reload.services.iter().map(changed));
+            below.extend(reload.notes.iter().map(|it| reload::note(it)));
+            below.extend(reload.services.iter().map(reload::service));
         }
         Answer::Called(data) => {
             head.push(Role::Good, "done");
@@ -372,39 +373,6 @@ fn reached(outcome: &Outcome) -> String {
     let code = outcome.exit_code.filter(|code| *code != 0);
     let code = code.map(|code| format!(", {}", how_ended(code)));
     [pid, code].into_iter().flatten().collect()
-}
-
-fn reloaded(reply: &ReloadReply) -> (Role, &'static str) {
-    match reply {
-        ReloadReply { changed: false, .. } => (Role::Text, "nothing has changed"),
-        ReloadReply { dry_run: true, .. } => (Role::Text, "would change"),
-        _ => (Role::Good, "done"),
-    }
-}
-
-/// A service that a reload touches.
-fn changed(change: &ServiceChange) -> Line {
-    let mut line = Line::new().with(Role::Text, "  ");
-    if let Some(kind) = change.change {
-        line.push(Role::Dim, &format!("{:<7}  ", kind.as_str()));
-    }
-    line.push(Role::Text, &format!("{}  ", change.service_id));
-    match (&change.error, change.result, change.then) {
-        (Some(error), ..) => line.push(Role::Bad, error),
-        (None, Some(result), _) if change.outcome.state == Some(Reached::Starting) => {
-            line.push(Role::Moving, &not_ready(result))
-        }
-        (None, Some(result), _) => line.push(Role::Good, result.as_str()),
-        (None, None, Some(then)) if change.busy && then.interrupts() => {
-            line.push(Role::Warn, &format!("{}, BUSY now", then.as_str()))
-        }
-        (None, None, Some(then)) => line.push(Role::Text, then.as_str()),
-        (None, None, None) => line.push(Role::Good, "touched"),
-    };
-    if change.fields.is_empty() {
-        return line;
-    }
-    line.with(Role::Dim, &format!("  ({})", change.fields.join(", ")))
 }
 
 /// What a service says of itself: its status, or how long it runs.

@@ -12,6 +12,9 @@ pub enum Argument {
     Column,
     View,
     Service,
+    Host,
+    Maintenance,
+    Profile,
 }
 
 impl Argument {
@@ -24,6 +27,8 @@ impl Argument {
             Self::Column => "COLUMN",
             Self::View => "VIEW",
             Self::Service => "SERVICE",
+            Self::Host | Self::Maintenance => "HOST",
+            Self::Profile => "PROFILE",
         }
     }
 }
@@ -37,9 +42,16 @@ impl Command {
             Self::Theme => Some(Argument::Theme),
             Self::Sort => Some(Argument::Column),
             Self::View => Some(Argument::View),
-            Self::Open | Self::Logs | Self::Why | Self::Restart | Self::Stop | Self::Start => {
-                Some(Argument::Service)
-            }
+            Self::Maintenance => Some(Argument::Host),
+            Self::EndMaintenance => Some(Argument::Maintenance),
+            Self::Profile => Some(Argument::Profile),
+            Self::Open
+            | Self::Logs
+            | Self::Why
+            | Self::Restart
+            | Self::Stop
+            | Self::Start
+            | Self::StopForWork => Some(Argument::Service),
             _ => None,
         }
     }

@@ -82,7 +82,7 @@ fn news(subjects: &Subjects, fed: Fed) -> Option<AlarmNews> {
 pub(super) async fn write(observer: Observer, request: AlarmRequest, feed: Sender<Feed>) {
     let mut outcome = Ok(0);
     for record in &request.records {
-        outcome = store(observer.bus(), record).await;
+        outcome = store(observer.bus(), record, request.shelf.as_ref()).await;
         if outcome.is_err() {
             break;
         }
@@ -90,9 +90,12 @@ pub(super) async fn write(observer: Observer, request: AlarmRequest, feed: Sende
     feed.send(Feed::Event(Event::AlarmReply(AlarmReply { request, outcome }))).await.ok();
 }
 
-/// Its sequence number.
-async fn store(bus: &Bus, record: &Record) -> Result<u64, String> {
+/// Its sequence number. `shelf`: the one that it changes, with the number of its newest message.
+async fn store(bus: &Bus, record: &Record, shelf: Option<&(String, u64)>) -> Result<u64, String> {
     let (address, expected) = match (record, record.episode()) {
+        (Record::Shelf(_), _) if let Some((id, seq)) = shelf => {
+            (Address::Shelf(id.clone()), Some(*seq))
+        }
         (Record::Ack(_), Some(episode)) => (Address::Ack(episode.alarm.clone()), None),
         (Record::Note(_), Some(episode)) => (Address::Note(episode.alarm.clone()), None),
         (Record::Shelf(_), _) => (Address::Shelf(random_id().chars().take(ID).collect()), Some(0)),

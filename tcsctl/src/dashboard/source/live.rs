@@ -4,18 +4,22 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_core::bus::rpc::RequestError;
-use tcs_core::bus::{ClockQuality, Cut, LinkState};
+use tcs_core::bus::{Bus, ClockQuality, Cut, LinkState};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Transition, Transitions};
 use tcs_core::fleet::why::Subject;
 use tcs_core::fleet::{FLAPPING_WINDOW, Fleet, Link};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Picture, Problem};
-use tcs_core::wire::control::{OperationReply, Reached, read_reply};
+use tcs_core::wire::control::{
+    MAX_WAIT_S, OperationReply, Reached, ReloadReply, ServiceChange, StopRequest, command,
+    read_reply,
+};
 use tcs_core::wire::{Event as RegistryEvent, Kind, Message};
+use tcs_present::text;
 use tokio::sync::mpsc::Sender;
 
-use super::Feed;
-use crate::dashboard::event::{Event, Heard, LinkFacts, PastRead, Reply, Request, Span};
+use super::{Feed, profiles};
+use crate::dashboard::event::{Event, Heard, LinkFacts, Operation, PastRead, Reply, Request, Span};
 
 /// How often the round trip is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -26,6 +30,8 @@ const HAPPENED: TimeDelta = TimeDelta::hours(1);
 /// How long an operation may take: a launcher answers when it is done, and a stop may need its
 /// grace.
 const OPERATION: Duration = Duration::from_mins(1);
+/// A service may be busy for long before it is stopped.
+const WHEN_IDLE: Duration = Duration::from_secs(MAX_WAIT_S as u64);
 /// Heartbeats that are stored for so much less long than the rest are worth a word.
 const NOTICEABLE: TimeDelta = TimeDelta::minutes(1);
 /// How long the past may take to be read.
@@ -265,20 +271,49 @@ pub(super) async fn explain(observer: Observer, subject: Box<Subject>, feed: Sen
     feed.send(Feed::Event(Event::Explained(subject, Ok(read)))).await.ok();
 }
 
-/// Asks a launcher to operate a service.
+/// Asks a launcher to operate a service, or to move to a profile.
 pub(super) async fn ask(observer: Observer, request: Request, feed: Sender<Feed>) {
     let began = clock::monotonic();
-    let command = format!("{}.{}", request.operation.as_str(), request.service);
-    let none = serde_json::Map::new();
-    let reply = observer.bus().request(&request.launcher, &command, &none, OPERATION).await;
-    let outcome = match reply {
-        Ok(data) => Ok(result(&read_reply(&data).value)),
-        Err(RequestError::NotReachable { .. }) => Err("no launcher answers".to_owned()),
-        Err(error) => Err(error.to_string()),
-    };
+    let outcome = answer(observer.bus(), &request).await.map_err(|error| match error {
+        RequestError::NotReachable { .. } => "no launcher answers".to_owned(),
+        error => error.to_string(),
+    });
     let took = clock::monotonic().saturating_duration_since(began);
     let took = TimeDelta::from_std(took).unwrap_or_default();
+    let outcome = outcome.flatten();
     feed.send(Feed::Event(Event::Reply(Reply { request, outcome, took }))).await.ok();
+}
+
+/// The answer in words; or that of a profile not all came to pass.
+async fn answer(bus: &Bus, request: &Request) -> Result<Result<String, String>, RequestError> {
+    let Request { operation, service, launcher, parameters } = request;
+    match operation {
+        Operation::Profile => {
+            let request = profiles::parameters(parameters.profile.as_deref(), false);
+            let data = bus.request(launcher, command::PROFILE, &request, OPERATION).await?;
+            Ok(moved(&read_reply(&data).value))
+        }
+        Operation::Start | Operation::Stop | Operation::Restart => {
+            let stop = StopRequest {
+                when_idle: parameters.when_idle,
+                max_wait_s: None,
+                comment: parameters.comment.as_deref().map(str::to_owned),
+            };
+            let limit = if parameters.when_idle { WHEN_IDLE } else { OPERATION };
+            let command = format!("{}.{service}", operation.as_str());
+            let data = bus.request(launcher, &command, &stop, limit).await?;
+            Ok(Ok(result(&read_reply(&data).value)))
+        }
+    }
+}
+
+/// `moved: 3 services changed`
+fn moved(reply: &ReloadReply) -> Result<String, String> {
+    let failed = |it: &ServiceChange| Some(format!("{}: {}", it.service_id, it.error.as_ref()?));
+    match reply.services.iter().find_map(failed) {
+        Some(why) => Err(why),
+        None => Ok(format!("moved: {} changed", text::count(reply.services.len(), "service"))),
+    }
 }
 
 /// `restarted, pid 4711`; an aim that was reached before is said to be.

@@ -8,36 +8,50 @@ use tcs_core::fleet::{Phase, ServiceView, format_duration};
 use tcs_core::wire::Status;
 use tcs_present::selection::launcher;
 use tcs_present::touched::{Standing, consequences};
-use tcs_present::{Line, Look, Role, touched};
+use tcs_present::{Line, Look, Role, text, touched};
 
 use super::batch::Batch;
-use super::overlay::{Overlay, Question};
+use super::overlay::{Overlay, Purpose, Question};
+use super::work::{nobody, parameters};
 use super::{Stale, State};
 use crate::dashboard::event::{Action, Operation, Reply, Request};
 use crate::dashboard::layout;
 
+/// Why nothing is asked while there are results to come.
+pub(super) const BUSY: &str = "the last operation on several services is not done yet (:results)";
+
 /// Cells of the question about one service, and about many.
-const WIDTHS: (u16, u16) = (64, 110);
+pub(super) const WIDTHS: (u16, u16) = (64, 110);
 
 impl State {
     /// Asks whether it is meant, and says what it would touch: the marked services, else the chosen one.
     pub(super) fn ask(&mut self, operation: Operation) {
-        let is_bulk = !self.marks.is_empty();
-        if is_bulk && self.is_batch_running() {
-            self.tell("the last operation on several services is not done yet (:results)", true);
-            return;
+        match self.targets() {
+            Ok((ids, is_bulk)) => self.ask_about(Purpose::Request, operation, ids, is_bulk),
+            Err(why) => self.tell(why, true),
         }
-        let ids: Vec<Arc<str>> = if is_bulk {
-            self.marks.iter().cloned().collect()
-        } else {
-            self.table.chosen().cloned().into_iter().collect()
-        };
-        self.ask_about(operation, ids, is_bulk);
+    }
+
+    /// The marked services, else the chosen one; whether they are those that are marked.
+    pub(super) fn targets(&self) -> Result<(Vec<Arc<str>>, bool), &'static str> {
+        if self.marks.is_empty() {
+            return Ok((self.table.chosen().cloned().into_iter().collect(), false));
+        }
+        if self.is_batch_running() {
+            return Err(BUSY);
+        }
+        Ok((self.marks.iter().cloned().collect(), true))
     }
 
     /// The same about these services.
-    pub(super) fn ask_about(&mut self, operation: Operation, ids: Vec<Arc<str>>, is_bulk: bool) {
-        match self.question(operation, ids, is_bulk) {
+    pub(super) fn ask_about(
+        &mut self,
+        purpose: Purpose,
+        operation: Operation,
+        ids: Vec<Arc<str>>,
+        is_bulk: bool,
+    ) {
+        match self.question(purpose, operation, ids, is_bulk) {
             Ok(question) => self.overlay = Some(Overlay::Confirm(question)),
             Err(why) => self.tell(why, true),
         }
@@ -46,16 +60,19 @@ impl State {
     /// What is asked about these services as they are now; or why nothing is.
     fn question(
         &self,
+        purpose: Purpose,
         operation: Operation,
         ids: Vec<Arc<str>>,
         is_bulk: bool,
     ) -> Result<Question, String> {
+        let ids = self.meant_now(&purpose).unwrap_or(ids);
         let mut requests = Vec::new();
         let mut services = Vec::new();
         let mut left_out = Vec::new();
         for id in &ids {
             let service = self.picture.get(id).ok_or_else(|| format!("{id} is not known any more"));
-            match service.and_then(|it| Ok((it, self.request(operation, it)?))) {
+            let request = service.and_then(|it| Ok((it, self.request(&purpose, operation, it)?)));
+            match request {
                 Ok((service, request)) => {
                     services.push(service);
                     requests.push(request);
@@ -63,24 +80,37 @@ impl State {
                 Err(why) => left_out.push(why),
             }
         }
-        let word = operation.as_str();
         let [only, ..] = &requests[..] else {
             return Err(match left_out.pop().filter(|_| !is_bulk) {
                 Some(why) => why,
-                None => format!("none of the marked can be asked to {word}"),
+                None => nobody(&purpose, operation),
             });
         };
         let width = if is_bulk { WIDTHS.1 } else { WIDTHS.0 };
-        let lines = if is_bulk {
-            self.lines_of_many(operation, &services, &left_out)
+        let mut lines = self.lines_of_purpose(&purpose);
+        if is_bulk {
+            lines.extend(self.lines_of_many(operation, &services, &left_out));
         } else {
-            let name = Line::new().with(Role::Strong, &only.service);
             let touched = self.touched(services[0], only).into_iter();
             let touched = touched.map(|line| Line::new().with(Role::Text, &format!("  {line}")));
-            [name].into_iter().chain(touched).collect()
-        };
+            lines.push(Line::new().with(Role::Strong, &only.service));
+            lines.extend(touched);
+        }
         let standing = Standing::of(&self.picture, &services, operation != Operation::Start);
-        Ok(Question { operation, ids, is_bulk, requests, standing, lines, width, scrolled: 0 })
+        let (title, meant) = words(&purpose, operation, requests.len());
+        Ok(Question {
+            title,
+            meant: Some(meant),
+            purpose,
+            operation,
+            ids,
+            is_bulk,
+            requests,
+            standing,
+            lines,
+            width,
+            scrolled: 0,
+        })
     }
 
     fn lines_of_many(
@@ -92,7 +122,7 @@ impl State {
         let inside = layout::dialog(self.size, WIDTHS.1, 1).width.saturating_sub(4);
         let look = Look { width: Some(inside.into()), times: self.options.times };
         let mut lines = match operation {
-            Operation::Start => touched::lines(&self.picture, services, &look),
+            Operation::Start | Operation::Profile => touched::lines(&self.picture, services, &look),
             Operation::Stop | Operation::Restart => {
                 touched::lines_of_end(&self.picture, services, &look)
             }
@@ -103,15 +133,23 @@ impl State {
     }
 
     /// The request, or why nobody can be asked.
-    fn request(&self, operation: Operation, service: &ServiceView) -> Result<Request, String> {
+    fn request(
+        &self,
+        purpose: &Purpose,
+        operation: Operation,
+        service: &ServiceView,
+    ) -> Result<Request, String> {
         let id = &service.id;
         if service.is_launcher {
             return Err(format!("{id} is a launcher: its host's service manager runs it"));
         }
         match launcher(&self.picture, service) {
-            Some(launcher) => {
-                Ok(Request { operation, service: Arc::clone(id), launcher: launcher.into() })
-            }
+            Some(launcher) => Ok(Request {
+                operation,
+                service: Arc::clone(id),
+                launcher: launcher.into(),
+                parameters: parameters(purpose),
+            }),
             None => Err(format!("{id} has no launcher: nothing can {} it", operation.as_str())),
         }
     }
@@ -130,7 +168,7 @@ impl State {
             {
                 lines.push(format!("it is not up: {}", service.phase));
             }
-            (Operation::Start | Operation::Stop | Operation::Restart, ..) => {}
+            (Operation::Start | Operation::Stop | Operation::Restart | Operation::Profile, ..) => {}
         }
         if request.operation != Operation::Start {
             if service.own_status == Some(Status::Busy) {
@@ -139,7 +177,10 @@ impl State {
             }
             let graph = Graph::of(&self.picture);
             lines.extend(consequences(&self.picture, &graph, service, &[service]));
-            if request.operation == Operation::Stop && service.restart_policy.is_some() {
+            if request.parameters.comment.is_some() {
+                let text = "it stays stopped, also when its launcher starts again, until somebody";
+                lines.push(format!("{text} starts it"));
+            } else if request.operation == Operation::Stop && service.restart_policy.is_some() {
                 lines.push("it stays stopped until somebody starts it".to_owned());
             }
         }
@@ -150,15 +191,19 @@ impl State {
     pub(super) fn agreed(&mut self, question: Question) -> Vec<Action> {
         self.stale = Stale::Now;
         self.settle_here();
-        let Question { operation, ids, is_bulk, .. } = question;
-        let mut now = match self.question(operation, ids, is_bulk) {
+        let Question { purpose, operation, ids, is_bulk, standing, .. } = question;
+        let purpose = match purpose {
+            Purpose::Profile(to) => return self.check_profile(*to),
+            purpose => purpose,
+        };
+        let mut now = match self.question(purpose, operation, ids, is_bulk) {
             Ok(now) => now,
             Err(why) => {
                 self.tell(format!("{why}; nothing was done"), true);
                 return Vec::new();
             }
         };
-        let changes = touched::changes(&question.standing, &now.standing);
+        let changes = touched::changes(&standing, &now.standing);
         if !changes.is_empty() {
             let told = changes.iter().map(|change| format!("changed: {change}"));
             let told: Vec<_> = told.map(|text| Line::new().with(Role::Warn, &text)).collect();
@@ -166,10 +211,17 @@ impl State {
             self.overlay = Some(Overlay::Confirm(now));
             return Vec::new();
         }
-        if is_bulk {
-            return self.begin_batch(Batch::new(operation, now.requests));
+        match now.purpose {
+            Purpose::Maintenance(work) => self.begin_maintenance(&work, now.requests),
+            Purpose::EndOfMaintenance(of) => self.end_maintenance(&of, now.requests),
+            Purpose::Request | Purpose::Work(_) | Purpose::Profile(_) if is_bulk => {
+                let title = operation.as_str().to_owned();
+                self.begin_batch(Batch::new(title, vec![now.requests]))
+            }
+            Purpose::Request | Purpose::Work(_) | Purpose::Profile(_) => {
+                now.requests.into_iter().flat_map(|request| self.send(request)).collect()
+            }
         }
-        now.requests.into_iter().flat_map(|request| self.send(request)).collect()
     }
 
     fn send(&mut self, request: Request) -> Vec<Action> {
@@ -198,5 +250,32 @@ impl State {
             Err(text) => self.tell(format!("{what}: {text} (asked {})", request.launcher), true),
         }
         Vec::new()
+    }
+}
+
+/// The question, and what `y` does.
+fn words(purpose: &Purpose, operation: Operation, count: usize) -> (String, String) {
+    let word = operation.as_str();
+    let (whom, all) = match count {
+        1 => (String::new(), "it".to_owned()),
+        n => (format!(" {n} services"), format!("all {n}")),
+    };
+    match purpose {
+        Purpose::Maintenance(of) => {
+            let services = text::count(count, "service");
+            let title = format!("maintenance of {}: stop {services}?", text::shown(&of.host));
+            (title, "begin it".to_owned())
+        }
+        Purpose::EndOfMaintenance(of) => {
+            let services = text::count(count, "service");
+            (
+                format!("end the maintenance of {}: start {services}?", text::shown(of)),
+                "end it".to_owned(),
+            )
+        }
+        Purpose::Work(_) => (format!("{word}{whom} for planned work?"), format!("{word} {all}")),
+        Purpose::Request | Purpose::Profile(_) => {
+            (format!("{word}{whom}?"), format!("{word} {all}"))
+        }
     }
 }

@@ -125,7 +125,8 @@ impl State {
             Ok(records) => {
                 self.pending += 1;
                 let about = dialog.about.iter().map(|view| view.record().episode.clone()).collect();
-                vec![Action::Alarm(AlarmRequest { act: dialog.act, records, about })]
+                let act = dialog.act;
+                vec![Action::Alarm(AlarmRequest { act, records, about, shelf: None })]
             }
             Err(why) => {
                 dialog.error = Some(why);
@@ -139,6 +140,8 @@ impl State {
         self.pending = self.pending.saturating_sub(1);
         let AlarmRequest { act, about, .. } = reply.request;
         match reply.outcome {
+            // a shelf of a maintenance: the results of that are on the screen
+            Ok(_) if about.is_empty() => {}
             Ok(seq) => self.alarms.unconfirmed.push(Awaited { seq, act, about }),
             Err(why) => self.tell(format!("{}: not confirmed: {why}", act.as_str()), true),
         }

@@ -86,6 +86,11 @@ impl AlarmBook {
         self.past.as_ref().map_or(&self.folded, |(_, alarms)| alarms)
     }
 
+    /// The records of now.
+    pub(super) const fn folded(&self) -> &Alarms {
+        &self.folded
+    }
+
     /// Makes what is shown anew.
     pub(super) fn rebuild(&mut self, picture: &FleetView, moment: &Moment) {
         match moment {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::{State, overlay::Overlay};
-use crate::dashboard::event::{Action, Operation, Reply, Request};
+use crate::dashboard::event::{Action, Reply, Request};
 
 /// Requests under way at once; a launcher works on as many.
 const AT_ONCE: usize = 16;
@@ -26,26 +26,56 @@ pub enum Progress {
     Failed(String),
 }
 
+/// One request, and how far it is.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// What is asked.
+    pub request: Request,
+    /// How far it is.
+    pub progress: Progress,
+    /// It is asked when those of earlier waves are over.
+    wave: usize,
+}
+
 /// One operation on many services, and its results so far.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// What is done to all.
-    pub operation: Operation,
-    /// Each service, in the order of asking.
-    pub rows: Vec<(Request, Progress)>,
+    /// What is done, in a few words.
+    pub title: String,
+    /// Each request, in the order of asking.
+    pub rows: Vec<Row>,
+    /// Whether a request that fails keeps the waves behind it from being asked.
+    needs_all: bool,
+    /// What is done when all are over.
+    then: Vec<Action>,
 }
 
 impl Batch {
-    pub(super) fn new(operation: Operation, requests: Vec<Request>) -> Self {
-        let rows = requests.into_iter().map(|request| (request, Progress::Waiting)).collect();
-        Self { operation, rows }
+    /// Of requests in waves: each begins when the one before is over.
+    pub(super) fn new(title: String, waves: Vec<Vec<Request>>) -> Self {
+        let row = |wave| move |request| Row { request, progress: Progress::Waiting, wave };
+        let waves = waves.into_iter().enumerate();
+        let rows = waves.flat_map(|(wave, requests)| requests.into_iter().map(row(wave))).collect();
+        Self { title, rows, needs_all: false, then: Vec::new() }
+    }
+
+    /// What fails in a wave keeps those behind it from being asked.
+    pub(super) const fn needing_all(mut self) -> Self {
+        self.needs_all = true;
+        self
+    }
+
+    /// What is done when all are over.
+    pub(super) fn then(mut self, actions: Vec<Action>) -> Self {
+        self.then = actions;
+        self
     }
 
     /// How many are done, failed, and neither yet.
     pub fn counts(&self) -> (usize, usize, usize) {
         let (mut done, mut failed) = (0, 0);
-        for (_, progress) in &self.rows {
-            match progress {
+        for row in &self.rows {
+            match row.progress {
                 Progress::Done { .. } => done += 1,
                 Progress::Failed(_) => failed += 1,
                 Progress::Waiting | Progress::Asked => {}
@@ -56,12 +86,24 @@ impl Batch {
 
     /// The requests that can be sent now.
     fn next(&mut self) -> Vec<Request> {
-        let asked = self.rows.iter().filter(|(_, it)| *it == Progress::Asked).count();
-        let waiting = self.rows.iter_mut().filter(|(_, it)| *it == Progress::Waiting);
+        let is_open = |row: &&Row| matches!(row.progress, Progress::Waiting | Progress::Asked);
+        let Some(wave) = self.rows.iter().filter(is_open).map(|row| row.wave).min() else {
+            return Vec::new();
+        };
+        let has_failed = |row: &Row| row.wave < wave && matches!(row.progress, Progress::Failed(_));
+        if self.needs_all && self.rows.iter().any(has_failed) {
+            for row in self.rows.iter_mut().filter(|row| row.wave >= wave) {
+                row.progress = Progress::Failed("not asked: see above".to_owned());
+            }
+            return Vec::new();
+        }
+        let asked = self.rows.iter().filter(|row| row.progress == Progress::Asked).count();
+        let waiting = |row: &&mut Row| row.wave == wave && row.progress == Progress::Waiting;
+        let waiting = self.rows.iter_mut().filter(waiting);
         let next = waiting.take(AT_ONCE.saturating_sub(asked));
-        next.map(|(request, progress)| {
-            *progress = Progress::Asked;
-            request.clone()
+        next.map(|row| {
+            row.progress = Progress::Asked;
+            row.request.clone()
         })
         .collect()
     }
@@ -69,9 +111,9 @@ impl Batch {
     /// Takes a result; whether it was one of these.
     fn take(&mut self, reply: &Reply) -> bool {
         let is_it =
-            |row: &&mut (Request, Progress)| row.0 == reply.request && row.1 == Progress::Asked;
-        let Some((_, progress)) = self.rows.iter_mut().find(is_it) else { return false };
-        *progress = match &reply.outcome {
+            |row: &&mut Row| row.request == reply.request && row.progress == Progress::Asked;
+        let Some(row) = self.rows.iter_mut().find(is_it) else { return false };
+        row.progress = match &reply.outcome {
             Ok(text) => Progress::Done { text: text.clone(), took: reply.took },
             Err(why) => Progress::Failed(why.clone()),
         };
@@ -81,9 +123,9 @@ impl Batch {
     /// `restart: 4 done, 1 failed: plate_solver.b (no launcher answers)`
     fn summary(&self) -> String {
         let (done, failed, _) = self.counts();
-        let word = self.operation.as_str();
-        let first = self.rows.iter().find_map(|(request, progress)| match progress {
-            Progress::Failed(why) => Some((&request.service, why)),
+        let word = &self.title;
+        let first = self.rows.iter().find_map(|row| match &row.progress {
+            Progress::Failed(why) => Some((&row.request.service, why)),
             Progress::Waiting | Progress::Asked | Progress::Done { .. } => None,
         });
         match first {
@@ -125,11 +167,14 @@ impl State {
         if reply.outcome.is_ok() {
             self.marks.remove(&reply.request.service);
         }
-        if batch.counts().2 == 0 {
+        let mut actions = self.continue_batch();
+        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.counts().2 == 0) {
             let (text, has_failed) = (batch.summary(), batch.counts().1 > 0);
+            actions.extend(std::mem::take(&mut batch.then));
             self.tell(text, has_failed);
         }
-        Some(self.continue_batch())
+        self.pending += actions.iter().filter(|it| matches!(it, Action::Alarm(_))).count();
+        Some(actions)
     }
 
     /// Shows the results of the last one again.

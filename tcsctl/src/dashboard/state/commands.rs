@@ -47,6 +47,7 @@ impl State {
                 self.apply_typed_search();
             }
             Some(Overlay::Alarm(dialog)) => dialog.line.insert(text),
+            Some(Overlay::Work(dialog)) => dialog.line.insert(text),
             Some(
                 Overlay::Menu { .. }
                 | Overlay::Confirm(_)
@@ -79,16 +80,18 @@ impl State {
         }
         let is_live = matches!(self.moment, Moment::Live);
         let why = match entry.when {
-            When::Operate if self.options.read_only => {
+            When::Operate | When::Allowed if self.options.read_only => {
                 "read-only: start, stop and restart are disabled"
             }
             When::Alarm if self.options.read_only => "read-only: alarms cannot be changed",
-            When::Operate | When::Alarm if !is_live => {
+            When::Operate | When::Allowed | When::Alarm if !is_live => {
                 "the past is shown: Esc returns to the present"
             }
             When::Chosen | When::Operate if chosen.is_none() => "no service selected",
             When::Alarm if self.alarm_targets().is_empty() => "no open alarm selected",
-            When::Always | When::Chosen | When::Operate | When::Alarm => return None,
+            When::Always | When::Chosen | When::Operate | When::Allowed | When::Alarm => {
+                return None;
+            }
         };
         Some(why.into())
     }
@@ -153,6 +156,13 @@ impl State {
             Command::Restart => self.ask(Operation::Restart),
             Command::Stop => self.ask(Operation::Stop),
             Command::Start => self.ask(Operation::Start),
+            Command::StopForWork => self.ask_for_work(),
+            Command::Maintenance => self.ask_for_maintenance(None),
+            Command::EndMaintenance => self.open_palette("end-maintenance "),
+            Command::Profile => {
+                self.open_palette("profile ");
+                return self.ask_profiles();
+            }
             Command::Mark => self.mark(),
             Command::MarkShown => self.mark_shown(),
             Command::MarkFailed => self.mark_failed(),
@@ -205,6 +215,7 @@ impl State {
 
     /// Opens the palette with the beginning of a command.
     fn open_palette(&mut self, typed: &str) {
+        self.profiles.forget();
         self.overlay = Some(Overlay::Palette { line: Line::new(typed), choice: 0 });
     }
 

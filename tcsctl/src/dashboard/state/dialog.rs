@@ -60,10 +60,14 @@ impl State {
                 }
                 Code::Up => self.overlay_step(-1),
                 Code::Down => self.overlay_step(1),
-                Code::Tab => self.complete(),
+                Code::Tab => {
+                    self.complete();
+                    return self.ask_profiles();
+                }
                 _ => {
                     line.key(key);
                     *choice = 0;
+                    return self.ask_profiles();
                 }
             },
             Overlay::Menu { choice } => {
@@ -82,12 +86,15 @@ impl State {
                 }
             }
             Overlay::Confirm(question) => {
-                if matches!(key.code, Code::Char('y' | 'Y')) && !key.ctrl {
+                let is_yes = matches!(key.code, Code::Char('y' | 'Y')) && !key.ctrl;
+                if is_yes && question.meant.is_some() {
                     let question = question.clone();
                     self.overlay = None;
                     return self.agreed(question);
                 }
                 match command {
+                    // what would be done is still being asked
+                    _ if is_yes => {}
                     Some(Command::Up | Command::Down) if self.is_question_long() => {
                         self.overlay_step(if command == Some(Command::Up) { -1 } else { 1 });
                     }
@@ -100,6 +107,17 @@ impl State {
             Overlay::Alarm(dialog) => match key.code {
                 Code::Enter => return self.say_alarm(),
                 Code::Esc => self.overlay = None,
+                _ => {
+                    dialog.line.key(key);
+                    dialog.error = None;
+                }
+            },
+            Overlay::Work(dialog) => match key.code {
+                Code::Enter => self.work_typed(),
+                Code::Esc => {
+                    self.overlay = None;
+                    self.tell("nothing was done", false);
+                }
                 _ => {
                     dialog.line.key(key);
                     dialog.error = None;
@@ -147,7 +165,13 @@ impl State {
                     *scrolled = scrolled.saturating_add_signed(by).min(most);
                 }
             }
-            Some(Overlay::Filter { .. } | Overlay::Search { .. } | Overlay::Alarm(_)) | None => {}
+            Some(
+                Overlay::Filter { .. }
+                | Overlay::Search { .. }
+                | Overlay::Alarm(_)
+                | Overlay::Work(_),
+            )
+            | None => {}
         }
     }
 
@@ -162,7 +186,8 @@ impl State {
                 | Overlay::Confirm(_)
                 | Overlay::Results { .. }
                 | Overlay::Help { .. }
-                | Overlay::Alarm(_),
+                | Overlay::Alarm(_)
+                | Overlay::Work(_),
             )
             | None => None,
         };

@@ -10,6 +10,8 @@ use tcs_present::touched::Standing;
 
 use super::alarm_acts::AlarmDialog;
 use super::logs::search::Search;
+use super::profile::ProfileMove;
+use super::work::{Maintenance, WorkDialog};
 use crate::dashboard::event::{Operation, Request};
 use crate::dashboard::key::{Code, Key};
 use crate::dashboard::keymap::{Command, Entry, TABLE};
@@ -47,6 +49,8 @@ pub enum Overlay {
         /// Which of [`MENU`].
         choice: usize,
     },
+    /// For which planned work something is to be done.
+    Work(WorkDialog),
     /// Whether it is meant.
     Confirm(Question),
     /// What became of an operation on several services.
@@ -63,9 +67,30 @@ pub enum Overlay {
     },
 }
 
+/// For what something is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Purpose {
+    /// Somebody wants it.
+    Request,
+    /// Planned work: the services stay stopped, with this comment.
+    Work(Arc<str>),
+    /// Maintenance of a host: what runs there stops.
+    Maintenance(Maintenance),
+    /// The end of the maintenance of what this filter lets through: what was stopped for it starts.
+    EndOfMaintenance(Arc<str>),
+    /// Another set of services is to run.
+    Profile(Box<ProfileMove>),
+}
+
 /// What a person is asked before something is done.
 #[derive(Debug, Clone)]
 pub struct Question {
+    /// The question in one line.
+    pub title: String,
+    /// What `y` does; `None`: what would be done is not known yet, or nothing can be.
+    pub meant: Option<String>,
+    /// For what.
+    pub(super) purpose: Purpose,
     /// What would be done.
     pub operation: Operation,
     /// To which services; some of them may not be asked.
@@ -85,10 +110,12 @@ pub struct Question {
 }
 
 /// The action menu.
-pub const MENU: [Command; 11] = [
+pub const MENU: [Command; 13] = [
     Command::Restart,
     Command::Stop,
     Command::Start,
+    Command::StopForWork,
+    Command::Maintenance,
     Command::Mark,
     Command::MarkFailed,
     Command::Logs,

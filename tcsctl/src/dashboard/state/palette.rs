@@ -8,7 +8,7 @@ use tcs_core::fleet::{Filter, ServiceView};
 use tcs_present::by_host::Order;
 use tcs_present::columns::Column;
 
-use super::overlay::{Line, Overlay, found};
+use super::overlay::{Line, Overlay, Purpose, found};
 use super::{Page, Stale, State};
 use crate::dashboard::event::{Action, Operation};
 use crate::dashboard::keymap::{Argument, Command, Entry, TABLE};
@@ -110,6 +110,9 @@ impl State {
                     Column::ALL.iter().filter(sorts).map(|it| column_name(*it)).collect();
                 words(&mut names.iter().map(String::as_str))
             }
+            Argument::Host => named(self.hosts_to_maintain(), rest, choice),
+            Argument::Maintenance => named(self.maintenances(), rest, choice),
+            Argument::Profile => named(self.profiles.offered(), rest, choice),
             Argument::Service => {
                 let rest = rest.to_lowercase();
                 // launchers are neither operated, nor have they output
@@ -151,7 +154,8 @@ impl State {
         let typed = line.text().to_owned();
         let Some(chosen) = self.choices(&typed).into_iter().nth(choice) else {
             if let Some((_, argument, rest)) = with_argument(&typed) {
-                self.tell(self.unknown(argument, rest), true);
+                self.enter_profile_later();
+                self.tell(self.unknown(argument, rest), !self.profiles.is_awaited());
             }
             return Vec::new();
         };
@@ -181,11 +185,25 @@ impl State {
     }
 
     fn unknown(&self, argument: Argument, typed: &str) -> String {
+        if let Some(why) = self.nothing_offered(argument) {
+            return why;
+        }
         let what = argument.as_str().to_lowercase();
         let ids = self.picture.services.iter().map(|service| &*service.id);
         match nearest(typed, ids).filter(|_| argument == Argument::Service) {
             Some(near) => format!("`{typed}` is no {what}; did you mean {near}?"),
             None => format!("`{typed}` is no {what}"),
+        }
+    }
+
+    /// Why nothing is offered for an argument, whatever is typed.
+    pub fn nothing_offered(&self, argument: Argument) -> Option<String> {
+        match argument {
+            Argument::Profile => self.profiles.nothing_offered(),
+            Argument::Maintenance if self.maintenances().is_empty() => {
+                Some("no service is stopped for a maintenance".to_owned())
+            }
+            _ => None,
         }
     }
 
@@ -211,12 +229,27 @@ impl State {
                 self.table.view = view.unwrap_or(self.table.view);
                 self.leave_page();
             }
+            command @ (Command::Maintenance | Command::EndMaintenance | Command::Profile) => {
+                let any: Arc<str> = argument.into();
+                if let Some(why) = self.refusal_of(command, Some(&any)) {
+                    return Err(why.into_owned());
+                }
+                match command {
+                    Command::Maintenance => self.ask_for_maintenance(Some(argument)),
+                    Command::EndMaintenance => self.ask_for_end_of_maintenance(argument),
+                    _ => return Ok(self.plan_profile(argument)),
+                }
+            }
             command => {
                 let id: Arc<str> = argument.into();
                 if let Some(why) = self.refusal_of(command, Some(&id)) {
                     return Err(why.into_owned());
                 }
                 let operation = match command {
+                    Command::StopForWork => {
+                        self.ask_for_work_on(vec![id], false);
+                        return Ok(Vec::new());
+                    }
                     Command::Start => Operation::Start,
                     Command::Stop => Operation::Stop,
                     Command::Restart => Operation::Restart,
@@ -231,7 +264,7 @@ impl State {
                     }
                 };
                 // not those that are marked
-                self.ask_about(operation, vec![id], false);
+                self.ask_about(Purpose::Request, operation, vec![id], false);
             }
         }
         Ok(Vec::new())
@@ -252,6 +285,17 @@ impl State {
             }
         }
     }
+}
+
+/// Those of these names that hold what is typed.
+fn named(
+    all: Vec<(Arc<str>, String)>,
+    rest: &str,
+    choice: impl Fn(&str, Cow<'static, str>) -> Choice,
+) -> Vec<Choice> {
+    let mut fits: Vec<_> = all.into_iter().filter(|(name, _)| name.contains(rest)).collect();
+    fits.sort_by_key(|(name, _)| (**name != *rest, !name.starts_with(rest)));
+    fits.into_iter().map(|(name, doc)| choice(&name, doc.into())).collect()
 }
 
 /// A column's title as it is typed.

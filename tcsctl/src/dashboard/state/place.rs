@@ -51,6 +51,7 @@ impl State {
             | Overlay::Confirm(_)
             | Overlay::Results { .. }
             | Overlay::Alarm(_)
+            | Overlay::Work(_)
             | Overlay::Help { .. } => None,
         }
     }

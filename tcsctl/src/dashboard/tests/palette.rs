@@ -4,7 +4,7 @@ use tcs_present::by_host::Order;
 use tcs_present::columns::Column;
 
 use super::fixture::{night, observatory, state};
-use super::{buffer, press, text};
+use super::{buffer, press, text, type_in};
 use crate::dashboard::event::{Action, Operation};
 use crate::dashboard::state::overlay::Overlay;
 use crate::dashboard::state::{Page, State};
@@ -23,13 +23,6 @@ fn typed(state: &State) -> &str {
         Some(Overlay::Palette { line, .. }) => line.text(),
         other => panic!("{other:?}"),
     }
-}
-
-/// Types a text, each blank as the key of that name.
-fn type_in(state: &mut State, text: &str) -> Vec<Action> {
-    let keys = text.chars().map(|c| if c == ' ' { "Space".to_owned() } else { c.to_string() });
-    let keys: Vec<String> = keys.collect();
-    press(state, &keys.join(" "))
 }
 
 #[test]

@@ -9,12 +9,7 @@ use crate::dashboard::state::overlay::Question;
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, question: &Question) {
     let area = state.confirm_dialog(question);
-    let word = question.operation.as_str();
-    let (title, meant) = match question.requests.len() {
-        1 => (format!("{word}?"), format!(" {word} it")),
-        n => (format!("{word} {n} services?"), format!(" {word} all {n}")),
-    };
-    let inside = pen.frame(area, &title, Role::Warn);
+    let inside = pen.frame(area, &question.title, Role::Warn);
     let seen = usize::from(inside.height).saturating_sub(2);
     let from = question.scrolled.min(question.lines.len().saturating_sub(seen));
     for (line, y) in question.lines.iter().skip(from).take(seen).zip(inside.y..) {
@@ -22,8 +17,10 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, question: &Question) {
     }
     let y = area.bottom().saturating_sub(2);
     let mut x = inside.x;
-    x += pen.put(x, y, 1, "y", Role::Key);
-    x += pen.put(x, y, 20, &meant, Role::Text) + 3;
+    if let Some(meant) = &question.meant {
+        x += pen.put(x, y, 1, "y", Role::Key);
+        x += pen.put(x, y, 20, &format!(" {meant}"), Role::Text) + 3;
+    }
     let more = question.lines.len().saturating_sub(from + seen);
     if question.lines.len() > seen {
         let text = if more > 0 { format!("{more} more: j") } else { "k goes back".to_owned() };

@@ -11,7 +11,7 @@ use crate::dashboard::state::overlay::Line;
 use crate::dashboard::state::palette::with_argument;
 
 /// Cells of a command's name.
-const NAME: u16 = 19;
+const NAME: u16 = 21;
 
 /// Draws it over the page.
 pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize) {
@@ -23,9 +23,9 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize)
     let argument = with_argument(line.text());
     if choices.is_empty() {
         let none = match argument {
-            Some((_, argument, _)) => {
-                format!("no {} of this name", argument.as_str().to_lowercase())
-            }
+            Some((_, argument, _)) => state
+                .nothing_offered(argument)
+                .unwrap_or_else(|| format!("no {} of this name", argument.as_str().to_lowercase())),
             None => "no command of this name".to_owned(),
         };
         pen.put(list.x, list.y, list.width, &none, Role::Dim);
