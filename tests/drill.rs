@@ -23,7 +23,18 @@ async fn site() -> Site {
         let check = || tcsctl::at(&site.server.url(), &["check", id]);
         wait_for(&format!("{id} is ok"), || check().code == Some(0)).await;
     }
+    heard(&site).await;
     site
+}
+
+/// Waits for a heartbeat of each service.
+async fn heard(site: &Site) {
+    let url = site.server.url();
+    let are_heard = || {
+        let list = tcsctl::at(&url, &["list", "--json"]).json();
+        list["services"].as_array().unwrap().iter().all(|it| it["liveness"] == "live")
+    };
+    wait_for("heartbeats", are_heard).await;
 }
 
 fn drill(site: &Site, args: &[&str]) -> Output {
@@ -135,4 +146,23 @@ services:
         let due = line.split("its run of ").nth(1).unwrap().trim_end_matches(" is due");
         assert!(due <= now.as_str(), "{now}: {line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_to_raise_an_alarm_lasts_long_enough() {
+    let config = format!("{CONFIG}  - {{type: sentinel, variant: main}}\n");
+    let site = Site::start("process", &config).await;
+    for id in ["dome.main", "sentinel.main"] {
+        let check = || tcsctl::at(&site.server.url(), &["check", id]);
+        wait_for(&format!("{id} is ok"), || check().code == Some(0)).await;
+    }
+    let url = site.server.url();
+    wait_for("alarms are kept", || tcsctl::at(&url, &["alarms"]).err.is_empty()).await;
+    heard(&site).await;
+    let short = drill(&site, &["freeze", "dome.main", "--for", "2s"]).expect(1);
+    let why =
+        "alarm: none was raised (by the default rules it takes 17 s, and the fault lasted 2 s)";
+    assert!(short.err.contains(why), "{short:#?}");
+    let freeze = drill(&site, &["freeze", "dome.main", "--alarm"]).expect(0);
+    assert!(freeze.err.contains("alarm: lost/dome.main was raised after"), "{freeze:#?}");
 }

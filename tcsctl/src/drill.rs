@@ -11,6 +11,8 @@ use tcs_core::wire::control::Fault;
 const ON_THE_WAY: Duration = Duration::from_secs(5);
 /// How long it lasts after it should have been noticed.
 const LONGER: Duration = Duration::from_secs(10);
+/// Heartbeats that are missing from a service that counts as lost (`docs/spec/truth.md#liveness`).
+const LOST: u32 = 12;
 /// From this on a clock is wrong.
 const WRONG_CLOCK: TimeDelta = TimeDelta::seconds(5);
 
@@ -34,9 +36,32 @@ impl Drill<'_> {
         }
     }
 
+    /// By the default rules an alarm is raised within this; `None`: there is no such rule, or the
+    /// restart policy decides.
+    pub(crate) fn alarm(&self) -> Option<Duration> {
+        let interval = self.silent()?.interval.to_std().unwrap_or_default();
+        Some(interval * LOST + ON_THE_WAY)
+    }
+
+    /// What falls silent.
+    fn silent(&self) -> Option<&ServiceView> {
+        match self.fault {
+            Fault::Freeze => Some(self.service),
+            Fault::Broker => Some(self.launcher),
+            Fault::Crash | Fault::Flood | Fault::Clock => None,
+        }
+    }
+
+    /// What would fall silent, and has sent no heartbeat yet: that it sends none would not be noticed
+    /// for some time.
+    pub(crate) fn unheard(&self) -> Option<&ServiceView> {
+        self.silent().filter(|it| it.liveness != Liveness::Live)
+    }
+
     /// How long it lasts, where nobody says.
-    pub(crate) fn span(&self) -> Duration {
-        self.promise() + LONGER
+    pub(crate) fn span(&self, needs_alarm: bool) -> Duration {
+        let alarm = self.alarm().filter(|_| needs_alarm).unwrap_or_default();
+        self.promise().max(alarm) + LONGER
     }
 
     /// What is to be shown, in words.

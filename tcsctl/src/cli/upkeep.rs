@@ -56,7 +56,7 @@ pub struct DrillArgs {
     /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Fail too if no alarm is raised
+    /// Fail too if no alarm is raised; the fault then lasts long enough for one
     #[arg(long)]
     pub alarm: bool,
 }

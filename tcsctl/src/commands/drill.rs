@@ -50,7 +50,13 @@ pub(super) async fn run(session: &Session, args: &DrillArgs) -> Result<ExitCode,
     let launcher = remote.view.get(&launcher).ok_or_else(|| remote.nothing(&launcher))?;
     let fault = Fault::from(args.fault);
     let drill = Drill { fault, service, launcher };
-    let for_s = args.span.unwrap_or_else(|| drill.span()).as_secs_f64().clamp(1.0, MAX_DRILL_S);
+    if let Some(unheard) = drill.unheard() {
+        let id = &unheard.id;
+        let message = format!("{id} has sent no heartbeat yet; repeat this in some seconds");
+        return Err(Ended::new(Exit::No, message));
+    }
+    let for_s = args.span.unwrap_or_else(|| drill.span(args.alarm));
+    let for_s = for_s.as_secs_f64().clamp(1.0, MAX_DRILL_S);
     let question =
         format!("{} {} for {}?", fault.as_str(), service.id, span(Duration::from_secs_f64(for_s)));
     if !args.yes {
@@ -102,6 +108,8 @@ struct Told {
     /// The channel, and when it was notified.
     notified: Option<(String, Duration)>,
     watched: bool,
+    /// How long the fault lasted.
+    lasts: Duration,
     over: Option<Duration>,
     /// The slowest answer of the launcher during a flood.
     slowest: Duration,
@@ -138,7 +146,15 @@ impl Told {
             (Some((alarm, after)), _) => {
                 tell(true, &format!("alarm: {alarm} was raised after {}", span(*after)));
             }
-            (None, true) => tell(!needs_alarm, "alarm: none was raised (tcsctl sentinel --help)"),
+            (None, true) => {
+                let too_short = drill.alarm().filter(|takes| self.lasts < *takes);
+                let why = too_short.map(|takes| {
+                    let (takes, lasts) = (span(takes), span(self.lasts));
+                    format!("by the default rules it takes {takes}, and the fault lasted {lasts}")
+                });
+                let why = why.unwrap_or_else(|| "rules: tcsctl sentinel --help".to_owned());
+                tell(!needs_alarm, &format!("alarm: none was raised ({why})"));
+            }
             (None, false) => tell(!needs_alarm, "alarm: no sentinel watches"),
         }
         if let Some((channel, after)) = &self.notified {
@@ -221,7 +237,7 @@ impl<'a> Course<'a> {
 
     /// Until the fault has ended and all is as before, or takes too long.
     async fn follow(&mut self, lasts: Duration) -> Told {
-        let mut told = Told { watched: self.watched, ..Told::default() };
+        let mut told = Told { watched: self.watched, lasts, ..Told::default() };
         let mut looks = tokio::time::interval(LOOK);
         let mut asked = clock::monotonic();
         loop {
