@@ -111,12 +111,12 @@ impl Schedule {
             .build()
             .parse(&text)
             .map_err(|error| ScheduleError::Cron { text: text.clone(), why: in_words(&error) })?;
-        let rule = Rule::Cron(Box::new(CronRule { cron, zone, text: text.clone() }));
-        let schedule = Self { rule, queues: false, catches_up: false };
-        if schedule.next(EPOCH).is_none() {
-            return Err(ScheduleError::Never(text));
+        let rule = CronRule { cron, zone, text };
+        // such a search goes through all years: once
+        if rule.search(EPOCH).is_none() {
+            return Err(ScheduleError::Never(rule.text));
         }
-        Ok(schedule)
+        Ok(Self { rule: Rule::Cron(Box::new(rule)), queues: false, catches_up: false })
     }
 
     /// At each multiple of a length of time since 1970-01-01 00:00 UTC, so that a restart of the
@@ -142,11 +142,7 @@ impl Schedule {
             Rule::Cron(rule) => {
                 // where clocks leave out a day, as in Samoa in 2011, the search ends with an error
                 let mut from = (0..=LONGEST_GAP).map(|hours| after + TimeDelta::hours(hours));
-                from.find_map(|from| {
-                    let local = from.with_timezone(&rule.zone);
-                    let next = rule.cron.find_next_occurrence(&local, false).ok()?;
-                    Some(next.with_timezone(&Utc))
-                })
+                from.find_map(|from| rule.search(from))
             }
             Rule::Every(length) => {
                 let length = length.num_seconds();
@@ -154,6 +150,14 @@ impl Schedule {
                 DateTime::from_timestamp(next, 0)
             }
         }
+    }
+}
+
+impl CronRule {
+    fn search(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = after.with_timezone(&self.zone);
+        let next = self.cron.find_next_occurrence(&local, false).ok()?;
+        Some(next.with_timezone(&Utc))
     }
 }
 
