@@ -30,7 +30,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(50);
 /// Of a very large fleet an evaluation takes long. Then at least so many times as long passes until the
 /// next one, or until the next one that something asks for; and at most this.
-const CALM: (u32, Duration) = (60, Duration::from_secs(2));
+const CALM: (u32, Duration) = (100, Duration::from_secs(2));
 const URGENT: (u32, Duration) = (8, Duration::from_millis(400));
 /// So often it is looked whether somebody has purged what is open.
 const HELD: Duration = Duration::from_secs(30);
