@@ -11,6 +11,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 //
+// Changed in TCS (2026-11): servers are shuffled without the crate `rand`. See README.md.
 // Changed in TCS (2026-11): looking up an address has a time limit, and its failure is kept with the server. See README.md.
 
 use crate::auth::Auth;
@@ -42,8 +43,6 @@ use crate::VERSION;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[cfg(feature = "nkeys")]
 use base64::engine::Engine;
-use rand::rng;
-use rand::seq::SliceRandom;
 use std::cmp;
 use std::fmt;
 use std::io;
@@ -346,7 +345,7 @@ impl Connector {
         // Default server selection: shuffle, sort by failure count, iterate.
         let mut servers = self.servers.clone();
         if !self.options.retain_servers_order {
-            servers.shuffle(&mut rng());
+            shuffle(&mut servers);
             // sort_by is stable, meaning it will retain the order for equal elements.
             servers.sort_by_key(|a| a.failed_attempts);
         }
@@ -789,6 +788,14 @@ impl Connector {
                 ))
             }
         }
+    }
+}
+
+/// Fisher and Yates.
+fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let random = u64::from_le_bytes(crate::id_generator::random_bytes());
+        items.swap(last, (random % (last as u64 + 1)) as usize);
     }
 }
 

@@ -14,36 +14,46 @@
 //! Internal ID generation for inbox subjects and object store nonces.
 //!
 //! By default, uses NUID for high-performance, cryptographically strong IDs.
-//! When the `nuid` feature is disabled, falls back to rand-based alphanumeric generation.
+//! When the `nuid` feature is disabled, falls back to the random bytes of the system.
 
 /// Generate a unique ID string.
 ///
 /// With the `nuid` feature (default): Uses NUID for high-performance,
 /// cryptographically strong, collision-resistant IDs.
 ///
-/// Without `nuid` feature: Uses rand to generate 22-character alphanumeric IDs,
-/// which is lighter on dependencies but slightly less performant.
+/// Without `nuid` feature: 22 alphanumeric characters from the system's random bytes.
 #[cfg(feature = "nuid")]
 #[inline]
 pub(crate) fn next() -> String {
     nuid::next().to_string()
 }
 
-/// Generate a unique ID string using rand-based alphanumeric generation.
+/// Generate a unique ID string of 22 alphanumeric characters, NUID's length.
 ///
-/// This is used when the `nuid` feature is disabled. Generates a 22-character
-/// alphanumeric string using rand's rng, matching NUID's output length.
+/// This is used when the `nuid` feature is disabled.
+// Changed in TCS (2026-11): takes the system's random bytes, without the crate `rand`. See README.md.
 #[cfg(not(feature = "nuid"))]
-#[inline]
 pub(crate) fn next() -> String {
-    use rand::distr::Alphanumeric;
-    use rand::{rng, RngExt};
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut id = String::with_capacity(22);
+    while id.len() < 22 {
+        for byte in random_bytes::<32>() {
+            // each character is as likely as any other
+            if let Some(character) = ALPHABET.get(usize::from(byte & 63)) {
+                if id.len() < 22 {
+                    id.push(char::from(*character));
+                }
+            }
+        }
+    }
+    id
+}
 
-    rng()
-        .sample_iter(Alphanumeric)
-        .take(22)
-        .map(char::from)
-        .collect()
+/// Bytes that nobody can guess. A system that has none to give cannot run this client.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("random bytes of the system");
+    bytes
 }
 
 #[cfg(test)]
