@@ -273,3 +273,22 @@ async fn a_full_disk_fails_the_backup_and_is_left_as_it_was() {
     assert!(left.iter().all(|name| !name.to_str().unwrap().contains("part")), "{left:?}");
     assert!(!backup.join("manifest.json").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_ends_early_says_that_a_part_may_be_there() {
+    let binary = tcs_testkit::nats::server();
+    let server = source(&binary).await;
+    let long = json!({"data": {"name": "a.b", "status": "ok", "message": "x".repeat(8000)}});
+    let mut client = Client::connect(server.port());
+    client.publish("svc.status.a.b", None, long.to_string().as_bytes());
+    client.flush();
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("b");
+    let backup = backup.to_str().unwrap();
+    at(&server.url(), &["backup", backup]).expect(0);
+    let config = "max_payload: 6000\njetstream { store_dir: \"STORE\" }\n";
+    let small = Server::start_with(&binary, config).await;
+    let failed = at(&small.url(), &["restore", backup]).expect(3);
+    assert!(failed.err.contains("is larger than the server's max_payload, 6000"), "{failed:#?}");
+    assert!(failed.err.contains("warning: the restore was not finished"), "{failed:#?}");
+}

@@ -14,7 +14,7 @@ use super::session::{Ended, Session};
 use crate::backup::{self, FORMAT, Lines, MANIFEST, Manifest, Moves, SavedMessage, SavedStream};
 use crate::cli::RestoreArgs;
 use crate::exit::Exit;
-use crate::output::Word;
+use crate::output::{Screen, Word};
 
 /// After a restore that has written something.
 const DELETE: &str = "hint: stop tcsd everywhere, delete the streams, and repeat";
@@ -46,13 +46,31 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Result<ExitCod
     }
     let targets = targets(&bus, &manifest, args).await?;
     let mut moves = Moves::default();
+    let mut part = Part { screen: &session.screen, is_whole: false };
     for stream in streams {
         let target = &targets[&stream.filter];
         restore(&bus, &args.folder, stream, target, &mut moves, !args.force).await?;
         session.screen.tell(Word::Note, &format!("{target}: {} messages", stream.messages));
     }
+    part.is_whole = true;
     session.screen.tell(Word::Note, &format!("restored {}", summary(count, streams.len())));
     Ok(Exit::Done.into())
+}
+
+/// Tells, however a restore ends, that it has not written all.
+struct Part<'a> {
+    screen: &'a Screen,
+    is_whole: bool,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            let text =
+                "the restore was not finished, and its streams may hold a part of the backup";
+            self.screen.tell(Word::Warning, text);
+        }
+    }
 }
 
 fn summary(messages: u64, streams: usize) -> String {
