@@ -87,6 +87,9 @@ pub(super) struct Now {
     /// Why alarms cannot be read.
     pub(super) alarms_problem: Option<String>,
     snapshot: OnceLock<Bytes>,
+    /// Documents of all that is served: made once, however many ask.
+    pub(super) fleet: OnceLock<Bytes>,
+    pub(super) metrics: OnceLock<Bytes>,
 }
 
 impl Now {
@@ -364,6 +367,8 @@ fn now(observer: &Observer, picture: &Picture, alarms: &AlarmReader, number: u64
         alarms: views,
         alarms_problem: alarms.problem.clone(),
         snapshot: OnceLock::new(),
+        fleet: OnceLock::new(),
+        metrics: OnceLock::new(),
     }
 }
 

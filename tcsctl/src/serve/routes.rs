@@ -194,9 +194,13 @@ pub(super) fn parsed(query: Option<String>) -> Result<Query, Refusal> {
 async fn fleet(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
     let wanted = wanted(&shared.site, &parsed(query)?)?;
     let now = shared.site.now();
-    let selection = Selection::new(&now.view, &wanted);
-    let document = Document::new(&now.view, &selection, &now.source);
-    shared.room.answer(JSON, json_line(&document))
+    let text = || -> Bytes {
+        let selection = Selection::new(&now.view, &wanted);
+        json_line(&Document::new(&now.view, &selection, &now.source)).into()
+    };
+    let is_whole = wanted.filter.text() == shared.site.wanted.filter.text();
+    let text = if is_whole { now.fleet.get_or_init(text).clone() } else { text() };
+    shared.room.answer(JSON, text)
 }
 
 async fn alarms(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
@@ -248,21 +252,25 @@ fn named(query: &Query) -> Result<&str, Refusal> {
 }
 
 async fn prometheus(State(shared): State<Shared>) -> Reply {
-    let (now, round, counted) = (shared.site.now(), shared.site.round(), shared.site.counted());
-    let site = metrics::Site {
-        is_connected: now.source.connected,
-        is_complete: now.source.complete,
-        has_jetstream: now.source.jetstream,
-        version: env!("CARGO_PKG_VERSION"),
-        round_trip: shared.site.observer.bus().round_trip(),
-    };
-    let text = metrics::text(&metrics::Scrape {
-        view: &now.view,
-        wanted: &shared.site.wanted,
-        site,
-        answers: &round.answers,
-        alarms: now.alarms_problem.is_none().then_some(&now.alarms[..]),
-        counted: Some(&counted),
+    let now = shared.site.now();
+    let text = now.metrics.get_or_init(|| {
+        let (round, counted) = (shared.site.round(), shared.site.counted());
+        let site = metrics::Site {
+            is_connected: now.source.connected,
+            is_complete: now.source.complete,
+            has_jetstream: now.source.jetstream,
+            version: env!("CARGO_PKG_VERSION"),
+            round_trip: shared.site.observer.bus().round_trip(),
+        };
+        metrics::text(&metrics::Scrape {
+            view: &now.view,
+            wanted: &shared.site.wanted,
+            site,
+            answers: &round.answers,
+            alarms: now.alarms_problem.is_none().then_some(&now.alarms[..]),
+            counted: Some(&counted),
+        })
+        .into()
     });
-    shared.room.answer(CONTENT_TYPE, text)
+    shared.room.answer(CONTENT_TYPE, text.clone())
 }
