@@ -194,3 +194,27 @@ async fn only_a_pressed_enter_says_that_the_work_is_done() {
     assert_eq!(terminal.end(), 0);
     runs(&site).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_still_stops_is_named_when_a_maintenance_ends() {
+    let mut site = site().await;
+    let slow = "  - {type: slow, variant: a, launch: {stop_timeout: 600, \
+                exec: [sh, -c, 'trap \"\" TERM; while :; do sleep 0.1; done']}}\n";
+    site.tcsd.configure(&format!("{CONFIG}{slow}"));
+    site.tcsd.run();
+    let pid = site.pid("slow.a").await;
+    listed(&site, "slow.a", |it| it["verdict"] == "ok").await;
+    let work = maintain_of(&site, "slow.a");
+    listed(&site, "slow.a", |it| it["phase"] == "stopping").await;
+    signal("INT", work.id());
+    let (code, told) = end(work).await;
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("hint: tcsctl maintenance slow.a --end"), "{told}");
+    let url = site.server.url();
+    let early = at(&url, &["maintenance", "slow.a", "--end"]).expect(1);
+    assert!(early.err.contains("slow.a is just stopping; repeat this"), "{early:#?}");
+    signal("KILL", pid);
+    listed(&site, "slow.a", |it| it["planned"].is_object()).await;
+    at(&url, &["maintenance", "slow.a", "--end"]).expect(0);
+    listed(&site, "slow.a", |it| it["verdict"] == "ok").await;
+}

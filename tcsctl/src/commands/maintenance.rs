@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tcs_alarms::{MAX_SHELF, ShelfMatch, Span};
 use tcs_core::clock;
-use tcs_core::fleet::{Filter, FleetView, ServiceView, Verdict};
+use tcs_core::fleet::{Filter, FleetView, Phase, ServiceView, Verdict};
 use tcs_core::observer::Observer;
 use tcs_core::wire::control::{MAX_COMMENT, command};
 use tcs_core::wire::{Kind, Status};
@@ -41,6 +41,11 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
         let ids = chosen(&remote.view, &filter, |it| {
             it.planned().is_some_and(|planned| planned.comment.starts_with(&work))
         });
+        // for what, they tell when they have
+        for id in chosen(&remote.view, &filter, |it| it.phase == Phase::Stopping) {
+            let message = format!("{id} is just stopping; repeat this when it has stopped");
+            session.screen.tell(Word::Warning, &text::shown(&message));
+        }
         if ids.is_empty() {
             return Err(remote.nobody(&format!(
                 "no service is stopped for a maintenance of {}",
