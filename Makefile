@@ -18,6 +18,8 @@ tools: ## get the brokers and the Python client that the tests run against
 CURRENT := .tools/nats-current/bin/nats-server
 AGAIN := scenarios launcher manners logs control operate clients hostile watch
 
+# most of them wait for brokers and processes, and leave the processor to others
+test: export RUST_TEST_THREADS ?= 4
 test: tools ## all tests, against real brokers
 	$(CARGO) build --locked --workspace --all-targets
 	@if [ -x $(CURRENT) ]; then set -x; TCS_NATS_SERVER=$(CURDIR)/$(CURRENT) \
