@@ -1,5 +1,9 @@
 //! Sets of services: what is shown before a launcher moves to one, and what runs afterwards.
 
+use serde_json::Value;
+use tcs_core::observer::Observation;
+use tcs_core::wire::Kind;
+use tcs_testkit::nats;
 use tcs_testkit::tcsctl::{at, watch};
 use tcs_testkit::tcsd::Site;
 
@@ -7,6 +11,7 @@ use super::listed;
 
 const CONFIG: &str = "
 launch:
+  heartbeat: 1
   profiles: {night: [guider.a, weather.a], day: [weather.a, archive.a]}
 services:
   - {type: guider, variant: a, launch: {exec: [sleep, '1000'], enabled: false}}
@@ -25,6 +30,19 @@ async fn running(site: &Site, expected: &[&str]) {
     site.answer("list", is_so).await;
 }
 
+/// A heartbeat of this name is in the stream.
+async fn beat_is_stored(site: &Site, name: &str) {
+    let since = tcs_core::clock::wall() - chrono::TimeDelta::hours(1);
+    let is_it = |it: &Observation| matches!(it, Observation::Message(it) if it.decoded.message.name() == Some(name));
+    loop {
+        let past = site.observer.since(since, &[Kind::Heartbeat]).await;
+        if past.observations.iter().any(is_it) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_moves_from_one_profile_to_another() {
     let mut site = Site::start("process", CONFIG).await;
@@ -32,6 +50,9 @@ async fn a_site_moves_from_one_profile_to_another() {
     running(&site, &["archive.a", "other.a", "weather.a"]).await;
     let (other, weather) = (site.pid("other.a").await, site.pid("weather.a").await);
     listed(&site, "other.a", |it| it["verdict"] == "ok").await;
+    // a move is known by a heartbeat before it and one after it
+    let name = site.tcsd.name.to_string();
+    nats::within_limit("a heartbeat is stored", beat_is_stored(&site, &name)).await;
     let all = at(&url, &["profile"]).expect(0).out;
     assert!(all.contains("no profile chosen; its file has day (2 services), night (2 "), "{all}");
 
@@ -66,7 +87,6 @@ async fn a_site_moves_from_one_profile_to_another() {
     site.tcsd.stop().await;
     site.tcsd.run();
     running(&site, &["guider.a", "other.a", "weather.a"]).await;
-    let name = site.tcsd.name.to_string();
     listed(&site, &name, |it| it["metrics"]["profile"] == "night").await;
     assert!(at(&url, &["list"]).out.contains("profile night"));
     assert!(at(&url, &["report", "--since", "1h"]).out.contains("profile night"));
@@ -77,4 +97,22 @@ async fn a_site_moves_from_one_profile_to_another() {
 
     at(&url, &["profile", "--clear", "--yes"]).expect(0);
     running(&site, &["archive.a", "other.a", "weather.a"]).await;
+
+    // each move is in the events, and in the report in each of its forms
+    let told = || at(&url, &["events", &name, "--since", "1h"]).expect(0).out;
+    nats::wait_for("the last move is told", || told().contains("left profile night")).await;
+    let events = told();
+    assert!(events.contains("moved to profile night  by tcsctl"), "{events}");
+    for form in ["text", "md", "html"] {
+        let report = at(&url, &["report", "--since", "1h", "--format", form]).expect(0).out;
+        let plain = report.replace("\\_", "_");
+        assert!(plain.contains("moved to profile night, requested by"), "{form}: {report}");
+        assert!(plain.contains("left profile night, requested by"), "{form}: {report}");
+    }
+    let report = at(&url, &["report", "--since", "1h", "--format", "json"]).expect(0).json();
+    let changes = report["changes"].as_array().unwrap();
+    let moves: Vec<_> = changes.iter().filter(|it| it["what"] == "profile").collect();
+    assert_eq!(moves.len(), 2, "{report:#}");
+    assert_eq!((&moves[0]["profile"], &moves[1]["profile"]), (&"night".into(), &Value::Null));
+    assert!(moves.iter().all(|it| it["launcher"] == name && it["by"].is_string()), "{moves:#?}");
 }

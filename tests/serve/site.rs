@@ -11,6 +11,10 @@ const CONFIG: &str = "launch: {heartbeat: 1}\nservices:\n  - type: dome\n    var
     restart: 'no'\n    launch: {exec: [sh, -c, 'echo open; exec sleep 1000']}\n  - {type: dome, \
     variant: spare, launch: {exec: [sleep, '1000']}}\n";
 
+const PROFILES: &str = "launch: {heartbeat: 1, profiles: {night: [dome.main], day: [dome.main, \
+    dome.spare]}}\nservices:\n  - {type: dome, variant: main, launch: {exec: [sleep, '1000']}}\n  \
+    - {type: dome, variant: spare, launch: {exec: [sleep, '1000']}}\n";
+
 async fn site(config: &str) -> Site {
     let server = Server::start(&server()).await;
     let mut site = Site::at(server, &program("tcsd"), "process", config).await;
@@ -121,6 +125,28 @@ async fn a_stream_begins_with_a_snapshot_and_tells_each_change() {
     let metrics = get(serve.port, "/metrics").await.body;
     let crashed = "tcs_service_events_total{service=\"dome.main\",event=\"crashed\"} 1";
     assert!(metrics.contains(crashed), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_to_another_profile_is_told_to_the_page() {
+    let site = site(PROFILES).await;
+    let serve = Serve::ready(&site.server.url(), &[]).await;
+    let mut events = Events::open(serve.port, "/api/v1/stream").await;
+    let tick = events.until(|name, _| name == "tick").await;
+    assert_eq!(tick["profiles"], serde_json::json!([]));
+    let move_to = |name| {
+        tcs_testkit::tcsctl::at(&site.server.url(), &["profile", name, "--yes"]).expect(0);
+    };
+    for name in ["night", "day"] {
+        move_to(name);
+        let tick = events.until(|event, data| event == "tick" && data["profiles"][0] == name).await;
+        assert_eq!(tick["profiles"], serde_json::json!([name]));
+    }
+    // and stands in its header
+    let Some(mut browser) = tcs_testkit::browser::Browser::start(1200, 900) else { return };
+    browser.visit(&format!("http://127.0.0.1:{}/", serve.port));
+    browser.wait("document.getElementById('profile')?.textContent === 'profile day'");
+    assert_eq!(browser.said, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

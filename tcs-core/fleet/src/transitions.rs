@@ -30,6 +30,7 @@ use tcs_wire::{
 pub(crate) mod boots;
 mod grouping;
 mod news;
+mod profiles;
 mod transition;
 mod turn;
 mod waking;
@@ -66,6 +67,8 @@ struct Known {
     pulse: Option<Pulse>,
     /// Of a launcher: the boot of its host that it tells of.
     boot: Option<Box<str>>,
+    /// Of a launcher: the profile that it tells of.
+    profile: profiles::Known,
 }
 
 /// Time in which nothing could be heard: silence in it is no service's.
@@ -149,6 +152,7 @@ impl Transitions {
                 .map(|kept| (reported(&kept.message, service.is_launcher), kept.stamp.stored));
             known.started = service.started_at;
             self.know_boot(service);
+            self.know_profile(service);
             if let Some(turns) = &mut self.turns {
                 turns.push(Turn::of(service, service.since.unwrap_or(now)));
             }
@@ -215,6 +219,7 @@ impl Transitions {
         let told = Told { id: &id, meta, stored, at: happened.at, link, is_repeated };
         if let Message::Heartbeat(message) = &decoded.message {
             transitions.extend(self.reboot(fleet, &told, message));
+            transitions.extend(self.profile(fleet, &told, message));
         }
         let before = self.known.get(&id).and_then(|known| known.verdict);
         transitions.extend(match &decoded.message {

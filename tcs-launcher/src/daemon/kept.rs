@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tcs_core::wire::Planned;
@@ -27,6 +27,26 @@ pub(super) struct Kept {
     pub(super) stopped: BTreeMap<String, Work>,
     /// The profile that was chosen last.
     pub(super) profile: Option<String>,
+    /// Who chose it, or that there is none.
+    pub(super) profile_by: Option<String>,
+    /// When.
+    pub(super) profile_since: Option<DateTime<Utc>>,
+}
+
+impl Kept {
+    /// What of it stands in the metrics of the launcher's heartbeat (`docs/spec/wire.md#resource-figures`).
+    pub(super) fn metrics(&self) -> Map<String, Value> {
+        let since = self.profile_since.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        // that there is none any more is said, too
+        let profile = (self.profile.is_some() || since.is_some()).then(|| self.profile.clone());
+        let metrics = [
+            ("profile", profile.map(Value::from)),
+            ("profile_by", self.profile_by.clone().map(Value::from)),
+            ("profile_since", since.map(Value::from)),
+        ];
+        let said = metrics.into_iter().filter_map(|(name, it)| Some((name.to_owned(), it?)));
+        said.collect()
+    }
 }
 
 /// Planned work.
@@ -126,7 +146,12 @@ fn read(path: &Path) -> (Kept, Vec<String>) {
     });
     let mut part = |name: &str| parts.remove(name).unwrap_or_default();
     let (schedules, stopped, profile) = (part("schedules"), part("stopped"), part("profile"));
-    let mut kept = Kept::default();
+    let mut kept = Kept {
+        // only told: what of it cannot be read is not known
+        profile_by: Option::deserialize(part("profile_by")).unwrap_or_default(),
+        profile_since: Option::deserialize(part("profile_since")).unwrap_or_default(),
+        ..Kept::default()
+    };
     let mut whole = |name: &str, error: serde_json::Error| errors.push(format!("{name}: {error}"));
     match Option::deserialize(profile) {
         Ok(profile) => kept.profile = profile,
@@ -195,7 +220,28 @@ fn lock(path: &Mutex<PathBuf>) -> MutexGuard<'_, PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_heartbeat_tells_the_profile_who_chose_it_and_since_when() {
+        let told = |kept: Kept| Value::Object(kept.metrics());
+        assert_eq!(told(Kept::default()), json!({}));
+        // of an earlier version
+        let profile = Some("night".to_owned());
+        assert_eq!(told(Kept { profile, ..Kept::default() }), json!({"profile": "night"}));
+        let left = Kept {
+            profile_by: Some("anna@console".to_owned()),
+            profile_since: Some(DateTime::UNIX_EPOCH),
+            ..Kept::default()
+        };
+        let since = "1970-01-01T00:00:00.000Z";
+        assert_eq!(
+            told(left),
+            json!({"profile": null, "profile_by": "anna@console", "profile_since": since})
+        );
+    }
 
     #[tokio::test]
     async fn the_next_launcher_reads_what_was_kept() {
@@ -205,10 +251,14 @@ mod tests {
         let first = open();
         assert_eq!(first.now(), Kept::default());
         first.change(|kept| {
+            kept.profile = Some("night".to_owned());
+            kept.profile_by = Some("anna@console".to_owned());
+            kept.profile_since = Some(DateTime::UNIX_EPOCH);
             kept.schedules.insert("a.b".to_owned(), settled.clone());
         });
         first.close(Duration::from_mins(1)).await;
-        assert_eq!(open().now().schedules["a.b"], settled);
+        let now = open().now();
+        assert_eq!((&now.schedules["a.b"], now.metrics().len()), (&settled, 3));
         // a later version's, and one that is cut off
         fs::write(dir.path().join("a.kept"), r#"{"more": 1}"#).unwrap();
         assert_eq!(open().now(), Kept::default());

@@ -32,7 +32,6 @@ use crate::log::{Taps, stamp};
 use crate::runner::spawner::{OWN_PROGRAM, Spawner};
 use crate::schedules;
 use crate::takeover::{Table, TakenOver};
-use serde_json::Map;
 use tcs_supervisor::{Agenda, Supervisor};
 
 /// Services that may be starting at the same time.
@@ -255,6 +254,7 @@ async fn launch(
         config: given.file.clone(),
         origin: clock::monotonic(),
         supervisor: Supervisor::new(PLACES),
+        waits_told_at: None,
         agenda: Agenda::default(),
         kept: Arc::clone(&runtime_dir.kept),
         plans: BTreeMap::new(),
@@ -305,10 +305,7 @@ fn sample(monitor: &Monitor, name: &str, runtime_dir: &RuntimeDir) -> tokio::tas
     let of_host = Arc::clone(&resources);
     monitor.add_metrics(move || of_host.host_metrics());
     let kept = Arc::clone(&runtime_dir.kept);
-    monitor.add_metrics(move || {
-        let profile = kept.now().profile;
-        profile.map(|name| ("profile".to_owned(), name.into())).into_iter().collect::<Map<_, _>>()
-    });
+    monitor.add_metrics(move || kept.now().metrics());
     tokio::spawn(resources.keep())
 }
 

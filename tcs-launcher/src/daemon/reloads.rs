@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tcs_core::bus::settings::NatsSection;
+use tcs_core::clock;
 use tcs_core::config::{Config, Environment, Secrets, waits};
 
 use super::plan::{Fixed, Plan};
@@ -47,6 +48,8 @@ impl StartupConfig {
 /// A configuration that has been read, and what it changes.
 pub(super) struct Prepared {
     profile: Option<String>,
+    /// Somebody wants that profile.
+    is_chosen: bool,
     environment: Environment,
     warnings: Vec<String>,
     plans: Vec<Plan>,
@@ -89,8 +92,14 @@ impl Daemon<'_> {
     }
 
     fn reload(&mut self, prepared: Prepared, request: Option<(Ticket, Operation)>) {
-        let Prepared { profile, environment, warnings, plans, diff, report } = prepared;
-        self.kept.change(|kept| kept.profile = profile);
+        let Prepared { profile, is_chosen, environment, warnings, plans, diff, report } = prepared;
+        self.kept.change(|kept| {
+            kept.profile = profile;
+            if is_chosen {
+                kept.profile_by = request.as_ref().map(|(_, it)| it.sender.to_string());
+                kept.profile_since = Some(clock::wall());
+            }
+        });
         self.secrets = self.secrets.with(Secrets::of_environment(&environment));
         self.environment = environment;
         for warning in warnings {
@@ -135,7 +144,7 @@ impl Daemon<'_> {
         let unchanged = plans.len() - (services.len() - diff.removed.len());
         let changed = !services.is_empty();
         let report = ReloadReply { changed, dry_run: false, services, unchanged, notes };
-        Ok(Prepared { profile, environment, warnings, plans, diff, report })
+        Ok(Prepared { profile, is_chosen, environment, warnings, plans, diff, report })
     }
 
     pub(super) fn read_file(&self) -> Result<(Environment, Config), String> {

@@ -130,6 +130,9 @@ fn what(transition: &Transition) -> Line {
             line
         }
         Cause::Reboot { host } => Line::new().with(Role::Warn, &rebooted(host)),
+        Cause::Profile { name, before } => {
+            Line::new().with(Role::Text, &profile(name.as_deref(), before.as_deref()))
+        }
         Cause::Heartbeat => {
             let mut line = change(transition);
             if let Some(lasted) = transition.before.and_then(|before| before.lasted) {
@@ -147,6 +150,19 @@ fn what(transition: &Transition) -> Line {
                 (_, [reason, ..]) => line.with(Role::Text, &format!(": {reason}")),
             }
         }
+    }
+}
+
+/// `moved to profile night (before: day)`
+pub fn profile(name: Option<&str>, before: Option<&str>) -> String {
+    match (name, before) {
+        (Some(name), Some(before)) if name != before => {
+            format!("moved to profile {name} (before: {before})")
+        }
+        (Some(name), Some(_)) => format!("moved to profile {name} again"),
+        (Some(name), None) => format!("moved to profile {name}"),
+        (None, Some(before)) => format!("left profile {before}"),
+        (None, None) => "left its profile".to_owned(),
     }
 }
 
@@ -345,6 +361,11 @@ impl<'a> Object<'a> {
                 (object.kind, object.event) = ("host", "reboot");
                 object.details = Some(Details::Reboot { host });
             }
+            Cause::Profile { name, before } => {
+                (object.kind, object.event) = ("profile", "profile");
+                object.details =
+                    Some(Details::Profile { profile: name.as_deref(), before: before.as_deref() });
+            }
         }
         object
     }
@@ -400,6 +421,13 @@ enum Details<'a> {
     Reboot {
         /// Its name, in full.
         host: &'a str,
+    },
+    /// Of profile.
+    Profile {
+        /// The launcher's profile from then on; null: none.
+        profile: Option<&'a str>,
+        /// The one before.
+        before: Option<&'a str>,
     },
     /// Of missed.
     Missed {

@@ -95,7 +95,7 @@ fn crash(transition: &Transition) -> Option<String> {
 fn is_step(transition: &Transition) -> bool {
     match &transition.cause {
         Cause::Status { .. } => true,
-        Cause::Heartbeat | Cause::Reboot { .. } => false,
+        Cause::Heartbeat | Cause::Reboot { .. } | Cause::Profile { .. } => false,
         Cause::Event { event, .. } => match event {
             Event::Crashed(crash) => crash.will_restart,
             Event::Start { .. } | Event::Ready { .. } | Event::Restarting { .. } => true,

@@ -35,6 +35,8 @@ pub struct Tick<'a> {
     /// How many services have each verdict.
     #[schemars(with = "VerdictCounts")]
     counts: BTreeMap<&'static str, usize>,
+    /// The profiles that the running launchers are in: one, unless they differ.
+    profiles: Vec<&'a str>,
     /// Why alarms cannot be read; null: they can, or there are none.
     alarms_problem: Option<&'a str>,
 }
@@ -42,7 +44,7 @@ pub struct Tick<'a> {
 impl<'a> Tick<'a> {
     /// Of a picture; `connected`, `complete` and `problems` are what it says of itself.
     pub fn new(
-        view: &FleetView,
+        view: &'a FleetView,
         wanted: &Wanted,
         (connected, complete, problems): (bool, bool, &'a [String]),
         alarms_problem: Option<&'a str>,
@@ -61,6 +63,7 @@ impl<'a> Tick<'a> {
             problems,
             newest_message_at,
             counts,
+            profiles: view.profiles().into_iter().collect(),
             alarms_problem,
         }
     }

@@ -338,7 +338,9 @@ impl Live {
         if let Some(alarms) = self.news_of_alarms(now) {
             text.extend(alarms);
         }
-        let is_other = before.source.problems != *problems || before.source.connected != *up;
+        let is_other = before.source.problems != *problems
+            || before.source.connected != *up
+            || before.view.profiles() != now.view.profiles();
         if is_other || self.ticked.elapsed() >= TICK {
             self.ticked = clock::monotonic();
             text.extend(event("tick", &now.tick(&self.wanted)));

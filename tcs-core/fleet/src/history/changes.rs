@@ -1,5 +1,5 @@
-//! Changes in a period: reloaded configurations, rebooted hosts, and operations that people
-//! requested.
+//! Changes in a period: reloaded configurations, moves to profiles, rebooted hosts, and operations
+//! that people requested.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,17 @@ pub enum Happening {
         /// Its name.
         host: Arc<str>,
     },
+    /// A launcher moved to another profile.
+    Profile {
+        /// Its monitored name.
+        launcher: Arc<str>,
+        /// The profile; `None`: it left the one that it had.
+        name: Option<String>,
+        /// The one before.
+        before: Option<String>,
+        /// Who requested it, as they claim.
+        by: Option<String>,
+    },
     /// Somebody started a service.
     Started {
         /// Which.
@@ -66,7 +77,7 @@ impl Happening {
             Self::Started { service, by }
             | Self::Stopped { service, by }
             | Self::Restarted { service, by } => Some((service, by)),
-            Self::Reloaded { .. } | Self::Rebooted { .. } => None,
+            Self::Reloaded { .. } | Self::Rebooted { .. } | Self::Profile { .. } => None,
         }
     }
 }
@@ -153,10 +164,16 @@ impl Changes {
         known.present.insert(message.service_id.as_str().into(), declaration(message));
     }
 
-    /// Adds boots, and operations that somebody requested.
+    /// Adds boots, moves to profiles, and operations that somebody requested.
     pub fn transition(&mut self, transition: &Transition) {
         if let Cause::Reboot { host } = &transition.cause {
             let what = Happening::Rebooted { host: Arc::clone(host) };
+            self.found.push(Change { at: transition.at, what });
+        }
+        if let Cause::Profile { name, before } = &transition.cause {
+            let launcher = Arc::clone(&transition.id);
+            let (name, before, by) = (name.clone(), before.clone(), transition.by.clone());
+            let what = Happening::Profile { launcher, name, before, by };
             self.found.push(Change { at: transition.at, what });
         }
         let (Some(by), Cause::Event { event, .. }) = (&transition.by, &transition.cause) else {

@@ -334,6 +334,30 @@ fn another_boot_of_a_host_is_told_once() {
 }
 
 #[test]
+fn moves_to_profiles_are_changes() {
+    let profile = |name: Option<&str>, since: f64, stored: f64| {
+        let metrics =
+            json!({"profile": name, "profile_by": "anna", "profile_since": at(since).to_rfc3339()});
+        beat(LAUNCHER, stored).with(&json!({"metrics": metrics}))
+    };
+    let lines = [
+        status(LAUNCHER, "ok", 0.5),
+        profile(Some("day"), -50.0, 1.0),
+        profile(Some("night"), 95.0, 101.0),
+        profile(None, 109.0, 111.0),
+    ];
+    let change = |second, name: Option<&str>, before: &str| {
+        let (launcher, by) = (LAUNCHER.into(), Some("anna".to_owned()));
+        let (name, before) = (name.map(str::to_owned), Some(before.to_owned()));
+        Change { at: at(second), what: Happening::Profile { launcher, name, before, by } }
+    };
+    assert_eq!(
+        story(&lines, 120.0).changes,
+        [change(95.0, Some("night"), "day"), change(109.0, None, "night")]
+    );
+}
+
+#[test]
 fn a_service_that_was_lost_and_is_started_again_is_well_when_it_says_so() {
     let mut lines = service(ID, LAUNCHER, "srv01", &[(100.0, 402.0)], 600.0);
     lines.extend(service("c.z", "launcher.M.srv02-process-launcher", "srv02", &[], 600.0));

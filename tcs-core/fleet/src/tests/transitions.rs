@@ -46,6 +46,12 @@ fn words(told: &[Transition]) -> Vec<String> {
                 Cause::Status { to, .. } => to.to_string(),
                 Cause::Heartbeat => "-".to_owned(),
                 Cause::Reboot { host } => format!("reboot of {host}"),
+                Cause::Profile { name, before } => {
+                    let [name, before] =
+                        [name, before].map(|it| it.as_deref().unwrap_or("none").to_owned());
+                    let by = it.by.as_deref().unwrap_or("nobody");
+                    format!("profile {name} after {before} by {by}")
+                }
             };
             let before = it.before.map_or_else(String::new, |before| {
                 let lasted = before.lasted.map_or(-1.0, tenths);
@@ -322,4 +328,55 @@ fn the_boot_that_was_known_at_the_beginning_is_known_afterwards() {
     };
     assert!(!take(&boot(12.0, "two", 11.0)).is_empty());
     assert!(take(&boot(13.0, "two", 11.0)).is_empty());
+}
+
+/// A heartbeat of the launcher that is in a profile since then (`None`: without one).
+fn profile(stored: f64, name: Option<&str>, since: f64) -> Line {
+    let metrics =
+        json!({"profile": name, "profile_by": "anna", "profile_since": at(since).to_rfc3339()});
+    super::support::beat(LAUNCHER, stored).with(&json!({"metrics": metrics}))
+}
+
+fn moves(lines: &[Line]) -> Vec<String> {
+    let start = super::support::status(LAUNCHER, "ok", 0.0);
+    let told = words(&story(&[&[start], lines].concat(), 205.0));
+    told.into_iter().filter(|it| it.contains("profile")).collect()
+}
+
+#[test]
+fn a_move_to_a_profile_is_told_once_when_it_was_made_and_by_whom() {
+    let silent = |stored| super::support::beat(LAUNCHER, stored);
+    let mut lines = vec![silent(10.0), silent(20.0)];
+    assert_eq!(moves(&lines), [""; 0], "a launcher that says nothing of profiles");
+    lines.extend([profile(30.0, Some("night"), 23.0), profile(40.0, Some("night"), 23.0)]);
+    assert_eq!(moves(&lines), ["23 profile night after none by anna > ok"]);
+    // another, the same again, none
+    lines.extend([
+        profile(50.0, Some("day"), 44.0),
+        profile(60.0, Some("day"), 51.0),
+        profile(70.0, None, 62.0),
+    ]);
+    assert_eq!(
+        moves(&lines)[1..],
+        [
+            "44 profile day after night by anna > ok",
+            "51 profile day after day by anna > ok",
+            "62 profile none after day by anna > ok",
+        ]
+    );
+}
+
+#[test]
+fn a_profile_that_was_chosen_before_anything_is_known_is_no_news() {
+    let lines = [profile(10.0, Some("night"), -900.0), profile(20.0, Some("night"), -900.0)];
+    assert_eq!(moves(&lines), [""; 0]);
+    // the first heartbeat of a launcher's run may not say it yet
+    let silent = |stored| super::support::beat(LAUNCHER, stored);
+    let lines = [silent(10.0), profile(20.0, Some("night"), -900.0), silent(30.0)];
+    assert_eq!(moves(&lines), [""; 0]);
+    let lines = [lines[1].clone(), silent(30.0), profile(40.0, Some("night"), -900.0)];
+    assert_eq!(moves(&lines), [""; 0]);
+    // a clock that was set meanwhile: then it is told when it is heard of
+    let lines = [profile(20.0, Some("night"), -900.0), profile(110.0, Some("day"), -1e8)];
+    assert_eq!(moves(&lines), ["110 profile day after night by anna > ok"]);
 }

@@ -38,7 +38,10 @@ impl Transition {
                     && from.map_or(*to != Status::Ok, |(from, _)| is_well(from))
                     && is_well(*to)
             }
-            Cause::Event { .. } | Cause::Heartbeat | Cause::Reboot { .. } => false,
+            Cause::Event { .. }
+            | Cause::Heartbeat
+            | Cause::Reboot { .. }
+            | Cause::Profile { .. } => false,
         }
     }
 
@@ -47,6 +50,7 @@ impl Transition {
         match &self.cause {
             Cause::Event { .. } | Cause::Heartbeat => self.verdict,
             Cause::Reboot { .. } => Verdict::Degraded,
+            Cause::Profile { .. } => super::profiles::SEVERITY,
             Cause::Status { to, .. } => match to {
                 Status::Unknown | Status::Shutdown => Verdict::Stopped,
                 Status::Ok | Status::Idle | Status::Busy => Verdict::Ok,
@@ -97,5 +101,12 @@ pub enum Cause {
     Reboot {
         /// Its name, in full.
         host: Arc<str>,
+    },
+    /// The launcher has moved to another profile.
+    Profile {
+        /// Its name; `None`: it has left the one that it had.
+        name: Option<String>,
+        /// The one before.
+        before: Option<String>,
     },
 }

@@ -151,13 +151,19 @@ struct StoppedEntry<'a> {
 #[schemars(rename = "Change")]
 struct ChangeEntry<'a> {
     at: DateTime<Utc>,
-    #[schemars(extend("enum" = ["reload", "reboot", "start", "stop", "restart", "other"]))]
+    #[schemars(extend("enum" = ["reload", "reboot", "profile", "start", "stop", "restart", "other"]))]
     what: &'static str,
     /// In words.
     text: String,
     /// Of a request: which service.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
+    /// Of a profile: which launcher moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launcher: Option<&'a str>,
+    /// Of a profile: its name; absent: the launcher left the one that it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
     /// Of a request: who, as they claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
@@ -282,6 +288,7 @@ fn change(change: &Change) -> ChangeEntry<'_> {
     let what = match &change.what {
         Happening::Reloaded { .. } => "reload",
         Happening::Rebooted { .. } => "reboot",
+        Happening::Profile { .. } => "profile",
         Happening::Started { .. } => "start",
         Happening::Stopped { .. } => "stop",
         Happening::Restarted { .. } => "restart",
@@ -289,7 +296,14 @@ fn change(change: &Change) -> ChangeEntry<'_> {
     };
     let (service, by) = change.what.request().unzip();
     let text = sections::happening(&change.what);
-    ChangeEntry { at: change.at, what, text, service: service.map(|id| &**id), by }
+    let (launcher, profile, by) = match &change.what {
+        Happening::Profile { launcher, name, by, .. } => {
+            (Some(&**launcher), name.as_deref(), by.as_deref())
+        }
+        _ => (None, None, by),
+    };
+    let service = service.map(|id| &**id);
+    ChangeEntry { at: change.at, what, text, service, launcher, profile, by }
 }
 
 fn sum(sum: &Sum) -> AvailabilityEntry<'_> {

@@ -8,7 +8,7 @@ use tcs_fleet::{Verdict, format_duration};
 
 use super::document::{Block, Table};
 use super::{Entry, Report};
-use crate::{Line, Look, Role, symbols, text, timeline};
+use crate::{Line, Look, Role, events, symbols, text, timeline};
 
 /// Services of an incident that are named.
 const NAMED: usize = 12;
@@ -159,6 +159,11 @@ pub(super) fn happening(what: &Happening) -> String {
             format!("{launcher} reloaded its configuration: {}", parts.join("; "))
         }
         Happening::Rebooted { host } => format!("host {host} rebooted"),
+        Happening::Profile { launcher, name, before, by } => {
+            let by = by.as_ref().map_or_else(String::new, |by| format!(", requested by {by}"));
+            let moved = events::profile(name.as_deref(), before.as_deref());
+            format!("{launcher} {moved}{by}")
+        }
         Happening::Started { service, by } => format!("{service} started by {by}"),
         Happening::Stopped { service, by } => format!("{service} stopped by {by}"),
         Happening::Restarted { service, by } => format!("{service} restarted by {by}"),

@@ -292,6 +292,8 @@ setInterval(() => {
   const doubts = !stale && !blind && tick && !tick.complete ? tick.problems : [];
   at("picture").hidden = !doubts.length;
   put(at("picture"), `Not everything could be read: ${doubts.join("; ")}`);
+  const profiles = tick?.profiles ?? [];
+  put(at("profile"), profiles.length ? `profile${profiles.length > 1 ? "s" : ""} ${profiles.join(", ")}` : "");
   put(at("clock"), clock && !stale ? utc(now()) : "");
   // a server that has stopped keeps its connections
   if (age > SILENT && source && performance.now() - lastTry > SILENT) {
