@@ -3,6 +3,8 @@
 
 #[path = "commands/budget.rs"]
 mod budget;
+#[path = "commands/changed_clocks.rs"]
+mod changed_clocks;
 #[path = "commands/clock.rs"]
 mod clock;
 #[path = "commands/silence.rs"]

@@ -143,6 +143,7 @@ async fn read_shift(bus: &Bus, settings: &ReportSettings) -> Result<Shift> {
     let now = clock.unwrap_or_else(BrokerClock::local).now();
     let until = settings.until.map(Moment::from);
     let ends = period(settings.since.into(), until, now, false).map_err(|why| anyhow!(why))?;
+    let ends = (ends.from, ends.to);
     let patience = Patience { timeout: PATIENCE, listen: Duration::ZERO };
     let observer = Observer::new(bus.clone());
     let begin = |fleet, heard_from| Historian::new(fleet, ends, heard_from);

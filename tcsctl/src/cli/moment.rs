@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{
-    DateTime, Days, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
-};
+use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+
+mod wall;
+
+pub use wall::PointInTime;
+use wall::{by_clock, day, last};
 
 /// `5`, `2.5` (seconds), `500ms`, `60s`, `1h30m`, `2d`.
 pub fn span(text: &str) -> Result<Duration, String> {
@@ -104,79 +107,71 @@ fn not_a_moment(text: &str) -> String {
 }
 
 impl Moment {
-    /// The instant, seen at `now`; clock times are UTC, or this machine's zone with `local`.
-    /// `None` where that zone's clock skipped it.
-    pub fn resolve(self, now: DateTime<Utc>, local: bool) -> Option<DateTime<Utc>> {
+    /// The instant, seen at `now`; `zone` is that of clock times.
+    fn resolve<Z: TimeZone>(self, zone: &Z, now: DateTime<Utc>) -> Result<PointInTime, String> {
         match self {
-            Self::Ago(span) => now.checked_sub_signed(span),
-            Self::Instant(at) => Some(at),
-            Self::Date(at) if local => by_clock(&Local, at),
-            Self::Date(at) => by_clock(&Utc, at),
-            Self::Day(back, time) if local => day(&Local, back, time, now),
-            Self::Day(back, time) => day(&Utc, back, time, now),
-            Self::Clock(time) if local => last(&Local, time, now),
-            Self::Clock(time) => last(&Utc, time, now),
+            Self::Ago(span) => {
+                let at = now.checked_sub_signed(span);
+                at.map(PointInTime::from).ok_or_else(|| "that is too long ago".to_owned())
+            }
+            Self::Instant(at) => Ok(at.into()),
+            Self::Date(at) => by_clock(zone, at),
+            Self::Day(back, time) => day(zone, back, time, now),
+            Self::Clock(time) => last(zone, time, now),
         }
+    }
+
+    /// The instant, which is not later than `now`; clock times are those of `zone`.
+    ///
+    /// # Errors
+    /// It is later, or that zone's clock went over it.
+    pub fn past_in<Z: TimeZone>(self, zone: &Z, now: DateTime<Utc>) -> Result<PointInTime, String> {
+        let point = self.resolve(zone, now)?;
+        if point.at > now {
+            return Err("that time is not in the past".to_owned());
+        }
+        Ok(point)
+    }
+
+    /// The same; clock times are UTC, or those of this machine's zone with `local`.
+    ///
+    /// # Errors
+    /// It is later, or that zone's clock went over it.
+    pub fn past(self, now: DateTime<Utc>, local: bool) -> Result<PointInTime, String> {
+        if local { self.past_in(&Local, now) } else { self.past_in(&Utc, now) }
     }
 }
 
+/// A period, and what is to be said of its ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    /// Its beginning.
+    pub from: DateTime<Utc>,
+    /// Its end.
+    pub to: DateTime<Utc>,
+    /// Of ends that a clock showed twice: which is taken.
+    pub notes: Vec<String>,
+}
+
 /// Both ends of a period, seen at `now`. `20:00` to `08:00` is the last such night.
+///
+/// # Errors
+/// An end is not in the past, or was skipped; or they are the wrong way round.
 pub fn period(
     since: Moment,
     until: Option<Moment>,
     now: DateTime<Utc>,
     local: bool,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), &'static str> {
-    let past = |moment: Moment, seen_from| {
-        let at = moment.resolve(seen_from, local).filter(|at| *at <= seen_from);
-        at.ok_or("that time is not in the past")
-    };
-    let to = until.map_or(Ok(now), |until| past(until, now))?;
+) -> Result<Period, String> {
+    let until = until.map_or(Ok(now.into()), |until| until.past(now, local))?;
     // an age counts from now, a clock's time is the last one before the end
-    let seen_from = if matches!(since, Moment::Clock(_)) { to } else { now };
-    let from = past(since, seen_from)?;
-    if from >= to {
-        return Err("`until` is not after `since`");
+    let seen_from = if matches!(since, Moment::Clock(_)) { until.at } else { now };
+    let since = since.past(seen_from, local)?;
+    if since.at >= until.at {
+        return Err("`until` is not after `since`".to_owned());
     }
-    Ok((from, to))
-}
-
-/// When a clock showed this, the earliest first: in autumn it shows an hour twice.
-fn shown<Z: TimeZone>(zone: &Z, at: NaiveDateTime) -> Vec<DateTime<Utc>> {
-    let shown = zone.from_local_datetime(&at);
-    // the library's order is that of the offsets
-    let mut all: Vec<_> = [shown.clone().earliest(), shown.latest()]
-        .into_iter()
-        .flatten()
-        .map(|it| it.to_utc())
-        .collect();
-    all.sort_unstable();
-    all
-}
-
-fn by_clock<Z: TimeZone>(zone: &Z, at: NaiveDateTime) -> Option<DateTime<Utc>> {
-    shown(zone, at).first().copied()
-}
-
-fn day<Z: TimeZone>(
-    zone: &Z,
-    back: u64,
-    time: NaiveTime,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    let today = now.with_timezone(zone).date_naive();
-    by_clock(zone, today.checked_sub_days(Days::new(back))?.and_time(time))
-}
-
-/// The last time before `now` at which a clock showed this.
-fn last<Z: TimeZone>(zone: &Z, time: NaiveTime, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let today = now.with_timezone(zone).date_naive();
-    [Some(today), today.checked_sub_days(Days::new(1))]
-        .into_iter()
-        .flatten()
-        .flat_map(|day| shown(zone, day.and_time(time)))
-        .filter(|at| *at <= now)
-        .max()
+    let (from, to) = (since.at, until.at);
+    Ok(Period { from, to, notes: [since.note, until.note].into_iter().flatten().collect() })
 }
 
 #[cfg(test)]
@@ -196,76 +191,10 @@ mod tests {
         }
     }
 
-    /// A zone whose clocks show 02:00 to 03:00 of 2026-10-25 twice, as in Warsaw.
-    #[derive(Clone, Copy, Debug)]
-    struct Autumn;
-
-    impl Autumn {
-        const CHANGE: &str = "2026-10-25T01:00:00";
-
-        fn hours(hours: i32) -> chrono::FixedOffset {
-            chrono::FixedOffset::east_opt(hours * 3600).unwrap()
-        }
-    }
-
-    impl TimeZone for Autumn {
-        type Offset = chrono::FixedOffset;
-
-        fn from_offset(_: &Self::Offset) -> Self {
-            Self
-        }
-
-        fn offset_from_local_date(&self, day: &NaiveDate) -> chrono::MappedLocalTime<Self::Offset> {
-            self.offset_from_local_datetime(&day.and_time(NaiveTime::MIN))
-        }
-
-        fn offset_from_local_datetime(
-            &self,
-            at: &NaiveDateTime,
-        ) -> chrono::MappedLocalTime<Self::Offset> {
-            let change: NaiveDateTime = Self::CHANGE.parse().unwrap();
-            let (begins, ends) = (change + TimeDelta::hours(1), change + TimeDelta::hours(2));
-            if *at < begins {
-                chrono::MappedLocalTime::Single(Self::hours(2))
-            } else if *at < ends {
-                // in this order, as the library has it on some systems
-                chrono::MappedLocalTime::Ambiguous(Self::hours(1), Self::hours(2))
-            } else {
-                chrono::MappedLocalTime::Single(Self::hours(1))
-            }
-        }
-
-        fn offset_from_utc_date(&self, day: &NaiveDate) -> Self::Offset {
-            self.offset_from_utc_datetime(&day.and_time(NaiveTime::MIN))
-        }
-
-        fn offset_from_utc_datetime(&self, at: &NaiveDateTime) -> Self::Offset {
-            let change: NaiveDateTime = Self::CHANGE.parse().unwrap();
-            Self::hours(if *at < change { 2 } else { 1 })
-        }
-    }
-
-    #[test]
-    fn of_an_hour_that_is_shown_twice_a_clock_time_is_the_nearest_past_one() {
-        let at = |time: &str, now: &str| {
-            let now: DateTime<Utc> = now.parse().unwrap();
-            last(&Autumn, clock(time).unwrap(), now).unwrap().to_rfc3339()
-        };
-        // 02:40 is shown for the first time, for the second time, and 02:20 again
-        assert_eq!(at("02:30", "2026-10-25T00:40:00Z"), "2026-10-25T00:30:00+00:00");
-        assert_eq!(at("02:30", "2026-10-25T01:40:00Z"), "2026-10-25T01:30:00+00:00");
-        assert_eq!(at("02:30", "2026-10-25T01:20:00Z"), "2026-10-25T00:30:00+00:00");
-        assert_eq!(at("02:30", "2026-10-25T12:00:00Z"), "2026-10-25T01:30:00+00:00");
-        assert_eq!(at("02:30", "2026-10-25T00:20:00Z"), "2026-10-24T00:30:00+00:00");
-        // with a date, the earlier
-        let dated = by_clock(&Autumn, "2026-10-25T02:30:00".parse().unwrap()).unwrap();
-        assert_eq!(dated.to_rfc3339(), "2026-10-25T00:30:00+00:00");
-    }
-
     #[test]
     fn moments() {
         let now: DateTime<Utc> = "2026-11-23T02:17:00Z".parse().unwrap();
-        let at = |text: &str| moment(text).unwrap().resolve(now, false).unwrap().to_rfc3339();
+        let at = |text: &str| moment(text).unwrap().resolve(&Utc, now).unwrap().at.to_rfc3339();
         assert_eq!(at("02:13"), "2026-11-23T02:13:00+00:00");
         assert_eq!(at("22:13"), "2026-11-22T22:13:00+00:00");
         assert_eq!(at("2h"), "2026-11-23T00:17:00+00:00");

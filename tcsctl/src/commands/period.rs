@@ -88,5 +88,9 @@ pub(super) async fn ends(
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), Ended> {
     let now = session.broker_clock(observer.bus()).await.now();
     let ends = period(since, until, now, session.local_times);
-    ends.map_err(|why| Ended::new(Exit::Usage, why))
+    let ends = ends.map_err(|why| Ended::new(Exit::Usage, why))?;
+    for note in &ends.notes {
+        session.screen.tell(Word::Note, note);
+    }
+    Ok((ends.from, ends.to))
 }

@@ -10,7 +10,7 @@ use tcs_core::bus::settings::Settings;
 use tcs_core::bus::{BrokerClock, Bus, ClockQuality, ConnectError};
 use tcs_core::clock;
 
-use crate::cli::moment::Moment;
+use crate::cli::moment::{Moment, PointInTime};
 use crate::cli::{Cli, ConnectionArgs};
 use crate::exit::Exit;
 use crate::output::{Screen, TimeFormat, Word};
@@ -194,13 +194,15 @@ impl Session {
         clock.unwrap_or_else(BrokerClock::local)
     }
 
-    /// A moment of the past, as typed, by the broker's clock.
+    /// A moment of the past, as typed, by the broker's clock. Where a clock showed it twice, it is told
+    /// which one is taken.
     pub(crate) fn past(&self, moment: Moment, clock: &BrokerClock) -> Result<DateTime<Utc>, Ended> {
-        let now = clock.now();
-        moment
-            .resolve(now, self.local_times)
-            .filter(|at| *at <= now)
-            .ok_or_else(|| Ended::new(Exit::Usage, "that time is not in the past"))
+        let point = moment.past(clock.now(), self.local_times);
+        let PointInTime { at, note } = point.map_err(|why| Ended::new(Exit::Usage, why))?;
+        if let Some(note) = note {
+            self.screen.tell(Word::Note, &note);
+        }
+        Ok(at)
     }
 
     /// Settings, told about with `--verbose`.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tcs_core::fleet::Filter;
 use tcs_present::Times;
 
-use crate::cli::moment::{self, Moment};
+use crate::cli::moment::{self, Moment, PointInTime};
 use crate::dashboard::bell::Bell;
 use crate::dashboard::keymap::Keymap;
 use crate::dashboard::theme::ThemeName;
@@ -44,36 +44,35 @@ pub struct Options {
     pub moments: Moments,
 }
 
-/// Says which instant a moment as typed is, seen at `now`; the zone of its clock is in it.
+/// Says which past instant a moment as typed is, seen at `now`; the zone of its clock is in it.
 #[derive(Debug, Clone, Copy)]
-pub struct Moments(pub fn(Moment, DateTime<Utc>) -> Option<DateTime<Utc>>);
+pub struct Moments(pub fn(Moment, DateTime<Utc>) -> Result<PointInTime, String>);
 
 impl Default for Moments {
     fn default() -> Self {
-        Self(|moment, now| moment.resolve(now, false))
+        Self(|moment, now| moment.past(now, false))
     }
 }
 
 impl Moments {
     /// By this machine's zone, or by UTC.
     pub fn new(local: bool) -> Self {
-        if local { Self(|moment, now| moment.resolve(now, true)) } else { Self::default() }
+        if local { Self(|moment, now| moment.past(now, true)) } else { Self::default() }
     }
 
     /// The past instant that this is.
     ///
     /// # Errors
-    /// It is none, or not of the past.
-    pub fn past(self, moment: Moment, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
-        let at = (self.0)(moment, now).filter(|at| *at <= now);
-        at.ok_or_else(|| "that time is not in the past".to_owned())
+    /// It is none, or not of the past; in one line.
+    pub fn past(self, moment: Moment, now: DateTime<Utc>) -> Result<PointInTime, String> {
+        (self.0)(moment, now).map_err(|why| why.replace("\nhint: ", "; "))
     }
 
     /// The same of what is typed.
     ///
     /// # Errors
     /// It is no moment, or not of the past.
-    pub fn read(self, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
+    pub fn read(self, text: &str, now: DateTime<Utc>) -> Result<PointInTime, String> {
         self.past(moment::moment(text)?, now)
     }
 }

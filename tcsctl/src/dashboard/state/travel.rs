@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::past::{Goal, Reading};
 use super::{Moment, Page, Stale, State, stops, tape};
+use crate::cli::moment::PointInTime;
 use crate::dashboard::event::Action;
 
 impl State {
@@ -30,7 +31,10 @@ impl State {
     pub(super) fn begin_in_the_past(&mut self) -> Vec<Action> {
         let Some(moment) = self.options.at.take() else { return Vec::new() };
         match self.options.moments.past(moment, self.now) {
-            Ok(at) => self.travel_to(at),
+            Ok(point) => {
+                let at = self.tell_which(point);
+                self.travel_to(at)
+            }
             Err(why) => {
                 self.tell(why, true);
                 Vec::new()
@@ -43,11 +47,20 @@ impl State {
     /// # Errors
     /// It is none, or not of the past.
     pub(super) fn travel_to_typed(&mut self, text: &str) -> Result<Vec<Action>, String> {
-        let at = self.options.moments.read(text, self.now)?;
+        let point = self.options.moments.read(text, self.now)?;
+        let at = self.tell_which(point);
         if self.page == Page::Timeline {
             return Ok(self.go_to_cursor(at));
         }
         Ok(self.travel_to(at))
+    }
+
+    /// Where a clock showed a time twice, it is told which one is meant.
+    fn tell_which(&mut self, point: PointInTime) -> DateTime<Utc> {
+        if let Some(note) = point.note {
+            self.tell(note, false);
+        }
+        point.at
     }
 
     /// Goes to another moment, `by` from the one that is shown, or that is being read.

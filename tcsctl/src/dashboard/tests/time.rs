@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Europe::Warsaw;
 use tcs_core::fleet::transitions::Transitions;
 use tcs_core::fleet::{Fleet, Link};
 use tcs_core::observer::Observed;
 
 use super::fixture::{night, observatory, state};
-use super::{buffer, press, text};
+use super::{buffer, press, text, type_in};
 use crate::dashboard::event::{Action, Event, Heard, PastRead, Span};
 use crate::dashboard::source::live::happened;
-use crate::dashboard::state::{Moment, State};
+use crate::dashboard::state::overlay::Overlay;
+use crate::dashboard::state::{Moment, Moments, State};
 
 fn fleet() -> State {
     state(observatory(), (80, 24), night())
@@ -211,4 +213,32 @@ fn it_begins_in_the_past_where_that_was_wanted() {
     answer(&mut state, actions);
     assert_eq!(state.picture.now, ago(7200));
     assert!(state.picture.get("guider.jk15").is_some());
+}
+
+/// On 2026-10-25 clocks in Warsaw showed 02:00 to 03:00 twice, on 2026-03-29 never.
+#[test]
+fn an_hour_that_came_twice_is_told_and_one_that_never_came_is_refused() {
+    let go_at = |now: &str, line: &str| {
+        let now = now.parse::<DateTime<Utc>>().unwrap();
+        let mut state = super::fixture::state(Vec::new(), (80, 24), now);
+        state.options.moments = Moments(|moment, now| moment.past_in(&Warsaw, now));
+        let actions = type_in(&mut state, line);
+        assert_eq!(actions, []);
+        let actions = press(&mut state, "Enter");
+        (actions, shown(&state), state)
+    };
+    let (actions, told, _) = go_at("2026-10-25T12:00:00Z", ":at 02:30");
+    let second = "2026-10-25T01:30:00Z".parse::<DateTime<Utc>>().unwrap();
+    let reads = |action: &Action| {
+        matches!(action, Action::LoadHistory(span)
+            if span.since <= second && span.until.is_none_or(|until| second <= until))
+    };
+    assert!(actions.iter().any(reads), "{actions:?}");
+    let note = "02:30 came twice on 2026-10-25: the second is taken, 2026-10-25T01:30:00Z";
+    assert!(told.contains(note), "{told}");
+    let (actions, told, state) = go_at("2026-03-29T12:00:00Z", ":at 02:30");
+    assert_eq!(actions, []);
+    let why = "02:30 did not come on 2026-03-29: clocks went from 02:00 to 03:00; write";
+    assert!(told.contains(why), "{told}");
+    assert!(matches!(state.overlay, Some(Overlay::Palette { .. })), "what was typed stays");
 }
