@@ -117,8 +117,8 @@ Examples:
   tcsctl why guider --at 02:13 its state at 02:13 UTC
   tcsctl why guider --json | jq '.lines[] | select(.section == \"before\")'
 
-Events of the 60 s before are listed by how closely they are related to the service, the most
-likely cause first.")]
+Events of the 60 s before are listed by how closely they are related to the service. Which of them
+is known to be the cause is said; the others only happened near it.")]
     Why(WhyArgs),
     /// Draw a timeline: a row per service, the worst verdict in each column
     #[command(after_help = "\

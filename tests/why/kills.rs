@@ -112,11 +112,12 @@ async fn what_it_is_after_stands_first_and_who_restarted_it_is_told() {
     assert!(told.iter().skip(1).any(|it| it.contains("dome.main")), "{told:?}");
     let told = texts(&document, "last_end");
     assert!(told.iter().any(|it| it == "output  no camera"), "{told:?}");
-    assert!(texts(&document, "next")[0].starts_with("tcsctl why camera.main"));
+    let next = texts(&document, "next");
+    assert!(next[0].starts_with("tcsctl why camera.main") && next[0].ends_with("the cause"));
     // for people
     let out = tcsctl::at(&url, &["why", ID]).expect(0).out;
     assert!(out.starts_with("× guider.main\n"), "{out}");
-    assert!(out.contains("exit code 3") && out.contains("(it starts after this)"), "{out}");
+    assert!(out.contains("exit code 3") && out.contains("(cause: it starts after this)"), "{out}");
     // before all that
     let at = before.to_rfc3339();
     assert_eq!(why(&site, &[ID, "--at", &at])["verdict"], "ok");
@@ -131,6 +132,30 @@ async fn what_it_is_after_stands_first_and_who_restarted_it_is_told() {
     let told = texts(&document, "last_end");
     assert!(told.iter().any(|it| it.starts_with("requested by")), "{told:?}");
     assert!(texts(&document, "next").iter().any(|it| it.starts_with("tcsctl start guider.main")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_killed_at_the_same_time_is_not_called_the_cause() {
+    let (site, _folder) = site().await;
+    once(&site, ID, "ok").await;
+    // nothing starts after the dome, and it starts after nothing
+    let (dome, camera) = (site.pid("dome.main").await, site.pid(CAMERA).await);
+    signal("KILL", camera);
+    signal("KILL", dome);
+    once(&site, CAMERA, "failed").await;
+    let document = once(&site, "dome.main", "failed").await;
+    let lines = document["lines"].as_array().unwrap();
+    let before: Vec<_> = lines.iter().filter(|line| line["section"] == "before").collect();
+    assert!(before[0]["text"].as_str().unwrap().starts_with("none of this is known to be the"));
+    let other = before.iter().find(|line| line["source"]["id"] == CAMERA);
+    let other = other.unwrap_or_else(|| panic!("{document:#}"));
+    assert_eq!(other["bearing"], "coincidence", "{document:#}");
+    assert!(other["text"].as_str().unwrap().ends_with("(same launcher; no connection is known)"));
+    let next = texts(&document, "next");
+    assert!(!next[0].contains(CAMERA), "it does not come first: {next:?}");
+    let told = next.iter().find(|it| it.starts_with("tcsctl why camera.main")).unwrap();
+    assert!(told.ends_with("happened at about the same time; no connection is known"), "{told}");
+    assert!(!texts(&document, "before").join("; ").contains("(cause"), "{document:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

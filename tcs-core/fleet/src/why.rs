@@ -4,6 +4,7 @@
 //! In this order: the service's own events of a week ([`OwnEvent`]) and the picture give the
 //! [`Onset`]; the messages around it, of all services, give what happened nearby ([`nearby`]).
 
+mod bearing;
 mod hosts;
 mod near;
 mod pattern;
@@ -20,6 +21,7 @@ use super::stamp::{SLACK, Stamp};
 use super::verdict::Verdict;
 use super::view::{FleetView, ServiceView};
 
+pub use bearing::Bearing;
 pub use hosts::{ClockStep, out_of_memory};
 pub use near::{Happening, Nearby, Relation, nearby};
 pub use pattern::{Pattern, Used};

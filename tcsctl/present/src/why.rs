@@ -10,7 +10,7 @@ mod tried;
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_alarms::Alarms;
 use tcs_fleet::why::{
-    Nearby, Onset, OwnEvent, Pattern, Relation, Subject, Told, nearby, out_of_memory,
+    Bearing, Nearby, Onset, OwnEvent, Pattern, Relation, Subject, Told, nearby, out_of_memory,
 };
 use tcs_fleet::{FleetView, LastEnd, Reason, ServiceView, Stamp, Verdict, format_duration};
 use tcs_wire::Decoded;
@@ -117,13 +117,15 @@ pub struct Fact {
     pub source: Source,
     /// Of what happened nearby: what the service has to do with it.
     pub relation: Option<Relation>,
+    /// Of what happened nearby: whether it is known to be the cause.
+    pub bearing: Option<Bearing>,
     /// Of what to do next: what to type.
     pub command: Option<String>,
 }
 
 impl Fact {
     fn new(source: Source, line: Line) -> Self {
-        Self { line, source, relation: None, command: None }
+        Self { line, source, relation: None, bearing: None, command: None }
     }
 
     fn text(source: Source, text: &str) -> Self {

@@ -137,6 +137,23 @@ fn first(answer: &Answer) -> (Relation, Option<&str>) {
     (answer.near[0].relation, answer.near[0].id())
 }
 
+/// Of each of them, whether it is known to be the cause.
+fn bearings(answer: &Answer) -> Vec<&'static str> {
+    let end = answer.view.last_end(answer.view.get(GUIDER).unwrap());
+    answer
+        .near
+        .iter()
+        .map(|it| it.bearing(&answer.view, answer.onset, end.as_ref()).as_str())
+        .collect()
+}
+
+/// That the first is known to be the cause, and none of the coincidences is taken for one.
+fn assert_first_is(bearing: &str, answer: &Answer) {
+    let all = bearings(answer);
+    assert_eq!(all[0], bearing, "{:#?}", answer.near);
+    assert!(all[1..].iter().all(|it| *it == "coincidence"), "{all:?}: {:#?}", answer.near);
+}
+
 #[test]
 fn the_service_that_it_is_after_crashed() {
     let mut lines = night(by_nothing);
@@ -153,6 +170,7 @@ fn the_service_that_it_is_after_crashed() {
     // the others follow in the order of how near they are
     let rest: Vec<_> = answer.near[1..].iter().map(|it| it.relation).collect();
     assert_eq!(rest, [Relation::SameHost, Relation::Elsewhere, Relation::Elsewhere]);
+    assert_first_is("cause", &answer);
 }
 
 #[test]
@@ -175,6 +193,8 @@ fn its_configuration_was_read_again() {
     assert_eq!(first(&answer), (Relation::Itself, Some(LAUNCHER)));
     let Happening::Reload { by, services, .. } = &answer.near[0].what else { panic!() };
     assert_eq!((by.as_deref(), services.len()), (Some("ola@srv01"), 1));
+    // it crashed by itself afterwards
+    assert_first_is("possible", &answer);
 }
 
 #[test]
@@ -191,6 +211,7 @@ fn the_broker_could_not_be_reached() {
     assert_eq!(first(&answer), (Relation::Broker, None));
     let near = &answer.near[0];
     assert_eq!((near.at, &near.what), (at(150.0), &Happening::Outage { until: at(200.0) }));
+    assert_first_is("possible", &answer);
 }
 
 #[test]
@@ -207,6 +228,7 @@ fn the_clock_of_its_host_was_set() {
     assert_eq!(first(&answer), (Relation::SameHost, None));
     let Happening::ClockStep(step) = &answer.near[0].what else { panic!("{:?}", answer.near) };
     assert_eq!((&*step.host, step.by), ("srv01", TimeDelta::seconds(-42)));
+    assert_first_is("possible", &answer);
 }
 
 #[test]
@@ -227,6 +249,7 @@ fn its_host_was_rebooted() {
     assert_eq!(first(&answer), (Relation::SameHost, Some(LAUNCHER)));
     let near = &answer.near[0];
     assert!(matches!(near.what, Happening::Reboot { .. }) && near.at == at(170.0), "{near:?}");
+    assert_eq!(bearings(&answer)[0], "cause");
 }
 
 #[test]
@@ -237,6 +260,47 @@ fn its_launcher_was_killed() {
     let answer = answer(&lines, 200.0);
     assert_eq!((answer.onset.at, answer.onset.known), (at(150.0), at(180.0)));
     assert_eq!(first(&answer), (Relation::Launcher, Some(LAUNCHER)));
+    // it is late by then, and may come again
+    assert_first_is("possible", &answer);
+    let later = super::why::answer(&lines, 290.0);
+    assert_eq!(later.near[0].id(), Some(LAUNCHER));
+    assert_eq!(bearings(&later)[0], "cause", "{:#?}", later.near);
+}
+
+#[test]
+fn what_shares_its_launcher_and_ends_at_the_same_time_is_no_cause() {
+    let mut lines = night(by_nothing);
+    let killed = json!({"signal": "SIGKILL", "exit_code": -9});
+    lines.extend([
+        sent(crashed(DOME, 199.0, true), DOME).with(&killed),
+        sent(crashed(CAMERA, 200.0, true), CAMERA).with(&killed),
+        sent(crashed(GUIDER, 200.1, true), GUIDER).with(&killed),
+    ]);
+    // of the camera: the guider is after it, and not the other way round
+    let until = 201.0;
+    let view = fold(lines.iter().filter(|line| line.stored <= until)).view(at(until), Link::Steady);
+    let told = messages(&lines, until);
+    let told = told.iter().map(|(subject, decoded, stamp)| (&**subject, decoded, *stamp));
+    let own = OwnEvent::all(CAMERA, told.clone());
+    let service = view.get(CAMERA).unwrap();
+    let onset = Onset::of(&Subject::of(&view, service), &own).unwrap();
+    let (near, view) = (nearby(&view, service, onset, told), view.clone());
+    let camera = Answer { view, onset, near };
+    let relations: Vec<_> = camera.near.iter().map(|it| it.relation).collect();
+    assert_eq!(relations, [Relation::SameLauncher, Relation::SameHost]);
+    assert_eq!(bearings(&camera), ["coincidence", "coincidence"]);
+}
+
+#[test]
+fn what_is_in_trouble_and_runs_is_a_possible_cause() {
+    let mut lines = night(by_nothing);
+    lines.extend([
+        sent(status(CAMERA, "error", 195.0).with(&json!({"message": "no frames"})), CAMERA),
+        sent(crashed(GUIDER, 200.0, true), GUIDER),
+    ]);
+    let answer = answer(&lines, 201.0);
+    assert_eq!(answer.near[0].id(), Some(CAMERA));
+    assert_first_is("possible", &answer);
 }
 
 #[test]
@@ -270,6 +334,12 @@ fn whether_memory_ran_out_is_known_from_the_hosts_counter() {
     assert_eq!(known(&lines, 211.0), Some(true));
     let near = answer(&lines, 211.0).near;
     assert!(matches!(near[0].what, Happening::OutOfMemory { kills: 1, .. }), "{near:?}");
+    // the counter is that of the host; which process it was, the kernel's log tells
+    assert_eq!(bearings(&answer(&lines, 211.0))[0], "possible");
+    for line in lines.iter_mut().filter(|it| it.subject.contains("crashed")) {
+        line.data["resources"] = json!({"oom": "killed"});
+    }
+    assert_eq!(bearings(&answer(&lines, 211.0))[0], "cause");
 }
 
 /// Crashes at these seconds, each after a run of so many.

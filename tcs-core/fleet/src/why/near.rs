@@ -297,7 +297,7 @@ fn is_worth_telling(view: &FleetView, transition: &Transition) -> bool {
             transition.severity().is_fault() || (*to == tcs_wire::Status::Shutdown && is_launcher())
         }
         Cause::Heartbeat => matches!(transition.verdict, Verdict::Late | Verdict::Lost),
-        Cause::Reboot { .. } => false,
+        Cause::Reboot { .. } | Cause::Profile { .. } => false,
     }
 }
 

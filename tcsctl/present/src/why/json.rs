@@ -78,6 +78,10 @@ struct Told {
     /// Of before: what the service has to do with it.
     #[schemars(extend("enum" = ["itself", "launcher", "after", "broker", "same_launcher", "same_host", "elsewhere", null]))]
     relation: Option<&'static str>,
+    /// Of before: `cause` if it is known to be one, `possible` if it can have been, `coincidence` if
+    /// it only happened at about the same time.
+    #[schemars(extend("enum" = ["cause", "possible", "own", "coincidence", null]))]
+    bearing: Option<&'static str>,
     /// Of next: what to type.
     command: Option<String>,
     source: Origin,
@@ -141,6 +145,7 @@ fn told(answer: &Answer<'_>) -> Vec<Told> {
             section: name,
             text: fact.line.plain(),
             relation: fact.relation.map(tcs_fleet::why::Relation::as_str),
+            bearing: fact.bearing.map(tcs_fleet::why::Bearing::as_str),
             command: fact.command,
             source: Origin { kind: fact.source.kind, id: fact.source.id, at: fact.source.at },
         }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_fleet::transitions::Cause;
-use tcs_fleet::why::{ClockStep, Happening, Nearby, Relation};
+use tcs_fleet::why::{Bearing, ClockStep, Happening, Nearby, Relation};
 use tcs_fleet::{format_duration, short_host};
 
 use super::{Answer, Fact, Source};
@@ -23,21 +23,26 @@ pub(super) fn facts(answer: &Answer<'_>) -> Vec<Fact> {
     if answer.near.is_empty() {
         return nothing("nothing else is known to have happened");
     }
-    let mut facts: Vec<_> = answer
-        .near
-        .iter()
-        .take(MAX_TOLD)
-        .map(|near| {
-            let when = apart(near.at, onset.at);
-            let mut line = Line::new().with(Role::Dim, &format!("{when}  "));
-            line.extend(words(near));
-            if let Some(tie) = tie(near) {
-                line.push(Role::Dim, &format!("  ({tie})"));
-            }
-            let source = Source::new(kind(near), near.id(), Some(near.at));
-            Fact { relation: Some(near.relation), ..Fact::new(source, line) }
-        })
-        .collect();
+    let told = answer.near.iter().take(MAX_TOLD).map(|near| {
+        let bearing = near.bearing(answer.view, onset, answer.end.as_ref());
+        let when = apart(near.at, onset.at);
+        let mut line = Line::new().with(Role::Dim, &format!("{when}  "));
+        line.extend(words(near));
+        if let Some(tie) = tie(near, bearing) {
+            line.push(Role::Dim, &format!("  ({tie})"));
+        }
+        let source = Source::new(kind(near), near.id(), Some(near.at));
+        let (relation, bearing) = (Some(near.relation), Some(bearing));
+        Fact { relation, bearing, ..Fact::new(source, line) }
+    });
+    let told: Vec<Fact> = told.collect();
+    let is_known = told.iter().any(|it| it.bearing == Some(Bearing::Cause));
+    let mut facts = if is_known {
+        Vec::new()
+    } else {
+        nothing("none of this is known to be the cause; the most related comes first")
+    };
+    facts.extend(told);
     let more = answer.near.len().saturating_sub(MAX_TOLD);
     if more > 0 {
         let line = Line::new().with(Role::Dim, &format!("and {more} more: tcsctl events"));
@@ -62,7 +67,7 @@ fn kind(near: &Nearby) -> &'static str {
         Happening::Transition(it) => match it.cause {
             Cause::Event { .. } => "registry",
             Cause::Status { .. } => "status",
-            Cause::Heartbeat | Cause::Reboot { .. } => "heartbeat",
+            Cause::Heartbeat | Cause::Reboot { .. } | Cause::Profile { .. } => "heartbeat",
         },
         Happening::Reload { .. } => "registry",
         _ => "heartbeat",
@@ -70,18 +75,24 @@ fn kind(near: &Nearby) -> &'static str {
 }
 
 /// What the service has to do with it, for people.
-fn tie(near: &Nearby) -> Option<&'static str> {
-    Some(match (near.relation, &near.what) {
-        (_, Happening::Outage { .. }) | (Relation::Itself, Happening::Transition(_)) => {
-            return None;
-        }
+fn tie(near: &Nearby, bearing: Bearing) -> Option<String> {
+    let tie = match (near.relation, &near.what) {
+        (Relation::Itself, Happening::Transition(_)) => return None,
+        (_, Happening::Outage { .. }) => "all services",
         (Relation::Itself, _) => "it was changed",
         (Relation::Launcher, _) => "its launcher",
         (Relation::After, _) => "it starts after this",
         (Relation::SameLauncher, _) => "same launcher",
-        (Relation::SameHost, _) => "same host",
+        (Relation::SameHost, Happening::Transition(_)) => "same host",
+        (Relation::SameHost, _) => "its host",
         (Relation::Elsewhere, _) => "elsewhere",
         (_, _) => return None,
+    };
+    Some(match bearing {
+        Bearing::Cause => format!("cause: {tie}"),
+        Bearing::Possible => format!("possible cause: {tie}"),
+        Bearing::Coincidence => format!("{tie}; no connection is known"),
+        _ => tie.to_owned(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! What to type next, and where the rule says what to do.
 
 use tcs_alarms::{AlarmState, RuleSet};
-use tcs_fleet::why::{Happening, Relation};
+use tcs_fleet::why::{Bearing, Happening, Relation};
 use tcs_fleet::{Liveness, Phase, ServiceView, Verdict};
 
 use super::{Answer, Fact, Source, tried};
@@ -10,8 +10,13 @@ use crate::{Line, Role};
 /// Of what to do.
 pub(super) fn facts(answer: &Answer<'_>) -> Vec<Fact> {
     let mut commands: Vec<(String, &str)> = Vec::new();
-    if let Some(cause) = first_cause(answer) {
-        commands.push((format!("tcsctl why {cause}"), "the most likely cause"));
+    let other = first_other(answer);
+    if let Some((id, bearing)) = other {
+        match bearing {
+            Bearing::Cause => commands.push((format!("tcsctl why {id}"), "the cause")),
+            Bearing::Possible => commands.push((format!("tcsctl why {id}"), "a possible cause")),
+            _ => {}
+        }
     }
     let service = answer.service;
     // what could not be typed is not proposed
@@ -26,6 +31,10 @@ pub(super) fn facts(answer: &Answer<'_>) -> Vec<Fact> {
             commands
                 .push((format!("tcsctl ack {alarm} -m \"...\""), "tell others that you have it"));
         }
+    }
+    if let Some((id, Bearing::Coincidence)) = other {
+        let text = "happened at about the same time; no connection is known";
+        commands.push((format!("tcsctl why {id}"), text));
     }
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
     let mut facts: Vec<_> = help(answer);
@@ -48,8 +57,9 @@ fn is_plain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
-/// A service that comes first among what happened before. What somebody stopped needs no cause.
-fn first_cause<'a>(answer: &'a Answer<'_>) -> Option<&'a str> {
+/// A service that comes first among what happened before, and whether it is the cause. What somebody
+/// stopped needs none.
+fn first_other<'a>(answer: &'a Answer<'_>) -> Option<(&'a str, Bearing)> {
     let is_requested = answer.end.as_ref().is_some_and(|end| end.requested_by.is_some());
     if is_requested && answer.service.phase == Phase::Stopped {
         return None;
@@ -57,7 +67,8 @@ fn first_cause<'a>(answer: &'a Answer<'_>) -> Option<&'a str> {
     let first = answer.near.first()?;
     let is_other = matches!(first.what, Happening::Transition(_))
         && matches!(first.relation, Relation::After | Relation::Launcher | Relation::SameLauncher);
-    first.id().filter(|id| is_other && is_plain(id))
+    let id = first.id().filter(|id| is_other && is_plain(id))?;
+    Some((id, first.bearing(answer.view, answer.onset?, answer.end.as_ref())))
 }
 
 fn of_service(service: &ServiceView) -> Vec<(String, &'static str)> {
