@@ -28,6 +28,10 @@ mod launchers;
 mod lives;
 #[path = "scenarios/order.rs"]
 mod order;
+#[path = "scenarios/unset_clock.rs"]
+mod unset_clock;
+#[path = "scenarios/waits.rs"]
+mod waits;
 
 use std::time::Duration;
 

@@ -116,6 +116,8 @@ struct Daemon<'a> {
     given: reloads::StartupConfig,
     origin: Instant,
     supervisor: Supervisor,
+    /// When it is told next what services wait for that are being started; `None`: for nothing.
+    waits_told_at: Option<Duration>,
     /// When scheduled services run.
     agenda: Agenda,
     kept: Arc<KeptFile>,
@@ -194,6 +196,10 @@ impl Daemon<'_> {
                 }
                 () = until(self.origin, self.next_assumption()) => self.assume_ready(),
                 () = until(self.origin, self.supervisor.deadline()) => self.handle(Event::Tick),
+                () = until(self.origin, self.waits_told_at) => {
+                    self.tell_waits();
+                    None
+                }
                 () = until(self.origin, self.next_look()) => self.look_at_schedules(),
                 () = until(self.origin, self.systemd.due()) => None,
                 () = until(self.origin, self.drill_ends()) => self.end_drill(),
@@ -243,6 +249,7 @@ impl Daemon<'_> {
             let trouble = self.trouble(&id);
             self.publisher.own_status.set(&id, trouble);
         }
+        self.note_waits();
         done
     }
 

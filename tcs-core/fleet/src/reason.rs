@@ -37,6 +37,13 @@ pub enum Reason {
         /// Longer than `launch.start_timeout`: it is started all the same.
         timed_out: bool,
     },
+    /// It has been started, and is not ready yet.
+    NotReady {
+        /// When it is, for people: `when its output matches /up/`.
+        until: String,
+        /// How long ago it was started.
+        waited: TimeDelta,
+    },
     /// What it reports itself.
     Reported {
         /// The status.
@@ -163,7 +170,7 @@ pub struct Silence {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 28] = [
+    pub const CODES: [&str; 29] = [
         "takes_along",
         "launcher_lost",
         "host_silent",
@@ -171,6 +178,7 @@ impl Reason {
         "after_outage",
         "no_longer_declared",
         "waiting_for",
+        "not_ready",
         "reported",
         "given_up",
         "crashed",
@@ -204,6 +212,7 @@ impl Reason {
             Self::AfterOutage => "after_outage",
             Self::NotDeclared => "no_longer_declared",
             Self::WaitingFor { .. } => "waiting_for",
+            Self::NotReady { .. } => "not_ready",
             Self::Reported { .. } => "reported",
             Self::GivenUp { .. } => "given_up",
             Self::Crashed { .. } => "crashed",
@@ -237,7 +246,7 @@ impl Reason {
             Self::HostSilent(_) => 2,
             Self::LauncherShutdown { .. } => 3,
             Self::AfterOutage => 4,
-            Self::WaitingFor { .. } => 5,
+            Self::WaitingFor { .. } | Self::NotReady { .. } => 5,
             Self::Reported { .. } => 6,
             Self::GivenUp { .. } => 7,
             Self::Crashed { .. } => 8,
@@ -353,6 +362,9 @@ impl fmt::Display for Reason {
                     services.join(", "),
                     format_duration(*waited)
                 )
+            }
+            Self::NotReady { until, waited } => {
+                write!(f, "ready {until}, {} so far", format_duration(*waited))
             }
             Self::Planned { comment, by, ago } => {
                 write!(f, "planned work: {comment}; stopped")?;

@@ -292,6 +292,11 @@ impl Record {
         self.declaration()?.declared.as_ref()?.schedule.as_ref()
     }
 
+    /// When it is ready, as its launcher declared it last.
+    pub fn ready(&self) -> Option<&str> {
+        self.declaration()?.declared.as_ref()?.ready.as_deref()
+    }
+
     /// Folds one message in; whether it changed anything.
     pub(super) fn apply(&mut self, decoded: Cow<'_, Decoded>, stamp: Stamp) -> bool {
         if let Decoded { message: Message::Heartbeat(message), meta, .. } = &*decoded {

@@ -290,7 +290,10 @@ impl ServiceView {
         let own = self.message.as_deref().unwrap_or_default();
         let own_first = match self.verdict {
             Verdict::Ok | Verdict::Unknown => true,
-            Verdict::Starting => !matches!(self.reasons.first(), Some(Reason::WaitingFor { .. })),
+            Verdict::Starting => !matches!(
+                self.reasons.first(),
+                Some(Reason::WaitingFor { .. } | Reason::NotReady { .. })
+            ),
             _ => self.reasons.is_empty(),
         };
         if own_first && !own.is_empty() {

@@ -139,6 +139,10 @@ pub struct Declaration {
     /// When it runs, if not all the time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<DeclaredSchedule>,
+    /// When it is ready, for people, where something else than its framework says so: `when its
+    /// output matches /up/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<String>,
 }
 
 /// `schedule: {rule, next_at}`.

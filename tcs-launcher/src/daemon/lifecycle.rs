@@ -120,6 +120,7 @@ pub(super) fn on_wire(
                         rule: schedule.to_string(),
                         next_at: plan.next_run.map(Timestamp::new),
                     }),
+                    ready: plan.ready_when(),
                 })),
             })
         }

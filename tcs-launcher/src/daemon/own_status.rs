@@ -3,15 +3,21 @@
 //! never enters, and at its own end the launcher speaks of itself alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use tcs_core::clock;
 use tcs_core::monitor::Monitor;
 use tcs_core::wire::Status;
 
 use super::Daemon;
-use tcs_supervisor::{Phase, ServiceId};
+use super::plan::Plan;
+use tcs_supervisor::{Phase, ServiceId, Snapshot};
 
 /// The part of the launcher's status that its services are.
 const PART: &str = "services";
+
+/// Starts that take no longer are not worth a word; and how often what is waited for is looked at.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// What is wrong with a service: its status, and why.
 type Trouble = (Status, String);
@@ -25,11 +31,20 @@ pub(super) struct OwnStatus {
     supervises: bool,
     /// What people are to know besides.
     note: Option<String>,
+    /// What services that are being started wait for.
+    waiting: Option<String>,
 }
 
 impl OwnStatus {
     pub(super) fn new(monitor: Monitor) -> Self {
-        Self { monitor, services: None, troubles: BTreeMap::new(), supervises: false, note: None }
+        Self {
+            monitor,
+            services: None,
+            troubles: BTreeMap::new(),
+            supervises: false,
+            note: None,
+            waiting: None,
+        }
     }
 
     /// Services have been asked to start.
@@ -55,6 +70,15 @@ impl OwnStatus {
         }
     }
 
+    /// What services that are being started wait for.
+    fn set_waiting(&mut self, waiting: Option<String>) {
+        let is_news = self.waiting != waiting;
+        self.waiting = waiting;
+        if is_news && self.supervises {
+            self.say();
+        }
+    }
+
     /// What is wrong with a service now; `None`: nothing.
     pub(super) fn set(&mut self, id: &ServiceId, trouble: Option<Trouble>) {
         let is_news = match trouble {
@@ -71,7 +95,9 @@ impl OwnStatus {
 
     /// The words first: they go out with the change.
     fn say(&mut self) {
-        let note = self.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+        let besides = |it: &Option<String>| it.as_ref().map(|it| format!("; {it}"));
+        let [note, waiting] = [&self.note, &self.waiting].map(|it| besides(it).unwrap_or_default());
+        let note = note + &waiting;
         let Some((status, text)) = worst(&self.troubles) else {
             self.monitor.set_status(Status::Ok, format!("Supervising{note}"));
             if let Some(services) = self.services.take() {
@@ -89,14 +115,65 @@ impl OwnStatus {
 fn worst(troubles: &BTreeMap<ServiceId, Trouble>) -> Option<Trouble> {
     let (id, (status, why)) = troubles.iter().rev().max_by_key(|(_, (status, _))| *status)?;
     let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-    let more = match troubles.len() - 1 {
+    Some((*status, format!("{status}: {id}{why}{}", and_more(troubles.len()))))
+}
+
+/// ` and 2 more`
+fn and_more(count: usize) -> String {
+    match count.saturating_sub(1) {
         0 => String::new(),
         more => format!(" and {more} more"),
-    };
-    Some((*status, format!("{status}: {id}{why}{more}")))
+    }
 }
 
 impl Daemon<'_> {
+    /// Sees to it that what services wait for is told, if they wait for more than a moment.
+    pub(super) fn note_waits(&mut self) {
+        let waits = |it: Snapshot<'_>| matches!(it.phase, Phase::Waiting | Phase::Starting);
+        if self.supervisor.services().any(waits) || self.agenda.waits_for_clock(clock::wall()) {
+            let at = self.now() + A_MOMENT;
+            self.waits_told_at.get_or_insert(at);
+        } else if self.waits_told_at.take().is_some() {
+            self.publisher.own_status.set_waiting(None);
+        }
+    }
+
+    /// Tells what services wait for.
+    pub(super) fn tell_waits(&mut self) {
+        let waits = self.waits();
+        self.waits_told_at = waits.as_ref().map(|_| self.now() + A_MOMENT);
+        self.publisher.own_status.set_waiting(waits);
+    }
+
+    /// `not ready: db.main (ready when db:4711 accepts connections); waiting: dome.main (for
+    /// db.main) and 2 more`
+    fn waits(&self) -> Option<String> {
+        let of = |phase: Phase| -> Vec<&ServiceId> {
+            let all = self.supervisor.services().filter(|it| it.phase == phase && !it.leaving);
+            all.map(|it| &it.spec.id).collect()
+        };
+        let mut parts = Vec::new();
+        if let (starting, Some(id)) = (of(Phase::Starting), of(Phase::Starting).first()) {
+            let when = self.plans.get(*id).and_then(Plan::ready_when);
+            let when = when.map(|when| format!(" (ready {when})")).unwrap_or_default();
+            parts.push(format!("not ready: {id}{when}{}", and_more(starting.len())));
+        }
+        if let (waiting, Some(id)) = (of(Phase::Waiting), of(Phase::Waiting).first()) {
+            let on = self.supervisor.waits_for(id);
+            let on = match on.first() {
+                Some(first) => format!("for {first}{}", and_more(on.len())),
+                None => "for its turn".to_owned(),
+            };
+            parts.push(format!("waiting: {id} ({on}){}", and_more(waiting.len())));
+        }
+        let now = clock::wall();
+        if self.agenda.waits_for_clock(now) {
+            let now = now.format("%F %H:%M UTC");
+            parts.push(format!("the clock of this host is not set ({now}): schedules wait"));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
     /// What is wrong with a service that should run.
     pub(super) fn trouble(&self, id: &ServiceId) -> Option<Trouble> {
         let service = self.supervisor.service(id).filter(|it| it.wanted && !it.leaving)?;

@@ -56,6 +56,14 @@ impl Plan {
         }
     }
 
+    /// When it is ready, where something else than its framework says so: `when its output matches
+    /// /up/`.
+    pub(super) fn ready_when(&self) -> Option<String> {
+        let ready = self.entry.launch.ready.as_ref().filter(|it| **it != Ready::Started)?;
+        let words = self.how.readiness(Some(ready));
+        Some(words.strip_prefix("ready ").map_or(words.clone(), str::to_owned))
+    }
+
     /// The same for its log, where something is waited for that its own framework does not tell.
     pub(super) fn readiness(&self) -> Option<String> {
         let launch = &self.entry.launch;

@@ -5,6 +5,9 @@
 //! is older was missed: the launcher did not run, its host slept, or the clock was put forward. A
 //! clock that is put back by up to [`STEP_BACK`] repeats nothing; one that is put back further was
 //! wrong before, and counts from its new time on.
+//!
+//! A clock that shows a time before this program was written has not been set: nothing is due
+//! until it is, and runs between its wrong time and the right one were not missed.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +24,14 @@ pub const STEP_BACK: TimeDelta = TimeDelta::hours(3);
 
 /// Missed runs of one service that are counted at one look.
 pub const MOST_MISSED: u32 = 1000;
+
+/// No clock that has been set is behind this: 2020-01-01.
+const FIRST_SET: DateTime<Utc> = match DateTime::from_timestamp(1_577_836_800, 0) {
+    Some(at) => at,
+    None => DateTime::UNIX_EPOCH,
+};
+/// How soon a clock that is not set is looked at again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 
 /// All scheduled services of a launcher.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +121,8 @@ impl Agenda {
         if self.0.get(id).is_some_and(|item| item.schedule == *schedule) {
             return;
         }
-        let (schedule, next) = (schedule.clone(), schedule.next(settled));
+        let next = schedule.next(settled).filter(|_| settled >= FIRST_SET);
+        let schedule = schedule.clone();
         self.0.insert(id.clone(), Item { schedule, settled, next, queued: false });
     }
 
@@ -141,12 +153,24 @@ impl Agenda {
         self.0.iter().map(|(id, item)| (id, &item.schedule, item.settled))
     }
 
+    /// Whether something is scheduled, and the clock that shows `now` has not been set.
+    pub fn waits_for_clock(&self, now: DateTime<Utc>) -> bool {
+        now < FIRST_SET && !self.0.is_empty()
+    }
+
     /// The time of the next look; `None`: nothing is scheduled.
     pub fn due(
         &self,
         now: DateTime<Utc>,
         doing: impl Fn(&ServiceId) -> Activity,
     ) -> Option<DateTime<Utc>> {
+        if self.waits_for_clock(now) {
+            return Some(now + LOOK_AGAIN);
+        }
+        let is_new = |item: &Item| item.settled < FIRST_SET;
+        if self.0.values().any(is_new) {
+            return Some(now);
+        }
         let waits = |(id, item): (&ServiceId, &Item)| {
             let starts = item.queued && doing(id) != Activity::Running;
             if starts { Some(now) } else { item.next }
@@ -157,6 +181,9 @@ impl Agenda {
     /// What has become due at `now`.
     pub fn look(&mut self, now: DateTime<Utc>, doing: impl Fn(&ServiceId) -> Activity) -> Vec<Due> {
         let mut due = Vec::new();
+        if now < FIRST_SET {
+            return due;
+        }
         for (id, item) in &mut self.0 {
             item.look(id, now, doing(id), &mut due);
         }
@@ -166,7 +193,7 @@ impl Agenda {
 
 impl Item {
     fn look(&mut self, id: &ServiceId, now: DateTime<Utc>, doing: Activity, due: &mut Vec<Due>) {
-        if now + STEP_BACK < self.settled {
+        if now + STEP_BACK < self.settled || self.settled < FIRST_SET {
             self.settle(now, id, due);
         }
         let mut count = 0;

@@ -251,7 +251,9 @@ fn evidence(answer: &Answer<'_>, reason: &Reason) -> Source {
         Reason::LauncherShutdown { launcher, ago } => {
             Source::new("status", Some(launcher), Some(now - *ago))
         }
-        Reason::WaitingFor { .. } | Reason::Scheduled { .. } => own("registry", None),
+        Reason::WaitingFor { .. } | Reason::NotReady { .. } | Reason::Scheduled { .. } => {
+            own("registry", None)
+        }
         _ => own("picture", None),
     }
 }

@@ -1,6 +1,8 @@
 //! The rules for a service of which a process or task should be there now
 //! (`docs/spec/truth.md#verdict`).
 
+use chrono::TimeDelta;
+
 use super::super::crashes::crash_reason;
 use super::super::liveness;
 use super::super::reason::Reason;
@@ -131,7 +133,12 @@ fn starting(case: &Case<'_>) -> Option<Finding> {
     let life = case.life;
     let status = life.judged_status();
     if life.phase == Phase::Starting || status == Some(Status::Startup) {
-        return Some(Finding::new(Verdict::Starting, None));
+        let until = life.record.ready().filter(|_| life.phase == Phase::Starting);
+        let not_ready = until.zip(life.started).map(|(until, started)| Reason::NotReady {
+            until: until.to_owned(),
+            waited: (case.now - started).max(TimeDelta::zero()),
+        });
+        return Some(Finding::new(Verdict::Starting, not_ready));
     }
     // its launcher has seen it ready before its first status arrived
     let began = life.began.filter(|_| matches!(status, None | Some(Status::Unknown)))?;

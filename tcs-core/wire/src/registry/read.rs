@@ -143,6 +143,7 @@ struct RawDeclaration {
     batch: Field<u64>,
     after: Field<Vec<String>>,
     schedule: Field<RawSchedule>,
+    ready: Field<String>,
 }
 take_struct!(RawDeclaration);
 
@@ -222,6 +223,7 @@ impl RawRegistry {
                                 next_at: notes.take(raw.next_at, "declared.schedule.next_at"),
                             }
                         }),
+                        ready: notes.text(raw.ready, "declared.ready"),
                     })
                 }),
             }),

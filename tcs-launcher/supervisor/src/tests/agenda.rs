@@ -183,3 +183,33 @@ fn a_run_that_waits_is_handed_on() {
     skips.queue(&id("a"));
     assert_eq!(look(&mut skips, "2026-01-01T00:01:10Z", FREE), [""; 0]);
 }
+
+#[test]
+fn until_the_clock_is_set_nothing_is_due_and_then_nothing_was_missed() {
+    for begin in ["1970-01-01T00:00:40Z", "2001-01-01T00:00:00Z"] {
+        let mut agenda = agenda(&every_minute(), begin);
+        let wrong = at(begin) + TimeDelta::hours(2);
+        assert!(agenda.waits_for_clock(wrong));
+        assert_eq!(agenda.next(&id("a")), None, "nobody is told of a run in {begin}");
+        assert_eq!(agenda.due(wrong, |_| FREE), Some(wrong + TimeDelta::seconds(1)));
+        assert_eq!(agenda.look(wrong, |_| FREE), []);
+        // a time server is reached
+        let right = at("2026-01-01T04:00:30Z");
+        assert!(!agenda.waits_for_clock(right));
+        assert_eq!(agenda.due(right, |_| FREE), Some(right), "at once");
+        let moved = Due::Moved { id: id("a") };
+        assert_eq!(agenda.look(right, |_| FREE), [moved]);
+        assert_eq!(agenda.next(&id("a")), Some(at("2026-01-01T04:01:00Z")));
+        assert_eq!(look(&mut agenda, "2026-01-01T04:01:00Z", FREE), ["start 04:01"]);
+    }
+}
+
+#[test]
+fn what_was_missed_before_the_clock_was_lost_is_told_when_it_is_set() {
+    let hourly = Schedule::cron("0 * * * *", "UTC").unwrap();
+    // as the launcher before has kept it
+    let mut agenda = agenda(&hourly, "2026-01-01T00:00:00Z");
+    assert_eq!(agenda.look(at("1970-01-01T00:00:40Z"), |_| FREE), []);
+    let told = "missed 3, last 03:00: launcher_not_running";
+    assert_eq!(look(&mut agenda, "2026-01-01T03:30:00Z", FREE), [told]);
+}

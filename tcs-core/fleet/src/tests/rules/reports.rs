@@ -273,6 +273,26 @@ fn what_waits_for_others_is_starting() {
 }
 
 #[test]
+fn what_a_start_waits_for_is_told_where_its_launcher_declares_it() {
+    let declared = |ready: &str| {
+        event("declared", ID, 0.5).with(&json!({"declared": {"batch": 1, "ready": ready}}))
+    };
+    let started = status(ID, "startup", 2.0).with(&json!({"message": "Started"}));
+    let lines = vec![declared("when db:4711 accepts connections"), start(1.0), started.clone()];
+    let service = see(&under_launcher(lines.clone()), ID, 13.0);
+    assert_eq!(say(&service), "starting starting [not_ready]");
+    assert_eq!(service.headline(), "ready when db:4711 accepts connections, 12 s so far");
+    let ready = with(lines, vec![event("ready", ID, 14.0), status(ID, "ok", 14.1)]);
+    assert_eq!(said(ready, 15.0), "ok running []");
+    // without that its own message is all there is
+    let service = see(&under_launcher(vec![start(1.0), started]), ID, 13.0);
+    assert_eq!(
+        (say(&service).as_str(), service.headline().as_str()),
+        ("starting starting []", "Started")
+    );
+}
+
+#[test]
 fn just_after_its_start_a_service_is_starting() {
     let lines = || vec![start(10.0), event("ready", ID, 10.5)];
     assert_eq!(said(lines(), 11.0), "starting running [no_status]");
