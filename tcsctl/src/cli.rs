@@ -7,6 +7,7 @@ mod args;
 mod connection;
 pub mod moment;
 mod names;
+mod operating;
 mod past;
 mod upkeep;
 
@@ -18,12 +19,14 @@ pub use alarms::{
     StatsArgs, TestArgs, UnackArgs, UnshelveArgs,
 };
 pub use args::{
-    CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, EndArgs, Goal,
-    HealthArgs, ListArgs, ListOrder, LogsArgs, MaintenanceArgs, ManArgs, MetricsArgs, OperateArgs,
-    OutputArgs, PatienceArgs, ProfileArgs, ReloadArgs, ServeArgs, ServiceArgs, StopArgs, TopArgs,
-    TopOrder, WaitArgs, WatchArgs,
+    CallArgs, CheckArgs, CompletionsArgs, ConfigArgs, ConfigCommand, DemoArgs, Goal, HealthArgs,
+    ListArgs, ListOrder, LogsArgs, ManArgs, MetricsArgs, OutputArgs, ServeArgs, ServiceArgs,
+    TopArgs, TopOrder, WaitArgs, WatchArgs,
 };
 pub use connection::ConnectionArgs;
+pub use operating::{
+    EndArgs, MaintenanceArgs, OperateArgs, PatienceArgs, ProfileArgs, ReloadArgs, StopArgs,
+};
 pub use past::{
     EventsArgs, GraphArgs, GraphFormat, RecordArgs, ReplayArgs, ReportArgs, ReportFormat,
     TimelineArgs, WhyArgs,
