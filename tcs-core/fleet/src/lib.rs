@@ -315,12 +315,12 @@ impl Fleet {
 
     /// Whether something newer than this message, of the same kind, is known of the service.
     fn has_newer(&self, name: &str, message: &Message, stamp: &Stamp) -> bool {
-        let Some(record) = self.records.get(name) else { return false };
+        let record = || self.records.get(name);
         let newest = match message {
             Message::Registry(message) if matches!(message.event, Event::Crashed(_)) => {
-                record.crashed().map(|kept| kept.stamp)
+                record().and_then(|record| Some(record.crashed()?.stamp))
             }
-            Message::Status(_) => record.status().map(|kept| kept.stamp),
+            Message::Status(_) => record().and_then(|record| Some(record.status()?.stamp)),
             _ => None,
         };
         newest.is_some_and(|newest| newest.is_newer(stamp))

@@ -237,7 +237,7 @@ impl<'a> Life<'a> {
     /// launcher sends them than the one that told its end: each knows its own process only.
     fn look_for_unmanaged(&mut self, end: &Kept<RegistryMessage>, moment: &Moment<'_>) {
         let ended = end.stamp.stored;
-        let counts = |beat: &&Beat| !beat.by_launcher || beat.sender != end.sender;
+        let counts = |beat: &&Arc<Beat>| !beat.by_launcher || beat.sender != end.sender;
         let Some(beat) = self.record.beats().iter().rev().find(counts) else { return };
         if beat.stamp.stored - ended <= SLACK {
             return;

@@ -1,5 +1,7 @@
 //! What the heartbeats tell (`docs/spec/truth.md#liveness`).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::Beat;
@@ -22,7 +24,7 @@ const OUTAGE_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// The expected time from one beat to the next, and how we know. Gaps count inside one run only:
 /// between two runs lies a restart. `began`: when the start of the present run was stored.
 pub(super) fn interval(
-    beats: &[Beat],
+    beats: &[Arc<Beat>],
     began: Option<DateTime<Utc>>,
 ) -> (TimeDelta, IntervalSource) {
     let said = beats.last().and_then(|beat| beat.interval_seconds).filter(|s| s.is_finite());
@@ -107,12 +109,13 @@ pub(super) fn blocked(lag: TimeDelta, interval: TimeDelta) -> bool {
 /// Two programs beating under one name: beats of senders A, B, A within 3 intervals, among beats
 /// that are not yet history (12 intervals).
 pub(super) fn doubles(
-    beats: &[Beat],
+    beats: &[Arc<Beat>],
     interval: TimeDelta,
     now: DateTime<Utc>,
 ) -> Option<Vec<String>> {
     let recent: Vec<&Beat> = beats
         .iter()
+        .map(|beat| &**beat)
         .filter(|beat| !beat.by_launcher && now - beat.stamp.stored < interval * LOST)
         .collect();
     for (i, first) in recent.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! The newest few of a kind, oldest first.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::stamp::{Order, Stamp};
@@ -11,6 +13,16 @@ pub(super) trait Stamped {
     /// Whether both are one message that was stored twice.
     fn is_copy(&self, _other: &Self) -> bool {
         false
+    }
+}
+
+impl<T: Stamped> Stamped for Arc<T> {
+    fn stamp(&self) -> &Stamp {
+        (**self).stamp()
+    }
+
+    fn is_copy(&self, other: &Self) -> bool {
+        (**self).is_copy(other)
     }
 }
 

@@ -112,7 +112,8 @@ pub struct Record {
     older: Option<Box<Streak>>,
     events: [Register<RegistryMessage>; Slot::COUNT],
     declared: Vec<Arc<Kept<RegistryMessage>>>,
-    beats: Recent<Beat, MAX_BEATS>,
+    /// Shared with the pictures that hold them.
+    beats: Recent<Arc<Beat>, MAX_BEATS>,
     /// What these occupy, and whether several senders sent them: looked at more often than they
     /// change.
     beats_weight: u32,
@@ -128,13 +129,13 @@ impl Record {
     }
 
     /// The last heartbeats, oldest first.
-    pub fn beats(&self) -> &[Beat] {
+    pub fn beats(&self) -> &[Arc<Beat>] {
         self.beats.as_slice()
     }
 
     /// The newest heartbeat.
     pub fn last_beat(&self) -> Option<&Beat> {
-        self.beats().last()
+        self.beats().last().map(|beat| &**beat)
     }
 
     /// The last crashes, oldest first.
@@ -251,6 +252,7 @@ impl Record {
     pub(super) fn shorten(&mut self, most: usize) {
         self.status.shorten(most);
         for beat in self.beats.iter_mut().filter(|beat| beat.weight > most) {
+            let beat = Arc::make_mut(beat);
             beat.metrics = None;
             beat.weight = size_of::<Message>();
         }
@@ -368,7 +370,7 @@ impl Record {
         // one sender's name is shared by all its beats
         let same = self.beats().iter().find(|beat| *beat.sender == *meta.sender);
         let sender = same.map_or_else(|| (&*meta.sender).into(), |beat| Arc::clone(&beat.sender));
-        let changed = self.beats.put(Beat {
+        let changed = self.beats.put(Arc::new(Beat {
             stamp,
             sender,
             sent: meta.ts,
@@ -383,7 +385,7 @@ impl Record {
             metrics: (!message.metrics.is_empty())
                 .then(|| Arc::new(Metrics::new(&message.metrics))),
             weight,
-        });
+        }));
         self.look_at_beats();
         changed
     }

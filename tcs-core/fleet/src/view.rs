@@ -251,7 +251,7 @@ impl ServiceView {
     }
 
     /// The last heartbeats, oldest first; 16 at most.
-    pub fn beats(&self) -> &[Beat] {
+    pub fn beats(&self) -> &[Arc<Beat>] {
         self.record.beats()
     }
 
