@@ -1,6 +1,6 @@
 //! `tcsd install` and `tcsd uninstall`: what has to be done on this host, computed from what is there.
 //!
-//! [`plan`] and [`removal`] are pure: they get [`Facts`] and give steps, which [`apply`] shows and carries
+//! [`plan`] and [`removal()`] are pure: they get [`Facts`] and give steps, which [`apply`] shows and carries
 //! out. Existing files of configuration are never changed, nor units and programs of others.
 
 pub(crate) mod apply;
