@@ -111,3 +111,15 @@ fn services_are_offered_with_how_they_are() {
     type_in(&mut state, ":restart a");
     insta::assert_snapshot!("palette_services", shown(&state));
 }
+
+#[test]
+fn what_stands_behind_a_command_fits_the_smallest_terminal() {
+    for size in [(40, 10), (44, 12), (48, 12)] {
+        let mut state = state(observatory(), size, night());
+        press(&mut state, "@");
+        assert!(shown(&state).contains(":at"), "{}", shown(&state));
+        press(&mut state, "Esc");
+        type_in(&mut state, ":restart guider");
+        assert!(shown(&state).contains("guider"), "{}", shown(&state));
+    }
+}

@@ -32,7 +32,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, state: &State, line: &Line, choice: usize)
     }
     // names of services are longer than those of commands
     let widest = choices.iter().map(|choice| text::width(&choice.text)).max().unwrap_or(0) as u16;
-    let name = if argument.is_some() { widest.clamp(NAME, list.width / 2) } else { NAME };
+    let most = list.width / 2;
+    let name = if argument.is_some() { widest.clamp(NAME.min(most), most) } else { NAME };
     let height = usize::from(list.height);
     let from = layout::list_offset(choice, height);
     for (i, offered) in choices.iter().enumerate().skip(from).take(height) {
