@@ -13,15 +13,19 @@ use tcs_launcher::runner::group::Process;
 use tcs_testkit::nats::LIMIT;
 use tcs_testkit::tcsd::Site;
 
-/// Forks, leaves the session, forks again, and each parent exits. An instance locks a file for its
-/// life, and complains where it finds it locked.
+/// Forks, leaves the session, forks again, and each parent exits: one with an odd number at once,
+/// so that it may be ended before it is an instance; the others once the instance has told that it
+/// runs. An instance locks a file for its life, and complains where it finds it locked.
 const DAEMON: &str = "
-exec setsid -f setsid -f sh -c '
+[ $(($1 % 2)) = 1 ] || [ -p up.$1 ] || mkfifo up.$1
+setsid -f setsid -f sh -c '
     exec 9> lock.$0
     flock -n 9 || echo $0 >> doubles
     echo $0 >> instances
+    [ ! -p up.$0 ] || echo > up.$0
     exec sleep 31536000.$0
 ' $1 < /dev/null > /dev/null 2>&1
+[ $(($1 % 2)) = 1 ] || read told < up.$1
 ";
 
 fn number(name: &str, default: usize) -> usize {
@@ -57,12 +61,16 @@ async fn what_daemonises_has_one_instance_and_leaves_none() {
     let begin = clock::monotonic();
     let mut most = 0;
     let lines = |site: &Site, name: &str| {
-        fs::read_to_string(site.tcsd.path(name)).unwrap_or_default().lines().count()
+        let text = fs::read_to_string(site.tcsd.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    // for the time, and until each has been there twice on average
-    while begin.elapsed() < Duration::from_secs(seconds as u64)
-        || lines(&site, "instances") < 2 * count
-    {
+    let each_twice = |site: &Site| {
+        let instances = lines(site, "instances");
+        let times = |n: usize| instances.iter().filter(|it| **it == n.to_string()).count();
+        (0..count).step_by(2).all(|n| times(n) >= 2)
+    };
+    // for the time, and until each that waits for its instance has had two
+    while begin.elapsed() < Duration::from_secs(seconds as u64) || !each_twice(&site) {
         assert!(
             begin.elapsed() < Duration::from_secs(seconds as u64) + LIMIT,
             "{}",
@@ -70,7 +78,7 @@ async fn what_daemonises_has_one_instance_and_leaves_none() {
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
         most = most.max(instances());
-        assert_eq!(lines(&site, "doubles"), 0, "two instances of one service");
+        assert_eq!(lines(&site, "doubles"), [""; 0], "two instances of one service");
     }
     let stops = (0..count).map(|n| {
         let (bus, name) = (site.bus.clone(), site.tcsd.name.clone());
@@ -88,10 +96,10 @@ async fn what_daemonises_has_one_instance_and_leaves_none() {
     println!(
         "{count} daemons, {:.0} s: {} instances, at most {most} at once; stopped in {:.2} s, {left} left",
         begin.elapsed().as_secs_f64(),
-        lines(&site, "instances"),
+        lines(&site, "instances").len(),
         stopping.elapsed().as_secs_f64()
     );
-    assert_eq!((left, lines(&site, "doubles")), (0, 0));
+    assert_eq!((left, lines(&site, "doubles").len()), (0, 0));
     assert!(site.tcsd.log().contains("run the program in the foreground"), "it is not told");
     assert!(site.tcsd.stop().await.code().is_some());
 }
