@@ -11,6 +11,7 @@
 //! argument.
 
 mod assess;
+mod beats;
 mod component;
 mod crashes;
 mod duration;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use beats::{Beat, MAX_BEATS};
 pub use crashes::FLAPPING_WINDOW;
 pub use duration::{format_duration, format_seconds};
 pub use filter::Filter;
@@ -50,7 +52,7 @@ pub use liveness::DEFAULT_INTERVAL;
 pub use metrics::Metrics;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
-pub use record::{Beat, MAX_BEATS, MAX_CRASHES, MAX_PARENTS, Record};
+pub use record::{MAX_CRASHES, MAX_PARENTS, Record};
 pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};

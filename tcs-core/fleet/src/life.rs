@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::beats::Beat;
 use super::origin::{Origins, RunTime};
 use super::reason::Reason;
-use super::record::{Beat, Mark, Record};
+use super::record::{Mark, Record};
 use super::stamp::{Kept, SLACK};
 use super::verdict::{Liveness, Phase};
 use super::view::{IntervalSource, Link};
@@ -162,7 +163,7 @@ impl<'a> Life<'a> {
         self.started = self.began;
         self.since = self
             .reported_since
-            .or_else(|| self.record.beats().first().map(|beat| beat.stamp.stored));
+            .or_else(|| self.record.beats().next().map(|beat| beat.stamp.stored));
         self.phase = match self.words {
             Some(kept) if kept.message.says_shutdown() => {
                 let at = kept.stamp.stored;
@@ -238,7 +239,7 @@ impl<'a> Life<'a> {
     fn look_for_unmanaged(&mut self, end: &Kept<RegistryMessage>, moment: &Moment<'_>) {
         let ended = end.stamp.stored;
         let counts = |beat: &&Arc<Beat>| !beat.by_launcher || beat.sender != end.sender;
-        let Some(beat) = self.record.beats().iter().rev().find(counts) else { return };
+        let Some(beat) = self.record.beats().rev().find(counts) else { return };
         if beat.stamp.stored - ended <= SLACK {
             return;
         }
@@ -268,7 +269,7 @@ impl<'a> Life<'a> {
     /// What the run's heartbeats say of its life.
     fn read_heartbeats(&mut self, moment: &Moment<'_>) {
         let Moment { now, link, .. } = *moment;
-        (self.interval, self.interval_source) = liveness::interval(self.record.beats(), self.began);
+        (self.interval, self.interval_source) = liveness::interval(self.record, self.began);
         self.sign = self.sign.max(self.beat.map(|beat| beat.stamp.stored));
         let Some(sign) = self.sign else { return };
         let judge = |until: DateTime<Utc>| liveness::judge(until - sign, self.interval);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::record::Beat;
+use super::beats::Beat;
+use super::record::Record;
 use super::verdict::Liveness;
 use super::view::{IntervalSource, Link};
 
@@ -24,19 +25,21 @@ const OUTAGE_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// The expected time from one beat to the next, and how we know. Gaps count inside one run only:
 /// between two runs lies a restart. `began`: when the start of the present run was stored.
 pub(super) fn interval(
-    beats: &[Arc<Beat>],
+    record: &Record,
     began: Option<DateTime<Utc>>,
 ) -> (TimeDelta, IntervalSource) {
-    let said = beats.last().and_then(|beat| beat.interval_seconds).filter(|s| s.is_finite());
+    let said = record.last_beat().and_then(|beat| beat.interval_seconds).filter(|s| s.is_finite());
     if let Some(seconds) = said.filter(|seconds| *seconds > 0.0) {
         return (clamp(span(seconds)), IntervalSource::Said);
     }
     // by the sender's own clock: skew cancels out, and a burst after an outage does not fool it
-    let present = beats.partition_point(|beat| began.is_some_and(|at| beat.stamp.stored < at));
-    let mut gaps: Vec<TimeDelta> = beats[present..]
-        .windows(2)
-        .filter(|pair| is_one_run(&pair[0], &pair[1]))
-        .filter_map(|pair| Some(pair[1].timestamp?.time() - pair[0].timestamp?.time()))
+    let is_past = |beat: &&Arc<Beat>| began.is_some_and(|at| beat.stamp.stored < at);
+    let present = record.beats().skip_while(is_past);
+    let mut gaps: Vec<TimeDelta> = present
+        .clone()
+        .zip(present.skip(1))
+        .filter(|(first, second)| is_one_run(first, second))
+        .filter_map(|(first, second)| Some(second.timestamp?.time() - first.timestamp?.time()))
         .filter(|gap| *gap > TimeDelta::zero())
         .collect();
     if gaps.len() < 2 {
@@ -109,12 +112,12 @@ pub(super) fn blocked(lag: TimeDelta, interval: TimeDelta) -> bool {
 /// Two programs beating under one name: beats of senders A, B, A within 3 intervals, among beats
 /// that are not yet history (12 intervals).
 pub(super) fn doubles(
-    beats: &[Arc<Beat>],
+    record: &Record,
     interval: TimeDelta,
     now: DateTime<Utc>,
 ) -> Option<Vec<String>> {
-    let recent: Vec<&Beat> = beats
-        .iter()
+    let recent: Vec<&Beat> = record
+        .beats()
         .map(|beat| &**beat)
         .filter(|beat| !beat.by_launcher && now - beat.stamp.stored < interval * LOST)
         .collect();

@@ -36,15 +36,17 @@ impl<T, const N: usize> Default for Recent<T, N> {
     }
 }
 
+impl<T, const N: usize> FromIterator<T> for Recent<T, N> {
+    /// Of those that are in order, and not too many.
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
 impl<T: Stamped, const N: usize> Recent<T, N> {
     /// Oldest first.
     pub(super) fn as_slice(&self) -> &[T] {
         &self.0
-    }
-
-    /// The same, to change what is not their order.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.0.iter_mut()
     }
 
     /// Takes it in, unless it is there already or older than `N` others; says whether it did. Of

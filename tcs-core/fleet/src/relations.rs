@@ -239,7 +239,7 @@ impl Hosts {
             clock.up += 1;
             clock.lost += usize::from(life.liveness == Liveness::Lost);
         }
-        for beat in life.record.beats().iter().rev() {
+        for beat in life.record.beats().rev() {
             if let Some(sent) = beat.sent
                 && !clock.hear(beat.stamp.stored, sent.time())
             {

@@ -107,6 +107,12 @@ pub struct Transitions {
     turns: Option<Vec<Turn>>,
 }
 
+/// Whether its sender's loop is blocked.
+fn lags(message: &HeartbeatMessage) -> bool {
+    let interval = message.interval_seconds.unwrap_or_default();
+    message.lag_seconds.is_some_and(|lag| blocked(span(lag), span(interval)))
+}
+
 impl Transitions {
     /// For a past of which heartbeats are known from then on only (`None`: not at all): of the time
     /// before nothing is told of silence.
@@ -200,7 +206,7 @@ impl Transitions {
         // before it is folded in: the record says nothing of the time before afterwards
         let mut transitions = self.advance(fleet, stamp.stored, link);
         let is_repeated = fleet.is_repeated(&decoded.message);
-        if !fleet.apply(subject, decoded, stamp) {
+        if !fleet.apply(subject, decoded, stamp) || self.is_as_before(decoded) {
             return transitions;
         }
         let Some(id) = decoded.message.name().and_then(|name| fleet.name(name)) else {
@@ -234,6 +240,21 @@ impl Transitions {
             self.look_below(fleet, &id, stored);
         }
         transitions
+    }
+
+    /// Whether it is the usual heartbeat, which tells nothing: the service was live when it was looked
+    /// at last, and says the same.
+    fn is_as_before(&self, decoded: &Decoded) -> bool {
+        let Message::Heartbeat(message) = &decoded.message else { return false };
+        let tells = |name: &str| message.metrics.contains_key(name);
+        !tells(boots::BOOT_ID)
+            && !tells(profiles::PROFILE)
+            && self.is_calm(&message.service_id, &decoded.meta, message)
+    }
+
+    fn is_calm(&self, id: &str, meta: &Meta, message: &HeartbeatMessage) -> bool {
+        let pulse = || self.known.get(id)?.pulse.as_ref();
+        !lags(message) && pulse().is_some_and(|pulse| pulse.is(meta, message))
     }
 
     /// Goes on to `now`: what turned because nothing came. While nothing can be heard the time does
@@ -372,12 +393,7 @@ impl Transitions {
         told: &Told<'_>,
         message: &HeartbeatMessage,
     ) -> Option<Transition> {
-        let known = self.known.entry(Arc::clone(told.id)).or_default();
-        let lags = message.lag_seconds.is_some_and(|lag| {
-            blocked(span(lag), span(message.interval_seconds.unwrap_or_default()))
-        });
-        // the usual one: the service was live when it was looked at last, and says the same
-        if !lags && known.pulse.as_ref().is_some_and(|pulse| pulse.is(told.meta, message)) {
+        if self.is_calm(told.id, told.meta, message) {
             return None;
         }
         let service = fleet.view_of(told.id, told.stored, told.link)?;
@@ -385,7 +401,7 @@ impl Transitions {
         let transition = self.settle(&service, told.stored, told.stored, |before| {
             tells(before, service.verdict).then_some(Cause::Heartbeat)
         });
-        let calm = !lags
+        let calm = !lags(message)
             && service.phase.is_up()
             && service.liveness == Liveness::Live
             && !matches!(service.verdict, Verdict::Late | Verdict::Lost);

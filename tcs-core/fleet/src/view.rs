@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::beats::Beat;
 use super::crashes;
 use super::origin::{Happened, Origins};
 use super::reason::Reason;
-use super::record::{Beat, Record};
+use super::record::Record;
 use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Verdict};
 use tcs_wire::control::CrashFigures;
@@ -251,7 +252,7 @@ impl ServiceView {
     }
 
     /// The last heartbeats, oldest first; 16 at most.
-    pub fn beats(&self) -> &[Arc<Beat>] {
+    pub fn beats(&self) -> impl DoubleEndedIterator<Item = &Arc<Beat>> + Clone {
         self.record.beats()
     }
 

@@ -9,8 +9,8 @@ use tcs_core::fleet::transitions::Transition;
 use tcs_core::fleet::why::Subject;
 use tcs_core::fleet::{Fleet, Link, Stamp};
 use tcs_core::observer::{Hearing, Observed};
-use tcs_core::wire::DecodeError;
 use tcs_core::wire::control::{LogLine, LogRun, ServiceFigures};
+use tcs_core::wire::{DecodeError, Message};
 use tcs_present::columns::Column;
 use tcs_present::top::Answer;
 use tcs_present::why::Material;
@@ -94,6 +94,14 @@ pub enum Heard {
         /// Why not.
         error: DecodeError,
     },
+}
+
+impl Heard {
+    /// Whether it tells no more than that a service is alive.
+    pub(super) fn is_beat(&self) -> bool {
+        matches!(self, Self::Message(message)
+            if matches!(message.decoded.message, Message::Heartbeat(_)))
+    }
 }
 
 /// A part of the past.

@@ -116,8 +116,7 @@ impl Dashboard {
                 }
                 () = tokio::time::sleep_until(next_frame.into()), if wanted.is_some() => {
                     let written = self.draw()?;
-                    let later = self.state.is_stale() && !self.stopped;
-                    wanted = later.then_some(Wanted::News);
+                    wanted = self.state.wanted().filter(|_| !self.stopped);
                     pace.drawn(clock::monotonic(), written);
                     None
                 }

@@ -14,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tcs_core::bus::BrokerClock;
 use tcs_core::observer::Observer;
-use tcs_core::wire::Message;
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
 
@@ -35,12 +34,8 @@ pub enum Feed {
 impl Feed {
     /// Whether it tells no more than that services are alive.
     pub(super) fn is_beat(&self) -> bool {
-        let is_beat = |heard: &Heard| {
-            matches!(heard, Heard::Message(message)
-                if matches!(message.decoded.message, Message::Heartbeat(_)))
-        };
         match self {
-            Self::Event(Event::Heard(heard)) => heard.iter().all(is_beat),
+            Self::Event(Event::Heard(heard)) => heard.iter().all(Heard::is_beat),
             Self::Event(Event::Contact(_)) | Self::Clock(_) => true,
             Self::Event(_) => false,
         }

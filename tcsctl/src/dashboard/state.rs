@@ -46,6 +46,7 @@ use tcs_core::fleet::{Fleet, FleetView, Link, ServiceView};
 use tcs_core::observer::{Hearing, Observed, Unanswered};
 
 use super::event::{Action, Event, Heard, LinkFacts};
+use super::pace::Wanted;
 pub use super::page::Page;
 use super::theme::ThemeName;
 use alarms::AlarmBook;
@@ -202,7 +203,9 @@ const SMALL_FLEET: usize = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stale {
     Fresh,
-    /// Messages came, or time passed: soon.
+    /// Heartbeats came, or time passed: within a second.
+    Later,
+    /// Other messages came: soon.
     Soon,
     /// A person wants to see something else: at once.
     Now,
@@ -324,7 +327,7 @@ impl State {
             Event::Fault(text) => self.tell(format!("internal fault: {text}"), true),
             Event::Tick => {
                 self.clear_up();
-                self.stale = self.stale.max(Stale::Soon);
+                self.stale = self.stale.max(Stale::Later);
                 self.notice.take_if(|notice| notice.until <= now);
                 self.past.difference.take_if(|difference| difference.until <= now);
                 let mut actions = self.ask_usage();
@@ -361,9 +364,13 @@ impl State {
         None
     }
 
-    /// Whether [`State::settle`] has something left to do later.
-    pub fn is_stale(&self) -> bool {
-        self.stale != Stale::Fresh
+    /// For what [`State::settle`] has something left to do later; `None`: nothing.
+    pub(super) fn wanted(&self) -> Option<Wanted> {
+        match self.stale {
+            Stale::Fresh => None,
+            Stale::Later => Some(Wanted::Beat),
+            Stale::Soon | Stale::Now => Some(Wanted::News),
+        }
     }
 
     /// The chosen service, in the picture that is shown.
@@ -402,7 +409,11 @@ impl State {
         if let Moment::Paused { waiting } = &mut self.moment {
             *waiting += messages.len() as u64;
         }
+        let mut stale = Stale::Later;
         for heard in messages {
+            if !heard.is_beat() {
+                stale = Stale::Soon;
+            }
             match heard {
                 Heard::Message(message) => {
                     self.hearing.note(&message, self.now);
@@ -416,7 +427,7 @@ impl State {
                 Heard::Malformed { subject, error } => self.fleet.malformed(&subject, &error),
             }
         }
-        self.stale = self.stale.max(Stale::Soon);
+        self.stale = self.stale.max(stale);
     }
 
     fn know(&mut self, messages: &[Heard]) {

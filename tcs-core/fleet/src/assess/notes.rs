@@ -62,9 +62,11 @@ pub(super) fn irregular(case: &Case<'_>) -> Vec<Reason> {
     if !around.conflict.is_empty() {
         reasons.push(Reason::Conflict(around.conflict.clone()));
     }
-    let beats = life.record.has_several_senders().then(|| life.record.beats());
-    let double = beats
-        .and_then(|beats| liveness::doubles(beats, life.interval, case.now))
+    let double = life
+        .record
+        .has_several_senders()
+        .then(|| liveness::doubles(life.record, life.interval, case.now))
+        .flatten()
         .or_else(|| life.two_senders().filter(|_| is_live));
     reasons.extend(double.map(Reason::Double));
     reasons

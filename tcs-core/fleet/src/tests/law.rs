@@ -247,7 +247,7 @@ fn the_newest_heartbeats_are_kept_whatever_the_order() {
     lines.reverse();
     let fleet = super::support::fold(&lines);
     let view = fleet.view(at(40.0), Link::Steady);
-    let stored: Vec<_> = view.services[0].beats().iter().map(|beat| beat.stamp.stored).collect();
+    let stored: Vec<_> = view.services[0].beats().map(|beat| beat.stamp.stored).collect();
     assert_eq!(stored.len(), MAX_BEATS);
     assert_eq!(stored, (24..40).map(|i| at(f64::from(i))).collect::<Vec<_>>());
 }

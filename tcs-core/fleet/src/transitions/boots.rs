@@ -83,7 +83,7 @@ impl Transitions {
         if !self.boots.is_new(&host, id) {
             return None;
         }
-        let mut earlier = service.beats().iter().rev().map(|beat| beat.stamp.stored);
+        let mut earlier = service.beats().rev().map(|beat| beat.stamp.stored);
         let last = earlier.find(|stored| *stored < told.stored);
         Some(Transition {
             at: booted(told.meta, message, told.at, last).unwrap_or(told.at),

@@ -21,6 +21,9 @@ pub(super) struct Profile {
     since: Option<DateTime<Utc>>,
 }
 
+/// The metric that names it.
+pub(super) const PROFILE: &str = "profile";
+
 /// What is known of the profile of a launcher.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Known {
@@ -35,7 +38,7 @@ pub(super) enum Known {
 
 /// What a heartbeat says; `None`: nothing.
 fn told<'a>(metric: impl Fn(&str) -> Option<&'a Value>) -> Option<Profile> {
-    let name = match metric("profile")? {
+    let name = match metric(PROFILE)? {
         Value::String(name) => Some(name.as_str().into()),
         Value::Null => None,
         _ => return None,
@@ -81,7 +84,7 @@ impl Transitions {
         if !service.is_launcher {
             return None;
         }
-        let mut beats = service.beats().iter().rev().map(|beat| beat.stamp.stored);
+        let mut beats = service.beats().rev().map(|beat| beat.stamp.stored);
         let last = beats.find(|stored| *stored < heartbeat.stored);
         let moved = moved(heartbeat.meta, message, heartbeat.at, profile.since);
         let is_since_last = |at: DateTime<Utc>| last.is_none_or(|last| last - SLACK <= at);

@@ -58,7 +58,7 @@ pub(super) fn metrics(service: &ServiceView) -> Vec<Line> {
     let all = json::metrics(service);
     let longest = all.keys().map(|name| text::width(&text::shown(name))).max().unwrap_or(0);
     let row = |(name, value): (&String, &Value)| {
-        let beats = service.beats().iter();
+        let beats = service.beats();
         let values = beats.filter_map(|beat| beat.metrics.as_ref()?.get(name)?.as_f64());
         let shown = text::cut_middle(&text::shown(name), NAME);
         let mut line = Line::new().with(Role::Dim, &shown);

@@ -10,6 +10,8 @@ use super::{Moment, Stale, State};
 const LARGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(250);
 const HUGE_FLEET: usize = 5_000;
 const HUGE_FLEET_EVERY: TimeDelta = TimeDelta::milliseconds(500);
+/// Where heartbeats came and nothing else: with what it takes to make and to draw it, within a second.
+const HEARTBEATS_EVERY: TimeDelta = TimeDelta::milliseconds(700);
 /// A picture so old still passes for that of now.
 const PRESENT: TimeDelta = TimeDelta::seconds(1);
 
@@ -57,10 +59,14 @@ impl State {
             self.show_picture();
         }
         let is_huge = self.fleet.len() >= HUGE_FLEET;
-        let wait = if is_huge { HUGE_FLEET_EVERY } else { LARGE_FLEET_EVERY };
+        let wait = match stale {
+            Stale::Later => HEARTBEATS_EVERY,
+            _ if is_huge => HUGE_FLEET_EVERY,
+            _ => LARGE_FLEET_EVERY,
+        };
         let is_time = stale == Stale::Now || (self.now - self.picture.now).abs() >= wait;
         if self.making || !is_time {
-            self.stale = Stale::Soon;
+            self.stale = stale;
             return None;
         }
         self.making = true;
@@ -70,7 +76,7 @@ impl State {
     /// The same here and now, for what a person is about to be asked or told.
     pub(super) fn settle_here(&mut self) {
         let order = self.settle(self.now);
-        let is_old = self.is_stale() && matches!(self.moment, Moment::Live);
+        let is_old = self.stale != Stale::Fresh && matches!(self.moment, Moment::Live);
         if let Some(order) = order.or_else(|| is_old.then(|| self.picture_order())) {
             self.stale = Stale::Fresh;
             self.take_picture(Some(order.make()));
@@ -103,6 +109,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use crate::dashboard::event::{Event, Heard};
+    use crate::dashboard::pace::Wanted;
     use crate::dashboard::tests::fixture::{Messages, night, observatory, state};
     use chrono::TimeDelta;
     use serde_json::json;
@@ -144,7 +151,7 @@ mod tests {
         assert_eq!(verdict(&state), None);
         // one at a time, and what comes meanwhile is in the next
         state.update(Event::Heard(crowd("error", 1.0)), at(9));
-        assert!(state.settle(at(9)).is_none() && state.is_stale());
+        assert!(state.settle(at(9)).is_none() && state.wanted() == Some(Wanted::News));
         state.update(Event::Picture(Some(Box::new(order.make()))), at(9));
         assert_eq!(verdict(&state), Some("ok"));
         let order = state.settle(at(9)).unwrap();
