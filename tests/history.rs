@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the report")]
 
+#[path = "history/budget.rs"]
+mod budget;
 #[path = "history/night.rs"]
 mod night;
 
