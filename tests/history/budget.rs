@@ -98,7 +98,10 @@ async fn budget() {
             let is_of = |text: &str| text.contains(&format!("timeline: {span} until"));
             let frame = until_seen(&mut terminal, "-", is_of);
             let whole = until_seen(&mut terminal, "", is_whole);
-            println!("  {span}: a frame after {frame:.1} ms, all of it after {:.0} ms", frame + whole);
+            println!(
+                "  {span}: a frame after {frame:.1} ms, all of it after {:.0} ms",
+                frame + whole
+            );
         }
         let mut keys: Vec<f64> = ["\x1b[D", "+", "\x1b[D", "-"]
             .into_iter()

@@ -10,8 +10,8 @@ use tcs_wire::{HeartbeatMessage, Message, Meta, OutboxReport, Status, Timestamp}
 
 /// Heartbeats kept of one service.
 pub const MAX_BEATS: usize = 16;
-/// Places for so many, and for as many that are kept no longer.
-const MAX_PLACES: usize = 2 * MAX_BEATS;
+/// Places for so many, and for a few that are kept no longer.
+const MAX_PLACES: usize = MAX_BEATS + 8;
 /// Those that occupy more are not kept beyond their time, in bytes.
 const HEAVY: usize = 16 * 1024;
 
