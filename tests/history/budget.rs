@@ -10,7 +10,7 @@ use tcs_testkit::terminal::Terminal;
 
 use super::*;
 
-const SERVICES: usize = 60;
+const SERVICES: i64 = 60;
 const HOURS: i64 = 10;
 /// Seconds between two heartbeats.
 const BEAT: i64 = 10;
@@ -24,7 +24,7 @@ fn night(until: DateTime<Utc>) -> Vec<Stored> {
     for n in 0..SERVICES {
         let (id, host) = (format!("guider.n{n:02}"), format!("srv0{}", n % 3));
         let mut say = |second: i64, kind: &str, mut data: Value| {
-            let at = from + TimeDelta::seconds(second) + TimeDelta::milliseconds(n as i64 * 16);
+            let at = from + TimeDelta::seconds(second) + TimeDelta::milliseconds(n * 16);
             (data["hostname"], data["pid"]) = (json!(host), json!(100 + n));
             let body = json!({"data": data, "meta": {"id": "m", "sender": id}}).to_string();
             messages.push(Stored { at, subject: format!("svc.{kind}.{id}"), body: body.into() });
@@ -36,14 +36,12 @@ fn night(until: DateTime<Utc>) -> Vec<Stored> {
             let second = beat * BEAT;
             let data = json!({"service_id": id, "status": "ok", "interval_seconds": BEAT});
             say(second, "heartbeat", data);
-            if (beat + 37 * n as i64) % 600 < 12 {
-                let is_first = (beat + 37 * n as i64) % 600 == 0;
-                let word = if is_first { "error" } else { "ok" };
-                if is_first || (beat + 37 * n as i64) % 600 == 6 {
-                    let data = json!({"name": id, "status": word, "message": "no signal"});
-                    say(second + 1, "status", data);
-                }
-            }
+            let word = match (beat + 37 * n) % 600 {
+                0 => "error",
+                6 => "ok",
+                _ => continue,
+            };
+            say(second + 1, "status", json!({"name": id, "status": word, "message": "no signal"}));
         }
     }
     messages
