@@ -1,6 +1,6 @@
 //! What the timeline of a long night costs: printed, for a quiet machine and a release build.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -49,7 +49,7 @@ fn night(until: DateTime<Utc>) -> Vec<Stored> {
 
 /// Milliseconds from a key until the screen shows `wanted`.
 fn until_seen(terminal: &mut Terminal, key: &str, is_it: impl Fn(&str) -> bool) -> f64 {
-    let begin = Instant::now();
+    let begin = tcs_core::clock::monotonic();
     terminal.keys(key);
     loop {
         let text = terminal.text();
@@ -70,7 +70,7 @@ async fn budget() {
         let server = past::server(&binary, &STREAMS, &messages).await;
         let since = (until - TimeDelta::hours(HOURS)).to_rfc3339();
 
-        let begin = Instant::now();
+        let begin = tcs_core::clock::monotonic();
         let args = ["timeline", "--since", &since, "--server", &server.url()];
         let mut child = tcsctl::command(&args).stdout(std::process::Stdio::null()).spawn().unwrap();
         let mut peak = 0;
