@@ -124,6 +124,10 @@ async fn a_crash_tells_how_much_memory_and_processor_time_the_run_had() {
     assert!(used.sample_age_s.unwrap() >= 0.0 && used.oom.is_none(), "{used:?}");
     let reply = site.answer("resources", |_| true).await;
     assert_eq!(reply["services"], serde_json::json!([]), "it does not run");
+    // what was counted is still told
+    let counted = serde_json::json!([{"service_id": "use.large", "scope": "processes",
+        "restarts_total": 0, "crashes_total": {"SIGKILL": 1}}]);
+    assert_eq!(reply["not_running"], counted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,8 @@ struct Table {
 #[derive(Debug, Default)]
 struct Service {
     run: Option<CurrentRun>,
+    /// What its runs are made of.
+    scope: Scope,
     starts: u64,
     crashes: BTreeMap<String, u64>,
 }
@@ -109,6 +111,10 @@ impl Resources {
         let mut table = self.lock();
         let service = table.services.entry(id.clone()).or_default();
         service.starts += 1;
+        service.scope = match kind {
+            Kind::Processes { .. } => Scope::Processes,
+            Kind::Task(_) => Scope::Task,
+        };
         service.run = Some(CurrentRun { number, began, kind, every, due, early: 0 });
         drop(table);
         self.changed.notify_one();
@@ -188,9 +194,12 @@ impl Resources {
             request.services.as_ref().is_none_or(|ids| ids.iter().any(|it| it == id.as_str()))
         };
         let services = table.services.iter().filter(|(id, _)| wanted(id));
-        let services = services.filter_map(|(id, it)| it.figures(id, request.history)).collect();
+        let figures = services.map(|(id, it)| (it.run.is_some(), it.figures(id, request.history)));
+        let (running, others): (Vec<_>, Vec<_>) = figures.partition(|(is_running, _)| *is_running);
+        let [services, not_running] =
+            [running, others].map(|all| all.into_iter().map(|(_, figures)| figures).collect());
         let sampled_at = table.last.map(|(_, at)| Timestamp::new(at));
-        ResourcesReply { sampled_at, host, services }
+        ResourcesReply { sampled_at, host, services, not_running }
     }
 
     /// The host's figures, also for the launcher's heartbeat.
@@ -280,25 +289,26 @@ impl Table {
 }
 
 impl Service {
-    fn figures(&self, id: &ServiceId, history: bool) -> Option<ServiceFigures> {
-        let run = self.run.as_ref()?;
-        let figures = match &run.kind {
-            Kind::Processes { usage, .. } => usage.figures(history),
-            Kind::Task(busy) => ServiceFigures {
-                scope: Scope::Task,
+    /// What its present run uses, and what was counted of all of them.
+    fn figures(&self, id: &ServiceId, history: bool) -> ServiceFigures {
+        let figures = match self.run.as_ref().map(|run| &run.kind) {
+            Some(Kind::Processes { usage, .. }) => usage.figures(history),
+            Some(Kind::Task(busy)) => ServiceFigures {
                 busy_seconds: Some(
                     Duration::from_nanos(busy.load(Ordering::Relaxed)).as_secs_f64(),
                 ),
                 ..ServiceFigures::default()
             },
+            None => ServiceFigures::default(),
         };
-        Some(ServiceFigures {
+        ServiceFigures {
             service_id: id.to_string(),
-            started_at: Some(Timestamp::new(run.began.1)),
+            scope: self.scope,
+            started_at: self.run.as_ref().map(|run| Timestamp::new(run.began.1)),
             restarts_total: self.starts.saturating_sub(1),
             crashes_total: self.crashes.clone(),
             ..figures
-        })
+        }
     }
 }
 

@@ -121,10 +121,13 @@ fn crashes_and_restarts_are_counted_over_the_runs() {
         assert!(resources.crashed(&id, how.to_owned(), false).is_some());
         resources.run_over(&id, Run(run));
     }
-    assert!(resources.lock().services[&id].figures(&id, false).is_none(), "it does not run");
+    let figures = resources.lock().services[&id].figures(&id, false);
+    assert_eq!((figures.started_at, figures.cpu_seconds), (None, None), "it does not run");
+    assert_eq!((figures.scope, figures.restarts_total), (Scope::Processes, 2));
+    assert_eq!(figures.crashes_total["SIGKILL"], 2);
     let busy = resources.task_started(&id, Run(4));
     busy.store(1_500_000_000, Ordering::Relaxed);
-    let figures = resources.lock().services[&id].figures(&id, false).unwrap();
+    let figures = resources.lock().services[&id].figures(&id, false);
     assert_eq!((figures.scope, figures.busy_seconds), (Scope::Task, Some(1.5)));
     assert_eq!(figures.restarts_total, 3);
     let crashes: Vec<_> = figures.crashes_total.into_iter().collect();

@@ -40,7 +40,13 @@ impl Answer {
                 .and_then(|it| if it.is_launcher { Some(&it.id) } else { it.parent.as_ref() });
             launcher.is_none_or(|launcher| **launcher == *self.launcher)
         };
-        self.reply.services.retain(|it| is_own(&it.service_id));
+        retain(&mut self.reply, is_own);
+    }
+
+    /// Drops the figures of other services; whether any are left.
+    pub fn keep(&mut self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        retain(&mut self.reply, is_wanted);
+        !self.reply.services.is_empty() || !self.reply.not_running.is_empty()
     }
 
     /// What of it cannot be read: `host_load1, guider.jk15 cpu_percent and 3 more`.
@@ -59,6 +65,12 @@ impl Answer {
             (false, 0) => Some(shown),
             (false, more) => Some(format!("{shown} and {more} more")),
         }
+    }
+}
+
+fn retain(reply: &mut ResourcesReply, is_wanted: impl Fn(&str) -> bool) {
+    for services in [&mut reply.services, &mut reply.not_running] {
+        services.retain(|it| is_wanted(&it.service_id));
     }
 }
 
@@ -328,6 +340,8 @@ pub struct Document<'a> {
     hosts: Vec<HostEntry<'a>>,
     /// Those that run, in the order that was asked for.
     services: Vec<Service<'a>>,
+    /// Those that have run and do not now: what was counted of them.
+    not_running: Vec<Service<'a>>,
     /// Launchers that gave no answer.
     problems: Vec<Problem<'a>>,
 }
@@ -393,6 +407,11 @@ impl<'a> Document<'a> {
             taken_at: now,
             hosts: answers.iter().map(host).collect(),
             services: services(answers, order).into_iter().map(service).collect(),
+            not_running: answers
+                .iter()
+                .flat_map(|answer| answer.reply.not_running.iter().map(move |it| (it, answer)))
+                .map(service)
+                .collect(),
             problems: problems
                 .iter()
                 .map(|(launcher, error)| Problem { launcher, error })

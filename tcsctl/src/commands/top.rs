@@ -197,16 +197,13 @@ async fn ask(remote: &Remote<'_>) -> Round {
     round
 }
 
-/// The services that match, and the launchers that have one.
+/// The services that match, and the launchers that have one that runs.
 fn keep(round: &mut Round, remote: &Remote<'_>, filter: &Filter) {
     if filter.is_empty() {
         return;
     }
-    for answer in &mut round.answers {
-        let matches = |id: &str| remote.view.get(id).is_some_and(|it| filter.matches(it));
-        answer.reply.services.retain(|it| matches(&it.service_id));
-    }
-    round.answers.retain(|answer| !answer.reply.services.is_empty());
+    let matches = |id: &str| remote.view.get(id).is_some_and(|it| filter.matches(it));
+    round.answers.retain_mut(|answer| answer.keep(matches) && !answer.reply.services.is_empty());
 }
 
 fn print(round: &Round, args: &TopArgs, screen: &Screen) -> Result<(), Ended> {

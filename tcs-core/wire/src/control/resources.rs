@@ -45,6 +45,9 @@ pub struct ResourcesReply {
     pub host: HostFigures,
     /// The services that run, by id.
     pub services: Vec<ServiceFigures>,
+    /// Those that have run and do not now: what was counted of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_running: Vec<ServiceFigures>,
 }
 
 impl ResourcesReply {
@@ -61,22 +64,30 @@ impl ResourcesReply {
                 HostFigures::default()
             }
         };
-        let mut services = Vec::new();
-        match data.get("services") {
-            Some(Value::Array(all)) => {
-                for (index, one) in all.iter().enumerate() {
-                    match one {
-                        Value::Object(one) if is_named(one) => {
-                            services.push(ServiceFigures::read(one));
-                        }
-                        _ => unread.push(format!("services[{index}]")),
-                    }
+        let services = read_services(data, "services", &mut unread);
+        let not_running = read_services(data, "not_running", &mut unread);
+        Partly { value: Self { sampled_at, host, services, not_running }, unread }
+    }
+}
+
+fn read_services(
+    data: &Map<String, Value>,
+    field: &str,
+    unread: &mut Vec<String>,
+) -> Vec<ServiceFigures> {
+    let mut services = Vec::new();
+    match data.get(field) {
+        Some(Value::Array(all)) => {
+            for (index, one) in all.iter().enumerate() {
+                match one {
+                    Value::Object(one) if is_named(one) => services.push(ServiceFigures::read(one)),
+                    _ => unread.push(format!("{field}[{index}]")),
                 }
             }
-            other => unread.extend(other.filter(|it| !it.is_null()).map(|_| "services".to_owned())),
         }
-        Partly { value: Self { sampled_at, host, services }, unread }
+        other => unread.extend(other.filter(|it| !it.is_null()).map(|_| field.to_owned())),
     }
+    services
 }
 
 /// Percent that no host with thousands of cores exceeds.

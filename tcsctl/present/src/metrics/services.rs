@@ -91,7 +91,8 @@ const FIGURES: [(&str, Kind, &str, Figure); 8] = [
 ];
 
 pub(super) fn write(scrape: &Scrape<'_>, out: &mut Exposition) {
-    let told = scrape.answers.iter().flat_map(|answer| &answer.reply.services);
+    let told = scrape.answers.iter().map(|answer| &answer.reply);
+    let told = told.flat_map(|reply| reply.services.iter().chain(&reply.not_running));
     let told: HashMap<&str, &ServiceFigures> =
         told.map(|figures| (&*figures.service_id, figures)).collect();
     let row = |service| Row {
