@@ -8,6 +8,7 @@ use tcs_core::wire::{Subjects, decode, rpc};
 use tcs_launcher::runner::notify;
 use tcsctl::recording::{Recorded, renew, shift};
 use tcsctl::serve::access::{Access, Query, Token};
+use tcsctl::serve::coding::takes_gzip;
 
 /// Does with one input what its target is for; panics at a fault.
 type TryInput = fn(&[u8]);
@@ -164,15 +165,21 @@ pub(crate) fn recording_any(input: &[u8]) {
     }
 }
 
-/// What HTTP lets in: the input's lines are a host, an authorization, a cookie, a query and a token.
-/// Nobody is admitted who does not show the token, or does not call the server by a name of its own.
+/// What HTTP lets in: the input's lines are a host, an authorization, a cookie, a query, a token, and
+/// what a client takes. Nobody is admitted who does not show the token, or does not call the server by a
+/// name of its own.
 #[allow(dead_code, reason = "a target needs its own function alone")]
 pub(crate) fn http_any(input: &[u8]) {
     const SECRET: &str = "0123456789abcdef";
     let text = String::from_utf8_lossy(input);
     let mut lines = text.split('\n');
     let mut next = || lines.next().unwrap_or_default();
-    let [host, authorization, cookie, query, token] = std::array::from_fn(|_| next());
+    let [host, authorization, cookie, query, token, codings] = std::array::from_fn(|_| next());
+    if takes_gzip([codings]) {
+        let codings = codings.to_ascii_lowercase();
+        assert!(codings.contains("gzip") || codings.contains('*'), "{codings}");
+        assert!(!takes_gzip([&*codings, "gzip;q=0"]), "{codings}");
+    }
     let listen = "192.0.2.1:80".parse().expect("an address");
     let local = "192.0.2.7".parse().expect("an address");
     let secret = Token::parse(SECRET).expect("a token");

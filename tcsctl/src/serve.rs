@@ -3,15 +3,18 @@
 //!
 //! `live` follows the site and makes a new `live::Now` of it; `routes` answer from the newest
 //! one and ask the broker only for what it does not hold (`asked`). Who may ask is decided, purely,
-//! by `access`. `http` bounds what a connection may take.
+//! by `access`. `http` bounds what a connection may take, and what `shares` counts: what one address
+//! may.
 
 pub mod access;
 mod asked;
+pub mod coding;
 mod document;
 mod http;
 mod live;
 mod routes;
 pub(crate) mod service;
+mod shares;
 mod stream;
 
 use std::io;
@@ -31,6 +34,8 @@ use live::Live;
 
 /// Streams at a time; beyond them 503.
 const MAX_STREAMS: usize = 64;
+/// Of these, for one address.
+const MAX_STREAMS_OF_ONE: usize = MAX_STREAMS / 2;
 /// What is in hand gets so much time when it ends.
 const GRACE: Duration = Duration::from_secs(3);
 

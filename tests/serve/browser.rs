@@ -149,11 +149,71 @@ async fn a_page_that_nobody_sees_closes_its_stream_and_opens_it_again() {
     browser.wait("streams.length === 1 && streams[0].readyState === EventSource.OPEN");
     browser.evaluate("see(false)");
     browser.wait("streams[0].readyState === EventSource.CLOSED");
+    browser.wait("document.title === 'paused – TCS'");
     signal("KILL", site.pid("dome.main").await);
     browser.evaluate("see(true)");
     browser.wait("streams.length === 2 && streams[1].readyState === EventSource.OPEN");
     browser.wait(&format!("{CARDS}.includes('dome.main')"));
+    browser.wait("document.title === '× 1 failed – TCS'");
     assert_eq!(browser.said, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_of_a_service_are_those_of_the_present() {
+    let Some(mut browser) = Browser::start(1200, 900) else { return };
+    let server = filled(&server(), "process-launcher").await;
+    let mut client = Client::connect(server.port());
+    let mut tell = |frames: u32| {
+        let data = json!({"name": "guider.main", "status": "ok", "message": "guiding",
+            "details": {"metrics": {"frames": frames}}});
+        let body = json!({"data": data, "meta": {"id": "m", "sender": "s"}}).to_string();
+        client.publish("svc.status.guider.main", None, body.as_bytes());
+        client.flush();
+    };
+    tell(4711);
+    let serve = Serve::ready(&server.url(), &[]).await;
+    visit(&mut browser, &serve, "#guider.main");
+    browser.wait("document.getElementById('figures').innerText.includes('4711')");
+    // with the same message: the stream of changes does not tell it
+    tell(4712);
+    let of_it = "/api/v1/fleet?service=guider.main";
+    super::site::wait_until(serve.port, of_it, |it| it.contains("4712")).await;
+    // as when somebody looks at it again
+    browser.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait("document.getElementById('figures').innerText.includes('4712')");
+    assert_eq!(browser.said, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_given_no_stream_tells_why_and_recovers() {
+    let Some(mut browser) = Browser::start(1200, 900) else { return };
+    let server = filled(&server(), "process-launcher").await;
+    let serve = Serve::ready(&server.url(), &[]).await;
+    let mut streams = Vec::new();
+    for _ in 0..64 {
+        streams.push(http::open(serve.port, "GET", "/api/v1/stream", &[]).await);
+    }
+    browser.visit(&format!("http://127.0.0.1:{}/", serve.port));
+    browser.wait("document.getElementById('summary').textContent.startsWith('too many streams')");
+    drop(streams);
+    browser.wait(&format!("{CARDS}.includes('hello_world')"));
+    browser.wait("document.getElementById('contact').hidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_before_the_computer_slept_is_old() {
+    let Some(mut browser) = Browser::start(1200, 900) else { return };
+    let server = filled(&server(), "process-launcher").await;
+    let serve = Serve::ready(&server.url(), &[]).await;
+    browser.visit(&format!("http://127.0.0.1:{}/", serve.port));
+    browser.wait(&format!("{CARDS}.includes('hello_world')"));
+    signal("STOP", serve.pid());
+    // of a sleep a page sees no more than that the two clocks of its computer differ
+    browser.evaluate("{ const real = Date.now; Date.now = () => real() + 3600000; }");
+    let contact = "document.getElementById('contact')";
+    browser.wait(&format!("{contact}.textContent.startsWith('NO CONTACT, data 1 h old')"));
+    signal("CONT", serve.pid());
+    browser.wait(&format!("{contact}.hidden && {CARDS}.includes('hello_world')"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,13 @@
 //! Metrics, printed once and served.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
+use http_body_util::BodyExt as _;
 use tcs_testkit::programs::program;
 use tcs_testkit::root;
 use tcs_testkit::tcsd::Site;
@@ -78,6 +80,47 @@ async fn a_file_is_replaced_and_says_so_when_nothing_is_seen() {
     at(&url, &["metrics", "--timeout", "1s", "--output", "/nowhere/tcs.prom"]).expect(1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_sent_in_gzip_to_who_takes_it() {
+    let server = filled(&server(), "process-launcher").await;
+    let serve = Serve::ready(&server.url(), &[]).await;
+    let plain = http::get(serve.port, "/metrics").await.expect(200);
+    let takes = [("accept-encoding", "gzip;q=0.9")];
+    let packed = http::open(serve.port, "GET", "/metrics", &takes).await;
+    let header = |name: &str| packed.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-encoding"), "gzip");
+    assert_eq!(header("content-type"), plain.header("content-type"));
+    assert_eq!(
+        (header("vary").as_str(), plain.header("vary")),
+        ("accept-encoding", "accept-encoding")
+    );
+    let length: usize = header("content-length").parse().unwrap();
+    let body = packed.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body.len(), length);
+    let mut text = String::new();
+    GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
+    assert!(length < text.len() / 4, "{length} of {}", text.len());
+    assert_is_clean(&text);
+    assert_eq!(series(&text), series(&plain.body));
+    for refused in ["gzip;q=0", "br", "", "gzip;q=x"] {
+        let asked = [("accept-encoding", refused)];
+        let reply = http::request(serve.port, "GET", "/metrics", &asked).await.expect(200);
+        assert_eq!(reply.header("content-encoding"), "", "{refused}");
+        assert_eq!(series(&reply.body), series(&text), "{refused}");
+    }
+    let head = http::request(serve.port, "HEAD", "/metrics", &takes).await.expect(200);
+    assert_eq!((head.body.as_str(), head.header("content-encoding")), ("", "gzip"));
+    // all else is sent as it is
+    let fleet = http::request(serve.port, "GET", "/api/v1/fleet", &takes).await.expect(200);
+    assert_eq!(fleet.header("content-encoding"), "");
+}
+
+/// The names and labels of all samples of services.
+fn series(text: &str) -> BTreeSet<&str> {
+    let samples = text.lines().filter(|line| line.starts_with("tcs_service_"));
+    samples.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect()
+}
+
 const CONFIG: &str = "launch: {heartbeat: 1}\nservices:\n  - {type: dome, variant: main, launch: \
     {exec: [sleep, '1000']}}\n";
 
@@ -130,9 +173,36 @@ fn the_rules_do_what_their_tests_say() {
     if let Some((is_well, said)) = promtool(&["check", "config", &file("prometheus.yml")], "") {
         assert!(is_well, "{said}");
     }
+}
+
+/// All expressions of the dashboard, with the title of their panel.
+fn expressions() -> Vec<(String, String)> {
     let dashboard: serde_json::Value =
         serde_json::from_str(&contrib("grafana/tcs-fleet.json")).unwrap();
-    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 10);
+    let of = |panel: &serde_json::Value| {
+        let title = panel["title"].as_str().unwrap().to_owned();
+        let targets = panel["targets"].as_array().unwrap().clone();
+        targets.into_iter().map(move |it| (title.clone(), it["expr"].as_str().unwrap().to_owned()))
+    };
+    let found: Vec<_> = panels.iter().flat_map(of).collect();
+    assert!(found.len() >= panels.len(), "{found:?}");
+    found
+}
+
+#[test]
+fn what_the_dashboard_asks_for_is_promql() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rules.yml");
+    let rule = |(i, (_, asked)): (usize, (String, String))| serde_json::json!({"record": format!("panel:{i}"), "expr": asked});
+    let rules: Vec<_> = expressions().into_iter().enumerate().map(rule).collect();
+    let count = rules.len();
+    let rules = serde_json::json!({"groups": [{"name": "dashboard", "rules": rules}]});
+    std::fs::write(&file, rules.to_string()).unwrap();
+    if let Some((is_well, said)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
+        assert!(is_well && said.contains(&format!("{count} rules found")), "{said}");
+    }
 }
 
 /// Ended with the test.
@@ -173,9 +243,20 @@ async fn a_real_prometheus_scrapes_it() {
     loop {
         let reply = http::get(free, query).await;
         if reply.body.contains("\"value\":[") && reply.body.contains(",\"1\"]") {
-            return;
+            break;
         }
         assert!(start.elapsed() < nats::LIMIT, "{reply:#?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // what is known of the site can be drawn
+    for (panel, asked) in expressions() {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("query", &asked);
+        let reply = http::get(free, &format!("/api/v1/query?{}", query.finish())).await;
+        let answer: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(answer["status"], "success", "{panel}: {asked}: {answer:#}");
+        let always = ["Connected", "Everything read", "Failed or lost", "Services"];
+        let is_empty = answer["data"]["result"].as_array().is_none_or(Vec::is_empty);
+        assert!(!is_empty || !always.contains(&&*panel), "{panel}: {asked}: {answer:#}");
     }
 }

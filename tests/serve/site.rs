@@ -39,6 +39,11 @@ async fn each_path_answers_with_its_document() {
     assert_eq!(service(&fleet, "dome.main")["verdict"], "ok", "{fleet:#}");
     let narrowed = get(port, "/api/v1/fleet?filter=spare").await.expect(200).json();
     assert_eq!(narrowed["counts"]["shown"], 1);
+    let one = get(port, "/api/v1/fleet?service=dome.main").await.expect(200).json();
+    assert_eq!(
+        (one["counts"]["shown"].clone(), service(&one, "dome.main")["verdict"].clone()),
+        (1.into(), "ok".into())
+    );
     let alarms = get(port, "/api/v1/alarms").await.expect(200).json();
     assert_eq!(
         (&alarms["schema"], &alarms["watched_by"]),
@@ -79,6 +84,8 @@ async fn each_path_answers_with_its_document() {
     for (path, status) in [
         ("/none", 404),
         ("/api/v1/why?service=none.none", 404),
+        ("/api/v1/fleet?service=none.none", 404),
+        ("/api/v1/fleet?service=", 404),
         ("/api/v1/why", 400),
         ("/api/v1/logs?service=%00", 404),
         ("/api/v1/fleet?filter=/%5B/", 400),
@@ -91,7 +98,7 @@ async fn each_path_answers_with_its_document() {
     get(port, &too_long).await.expect(400);
 }
 
-async fn wait_until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) -> String {
+pub(super) async fn wait_until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) -> String {
     let start = tcs_core::clock::monotonic();
     loop {
         let reply = get(port, path).await.expect(200);
@@ -182,18 +189,34 @@ async fn it_starts_before_its_broker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_holds_for_all_that_is_served() {
     let site = site(CONFIG).await;
+    // one of another host
+    let mut client = tcs_testkit::raw::Client::connect(site.server.port());
+    let data = serde_json::json!({"name": "camera.far", "status": "error", "hostname": "srv99"});
+    let body = serde_json::json!({"data": data, "meta": {"id": "m", "sender": "s"}}).to_string();
+    client.publish("svc.status.camera.far", None, body.as_bytes());
+    client.flush();
     let serve = Serve::ready(&site.server.url(), &["spare"]).await;
+    let is_of_others =
+        |text: &str| ["dome.main", "camera", "srv99"].iter().any(|name| text.contains(name));
     for path in ["/api/v1/fleet", "/metrics", "/api/v1/timeline"] {
         let body = get(serve.port, path).await.expect(200).body;
-        assert!(body.contains("dome.spare") && !body.contains("dome.main"), "{path}: {body}");
+        assert!(body.contains("dome.spare") && !is_of_others(&body), "{path}: {body}");
     }
-    for path in ["/api/v1/why?service=dome.main", "/api/v1/logs?service=dome.main"] {
-        get(serve.port, path).await.expect(404);
+    for path in ["/api/v1/alarms", "/api/v1/resources", "/api/v1/fleet?service=dome.spare"] {
+        let body = get(serve.port, path).await.expect(200).body;
+        assert!(!is_of_others(&body), "{path}: {body}");
+    }
+    for path in ["/api/v1/why", "/api/v1/logs", "/api/v1/fleet"] {
+        get(serve.port, &format!("{path}?service=dome.main")).await.expect(404);
     }
     get(serve.port, "/api/v1/fleet?filter=main").await.expect(400);
     let mut events = Events::open(serve.port, "/api/v1/stream").await;
     let (_, snapshot) = events.next().await.unwrap();
     assert_eq!(snapshot["services"].as_array().unwrap().len(), 1);
+    for name in ["tick", "alarms"] {
+        let (told, data) = events.next().await.unwrap();
+        assert!(told == name && !is_of_others(&data.to_string()), "{told}: {data:#}");
+    }
 }
 
 const BUILT_IN: &str = "launch: {heartbeat: 1}\nservices:\n  - {type: dome, variant: main, launch: \

@@ -1,7 +1,7 @@
 //! The picture for scripts: `tcsctl.fleet.v1`, described by `tcsctl/schema/fleet.v1.json`. A later
 //! change only adds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -268,6 +268,17 @@ impl<'a, S: Serialize> Document<'a, S> {
                 .collect(),
             services: Services { view, selection },
         }
+    }
+
+    /// Without what is known of others than those selected: their hosts, and how many they are.
+    #[must_use]
+    pub fn of_these_only(mut self) -> Self {
+        let Services { view, selection } = &self.services;
+        let shown = selection.rows.iter().map(|row| &view.services[row.service]);
+        let hosts: BTreeSet<&str> = shown.filter_map(|it| it.host.as_deref()).collect();
+        self.hosts.retain(|host, _| hosts.contains(host));
+        self.counts.known = self.counts.shown;
+        self
     }
 }
 

@@ -64,6 +64,13 @@ impl Selection {
         Self { rows: tree(view, &shown), hidden }
     }
 
+    /// One service alone, by its name; nothing where that is not known.
+    pub fn of_one(view: &FleetView, id: &str) -> Self {
+        let place = view.services.iter().position(|service| *service.id == *id);
+        let row = place.map(|service| Row { service, depth: 0, last: true });
+        Self { rows: row.into_iter().collect(), hidden: Counts::default() }
+    }
+
     /// Counts of what is shown.
     pub fn counts(&self, view: &FleetView) -> Counts {
         let mut counts = Counts::default();

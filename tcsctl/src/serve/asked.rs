@@ -66,7 +66,7 @@ impl Asking {
     }
 
     /// A service that is shown.
-    fn service<'a>(&self, now: &'a Now, id: &str) -> Result<&'a ServiceView, Refusal> {
+    pub(super) fn service<'a>(&self, now: &'a Now, id: &str) -> Result<&'a ServiceView, Refusal> {
         let service = now.view.get(id).filter(|service| self.site.wanted.includes(service));
         service.ok_or_else(|| {
             Refusal(StatusCode::NOT_FOUND, "no service of that name is known".to_owned())

@@ -2,7 +2,7 @@
 //!
 //! `axum::serve` bounds neither the number of connections nor the time that a request's head may
 //! take: a few clients that send nothing would keep all others out. Here the connection that has had no
-//! request in hand for longest makes room for a new one.
+//! request in hand for longest makes room for a new one, and one address has half of them at most.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::GRACE;
+use super::shares::{Share, Shares, is_unbounded, owner};
 use super::stream::EVENTS;
 
 /// What connections may take.
@@ -33,6 +34,10 @@ use super::stream::EVENTS;
 pub(super) struct Limits {
     /// Connections at a time; others wait to be accepted, unless one makes room.
     pub(super) connections: usize,
+    /// Of these, those of one address that [`bounds`](Self::bounds) it.
+    pub(super) of_one: usize,
+    /// Whether an address may not hold all of them.
+    pub(super) bounds: fn(IpAddr) -> bool,
     /// The head of a request has come by then, or the connection is closed; also one without requests.
     pub(super) head: Duration,
     /// A request is answered, and its answer taken, by then; streams of events go on.
@@ -42,7 +47,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let (head, answer) = (Duration::from_secs(10), Duration::from_mins(2));
-        Self { connections: 256, head, answer }
+        Self { connections: 256, of_one: 128, bounds: |it| !is_unbounded(it), head, answer }
     }
 }
 
@@ -58,22 +63,37 @@ const AGAIN: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Local(pub(super) IpAddr);
 
+/// The address from which a request came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client(pub(super) IpAddr);
+
 /// The connections without a request in hand, in the order in which they came to be so.
 #[derive(Default)]
 struct Idle {
-    all: Mutex<BTreeMap<u64, CancellationToken>>,
+    all: Mutex<BTreeMap<u64, (IpAddr, CancellationToken)>>,
     /// One more is.
     came: Notify,
 }
 
 impl Idle {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<u64, CancellationToken>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<u64, (IpAddr, CancellationToken)>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the one that has been so for longest; whether there is any.
     fn end_oldest(&self) -> bool {
         let oldest = self.all().pop_first();
+        if let Some((_, (_, connection))) = &oldest {
+            connection.cancel();
+        }
+        oldest.is_some()
+    }
+
+    /// The same among the connections of one address.
+    fn end_oldest_of(&self, address: IpAddr) -> bool {
+        let mut all = self.all();
+        let place = all.iter().find(|(_, (of, _))| *of == address).map(|(place, _)| *place);
+        let oldest = place.and_then(|place| all.remove(&place));
         if let Some((_, connection)) = &oldest {
             connection.cancel();
         }
@@ -99,6 +119,8 @@ impl Idle {
 /// One connection.
 struct Connection {
     idle: Arc<Idle>,
+    /// Whose it is, as it is counted.
+    owner: IpAddr,
     /// Another one needs its room.
     ended: CancellationToken,
     state: Mutex<State>,
@@ -112,9 +134,9 @@ enum State {
 }
 
 impl Connection {
-    fn new(idle: &Arc<Idle>) -> Arc<Self> {
+    fn new(idle: &Arc<Idle>, owner: IpAddr) -> Arc<Self> {
         let (ended, state) = (CancellationToken::new(), Mutex::new(State::Busy(None)));
-        let connection = Self { idle: Arc::clone(idle), ended, state };
+        let connection = Self { idle: Arc::clone(idle), owner, ended, state };
         connection.rest();
         Arc::new(connection)
     }
@@ -134,7 +156,7 @@ impl Connection {
         self.leave(&state);
         let mut idle = self.idle.all();
         let place = idle.last_key_value().map_or(0, |(last, _)| last + 1);
-        idle.insert(place, self.ended.clone());
+        idle.insert(place, (self.owner, self.ended.clone()));
         *state = State::Idle(place);
         self.idle.came.notify_one();
     }
@@ -198,16 +220,27 @@ pub(super) async fn accept(
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));
     let idle = Arc::new(Idle::default());
+    let shares = Arc::new(Shares::default());
     let tasks = TaskTracker::new();
     let accepting = async {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, client)) = listener.accept().await else {
                 tokio::time::sleep(AGAIN).await;
                 continue;
             };
+            let client = client.ip();
+            let share = shares.take(client);
+            let is_too_many = share.held > limits.of_one && (limits.bounds)(client);
+            // who has requests in hand on all of them is not waited for: others come first
+            if is_too_many && !idle.end_oldest_of(owner(client)) {
+                continue;
+            }
             let Some(permit) = idle.make_room(&room).await else { return };
-            let connection = Connection::new(&idle);
-            tasks.spawn(serve(stream, routes.clone(), (connection, limits), stop.clone(), permit));
+            let connection = Connection::new(&idle, owner(client));
+            let held = (permit, share);
+            let serving =
+                serve((stream, client), routes.clone(), (connection, limits), stop.clone(), held);
+            tasks.spawn(serving);
         }
     };
     stop.run_until_cancelled(accepting).await;
@@ -228,11 +261,11 @@ fn end_when_untaken(stream: &TcpStream) {
 const fn end_when_untaken(_: &TcpStream) {}
 
 async fn serve(
-    stream: TcpStream,
+    (stream, client): (TcpStream, IpAddr),
     routes: Router,
     (connection, limits): (Arc<Connection>, Limits),
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Share),
 ) {
     let Ok(local) = stream.local_addr() else { return };
     // each of them is for the better; without them it works too
@@ -242,6 +275,7 @@ async fn serve(
     let of_answers = Arc::clone(&connection);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Local(local.ip()));
+        request.extensions_mut().insert(Client(client));
         let connection = Arc::clone(&of_answers);
         connection.work(Some(clock::monotonic()));
         let answered = routes.call(request.map(Body::new));
@@ -322,7 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_no_request_makes_room_for_those_who_do() {
-        let limits = Limits { connections: 4, head: NEVER, answer: NEVER };
+        let limits = Limits { connections: 4, head: NEVER, answer: NEVER, ..Limits::default() };
         let (address, stop) = server(limits).await;
         let mut silent = vec![send(address, b"").await, send(address, b"").await];
         silent.push(send(address, b"GET / HTTP/1.1\r\nHo").await);
@@ -348,7 +382,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_being_answered_is_not_cut_for_another_one() {
-        let limits = Limits { connections: 2, head: NEVER, answer: NEVER };
+        let limits = Limits { connections: 2, head: NEVER, answer: NEVER, ..Limits::default() };
         let (address, stop) = server(limits).await;
         let request = b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n";
         let mut streams = [send(address, request).await, send(address, request).await];
@@ -368,7 +402,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_not_taken_in_time_is_cut_and_a_stream_of_events_goes_on() {
         let answer = Duration::from_millis(100);
-        let limits = Limits { connections: 4, head: NEVER, answer };
+        let limits = Limits { connections: 4, head: NEVER, answer, ..Limits::default() };
         let (address, stop) = server(limits).await;
         let mut endless = send(address, b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
         let mut slow = send(address, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -376,6 +410,63 @@ mod tests {
         while slow.read(&mut some).await.is_ok_and(|got| got > 0) {}
         let mut more = vec![0; 1 << 20];
         endless.read_exact(&mut more).await.unwrap();
+        stop.cancel();
+    }
+
+    /// From an address of its own.
+    async fn send_from(from: [u8; 4], to: std::net::SocketAddr, text: &[u8]) -> TcpStream {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let mut stream = socket.connect(to).await.unwrap();
+        stream.write_all(text).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_hold_all_connections() {
+        const GREEDY: [u8; 4] = [127, 0, 0, 2];
+        const PROXY: [u8; 4] = [127, 0, 0, 1];
+        let bounds = |it| it != IpAddr::from(PROXY);
+        let limits = Limits { connections: 8, of_one: 2, bounds, head: NEVER, answer: NEVER };
+        let (address, stop) = server(limits).await;
+        let request = b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut stream = send_from(GREEDY, address, request).await;
+            assert_eq!(first(&mut stream).await, "HTTP/1.1 200 OK");
+            held.push(stream);
+        }
+        // a third is closed at once, and what others want is answered
+        let mut third = send_from(GREEDY, address, GET).await;
+        assert_eq!(first(&mut third).await, "");
+        let mut other = send_from([127, 0, 0, 3], address, GET).await;
+        assert_eq!(first(&mut other).await, "HTTP/1.1 200 OK");
+        for _ in 0..4 {
+            let mut stream = send_from(PROXY, address, GET).await;
+            assert_eq!(first(&mut stream).await, "HTTP/1.1 200 OK");
+            held.push(stream);
+        }
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn an_address_with_too_many_loses_its_own_oldest_idle_one() {
+        const MANY: [u8; 4] = [127, 0, 0, 2];
+        let (of_one, bounds) = (2, |_| true);
+        let limits = Limits { connections: 8, of_one, bounds, head: NEVER, answer: NEVER };
+        let (address, stop) = server(limits).await;
+        let mut other = send_from([127, 0, 0, 3], address, b"").await;
+        let mut silent = [send_from(MANY, address, b"").await, send_from(MANY, address, b"").await];
+        let mut kept = Vec::new();
+        for oldest in &mut silent {
+            let mut stream =
+                send_from(MANY, address, b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert_eq!(first(&mut stream).await, "HTTP/1.1 200 OK");
+            assert_eq!(first(oldest).await, "");
+            kept.push(stream);
+        }
+        other.write_all(GET).await.unwrap();
+        assert_eq!(first(&mut other).await, "HTTP/1.1 200 OK");
         stop.cancel();
     }
 }

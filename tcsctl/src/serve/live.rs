@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::MAX_STREAMS;
+use super::shares::Shares;
 use crate::commands::picture::source;
 use crate::output::{Source, json_line};
 use crate::resources::{self, Round};
@@ -50,6 +51,8 @@ pub(super) struct Site {
     pub(super) news: broadcast::Sender<News>,
     /// Room for streams.
     pub(super) streams: Arc<Semaphore>,
+    /// How much of it each address holds.
+    pub(super) shares: Arc<Shares>,
     shared: Arc<Shared>,
 }
 
@@ -90,6 +93,8 @@ pub(super) struct Now {
     /// Documents of all that is served: made once, however many ask.
     pub(super) fleet: OnceLock<Bytes>,
     pub(super) metrics: OnceLock<Bytes>,
+    /// The same in gzip.
+    pub(super) packed_metrics: OnceLock<Bytes>,
 }
 
 impl Now {
@@ -198,6 +203,7 @@ impl Live {
             current: newest,
             news: news.clone(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            shares: Arc::default(),
             shared: Arc::clone(&shared),
         };
         let live = Self {
@@ -371,6 +377,7 @@ fn now(observer: &Observer, picture: &Picture, alarms: &AlarmReader, number: u64
         snapshot: OnceLock::new(),
         fleet: OnceLock::new(),
         metrics: OnceLock::new(),
+        packed_metrics: OnceLock::new(),
     }
 }
 

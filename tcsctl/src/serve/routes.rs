@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, Query};
 use super::asked::Asking;
+use super::coding::{GZIP, gzip, takes_gzip};
 use super::document::Room;
-use super::http::Local;
+use super::http::{Client, Local};
 use super::live::Site;
 use super::stream;
 use crate::output::json_line;
@@ -31,6 +32,16 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
+
+/// The script of the page: one file for browsers, several for those who read them.
+const PAGE_SCRIPT: &str = concat!(
+    include_str!("page/script/base.js"),
+    include_str!("page/script/news.js"),
+    include_str!("page/script/overview.js"),
+    include_str!("page/script/past.js"),
+    include_str!("page/script/service.js"),
+    include_str!("page/script/begin.js"),
+);
 
 /// What requests share.
 #[derive(Clone)]
@@ -75,7 +86,7 @@ pub(super) fn router(
     let shared = Shared { site, asking, access, room, page: page.into(), stop };
     let secret = Router::new()
         .route("/", get(index))
-        .route("/page.js", get(async || of_kind(SCRIPT, include_str!("page/page.js"))))
+        .route("/page.js", get(async || of_kind(SCRIPT, PAGE_SCRIPT)))
         .route("/page.css", get(async || of_kind(STYLE, include_str!("page/page.css"))))
         .route("/api/v1/fleet", get(fleet))
         .route("/api/v1/stream", get(changes))
@@ -192,11 +203,20 @@ pub(super) fn parsed(query: Option<String>) -> Result<Query, Refusal> {
 }
 
 async fn fleet(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply {
-    let wanted = wanted(&shared.site, &parsed(query)?)?;
+    let query = parsed(query)?;
     let now = shared.site.now();
+    if let Some(id) = query.get("service") {
+        let service = shared.asking.service(&now, id)?;
+        let selection = Selection::of_one(&now.view, &service.id);
+        let document = Document::new(&now.view, &selection, &now.source);
+        return shared.room.answer(JSON, json_line(&document.of_these_only()));
+    }
+    let wanted = wanted(&shared.site, &query)?;
     let text = || -> Bytes {
         let selection = Selection::new(&now.view, &wanted);
-        json_line(&Document::new(&now.view, &selection, &now.source)).into()
+        let document = Document::new(&now.view, &selection, &now.source);
+        let is_part = !shared.site.wanted.filter.is_empty();
+        json_line(&if is_part { document.of_these_only() } else { document }).into()
     };
     let is_whole = wanted.filter.text() == shared.site.wanted.filter.text();
     let text = if is_whole { now.fleet.get_or_init(text).clone() } else { text() };
@@ -213,19 +233,17 @@ async fn alarms(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Repl
     shared.room.answer(JSON, json_line(&now.alarms(&wanted)))
 }
 
-async fn changes(State(shared): State<Shared>) -> Response {
-    stream::response(&shared.site, shared.stop)
+async fn changes(State(shared): State<Shared>, Extension(client): Extension<Client>) -> Response {
+    stream::response(&shared.site, client.0, shared.stop)
 }
 
 async fn resources(State(shared): State<Shared>) -> Reply {
     let (now, round) = (shared.site.now(), shared.site.round());
     let is_wanted = |id: &str| now.view.get(id).is_some_and(|it| shared.site.wanted.includes(it));
     let (mut answers, mut problems) = (round.answers.clone(), round.problems.clone());
-    for answer in &mut answers {
-        answer.reply.services.retain(|it| is_wanted(&it.service_id));
-    }
-    if !shared.site.wanted.filter.is_empty() {
-        answers.retain(|answer| !answer.reply.services.is_empty());
+    let is_part = !shared.site.wanted.filter.is_empty();
+    answers.retain_mut(|answer| answer.keep(is_wanted) || !is_part);
+    if is_part {
         problems.retain(|(launcher, _)| is_wanted(launcher));
     }
     let document = top::Document::new(&answers, &problems, top::Order::Name, now.view.now);
@@ -251,7 +269,7 @@ fn named(query: &Query) -> Result<&str, Refusal> {
     query.get("service").ok_or_else(|| Refusal::bad("say which: ?service=..."))
 }
 
-async fn prometheus(State(shared): State<Shared>) -> Reply {
+async fn prometheus(State(shared): State<Shared>, headers: HeaderMap) -> Reply {
     let now = shared.site.now();
     let text = now.metrics.get_or_init(|| {
         let (round, counted) = (shared.site.round(), shared.site.counted());
@@ -272,5 +290,13 @@ async fn prometheus(State(shared): State<Shared>) -> Reply {
         })
         .into()
     });
-    shared.room.answer(CONTENT_TYPE, text.clone())
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let is_packed = takes_gzip(accepted.map(|it| it.to_str().unwrap_or_default()));
+    let text = if is_packed { now.packed_metrics.get_or_init(|| gzip(text).into()) } else { text };
+    let mut answer = shared.room.answer(CONTENT_TYPE, text.clone())?;
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_packed {
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(GZIP));
+    }
+    Ok(answer)
 }

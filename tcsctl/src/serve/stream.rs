@@ -2,6 +2,7 @@
 //! clients; one that does not keep up is cut, and begins anew with a snapshot.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -11,7 +12,9 @@ use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use super::MAX_STREAMS_OF_ONE;
 use super::live::{News, Site};
+use super::shares::{Share, is_unbounded};
 
 /// The kind of the reply.
 pub(super) const EVENTS: &str = "text/event-stream";
@@ -24,22 +27,28 @@ struct Client {
     number: u64,
     news: broadcast::Receiver<News>,
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Share),
 }
 
-/// The reply to a request for the stream.
-pub(super) fn response(site: &Site, stop: CancellationToken) -> Response {
-    let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
-        let text = "too many streams are open; try again later\n";
+/// The reply to a request of this client for the stream.
+pub(super) fn response(site: &Site, client: IpAddr, stop: CancellationToken) -> Response {
+    let refused = |text: &'static str| {
         let headers = [(header::RETRY_AFTER, "10")];
-        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+        (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
+    };
+    let share = site.shares.take(client);
+    if share.held > MAX_STREAMS_OF_ONE && !is_unbounded(client) {
+        return refused("too many streams are open from this address; try again later\n");
+    }
+    let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
+        return refused("too many streams are open; try again later\n");
     };
     // before the picture: what comes between the two comes twice, and is passed over
     let news = site.news.subscribe();
     let now = site.now();
     let mut first = now.first(&site.wanted);
     first.reverse();
-    let client = Client { first, number: now.number, news, stop, _permit: permit };
+    let client = Client { first, number: now.number, news, stop, _held: (permit, share) };
     let body = Body::from_stream(stream::unfold(client, next));
     let headers = [
         (header::CONTENT_TYPE, EVENTS),

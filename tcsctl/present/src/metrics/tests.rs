@@ -1,6 +1,7 @@
 #![expect(clippy::float_cmp, reason = "these numbers are told as they are")]
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -155,6 +156,22 @@ fn a_service_is_told_with_all_that_is_known() {
 }
 
 #[test]
+fn what_was_counted_of_a_service_is_told_while_it_does_not_run() {
+    let mut site = Messages::new();
+    site.service("guider.jk15", &json!({}));
+    let data = json!({"services": [], "not_running": [{"service_id": "guider.jk15",
+        "scope": "processes", "restarts_total": 3, "crashes_total": {"SIGKILL": 4}}]});
+    let Value::Object(data) = data else { unreachable!() };
+    let answer = Answer::new("launcher.tcsd.Kx1x".to_owned(), "srv01".to_owned(), &data);
+    let text = site.text(&[answer], None);
+    let samples = samples(&text);
+    assert_eq!(samples["tcs_service_restarts_total{service=\"guider.jk15\"}"], 3.0);
+    let crashes = "tcs_service_crashes_total{service=\"guider.jk15\",reason=\"SIGKILL\"}";
+    assert_eq!(samples[crashes], 4.0);
+    assert!(!text.contains("resident_memory") && !text.contains("cpu_seconds"), "{text}");
+}
+
+#[test]
 fn one_that_sees_nothing_accuses_nobody() {
     let mut site = Messages::new();
     site.service("guider.jk15", &json!({}));
@@ -211,7 +228,13 @@ fn a_services_own_metrics_are_bounded_and_the_cut_is_told() {
     assert_eq!(samples["tcs_series_dropped"], 32_000.0 - 20_000.0);
 }
 
-/// Without what launchers and services tell of themselves.
+/// Bytes of a text in gzip, as `tcsctl serve` sends it.
+fn packed(text: &str) -> usize {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap().len()
+}
+
 #[test]
 fn a_thousand_services_take_less_than_a_megabyte_and_a_half() {
     let mut site = Messages::new();
@@ -219,12 +242,36 @@ fn a_thousand_services_take_less_than_a_megabyte_and_a_half() {
     for id in &ids {
         site.service(id, &json!({}));
     }
-    let bytes = |answers: &[Answer]| site.text(answers, Some(&Counted::default())).len();
-    assert!(bytes(&[]) < 1_500_000, "{} bytes", bytes(&[]));
-    // all figures add a third
+    let text = |answers: &[Answer]| site.text(answers, Some(&Counted::default()));
+    let bare = text(&[]).len();
+    assert!(bare < 1_500_000, "{bare} bytes");
+    // all figures of launchers add a third to the text, and little to what is sent of it
     let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
-    let whole = bytes(&[answer(&ids)]);
-    assert!(whole < 2_000_000, "{whole} bytes");
+    let whole = text(&[answer(&ids)]);
+    assert!(whole.len() < 2_000_000, "{} bytes", whole.len());
+    assert!(packed(&whole) < 150_000, "{} bytes in gzip", packed(&whole));
+}
+
+/// With figures that are all different, and sixteen metrics of its own for each service.
+#[test]
+fn what_is_sent_of_a_thousand_services_that_tell_much_is_small_too() {
+    let mut site = Messages::new();
+    let mut figures = Vec::new();
+    for i in 0..1000_u64 {
+        let id = format!("guider.n{i}");
+        let own = (0..16).map(|k| (format!("exposure_{k}"), json!(i * 7919 % 1000 + k)));
+        site.service(&id, &Value::Object(own.collect()));
+        figures.push(json!({"service_id": id, "scope": "processes", "processes": 1,
+            "threads": i % 30 + 1, "cpu_percent": 3.5, "cpu_seconds": i as f64 * 37.31,
+            "rss_bytes": i * 104_729 + 20_000_000, "peak_rss_bytes": i * 224_737 + 25_000_000,
+            "open_fds": i % 90 + 5, "read_bytes": i * 1_299_709, "written_bytes": i * 15_485_863,
+            "restarts_total": i % 4, "crashes_total": {"exit 3": i % 3}}));
+    }
+    let Value::Object(data) = json!({"services": figures}) else { unreachable!() };
+    let answer = Answer::new("launcher.tcsd.Kx1x".to_owned(), "srv01".to_owned(), &data);
+    let text = site.text(&[answer], Some(&Counted::default()));
+    assert!(text.lines().filter(|it| it.starts_with("tcs_service_metric{")).count() == 16_000);
+    assert!(packed(&text) < 500_000, "{} bytes in gzip, {} as they are", packed(&text), text.len());
 }
 
 #[test]
