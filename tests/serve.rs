@@ -10,6 +10,8 @@ mod budget;
 mod limits;
 #[path = "serve/metrics.rs"]
 mod metrics;
+#[path = "serve/proxy.rs"]
+mod proxy;
 #[path = "serve/site.rs"]
 mod site;
 

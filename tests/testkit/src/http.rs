@@ -90,7 +90,11 @@ pub struct Events {
 impl Events {
     /// Of a stream at this path.
     pub async fn open(port: u16, path: &str) -> Self {
-        let response = open(port, "GET", path, &[]).await;
+        Self::of(open(port, "GET", path, &[]).await)
+    }
+
+    /// Of a response that is such a stream.
+    pub fn of(response: Response<Incoming>) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { body: response.into_body(), text: String::new() }
