@@ -296,6 +296,7 @@ async fn pictures_are_taken() {
         if name == "page-service" {
             browser.wait("document.getElementById('log').innerText.includes('slit open')");
             browser.wait("document.getElementById('figures').innerText.includes('Restarts')");
+            browser.wait("document.getElementById('why').innerText.includes('SIGKILL')");
         }
         let picture = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, browser.picture());
         let file = root().join("screenshots").join(format!("{name}.png"));

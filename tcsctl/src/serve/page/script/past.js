@@ -63,7 +63,8 @@ function drawPast() {
   }
   shown.forEach((service, i) => {
     const base = head + (i + 1) * row - 2;
-    const most = 34, id = service.id.length > most ? service.id.slice(0, 16) + "…" + service.id.slice(-17) : service.id;
+    const half = innerWidth < 640 ? 12 : 16;
+    const id = service.id.length > 2 * half + 2 ? service.id.slice(0, half) + "…" + service.id.slice(-half - 1) : service.id;
     svg.append(draw("text", { x: 0, y: base - 2 }, id));
     for (const one of service.spans) {
       const [begins, ends] = [Math.max(from, Date.parse(one.from)), end(one)];
