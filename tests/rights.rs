@@ -1,5 +1,5 @@
 //! `config/nats-server.conf`, as it is, on real servers: what each of its users may do, what not,
-//! how that is told, and what happens to those who try all the same ([`attacks`]).
+//! how that is told, and what happens to those who try all the same ([`attacks`], [`forgeries`]).
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "rights/alarms.rs"]
@@ -12,8 +12,12 @@ mod backup;
 mod cluster;
 #[path = "rights/consumers.rs"]
 mod consumers;
+#[path = "rights/forgeries.rs"]
+mod forgeries;
 #[path = "rights/serve.rs"]
 mod serve;
+#[path = "rights/site.rs"]
+mod site;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -131,9 +135,9 @@ async fn assert_follows_log(server: &Server, user: &str, launcher: &str) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut read = vec![lines.next().unwrap().unwrap()];
 
-    let attacker = attacks::client(server, user).await;
+    let attacker = site::client(server, user).await;
     let mut heard = attacker.subscribe("svc.journal.x.a").await.unwrap();
-    let question = attacks::envelope(&serde_json::json!({}));
+    let question = site::envelope(&serde_json::json!({}));
     let health = format!("svc.rpc.{launcher}.v1.health");
     attacker.publish_with_reply(health, "svc.journal.x.a", question.into()).await.unwrap();
     nats::within_limit("the answer is heard there", async {
@@ -238,7 +242,7 @@ async fn the_handbook_adds_a_person() {
         let mut passwords = passwords();
         passwords.push(("TCS_ANNA_PASSWORD".to_owned(), "\"pw-anna\"".to_owned()));
         let server = Server::start_with_environment(&binary, &config, passwords).await;
-        attacks::site(&attacks::client(&server, "launcher").await, 1).await;
+        site::fill(&site::client(&server, "launcher").await, 1).await;
         let output = ctl(&server, "anna", &["--all"]).expect(0);
         assert!(output.out.contains("camera.a"), "{output:#?}");
         let refused = ctl(&server, "anna", &["health", "camera.a"]);
@@ -304,8 +308,8 @@ nats: {url: 'URL', user: launcher, password: '${TCS_LAUNCHER_PASSWORD}'}
 async fn tombstones_are_not_malformed() {
     on_each_server(async |binary| {
         let server = server(&binary).await;
-        let launcher = attacks::client(&server, "launcher").await;
-        attacks::site(&launcher, 1).await;
+        let launcher = site::client(&server, "launcher").await;
+        site::fill(&launcher, 1).await;
         let context = async_nats::jetstream::new(launcher);
         let mut deleted = async_nats::HeaderMap::new();
         deleted.insert("KV-Operation", "DEL");
@@ -336,8 +340,8 @@ async fn tombstones_are_not_malformed() {
 async fn what_a_malformed_message_hides_is_read_by_who_may() {
     on_each_server(async |binary| {
         let server = server(&binary).await;
-        let launcher = attacks::client(&server, "launcher").await;
-        attacks::site(&launcher, 1).await;
+        let launcher = site::client(&server, "launcher").await;
+        site::fill(&launcher, 1).await;
         let context = async_nats::jetstream::new(launcher);
         let status = json!({"data": {"name": "hidden.a", "status": "failed"}}).to_string();
         for body in [status.as_str(), "{", "[]"] {

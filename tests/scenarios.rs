@@ -26,8 +26,12 @@ mod hearts;
 mod launchers;
 #[path = "scenarios/lives.rs"]
 mod lives;
+#[path = "scenarios/missing_events.rs"]
+mod missing_events;
 #[path = "scenarios/order.rs"]
 mod order;
+#[path = "scenarios/storage.rs"]
+mod storage;
 #[path = "scenarios/unset_clock.rs"]
 mod unset_clock;
 #[path = "scenarios/waits.rs"]

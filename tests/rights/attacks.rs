@@ -1,134 +1,18 @@
 //! What a viewer and an operator could try: each thing that may be published is published, with
 //! each reply subject that could do harm, and then nothing has changed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::{self, consumer, stream};
-use async_nats::{Client, ConnectOptions, HeaderMap};
-use chrono::DateTime;
+use async_nats::jetstream::{self, consumer};
+use async_nats::{Client, HeaderMap};
 use futures_util::StreamExt as _;
-use serde_json::{Map, Value, json};
-use tcs_core::bus::Bus;
-use tcs_core::bus::rpc::{Announcement, Command, Responders, Serving};
-use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::observer::{Observer, Patience};
-use tcs_core::wire::Kind;
-use tcs_testkit::nats::{Binary, JETSTREAM, LIMIT, Server, on_each_server, within_limit};
+use serde_json::{Value, json};
+use tcs_testkit::nats::{Binary, Server, on_each_server, within_limit};
 use tokio::sync::Mutex;
 
+use super::site::{COMMAND, Calls, HARMLESS, LAUNCHER, RELOAD, client, envelope, fill, state};
 use super::{bus, server};
-
-const LAUNCHER: &str = "launcher.ab12.host-tcsd";
-const RELOAD: &str = "svc.rpc.launcher.ab12.host-tcsd.v1.reload";
-const COMMAND: &str = "svc.rpc.camera.a.v1.expose";
-/// Questions that anybody may ask.
-const HARMLESS: [&str; 4] = ["health", "stats", "list", "logs.camera.a"];
-
-pub(super) async fn client(server: &Server, user: &str) -> Client {
-    ConnectOptions::new()
-        .user_and_password(user.to_owned(), format!("pw-{user}"))
-        .custom_inbox_prefix(format!("_INBOX.{user}"))
-        .connect(server.url())
-        .await
-        .unwrap()
-}
-
-pub(super) fn envelope(data: &Value) -> Vec<u8> {
-    let meta = json!({"id": "m", "sender": "s", "ts": [2026, 11, 23, 0, 0, 0, 0]});
-    json!({"data": data, "meta": meta}).to_string().into_bytes()
-}
-
-/// How often commands that act were called.
-#[derive(Clone, Default)]
-struct Calls(Arc<AtomicUsize>);
-
-impl Calls {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn command(&self, name: &str) -> Command {
-        let calls = self.0.clone();
-        Command::new(name, move |_| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            async { Ok(Map::new()) }
-        })
-    }
-
-    /// A launcher with `reload` and a service with a command of its own.
-    async fn serve(&self, bus: Bus) -> Vec<Serving> {
-        let responders = Responders::new(bus);
-        let mut serving = Vec::new();
-        for (name, acts) in [(LAUNCHER, &["reload", "stop.>"]), ("camera.a", &["expose", "move.>"])]
-        {
-            let about = Announcement {
-                name: name.to_owned(),
-                description: String::new(),
-                version: "1.0.0".to_owned(),
-            };
-            let harmless = HARMLESS.map(|name| Command::new(name, |_| async { Ok(Map::new()) }));
-            let acting = acts.iter().map(|name| self.command(name).acting());
-            let commands = acting.chain(harmless);
-            serving.push(responders.serve(about, commands).await.unwrap());
-        }
-        serving
-    }
-}
-
-/// What a site's account holds: all that an attack could change.
-#[derive(Debug, PartialEq)]
-struct State {
-    /// Of each stream: subjects, first and last sequence, consumers.
-    streams: BTreeMap<String, (Vec<String>, u64, u64, usize)>,
-}
-
-async fn state(launcher: &Client) -> State {
-    let context = jetstream::new(launcher.clone());
-    let mut streams = BTreeMap::new();
-    let mut names = context.stream_names();
-    while let Some(name) = names.next().await {
-        let name = name.unwrap();
-        let info = context.get_stream(&name).await.unwrap().cached_info().clone();
-        let state = info.state;
-        let facts =
-            (info.config.subjects, state.first_sequence, state.last_sequence, state.consumer_count);
-        streams.insert(name, facts);
-    }
-    State { streams }
-}
-
-/// Streams with an old crash, a status that looks like a request, and somebody's consumer.
-pub(super) async fn site(launcher: &Client, replicas: usize) {
-    let context = jetstream::new(launcher.clone());
-    for kind in ["registry", "status", "heartbeat"] {
-        let config = stream::Config {
-            name: format!("svc_{kind}"),
-            subjects: vec![format!("svc.{kind}.>")],
-            allow_direct: true,
-            num_replicas: replicas,
-            ..stream::Config::default()
-        };
-        context.create_stream(config).await.unwrap();
-    }
-    for (subject, data) in [
-        ("svc.registry.crashed.camera.a", json!({"event": "crashed", "service_id": "camera.a"})),
-        ("svc.status.camera.a", json!({"name": "camera.a", "status": "ok"})),
-        ("svc.status.camera.b", json!({"name": "camera.b", "status": "ok"})),
-        ("svc.heartbeat.camera.a", json!({"service_id": "camera.a", "status": "ok"})),
-    ] {
-        context.publish(subject, envelope(&data).into()).await.unwrap().await.unwrap();
-    }
-    let stream = context.get_stream("svc_status").await.unwrap();
-    let config = consumer::pull::Config {
-        name: Some("victim".to_owned()),
-        inactive_threshold: Duration::from_hours(1),
-        ..consumer::pull::Config::default()
-    };
-    stream.create_consumer(config).await.unwrap();
-}
 
 /// Subjects that somebody else listens to, or that are stored.
 const TARGETS: [&str; 9] = [
@@ -389,7 +273,7 @@ pub(super) async fn assert_nothing_works([at, from]: [&Server; 2], user: &str) {
 async fn nobody_changes_or_overhears_what_is_not_theirs() {
     on_each_server(async |binary: Binary| {
         let server = server(&binary).await;
-        site(&client(&server, "launcher").await, 1).await;
+        fill(&client(&server, "launcher").await, 1).await;
         for user in ["viewer", "operator"] {
             assert_nothing_works([&server, &server], user).await;
         }
@@ -413,112 +297,4 @@ async fn assert_not_forged_by_the_service_user(server: &Server) {
     let mut expected = before;
     expected.streams.get_mut("svc_status").unwrap().2 += 1;
     assert_eq!(state(&launcher).await, expected);
-}
-
-/// Where no configuration stops them, those who are asked do not take what is forged.
-#[tokio::test(flavor = "multi_thread")]
-async fn forged_requests_are_not_acted_on() {
-    on_each_server(async |binary: Binary| {
-        let server = Server::start_with(&binary, JETSTREAM).await;
-        let client = async_nats::connect(server.url()).await.unwrap();
-        site(&client, 1).await;
-        let calls = Calls::default();
-        let open = NatsSection { url: Some(server.url().as_str().into()), ..Default::default() };
-        let settings = Settings::from_process(&open, None).unwrap();
-        let bus = Bus::connect(&settings, "test", LIMIT).await.unwrap();
-        let _serving = calls.serve(bus).await;
-        let mut arriving = client.subscribe("svc.rpc.>").await.unwrap();
-        client.flush().await.unwrap();
-
-        for target in [RELOAD, COMMAND] {
-            // a consumer that delivers there, and one that is asked to
-            let context = jetstream::new(client.clone());
-            let stream = context.get_stream("svc_status").await.unwrap();
-            let config = consumer::push::Config {
-                deliver_subject: target.to_owned(),
-                deliver_group: Some(target.to_owned()),
-                ..consumer::push::Config::default()
-            };
-            stream.create_consumer(config).await.unwrap();
-            let next = "$JS.API.CONSUMER.MSG.NEXT.svc_status.victim";
-            client.publish_with_reply(next, target, "1".into()).await.unwrap();
-            // a stored message as an answer, and answers of other kinds
-            let get = json!({"last_by_subj": "svc.status.camera.a"}).to_string();
-            for (question, body) in [
-                ("$JS.API.DIRECT.GET.svc_status", get.clone()),
-                ("$JS.API.STREAM.MSG.GET.svc_status", get),
-                ("$JS.API.STREAM.NAMES", String::new()),
-                (
-                    "svc.rpc.camera.a.v1.health",
-                    "{\"meta\": {\"sender\": \"s\", \"id\": \"7\"}}".into(),
-                ),
-            ] {
-                client.publish_with_reply(question, target, body.into()).await.unwrap();
-            }
-            // a request of nobody, and one that wants its answer somewhere else
-            for body in ["", "{}", "{\"data\": {}, \"meta\": {\"sender\": \"s\"}}"] {
-                client.publish_with_reply(target, client.new_inbox(), body.into()).await.unwrap();
-            }
-            let body = envelope(&json!({})).into();
-            client.publish_with_reply(target, "svc.status.camera.a", body).await.unwrap();
-        }
-        // all of it arrives: 3 of the consumers, 3 answers, 4 requests each (what `health` is asked
-        // with such a reply subject is not answered)
-        let arrived = async {
-            let mut count = 0;
-            while count < 2 * 10 {
-                // what a consumer delivers keeps the subject of its own
-                let message = arriving.next().await.unwrap();
-                count += usize::from(!message.subject.ends_with(".v1.health"));
-            }
-        };
-        within_limit("all arrives", arrived).await;
-        for target in [RELOAD, COMMAND] {
-            let request = client.request(target, envelope(&json!({})).into());
-            let reply = within_limit("an answer", request).await.unwrap();
-            assert!(reply.payload.starts_with(b"{\"data\""), "{:?}", reply.payload);
-        }
-        assert_eq!(calls.count(), 2, "the two requests, and nothing else");
-        let status = jetstream::new(client).get_stream("svc_status").await.unwrap();
-        assert_eq!(status.cached_info().state.last_sequence, 2, "no answer was stored");
-    })
-    .await;
-}
-
-/// An old crash that is stored again by its copy is no crash, however it is read.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_a_stored_message_is_no_news() {
-    on_each_server(async |binary: Binary| {
-        let users = "authorization { users [ { user: admin, password: pw-admin }
-            { user: getter, password: pw-getter
-              permissions { publish: { deny: \"$JS.API.CONSUMER.>\" } } } ] }";
-        let server = Server::start_with(&binary, &format!("{JETSTREAM}{users}")).await;
-        let client = client(&server, "admin").await;
-        site(&client, 1).await;
-        let get = json!({"last_by_subj": "svc.registry.crashed.camera.a"}).to_string();
-        let copy = "svc.registry.crashed.camera.b";
-        let question = "$JS.API.DIRECT.GET.svc_registry";
-        client.publish_with_reply(question, copy, get.into()).await.unwrap();
-        let stream = jetstream::new(client.clone()).get_stream("svc_registry").await.unwrap();
-        within_limit("the copy is stored", async {
-            while stream.get_info().await.unwrap().state.last_sequence < 2 {}
-        })
-        .await;
-        for direct in [true, false] {
-            let mut config = stream.get_info().await.unwrap().config;
-            config.allow_direct = direct;
-            jetstream::new(client.clone()).update_stream(config).await.unwrap();
-            for user in ["admin", "getter"] {
-                let observer = Observer::new(bus(&server, user).await);
-                let patience = Patience { timeout: LIMIT, ..Patience::default() };
-                let picture = observer.snapshot(patience).await;
-                let what = format!("{user}, allow_direct {direct}");
-                assert_eq!(picture.problems("svc"), [], "{what}");
-                assert_eq!(picture.fleet.tally().malformed, 1, "{what}");
-                let past = observer.since(DateTime::UNIX_EPOCH, &[Kind::Registry]);
-                assert_eq!(past.await.observations.len(), 2, "{what}");
-            }
-        }
-    })
-    .await;
 }

@@ -2,14 +2,14 @@
 
 use tcs_testkit::nats::on_each_server;
 
-use super::attacks::{client, site};
+use super::site::{client, fill};
 use super::{ctl, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_may_back_up_and_only_a_launcher_may_restore() {
     on_each_server(async |binary| {
         let first = server(&binary).await;
-        site(&client(&first, "launcher").await, 1).await;
+        fill(&client(&first, "launcher").await, 1).await;
         let folder = tempfile::tempdir().unwrap();
         let backup = folder.path().join("b");
         let backup = backup.to_str().unwrap();

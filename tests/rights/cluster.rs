@@ -7,7 +7,8 @@ use tcs_core::clock;
 use tcs_testkit::cluster::Cluster;
 use tcs_testkit::nats::{Binary, LIMIT, on_each_server, within_limit};
 
-use super::attacks::{assert_nothing_works, client, envelope, site};
+use super::attacks::assert_nothing_works;
+use super::site::{client, envelope, fill};
 use super::{config, ctl, passwords};
 
 /// Services whose status is written.
@@ -34,7 +35,7 @@ async fn a_cluster_gives_the_same_rights_and_a_fresh_picture() {
         let cluster = Cluster::start_with(&binary, &config(), &passwords()).await;
         let launcher = launcher(&cluster).await;
         let servers = &cluster.nodes;
-        within_limit("streams", site(&launcher, 3)).await;
+        within_limit("streams", fill(&launcher, 3)).await;
         for (user, at) in [("viewer", 1), ("operator", 2)] {
             assert_nothing_works([&servers[0], &servers[at]], user).await;
         }
