@@ -261,6 +261,59 @@ impl Copy {
     }
 }
 
+/// Crates whose types public signatures of our libraries may name: their users have them too.
+const SHARED: [&str; 10] = [
+    "anyhow",
+    "chrono",
+    "proc_macro",
+    "serde",
+    "serde_json",
+    "std",
+    "tcs_",
+    "tokio",
+    "tokio_util",
+    "tracing",
+];
+
+/// Public signatures of a file that name a type of any other crate, with the type:
+/// `Errno in pub fn carry(limit: u64) -> Result<(), Errno>`.
+fn foreign_types(text: &str) -> Vec<String> {
+    let import = Regex::new(r"(?m)^\s*(?:pub )?use (\w+)(::[^;]+);").unwrap();
+    let signature =
+        Regex::new(r"(?m)^\s*(pub (?:async |const |unsafe )*(?:fn|type|trait|const) [^{;=]+)")
+            .unwrap();
+    let word = Regex::new(r"\b[A-Z]\w+").unwrap();
+    let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_ours = |name: &str| {
+        let shared =
+            |it: &&str| if it.ends_with('_') { name.starts_with(*it) } else { name == *it };
+        ["crate", "self", "super"].contains(&name) || SHARED.iter().any(shared)
+    };
+    let imports = import.captures_iter(production).filter(|found| !is_ours(&found[1]));
+    let paths: Vec<String> = imports.map(|found| found[2].to_owned()).collect();
+    let foreign: Vec<&str> =
+        paths.iter().flat_map(|path| word.find_iter(path)).map(|it| it.as_str()).collect();
+    let told = signature.captures_iter(production).flat_map(|found| {
+        let signature = found[1].split_whitespace().collect::<Vec<_>>().join(" ");
+        let in_it = word.find_iter(&signature).filter(|it| foreign.contains(&it.as_str()));
+        in_it.map(|it| format!("{} in {signature}", it.as_str())).collect::<Vec<_>>()
+    });
+    told.collect()
+}
+
+#[test]
+fn public_signatures_name_no_foreign_types() {
+    let foreign = "use nix::{errno::Errno, unistd::Pid};\npub fn a(\n    b: u8,\n) -> Errno {}";
+    assert_eq!(foreign_types(foreign), ["Errno in pub fn a( b: u8, ) -> Errno"]);
+    assert_eq!(foreign_types(&foreign.replace("pub fn", "pub(crate) fn")), Vec::<String>::new());
+    let mut named = Vec::new();
+    // tcsctl is a program: its library is there for its tests
+    for (path, text) in sources().iter().filter(|(path, _)| !path.starts_with("tcsctl/src")) {
+        named.extend(foreign_types(text).into_iter().map(|it| format!("{path}: {it}")));
+    }
+    assert_eq!(named, Vec::<String>::new());
+}
+
 #[test]
 fn panics_are_caught_and_so_never_abort() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -282,7 +282,7 @@ impl Drop for Running {
         while !self.processes().is_empty() {
             if begin.elapsed() > FAREWELL {
                 for process in self.processes() {
-                    let _ = process.signal(Signal::SIGKILL);
+                    let _ = process.kill();
                 }
             }
             let _ = self.child.try_wait();

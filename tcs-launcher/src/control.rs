@@ -23,7 +23,7 @@ use tcs_supervisor::{Answer, Command, Operation, Patience, Reached, Refusal, Ser
 
 /// Something asked of the launcher, and where the answer goes.
 #[derive(Debug)]
-pub enum ControlRequest {
+pub(crate) enum ControlRequest {
     /// Start, stop or restart one service.
     Service {
         /// Which operation it is, and whose.
@@ -66,7 +66,7 @@ pub enum ControlRequest {
 
 /// The set of services that is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProfileChoice {
+pub(crate) enum ProfileChoice {
     /// As before.
     Keep,
     /// This one; `None`: what the file says without profiles.
@@ -77,7 +77,7 @@ pub enum ProfileChoice {
 const LINES: (u64, u64) = (100, 1000);
 
 /// Serves the commands of the launcher that `monitor` speaks for.
-pub fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRequest>) {
+pub(crate) fn serve(monitor: &Monitor, launcher_id: &str, asks: &mpsc::Sender<ControlRequest>) {
     let about = |asks: &mpsc::Sender<ControlRequest>| (Arc::<str>::from(launcher_id), asks.clone());
     for name in [command::START, command::STOP, command::RESTART] {
         let (launcher, asks) = about(asks);
@@ -172,7 +172,7 @@ async fn read_again(
 }
 
 /// Serves what services and the host use.
-pub fn serve_resources(monitor: &Monitor, launcher_id: &str, resources: &Arc<Resources>) {
+pub(crate) fn serve_resources(monitor: &Monitor, launcher_id: &str, resources: &Arc<Resources>) {
     let (launcher, resources) = (Arc::<str>::from(launcher_id), Arc::clone(resources));
     monitor.serve(Served::new(command::RESOURCES, move |call: Call| {
         let (launcher, resources) = (Arc::clone(&launcher), Arc::clone(&resources));

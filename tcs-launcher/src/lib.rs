@@ -6,16 +6,18 @@
 //! use my_services as _;
 //! fn main() -> std::process::ExitCode { tcs_launcher::main() }
 //! ```
+//!
+//! [`runner`] and [`resources`] are public for the tests of this crate: they are no API.
 
-pub mod cli;
-pub mod control;
-pub mod daemon;
+mod cli;
+mod control;
+mod daemon;
 mod doctor;
 mod hash;
 mod install;
-pub mod log;
+mod log;
 mod proc_file;
-pub mod reload_text;
+mod reload_text;
 pub mod resources;
 pub mod runner;
 mod schedules;

@@ -23,7 +23,7 @@ use tcs_supervisor::{Run, ServiceId};
 
 /// Where the lines of tasks go, beside the launcher's own log.
 #[derive(Debug, Clone, Default)]
-pub struct Taps(Arc<Mutex<HashMap<String, Arc<Output>>>>);
+pub(crate) struct Taps(Arc<Mutex<HashMap<String, Arc<Output>>>>);
 
 impl Taps {
     /// From now on, what the service says goes there too.
@@ -63,7 +63,7 @@ const LOOK_FOR_DROPPED: Duration = Duration::from_secs(1);
 const OWN: &str = "tcsd";
 
 /// Sets up logging, once a process. The level is INFO, or `TCS_LOG`.
-pub fn init(json: bool) -> Taps {
+pub(crate) fn init(json: bool) -> Taps {
     let taps = Taps::default();
     let (levels, stderr) = (Levels::from_environment(), LogWriter::stderr());
     let form = if json { Form::Json } else { Form::Lines { have_time: !stderr.is_journal() } };

@@ -10,7 +10,7 @@ use tcs_core::wire::control::{ChangeKind, Consequence, ReloadReply, ServiceChang
 use tcs_core::wire::text::one_line;
 
 /// A line for each service that is touched, and the count of the rest.
-pub fn lines(report: &ReloadReply) -> Vec<String> {
+pub(crate) fn lines(report: &ReloadReply) -> Vec<String> {
     let mut lines: Vec<String> = report.notes.iter().map(|note| format!("note: {note}")).collect();
     lines.extend(report.services.iter().map(line));
     match (report.services.len(), report.unchanged) {
@@ -54,7 +54,7 @@ fn line(change: &ServiceChange) -> String {
 }
 
 /// What a start waits for, as the configuration says it.
-pub fn wait(wait: &config::Wait<'_>) -> Wait {
+pub(crate) fn wait(wait: &config::Wait<'_>) -> Wait {
     let (service_id, below_level) = match wait.on {
         Awaited::Service(id) => (Some(id.to_string()), None),
         Awaited::LevelsBelow(level) => (None, Some(level)),
@@ -72,7 +72,7 @@ fn waiting(wait: &Wait) -> String {
 }
 
 /// A time in words: `1 min`.
-pub fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     format_duration(TimeDelta::from_std(time).unwrap_or_default())
 }
 

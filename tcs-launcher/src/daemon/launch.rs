@@ -42,22 +42,22 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a launcher is started with.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// The configuration file, as given.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// It was asked for by name: it must exist.
-    pub explicit: bool,
+    pub(crate) explicit: bool,
     /// Where Rust services run that do not say.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Say first what is run.
-    pub banner: bool,
+    pub(crate) banner: bool,
     /// From asking something to stop to its kill, for services whose entry does not say, and for
     /// what an earlier launcher has left.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// A reload may find a file without `services`, and then stops all.
-    pub allow_empty: bool,
+    pub(crate) allow_empty: bool,
     /// How it gets at what tasks write.
-    pub taps: Taps,
+    pub(crate) taps: Taps,
 }
 
 /// Runs a launcher to its end. The environment is to carry its mark ([`marked_run`](crate::runner::marked_run)).

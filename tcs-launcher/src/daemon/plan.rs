@@ -82,7 +82,7 @@ impl Plan {
 
 /// What is missing where a service that says neither `module` nor anything else is run as Python's
 /// usual module: an author may have forgotten to link the crate of a Rust service.
-pub fn not_linked(entry: &Entry, how: &How) -> Option<String> {
+pub(crate) fn not_linked(entry: &Entry, how: &How) -> Option<String> {
     let by_default = matches!(how, How::Python { .. }) && entry.module.is_none();
     let name = &entry.service_type;
     by_default.then(|| format!("no Rust service `{name}` in this program (is its crate linked?)"))
@@ -107,7 +107,7 @@ pub(super) struct Site<'a> {
 }
 
 /// The Rust service types of this program.
-pub fn known_types(registry: &Registry) -> Vec<KnownType<'_>> {
+pub(crate) fn known_types(registry: &Registry) -> Vec<KnownType<'_>> {
     let all = registry.iter();
     all.map(|(name, it)| KnownType { name: name.as_str(), settings: it.check() }).collect()
 }

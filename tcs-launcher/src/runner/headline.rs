@@ -19,10 +19,10 @@ mod reports;
 pub(super) use reports::begins_report;
 
 /// Characters of a headline, at most.
-pub const MAX_HEADLINE: usize = 200;
+const MAX_HEADLINE: usize = 200;
 
 /// Lines of output that are looked at, at most: a Java or Rust backtrace has its cause at its top.
-pub const MAX_LINES: usize = 300;
+pub(super) const MAX_LINES: usize = 300;
 
 /// Lines after a report or an error that show that the program went on.
 const SURVIVED: usize = 20;
@@ -59,12 +59,7 @@ impl Text {
 }
 
 /// Why the program that wrote these lines died, as far as they tell: one line, bounded by
-/// [`MAX_HEADLINE`].
-pub fn headline(lines: &[Arc<Line>]) -> Option<String> {
-    find(lines, Rank::Last)
-}
-
-/// The same, where it is known how it ended (negative: a signal). Where that is the whole cause
+/// [`MAX_HEADLINE`]. `code` is how it ended (negative: a signal). Where that is the whole cause
 /// (SIGKILL), or what it said of itself counts (exit code 0), its output explains nothing.
 pub(super) fn headline_of_end(lines: &[Arc<Line>], code: i32) -> Option<String> {
     const SIGABRT: i32 = -6;

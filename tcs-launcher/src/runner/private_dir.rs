@@ -11,14 +11,14 @@ const PASSAGE: u32 = 0o711;
 
 /// The directory of a launcher's files: where it is root, services of other users have sockets
 /// in it.
-pub fn make_runtime(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_runtime(dir: &Path) -> io::Result<()> {
     make(dir, nix::unistd::geteuid().is_root())
 }
 
 /// Makes `dir` and what is missing above it; where it is there already it must be ours, and not a
 /// link to somewhere else. With `passage` other users can reach what they know the name of, and may
 /// open by its own rights.
-pub fn make(dir: &Path, passage: bool) -> io::Result<()> {
+pub(crate) fn make(dir: &Path, passage: bool) -> io::Result<()> {
     let mode = if passage { PASSAGE } else { CLOSED };
     fs::DirBuilder::new().recursive(true).mode(mode).create(dir)?;
     let about = fs::symlink_metadata(dir)?;

@@ -29,7 +29,7 @@ use crate::takeover;
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// What to run, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Launch {
     /// A path, or a name to be found in `PATH`.
     pub program: PathBuf,
@@ -206,7 +206,7 @@ impl ProcessRunner {
                 }
                 for process in left {
                     // at the end of the launcher there is nobody left to be told
-                    let _ = process.signal(Signal::SIGKILL);
+                    let _ = process.kill();
                 }
                 spawner.kill_orphans(&marks.launcher(), SWEEPS);
                 std::thread::sleep(Duration::from_millis(20));

@@ -27,7 +27,7 @@ use super::group::marks;
 use super::{dispositions, spawner};
 
 /// First argument.
-pub const NAME: &str = "__exec";
+pub(crate) const NAME: &str = "__exec";
 
 /// The first byte of its answer: it has read its order, and does what it says.
 pub(super) const HAS_ORDER: u8 = b'.';

@@ -25,7 +25,7 @@ const SIGKILL: i32 = 9;
 /// `busy` takes the nanoseconds in which its main future computes.
 ///
 /// That it is ready is for the service's host to say, over a clone of `tell`.
-pub fn start<F>(
+pub(crate) fn start<F>(
     services: &Runtime,
     id: ServiceId,
     run: Run,

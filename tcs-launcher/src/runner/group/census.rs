@@ -188,7 +188,7 @@ impl Hunt {
             // at once, those that it is just starting too; runs have groups of their own
             let _ = killpg(Pid::from_raw(process.group), Signal::SIGKILL);
         }
-        let _ = process.signal(Signal::SIGKILL);
+        let _ = process.kill();
         true
     }
 }
@@ -239,15 +239,15 @@ mod tests {
         let found = Look::now().members(&mark, None).living;
         let other = Look::now().members(&marks.service(&id, Run(4)), None);
         let stale = Process { start: found[0].start + 1, ..found[0] };
-        stale.signal(Signal::SIGKILL).unwrap();
+        stale.kill().unwrap();
         let alive = child.try_wait().unwrap().is_none();
-        found[0].signal(Signal::SIGKILL).unwrap();
+        found[0].kill().unwrap();
         child.wait().unwrap();
         assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [pid]);
         assert_eq!(found[0].parent, std::process::id().cast_signed());
         assert!(other.is_over() && alive, "a reused pid is another process");
         assert_eq!(Process::of(pid), None);
-        assert_eq!(found[0].signal(Signal::SIGKILL), Ok(()), "it has ended already");
+        found[0].kill().expect("it has ended already");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Mark {
 
 /// Sets the limit, on this process and so on all that it starts. Where a limit is set already that
 /// is lower, the mark in the environment has to do.
-pub fn carry(limit: u64) -> Result<(), Errno> {
+pub(crate) fn carry(limit: u64) -> Result<(), Errno> {
     let (_, hard) = getrlimit(Resource::RLIMIT_RTTIME)?;
     setrlimit(Resource::RLIMIT_RTTIME, limit, hard)
 }

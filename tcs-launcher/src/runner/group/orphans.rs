@@ -75,7 +75,7 @@ impl Orphans {
                     if carried.is_of_a_service() {
                         let _ = killpg(Pid::from_raw(process.group), Signal::SIGKILL);
                     }
-                    let _ = process.signal(Signal::SIGKILL);
+                    let _ = process.kill();
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Processes, as `/proc` knows them.
 
-use std::fs;
+use std::{fs, io};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -97,9 +97,14 @@ impl Process {
         Some(String::from_utf8_lossy(name.trim_ascii_end()).replace(char::is_control, "\u{fffd}"))
     }
 
+    /// Kills it. That it has ended is no error.
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::SIGKILL).map_err(io::Error::from)
+    }
+
     /// Sends `signal` to this process, and to none that has its id meanwhile. That it has ended is
     /// no error.
-    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Errno> {
         let is_same = || Self::of(self.pid).is_some_and(|now| now.start == self.start);
         let opened = rustix::process::Pid::from_raw(self.pid)
             .ok_or(rustix::io::Errno::SRCH)

@@ -4,6 +4,10 @@ use super::super::output::tests::read as read_text;
 use super::super::output::{Line, Output, Stream};
 use super::*;
 
+fn headline(lines: &[Arc<Line>]) -> Option<String> {
+    headline_of_end(lines, 1)
+}
+
 /// What is held of a program that wrote this to standard error.
 fn written(text: &str) -> Vec<Arc<Line>> {
     let output = Arc::new(Output::default());
