@@ -66,6 +66,7 @@ use crate::service::{
     Clock, Context, HostOptions, Kind, Limits, Made, Make, Message, Outcome, Registry, Service,
     run_made,
 };
+use crate::wire::control::command;
 use crate::wire::{Meta, Status};
 
 /// How long a test waits for its service, in the test's own time.
@@ -335,7 +336,7 @@ impl<S: Service> Rig<S> {
 
     /// Runs the health checks now.
     pub async fn check_health(&mut self) {
-        self.call("health", Value::Null).await.ok();
+        self.call(command::HEALTH, Value::Null).await.ok();
     }
 
     /// Publishes a message to the subscriptions of the service.

@@ -16,6 +16,7 @@ use crate::bus::outbox::Counts;
 use crate::bus::rpc::{Announcement, Call, Command, Reply, Responders, Serving};
 use crate::clock;
 use crate::wire::Timestamp;
+use crate::wire::control::command;
 
 /// How long a `health` request waits for the health checks: less than a client waits for it.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
@@ -108,18 +109,18 @@ impl Remote {
 /// Begins to answer, as soon as there is a connection.
 pub(super) fn answer(monitor: &Monitor, description: String, version: String) {
     let shared = Arc::clone(monitor.shared());
-    monitor.serve(Command::new("health", move |_: Call| {
+    monitor.serve(Command::new(command::HEALTH, move |_: Call| {
         let shared = Arc::clone(&shared);
         async move { health(&shared).await }
     }));
     let shared = Arc::clone(monitor.shared());
     let reporter = monitor.reporter().outlet().clone();
-    monitor.serve(Command::new("stats", move |_: Call| {
+    monitor.serve(Command::new(command::STATS, move |_: Call| {
         let stats = stats(&shared, reporter.counts());
         async move { Ok(stats) }
     }));
     let remote = Arc::downgrade(&monitor.remote());
-    monitor.serve(Command::new("commands", move |_: Call| {
+    monitor.serve(Command::new(command::COMMANDS, move |_: Call| {
         let list = remote.upgrade().map(|remote| remote.list()).unwrap_or_default();
         async move { Ok(list) }
     }));

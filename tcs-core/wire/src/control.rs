@@ -55,6 +55,8 @@ pub mod command {
     pub const HEALTH: &str = "health";
     /// Asked of a service itself.
     pub const STATS: &str = "stats";
+    /// Asked of a service itself: which commands it has.
+    pub const COMMANDS: &str = "commands";
 }
 
 /// What an operation has done.

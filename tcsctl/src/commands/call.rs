@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tcs_core::id::check_name;
+use tcs_core::wire::control::command;
 
 use super::remote::{Question, Remote};
 use super::session::{Ended, Session};
@@ -19,7 +20,7 @@ pub(super) async fn run(session: &Session, args: &CallArgs) -> Result<ExitCode, 
     }
     let remote = Remote::new(session).await?;
     let Some(command) = &args.command else {
-        return remote.ask_services(&args.service, "commands", args.json).await;
+        return remote.ask_services(&args.service, command::COMMANDS, args.json).await;
     };
     let question = Question {
         id: args.service.clone(),

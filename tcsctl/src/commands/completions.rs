@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap_complete::env::CompleteEnv;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use tcs_core::fleet::Verdict;
+use tcs_core::wire::control::command;
 
 use super::picture::{self, Want};
 use super::session::{Ended, Session};
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Answers a shell, and ends the process, where it is a shell that asks.
 pub(super) fn answer() {
-    let command_line = || completing(super::command_line());
+    let command_line = || completing(Cli::definition());
     CompleteEnv::with_factory(command_line).var(VAR).bin("tcsctl").shells(SHELLS).complete();
 }
 
@@ -114,7 +115,7 @@ fn commands() -> Option<Vec<String>> {
     let asked = session.block_on(async {
         let bus = session.connect().await?;
         let nothing = serde_json::json!({});
-        let reply = bus.request(&args.service, "commands", &nothing, PATIENCE).await;
+        let reply = bus.request(&args.service, command::COMMANDS, &nothing, PATIENCE).await;
         names = reply.map(|list| reply::offered(&list)).unwrap_or_default();
         Ok(Exit::Done.into())
     });
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_name_is_completed_wherever_one_is_taken() {
-        let command = completing(super::super::command_line());
+        let command = completing(Cli::definition());
         let completed = |command: &clap::Command| {
             command.get_positionals().any(|arg| arg.get::<ArgValueCompleter>().is_some())
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tcs_core::fleet::{FleetView, ServiceView};
 use tcs_core::wire::Status;
-use tcs_core::wire::control::{MAX_WAIT_S, StopRequest};
+use tcs_core::wire::control::{MAX_WAIT_S, StopRequest, command};
 use tcs_present::touched::{self, Standing};
 use tcs_present::{selection::launcher, text::shown};
 
@@ -99,7 +99,7 @@ fn services<'a>(remote: &'a Remote<'_>, ids: &[String]) -> Vec<&'a ServiceView> 
 }
 
 fn is_end(command: &str) -> bool {
-    matches!(command, "stop" | "restart")
+    matches!(command, command::STOP | command::RESTART)
 }
 
 /// Parameters, and how long that may take.

@@ -19,7 +19,8 @@ pub(super) async fn run(session: &Session, args: &ReloadArgs) -> Result<ExitCode
     if ids.is_empty() {
         return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
     }
-    if ids.len() > 1 && !args.yes && !args.dry_run && !agree(&remote, "reload", &ids).await? {
+    if ids.len() > 1 && !args.yes && !args.dry_run && !agree(&remote, command::RELOAD, &ids).await?
+    {
         return Ok(Exit::No.into());
     }
     let question = |id: String| Question {

@@ -13,6 +13,7 @@ use tcs_core::clock;
 use tcs_core::config::nearest;
 use tcs_core::fleet::{FleetView, IntervalSource, ServiceView, Verdict, format_duration};
 use tcs_core::id::check_name;
+use tcs_core::wire::control::command;
 use tcs_core::wire::text::one_line;
 
 use super::list::parse;
@@ -227,7 +228,7 @@ impl<'a> Remote<'a> {
     /// Why nobody answers to a command of its own: whoever answers at all says which there are.
     async fn not_offered(&self, whom: &str, command: &str, limit: Duration) -> Failure {
         let nothing = Map::<String, Value>::new();
-        let Ok(list) = self.bus.request(whom, "commands", &nothing, limit).await else {
+        let Ok(list) = self.bus.request(whom, command::COMMANDS, &nothing, limit).await else {
             return self.unreachable(whom);
         };
         let offered = reply::offered(&list);

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tcs_core::wire::control::command;
+
 use super::operate::operate;
 use super::session::{Ended, Session};
 use crate::cli::StopArgs;
@@ -12,5 +14,5 @@ pub(super) async fn run(session: &Session, args: &StopArgs) -> Result<ExitCode, 
     if comment.is_some_and(str::is_empty) {
         return Err(Ended::new(Exit::Usage, "`--message` is empty: say why"));
     }
-    operate(session, &args.end.operate, "stop", Some(&args.end.patience), comment).await
+    operate(session, &args.end.operate, command::STOP, Some(&args.end.patience), comment).await
 }

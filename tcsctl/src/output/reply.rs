@@ -125,7 +125,7 @@ impl<'a> Answer<'a> {
             command::START | command::STOP | command::RESTART => read(data, Self::Operation),
             command::RELOAD | command::PROFILE => read(data, Self::Reload),
             "call" => (Self::Called(data), Vec::new()),
-            "commands" => read(data, |list: OfferedList| Self::Commands(list.commands)),
+            command::COMMANDS => read(data, |list: OfferedList| Self::Commands(list.commands)),
             _ => (Self::Own(data), Vec::new()),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use tcs_core::wire::control::{ProfilesReply, ReloadReply};
+use tcs_core::wire::control::{ProfilesReply, ReloadReply, command};
 
 /// What a person wants of a service, or of a launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,10 +22,10 @@ impl Operation {
     /// The word, as in the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-            Self::Profile => "profile",
+            Self::Start => command::START,
+            Self::Stop => command::STOP,
+            Self::Restart => command::RESTART,
+            Self::Profile => command::PROFILE,
         }
     }
 }
