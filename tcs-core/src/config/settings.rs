@@ -45,7 +45,6 @@ pub struct ServiceSettings {
     environment: Arc<Environment>,
     service_type: ServiceType,
     variant: Variant,
-    command_line: Vec<(String, String)>,
     /// The entry over the top-level keys.
     merged: Mapping,
     /// The entry's keys.
@@ -82,7 +81,6 @@ impl ServiceSettings {
             environment,
             service_type,
             variant,
-            command_line: Vec::new(),
             merged: shared.without(&not_settings).overlaid(&own_settings),
             own: own_settings.iter().map(|(key, _)| key.text.clone()).collect(),
             base,
@@ -120,13 +118,6 @@ impl ServiceSettings {
             }
         }
         at
-    }
-
-    /// Fields given on the command line, as text; they win over everything.
-    #[must_use]
-    pub fn with_command_line(mut self, fields: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.command_line.extend(fields);
-        self
     }
 
     /// Whose settings they are.
@@ -169,15 +160,6 @@ impl<'s> Top<'s> {
         let settings = self.settings;
         let wants = |name: &str| known.is_none_or(|known| known.contains(&name));
         let mut fields: Vec<Field<'s>> = Vec::new();
-        for (name, text) in settings.command_line.iter().rev() {
-            if !wants(name) {
-                let message = format!("unknown field `{name}` on the command line");
-                let near = nearest(name, known.unwrap_or_default().iter().copied());
-                self.reading.warn(Problem::warning(None, message).suggest(near));
-            } else if fields.iter().all(|field| field.key != name.as_str()) {
-                fields.push(Field::new(name.as_str(), Input::Text(text), Origin::CommandLine));
-            }
-        }
         for (key, node) in settings.merged.iter() {
             let name = key.text.as_str();
             let is_own = settings.own.iter().any(|own| own == name);

@@ -18,7 +18,6 @@ pub(in crate::config) enum Origin {
     File(Place),
     /// The name of the variable.
     Environment(String),
-    CommandLine,
     /// The framework.
     Given,
 }
@@ -80,7 +79,7 @@ impl DecodeError {
     pub(in crate::config) fn place(&self) -> Option<Place> {
         match self.origin {
             Some(Origin::File(place)) => Some(place),
-            Some(Origin::Environment(_) | Origin::CommandLine | Origin::Given) | None => None,
+            Some(Origin::Environment(_) | Origin::Given) | None => None,
         }
     }
 
@@ -100,7 +99,6 @@ impl DecodeError {
         let (at, message) = match self.origin {
             Some(Origin::File(place)) => (Some(place), named),
             Some(Origin::Environment(name)) => (entry, format!("{named} (from variable `{name}`)")),
-            Some(Origin::CommandLine) => (entry, format!("{named} (from the command line)")),
             Some(Origin::Given) | None => (entry, named),
         };
         Problem { severity: self.severity, at, message, hint: self.hint }
