@@ -8,6 +8,7 @@ mod due;
 mod findings;
 mod flood;
 mod id;
+mod intent;
 mod machine;
 mod moved;
 mod notification;
@@ -30,6 +31,7 @@ pub use alarms::{Alarms, Held, MAX_SHELF, Shelf};
 pub use due::{LEASE, pause_after};
 pub use findings::{Finding, Findings, Situation, findings};
 pub use id::{AlarmId, AlarmIdError, Episode, check_token};
+pub use intent::{Intent, Write};
 pub use notification::{Claim, Failure, Listed, Notification};
 pub use record::{
     AckOp, AckRecord, Condition, Delivery, NoteRecord, Notify, Original, Place, Record,
@@ -40,7 +42,7 @@ pub use rules::{
     ChannelName, Doubt, Escalation, Rule, RuleChange, RuleName, RuleSet, RulesError, Skew, Step,
     Terms, When, built_in,
 };
-pub use sentinel::{Intent, Sentinel, Write};
+pub use sentinel::Sentinel;
 pub use severity::Severity;
 pub use span::{Span, SpanError};
 pub use stats::{History, Stats};

@@ -7,8 +7,8 @@ use tcs_wire::Timestamp;
 
 use crate::address::Address;
 use crate::alarms::{Alarms, Held};
+use crate::intent::Intent;
 use crate::record::{AckRecord, Condition, Place, Record, SentRecord, ShelfRecord, StateRecord};
-use crate::sentinel::Intent;
 use crate::view::AlarmView;
 
 /// Older records of what is open are written again.

@@ -15,10 +15,11 @@ use crate::address::Address;
 use crate::alarms::Alarms;
 use crate::findings::Situation;
 use crate::id::AlarmId;
+use crate::intent::Intent;
 use crate::notification::Notification;
 use crate::record::{Condition, Record, StateRecord, Why};
 use crate::rules::{RuleSet, RulesError};
-use crate::sentinel::{Intent, Sentinel};
+use crate::sentinel::Sentinel;
 use crate::severity::Severity;
 
 /// So soon after an event, and after a record was stored, it is evaluated.

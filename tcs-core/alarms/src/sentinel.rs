@@ -15,6 +15,7 @@ use crate::due::{self, Due};
 use crate::findings::{Finding, Findings, Situation, evidence, findings};
 use crate::flood::Flood;
 use crate::id::{AlarmId, Episode};
+use crate::intent::Intent;
 use crate::machine::{Case, Watch};
 use crate::notification::{Claim, Teller};
 use crate::record::{Condition, Record, RulesRecord, Why};
@@ -29,46 +30,6 @@ use crate::watchers::{missing_channels, running};
 const GRACE: TimeDelta = TimeDelta::seconds(5);
 /// The interval where no service is concerned.
 const INTERVAL: TimeDelta = TimeDelta::seconds(10);
-
-/// A record to be stored, only if the last message of its subject is the one that is expected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Write {
-    /// Where.
-    pub address: Address,
-    /// What.
-    pub record: Record,
-    /// The last sequence number of the subject; 0: none.
-    pub expected: u64,
-}
-
-/// Something a sentinel is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Intent {
-    /// Store a record; where that is refused, another sentinel has done it.
-    Write(Box<Write>),
-    /// Store the claim; where that succeeds, send, and store the outcome.
-    Notify(Box<Claim>),
-}
-
-impl Intent {
-    pub(crate) fn write(address: Address, record: Record, expected: u64) -> Self {
-        Self::Write(Box::new(Write { address, record, expected }))
-    }
-
-    fn address(&self) -> Address {
-        match self {
-            Self::Write(write) => write.address.clone(),
-            Self::Notify(claim) => claim.address(),
-        }
-    }
-
-    fn expected(&mut self) -> &mut u64 {
-        match self {
-            Self::Write(write) => &mut write.expected,
-            Self::Notify(claim) => &mut claim.expected,
-        }
-    }
-}
 
 /// A sentinel: decides which records to store and which notifications to send.
 #[derive(Debug, Clone)]

@@ -9,8 +9,9 @@ use tcs_fleet::{FleetView, Order, Stamp};
 
 use crate::alarms::Alarms;
 use crate::findings::Situation;
+use crate::intent::Intent;
 use crate::rules::{RuleSet, RulesError};
-use crate::sentinel::{Intent, Sentinel};
+use crate::sentinel::Sentinel;
 
 impl Alarms {
     /// With what the stored rules, or the defaults, would raise. What is over may still be shown as

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::link::Denial;
+use super::denial::Denial;
 
 #[derive(Debug, Default)]
 pub(super) struct Abilities {

@@ -9,7 +9,7 @@ use std::fmt;
 use super::secret::Secret;
 
 /// NATS's port when none is given.
-pub const DEFAULT_PORT: u16 = 4222;
+const DEFAULT_PORT: u16 = 4222;
 
 /// How the connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

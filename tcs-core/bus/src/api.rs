@@ -12,7 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::bytes::Bytes;
 
 use super::connect::{Bus, since};
-use super::link::{self, Action, Denial, LinkState};
+use super::denial::{Action, Denial};
+use super::link::{self, LinkState};
 use super::settings::DEFAULT_API;
 use crate::clock;
 
@@ -268,7 +269,7 @@ pub(super) struct Answers {
     bus: Bus,
     subject: String,
     subscriber: async_nats::Subscriber,
-    denials: tokio::sync::broadcast::Receiver<super::link::Denial>,
+    denials: tokio::sync::broadcast::Receiver<Denial>,
 }
 
 impl Bus {

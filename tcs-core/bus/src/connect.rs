@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
 use super::contact::ROUND_TRIP_EVERY;
+use super::denial::Denial;
 use super::dial::{Before, Known};
 use super::failure::{CREDENTIALS, Failure};
-use super::link::{self, Denial, Link, LinkState};
+use super::link::{self, Link, LinkState};
 use super::secret::parse_creds;
 use super::settings::{Auth, Settings};
 use crate::clock;

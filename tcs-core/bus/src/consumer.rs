@@ -16,7 +16,8 @@ use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::link::{Action, Denial, LinkState};
+use super::denial::{Action, Denial};
+use super::link::LinkState;
 use super::message::stored_at;
 use super::time::Sample;
 use crate::clock;

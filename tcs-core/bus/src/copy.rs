@@ -15,8 +15,8 @@ use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
+use super::denial::{Action, Denial};
 use super::gets::Gets;
-use super::link::{Action, Denial};
 use super::message::{FIRST_STORED, Stored};
 use super::publish::{Ack, AckError};
 use super::streams::StreamFacts;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::api::ApiError;
-use super::link::Denial;
+use super::denial::Denial;
 use tcs_wire::Kind;
 
 /// How the reading of one kind of message stands.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 
 /// Pause before a server that could not be reached is tried again.
-pub const RETRY_UNREACHABLE: Duration = Duration::from_millis(500);
+const RETRY_UNREACHABLE: Duration = Duration::from_millis(500);
 /// The longest pause, for a server that refuses.
 pub const RETRY_AT_MOST: Duration = Duration::from_secs(10);
 /// A connection that lasted for less does not end the doubling.

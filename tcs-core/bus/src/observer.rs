@@ -217,11 +217,6 @@ impl Following {
         self.batches.recv().await
     }
 
-    /// Those that wait already.
-    pub fn take_waiting(&mut self) -> Option<Vec<Observation>> {
-        self.batches.try_recv().ok()
-    }
-
     /// What was passed over because it was not taken in time.
     pub fn cut(&self) -> Cut {
         *self.cut.borrow()

@@ -13,7 +13,8 @@ use tokio_util::bytes::Bytes;
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::link::{self, Action, Denial, LinkState};
+use super::denial::{Action, Denial};
+use super::link::{self, LinkState};
 use super::outbox::{Answer, Streams};
 use crate::clock;
 use tcs_wire::{Envelope, Meta, Timestamp};

@@ -18,7 +18,7 @@ pub use respond::{Announcement, Call, Command, Reply, Responders, ServeError, Se
 
 use super::api::ApiError;
 use super::connect::Bus;
-use super::link::Denial;
+use super::denial::Denial;
 use super::publish::new_meta;
 use tcs_wire::rpc;
 use tcs_wire::text::one_line;

@@ -47,7 +47,7 @@ impl Graph {
     }
 
     /// Those that are started after a service, directly or not.
-    pub fn all_after(&self, service: usize) -> BTreeSet<usize> {
+    fn all_after(&self, service: usize) -> BTreeSet<usize> {
         reached(&[service], |at| self.after(at))
     }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use tcs_wire::Event;
 
+use crate::events::Slot;
 use crate::silence::Silence;
 use crate::transitions::{Cause, Transition, Turn};
 use crate::{Reason, Verdict};
@@ -91,24 +92,19 @@ impl Track {
 
     /// A start after an end is a restart; `restarting` announces one.
     fn note(&mut self, at: DateTime<Utc>, event: &Event) {
-        match event {
-            Event::Stop(_) | Event::Crashed(_) | Event::Failed { .. } => self.ended = true,
-            Event::Restarting { .. } => {
+        match Slot::of(event) {
+            Some(slot) if Slot::ENDS.contains(&slot) => self.ended = true,
+            Some(Slot::Restarting) => {
                 self.restarts.push(at);
                 (self.ended, self.restarting) = (false, true);
             }
-            Event::Start { .. } => {
+            Some(Slot::Start) => {
                 if self.ended && !self.restarting {
                     self.restarts.push(at);
                 }
                 (self.ended, self.restarting) = (false, false);
             }
-            Event::Declared(_)
-            | Event::Waiting { .. }
-            | Event::Ready { .. }
-            | Event::Stopping { .. }
-            | Event::Missed(_)
-            | Event::Other(_) => {}
+            Some(_) | None => {}
         }
     }
 }

@@ -52,7 +52,7 @@ pub use liveness::DEFAULT_INTERVAL;
 pub use metrics::Metrics;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
-pub use record::{MAX_CRASHES, MAX_PARENTS, Record};
+pub use record::{MAX_CRASHES, Record};
 pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use verdict::{Liveness, Phase, Verdict};

@@ -23,7 +23,7 @@ pub const MAX_CRASHES: usize = 100;
 /// them a [`Streak`] is kept.
 const MAX_STATUSES: usize = 16;
 /// Launchers whose `declared` is kept of one service.
-pub const MAX_PARENTS: usize = 4;
+const MAX_PARENTS: usize = 4;
 
 /// When one of the last messages of a kind came, and what tells it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

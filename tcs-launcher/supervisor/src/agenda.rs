@@ -17,10 +17,10 @@ use super::schedule::Schedule;
 use super::spec::ServiceId;
 
 /// Until then a run is on time.
-pub const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 
 /// How far a clock may be put back without a run being repeated, as in Vixie cron.
-pub const STEP_BACK: TimeDelta = TimeDelta::hours(3);
+const STEP_BACK: TimeDelta = TimeDelta::hours(3);
 
 /// Missed runs of one service that are counted at one look.
 pub const MOST_MISSED: u32 = 1000;

@@ -38,7 +38,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use agenda::{Activity, Agenda, Due, MOST_MISSED, Missed, MissedReason, ON_TIME, STEP_BACK};
+pub use agenda::{Activity, Agenda, Due, MOST_MISSED, Missed, MissedReason};
 pub use effect::{
     Answer, Conclusion, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason,
     Success,

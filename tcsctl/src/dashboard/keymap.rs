@@ -5,7 +5,6 @@ mod argument;
 mod error;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::key::Key;
 use super::own::OwnCommand;
@@ -406,22 +405,24 @@ impl Entry {
     }
 }
 
-/// The handbook's list of keys.
-pub fn markdown() -> String {
-    let keymap = Keymap::default();
-    let mut out = String::from("| key | command | does |\n|---|---|---|\n");
-    for entry in TABLE {
-        let keys: Vec<String> =
-            keymap.keys(entry.command).iter().map(|key| format!("`{key}`")).collect();
-        let doc = entry.doc_with_pages();
-        let _ = writeln!(out, "| {} | {} | {doc} |", keys.join(" "), entry.name);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
+
+    /// The handbook's list of keys.
+    fn markdown() -> String {
+        let keymap = Keymap::default();
+        let mut out = String::from("| key | command | does |\n|---|---|---|\n");
+        for entry in TABLE {
+            let keys: Vec<String> =
+                keymap.keys(entry.command).iter().map(|key| format!("`{key}`")).collect();
+            let doc = entry.doc_with_pages();
+            let _ = writeln!(out, "| {} | {} | {doc} |", keys.join(" "), entry.name);
+        }
+        out
+    }
 
     fn changed(pairs: &[(&str, &[&str])]) -> Result<Keymap, KeymapError> {
         let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();

@@ -177,7 +177,7 @@ impl Picture {
     }
 
     /// The same at `now`, an instant of this machine's monotonic clock.
-    pub fn problems_at(&self, prefix: &str, now: Instant) -> Vec<Problem> {
+    fn problems_at(&self, prefix: &str, now: Instant) -> Vec<Problem> {
         let mut problems = Vec::new();
         match &self.link {
             LinkState::Connected { .. } => {
