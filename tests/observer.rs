@@ -45,6 +45,20 @@ impl Site {
         ack.await.unwrap();
     }
 
+    /// What following comes to, once all that is stored has come.
+    async fn followed(&self) -> Picture {
+        let mut followed = self.observer.blank();
+        let mut following = self.observer.follow(&Kind::FLEET);
+        nats::within_limit("followed", async {
+            while !followed.is_settled() {
+                followed.extend(following.next().await.unwrap());
+            }
+        })
+        .await;
+        following.stop().await;
+        followed
+    }
+
     async fn status(&self, name: &str, status: &str) {
         self.put(&format!("svc.status.{name}"), json!({"name": name, "status": status})).await;
     }
@@ -90,18 +104,10 @@ async fn a_recording_through_a_broker_gives_its_picture() {
         let off = (picture.clock.now() - clock::wall()).abs();
         assert!(off < TimeDelta::seconds(2), "{off}");
         // What follows comes to the same.
-        let mut followed = site.observer.blank();
-        let mut following = site.observer.follow(&Kind::FLEET);
-        nats::within_limit("followed", async {
-            while !followed.is_settled() {
-                followed.extend(following.next().await.unwrap());
-            }
-        })
-        .await;
+        let followed = site.followed().await;
         assert_eq!(followed.problems("svc"), []);
         assert_eq!(followed.fleet.len(), picture.fleet.len());
         assert_eq!(verdict(&followed, "hello_world.main"), Some(Verdict::Failed));
-        following.stop().await;
     })
     .await;
 }
@@ -147,15 +153,7 @@ async fn a_malformed_message_does_not_hide_the_one_before_it() {
         site.put_body("svc.status.never", "{".to_owned()).await;
         let last = site.observer.bus().last_word(Kind::Status, "svc.status.hidden").await.unwrap();
         assert!(last.unwrap().payload().starts_with(b"{\"data\":{\"name\":\"hidden\""));
-        let mut followed = site.observer.blank();
-        let mut following = site.observer.follow(&Kind::FLEET);
-        nats::within_limit("followed", async {
-            while !followed.is_settled() {
-                followed.extend(following.next().await.unwrap());
-            }
-        })
-        .await;
-        following.stop().await;
+        let followed = site.followed().await;
         for picture in [site.observer.snapshot(PATIENCE).await, followed] {
             let view = picture.view(clock::monotonic());
             assert_eq!(view.get("hidden").unwrap().status, Some(Status::Failed));

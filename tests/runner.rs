@@ -1,7 +1,6 @@
 //! Runners against real processes that misbehave: the rows of "What it must survive".
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use tcs_core::clock::monotonic;
-use tcs_core::config::{Limits, LinePattern, Ready, StopSignal};
+use tcs_core::config::{LinePattern, Ready};
 use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::group::Process;
 use tcs_launcher::runner::journal::Journal;
@@ -99,14 +98,8 @@ impl Lab {
         Launch {
             program: badchild(),
             args: script.iter().map(ToString::to_string).collect(),
-            cwd: None,
-            env: BTreeMap::new(),
-            env_removed: std::collections::BTreeSet::new(),
-            user: None,
-            limits: Limits::default(),
-            stop_signal: StopSignal::TERM,
-            ready: None,
             sample: Duration::from_secs(10),
+            ..Launch::default()
         }
     }
 

@@ -27,12 +27,7 @@ async fn a_wall_clock_that_jumps_by_an_hour() {
     let time = site.tcsd.dir().join("time");
     let jump = |by: &str| std::fs::write(&time, by).unwrap();
     jump("+0");
-    site.tcsd.environment = vec![
-        ("LD_PRELOAD".to_owned(), python::faketime().display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE".to_owned(), time.display().to_string()),
-        ("FAKETIME_NO_CACHE".to_owned(), "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()),
-    ];
+    site.tcsd.environment = python::changed_clock(&time);
     site.tcsd.run();
     let mut watch = site.watch();
     let well = |it: &tcs_core::fleet::ServiceView| it.verdict == Verdict::Ok;

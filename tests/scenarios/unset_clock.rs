@@ -33,12 +33,7 @@ async fn comes_up_at(begin: DateTime<Utc>) {
     let time = site.tcsd.dir().join("time");
     let set = |by: TimeDelta| std::fs::write(&time, format!("{:+}", by.num_seconds())).unwrap();
     set(begin - clock::wall());
-    site.tcsd.environment = vec![
-        ("LD_PRELOAD".to_owned(), python::faketime().display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE".to_owned(), time.display().to_string()),
-        ("FAKETIME_NO_CACHE".to_owned(), "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()),
-    ];
+    site.tcsd.environment = python::changed_clock(&time);
     site.tcsd.run();
     // all start, in order, and are well; that the clock is wrong is told
     let mut watch = site.watch();

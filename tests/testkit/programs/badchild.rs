@@ -2,7 +2,6 @@
 //! see [`act`]. It can also be the launcher's shim and guard, and a small launcher itself.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
 
-use std::collections::BTreeMap;
 use std::env::{self, current_exe};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,7 +19,6 @@ use nix::unistd::{getuid, setsid};
 use tcs_core::bus::Bus;
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::config::{Limits, StopSignal};
 use tcs_core::wire::{HeartbeatMessage, Status, StatusMessage};
 use tcs_launcher::resources::Resources;
 use tcs_launcher::runner::guard::Guard;
@@ -273,18 +271,8 @@ fn supervise(dir: &Path, script: Vec<String>) -> ExitCode {
             sockets,
             Arc::new(Resources::new(dir)),
         ));
-        let launch = Launch {
-            program: current_exe().expect("own path"),
-            args: script,
-            cwd: None,
-            env: BTreeMap::new(),
-            env_removed: std::collections::BTreeSet::new(),
-            user: None,
-            limits: Limits::default(),
-            stop_signal: StopSignal::TERM,
-            ready: None,
-            sample: Duration::ZERO,
-        };
+        let launch =
+            Launch { program: current_exe().expect("own path"), args: script, ..Launch::default() };
         let (tell, mut told) = tokio::sync::mpsc::channel(16);
         let id = "a.x".parse().expect("id");
         let output = Arc::new(Output::default());

@@ -39,6 +39,18 @@ pub fn faketime() -> PathBuf {
     library
 }
 
+/// The environment in which a program sees another time of day, by what the file `by` says now:
+/// `+3600`. The monotonic clock stays.
+pub fn changed_clock(by: &Path) -> Vec<(String, String)> {
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        set("LD_PRELOAD", faketime().display().to_string()),
+        set("FAKETIME_TIMESTAMP_FILE", by.display().to_string()),
+        set("FAKETIME_NO_CACHE", "1".to_owned()),
+        set("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
 /// A program of `tests/testkit/python`; of an empty name: that folder.
 pub fn script(name: &str) -> PathBuf {
     root().join("tests/testkit/python").join(name)
