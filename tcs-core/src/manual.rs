@@ -1,6 +1,30 @@
-//! Parts of a manual page, made from the text of `--help`, for the programs of this workspace.
+//! The texts of `--help`, and the parts of a manual page that are made from them, for the programs
+//! of this workspace.
 
 use std::fmt::Write as _;
+
+/// The order of `--help`: examples, which stand before it, then the options, then the rest.
+pub const TEMPLATE: &str =
+    "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
+
+/// Columns that `--help` takes at most, however wide the terminal is.
+pub const WIDEST: usize = 100;
+
+/// Joins the lines of running text into one a paragraph, for `--help` to be wrapped to the width of
+/// the terminal. Indented lines, and those that end with `:`, stay.
+pub fn flowing(help: &str) -> String {
+    let mut joined = String::new();
+    let mut was_text = false;
+    for line in help.lines() {
+        let is_text = !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+        if !joined.is_empty() {
+            joined.push(if is_text && was_text { ' ' } else { '\n' });
+        }
+        joined.push_str(line);
+        was_text = is_text;
+    }
+    joined
+}
 
 /// The section by which `apropos` finds a page: the first line of what is said of the program.
 pub fn name(program: &str, about: &str) -> String {
@@ -55,6 +79,17 @@ mod tests {
     fn a_page_has_a_name_and_neighbours() {
         assert_eq!(name("a-b", "Do it: now.\nOr later."), ".SH NAME\na\\-b \\- Do it: now\n");
         assert_eq!(see_also(&["tcsd", "a"]), ".SH SEE ALSO\n.BR tcsd (1),\n.BR a (1)\n");
+    }
+
+    #[test]
+    fn only_running_text_is_joined() {
+        let help = "Exit codes:\n  0  done\n  1  no\nSee a.\nSee b.\n\nThe\nend";
+        let joined = "Exit codes:\n  0  done\n  1  no\nSee a. See b.\n\nThe end";
+        assert_eq!(flowing(help), joined);
+        assert_eq!(
+            sections(joined),
+            sections(help).replace("\nSee b", " See b").replace("The\n", "The ")
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
+use tcs_core::manual;
 use tcs_core::service::log::{clean, say};
 use tcs_core::service::{Registry, main_of, signals};
 
@@ -27,8 +28,16 @@ const USAGE: u8 = 2;
 /// Supervise observatory services: start them in order, restart them by their policy, stop them
 /// together, and report over NATS what happens to them.
 #[derive(Debug, Parser)]
-#[command(name = "tcsd", version, long_version = tcs_core::BUILD, after_help = teach::HELP, help_template = teach::template())]
-pub struct Args {
+#[command(
+    name = "tcsd",
+    version,
+    long_version = tcs_core::BUILD,
+    before_help = teach::EXAMPLES,
+    after_help = teach::HELP,
+    help_template = manual::TEMPLATE,
+    max_term_width = manual::WIDEST,
+)]
+struct Args {
     /// Configuration file [default: config/services.yaml, if it exists].
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -110,11 +119,11 @@ enum Command {
     Install(setup::InstallArgs),
     /// Undo `install`. Configuration and state are kept.
     Uninstall(setup::UninstallArgs),
-    /// List what is wrong on this host, each with the command that mends it.
+    /// List what is wrong on this host, each with the command that fixes it.
     ///
-    /// Looks at the configuration (--config, else config/services.yaml, else the installed one), rights of
-    /// files, broker and streams, clock, unit, limits, versions of the fleet, and which tcsctl is first in
-    /// PATH. Changes nothing. The exit code is 1 if there is an error.
+    /// Checks the configuration (--config, else config/services.yaml, else the installed one),
+    /// permissions of files, broker and streams, clock, unit, limits, versions of the fleet, and
+    /// which tcsctl is first in PATH. Changes nothing. The exit code is 1 if there is an error.
     Doctor,
     /// Print a manual page.
     Man {
@@ -303,6 +312,19 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_fits_into_80_columns() {
+        let mut program = Args::command().term_width(80);
+        program.build();
+        let mut pages = program.render_help().to_string() + &program.render_long_help().to_string();
+        for command in program.get_subcommands_mut() {
+            pages += &command.render_help().to_string();
+            pages += &command.render_long_help().to_string();
+        }
+        let wide: Vec<&str> = pages.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{wide:#?}");
+    }
 
     #[test]
     fn arguments_of_the_fleets_units_are_taken() {

@@ -11,8 +11,10 @@ mod operating;
 mod past;
 mod upkeep;
 
+use clap::builder::Resettable;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tcs_core::manual;
 
 pub use alarms::{
     AckArgs, AlarmsAction, AlarmsArgs, AlarmsReplayArgs, ApplyArgs, NoteArgs, ShelveArgs,
@@ -49,7 +51,7 @@ const STYLES: Styles = Styles::styled()
     version,
     long_version = tcs_core::BUILD,
     about = "Show the state of a fleet of observatory services: which run, which do not, and why.\n\
-             Without a command it lists the running services and those with problems.",
+             Without a command, list the running services and those with problems.",
     after_help = after_help(),
     styles = STYLES,
     disable_help_flag = true,
@@ -72,25 +74,26 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tcsctl                       running services, and those with problems
-  tcsctl guider -d             full details of services with `guider` in their name
+  tcsctl guider -d             full details of services named like `guider`
   tcsctl --all --json          everything, for scripts
   tcsctl --at 02:13            the state at 02:13 UTC
-  tcsctl --by host             hosts side by side: problems, load, memory, boot, clock
+  tcsctl --by host             grouped by host, with load, memory, boot time, clock
   tcsctl watch                 the full-screen dashboard
   tcsctl events -f             events as they happen
   tcsctl why guider            explain its state, and what to type next
   tcsctl check && echo fine    for monitoring
   tcsctl demo                  try it without a fleet
 
-A filter can also be /regex/, host:srv01, status:busy, verdict:lost, phase:backoff, launcher:Kx1x
-or is:fault. `!` negates. Of several, all must match. To list a service that is named
-like a command: `tcsctl list NAME`.";
+A filter is a part of a service's name, or /regex/, host:srv01, status:busy, verdict:lost,
+phase:backoff, launcher:Kx1x or is:fault. `!` negates a filter. With several filters, a service
+must match all of them. To list a service that is named like a command, write `tcsctl list NAME`.";
 
 const SETTINGS: &str = "\
 Settings:
-  come from options, then the configuration file's `nats` section, then NATS_URL,
-  NATS_HOST, NATS_PORT, NATS_CREDS..., then the selected `nats` context, then
-  localhost:4222; --verbose shows which one is used.";
+  Connection settings come from options, else from the `nats` section of the
+  configuration file, else from NATS_URL, NATS_HOST, NATS_PORT, NATS_CREDS, ...,
+  else from the selected `nats` context. The default is localhost:4222.
+  --verbose prints where each setting comes from.";
 
 fn after_help() -> String {
     format!("{EXAMPLES}\n\n{}\n\n{SETTINGS}", exit::HELP)
@@ -102,7 +105,7 @@ pub enum Command {
     /// List services (what `tcsctl` does without a command)
     #[command(after_help = "\
 Examples:
-  tcsctl list                  the same as: tcsctl
+  tcsctl list                  the same as `tcsctl`
   tcsctl list watch            a service named like a command
   tcsctl list 'host:srv01 !is:fault'")]
     List(ListArgs),
@@ -110,20 +113,21 @@ Examples:
     #[command(after_help = "\
 Examples:
   tcsctl events                events of the last hour
-  tcsctl events guider -f      and new events as they come
+  tcsctl events guider -f      the same of `guider`, then new events as they come
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
     /// Explain the state of a service: cause, last end, crash pattern, what else happened
     #[command(after_help = "\
 Examples:
-  tcsctl why guider.jk15       its state now
-  tcsctl why guider --at 02:13 its state at 02:13 UTC
+  tcsctl why guider.jk15       its current state
+  tcsctl why guider --at 02:13
+                               its state at 02:13 UTC
   tcsctl why guider --json | jq '.lines[] | select(.section == \"before\")'
 
-Events of the 60 s before are listed by how closely they are related to the service. Which of them
-is known to be the cause is said; the others only happened near it.")]
+Events of the 60 s before are listed by how closely they are related to the service. An event is
+called the cause only if that is known; the others merely happened at about the same time.")]
     Why(WhyArgs),
-    /// Draw a timeline: a row per service, the worst verdict in each column
+    /// Draw a timeline: one row per service, the worst verdict in each column
     #[command(after_help = "\
 Examples:
   tcsctl timeline              the last 8 hours
@@ -133,15 +137,15 @@ Examples:
 
 A column shows the worst verdict in it, however briefly it lasted.")]
     Timeline(TimelineArgs),
-    /// Show which services are started after which, and what delayed the last start
+    /// Show the start order of services, and what delayed the last start
     #[command(after_help = "\
 Examples:
-  tcsctl graph                 a tree: what is indented is started after what stands above
-  tcsctl graph camera          only what has to do with `camera`
+  tcsctl graph                 a tree: a service starts after the one above it
+  tcsctl graph camera          only `camera`, and what starts before and after it
   tcsctl graph --format mermaid
   tcsctl graph --format json | jq .critical_chain
 
-The critical chain: the service that was ready last, and before it each service it waited for. The
+The critical chain is the service that was ready last, and each service that it waited for. The
 order is set with `launch: {after: [...]}` in the services file.")]
     Graph(GraphArgs),
     /// Report a shift: incidents, who did what, what is still open
@@ -152,20 +156,21 @@ Examples:
   tcsctl report --since 20:00 --format html > night.html
   tcsctl report --format json | jq '.incidents[] | {from, lasted_s, cause}'
 
-The HTML is a single, self-contained file. Faults that begin within 60 s of each other and have a
-launcher, a host or the broker in common form one incident.")]
+The HTML is a single, self-contained file. Faults that begin within 60 s of each other and share a
+launcher, a host or the broker form one incident.")]
     Report(ReportArgs),
     /// Open the full-screen dashboard
     #[command(after_help = "\
 Examples:
   tcsctl watch                 problems first; ? shows the keys
-  tcsctl watch guider          only some, or any other filter
-  tcsctl watch --at 02:13      begin at a past time
+  tcsctl watch guider          only services that match a filter
+  tcsctl watch --at 02:13      start at a past time
   tcsctl watch --replay night.jsonl --speed 60
-  tcsctl watch --plain         print a line for each change: for screen readers and simple terminals
-  tcsctl watch --json          print a snapshot as one JSON line, then one for each change
+  tcsctl watch --plain         print a line for each change, for screen readers
+  tcsctl watch --json          print the state as a JSON line, then each change
 
-While the broker cannot be reached it keeps trying. It ends only when its terminal is closed.")]
+If the broker cannot be reached, it keeps trying to connect. It ends only when you quit it or close
+its terminal.")]
     Watch(WatchArgs),
     /// Print one line and an exit code, for monitoring
     #[command(after_help = format!("{}\n\n{}", "\
@@ -183,16 +188,16 @@ Examples:
 
 Exits with 0 when the condition is met, with 1 after --timeout (default here: 60 s).")]
     Wait(WaitArgs),
-    /// Ask a service for its status and its health checks
+    /// Ask services for their status and health checks
     #[command(after_help = "\
 Examples:
   tcsctl health guider.jk15
-  tcsctl health guider         all running services with `guider` in their name
+  tcsctl health guider         all running services named like `guider`
   tcsctl health guider.jk15 --json | jq .data.checks
 
-Exits with 0 if all have answered, whatever their status; use `check` to test the status.")]
+Exits with 0 if all answer, whatever their status; use `check` to test the status.")]
     Health(HealthArgs),
-    /// Ask a service for its statistics
+    /// Ask services for their statistics
     #[command(after_help = "\
 Examples:
   tcsctl stats guider.jk15
@@ -206,35 +211,41 @@ Examples:
   tcsctl top --sort memory host:srv01
   tcsctl top --json | jq '.services[] | {service_id, rss_bytes}'
 
-100 % is one core. Memory is resident memory: memory that processes share is counted for each.
+100 % is one core. Memory is resident memory; memory that processes share is counted for each.
 The figures come from the launchers. A service that runs as a task shares those of its launcher.")]
     Top(TopArgs),
     /// Print metrics for Prometheus, once
     #[command(after_help = "\
 Examples:
-  tcsctl metrics               all services and hosts, in the text format of Prometheus
+  tcsctl metrics               all services and hosts, in Prometheus text format
   tcsctl metrics host:srv01 | promtool check metrics
   tcsctl metrics --output /var/lib/node_exporter/textfile/tcs.prom
 
-What has to be counted over time (tcs_service_events_total, tcs_messages_total and others) is only
-in the metrics of `tcsctl serve`.")]
+Counters (tcs_service_events_total, tcs_messages_total and others) need a process that keeps
+counting: only `tcsctl serve` has them.")]
     Metrics(MetricsArgs),
-    /// Serve a status page, JSON and metrics over HTTP, read only
+    /// Serve a read-only status page, JSON and metrics over HTTP
     #[command(after_help = "\
 Examples:
   tcsctl serve                 http://127.0.0.1:8765/, for this host only
-  tcsctl serve --listen 0.0.0.0:8765 --token-file token --allow-host wall.example.org
+  tcsctl serve --listen 0.0.0.0:8765 --token-file token --allow-host wall.example
   tcsctl serve host:srv01 --title \"srv01\"
 
-Paths: / (status page), /metrics (Prometheus), /api/v1/fleet, alarms, timeline, resources, why?service=,
-logs?service= (JSON), /api/v1/stream (server-sent events), /healthz, /readyz.
-Who listens beyond this host needs a token: a browser opens /?token=... once, programs send
-`Authorization: Bearer ...`. Put a proxy with TLS in front of it.")]
+Paths:
+  /                            status page
+  /metrics                     metrics for Prometheus
+  /api/v1/fleet                JSON; also alarms, timeline, resources
+  /api/v1/why?service=NAME     JSON; also logs?service=NAME
+  /api/v1/stream               server-sent events
+  /healthz, /readyz            for probes
+
+To listen on other addresses than loopback a token is needed: a browser opens /?token=... once,
+programs send `Authorization: Bearer ...`. Put a proxy with TLS in front of it.")]
     Serve(ServeArgs),
     /// Call a command that a service offers, or list its commands
     #[command(after_help = "\
 Examples:
-  tcsctl call guider.jk15      list the commands that it offers, and their parameters
+  tcsctl call guider.jk15      list its commands and their parameters
   tcsctl call guider.jk15 reset
   tcsctl call guider.jk15 move '{\"dx\": 1.5}' --json | jq .data")]
     Call(CallArgs),
@@ -251,8 +262,9 @@ Returns when all are running, or with an error; --timeout limits the time [defau
 Examples:
   tcsctl stop guider.jk15
   tcsctl stop guider.jk15 --when-idle --max-wait 10m
-  tcsctl stop dome.main -m \"mirror washing\"      planned work: stays stopped until it is started
-  tcsctl stop guider --yes     all services with `guider` in their name; without --yes it asks first
+  tcsctl stop dome.main -m \"mirror washing\"
+                               planned work: stays stopped until it is started
+  tcsctl stop guider --yes     all services named like `guider`, without asking
 
 Returns when all have stopped; --timeout limits the time [default: 60s].")]
     Stop(StopArgs),
@@ -271,54 +283,55 @@ Examples:
   tcsctl reload host:srv01
   tcsctl reload --dry-run      show what would change")]
     Reload(ReloadArgs),
-    /// Show the sets of services of launchers, or move to one
+    /// List the profiles (sets of services) of launchers, or move to one
     #[command(after_help = "\
 Examples:
-  tcsctl profile               which there are, and which one is in force
-  tcsctl profile night         show what would change, ask, and move all launchers there
+  tcsctl profile               list the profiles, and which one is active
+  tcsctl profile night         show what would change, ask, and move all launchers
   tcsctl profile night --yes
-  tcsctl profile --clear       what runs without a profile
+  tcsctl profile --clear       leave the profile
 
-Sets of services are `launch.profiles` in the services file. What is in no profile stays as it is,
-and so does what is stopped for planned work. Each launcher stops first, then starts in order.")]
+Profiles are defined by `launch.profiles` in the services file. Services that are in no profile, or
+stopped for planned work, stay as they are. Each launcher stops services first, then starts others
+in order.")]
     Profile(ProfileArgs),
     /// Stop what runs on a host for planned work, and start it again afterwards
     #[command(after_help = "\
 Examples:
   tcsctl maintenance host:srv02 --for 30m -m \"new disk\"
-  tcsctl maintenance host:srv02 --end            end one whose tcsctl was interrupted
+  tcsctl maintenance host:srv02 --end      end one that was interrupted
 
 Shelves the alarms of the host for that time, stops its running services once they are idle, waits
-until the host has been restarted (or Enter, or the time is over), starts them again in order, and
-tells which did not come back. Ctrl-C while it waits leaves the services stopped.")]
+until the host has restarted (or you press Enter, or the time is over), starts the services again in
+order, and reports which did not come back. Ctrl-C while it waits leaves the services stopped.")]
     Maintenance(MaintenanceArgs),
-    /// Have an installed new version of tcsd take over, without stopping services
+    /// Make launchers change to a newly installed tcsd, without stopping services
     #[command(after_help = "\
 Examples:
   tcsctl upgrade host:srv01    the tcsd of one host
-  tcsctl upgrade               all, one after the other; the first that fails ends it
+  tcsctl upgrade               all, one after the other, until one fails
 
-Install the new program first, in the place of the old one. It is checked before it takes over; if it
-cannot, nothing is stopped. Processes go on; services that run as tasks of tcsd are restarted. On the
-host: systemctl reload tcsd.")]
+Install the new program first, in place of the old one. It is checked before it takes over; if the
+check fails, the old one continues. Service processes keep running; services that run as tasks of
+tcsd are restarted. On the host itself, `systemctl reload tcsd` does the same.")]
     Upgrade(UpgradeArgs),
-    /// Make a fault on purpose, and report whether it was noticed in time
+    /// Inject a fault, and report whether it was noticed in time
     #[command(after_help = "\
 Examples:
   tcsctl drill crash guider.jk15       kill its process
   tcsctl drill freeze guider.jk15 --for 2m
   tcsctl drill broker dome.main        its launcher sends nothing for a while
 
-Only where the services file allows it (`launch: {drill: true}`). The launcher ends the fault by
-itself, also if tcsctl is interrupted or loses its connection. Exits with 1 if it was not noticed.")]
+The services file must allow it (`launch: {drill: true}`). The launcher ends the fault by itself,
+even if tcsctl is interrupted or loses its connection. Exits with 1 if the fault was not noticed.")]
     Drill(DrillArgs),
     /// Show the output of services
     #[command(after_help = "\
 Examples:
   tcsctl logs guider.jk15      its last 100 lines, from its launcher
   tcsctl logs guider.jk15 -n 1000
-  tcsctl logs guider.jk15 -f   and new lines as they come
-  tcsctl logs guider.jk15 --run -1               the run before the present one
+  tcsctl logs guider.jk15 -f   the same, then new lines as they come
+  tcsctl logs guider.jk15 --run -1               the previous run
   tcsctl logs guider.jk15 --level warning        warnings and worse
   tcsctl logs host:srv02 -f    all services of a host, merged by time")]
     Logs(LogsArgs),
@@ -340,18 +353,19 @@ Examples:
   tcsctl replay night.jsonl --speed 10
   tcsctl replay night.jsonl --instant
 
-Shifts the times in the messages to now, unless --as-is is given.
-If services run on that prefix it asks first: the replay would hide their state. Where a sentinel
-watches nothing is published without --force: people would be notified of recorded alarms.")]
+Shifts the times in the messages to now, unless --as-is is given. If services run on that prefix, it
+asks first: the replay would hide their state. If a sentinel is watching, nothing is published
+without --force: people would be notified of recorded alarms.")]
     Replay(ReplayArgs),
     /// Save the streams: fleet, events, heartbeats, alarms
     #[command(after_help = "\
 Examples:
   tcsctl backup backups/2026-11-26
-  tcsctl backup /mnt/nas/tcs-$(date +%F) && tcsctl restore --check /mnt/nas/tcs-$(date +%F)
+  tcsctl backup /mnt/nas/tcs-$(date +%F)
+  tcsctl restore --check /mnt/nas/tcs-2026-11-26
 
-One file per stream, one message per line, each with a checksum; manifest.json is written last. A
-viewer may do it while everything runs.")]
+Writes one file per stream, one message per line, each with a checksum; manifest.json is written
+last. The permissions of a viewer suffice, and everything may keep running.")]
     Backup(BackupArgs),
     /// Restore a backup into a broker whose streams are empty
     #[command(after_help = "\
@@ -359,9 +373,10 @@ Examples:
   tcsctl restore backups/2026-11-26 --check    check that the backup is whole
   tcsctl restore backups/2026-11-26 --server nats://new:4222 --user launcher
 
-Stop tcsd everywhere first. Needs the rights of a launcher. Missing streams are created as they were,
-with three replicas in a cluster. Nothing is written if a file is damaged or a stream is not empty.
-Messages keep the times at which they were stored; their maximum age counts from the restore.")]
+Stop tcsd everywhere first. The permissions of a launcher are needed. Missing streams are created as
+they were, with three replicas in a cluster. Nothing is written if a file is damaged or a stream is
+not empty. Messages keep the times at which they were stored; their maximum age counts from the
+restore.")]
     Restore(RestoreArgs),
     /// Try TCS without a fleet: a private broker, and a launcher with sample services
     #[command(after_help = "\
@@ -377,7 +392,7 @@ If a Python with serverish is found, one service is written in Python.")]
     /// Show the keys and the theme of the dashboard
     #[command(after_help = "\
 Examples:
-  tcsctl config show           the settings in force, as ~/.config/tcsctl/console.yaml has them")]
+  tcsctl config show           the current ones, as ~/.config/tcsctl/console.yaml")]
     Config(ConfigArgs),
     /// Print a completion script for a shell; it completes service names too
     #[command(after_help = "\
@@ -407,7 +422,7 @@ Examples:
   tcsctl ack failed/guider.main -m \"changing the cable\"
   tcsctl ack guider.main -m \"on it\" --expires 2h
 
-Exits with 0 if the acknowledgement counts, with 1 if it does not, with 3 if that is unknown.")]
+Exits with 0 if the acknowledgement took effect, with 1 if it did not, with 3 if that is unknown.")]
     Ack(AckArgs),
     /// Withdraw an acknowledgement
     #[command(after_help = "\
@@ -425,9 +440,9 @@ Examples:
   tcsctl shelve host:srv02 --for 30m -m reboot
   tcsctl shelve camera.main --rule warm --for 2h -m \"cooling down\"
 
-Shelved alarms are shown and counted, without notifications. Seven days at most.")]
+Shelved alarms are shown and counted, but nobody is notified. A shelf lasts seven days at most.")]
     Shelve(ShelveArgs),
-    /// End a shelf before its time
+    /// End a shelf early
     #[command(after_help = "\
 Examples:
   tcsctl unshelve 4f1c2a9be0d3  its id, as `tcsctl alarms` shows it")]
@@ -438,8 +453,8 @@ Examples:
 Examples:
   tcsctl sentinel config/services.yaml main
 
-An entry `- type: sentinel` in the services file of tcsd does the same. The handbook's page on
-alarms describes its settings.",
+An entry `- type: sentinel` in the services file of tcsd does the same. Its settings are described
+in the handbook's page on alarms.",
         disable_help_flag = true
     )]
     Sentinel(ServiceArgs),
@@ -455,17 +470,18 @@ alarms describes its settings.",
 fn examples_first(command: clap::Command) -> clap::Command {
     let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (examples, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let page = format!(
-        "{{about-with-newline}}\n{{usage-heading}} \
-         {{usage}}\n\n{examples}\n\n{{all-args}}\n\n{rest}"
-    );
-    command.help_template(page.trim_end().to_owned())
+    let part = |text: &str| match text {
+        "" => Resettable::Reset,
+        text => Resettable::Value(manual::flowing(text).into()),
+    };
+    let command = command.before_help(part(examples)).after_help(part(rest));
+    command.help_template(manual::TEMPLATE).mut_subcommands(examples_first)
 }
 
 impl Cli {
     /// The definition of the command line, with its help.
     pub fn definition() -> clap::Command {
-        examples_first(Self::command()).mut_subcommands(examples_first)
+        examples_first(Self::command()).max_term_width(manual::WIDEST)
     }
 
     /// Reads the command line of this process.

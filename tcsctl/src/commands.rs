@@ -46,8 +46,6 @@ mod why;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
-
 use crate::cli::{Cli, Command};
 use crate::exit::{Check, Exit};
 use crate::output::{Color, Screen, TimeFormat};
@@ -147,11 +145,6 @@ fn usage(error: &clap::Error) -> ExitCode {
         _ if checking => Check::Unknown.into(),
         _ => Exit::Usage.into(),
     }
-}
-
-/// The command line as clap knows it.
-pub fn command_line() -> clap::Command {
-    Cli::command()
 }
 
 /// A screen for messages before there are options.

@@ -90,13 +90,13 @@ Exit codes:
   0  done
   1  no: nothing matches, `wait` timed out, an operation failed
   2  usage: the command line or the settings cannot be understood
-  3  the broker could not be reached, or the picture is incomplete
-`tcsctl check` has its own exit codes, see `tcsctl check --help`. A closed pipe is success.";
+  3  the broker could not be reached, or not everything could be read
+`tcsctl check` has its own exit codes: see `tcsctl check --help`. A closed pipe is success.";
 
 /// For `check --help`.
 pub const CHECK_HELP: &str = "\
 Exit codes (the monitoring plugins' convention):
   0  OK        no problems
   1  WARNING   late, degraded or restarting
-  2  CRITICAL  failed, error or lost; or stopped, if the service was given by its full name
-  3  UNKNOWN   no connection, an incomplete picture, an unknown service, usage";
+  2  CRITICAL  failed, error or lost; or stopped, if given by its full name
+  3  UNKNOWN   no connection, incomplete data, unknown service, wrong usage";

@@ -10,19 +10,19 @@ use crate::install::{self, Options, apply};
 
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// For your user only, without root: under ~/.local and ~/.config.
+    /// Only for your user, without root: under ~/.local and ~/.config.
     #[arg(long)]
     user: bool,
     /// Folder of the programs, which go into its `bin` [default: /usr/local, or ~/.local].
     #[arg(long, value_name = "FOLDER")]
     prefix: Option<PathBuf>,
-    /// Print the steps, and do nothing.
+    /// Print the steps without doing them.
     #[arg(long)]
     dry_run: bool,
     /// Skip confirmation.
     #[arg(long, short)]
     yes: bool,
-    /// Write below this folder, create no users and run nothing: for images and packages.
+    /// Write below this folder, without creating users or running anything (for images and packages).
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
 }

@@ -8,17 +8,18 @@ use tcs_core::{config, manual};
 
 use super::print;
 
-const EXAMPLES: &str = "\
+/// Before the options.
+pub(super) const EXAMPLES: &str = "\
 Examples:
-  tcsd                              run the services of config/services.yaml until Ctrl-C
+  tcsd                              run config/services.yaml until Ctrl-C
   tcsd check -c FILE                list every mistake in a file, and what would run
   tcsd check -c FILE --connect      also check the broker and its streams
-  tcsd plan -c FILE                 show what a reload of the running launcher would change
+  tcsd plan -c FILE                 show what a reload would change
   tcsd schema > services.schema.json
-                                    write the schema with which editors complete and check the file
+                                    write the schema for editors
   tcsd --launcher async -c FILE     run Rust services as tasks of one process
-  sudo tcsd install                 install it as a service of systemd; --dry-run shows the steps
-  tcsd doctor                       list what is wrong on this host, with the commands that mend it
+  sudo tcsd install --dry-run       show how it would be installed under systemd
+  tcsd doctor                       list what is wrong on this host
   tcsd new my_services              create a workspace for your own services
   tcsctl restart guider.jk15        ask the running launcher to restart a service";
 
@@ -26,7 +27,8 @@ Examples:
 pub(super) const HELP: &str = "\
 Signals:
   SIGTERM, SIGINT  stop all services in reverse order; a second signal kills them
-  SIGHUP           reread the configuration, and change only the services whose entries changed
+  SIGHUP           reread the configuration, and change only the services
+                   whose entries changed
 
 Exit codes:
   0  every service that should run could run
@@ -42,23 +44,16 @@ Environment:
   TCS_LOG            log level: debug, info (default), warning or error
   RUNTIME_DIRECTORY  directory of the lock, the run journal and the sockets;
                      else XDG_RUNTIME_DIR/tcs, else a directory in /tmp
-  STATE_DIRECTORY    directory of the count of waiting events, which must outlive a reboot;
-                     else XDG_STATE_HOME/tcs, else the runtime directory
+  STATE_DIRECTORY    directory of the count of unsent events, which must survive
+                     a reboot; else XDG_STATE_HOME/tcs, else the runtime directory
   NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM
                      set by systemd
 
 Files:
-  config/services.yaml  same format as for the Python launchers, with additions in `launch:`
+  config/services.yaml  same format as for the Python launchers, with additions
+                        in `launch:`
   .env                  in the working directory: added to the environment of tcsd and of
                         the services";
-
-/// The order of `--help`.
-pub(super) fn template() -> String {
-    format!(
-        "{{about-with-newline}}\n{{usage-heading}} \
-         {{usage}}\n\n{EXAMPLES}\n\n{{all-args}}{{after-help}}"
-    )
-}
 
 /// `tcsd man`: of the program, or of one of its commands.
 pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {

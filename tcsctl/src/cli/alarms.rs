@@ -34,13 +34,13 @@ pub struct AlarmsArgs {
 /// What else can be done about alarms.
 #[derive(Debug, Subcommand)]
 pub enum AlarmsAction {
-    /// Replace the rules in force by those of a sentinel's services file
+    /// Replace the active rules by those of a services file
     #[command(after_help = "\
 Examples:
   tcsctl alarms apply config/services.yaml
-  tcsctl alarms apply --own            return to the sentinels' own rules
+  tcsctl alarms apply --own    return to the sentinels' own rules
 
-Shows what changes, and asks. Storing rules needs the permissions of a sentinel (those of tcsd).")]
+Shows what would change, and asks. Needs the permissions of a sentinel (those of tcsd).")]
     Apply(ApplyArgs),
     /// Count raised alarms: how often, which ones, which stay open
     #[command(after_help = "\
@@ -54,15 +54,15 @@ Only messages that the stream still holds are counted: the last 64 of each alarm
     /// Show what rules would have raised in a past period, and who would have been notified
     #[command(after_help = "\
 Examples:
-  tcsctl alarms replay                       the rules in force, over the last 24 hours
+  tcsctl alarms replay         the active rules, over the last 24 hours
   tcsctl alarms replay --since 20:00 --until 08:00
   tcsctl alarms replay --since 7d --rules config/services.yaml
   tcsctl alarms replay --json | jq '.raises[] | select(.notified == [])'
 
-Nothing is stored or sent. Acknowledgements and shelves of that time do not count. Silence of
-services is only known as far back as the stream holds heartbeats (by default a day).")]
+Nothing is stored or sent. Acknowledgements and shelves of that time do not count. Missing
+heartbeats are only known as far back as the stream holds heartbeats (by default a day).")]
     Replay(AlarmsReplayArgs),
-    /// Have each running sentinel send a test notification by a channel
+    /// Have each running sentinel send a test notification through a channel
     #[command(after_help = "\
 Examples:
   tcsctl alarms test phone")]
@@ -78,7 +78,7 @@ pub struct ApplyArgs {
     /// Undo `apply`: the sentinels return to the rules of their own files
     #[arg(long, conflicts_with_all = ["file", "variant"])]
     pub own: bool,
-    /// Its variant, where sentinels of the file have different rules
+    /// Variant of the sentinel, if sentinels of the file have different rules
     #[arg(long)]
     pub variant: Option<String>,
     /// Skip confirmation
@@ -106,10 +106,10 @@ pub struct AlarmsReplayArgs {
     /// End of the period [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
-    /// Rules of the sentinels in this services file [default: the rules in force]
+    /// Rules of the sentinels in this services file [default: the active rules]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub rules: Option<PathBuf>,
-    /// Variant of the sentinel, where sentinels of the file have different rules
+    /// Variant of the sentinel, if sentinels of the file have different rules
     #[arg(long, requires = "rules")]
     pub variant: Option<String>,
     /// Print a JSON document (schema tcsctl.alarms-replay.v1)
@@ -134,7 +134,7 @@ pub struct AckArgs {
     /// Alarm (RULE/SERVICE), or a service for all its open alarms
     #[arg(value_name = "ALARM", required = true)]
     pub alarms: Vec<String>,
-    /// Note: what you do about it
+    /// Note: what you are doing about it
     #[arg(long = "message", short = 'm', value_name = "NOTE")]
     pub note: String,
     /// Expire after this time: 30m, 2h, 1d

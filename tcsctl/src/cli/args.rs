@@ -16,7 +16,7 @@ use crate::output::{Color, TimeFormat};
 /// Of the list.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct ListArgs {
-    /// Only services whose name contains this (any case), stopped ones included
+    /// Only services whose name contains this (in any case), including stopped ones
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
     /// Include stopped and never-started services
@@ -25,7 +25,7 @@ pub struct ListArgs {
     /// Full details of each service
     #[arg(long, short, conflicts_with = "by")]
     pub detailed: bool,
-    /// Order: the tree of launchers, by host (with load, memory, boot and clock of each), or flat
+    /// Group by launcher (a tree), by host (with load, memory, boot time and clock), or not (flat)
     #[arg(long, value_name = "ORDER", default_value = "launcher")]
     pub by: ListOrder,
     /// Print a JSON document (schema tcsctl.fleet.v1)
@@ -68,7 +68,7 @@ pub struct WatchArgs {
     /// Include stopped and never-started services
     #[arg(long, short)]
     pub all: bool,
-    /// Begin at a past time: 02:13, an age (2h), or RFC 3339
+    /// Start at a past time: 02:13, an age (2h), or RFC 3339
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment,
         conflicts_with_all = ["plain", "json", "replay"])]
     pub at: Option<Moment>,
@@ -105,7 +105,7 @@ fn theme(name: &str) -> Result<ThemeName, String> {
 /// Of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Only this service, or those whose name contains this
+    /// Only services that match: part of a name, or any other filter
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
     /// Check the state at a past time: 02:13, an age (2h), or RFC 3339
@@ -154,7 +154,7 @@ impl std::fmt::Display for Goal {
 /// Of `wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Service's full name
+    /// Full name of the service
     #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Condition: `up`, `gone`, or a verdict (ok, late, lost, failed, stopped, ...)
@@ -196,7 +196,7 @@ pub struct MetricsArgs {
     /// Only services that match
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Write to a file, which is replaced as a whole
+    /// Write to a file, which is replaced atomically
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 }
@@ -210,13 +210,13 @@ pub struct ServeArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
     pub listen: SocketAddr,
-    /// Accept requests that call the server by this name, too; may be repeated
+    /// Also accept requests for this host name; may be repeated
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
-    /// Ask for the token in this file
+    /// Require the token in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_token")]
     pub token_file: Option<PathBuf>,
-    /// Listen on other than loopback addresses without a token
+    /// Allow listening on other addresses than loopback without a token
     #[arg(long)]
     pub no_token: bool,
     /// Title of the page
@@ -246,7 +246,7 @@ impl From<TopOrder> for tcs_present::top::Order {
 /// Of `call`.
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// Service's full name
+    /// Full name of the service
     #[arg(value_name = "SERVICE")]
     pub service: String,
     /// Command; without it, list the commands that the service offers
@@ -266,13 +266,13 @@ pub struct LogsArgs {
     /// Full name of the service, or a filter; the lines of several services are merged by time
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// Number of last lines, all services together
+    /// Number of most recent lines, of all services together
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     pub lines: u32,
     /// Continue with new lines as they come
     #[arg(long, short)]
     pub follow: bool,
-    /// Only one run: 0 is the present or last one, -1 the one before
+    /// Only one run: 0 is the current or last one, -1 the one before
     #[arg(long, value_name = "RUN", allow_hyphen_values = true, conflicts_with = "follow",
         value_parser = clap::value_parser!(i64).range(..=0))]
     pub run: Option<i64>,
@@ -371,7 +371,7 @@ pub struct ManArgs {
 /// Of `sentinel`, `report-service` and `serve-service`: those of any stand-alone service.
 #[derive(Debug, Args)]
 pub struct ServiceArgs {
-    /// Configuration file, variant, and what launchers add
+    /// Configuration file, variant, and options that launchers add
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
 }
@@ -381,7 +381,7 @@ pub struct ServiceArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Print help
-    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = None)]
+    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = None, display_order = 900)]
     help: Option<bool>,
     /// Print the source of each setting and what was read (to standard error)
     #[arg(long, short, global = true)]

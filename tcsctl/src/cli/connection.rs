@@ -23,7 +23,7 @@ pub struct ConnectionArgs {
     /// Prefix of all subjects [default: svc]
     #[arg(long, global = true)]
     pub prefix: Option<String>,
-    /// Configuration file whose `nats` section is used [default: config/services.yaml, if there]
+    /// Configuration file whose `nats` section is used [default: config/services.yaml, if it exists]
     #[arg(long, short, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Name of a context of the `nats` command
@@ -68,7 +68,7 @@ pub struct ConnectionArgs {
     /// How long to wait for the broker [default: 5s]
     #[arg(long, value_name = "DURATION", global = true, value_parser = span)]
     pub timeout: Option<Duration>,
-    /// Subscribe also to subjects that no stream holds (slows Python publishers down)
+    /// Also subscribe to subjects that no stream holds (slows Python publishers down)
     #[arg(long, global = true)]
     pub core: bool,
 }

@@ -49,7 +49,7 @@ pub struct StopArgs {
     /// Which, and when.
     #[command(flatten)]
     pub end: EndArgs,
-    /// Planned work: who and why is shown, and it stays stopped until somebody starts it
+    /// Reason for planned work: it is shown, and the service stays stopped until it is started
     #[arg(long, short, value_name = "REASON")]
     pub message: Option<String>,
 }
@@ -83,13 +83,13 @@ pub struct MaintenanceArgs {
     /// How long it may take: 30m, 2h; alarms are shelved for that time
     #[arg(long = "for", value_name = "DURATION", required_unless_present = "end")]
     pub span: Option<Span>,
-    /// Why: what is done
+    /// Reason: what is done
     #[arg(long, short, value_name = "REASON", required_unless_present = "end")]
     pub message: Option<String>,
     /// Maximum time to wait for busy services [default: until they are idle]
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub max_wait: Option<Duration>,
-    /// Start again what an earlier maintenance has stopped
+    /// Start what an earlier maintenance has stopped
     #[arg(long, conflicts_with_all = ["span", "message", "max_wait"])]
     pub end: bool,
     /// Skip confirmation

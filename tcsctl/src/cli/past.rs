@@ -30,7 +30,7 @@ pub struct TimelineArgs {
 /// Of `graph`.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// Only these services, with those before and after them: part of a name, or any other filter
+    /// Only these services, and those before and after them: part of a name, or any other filter
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
     /// Output format; json: schema tcsctl.graph.v1
@@ -59,8 +59,8 @@ pub struct ReportArgs {
     /// End of the period [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     pub until: Option<Moment>,
-    /// Form of the report; json has the schema tcsctl.report.v1
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    /// Output format; json: schema tcsctl.report.v1
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: ReportFormat,
 }
 
@@ -147,7 +147,7 @@ pub struct ReplayArgs {
     /// Skip confirmation: publish even if services run there
     #[arg(long, short)]
     pub yes: bool,
-    /// Publish even if a sentinel watches there, which notifies people
+    /// Publish even if a sentinel is watching, which would notify people
     #[arg(long)]
     pub force: bool,
 }

@@ -118,6 +118,21 @@ fn goals_are_verdicts_and_two_words_more() {
     assert!(goal("wait a.b --for healthy").unwrap_err().contains("a verdict: failed, lost"));
 }
 
+/// The help of a command and of all below it, short and long.
+fn pages(command: &mut clap::Command) -> Vec<String> {
+    let own = [command.render_help().to_string(), command.render_long_help().to_string()];
+    own.into_iter().chain(command.get_subcommands_mut().flat_map(pages)).collect()
+}
+
+#[test]
+fn help_fits_into_80_columns() {
+    let mut command = Cli::definition().term_width(80);
+    command.build();
+    let pages = pages(&mut command).concat();
+    let wide: Vec<&str> = pages.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
 #[test]
 fn help_teaches_and_lists_what_there_is() {
     let mut command = Cli::definition().term_width(100);

@@ -44,19 +44,19 @@ pub struct UpgradeArgs {
 /// Of `drill`.
 #[derive(Debug, Args)]
 pub struct DrillArgs {
-    /// Fault to make
+    /// Fault to inject
     #[arg(value_name = "FAULT")]
     pub fault: DrillFault,
     /// Full name of the service
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// How long the fault lasts [default: as long as it takes to be noticed, and 10 s more]
+    /// How long the fault lasts [default: until 10 s after it should be noticed]
     #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub span: Option<Duration>,
     /// Skip confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Fail too if no alarm is raised; the fault then lasts long enough for one
+    /// Also require that an alarm is raised; the fault lasts long enough for that
     #[arg(long)]
     pub alarm: bool,
 }

@@ -14,7 +14,7 @@ use tcs_present::{
 
 use super::picture::{self, Picture};
 use super::session::{Ended, Session};
-use crate::cli::ListArgs;
+use crate::cli::{Cli, ListArgs};
 use crate::exit::Exit;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, Ended> {
@@ -80,7 +80,7 @@ pub(super) fn parse(typed: impl IntoIterator<Item = impl AsRef<str>>) -> Result<
 /// Nothing matched: was it meant to be a command?
 fn hint(session: &Session, typed: &[String]) {
     let Some(typed) = typed.first() else { return };
-    let commands = super::command_line();
+    let commands = Cli::definition();
     let names = commands.get_subcommands().map(clap::Command::get_name);
     if let Some(name) = nearest(typed, names) {
         let text = format!("`{typed}` was read as a service name; did you mean: tcsctl {name}");
