@@ -287,7 +287,9 @@ fn foreign_types(text: &str) -> Vec<String> {
     let is_ours = |name: &str| {
         let shared =
             |it: &&str| if it.ends_with('_') { name.starts_with(*it) } else { name == *it };
-        ["crate", "self", "super"].contains(&name) || SHARED.iter().any(shared)
+        ["crate", "self", "super"].contains(&name)
+            || SHARED.iter().any(shared)
+            || text.contains(&format!("mod {name};"))
     };
     let imports = import.captures_iter(production).filter(|found| !is_ours(&found[1]));
     let paths: Vec<String> = imports.map(|found| found[2].to_owned()).collect();
