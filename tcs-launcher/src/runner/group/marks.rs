@@ -95,7 +95,7 @@ impl Mark {
         self.entry.split_once('=').unwrap_or((&self.entry, ""))
     }
 
-    /// The value of the limit: see [`carry`].
+    /// The value of the limit that its processes carry.
     pub fn limit(&self) -> u64 {
         *self.limits.start()
     }
