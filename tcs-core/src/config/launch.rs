@@ -266,9 +266,8 @@ pub(super) fn check(map: &Mapping, launch: &Launch, problems: &mut Problems) {
     }
 }
 
-/// Where each of these ids stands in a `launch`.
-pub(super) fn places(launch: &Mapping, after: &[ServiceId]) -> Vec<Place> {
-    let Some(node) = launch.get("after") else { return Vec::new() };
+/// Where each of these ids stands in the list of them, or in the text of one.
+pub(super) fn places(node: &Node, ids: &[ServiceId]) -> Vec<Place> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -277,5 +276,5 @@ pub(super) fn places(launch: &Mapping, after: &[ServiceId]) -> Vec<Place> {
         let item = items.iter().find(|item| item.scalar_text() == Some(id.as_str()));
         item.unwrap_or(node).at
     };
-    after.iter().map(place).collect()
+    ids.iter().map(place).collect()
 }

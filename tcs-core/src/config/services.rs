@@ -186,13 +186,16 @@ impl Reader<'_> {
 
     /// Sets of services name services of the file.
     fn check_profiles(&mut self, launch: &Launch, node: Option<&Node>, entries: &[Entry]) {
-        let at = match node.map(|node| &node.value) {
-            Some(Value::Map(map)) => map.get(launch::PROFILES).map(|node| node.at),
-            _ => None,
-        };
+        let Some(Value::Map(map)) = node.map(|node| &node.value) else { return };
+        let Some(sets) = map.get(launch::PROFILES) else { return };
         let is_there = |id: &ServiceId| entries.iter().any(|entry| entry.id == *id);
         for (name, ids) in &launch.profiles {
-            for id in ids.iter().filter(|id| !is_there(id)) {
+            let set = match &sets.value {
+                Value::Map(by_name) => by_name.get(name).unwrap_or(sets),
+                _ => sets,
+            };
+            let places = launch::places(set, ids);
+            for (id, at) in ids.iter().zip(places).filter(|(id, _)| !is_there(id)) {
                 let message =
                     format!("`{id}` in the profile `{name}` is not a service of this file");
                 let near = nearest(id.as_str(), entries.iter().map(|entry| entry.id.as_str()));
@@ -315,7 +318,9 @@ impl Reader<'_> {
             && let Some(Node { value: Value::Map(map), .. }) = map.get("launch")
         {
             launch::check(map, &keys.launch, self.problems);
-            keys.launch.after_places = launch::places(map, &keys.launch.after);
+            if let Some(after) = map.get("after") {
+                keys.launch.after_places = launch::places(after, &keys.launch.after);
+            }
             if let Some(schedule) = &mut keys.launch.schedule {
                 schedule.at = schedule::place(map);
             }

@@ -116,3 +116,28 @@ fn types_are_not_called_by_their_names_in_rust() {
         assert_eq!(told(&text), [message], "{text}");
     }
 }
+
+#[test]
+fn an_unknown_service_of_a_profile_is_told_where_it_stands() {
+    let text = "\
+launch:
+  profiles:
+    day: [dome.a, dom.a]
+    night:
+      - dome.a
+      - guider.a
+    test: camera.a
+services: [{type: dome, variant: a}]
+";
+    let problems = problems(text);
+    let lines = problems.lines().filter_map(|line| line.split_once(": warning: "));
+    let told: Vec<_> = lines.map(|(place, message)| (place, message.split('`').nth(1))).collect();
+    assert_eq!(
+        told,
+        [
+            ("t.yaml:3:19", Some("dom.a")),
+            ("t.yaml:6:9", Some("guider.a")),
+            ("t.yaml:7:11", Some("camera.a")),
+        ]
+    );
+}
