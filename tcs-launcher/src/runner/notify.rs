@@ -6,7 +6,7 @@
 //! descriptors.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
 };
-use nix::unistd::{chown, geteuid};
+use nix::unistd::{chown, close, geteuid};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -29,6 +29,10 @@ pub const VARIABLE: &str = "NOTIFY_SOCKET";
 
 /// The longest message that is read.
 const MAX_MESSAGE: usize = 4096;
+
+/// The most file descriptors that a message can bring (`SCM_MAX_FD`). Without room for them the whole
+/// message would be an error.
+const MAX_FILES: usize = 253;
 
 /// What a child can say here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,15 +155,25 @@ impl Socket {
 
     fn receive_now(&self) -> io::Result<(String, Option<i32>)> {
         let mut buffer = [0; MAX_MESSAGE];
-        let mut control = nix::cmsg_space!(UnixCredentials);
+        let mut control = nix::cmsg_space!(UnixCredentials, [RawFd; MAX_FILES]);
         let mut parts = [IoSliceMut::new(&mut buffer)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
         let message =
             recvmsg::<UnixAddr>(self.datagrams.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
-        let sender = message.cmsgs()?.find_map(|it| match it {
-            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
-            _ => None,
-        });
+        let mut sender = None;
+        for part in message.cmsgs()? {
+            match part {
+                ControlMessageOwned::ScmCredentials(credentials) => {
+                    sender = Some(credentials.pid());
+                }
+                ControlMessageOwned::ScmRights(files) => {
+                    for file in files {
+                        close(file)?;
+                    }
+                }
+                _ => {}
+            }
+        }
         let count = message.bytes;
         Ok((String::from_utf8_lossy(&buffer[..count]).into_owned(), sender))
     }
@@ -209,6 +223,10 @@ fn word(line: &str) -> Option<Word> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use nix::sys::socket::{ControlMessage, sendmsg};
+
     use super::super::group::Marks;
     use super::*;
     use tcs_supervisor::Run;
@@ -244,5 +262,32 @@ mod tests {
         let path = socket.path().to_owned();
         drop(socket);
         assert!(!path.exists());
+    }
+
+    /// So does `systemd-notify`, and waits until the descriptor is closed.
+    #[tokio::test]
+    async fn a_message_that_brings_file_descriptors_is_read_and_they_are_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Marks::new("test").service(&"a.x".parse().unwrap(), Run(1));
+        let socket = SocketDir::new(dir.path().join("sockets")).open(mark, None).unwrap();
+        let own_group = nix::unistd::getpgrp().as_raw();
+        let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        sender.connect(socket.path()).unwrap();
+        for count in [1, MAX_FILES] {
+            let (mut reader, writer) = std::io::pipe().unwrap();
+            let files = vec![writer.as_raw_fd(); count];
+            let parts = [std::io::IoSlice::new(b"BARRIER=1\nSTATUS=here")];
+            let rights = [ControlMessage::ScmRights(&files)];
+            let to = sender.as_raw_fd();
+            sendmsg::<UnixAddr>(to, &parts, &rights, MsgFlags::empty(), None).unwrap();
+            drop(writer);
+            let words = socket.receive(own_group).await.unwrap();
+            assert_eq!(words, [Word::Status("here".into())]);
+            let mut rest = Vec::new();
+            reader.read_to_end(&mut rest).unwrap();
+        }
+        sender.send(b"WATCHDOG=1").unwrap();
+        let words = socket.receive(own_group).await.unwrap();
+        assert_eq!(words, [Word::Watchdog(Watchdog::Alive)]);
     }
 }
