@@ -19,6 +19,9 @@ pub(crate) use removal::removal;
 /// The users of an installation for the whole host: of `tcsd`, and of the broker.
 const USERS: [&str; 2] = ["tcs", "tcs-nats"];
 
+/// Its members may read the login that sends requests to launchers and services. Services are not in it.
+const OPERATORS: &str = "tcs-operators";
+
 const PROGRAMS: [&str; 2] = ["tcsd", "tcsctl"];
 const UNITS: [&str; 2] = ["tcsd.service", "tcs-nats.service"];
 /// Files with the passwords of the broker's users.
@@ -47,6 +50,10 @@ pub(crate) enum Step {
     User {
         name: &'static str,
         home: &'static str,
+    },
+    /// A system group.
+    Group {
+        name: &'static str,
     },
     Folder {
         path: PathBuf,
@@ -93,6 +100,7 @@ impl fmt::Display for Step {
         };
         match self {
             Self::User { name, .. } => write!(f, "create the system user {name}"),
+            Self::Group { name } => write!(f, "create the system group {name}"),
             Self::Folder { path, mode, owner } => {
                 write!(f, "create {}/ ({})", path.display(), rights(mode, owner))
             }
@@ -315,8 +323,12 @@ impl Plan {
     fn add_logins(&mut self, options: &Options, facts: &Facts, layout: &Layout, config: PathBuf) {
         let of_host = |owner| (!options.user).then_some(owner);
         let (root, group, broker) = ("root:root", "root:tcs", "root:tcs-nats");
+        let operators = "root:tcs-operators";
         if !options.user {
             self.add_user(facts, "tcs-nats", "/var/lib/tcs-nats");
+            if !facts.has_operators {
+                self.steps.push(Step::Group { name: OPERATORS });
+            }
         }
         let Passwords { launcher, service, operator, viewer } = &facts.passwords;
         let [own, others, act, look] = LOGINS.map(|name| layout.config.join(name));
@@ -327,13 +339,14 @@ impl Plan {
         add(own, 0o600, root, "login of tcsd", files::environment("launcher", launcher));
         let what = "login of services that run without tcsd";
         add(others, 0o640, group, what, files::environment("service", service));
-        add(act, 0o640, group, "login to act", files::context("operator", operator));
+        add(act, 0o640, operators, "login to act", files::context("operator", operator));
         add(look, 0o640, group, "login to look", files::context("viewer", viewer));
         let text = files::broker(&layout.store, &facts.passwords);
         add(config, 0o640, broker, "broker with generated passwords", text);
         self.notes.push(note);
         if !options.user {
-            self.notes.push("who may use these logins: usermod -aG tcs NAME".to_owned());
+            self.notes.push("who may look: usermod -aG tcs NAME".to_owned());
+            self.notes.push("who may also act: usermod -aG tcs,tcs-operators NAME".to_owned());
         }
     }
 
@@ -371,11 +384,16 @@ impl Plan {
             let text = files::broker_unit(options.user, broker, &layout.config);
             let is_ours = self.add_unit(facts, layout, "tcs-nats.service", text, root);
             if facts.broker_listens {
-                self.notes.push(
+                let scope = if options.user { "--user " } else { "" };
+                let stop = if facts.has_distribution_broker {
+                    "systemctl disable --now nats-server; "
+                } else {
+                    "stop the other; "
+                };
+                self.notes.push(format!(
                     "a broker listens on port 4222 already and is left alone; to use the one with the \
-                     generated logins, stop the other and run: systemctl enable --now tcs-nats"
-                        .to_owned(),
-                );
+                     generated logins: {stop}systemctl {scope}enable --now tcs-nats"
+                ));
             } else if is_ours {
                 started.push("tcs-nats.service");
             }

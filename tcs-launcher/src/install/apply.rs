@@ -111,10 +111,11 @@ fn carry_out(step: &Step, root: Option<&Path>) -> io::Result<()> {
             "/usr/sbin/nologin",
             *name,
         ]),
+        Step::Group { name } if root.is_none() => command(&["groupadd", "--system", *name]),
         Step::Run { command: words } if root.is_none() => {
             command(&words.iter().map(String::as_str).collect::<Vec<_>>())
         }
-        Step::User { .. } | Step::Run { .. } | Step::Keep { .. } => Ok(()),
+        Step::User { .. } | Step::Group { .. } | Step::Run { .. } | Step::Keep { .. } => Ok(()),
         Step::Folder { path, mode, owner } => {
             let path = at(path)?;
             fs::create_dir_all(&path)?;

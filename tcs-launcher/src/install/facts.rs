@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Layout, Options, PROGRAMS, UNITS, USERS, files, is_plain};
+use super::{Layout, OPERATORS, Options, PROGRAMS, UNITS, USERS, files, is_plain};
 
 /// One for each user of the broker.
 #[derive(Debug, Default, Clone)]
@@ -40,10 +40,14 @@ pub(crate) struct Facts {
     pub(super) has_systemd: bool,
     /// A package has installed the unit of `tcsd`.
     pub(super) has_packaged_unit: bool,
+    /// A package of the distribution has installed a unit of `nats-server`, which it starts.
+    pub(super) has_distribution_broker: bool,
     /// The user's services outlive the session.
     pub(super) lingers: bool,
     /// Those of `tcs` and `tcs-nats` that exist.
     pub(super) users: BTreeSet<&'static str>,
+    /// The group of operators exists.
+    pub(super) has_operators: bool,
     /// Those paths of an installation that exist.
     pub(super) existing: BTreeSet<PathBuf>,
     /// Of those, programs and units that no installation wrote.
@@ -104,12 +108,12 @@ impl Facts {
                 .find(|it| is_plain(it) && it.is_file()),
             broker_listens: !is_elsewhere && TcpStream::connect_timeout(&address, LOOPBACK).is_ok(),
             has_systemd: !is_elsewhere && Path::new("/run/systemd/system").exists(),
-            has_packaged_unit: ["/usr/lib/systemd/system", "/lib/systemd/system"]
-                .iter()
-                .any(|folder| Path::new(folder).join("tcsd.service").exists()),
+            has_packaged_unit: has_packaged_unit("tcsd.service"),
+            has_distribution_broker: has_packaged_unit("nats-server.service"),
             lingers: user
                 .is_some_and(|user| Path::new("/var/lib/systemd/linger").join(user.name).exists()),
             users: USERS.into_iter().filter(|name| is_elsewhere || user_exists(name)).collect(),
+            has_operators: is_elsewhere || group_exists(OPERATORS),
             existing: BTreeSet::new(),
             foreign: BTreeSet::new(),
             own_drop_ins: BTreeSet::new(),
@@ -202,8 +206,18 @@ pub(super) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
+/// Whether a package of the distribution has installed this unit.
+fn has_packaged_unit(name: &str) -> bool {
+    let folders = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+    folders.iter().any(|folder| Path::new(folder).join(name).exists())
+}
+
 fn user_exists(name: &str) -> bool {
     nix::unistd::User::from_name(name).ok().flatten().is_some()
+}
+
+fn group_exists(name: &str) -> bool {
+    nix::unistd::Group::from_name(name).ok().flatten().is_some()
 }
 
 impl Passwords {

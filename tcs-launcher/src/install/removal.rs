@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Facts, Layout, Options, PROGRAMS, Plan, Step, UNITS, USERS, check, systemctl};
+use super::{
+    Facts, Layout, OPERATORS, Options, PROGRAMS, Plan, Step, UNITS, USERS, check, systemctl,
+};
 
 /// The steps of a removal. Configuration, state and users stay, unless `purge` is set.
 pub(crate) fn removal(options: &Options, facts: &Facts, purge: bool) -> Result<Plan, String> {
@@ -40,10 +42,11 @@ pub(crate) fn removal(options: &Options, facts: &Facts, purge: bool) -> Result<P
         plan.steps.push(systemctl(options, &["daemon-reload"]));
     }
     if purge && !options.user {
-        for user in USERS.into_iter().filter(|user| facts.users.contains(*user)) {
-            let command = ["userdel", user].map(str::to_owned).to_vec();
-            plan.steps.push(Step::Run { command });
-        }
+        let users = USERS.into_iter().filter(|user| facts.users.contains(*user));
+        let users = users.map(|user| ["userdel", user]);
+        let group = facts.has_operators.then_some(["groupdel", OPERATORS]);
+        let commands = users.chain(group).map(|words| words.map(str::to_owned).to_vec());
+        plan.steps.extend(commands.map(|command| Step::Run { command }));
     } else if facts.exists(&layout.config) {
         let (config, state) = (layout.config.display(), layout.state.display());
         plan.notes.push(format!("{config} and {state} are kept; --purge removes them"));

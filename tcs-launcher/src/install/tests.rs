@@ -51,9 +51,10 @@ copy   /opt/venv/bin/tcsd to /usr/local/bin/tcsd
 copy   /opt/venv/bin/tcsctl to /usr/local/bin/tcsctl
 write  /etc/tcs/services.yaml (0640, root:tcs): sample configuration
 create the system user tcs-nats
+create the system group tcs-operators
 write  /etc/tcs/tcsd.env (0600, root:root): login of tcsd
 write  /etc/tcs/service.env (0640, root:tcs): login of services that run without tcsd
-write  /etc/tcs/operator.json (0640, root:tcs): login to act
+write  /etc/tcs/operator.json (0640, root:tcs-operators): login to act
 write  /etc/tcs/viewer.json (0640, root:tcs): login to look
 write  /etc/tcs/nats-server.conf (0640, root:tcs-nats): broker with generated passwords
 write  /etc/systemd/system/tcs-nats.service (0644, root:root): systemd unit
@@ -62,7 +63,8 @@ run    systemctl daemon-reload
 run    systemctl enable --now tcs-nats.service
 run    systemctl enable --now tcsd.service
 note: look: tcsctl --context /etc/tcs/viewer.json
-note: who may use these logins: usermod -aG tcs NAME"
+note: who may look: usermod -aG tcs NAME
+note: who may also act: usermod -aG tcs,tcs-operators NAME"
     );
     let config = text(&plan, "nats-server.conf");
     for name in ["launcher", "service", "operator", "viewer"] {
@@ -92,6 +94,13 @@ fn what_exists_is_kept() {
     assert!(!shown.contains(".env (") && !shown.contains("create "), "{shown}");
     assert!(!shown.contains("enable --now tcs-nats.service"), "a broker runs: {shown}");
     assert!(shown.contains("a broker listens on port 4222 already"), "{shown}");
+    assert!(shown.contains("logins: stop the other; systemctl enable --now tcs-nats"), "{shown}");
+    // Debian's package of the broker starts it
+    facts.has_distribution_broker = true;
+    let plan = super::plan(&Options::default(), &facts).unwrap();
+    let shown = super::tests::shown(&plan);
+    let mend = "logins: systemctl disable --now nats-server; systemctl enable --now tcs-nats";
+    assert!(shown.contains(mend), "{shown}");
 }
 
 #[test]
@@ -104,7 +113,9 @@ fn a_package_has_programs_and_unit() {
     let shown = shown(&plan);
     assert!(!shown.contains("copy ") && !shown.contains("system/tcsd.service ("), "{shown}");
     assert!(shown.contains("write  /etc/systemd/system/tcsd.service.d/cameras.conf"), "{shown}");
-    assert!(text(&plan, "launch-user.conf").contains("User=root"));
+    // services that run as tcs, and as others, can enter their working directory
+    let drop_in = text(&plan, "launch-user.conf");
+    assert!(drop_in.contains("User=root\nGroup=tcs\nStateDirectoryMode=0771\n"), "{drop_in}");
     assert!(shown.ends_with("NAME") && shown.contains("enable --now tcsd.service"), "{shown}");
 }
 
@@ -142,6 +153,7 @@ fn a_removal_takes_what_was_installed_and_keeps_what_was_written() {
 
     facts.existing.extend(["/etc/systemd/system/tcsd.service", "/etc/tcs"].map(PathBuf::from));
     facts.users = ["tcs"].into();
+    facts.has_operators = true;
     let plain = removal(&Options::default(), &facts, false).unwrap();
     assert_eq!(
         shown(&plain),
@@ -154,7 +166,11 @@ run    systemctl daemon-reload
 note: /etc/tcs and /var/lib/tcs are kept; --purge removes them"
     );
     let all = shown(&removal(&Options::default(), &facts, true).unwrap());
-    assert!(all.contains("remove /etc/tcs\n") && all.ends_with("run    userdel tcs"), "{all}");
+    assert!(
+        all.contains("remove /etc/tcs\n")
+            && all.ends_with("run    userdel tcs\nrun    groupdel tcs-operators"),
+        "{all}"
+    );
 }
 
 /// The broker runs as another user than the owner of the folder, and must get at its file.
@@ -169,6 +185,19 @@ fn the_broker_can_read_its_configuration() {
     let unit = text(&plan, "tcs-nats.service");
     for line in ["User=tcs-nats", "Group=tcs-nats", "SupplementaryGroups=tcs"] {
         assert!(unit.lines().any(|it| it == line), "{line}: {unit}");
+    }
+}
+
+/// `kill` is in a package of its own, which small systems lack.
+#[test]
+fn a_reload_needs_the_shell_only() {
+    for user in [false, true] {
+        let plan = plan(&Options { user, ..Options::default() }, &facts()).unwrap();
+        for unit in ["tcsd.service", "tcs-nats.service"] {
+            let unit = text(&plan, unit);
+            let reload = unit.lines().find_map(|line| line.strip_prefix("ExecReload="));
+            assert_eq!(reload, Some("/bin/sh -c \"kill -HUP $MAINPID\""), "{unit}");
+        }
     }
 }
 
