@@ -1,5 +1,6 @@
 //! The judgement. Pure.
 
+use tcs_core::bus::ApiError;
 use tcs_core::fleet::format_seconds;
 
 use super::{Broker, ConfigFile, Facts, Unit};
@@ -54,7 +55,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match &facts.broker {
         None => {}
         Some(Err(why)) => found.push(error(format!("broker: {why}"), start_broker(facts))),
-        Some(Ok(broker)) => found.extend(of_broker(broker)),
+        Some(Ok(broker)) => found.extend(of_broker(broker, facts)),
     }
     found.extend(clock(facts));
     found.extend(facts.unit.as_ref().map(unit));
@@ -96,11 +97,26 @@ fn start_broker(facts: &Facts) -> String {
     )
 }
 
-fn of_broker(broker: &Broker) -> Vec<Finding> {
+/// Debian's package of the broker starts one without JetStream.
+fn enable_jetstream(facts: &Facts) -> String {
+    let systemctl = facts.unit.as_ref().map_or("systemctl", |unit| unit.systemctl);
+    format!(
+        "use the broker of `tcsd install`: systemctl disable --now nats-server; {systemctl} enable \
+         --now tcs-nats; or start yours with --jetstream"
+    )
+}
+
+fn of_broker(broker: &Broker, facts: &Facts) -> Vec<Finding> {
     let Broker { url, version, login, .. } = broker;
     let mut found = vec![ok(format!("broker: {url}, nats-server {version}, login: {login}"))];
+    let lacking = ApiError::NoJetStream.to_string();
+    let lacks_jetstream = |why: &String| why.ends_with(&lacking);
+    if broker.streams.iter().any(|(_, it)| it.as_ref().is_err_and(lacks_jetstream)) {
+        found.push(error(format!("streams: {lacking}"), enable_jetstream(facts)));
+    }
     for (kind, streams) in &broker.streams {
         match streams {
+            Err(why) if lacks_jetstream(why) => {}
             Err(why) => found.push(error(
                 format!("streams: {kind}: {why}"),
                 "tcsd check --connect; rights of users: nats-server.conf",

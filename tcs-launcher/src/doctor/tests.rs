@@ -92,6 +92,12 @@ fn each_fault_by_itself_with_its_command() {
     finds(Error, "streams: status: no right", "tcsd check --connect", |it| {
         broker(it).streams[1].1 = Err("no right".to_owned());
     });
+    let lacking = "streams: the server has no JetStream";
+    finds(Error, lacking, "systemctl disable --now nats-server", |it| {
+        for (_, streams) in &mut broker(it).streams {
+            *streams = Err("the server has no JetStream".to_owned());
+        }
+    });
     let single = "streams: svc_status has one replica in a cluster";
     finds(Warning, single, "nats.replicas: 3", |it| {
         broker(it).streams[1].1.as_mut().unwrap()[0].is_at_risk = true;
