@@ -1,7 +1,7 @@
 # Two commands set all up on a fresh machine: `make demo` and `make test`.
 CARGO ?= cargo
 
-.PHONY: help demo test lint doc book macos bench soak compat fuzz package dist dist-test screenshots install tools
+.PHONY: help demo test lint doc book macos bench soak compat fuzz package dist dist-test reproduce screenshots install tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -88,6 +88,9 @@ dist: ## wheel, debs, rpms and tarball in dist/, for each Linux since glibc 2.17
 
 dist-test: ## install what is in dist/ in fresh environments, run it, remove it
 	packaging/test
+
+reproduce: ## build what is in dist/ again, in another place, and compare
+	packaging/reproduce $(DIST)
 
 screenshots: ## draw the pictures of the README anew; beside each SVG a PNG where rsvg-convert is
 	TCS_SCREENSHOTS=write $(CARGO) test --quiet -p tcsctl --lib screenshots
