@@ -271,6 +271,16 @@ fn an_odd_environment_changes_nothing() {
     }
 }
 
+/// By default systemd ends a whole unit of which the kernel has killed one process for want of memory.
+#[test]
+fn a_service_that_takes_too_much_memory_does_not_end_the_others() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for unit in ["../config/tcsd.service", "src/install/tcsd-user.service"] {
+        let text = read(root.join(unit));
+        assert!(text.lines().any(|line| line == "OOMPolicy=continue"), "{unit}:\n{text}");
+    }
+}
+
 #[test]
 fn systemd_finds_little_exposed() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

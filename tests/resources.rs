@@ -51,6 +51,13 @@ async fn memory_of_a_child_and_its_child_is_one_sum() {
     site.ask("restart.use.both").await.unwrap();
     let again = until(&site, "use.both", large).await;
     assert_eq!((&again["processes"], &again["restarts_total"]), (&3.into(), &1.into()));
+    // what is shared is divided only for who asks
+    assert!(again["pss_bytes"].is_null(), "{again:#}");
+    let parameters = serde_json::json!({"pss": true, "services": ["use.both"]});
+    let reply = site.ask_with("resources", parameters).await.unwrap();
+    let [pss, rss] =
+        ["pss_bytes", "rss_bytes"].map(|it| reply["services"][0][it].as_u64().unwrap());
+    assert!(pss >= 190 * MB && pss <= rss + 10 * MB, "{reply:#?}");
     let host = site.answer("resources", |_| true).await["host"].clone();
     assert!(host["host_cpus"].as_u64().unwrap() >= 1 && host["host_boot_id"].is_string());
 }

@@ -189,6 +189,14 @@ impl Resources {
             self.read(true).await;
         }
         let host = self.host();
+        let mut reply = self.reply_of(request, host);
+        if request.pss {
+            self.add_pss(&mut reply.services).await;
+        }
+        reply
+    }
+
+    fn reply_of(&self, request: &ResourcesRequest, host: HostFigures) -> ResourcesReply {
         let table = self.lock();
         let wanted = |id: &ServiceId| {
             request.services.as_ref().is_none_or(|ids| ids.iter().any(|it| it == id.as_str()))
@@ -200,6 +208,29 @@ impl Resources {
             [running, others].map(|all| all.into_iter().map(|(_, figures)| figures).collect());
         let sampled_at = table.last.map(|(_, at)| Timestamp::new(at));
         ResourcesReply { sampled_at, host, services, not_running }
+    }
+
+    /// Adds the proportional share of memory. Whose it is stands still while it is read, so that nobody
+    /// gets it unasked.
+    async fn add_pss(&self, services: &mut [ServiceFigures]) {
+        let pids: Vec<Vec<i32>> = {
+            let table = self.lock();
+            let pids = |figures: &ServiceFigures| {
+                let id: ServiceId = figures.service_id.parse().ok()?;
+                let run = table.services.get(&id)?.run.as_ref()?;
+                match &run.kind {
+                    Kind::Processes { usage, .. } => Some(usage.pids().collect()),
+                    Kind::Task(_) => None,
+                }
+            };
+            services.iter().map(|it| pids(it).unwrap_or_default()).collect()
+        };
+        let read = move || pids.iter().map(|pids| reading::pss_bytes(pids)).collect::<Vec<_>>();
+        // it cannot panic, and a launcher that ends needs it no more
+        let Ok(read) = tokio::task::spawn_blocking(read).await else { return };
+        for (figures, pss) in services.iter_mut().zip(read) {
+            figures.pss_bytes = pss;
+        }
     }
 
     /// The host's figures, also for the launcher's heartbeat.

@@ -121,6 +121,27 @@ pub(super) fn used_by(pids: impl IntoIterator<Item = i32>) -> Vec<Sample> {
     pids.into_iter().filter_map(Stat::of).map(|stat| used(&stat)).collect()
 }
 
+/// Of processes with more resident memory the proportional share is not read.
+const MAX_RSS_OF_PSS: u64 = 1 << 30;
+
+/// The proportional share of memory of all of these together; `None` where it cannot be read of one, or
+/// would hold one up for too long. Who is gone has none.
+pub(super) fn pss_bytes(pids: &[i32]) -> Option<u64> {
+    let mut sum = None;
+    for pid in pids {
+        let of = |file: &str| proc_file::text(format!("/proc/{pid}/{file}"));
+        let Ok(status) = of("status") else { continue };
+        // one that has ended has no memory
+        let Some(rss) = number(&status, "VmRSS:") else { continue };
+        if rss.saturating_mul(1024) > MAX_RSS_OF_PSS {
+            return None;
+        }
+        let pss = number(&of("smaps_rollup").ok()?, "Pss:")?;
+        sum = Some(sum.unwrap_or(0) + pss.saturating_mul(1024));
+    }
+    sum
+}
+
 fn read_details(sample: &mut Sample) {
     let pid = sample.key.0;
     match open_fds(pid) {
@@ -193,6 +214,24 @@ mod tests {
         assert!(sample.rss_bytes.unwrap() > 1 << 20 && sample.peak_rss_bytes >= sample.rss_bytes);
         assert!(sample.threads.unwrap() >= 1 && sample.open_fds.unwrap() >= 3, "{sample:?}");
         assert!(sample.fd_limit.unwrap() >= 3 && sample.counters.read_bytes.is_some());
+    }
+
+    #[test]
+    fn the_proportional_share_is_no_more_than_what_is_resident() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let begin = clock::monotonic();
+        // it becomes another program at first
+        let pss = loop {
+            if let Some(pss) = pss_bytes(&[pid]).filter(|pss| *pss > 0) {
+                break pss;
+            }
+            assert!(begin.elapsed().as_secs() < 60, "it has no memory");
+            std::thread::yield_now();
+        };
+        assert!(pss < 100 << 20, "{pss}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

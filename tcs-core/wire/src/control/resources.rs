@@ -21,6 +21,9 @@ pub struct ResourcesRequest {
     /// The samples of the last minutes too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub history: bool,
+    /// The proportional share of memory too, which takes long to read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pss: bool,
 }
 
 impl ResourcesRequest {
@@ -29,6 +32,7 @@ impl ResourcesRequest {
         Ok(Self {
             services: parameter(data, "services", "a list of service ids")?,
             history: parameter(data, "history", "true or false")?.unwrap_or_default(),
+            pss: parameter(data, "pss", "true or false")?.unwrap_or_default(),
         })
     }
 }
@@ -147,7 +151,11 @@ pub struct ServiceFigures {
     /// Resident memory; memory that processes share is counted for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
-    /// Of it, what is no file's.
+    /// Resident memory of which what is shared is divided among those who share it; only where it
+    /// was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pss_bytes: Option<u64>,
+    /// Of the resident memory, what is no file's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anon_bytes: Option<u64>,
     /// What is swapped out.
@@ -200,6 +208,7 @@ impl ServiceFigures {
         bound(&mut it.busy_seconds, (0.0, MAX_SECONDS), "busy_seconds", &mut bad);
         for (field, name) in [
             (&mut it.rss_bytes, "rss_bytes"),
+            (&mut it.pss_bytes, "pss_bytes"),
             (&mut it.anon_bytes, "anon_bytes"),
             (&mut it.swap_bytes, "swap_bytes"),
             (&mut it.peak_rss_bytes, "peak_rss_bytes"),
