@@ -47,7 +47,7 @@ pub(crate) fn removal(options: &Options, facts: &Facts, purge: bool) -> Result<P
         let group = facts.has_operators.then_some(["groupdel", OPERATORS]);
         let commands = users.chain(group).map(|words| words.map(str::to_owned).to_vec());
         plan.steps.extend(commands.map(|command| Step::Run { command }));
-    } else if facts.exists(&layout.config) {
+    } else if !purge && facts.exists(&layout.config) {
         let (config, state) = (layout.config.display(), layout.state.display());
         plan.notes.push(format!("{config} and {state} are kept; --purge removes them"));
     }

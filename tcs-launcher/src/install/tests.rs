@@ -171,6 +171,10 @@ note: /etc/tcs and /var/lib/tcs are kept; --purge removes them"
             && all.ends_with("run    userdel tcs\nrun    groupdel tcs-operators"),
         "{all}"
     );
+    let options = Options { user: true, ..Options::default() };
+    facts.existing.insert("/home/op/.config/tcs".into());
+    let all = shown(&removal(&options, &facts, true).unwrap());
+    assert!(all.contains("remove /home/op/.config/tcs") && !all.contains("are kept"), "{all}");
 }
 
 /// The broker runs as another user than the owner of the folder, and must get at its file.
@@ -190,7 +194,7 @@ fn the_broker_can_read_its_configuration() {
 
 /// `kill` is in a package of its own, which small systems lack.
 #[test]
-fn a_reload_needs_the_shell_only() {
+fn units_reload_by_the_shell_only_and_brokers_stop_without_a_failure() {
     for user in [false, true] {
         let plan = plan(&Options { user, ..Options::default() }, &facts()).unwrap();
         for unit in ["tcsd.service", "tcs-nats.service"] {
@@ -198,6 +202,8 @@ fn a_reload_needs_the_shell_only() {
             let reload = unit.lines().find_map(|line| line.strip_prefix("ExecReload="));
             assert_eq!(reload, Some("/bin/sh -c \"kill -HUP $MAINPID\""), "{unit}");
         }
+        let broker = text(&plan, "tcs-nats.service");
+        assert!(broker.contains("\nKillSignal=SIGINT\n"), "at SIGTERM it exits with 1: {broker}");
     }
 }
 
