@@ -249,11 +249,17 @@ fn unit() -> Option<Unit> {
             pid: value("MainPID").parse().unwrap_or(0),
         })
     };
-    let of_host = show("systemctl", &[]);
-    if of_host.as_ref().is_some_and(|unit| unit.is_loaded) {
+    of_host_or_user(show("systemctl", &[]), || show("systemctl --user", &["--user"]))
+}
+
+/// The unit that is used: a package brings that of the host, also where only a user's is.
+fn of_host_or_user(of_host: Option<Unit>, of_user: impl FnOnce() -> Option<Unit>) -> Option<Unit> {
+    let is_used = |unit: &Unit| unit.is_loaded && (unit.is_enabled || unit.state != "inactive");
+    if of_host.as_ref().is_some_and(is_used) {
         return of_host;
     }
-    show("systemctl --user", &["--user"]).filter(|unit| unit.is_loaded).or(of_host)
+    let is_there = of_host.as_ref().is_some_and(|unit| unit.is_loaded);
+    of_user().filter(|unit| is_used(unit) || unit.is_loaded && !is_there).or(of_host)
 }
 
 /// Those of a process, else of this one.
@@ -285,7 +291,33 @@ fn free_space() -> Option<(PathBuf, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::holds_password;
+    use super::{Unit, holds_password, of_host_or_user};
+
+    #[test]
+    fn the_unit_that_is_used_is_looked_at() {
+        let unit = |systemctl, is_loaded, is_enabled, state: &str| {
+            Some(Unit { systemctl, is_loaded, is_enabled, state: state.to_owned(), pid: 0 })
+        };
+        let host = |is_loaded, is_enabled, state| unit("systemctl", is_loaded, is_enabled, state);
+        let user =
+            |is_loaded, is_enabled, state| unit("systemctl --user", is_loaded, is_enabled, state);
+        for (of_host, of_user, used) in [
+            (host(true, true, "active"), user(true, true, "active"), "systemctl"),
+            (host(true, false, "failed"), user(true, true, "active"), "systemctl"),
+            // a package brought it
+            (host(true, false, "inactive"), user(true, true, "active"), "systemctl --user"),
+            (host(true, false, "inactive"), user(true, false, "active"), "systemctl --user"),
+            (host(true, false, "inactive"), user(true, false, "inactive"), "systemctl"),
+            (host(true, false, "inactive"), None, "systemctl"),
+            (host(false, false, "inactive"), user(true, false, "inactive"), "systemctl --user"),
+            (host(false, false, "inactive"), user(false, false, "inactive"), "systemctl"),
+            (None, user(true, true, "active"), "systemctl --user"),
+        ] {
+            let shown = format!("{of_host:?}, {of_user:?}");
+            let found = of_host_or_user(of_host, || of_user).map(|unit| unit.systemctl);
+            assert_eq!(found, Some(used), "{shown}");
+        }
+    }
 
     #[test]
     fn a_password_or_the_name_of_a_variable() {
