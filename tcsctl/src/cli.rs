@@ -77,7 +77,7 @@ Examples:
   tcsctl guider -d             full details of services named like `guider`
   tcsctl --all --json          everything, for scripts
   tcsctl --at 02:13            the state at 02:13 UTC
-  tcsctl --by host             grouped by host, with load, memory, boot time, clock
+  tcsctl --by host             grouped by host, with load, memory, boot, clock
   tcsctl watch                 the full-screen dashboard
   tcsctl events -f             events as they happen
   tcsctl why guider            explain its state, and what to type next
@@ -113,7 +113,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   tcsctl events                events of the last hour
-  tcsctl events guider -f      the same of `guider`, then new events as they come
+  tcsctl events guider -f      those of `guider`, then new ones as they come
   tcsctl events --since 12h --json | jq 'select(.event == \"crashed\")'")]
     Events(EventsArgs),
     /// Explain the state of a service: cause, last end, crash pattern, what else happened
@@ -141,7 +141,7 @@ A column shows the worst verdict in it, however briefly it lasted.")]
     #[command(after_help = "\
 Examples:
   tcsctl graph                 a tree: a service starts after the one above it
-  tcsctl graph camera          only `camera`, and what starts before and after it
+  tcsctl graph camera          only `camera`, what starts before and after it
   tcsctl graph --format mermaid
   tcsctl graph --format json | jq .critical_chain
 
@@ -228,7 +228,7 @@ counting: only `tcsctl serve` has them.")]
     #[command(after_help = "\
 Examples:
   tcsctl serve                 http://127.0.0.1:8765/, for this host only
-  tcsctl serve --listen 0.0.0.0:8765 --token-file token --allow-host wall.example
+  tcsctl serve --listen 0.0.0.0:8765 --token-file token --allow-host wall.site
   tcsctl serve host:srv01 --title \"srv01\"
 
 Paths:
@@ -287,7 +287,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   tcsctl profile               list the profiles, and which one is active
-  tcsctl profile night         show what would change, ask, and move all launchers
+  tcsctl profile night         show what would change, and move all launchers
   tcsctl profile night --yes
   tcsctl profile --clear       leave the profile
 
@@ -392,7 +392,7 @@ If a Python with serverish is found, one service is written in Python.")]
     /// Show the keys and the theme of the dashboard
     #[command(after_help = "\
 Examples:
-  tcsctl config show           the current ones, as ~/.config/tcsctl/console.yaml")]
+  tcsctl config show           in the form of ~/.config/tcsctl/console.yaml")]
     Config(ConfigArgs),
     /// Print a completion script for a shell; it completes service names too
     #[command(after_help = "\

@@ -12,7 +12,7 @@ use super::print;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   tcsd                              run config/services.yaml until Ctrl-C
-  tcsd check -c FILE                list every mistake in a file, and what would run
+  tcsd check -c FILE                list mistakes in a file, and what would run
   tcsd check -c FILE --connect      also check the broker and its streams
   tcsd plan -c FILE                 show what a reload would change
   tcsd schema > services.schema.json
@@ -21,12 +21,13 @@ Examples:
   sudo tcsd install --dry-run       show how it would be installed under systemd
   tcsd doctor                       list what is wrong on this host
   tcsd new my_services              create a workspace for your own services
-  tcsctl restart guider.jk15        ask the running launcher to restart a service";
+  tcsctl restart guider.jk15        restart a service of the running launcher";
 
 /// After the options, in `--help` and in the manual page.
 pub(super) const HELP: &str = "\
 Signals:
-  SIGTERM, SIGINT  stop all services in reverse order; a second signal kills them
+  SIGTERM, SIGINT  stop all services in reverse order; a second signal
+                   kills them
   SIGHUP           reread the configuration, and change only the services
                    whose entries changed
 
@@ -45,15 +46,16 @@ Environment:
   RUNTIME_DIRECTORY  directory of the lock, the run journal and the sockets;
                      else XDG_RUNTIME_DIR/tcs, else a directory in /tmp
   STATE_DIRECTORY    directory of the count of unsent events, which must survive
-                     a reboot; else XDG_STATE_HOME/tcs, else the runtime directory
+                     a reboot; else XDG_STATE_HOME/tcs, else the runtime
+                     directory
   NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM
                      set by systemd
 
 Files:
   config/services.yaml  same format as for the Python launchers, with additions
                         in `launch:`
-  .env                  in the working directory: added to the environment of tcsd and of
-                        the services";
+  .env                  in the working directory: added to the environment of
+                        tcsd and of the services";
 
 /// `tcsd man`: of the program, or of one of its commands.
 pub(super) fn man(command: clap::Command) -> io::Result<ExitCode> {

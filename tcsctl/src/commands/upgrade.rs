@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session, args: &UpgradeArgs) -> Result<ExitCod
     if ids.is_empty() {
         return Err(remote.nothing(if typed.is_empty() { "launcher" } else { typed }));
     }
-    if ids.len() > 1 && !args.yes && !agree(&remote, "upgrade", &ids).await? {
+    if ids.len() > 1 && !args.yes && !agree(&remote, command::UPGRADE, &ids).await? {
         return Ok(Exit::No.into());
     }
     // one after the other: a program that does not work is not to reach them all
