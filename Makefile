@@ -47,6 +47,7 @@ macos: ## check that the console compiles for macOS
 bench: tools ## criterion, and whole processes beside a bare reader of the same messages
 	$(CARGO) bench --workspace
 	$(CARGO) test --release --locked -p tcsctl --test serve -- --ignored --nocapture budget
+	$(CARGO) test --release --locked -p tcsctl --test history -- --ignored --nocapture budget
 
 soak: tools ## hours of services that crash, flood, hang and daemonise, of floods, of dying sentinels and cluster leaders
 	TCS_SOAK_SECONDS=3600 TCS_DAEMONS=500 TCS_DAEMONS_SECONDS=60 $(CARGO) test --release --locked -p tcs-launcher --test soak -- --nocapture
