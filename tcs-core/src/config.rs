@@ -24,9 +24,11 @@ mod numbers;
 mod order;
 mod problem;
 mod schedule;
+#[cfg(feature = "observer")]
 mod schema;
 mod secret_names;
 mod secrets;
+#[cfg(feature = "observer")]
 mod serve;
 mod services;
 mod settings;
@@ -52,8 +54,10 @@ pub use nearest::nearest;
 pub use order::{Awaited, Wait, waits};
 pub use problem::{ConfigErrors, Place, Problem, Report, Severity, Source};
 pub use schedule::{Overlap, Schedule};
+#[cfg(feature = "observer")]
 pub use schema::schema;
 pub use secrets::Secrets;
+#[cfg(feature = "observer")]
 pub use serve::ServeSettings;
 pub use services::{Entry, Module, ModuleOrigin};
 pub use settings::{ServiceSettings, check_settings};

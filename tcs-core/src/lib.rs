@@ -33,8 +33,8 @@
 //! alone (`fn main() -> ExitCode { tcs_core::main::<HelloWorld>() }`) or under `tcsd`. The tutorial
 //! is in `docs/tutorial.md`.
 //!
-//! Modules: [`wire`] and [`id`] define the messages, [`fleet`] is the pure model of the fleet,
-//! [`bus`] connects to NATS, and [`observer`] joins the two. [`config`] reads files; authors of
+//! Modules: [`wire`] and [`id`] define the messages, `fleet` is the pure model of the fleet,
+//! [`bus`] connects to NATS, and `observer` joins the two (these with the feature `observer`). [`config`] reads files; authors of
 //! services use [`mod@service`] and [`monitor`], and [`testing`] in their tests.
 
 // `#[service]` and the derives name this crate so
@@ -56,7 +56,10 @@ pub mod testing;
 
 pub use service::main;
 pub use tcs_bus as bus;
-pub use tcs_bus::{clock, observer};
+pub use tcs_bus::clock;
+#[cfg(feature = "observer")]
+pub use tcs_bus::observer;
+#[cfg(feature = "observer")]
 pub use tcs_fleet as fleet;
 pub use tcs_macros::service;
 pub use tcs_wire as wire;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::{Message, Request};
+use async_nats::{HeaderMap, Message, Request};
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,14 @@ use super::denial::{Action, Denial};
 use super::link::{self, LinkState};
 use super::settings::DEFAULT_API;
 use crate::clock;
+
+/// Headers that JetStream puts on a message that it hands out, and that no sender writes.
+pub(super) const OF_JETSTREAM: [&str; 3] = ["Nats-Stream", "Nats-Subject", "Nats-Sequence"];
+
+/// Whether these headers are those of a message that JetStream has handed out.
+pub(super) fn is_copy(headers: &HeaderMap) -> bool {
+    OF_JETSTREAM.iter().any(|name| headers.get(*name).is_some())
+}
 
 /// Why a request to JetStream brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,6 @@ use async_nats::{AuthError, Client, ConnectOptions, ReconnectToServer, Request};
 use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
-use super::contact::ROUND_TRIP_EVERY;
 use super::denial::Denial;
 use super::dial::{Before, Known};
 use super::failure::{CREDENTIALS, Failure};
@@ -30,6 +29,8 @@ const SUBSCRIPTION_CAPACITY: usize = 262_144;
 const RELEASE: Duration = Duration::from_secs(1);
 /// For each answer of the server, when nobody says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the round trip is measured, whatever arrives.
+pub(super) const ROUND_TRIP_EVERY: Duration = Duration::from_secs(5);
 
 /// A connection. Cheap to clone; all clones share it, and it ends with the last one.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use super::connect::Bus;
 use super::dial::Tried;
 use super::link::LinkState;
 use crate::clock;
-use tcs_fleet::format_duration;
+use tcs_wire::format_duration;
 
 /// Time from the first line of a kind to the next one.
 const QUIET: Duration = Duration::from_mins(1);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::api::ApiError;
+use super::connect::ROUND_TRIP_EVERY;
 use super::follow::{Note, Shared};
 use crate::clock;
 use tcs_wire::Kind;
@@ -24,8 +25,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// An answer that takes longer is none, and the leader is asked again.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the round trip is measured, whatever arrives.
-pub(super) const ROUND_TRIP_EVERY: Duration = Duration::from_secs(5);
 /// Without any proof for this long, contact is lost. Shorter gaps happen on a loaded broker.
 pub const CONTACT_LOST_AFTER: Duration = Duration::from_secs(3);
 

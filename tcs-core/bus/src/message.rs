@@ -6,6 +6,7 @@ use async_nats::{HeaderMap, Message, Subject};
 use chrono::{DateTime, Utc};
 use tokio_util::bytes::Bytes;
 
+use super::api::is_copy;
 use super::consumer::Place;
 use tcs_wire::{DecodeError, Decoded, Kind, Subjects};
 
@@ -159,14 +160,6 @@ pub(super) fn stored_at(headers: Option<&HeaderMap>, at: DateTime<Utc>) -> DateT
     let first = headers.and_then(|headers| headers.get(FIRST_STORED));
     let first = first.and_then(|value| DateTime::parse_from_rfc3339(value.as_str()).ok());
     first.map_or(at, |first| first.to_utc().min(at))
-}
-
-/// Headers that JetStream puts on a message that it hands out, and that no sender writes.
-pub(super) const OF_JETSTREAM: [&str; 3] = ["Nats-Stream", "Nats-Subject", "Nats-Sequence"];
-
-/// Whether these headers are those of a message that JetStream has handed out.
-pub(super) fn is_copy(headers: &HeaderMap) -> bool {
-    OF_JETSTREAM.iter().any(|name| headers.get(*name).is_some())
 }
 
 #[cfg(test)]

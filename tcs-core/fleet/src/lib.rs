@@ -14,7 +14,6 @@ mod assess;
 mod beats;
 mod component;
 mod crashes;
-mod duration;
 mod events;
 pub mod filter;
 mod gaps;
@@ -46,7 +45,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use beats::{Beat, MAX_BEATS};
 pub use crashes::FLAPPING_WINDOW;
-pub use duration::{format_duration, format_seconds};
 pub use filter::Filter;
 pub use liveness::DEFAULT_INTERVAL;
 pub use metrics::Metrics;
@@ -55,6 +53,7 @@ pub use reason::{Reason, Silence};
 pub use record::{MAX_CRASHES, Record};
 pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
+pub use tcs_wire::{format_duration, format_seconds};
 pub use verdict::{Liveness, Phase, Verdict};
 pub use view::{
     Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView, short_host,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
-use super::duration::format_duration;
+use tcs_wire::format_duration;
 use tcs_wire::how_ended;
 
 /// One reason of a verdict.

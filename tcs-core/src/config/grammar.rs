@@ -41,12 +41,15 @@ pub(super) const VARIABLE: &str = r"\$\{[A-Za-z_]";
 pub(super) static NUMBER: Grammar = Grammar::new(r"^ *[-+]?([0-9]+\.?[0-9]*|\.[0-9]+) *$");
 
 /// The same, 0 or more.
+#[cfg(feature = "observer")]
 pub(super) static AMOUNT: Grammar = Grammar::new(r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *$");
 
 /// A whole number in quotes.
+#[cfg(feature = "observer")]
 pub(super) static WHOLE: Grammar = Grammar::new(r"^ *[-+]?[0-9]+ *$");
 
 /// The same, 0 or more.
+#[cfg(feature = "observer")]
 pub(super) static COUNT: Grammar = Grammar::new(r"^ *\+?[0-9]+ *$");
 
 /// Bytes, without a unit or with one; less than 10^18 in each case.

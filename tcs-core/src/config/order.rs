@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems};
 use super::services::Entry;
-use crate::fleet::format_duration;
+use crate::wire::format_duration;
 use crate::id::ServiceId;
 
 /// What a service waits for before it is started for the first time.

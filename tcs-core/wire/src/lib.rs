@@ -7,6 +7,7 @@
 //! not seven integers; our types cannot say such things.
 
 pub mod control;
+mod duration;
 mod end;
 mod envelope;
 mod heartbeat;
@@ -21,6 +22,7 @@ pub mod text;
 mod timestamp;
 mod tolerant;
 
+pub use duration::{format_duration, format_seconds};
 pub use end::{gave_up, how_ended, signal_name};
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
 pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};

@@ -2,7 +2,7 @@
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::message::OF_JETSTREAM;
+use crate::api::OF_JETSTREAM;
 
 /// Headers as they travel: a line `NATS/1.0`, then `Name: value` lines. What is no such line is
 /// passed over.

@@ -17,7 +17,7 @@ use super::micro::{self, Endpoint, Instance, Verb};
 use crate::clock;
 use crate::connect::Bus;
 use crate::guard::guarded;
-use crate::message::is_copy;
+use crate::api::is_copy;
 use crate::publish::{hostname, new_meta, random_id};
 use tcs_wire::Meta;
 use tcs_wire::id::split;
