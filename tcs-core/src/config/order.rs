@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use super::nearest::nearest;
 use super::problem::{Place, Problem, Problems};
 use super::services::Entry;
-use crate::wire::format_duration;
 use crate::id::ServiceId;
+use crate::wire::format_duration;
 
 /// What a service waits for before it is started for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]

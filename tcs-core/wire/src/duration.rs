@@ -1,7 +1,7 @@
 //! Lengths of time as people read them.
 
-use chrono::TimeDelta;
 use super::MAX_SECONDS;
+use chrono::TimeDelta;
 
 /// `0.4 s`, `41 s`, `4 min 12 s`, `3 h 11 min`, `2 d 4 h`; a smaller unit that is zero is left out.
 pub fn format_duration(span: TimeDelta) -> String {

@@ -14,10 +14,10 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::micro::{self, Endpoint, Instance, Verb};
+use crate::api::is_copy;
 use crate::clock;
 use crate::connect::Bus;
 use crate::guard::guarded;
-use crate::api::is_copy;
 use crate::publish::{hostname, new_meta, random_id};
 use tcs_wire::Meta;
 use tcs_wire::id::split;
