@@ -112,6 +112,13 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// The crate that this program was built from. A package, which is built elsewhere, knows none, and so is
+/// the same wherever it is built.
+const BUILT_FROM: Option<&str> = match option_env!("TCS_PACKAGED") {
+    Some(_) => None,
+    None => Some(env!("CARGO_MANIFEST_DIR")),
+};
+
 /// Where the framework comes from.
 enum Source {
     Checkout(PathBuf),
@@ -121,7 +128,7 @@ enum Source {
 impl Source {
     /// A checkout that was named, or that this program was built from, if it is there.
     fn find(named: Option<&Path>) -> Self {
-        let built_from = || Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let built_from = || Path::new(BUILT_FROM?).parent();
         let found = named.or_else(built_from).filter(|at| at.join("tcs-core/Cargo.toml").is_file());
         let found =
             found.or(named).map(|at| fs::canonicalize(at).unwrap_or_else(|_| at.to_owned()));
