@@ -29,8 +29,11 @@ services:
 "
     );
     let site = Site::start("process", &config).await;
+    let url = site.server.url();
     for id in [CAMERA, ID, "dome.main"] {
         site.pid(id).await;
+        // the launcher knows it before the streams, which it makes first, hold it
+        wait_for("the streams hold it", || tcsctl::at(&url, &["why", id]).code == Some(0)).await;
     }
     (site, folder)
 }
