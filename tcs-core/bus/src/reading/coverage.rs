@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::api::ApiError;
-use super::denial::Denial;
+use crate::api::ApiError;
+use crate::denial::Denial;
 use tcs_wire::Kind;
 
 /// How the reading of one kind of message stands.

@@ -14,17 +14,17 @@ use futures_util::StreamExt as _;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::api::ApiError;
-use super::connect::Bus;
 use super::consumer::{Consumer, Pace, Start};
 use super::contact::{self, Contact, ContactKeeper};
 use super::coverage::{Coverage, Progress, Reading};
-use super::link::{self, LinkState};
 use super::mailbox::{Cut, Item, Mailbox};
 use super::message::{RawMessage, Stored};
 use super::reader;
-use super::time::{BrokerClock, Sample};
+use crate::api::ApiError;
 use crate::clock;
+use crate::connect::Bus;
+use crate::link::{self, LinkState};
+use crate::time::{BrokerClock, Sample};
 use tcs_wire::Kind;
 
 /// How often to look for streams that appeared or vanished.

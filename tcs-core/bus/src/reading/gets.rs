@@ -17,10 +17,10 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::ApiError;
-use super::connect::Bus;
 use super::message::{RawMessage, Stored, stored_at};
-use super::streams::StreamFacts;
+use crate::api::ApiError;
+use crate::connect::Bus;
+use crate::streams::StreamFacts;
 use tcs_wire::Kind;
 
 /// Messages of one subject that are looked at, from the newest back, for one that can be read.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::clock;
-use crate::message::{Expendable, RawMessage, Stored};
+use crate::reading::message::{Expendable, RawMessage, Stored};
 
 /// What waits: messages, and remarks at their place among them.
 #[derive(Debug)]

@@ -14,16 +14,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::api::{ApiError, STREAM_NOT_FOUND};
-use super::connect::Bus;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Progress, ReadMode};
-use super::denial::Denial;
 use super::follow::{LINK_CHECK, Shared};
 use super::mailbox::Item;
 use super::message::RawMessage;
-use super::streams::StreamFacts;
+use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::clock;
+use crate::connect::Bus;
+use crate::denial::Denial;
+use crate::streams::StreamFacts;
 use guard::{Guard, News};
 use tcs_wire::Kind;
 

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
-use super::api::ApiError;
-use super::connect::Bus;
 use super::consumer::{Consumer, Fault, Pace, Start};
 use super::gets::Gets;
 use super::message::{RawMessage, Stored};
-use super::streams::StreamFacts;
+use crate::api::ApiError;
+use crate::connect::Bus;
+use crate::streams::StreamFacts;
 use tcs_wire::Kind;
 
 /// Faults (a lost link, a gap) after which a piece is not read on.

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
 use super::observation::{Observation, read};
-use crate::coverage::Progress;
-use crate::follow::Follow;
-use crate::gets::Gets;
+use crate::reading::coverage::Progress;
+use crate::reading::follow::Follow;
+use crate::reading::gets::Gets;
 use crate::{ApiError, BrokerClock, Bus, Heard, Item, Reading, Stored};
 use tcs_wire::Kind;
 

@@ -8,13 +8,13 @@ use tcs_fleet::{Order, Stamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::api::ApiError;
-use super::connect::Bus;
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::gets::Gets;
-use super::link::{self, LinkState};
 use super::message::Stored;
-use super::streams::StreamFacts;
+use crate::api::ApiError;
+use crate::connect::Bus;
+use crate::link::{self, LinkState};
+use crate::streams::StreamFacts;
 use tcs_wire::Kind;
 
 /// After a fault, or where there is no stream, it is tried again.

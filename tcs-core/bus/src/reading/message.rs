@@ -6,8 +6,8 @@ use async_nats::{HeaderMap, Message, Subject};
 use chrono::{DateTime, Utc};
 use tokio_util::bytes::Bytes;
 
-use super::api::is_copy;
 use super::consumer::Place;
+use crate::api::is_copy;
 use tcs_wire::{DecodeError, Decoded, Kind, Subjects};
 
 /// Where a message stands among others of its subject.

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio_util::bytes::Bytes;
 
-use super::api::ApiError;
-use super::connect::Bus;
-use super::denial::{Action, Denial};
-use super::link::LinkState;
 use super::message::stored_at;
-use super::time::Sample;
+use crate::api::ApiError;
 use crate::clock;
+use crate::connect::Bus;
+use crate::denial::{Action, Denial};
+use crate::link::LinkState;
+use crate::time::Sample;
 
 /// The server shows that the consumer lives this often when there is nothing to deliver.
 const HEARTBEAT: Duration = Duration::from_secs(1);

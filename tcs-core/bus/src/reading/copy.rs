@@ -13,13 +13,13 @@ use tcs_wire::Kind;
 use tokio::sync::broadcast;
 use tokio_util::bytes::Bytes;
 
-use super::api::ApiError;
-use super::connect::Bus;
-use super::denial::{Action, Denial};
 use super::gets::Gets;
 use super::message::{FIRST_STORED, Stored};
-use super::publish::{Ack, AckError};
-use super::streams::StreamFacts;
+use crate::api::ApiError;
+use crate::connect::Bus;
+use crate::denial::{Action, Denial};
+use crate::publish::{Ack, AckError};
+use crate::streams::StreamFacts;
 
 /// Messages that may be under way at a time.
 const WINDOW: usize = 256;

@@ -12,10 +12,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::api::ApiError;
-use super::connect::ROUND_TRIP_EVERY;
 use super::follow::{Note, Shared};
+use crate::api::ApiError;
 use crate::clock;
+use crate::connect::ROUND_TRIP_EVERY;
 use tcs_wire::Kind;
 
 /// How often the stream's leader is asked while no heartbeat arrives, and the server while nothing
