@@ -8,7 +8,7 @@ help: ## what can be made
 
 demo: ## a private broker and launcher with sample services, and their picture
 	@.ci/tools broker
-	@$(CARGO) build --release --quiet --workspace
+	$(CARGO) build --release --workspace
 	@target/release/tcsctl demo
 
 tools: ## get the brokers and the Python client that the tests run against

@@ -1,5 +1,5 @@
 //! What others publish, as it comes: nothing that was published before, nothing while the link is
-//! down. What streams keep, [`Follow`](crate::Follow) reads.
+//! down. What streams keep, `Follow` reads.
 
 use std::time::Duration;
 
