@@ -11,7 +11,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tcs_core::clock;
-use tcs_core::config::{self, Entry, Environment, How, KnownType, Planned, STOP_TIMEOUT, waits};
+use tcs_core::config::{
+    self, Entry, Environment, How, KnownType, Planned, Problem, STOP_TIMEOUT, waits,
+};
 use tcs_core::service::Registry;
 
 use tcs_supervisor::Schedule;
@@ -62,8 +64,7 @@ pub(super) fn run(
             Ok(None) | Err(_) => line,
         })?;
     }
-    let mut found = sentinel::problems(&check.plan);
-    found.extend(serve::problems(&check.plan));
+    let mut found: Vec<_> = check.plan.iter().flat_map(of_built_in).collect();
     found.extend(schedules::problems(&all));
     if import {
         found.extend(imports::problems(&check.plan, &environment));
@@ -78,6 +79,17 @@ pub(super) fn run(
     let is_whole = !report.has_errors() && !dotenv.has_errors();
     let is_reached = !connect || (is_whole && broker::look(path, explicit, &environment)?);
     Ok(if is_whole && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is wrong with the settings of a service that `tcsctl` runs.
+fn of_built_in(planned: &Planned) -> Vec<Problem> {
+    let settings = &planned.entry.settings;
+    match planned.how {
+        How::BuiltIn("sentinel") => sentinel::of_settings(settings),
+        How::BuiltIn("report-service") => sentinel::of_report(settings),
+        How::BuiltIn("serve-service") => serve::of_settings(settings),
+        How::BuiltIn(_) | How::Rust(_) | How::Python { .. } | How::Program(_) => Vec::new(),
+    }
 }
 
 /// `runs 30 7 * * * Europe/Warsaw, next 2026-11-27 06:30:00 UTC`
@@ -99,4 +111,31 @@ fn timing(planned: &Planned, all: &[Entry]) -> String {
     let waits =
         if waits.is_empty() { String::new() } else { format!("; waits for {}", waits.join(", ")) };
     format!("{readiness}; start timeout {start}, stop timeout {stop}{waits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_built_in_service_is_checked_by_its_own_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("services.yaml");
+        for (settings, expected) in [
+            ("type: sentinel, variant: main, escalte: {}", "did you mean `escalate`"),
+            ("type: report, variant: main, folder: /x, sinze: '20:00'", "did you mean `since`"),
+            ("type: report, variant: main", "`folder` is missing"),
+            ("type: serve, variant: main, lisen: 127.0.0.1:8799", "did you mean `listen`"),
+            ("type: sentinel, variant: main", ""),
+            ("type: report, variant: main, folder: /x", ""),
+            ("type: serve, variant: main, listen: 127.0.0.1:8799", ""),
+        ] {
+            std::fs::write(&path, format!("services:\n  - {{{settings}}}\n")).unwrap();
+            let check = config::check(&path, true, &Environment::default(), &[]);
+            let found: Vec<_> = check.plan.iter().flat_map(of_built_in).collect();
+            assert_eq!(found.len(), usize::from(!expected.is_empty()), "{settings}: {found:?}");
+            let said = check.report.with(found).to_string();
+            assert!(said.contains(expected), "{settings}: {said}");
+        }
+    }
 }

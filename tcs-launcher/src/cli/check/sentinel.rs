@@ -2,26 +2,18 @@
 
 use tcs_alarms::settings::{ReportSettings, SentinelSettings};
 use tcs_alarms::{Doubt, RulesError};
-use tcs_core::config::{How, Planned, Problem, ServiceSettings};
+use tcs_core::config::{Problem, ServiceSettings};
 
-/// What is wrong with the settings of all sentinels and reports of a file.
-pub(super) fn problems(plan: &[Planned]) -> Vec<Problem> {
-    let of = |planned: &Planned| match planned.how {
-        How::BuiltIn("sentinel") => of_settings(&planned.entry.settings),
-        How::BuiltIn(_) => of_report(&planned.entry.settings),
-        How::Rust(_) | How::Python { .. } | How::Program(_) => Vec::new(),
-    };
-    plan.iter().flat_map(of).collect()
-}
-
-fn of_report(settings: &ServiceSettings) -> Vec<Problem> {
+/// What is wrong with the settings of a report.
+pub(super) fn of_report(settings: &ServiceSettings) -> Vec<Problem> {
     match settings.deserialize::<ReportSettings>() {
         Ok((_, warnings)) => warnings.problems,
         Err(errors) => errors.report.problems,
     }
 }
 
-fn of_settings(settings: &ServiceSettings) -> Vec<Problem> {
+/// What is wrong with the settings of a sentinel.
+pub(super) fn of_settings(settings: &ServiceSettings) -> Vec<Problem> {
     let (read, warnings) = match settings.deserialize::<SentinelSettings>() {
         Ok(read) => read,
         Err(errors) => return errors.report.problems,

@@ -1,14 +1,9 @@
 //! The settings of `type: serve`, which `tcsd` only checks: `tcsctl` runs it.
 
-use tcs_core::config::{How, Planned, Problem, ServeSettings, ServiceSettings};
+use tcs_core::config::{Problem, ServeSettings, ServiceSettings};
 
-/// What is wrong with the settings of all of a file.
-pub(super) fn problems(plan: &[Planned]) -> Vec<Problem> {
-    let all = plan.iter().filter(|planned| planned.how == How::BuiltIn("serve-service"));
-    all.flat_map(|planned| of_settings(&planned.entry.settings)).collect()
-}
-
-fn of_settings(settings: &ServiceSettings) -> Vec<Problem> {
+/// What is wrong with them.
+pub(super) fn of_settings(settings: &ServiceSettings) -> Vec<Problem> {
     let (read, warnings) = match settings.deserialize::<ServeSettings>() {
         Ok(read) => read,
         Err(errors) => return errors.report.problems,
