@@ -6,16 +6,16 @@
 //! descriptors.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
-};
-use nix::unistd::{chown, close, geteuid};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::unistd::{chown, geteuid};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -30,9 +30,9 @@ pub const VARIABLE: &str = "NOTIFY_SOCKET";
 /// The longest message that is read.
 const MAX_MESSAGE: usize = 4096;
 
-/// The most file descriptors that a message can bring (`SCM_MAX_FD`). Without room for them the whole
-/// message would be an error.
-const MAX_FILES: usize = 253;
+/// The most messages that are read after the end of the main process: what it sent waits in the
+/// socket's queue, and processes that outlive it may send without end.
+const MAX_REST: usize = 1024;
 
 /// What a child can say here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +145,8 @@ impl Socket {
     /// What has come already, right after the end of the main process.
     pub fn rest(&self, main: i32) -> Vec<Word> {
         let mut rest = Vec::new();
-        while let Ok((text, sender)) = self.receive_now() {
+        for _ in 0..MAX_REST {
+            let Ok((text, sender)) = self.receive_now() else { break };
             if self.is_believed(sender, main) {
                 rest.extend(parse(&text));
             }
@@ -155,26 +156,18 @@ impl Socket {
 
     fn receive_now(&self) -> io::Result<(String, Option<i32>)> {
         let mut buffer = [0; MAX_MESSAGE];
-        let mut control = nix::cmsg_space!(UnixCredentials, [RawFd; MAX_FILES]);
+        // no room for file descriptors: the kernel closes what a message brings
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let message =
-            recvmsg::<UnixAddr>(self.datagrams.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
-        let mut sender = None;
-        for part in message.cmsgs()? {
-            match part {
-                ControlMessageOwned::ScmCredentials(credentials) => {
-                    sender = Some(credentials.pid());
-                }
-                ControlMessageOwned::ScmRights(files) => {
-                    for file in files {
-                        close(file)?;
-                    }
-                }
-                _ => {}
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let count = recvmsg(&self.datagrams, &mut parts, &mut control, flags)?.bytes;
+        let sender = control.drain().find_map(|part| match part {
+            RecvAncillaryMessage::ScmCredentials(credentials) => {
+                Some(credentials.pid.as_raw_nonzero().get())
             }
-        }
-        let count = message.bytes;
+            _ => None,
+        });
         Ok((String::from_utf8_lossy(&buffer[..count]).into_owned(), sender))
     }
 
@@ -224,12 +217,16 @@ fn word(line: &str) -> Option<Word> {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+    use std::os::fd::AsRawFd as _;
 
-    use nix::sys::socket::{ControlMessage, sendmsg};
+    use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
     use super::super::group::Marks;
     use super::*;
     use tcs_supervisor::Run;
+
+    /// So many file descriptors a message can bring (`SCM_MAX_FD`).
+    const MAX_FILES: usize = 253;
 
     #[test]
     fn words_are_read_and_the_rest_is_left() {
@@ -289,5 +286,66 @@ mod tests {
         sender.send(b"WATCHDOG=1").unwrap();
         let words = socket.receive(own_group).await.unwrap();
         assert_eq!(words, [Word::Watchdog(Watchdog::Alive)]);
+    }
+
+    /// Descriptors for which there is no room would stay open: tcsd would soon have none left.
+    #[tokio::test]
+    async fn descriptors_that_a_message_brings_need_no_room() {
+        const INNER: &str = "TCS_TEST_FEW_DESCRIPTORS";
+        if std::env::var_os(INNER).is_none() {
+            let name = "runner::notify::tests::descriptors_that_a_message_brings_need_no_room";
+            let script = "ulimit -n 64; exec \"$0\" --exact \"$1\"";
+            let mut inner = std::process::Command::new("sh");
+            inner.args(["-c", script]).arg(std::env::current_exe().unwrap()).arg(name);
+            let output = inner.env(INNER, "1").output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Marks::new("test").service(&"a.x".parse().unwrap(), Run(1));
+        let socket = SocketDir::new(dir.path().join("sockets")).open(mark, None).unwrap();
+        let own_group = nix::unistd::getpgrp().as_raw();
+        let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        sender.connect(socket.path()).unwrap();
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = open();
+        let files = [sender.as_raw_fd(); MAX_FILES];
+        let parts = [std::io::IoSlice::new(b"STATUS=here")];
+        let rights = [ControlMessage::ScmRights(&files)];
+        let to = sender.as_raw_fd();
+        sendmsg::<UnixAddr>(to, &parts, &rights, MsgFlags::empty(), None).unwrap();
+        let words = socket.receive(own_group).await.unwrap();
+        assert_eq!(words, [Word::Status("here".into())]);
+        assert_eq!(open(), before);
+    }
+
+    /// They have left its group, so that it takes a while to find out whose they are.
+    #[tokio::test]
+    async fn processes_that_go_on_notifying_hold_up_no_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Marks::new("test").service(&"a.x".parse().unwrap(), Run(1));
+        let socket = SocketDir::new(dir.path().join("sockets")).open(mark, None).unwrap();
+        let path = socket.path().to_owned();
+        // until the socket is gone
+        let began = std::sync::Barrier::new(9);
+        let flood = || {
+            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+            sender.send_to(b"WATCHDOG=1", &path).unwrap();
+            began.wait();
+            while sender.send_to(b"WATCHDOG=1", &path).is_ok() {}
+        };
+        std::thread::scope(|scope| {
+            let (done, waits) = std::sync::mpsc::channel();
+            let began = &began;
+            scope.spawn(move || {
+                began.wait();
+                done.send(socket.rest(i32::MAX)).ok();
+            });
+            (0..8).for_each(|_| drop(scope.spawn(flood)));
+            let words = waits.recv_timeout(Duration::from_mins(1));
+            std::fs::remove_file(&path).ok();
+            assert_eq!(words, Ok(Vec::new()));
+        });
     }
 }
