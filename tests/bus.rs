@@ -15,8 +15,10 @@ mod rights;
 #[path = "bus/streams.rs"]
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use futures_util::StreamExt as _;
 
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;

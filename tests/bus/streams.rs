@@ -138,3 +138,39 @@ async fn jetstream_off_for_the_account_is_another_answer() {
     })
     .await;
 }
+
+/// As in a cluster whose leader changes: the old one no longer answers, the new one not yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_answers_is_asked_again() {
+    on_each_server(async |binary| {
+        let server = Server::start(&binary).await;
+        let writer = Writer::new(&server).await;
+        writer.stream("svc_status", &["svc.status.>"], 1).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let mut asked = client.subscribe("lossy.API.>").await.unwrap();
+        client.flush().await.unwrap();
+        let leader = tokio::spawn(async move {
+            let mut seen = BTreeSet::new();
+            while let Some(question) = asked.next().await {
+                let subject = question.subject.to_string();
+                let real = format!("$JS.API.{}", subject.strip_prefix("lossy.API.").unwrap());
+                if !seen.insert(subject) {
+                    let reply = question.reply.unwrap();
+                    client.publish_with_reply(real, reply, question.payload).await.unwrap();
+                }
+            }
+        });
+        let section = NatsSection {
+            url: Some(server.url().as_str().into()),
+            js_api_prefix: Some("lossy.API".into()),
+            ..NatsSection::default()
+        };
+        let settings = Settings::from_process(&section, None).unwrap();
+        let bus = Bus::connect(&settings, NAME, TIMEOUT).await.unwrap();
+        assert_eq!(bus.stream("svc_status").await.unwrap().messages, 0);
+        let held = bus.subjects_held("svc.status.>").await.unwrap().unwrap();
+        assert!(held.1.is_empty(), "{held:?}");
+        leader.abort();
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{HeaderMap, Message, Request};
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::error::RecvError;
@@ -86,6 +87,9 @@ const NO_ACCOUNT_STORAGE: u64 = 10002;
 const NOT_ENABLED: u64 = 10076;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
 
+/// After so long without an answer a question is asked again.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+
 fn domain_of_server(domain: Option<&str>) -> String {
     match domain {
         Some(domain) => format!(" (this server is in the domain `{domain}`)"),
@@ -143,7 +147,35 @@ struct ErrorBody {
 }
 
 impl Bus {
-    /// Asks `<api prefix>.<what>`, JSON in both directions.
+    /// Asks `<api prefix>.<what>` for something that asking does not change.
+    pub(super) async fn look_up<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Answer<T>, ApiError> {
+        self.look_up_within(what, body, self.timeout()).await
+    }
+
+    /// The same, for an answer that is waited for no longer than `limit`. What one leader of a
+    /// cluster has lost its successor answers, so it is asked again meanwhile.
+    pub(super) async fn look_up_within<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &(impl Serialize + Sync),
+        limit: Duration,
+    ) -> Result<Answer<T>, ApiError> {
+        let mut asked = FuturesUnordered::from_iter([self.api_within(what, body, limit)]);
+        loop {
+            tokio::select! {
+                Some(answer) = asked.next() => return answer,
+                () = tokio::time::sleep(ASKED_AGAIN) => {
+                    asked.push(self.api_within(what, body, limit));
+                }
+            }
+        }
+    }
+
+    /// Asks `<api prefix>.<what>` once, JSON in both directions.
     pub(super) async fn api<T: DeserializeOwned>(
         &self,
         what: &str,

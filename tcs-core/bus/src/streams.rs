@@ -239,11 +239,11 @@ impl Bus {
 
     /// Names of the streams without subjects of their own that hold messages of `filter`.
     async fn streams_holding(&self, filter: &str) -> Result<Vec<String>, ApiError> {
-        let names: Names = self.api("STREAM.NAMES", &json!({})).await?.value;
+        let names: Names = self.look_up("STREAM.NAMES", &json!({})).await?.value;
         let mut holding = Vec::new();
         let body = json!({ "subjects_filter": filter });
         for name in names.streams.unwrap_or_default().into_iter().take(LOOKED_INTO) {
-            let info = self.api::<Source>(&format!("STREAM.INFO.{name}"), &body).await?.value;
+            let info = self.look_up::<Source>(&format!("STREAM.INFO.{name}"), &body).await?.value;
             let takes = info.config.mirror.is_some() || info.config.sources.is_some();
             if takes && info.state.subjects.is_some_and(|subjects| !subjects.is_empty()) {
                 holding.push(name);
@@ -280,7 +280,7 @@ impl Bus {
         limit: Duration,
     ) -> Result<Vec<String>, ApiError> {
         let body = json!({ "subject": filter });
-        let names: Names = self.api_within("STREAM.NAMES", &body, limit).await?.value;
+        let names: Names = self.look_up_within("STREAM.NAMES", &body, limit).await?.value;
         let mut names = names.streams.unwrap_or_default();
         names.sort();
         Ok(names)
@@ -299,7 +299,7 @@ impl Bus {
         limit: Duration,
     ) -> Result<(StreamFacts, Option<Sample>), ApiError> {
         let what = format!("STREAM.INFO.{name}");
-        let answer = self.api_within::<Info>(&what, &json!({}), limit).await?;
+        let answer = self.look_up_within::<Info>(&what, &json!({}), limit).await?;
         let sample = answer.value.ts.map(|ts| Sample::new(ts, answer.sent, answer.received));
         Ok((answer.value.into(), sample))
     }
@@ -314,7 +314,8 @@ impl Bus {
         let mut offset = 0;
         loop {
             let body = json!({ "subjects_filter": filter, "offset": offset });
-            let page: SubjectsPage = self.api(&format!("STREAM.INFO.{stream}"), &body).await?.value;
+            let page: SubjectsPage =
+                self.look_up(&format!("STREAM.INFO.{stream}"), &body).await?.value;
             let subjects = page.state.subjects.unwrap_or_default();
             offset += subjects.len();
             let end = subjects.is_empty() || offset >= page.total;
@@ -384,10 +385,16 @@ impl Bus {
         if !facts.clustered || facts.replicas >= usize::from(wanted) {
             return Ok(None);
         }
-        let whole: Whole = self.api(&format!("STREAM.INFO.{stream}"), &json!({})).await?.value;
+        let whole: Whole = self.look_up(&format!("STREAM.INFO.{stream}"), &json!({})).await?.value;
         let mut config = whole.config;
         config.insert("num_replicas".to_owned(), wanted.into());
-        let _: Info = self.api(&format!("STREAM.UPDATE.{stream}"), &config).await?.value;
+        match self.api::<Info>(&format!("STREAM.UPDATE.{stream}"), &config).await {
+            Ok(_) => {}
+            // the leader that was to answer may have gone just for that
+            Err(ApiError::TimedOut { .. })
+                if self.stream(stream).await?.replicas >= usize::from(wanted) => {}
+            Err(error) => return Err(error),
+        }
         Ok(Some(facts.replicas))
     }
 
