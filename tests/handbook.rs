@@ -14,15 +14,16 @@ mod commands;
 mod reference;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;
 use tcs_testkit::cluster::Cluster;
-use tcs_testkit::nats::{Server, on_each_server, within_limit};
+use tcs_testkit::nats::{Server, on_each_server, wait_for, wait_within, within_limit};
 use tcs_testkit::tcsctl;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -248,11 +249,15 @@ fn tcsd(dir: &Path, config: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Killed, not asked, should the test fail.
-struct Running(Child);
+/// Killed, not asked, should the test fail; then its log is printed.
+struct Running(Child, PathBuf);
 
 impl Drop for Running {
+    #[expect(clippy::print_stderr, reason = "the report of a test that failed")]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- tcsd\n{}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
         self.0.kill().ok();
         self.0.wait().ok();
     }
@@ -280,22 +285,64 @@ async fn streams_of_one_broker_get_three_replicas() {
         let offline = tcsd(dir.path(), &alone, &["check"]).output().unwrap();
         assert!(!String::from_utf8(offline.stderr).unwrap().contains(warning), "nobody is asked");
 
-        let names = "nats://srv01:4222,nats://srv02:4222,nats://srv03:4222";
-        let config = format!("{}services: []\n", block.replace(names, &urls));
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let service = "services: [{type: x, variant: a, launch: {exec: [sleep, '1000']}}]\n";
-        let config = config.replace("services: []\n", service);
-        let _tcsd = Running(tcsd(dir.path(), &config, &[]).stderr(log).spawn().unwrap());
-        within_limit("three replicas", async {
-            for stream in &streams {
-                while bus.stream(stream).await.unwrap().replicas != 3 {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        })
-        .await;
-        let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
-        assert!(log.contains("now has 3 replicas (it had 1)"), "{log}");
+        let tcsd = launcher_with_replicas(dir.path(), block, &urls);
+        let log = &tcsd.1;
+        let minutes = Duration::from_mins(2);
+        let grown = |stream: &String| says(log, stream, "now has 3 replicas (it had 1)");
+        wait_within(minutes, "three replicas", || streams.iter().all(grown)).await;
+        for stream in &streams {
+            assert_eq!(bus.stream(stream).await.unwrap().replicas, 3);
+        }
+    })
+    .await;
+}
+
+/// The services file with this block, as a launcher that writes `log` beside it.
+fn launcher_with_replicas(dir: &Path, block: &str, urls: &str) -> Running {
+    let names = "nats://srv01:4222,nats://srv02:4222,nats://srv03:4222";
+    let service = "services: [{type: x, variant: a, launch: {exec: [sleep, '1000']}}]\n";
+    let config = format!("{}{service}", block.replace(names, urls));
+    let log = dir.join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    Running(tcsd(dir, &config, &[]).stderr(file).spawn().unwrap(), log)
+}
+
+/// Whether a line of the log says this of a stream.
+fn says(log: &Path, stream: &str, what: &str) -> bool {
+    let log = std::fs::read_to_string(log).unwrap();
+    log.lines().any(|line| line.contains(stream) && line.contains(what))
+}
+
+/// After a power cut a launcher may be up before the last server of the cluster is.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_are_added_once_there_are_servers_for_them() {
+    let block = blocks::of("docs/handbook/growing.md", "yaml");
+    let block = block.iter().find(|block| block.contains("replicas: 3")).unwrap();
+    on_each_server(async |binary| {
+        let mut cluster = Cluster::start(&binary).await;
+        // whose facts tell when the cluster knows that a server is gone
+        let probe = json!({ "name": "probe", "subjects": ["probe"], "num_replicas": 3 });
+        cluster.ask("STREAM.CREATE.probe", &probe, |it| it["config"].is_object()).await;
+        cluster.nodes[2].stop();
+        let is_gone = |it: &Value| it["name"] == "node2" && it["offline"] == true;
+        let knows = |it: &Value| {
+            it["cluster"]["replicas"].as_array().is_some_and(|all| all.iter().any(is_gone))
+        };
+        cluster.ask("STREAM.INFO.probe", &json!({}), knows).await;
+        cluster.quorum().await;
+        let one = NatsSection { replicas: Some(1), ..section(&cluster.urls(), None) };
+        make_streams(&connect(&one).await).await;
+        let dir = tempfile::tempdir().unwrap();
+        let tcsd = launcher_with_replicas(dir.path(), block, &cluster.urls());
+        let log = &tcsd.1;
+        let all = ["svc_status", "svc_registry", "svc_heartbeat"];
+        let has_three = |stream: &&str| says(log, stream, "now has 3 replicas (it had 1)");
+        let is_refused = |stream: &&str| says(log, stream, "it is tried again each 10 s");
+        // a current server takes one that is not there yet, an old one refuses
+        wait_for("asked", || all.iter().all(|it| has_three(it) || is_refused(it))).await;
+        cluster.nodes[2].run().await;
+        let minutes = Duration::from_mins(2);
+        wait_within(minutes, "three replicas", || all.iter().all(has_three)).await;
     })
     .await;
 }

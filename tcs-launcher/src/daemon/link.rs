@@ -1,7 +1,7 @@
 //! What a connection is good for: the streams are there, or it is known that they are not. And
 //! whether anything is to run without one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,8 +78,9 @@ fn hint(error: &ApiError) -> &'static str {
 }
 
 /// Gives streams as many replicas as the configuration says, and warns of those that have one in a
-/// cluster.
-async fn look_at_replicas(bus: &Bus, streams: &[String]) {
+/// cluster. False: it is to be tried again, which is not told each time.
+async fn look_at_replicas(bus: &Bus, streams: &[String], is_told: bool) -> bool {
+    let mut is_done = true;
     for stream in streams {
         match bus.raise_replicas(stream).await {
             Ok(Some(before)) => {
@@ -87,14 +88,24 @@ async fn look_at_replicas(bus: &Bus, streams: &[String]) {
                 tracing::info!("stream {stream} now has {now} replicas (it had {before})");
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!("cannot add replicas to stream {stream}: {error}"),
+            Err(error) => {
+                let again = error.is_transient() || matches!(error, ApiError::Refused { .. });
+                is_done &= !again;
+                if !is_told {
+                    let then = if again { "; it is tried again each 10 s" } else { "" };
+                    tracing::warn!("cannot add replicas to stream {stream}: {error}{then}");
+                }
+                continue;
+            }
         }
-        if let Ok(facts) = bus.stream(stream).await
+        if !is_told
+            && let Ok(facts) = bus.stream(stream).await
             && facts.is_at_risk()
         {
             tracing::warn!("{}", SingleReplica(stream));
         }
     }
+    is_done
 }
 
 /// What is found out of the launchers before, once there is a broker.
@@ -134,6 +145,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
     let mut link = bus.link();
     let mut told = false;
     let mut failed: BTreeMap<Kind, String> = BTreeMap::new();
+    let mut looked_at = BTreeSet::new();
     loop {
         if link.wait_for(LinkState::is_connected).await.is_err() {
             return;
@@ -159,7 +171,13 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                             tracing::warn!("cannot create the stream for {}: {text}", kind.token());
                         }
                     }
-                    Made::Found(names) if !told => look_at_replicas(&bus, &names).await,
+                    Made::Found(names) if !looked_at.contains(&kind) => {
+                        if look_at_replicas(&bus, &names, told).await {
+                            looked_at.insert(kind);
+                        } else {
+                            again = again.or(Some(AGAIN_REFUSED));
+                        }
+                    }
                     Made::Found(_) => {}
                 }
             }
