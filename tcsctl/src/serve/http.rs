@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -71,6 +72,8 @@ pub(super) struct Client(pub(super) IpAddr);
 #[derive(Default)]
 struct Idle {
     all: Mutex<BTreeMap<u64, (IpAddr, CancellationToken)>>,
+    /// The places given so far: who was ended still leaves its own, which no other one has then.
+    places: AtomicU64,
     /// One more is.
     came: Notify,
 }
@@ -155,7 +158,7 @@ impl Connection {
         let mut state = self.state();
         self.leave(&state);
         let mut idle = self.idle.all();
-        let place = idle.last_key_value().map_or(0, |(last, _)| last + 1);
+        let place = self.idle.places.fetch_add(1, Ordering::Relaxed);
         idle.insert(place, (self.owner, self.ended.clone()));
         *state = State::Idle(place);
         self.idle.came.notify_one();
@@ -467,6 +470,21 @@ mod tests {
         }
         other.write_all(GET).await.unwrap();
         assert_eq!(first(&mut other).await, "HTTP/1.1 200 OK");
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_place_of_another_connection_makes_room_too() {
+        let (of_one, bounds) = (1, |_| true);
+        let limits = Limits { connections: 8, of_one, bounds, head: NEVER, answer: NEVER };
+        let (address, stop) = server(limits).await;
+        let connect = async |text: &'static [u8]| send_from([127, 0, 0, 2], address, text).await;
+        let mut oldest = connect(b"").await;
+        let silent = connect(b"").await;
+        assert_eq!(first(&mut oldest).await, "");
+        let mut new = connect(GET).await;
+        assert_eq!(first(&mut new).await, "HTTP/1.1 200 OK");
+        drop(silent);
         stop.cancel();
     }
 }
