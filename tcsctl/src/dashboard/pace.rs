@@ -16,7 +16,8 @@ const RESERVE: f64 = 2.0;
 /// Between two frames that only news ask for.
 const NEWS_GAP: Duration = Duration::from_millis(100);
 
-/// After a frame, before one that only heartbeats ask for: they too are shown within a second.
+/// After a frame that left none of them, before one that only heartbeats ask for: they too are shown
+/// within a second.
 const BEAT_GAP: Duration = Duration::from_millis(800);
 
 /// What a frame is wanted for.
@@ -36,31 +37,39 @@ pub(super) struct Pace {
     /// Frames in the bucket at `last`.
     left: f64,
     last: Option<Instant>,
+    /// The last after which nothing waited. What it left behind is not put off by each frame anew.
+    whole: Option<Instant>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { left: BURST, last: None }
+        Self { left: BURST, last: None, whole: None }
     }
 }
 
 impl Pace {
-    /// A frame was made; `written`: it differed from what was shown.
-    pub(super) fn drawn(&mut self, now: Instant, written: bool) {
+    /// A frame was made; `written`: it differed from what was shown; `wanted`: for what another one
+    /// is, although nothing came meanwhile.
+    pub(super) fn drawn(&mut self, now: Instant, written: bool, wanted: Option<Wanted>) {
         self.left = self.left_at(now) - f64::from(u8::from(written));
         self.last = Some(now);
+        if wanted.is_none() || self.whole.is_none() {
+            self.whole = Some(now);
+        }
     }
 
     /// The earliest time for the next frame; it may have passed.
     pub(super) fn next(&self, wanted: Wanted, now: Instant) -> Instant {
         let Some(last) = self.last else { return now };
-        let (needed, gap) = match wanted {
-            Wanted::Key => (1.0, Duration::ZERO),
-            Wanted::News => (1.0 + RESERVE, NEWS_GAP),
-            Wanted::Beat => (1.0 + RESERVE, BEAT_GAP),
+        let (needed, from) = match wanted {
+            Wanted::Key => (1.0, last),
+            Wanted::News => (1.0 + RESERVE, last + NEWS_GAP),
+            Wanted::Beat => {
+                (1.0 + RESERVE, (self.whole.unwrap_or(last) + BEAT_GAP).max(last + NEWS_GAP))
+            }
         };
         let missing = (needed - self.left_at(now)).max(0.0);
-        (last + gap).max(now + Duration::from_secs_f64(missing / RATE))
+        from.max(now + Duration::from_secs_f64(missing / RATE))
     }
 
     fn left_at(&self, now: Instant) -> f64 {
@@ -88,7 +97,7 @@ mod tests {
             }
             let wanted = if pressed.is_some() { Wanted::Key } else { always };
             if pace.next(wanted, now) <= now {
-                pace.drawn(now, true);
+                pace.drawn(now, true, None);
                 drawn.push(ms);
                 delays.extend(pressed.take().map(|pressed| ms - pressed));
             }
@@ -126,7 +135,7 @@ mod tests {
         assert_eq!(frames_of(Wanted::Beat, None, 8000).0.len(), 10);
         let now = Instant::now();
         let mut pace = Pace::default();
-        (0..100).for_each(|_| pace.drawn(now, false));
+        (0..100).for_each(|_| pace.drawn(now, false, None));
         assert!(pace.next(Wanted::Key, now) <= now);
     }
 }

@@ -117,7 +117,7 @@ impl Dashboard {
                 () = tokio::time::sleep_until(next_frame.into()), if wanted.is_some() => {
                     let written = self.draw()?;
                     wanted = self.state.wanted().filter(|_| !self.stopped);
-                    pace.drawn(clock::monotonic(), written);
+                    pace.drawn(clock::monotonic(), written, wanted);
                     None
                 }
                 Some(first) = feeds.recv() => {

@@ -87,8 +87,10 @@ impl State {
     pub(super) fn take_picture(&mut self, made: Option<MadePicture>) {
         self.making = false;
         match made {
+            // of a time to come is only one that was made before the clock was set back
             Some(made)
-                if matches!(self.moment, Moment::Live) && made.picture.now >= self.picture.now =>
+                if matches!(self.moment, Moment::Live)
+                    && (made.picture.now >= self.picture.now || self.picture.now > self.now) =>
             {
                 (self.picture, self.record) = (made.picture, made.record);
                 self.show_picture();
@@ -109,7 +111,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use crate::dashboard::event::{Event, Heard};
-    use crate::dashboard::pace::Wanted;
+    use crate::dashboard::pace::{Pace, Wanted};
     use crate::dashboard::tests::fixture::{Messages, night, observatory, state};
     use chrono::TimeDelta;
     use serde_json::json;
@@ -167,6 +169,60 @@ mod tests {
         for late in [order, again] {
             state.update(Event::Picture(Some(Box::new(late.make()))), later);
             assert_eq!(state.picture.now, later, "an older one does not replace it");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_freeze_the_picture() {
+        let mut state = state(observatory(), (80, 24), night());
+        state.update(Event::Heard(crowd("ok", 2.0)), night());
+        state.settle_here();
+        let before = night() - TimeDelta::seconds(30);
+        state.update(Event::Heard(crowd("error", 1.0)), before);
+        let order = state.settle(before).unwrap();
+        state.update(Event::Picture(Some(Box::new(order.make()))), before);
+        assert_eq!(state.picture.get("crowd.s007").unwrap().verdict.as_str(), "error");
+    }
+
+    /// Whenever the clock ticks: its frame comes between.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "an origin to count from")]
+    fn heartbeats_of_a_large_fleet_are_shown_within_a_second() {
+        let mut state = state(observatory(), (80, 24), night());
+        state.update(Event::Heard(crowd("ok", 2.0)), night());
+        state.settle_here();
+        let mut beat = Messages::default();
+        beat.send(1.0, "heartbeat.crowd.s007", json!({"service_id": "crowd.s007"}));
+        let beat: Vec<Heard> = beat.take().into_iter().map(Heard::Message).collect();
+        assert!(beat.iter().all(Heard::is_beat) && beat.len() == 1);
+        for tick in [100, 300, 500, 600, 690, 900] {
+            let (mut pace, mut wanted) = (Pace::default(), None);
+            let mut made = None;
+            let origin = std::time::Instant::now();
+            for ms in 0..6000 {
+                let at = night() + TimeDelta::milliseconds(10_000 * tick + ms);
+                let now = origin + std::time::Duration::from_millis(ms.cast_unsigned());
+                if ms % 20 == 0 {
+                    state.update(Event::Heard(beat.clone()), at);
+                    wanted = wanted.max(Some(Wanted::Beat));
+                }
+                if ms % 1000 == tick {
+                    state.update(Event::Tick, at);
+                    wanted = wanted.max(Some(Wanted::News));
+                }
+                if let Some((_, picture)) = made.take_if(|(ready, _)| *ready <= ms) {
+                    state.update(Event::Picture(Some(picture)), at);
+                    wanted = wanted.max(Some(Wanted::News));
+                }
+                if wanted.is_some_and(|wanted| pace.next(wanted, now) <= now) {
+                    let order = state.settle(at);
+                    made = made.or(order.map(|order| (ms + 30, Box::new(order.make()))));
+                    wanted = state.wanted();
+                    pace.drawn(now, true, wanted);
+                }
+                let age = (at - state.picture.now).num_milliseconds();
+                assert!(ms < 2000 || age <= 1000, "tick at {tick}: {age} ms at {ms}");
+            }
         }
     }
 }
