@@ -291,7 +291,8 @@ async fn streams_of_one_broker_get_three_replicas() {
         let grown = |stream: &String| says(log, stream, "now has 3 replicas (it had 1)");
         wait_within(minutes, "three replicas", || streams.iter().all(grown)).await;
         for stream in &streams {
-            assert_eq!(bus.stream(stream).await.unwrap().replicas, 3);
+            let has_three = |it: &Value| it["config"]["num_replicas"] == 3;
+            cluster.ask(&format!("STREAM.INFO.{stream}"), &json!({}), has_three).await;
         }
     })
     .await;
