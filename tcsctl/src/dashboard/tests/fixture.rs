@@ -39,6 +39,12 @@ fn observed(
     Some(Arc::new(Observed { subject: subject.to_owned(), decoded, stamp, bytes: payload.len() }))
 }
 
+/// A time of the machine's clock to count from.
+#[expect(clippy::disallowed_methods, reason = "any time will do")]
+pub(crate) fn origin() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// When the night of the tests is looked at.
 pub(crate) fn night() -> DateTime<Utc> {
     "2026-11-23T02:13:07Z".parse().unwrap()
