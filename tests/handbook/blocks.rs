@@ -142,6 +142,7 @@ fn every_block_is_read_or_run() {
                     // a profile alone names services of elsewhere
                     let is_fine = config.warnings.is_empty() || code.contains("profiles:");
                     assert!(is_fine, "{page}: {}", config.warnings);
+                    is_checked(&page, &whole);
                 }
                 ("json", Mark::None) => {
                     let dir = tempfile::tempdir().unwrap();
@@ -169,6 +170,24 @@ fn every_block_is_read_or_run() {
                 (other, mark) => panic!("{page}: {mark:?}: a block of `{other}`:\n{code}"),
             }
         }
+    }
+}
+
+/// Whether `tcsd check` finds nothing in a services file but programs and modules of a site, which
+/// are not here, and services of other launchers.
+fn is_checked(page: &str, file: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let check = crate::tcsd(dir.path(), file, &["check"]).output().unwrap();
+    let told = String::from_utf8(check.stderr).unwrap();
+    let expected = [
+        "no services: nothing would run",
+        "is not a service of this file",
+        "it cannot start",
+        "ModuleNotFoundError",
+    ];
+    for line in told.lines().filter(|line| line.starts_with("services.yaml:")) {
+        let is_expected = expected.iter().any(|text| line.contains(text));
+        assert!(is_expected, "{page}: {line}\n{file}");
     }
 }
 
