@@ -218,3 +218,28 @@ async fn what_still_stops_is_named_when_a_maintenance_ends() {
     at(&url, &["maintenance", "slow.a", "--end"]).expect(0);
     listed(&site, "slow.a", |it| it["verdict"] == "ok").await;
 }
+
+/// It would have waited for up to a day for an answer that nobody gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_dies_while_it_is_waited_for_is_told() {
+    let stubborn = "
+services:
+  - {type: camera, variant: a, launch: {exec: [./camera], stop_timeout: 900}}
+";
+    let mut site = Site::prepared(&program("tcsd"), "process", stubborn).await;
+    let camera = site.tcsd.dir().join("camera");
+    std::fs::write(&camera, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n").unwrap();
+    std::fs::set_permissions(&camera, std::fs::Permissions::from_mode(0o755)).unwrap();
+    site.tcsd.run();
+    listed(&site, "camera.a", |it| it["verdict"] == "ok").await;
+    let mut stop: Command = command(&["stop", "camera.a", "--when-idle"]);
+    stop.args(["--server", &site.server.url()]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stop = stop.spawn().unwrap();
+    listed(&site, "camera.a", |it| it["phase"] == "stopping").await;
+    site.tcsd.kill().await;
+    site.tcsd.run();
+    let (code, told) = end(stop).await;
+    assert_ne!(code, Some(0), "{told}");
+    assert!(told.contains("has been started again meanwhile"), "{told}");
+    assert!(told.contains("the request may still take effect"), "{told}");
+}

@@ -1,6 +1,9 @@
 //! What the commands that ask share: whom a name means, the question, and what became of it.
 
+mod gone;
+
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -16,6 +19,7 @@ use tcs_core::id::check_name;
 use tcs_core::wire::control::command;
 use tcs_core::wire::text::one_line;
 
+use self::gone::Gone;
 use super::list::parse;
 use super::picture::{self, Picture};
 use super::session::{Ended, LEAST, Session, interrupted};
@@ -25,6 +29,8 @@ use crate::output::reply::{self, Failure, Object, Reply};
 
 /// Questions under way at once; a launcher works on as many.
 const AT_ONCE: usize = 16;
+/// Who is asked for something that may take longer than this is watched meanwhile.
+const LONG: Duration = Duration::from_mins(2);
 /// How often it is told how long it has been waited.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -39,6 +45,7 @@ pub(super) struct Remote<'a> {
     pub(super) bus: Bus,
     pub(super) view: FleetView,
     source: Source,
+    gone: OnceLock<Gone>,
 }
 
 /// How long answers may take.
@@ -72,7 +79,7 @@ impl<'a> Remote<'a> {
     pub(super) async fn new(session: &'a Session) -> Result<Self, Ended> {
         let Picture { bus, view, source, .. } =
             picture::take(session, &picture::Want::default()).await?;
-        Ok(Self { session, bus, view, source })
+        Ok(Self { session, bus, view, source, gone: OnceLock::new() })
     }
 
     /// That nothing is so named; of a picture that was not read, that is not known.
@@ -214,15 +221,28 @@ impl<'a> Remote<'a> {
             }
         };
         let start = clock::monotonic();
-        let outcome = self.bus.request(&whom, &call, &data, limit).await;
-        let outcome = match outcome {
-            Err(RequestError::NotReachable { .. }) if command == "call" => {
-                Err(self.not_offered(&whom, &call, limit).await)
+        let outcome = tokio::select! {
+            outcome = self.bus.request(&whom, &call, &data, limit) => match outcome {
+                Err(RequestError::NotReachable { .. }) if command == "call" => {
+                    Err(self.not_offered(&whom, &call, limit).await)
+                }
+                outcome => outcome.map_err(|error| self.failure(&whom, error, acts)),
+            },
+            why = self.gone(&whom, limit) => {
+                let perhaps = if acts { PERHAPS } else { "" };
+                Err(Failure::NotReachable(format!("{why}{perhaps}")))
             }
-            outcome => outcome.map_err(|error| self.failure(&whom, error, acts)),
         };
         let took = clock::monotonic().saturating_duration_since(start);
         Reply { id, command, asked: Some(whom), took, outcome }
+    }
+
+    /// Why a launcher can no longer answer, once that is so. Only who is waited for long is watched.
+    async fn gone(&self, launcher: &str, limit: Duration) -> String {
+        if limit <= LONG {
+            return std::future::pending().await;
+        }
+        self.gone.get_or_init(|| Gone::follow(self.bus.clone(), &self.view)).of(launcher).await
     }
 
     /// Why nobody answers to a command of its own: whoever answers at all says which there are.
