@@ -112,7 +112,10 @@ async fn a_site_moves_from_one_profile_to_another() {
     let report = at(&url, &["report", "--since", "1h", "--format", "json"]).expect(0).json();
     let changes = report["changes"].as_array().unwrap();
     let moves: Vec<_> = changes.iter().filter(|it| it["what"] == "profile").collect();
-    assert_eq!(moves.len(), 2, "{report:#}");
-    assert_eq!((&moves[0]["profile"], &moves[1]["profile"]), (&"night".into(), &Value::Null));
+    // the second move to it is told where it came more than a second after the first
+    let (last, before) = moves.split_last().unwrap();
+    assert_eq!(last["profile"], Value::Null, "{report:#}");
+    assert!(matches!(before.len(), 1 | 2), "{report:#}");
+    assert!(before.iter().all(|it| it["profile"] == "night"), "{report:#}");
     assert!(moves.iter().all(|it| it["launcher"] == name && it["by"].is_string()), "{moves:#?}");
 }
