@@ -1,13 +1,13 @@
 //! Three nats-servers as one JetStream cluster, for one test: their own ports, their own stores,
 //! gone with the test.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tcs_core::clock;
 
 use crate::nats::{Binary, JETSTREAM, Server};
+use crate::port::Port;
 
 /// For what the cluster does by itself: its elections, its copies. On a busy machine 2.9 has taken
 /// more than half a minute.
@@ -20,10 +20,10 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts three, open to all, and waits until they have a leader.
+    /// Starts three, open to all, and waits until they have a leader that knows all of them.
     pub async fn start(binary: &Binary) -> Self {
         let cluster = Self::start_with(binary, JETSTREAM, &[]).await;
-        cluster.quorum().await;
+        cluster.complete().await;
         cluster
     }
 
@@ -33,22 +33,22 @@ impl Cluster {
         config: &str,
         environment: &[(String, String)],
     ) -> Self {
-        // their ports among themselves must be known beforehand; held until they are used
-        let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<u16> = held.iter().map(|it| it.local_addr().unwrap().port()).collect();
-        let routes: Vec<_> =
-            ports.iter().map(|it| format!("nats-route://127.0.0.1:{it}")).collect();
-        let routes = routes.join(", ");
+        // their ports among themselves must be known beforehand
+        let ports: Vec<Port> = (0..3).map(|_| Port::free()).collect();
+        let route = |it: &Port| format!("nats-route://127.0.0.1:{}", it.number());
+        let routes = ports.iter().map(route).collect::<Vec<_>>().join(", ");
         let mut nodes = Vec::new();
-        for (n, (listener, port)) in held.into_iter().zip(&ports).enumerate() {
+        for (n, port) in ports.into_iter().enumerate() {
+            let number = port.number();
             let config = format!(
                 "{config}\nserver_name: node{n}\nserver_tags: [\"node:{n}\"]\n\
                  lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"2s\"\n\
-                 cluster {{ name: site, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+                 cluster {{ name: site, listen: \"127.0.0.1:{number}\", routes: [{routes}] }}\n"
             );
-            drop(listener);
             let environment = environment.to_vec();
-            nodes.push(Server::start_with_environment(binary, &config, environment).await);
+            let mut node = Server::start_with_environment(binary, &config, environment).await;
+            node.keep(port);
+            nodes.push(node);
         }
         Self { nodes }
     }
@@ -86,6 +86,17 @@ impl Cluster {
     /// Waits until the cluster has a leader.
     pub async fn quorum(&self) {
         self.ask("STREAM.NAMES", &json!({}), |answer| answer["error"].is_null()).await;
+    }
+
+    /// Waits until the cluster has a leader that knows all three as servers for a stream. One that was
+    /// elected by two of them is there before it does.
+    pub async fn complete(&self) {
+        let probe = json!({ "name": "complete", "subjects": ["complete"], "num_replicas": 3 });
+        let made = |answer: &Value| answer["config"]["num_replicas"] == 3;
+        self.ask("STREAM.CREATE.complete", &probe, made).await;
+        // not found: the answer to an earlier question was lost
+        let gone = |it: &Value| it["success"] == true || it["error"]["err_code"] == 10059;
+        self.ask("STREAM.DELETE.complete", &json!({}), gone).await;
     }
 
     /// Makes the fleet's streams, three times stored. They forget nothing.
@@ -157,6 +168,6 @@ impl Cluster {
     /// Has a node hand over its clients and leaderships, and end.
     pub async fn lame_duck(&mut self, node: usize) {
         self.nodes[node].signal("USR2");
-        self.nodes[node].end().await;
+        self.nodes[node].end(LIMIT).await;
     }
 }

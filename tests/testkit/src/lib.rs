@@ -26,6 +26,8 @@ pub mod http;
 pub mod nats;
 pub mod operator;
 pub mod past;
+pub mod port;
+pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod python;

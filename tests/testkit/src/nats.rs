@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tcs_core::clock;
 
+use crate::port::Port;
+use crate::process;
+
 /// A nats-server binary.
 #[derive(Debug, Clone)]
 pub struct Binary {
@@ -81,7 +84,9 @@ pub struct Server {
     child: Option<Child>,
     dir: tempfile::TempDir,
     environment: Vec<(String, String)>,
-    port: u16,
+    /// Its own also while it does not run.
+    port: Port,
+    kept: Vec<Port>,
     websocket_port: u16,
 }
 
@@ -124,7 +129,10 @@ impl Server {
         environment: Vec<(String, String)>,
     ) -> Self {
         let binary = binary.clone();
-        let mut server = Self { binary, child: None, dir, environment, port: 0, websocket_port: 0 };
+        let port = Port::free();
+        let kept = Vec::new();
+        let mut server =
+            Self { binary, child: None, dir, environment, port, kept, websocket_port: 0 };
         server.run().await;
         server
     }
@@ -134,10 +142,9 @@ impl Server {
         assert!(self.child.is_none(), "it runs already");
         let dir = self.dir.path();
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let child = Command::new(&self.binary.path)
             .envs(self.environment.iter().cloned())
-            .args(["-a", "127.0.0.1", "-p", &port])
+            .args(["-a", "127.0.0.1", "-p", &self.port().to_string()])
             .arg("-c")
             .arg(dir.join("nats.conf"))
             .arg("--ports_file_dir")
@@ -162,19 +169,23 @@ impl Server {
             let url = json[name][0].as_str().unwrap_or_default();
             url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0)
         };
-        self.port = port("nats");
         self.websocket_port = port("websocket");
-        self.port != 0
+        port("nats") == self.port()
     }
 
     /// `nats://127.0.0.1:PORT`
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port())
     }
 
     /// Its port, also while it does not run.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
+    }
+
+    /// Keeps a port that its configuration names for as long as it has its own.
+    pub fn keep(&mut self, port: Port) {
+        self.kept.push(port);
     }
 
     /// Its port for web sockets, if it has one.
@@ -199,8 +210,7 @@ impl Server {
 
     /// A signal by name: `STOP` freezes it, `CONT` thaws it.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        process::signal(name, self.child.as_ref().expect("it runs").id());
     }
 
     /// Ends it in order.
@@ -217,9 +227,9 @@ impl Server {
     }
 
     /// Waits for it to end by itself.
-    pub async fn end(&mut self) {
+    pub async fn end(&mut self, limit: Duration) {
         let mut child = self.child.take().expect("it runs");
-        wait_for("the server has ended", || child.try_wait().unwrap().is_some()).await;
+        wait_within(limit, "the server has ended", || child.try_wait().unwrap().is_some()).await;
     }
 
     /// Ends it at once.
@@ -247,7 +257,7 @@ impl Drop for Server {
 }
 
 /// The time after which a test gives up: generous, because the machine may be busy.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// Waits until it is so, [`LIMIT`] at most.
 pub async fn wait_for(what: &str, is_so: impl FnMut() -> bool) {

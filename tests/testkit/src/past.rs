@@ -7,12 +7,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::nats::{self, Binary, JETSTREAM, Server, wait_for};
+use crate::port::Port;
 use crate::raw::Client;
 
 /// A message as a stream holds it.
@@ -30,9 +30,11 @@ pub struct Stored {
 /// on its subjects, in the order of time. A current server makes them, in whose place this one runs then.
 pub async fn server(binary: &Binary, streams: &[(&str, &str)], messages: &[Stored]) -> Server {
     let filler = nats::current_server().unwrap_or_else(|| binary.clone());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let leaf = Port::free();
+    let port = leaf.number();
     let config = format!("{JETSTREAM}leafnodes {{ listen: \"127.0.0.1:{port}\" }}\n");
     let mut server = Server::start_with(&filler, &config).await;
+    server.keep(leaf);
     let mut messages: Vec<&Stored> = messages.iter().collect();
     messages.sort_by_key(|message| message.at);
     for (name, subjects) in streams {
@@ -59,7 +61,7 @@ struct Origin(BufReader<TcpStream>);
 impl Origin {
     fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(nats::LIMIT)).unwrap();
         let mut origin = Self(BufReader::new(stream));
         let connect = json!({"name": "past", "server_name": "past", "headers": false,
             "is_spoke": true, "verbose": false});

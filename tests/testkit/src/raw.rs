@@ -1,9 +1,9 @@
 //! A NATS client of a few lines, which sends and answers bytes exactly as they are given.
 
+use crate::nats::LIMIT;
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 /// A connection.
 pub struct Client {
@@ -33,7 +33,7 @@ impl Client {
     /// Connects to a server on loopback that asks for no login.
     pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let reader = BufReader::new(stream);
         let mut client = Self { reader, subscriptions: 0, received: VecDeque::new() };
         client.send(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n");
@@ -69,7 +69,7 @@ impl Client {
         }
     }
 
-    /// The next message of any subscription; a panic after 30 s without one.
+    /// The next message of any subscription; a panic after [`LIMIT`] without one.
     pub fn receive(&mut self) -> Message {
         loop {
             if let Some(message) = self.received.pop_front() {

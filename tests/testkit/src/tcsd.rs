@@ -16,6 +16,7 @@ use tcs_core::observer::{Following, Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Kind, Message, RegistryMessage, StatusMessage};
 
 use crate::nats::{self, LIMIT};
+pub use crate::process::signal;
 use crate::programs::program;
 
 /// A launcher with its configuration, killed with the test.
@@ -187,12 +188,6 @@ pub fn marked(word: &str) -> Vec<i32> {
 pub fn can_name_hosts() -> bool {
     let tried = Command::new("unshare").args(["--uts", "hostname", "another"]).output();
     tried.is_ok_and(|output| output.status.success())
-}
-
-/// A signal by name, to a process.
-pub fn signal(name: &str, pid: u32) {
-    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
-    assert!(status.success(), "kill -s {name} {pid}");
 }
 
 /// A broker and a launcher on it.

@@ -15,6 +15,8 @@ struct Seen {
     bytes: Vec<u8>,
     /// Nobody is to read any more, so that the terminal can be closed.
     closed: bool,
+    /// Nobody has it open any more, and all that was written is here.
+    ended: bool,
 }
 
 /// A program in its terminal.
@@ -48,7 +50,8 @@ impl Terminal {
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
-        let seen = Arc::new(Mutex::new(Seen { parser, bytes: Vec::new(), closed: false }));
+        let seen =
+            Arc::new(Mutex::new(Seen { parser, bytes: Vec::new(), closed: false, ended: false }));
         let mut output = pty.master.try_clone_reader().unwrap();
         let reader = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -61,6 +64,7 @@ impl Terminal {
                 seen.parser.process(&buffer[..n]);
                 seen.bytes.extend_from_slice(&buffer[..n]);
             }
+            reader.lock().unwrap().ended = true;
         });
         let keys = pty.master.take_writer().unwrap();
         Self { master: Some(pty.master), keys: Some(keys), child, seen }
@@ -132,9 +136,7 @@ impl Terminal {
 
     /// A signal by name.
     pub fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
-        assert!(status.success());
+        crate::process::signal(name, self.pid());
     }
 
     /// The state letter of the process, as `ps` has it.
@@ -181,6 +183,16 @@ impl Terminal {
                 return status.exit_code();
             }
             assert!(start.elapsed() < LIMIT, "it goes on:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until all that was written has been read, once the program has ended and none that it
+    /// started has the terminal any more.
+    pub fn read_to_end(&self) {
+        let start = clock::monotonic();
+        while !self.seen.lock().unwrap().ended {
+            assert!(start.elapsed() < LIMIT, "somebody has the terminal still:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
