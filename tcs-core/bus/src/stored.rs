@@ -46,7 +46,7 @@ impl Stored {
     }
 
     async fn get(bus: &Bus, stream: &str, which: &Value) -> Result<Option<Self>, ApiError> {
-        match bus.api::<Answer>(&format!("STREAM.MSG.GET.{stream}"), which).await {
+        match bus.look_up::<Answer>(&format!("STREAM.MSG.GET.{stream}"), which).await {
             Ok(answer) => Ok(Some(answer.value.message)),
             Err(ApiError::Refused { code: NO_MESSAGE, .. }) => Ok(None),
             Err(error) => Err(error),

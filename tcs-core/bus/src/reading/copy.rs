@@ -96,7 +96,7 @@ impl Bus {
 
     /// The configuration of a stream, as the server has it.
     pub async fn stream_config(&self, name: &str) -> Result<Map<String, Value>, ApiError> {
-        Ok(self.api::<Info>(&format!("STREAM.INFO.{name}"), &json!({})).await?.value.config)
+        Ok(self.look_up::<Info>(&format!("STREAM.INFO.{name}"), &json!({})).await?.value.config)
     }
 
     /// Creates a stream for `filter` with a configuration of another broker: with as many replicas

@@ -387,7 +387,7 @@ impl Gets {
     async fn message_get(&self, body: &Value) -> Result<Option<RawMessage>, ApiError> {
         let what = format!("STREAM.MSG.GET.{}", self.stream.name);
         let GotMessage { subject, seq, data, hdrs, time } =
-            match self.bus.api::<Got>(&what, body).await {
+            match self.bus.look_up::<Got>(&what, body).await {
                 Ok(answer) => answer.value.message,
                 Err(ApiError::Refused { code: NO_MESSAGE, .. }) => return Ok(None),
                 Err(error) => return Err(error),

@@ -11,7 +11,9 @@ use crate::connect::Bus;
 use tcs_wire::Subjects;
 use tcs_wire::text::one_line;
 
-/// Answers come at once; the last one is taken to have come after this much silence.
+/// For the first answer: where nobody listens, the server says so at once.
+const FIRST: Duration = Duration::from_secs(2);
+/// The others come soon after it; the last one is taken to have come after this much silence.
 const SILENCE: Duration = Duration::from_millis(300);
 /// Of a version; nobody's has more, and what answers is somebody else's to say.
 const MAX_VERSION: usize = 64;
@@ -46,7 +48,9 @@ impl Bus {
                 Err(ApiError::NoJetStream) => return Ok(()),
                 answers => answers?,
             };
-            while let Ok(answer) = tokio::time::timeout(SILENCE, answers.next()).await {
+            let mut patience = FIRST;
+            while let Ok(answer) = tokio::time::timeout(patience, answers.next()).await {
+                patience = SILENCE;
                 match answer {
                     Ok(message) => names.extend(responder(self.subjects(), &message.payload)),
                     Err(ApiError::NoJetStream) => break,
