@@ -228,19 +228,28 @@ mod tests {
             ),
             check("never", Callback::Async(Arc::new(|| Box::pin(std::future::pending())))),
         ];
-        for _ in 0..2 {
-            let said: Vec<_> = check_all(checks.clone(), LIMIT)
+        let (mut limit, mut heard) = (LIMIT, 0);
+        while heard < 2 {
+            let said: Vec<_> = check_all(checks.clone(), limit)
                 .await
                 .into_iter()
                 .map(|verdict| verdict.opinion.map(|o| (o.status, o.message.unwrap_or_default())))
                 .collect();
+            let late = format!("has not answered for {} s", limit.as_secs_f64());
+            assert!(said[3].clone().unwrap().1.contains(&format!("`hangs` {late}")));
+            assert!(said[4].clone().unwrap().1.contains(&format!("`never` {late}")));
+            if said[..3].iter().flatten().any(|(_, text)| text.contains(&late)) {
+                // a busy machine takes longer to call them
+                limit *= 2;
+                assert!(limit < Duration::from_mins(1), "{said:?}");
+                continue;
+            }
+            heard += 1;
             assert_eq!(said[0], None);
             let words = "health check `bad` reports degraded".to_owned();
             assert_eq!(said[1], Some((Status::Degraded, words)));
             let (status, text) = said[2].clone().unwrap();
             assert!(status == Status::Error && text.contains("no camera") && text.contains(".rs:"));
-            assert!(said[3].clone().unwrap().1.contains("`hangs` has not answered for 0.05 s"));
-            assert!(said[4].clone().unwrap().1.contains("`never` has not answered"));
         }
         drop(release);
     }
