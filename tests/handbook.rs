@@ -12,21 +12,25 @@ mod book;
 mod commands;
 #[path = "handbook/reference.rs"]
 mod reference;
+#[path = "handbook/replicas.rs"]
+mod replicas;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
-use tcs_core::bus::streams::Made;
+use tcs_core::bus::streams::{Made, StreamFacts};
 use tcs_testkit::cluster::Cluster;
-use tcs_testkit::nats::{Server, on_each_server, wait_for, wait_within, within_limit};
+use tcs_testkit::nats::{Server, on_each_server, within_limit};
+use tcs_testkit::port::Port;
 use tcs_testkit::tcsctl;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// For what servers of a cluster have to agree on, on a busy machine by several elections.
+const AGREED: Duration = Duration::from_mins(2);
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
@@ -43,11 +47,6 @@ fn commands(host: &str) -> Vec<Vec<String>> {
         .collect();
     assert!(!found.is_empty(), "the page has no command at {host}");
     found
-}
-
-/// A free port for what one server tells another.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// One of `config/`, for a test: its own store, on loopback; the rest is replaced as told.
@@ -79,7 +78,7 @@ async fn connect(section: &NatsSection) -> Bus {
 
 /// Makes the streams as a launcher does, once the servers agree that they can be made.
 async fn make_streams(bus: &Bus) -> BTreeSet<String> {
-    within_limit("the streams are made", async {
+    tokio::time::timeout(AGREED, async {
         loop {
             let made = bus.create_missing_streams().await;
             let name = |made: &Made| match made {
@@ -95,6 +94,7 @@ async fn make_streams(bus: &Bus) -> BTreeSet<String> {
         }
     })
     .await
+    .expect("the streams are made")
 }
 
 /// A service says that it runs, and the broker has stored it.
@@ -109,17 +109,37 @@ async fn say_over(client: async_nats::Client, name: &str) {
         ts.format("%Y,%-m,%-d,%-H,%-M,%-S")
     );
     let context = async_nats::jetstream::new(client);
-    let ack = context.publish(format!("svc.status.{name}"), body.into()).await.unwrap();
-    ack.await.unwrap();
+    // one of a cluster may not have heard yet who takes it
+    let begin = tcs_core::clock::monotonic();
+    loop {
+        let ack = context.publish(format!("svc.status.{name}"), body.clone().into()).await;
+        match ack.unwrap().await {
+            Ok(_) => return,
+            Err(error) => assert!(begin.elapsed() < AGREED, "{name}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Waits until the cluster says this of a stream.
+async fn wait_for_facts(bus: &Bus, stream: &str, is_so: impl Fn(&StreamFacts) -> bool) {
+    let begin = tcs_core::clock::monotonic();
+    loop {
+        match bus.stream(stream).await {
+            Ok(facts) if is_so(&facts) => return,
+            other => assert!(begin.elapsed() < AGREED, "{stream}: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_hold_three_copies_and_one_may_fail() {
     on_each_server(async |binary| {
-        let ports = [free_port(), free_port(), free_port()];
+        let ports = [Port::free(), Port::free(), Port::free()];
         let mut nodes = Vec::new();
-        for (index, port) in ports.iter().enumerate() {
-            let route = |n: usize| format!("nats://127.0.0.1:{}", ports[n]);
+        for (index, port) in ports.iter().map(Port::number).enumerate() {
+            let route = |n: usize| format!("nats://127.0.0.1:{}", ports[n].number());
             let text = config(
                 "nats-cluster.conf",
                 &[
@@ -132,11 +152,15 @@ async fn three_nodes_hold_three_copies_and_one_may_fail() {
             let name = vec![("TCS_NODE".to_owned(), format!("srv0{}", index + 1))];
             nodes.push(Server::start_with_environment(&binary, &text, name).await);
         }
+        let mut cluster = Cluster { nodes };
+        cluster.complete().await;
+        let nodes = &mut cluster.nodes;
         let urls: Vec<String> = nodes.iter().map(Server::url).collect();
         let bus = connect(&section(&urls.join(","), None)).await;
         for stream in make_streams(&bus).await {
-            let facts = bus.stream(&stream).await.unwrap();
-            assert_eq!((facts.replicas, facts.clustered, facts.is_at_risk()), (3, true, false));
+            let is_so =
+                |it: &StreamFacts| (it.replicas, it.clustered, it.is_at_risk()) == (3, true, false);
+            wait_for_facts(&bus, &stream, is_so).await;
         }
         say(&urls[1], "guider.main").await;
         nodes[0].kill();
@@ -151,7 +175,7 @@ async fn three_nodes_hold_three_copies_and_one_may_fail() {
             .collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         // Elections may be under way, on a busy machine one after the other.
-        tokio::time::timeout(Duration::from_mins(2), async {
+        tokio::time::timeout(AGREED, async {
             loop {
                 let output = tcsctl::run(&args);
                 if output.code == Some(0) && output.out.contains("guider.main") {
@@ -170,7 +194,8 @@ async fn three_nodes_hold_three_copies_and_one_may_fail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hub_sees_a_site_by_its_domain() {
     on_each_server(async |binary| {
-        let leaf = free_port();
+        let port = Port::free();
+        let leaf = port.number();
         let hub = [("0.0.0.0:7422", format!("127.0.0.1:{leaf}"))];
         let hub = Server::start_with(&binary, &config("nats-hub.conf", &hub)).await;
         let site = [("nats-leaf://hub:7422", format!("nats-leaf://127.0.0.1:{leaf}"))];
@@ -247,105 +272,6 @@ fn tcsd(dir: &Path, config: &str, args: &[&str]) -> Command {
     command.args(args).args(["--config", "services.yaml"]).current_dir(dir).stdin(Stdio::null());
     command.env("RUNTIME_DIRECTORY", dir);
     command
-}
-
-/// Killed, not asked, should the test fail; then its log is printed.
-struct Running(Child, PathBuf);
-
-impl Drop for Running {
-    #[expect(clippy::print_stderr, reason = "the report of a test that failed")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- tcsd\n{}", std::fs::read_to_string(&self.1).unwrap_or_default());
-        }
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// Streams that were made on one broker: the warnings, and the block that gives them replicas.
-#[tokio::test(flavor = "multi_thread")]
-async fn streams_of_one_broker_get_three_replicas() {
-    let block = blocks::of("docs/handbook/growing.md", "yaml");
-    let block = block.iter().find(|block| block.contains("replicas: 3")).unwrap();
-    on_each_server(async |binary| {
-        let cluster = Cluster::start(&binary).await;
-        let one = NatsSection { replicas: Some(1), ..section(&cluster.urls(), None) };
-        let bus = connect(&one).await;
-        let streams = make_streams(&bus).await;
-        let (dir, urls) = (tempfile::tempdir().unwrap(), cluster.urls());
-        let alone = format!("nats: {{url: '{urls}'}}\nservices: []\n");
-        let warning = "has one replica in a cluster";
-        let check = tcsd(dir.path(), &alone, &["check", "--connect"]).output().unwrap();
-        let told = String::from_utf8(check.stderr).unwrap();
-        assert!(check.status.success(), "a warning is no error: {told}");
-        assert_eq!(told.matches(warning).count(), 3, "{told}");
-        let told = tcsctl::at(&urls, &["--verbose"]).err;
-        assert_eq!(told.matches(warning).count(), 3, "{told}");
-        let offline = tcsd(dir.path(), &alone, &["check"]).output().unwrap();
-        assert!(!String::from_utf8(offline.stderr).unwrap().contains(warning), "nobody is asked");
-
-        let tcsd = launcher_with_replicas(dir.path(), block, &urls);
-        let log = &tcsd.1;
-        let minutes = Duration::from_mins(2);
-        let grown = |stream: &String| says(log, stream, "now has 3 replicas (it had 1)");
-        wait_within(minutes, "three replicas", || streams.iter().all(grown)).await;
-        for stream in &streams {
-            let has_three = |it: &Value| it["config"]["num_replicas"] == 3;
-            cluster.ask(&format!("STREAM.INFO.{stream}"), &json!({}), has_three).await;
-        }
-    })
-    .await;
-}
-
-/// The services file with this block, as a launcher that writes `log` beside it.
-fn launcher_with_replicas(dir: &Path, block: &str, urls: &str) -> Running {
-    let names = "nats://srv01:4222,nats://srv02:4222,nats://srv03:4222";
-    let service = "services: [{type: x, variant: a, launch: {exec: [sleep, '1000']}}]\n";
-    let config = format!("{}{service}", block.replace(names, urls));
-    let log = dir.join("log");
-    let file = std::fs::File::create(&log).unwrap();
-    Running(tcsd(dir, &config, &[]).stderr(file).spawn().unwrap(), log)
-}
-
-/// Whether a line of the log says this of a stream.
-fn says(log: &Path, stream: &str, what: &str) -> bool {
-    let log = std::fs::read_to_string(log).unwrap();
-    log.lines().any(|line| line.contains(stream) && line.contains(what))
-}
-
-/// After a power cut a launcher may be up before the last server of the cluster is.
-#[tokio::test(flavor = "multi_thread")]
-async fn replicas_are_added_once_there_are_servers_for_them() {
-    let block = blocks::of("docs/handbook/growing.md", "yaml");
-    let block = block.iter().find(|block| block.contains("replicas: 3")).unwrap();
-    on_each_server(async |binary| {
-        let mut cluster = Cluster::start(&binary).await;
-        // whose facts tell when the cluster knows that a server is gone
-        let probe = json!({ "name": "probe", "subjects": ["probe"], "num_replicas": 3 });
-        cluster.ask("STREAM.CREATE.probe", &probe, |it| it["config"].is_object()).await;
-        cluster.nodes[2].stop();
-        let is_gone = |it: &Value| it["name"] == "node2" && it["offline"] == true;
-        let knows = |it: &Value| {
-            it["cluster"]["replicas"].as_array().is_some_and(|all| all.iter().any(is_gone))
-        };
-        cluster.ask("STREAM.INFO.probe", &json!({}), knows).await;
-        cluster.quorum().await;
-        let one = NatsSection { replicas: Some(1), ..section(&cluster.urls(), None) };
-        make_streams(&connect(&one).await).await;
-        let dir = tempfile::tempdir().unwrap();
-        let tcsd = launcher_with_replicas(dir.path(), block, &cluster.urls());
-        let log = &tcsd.1;
-        let all = ["svc_status", "svc_registry", "svc_heartbeat"];
-        let has_three = |stream: &&str| says(log, stream, "now has 3 replicas (it had 1)");
-        let is_refused = |stream: &&str| says(log, stream, "it is tried again each 10 s");
-        // a current server takes one that is not there yet, an old one refuses
-        wait_for("asked", || all.iter().all(|it| has_three(it) || is_refused(it))).await;
-        cluster.nodes[2].run().await;
-        let minutes = Duration::from_mins(2);
-        wait_within(minutes, "three replicas", || all.iter().all(has_three)).await;
-    })
-    .await;
 }
 
 /// Without a broker, and with one that has no stream yet.
@@ -471,9 +397,9 @@ async fn an_account_reads_another_ones_streams_or_says_why_not() {
             assert!(output.err.contains("--api-prefix"), "{output:#?}");
         }
         // what consumers deliver stays in the other account
-        let output = run("bare", &["--timeout", "2"]).expect(3);
+        let output = run("bare", &["--timeout", "5"]).expect(3);
         assert!(output.err.contains("not read to the end: status"), "{output:#?}");
-        let output = run("live", &["--core", "--timeout", "2"]).expect(0);
+        let output = run("live", &["--core", "--timeout", "5"]).expect(0);
         assert!(output.err.contains("no history"), "{output:#?}");
     })
     .await;

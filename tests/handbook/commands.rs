@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tcs_testkit::nats::{Server, server, wait_for};
+use tcs_testkit::port::Port;
 use tcs_testkit::programs::program;
 use tcs_testkit::site::Site;
 use tcs_testkit::tcsctl;
@@ -266,7 +267,8 @@ async fn the_readmes_commands_do_something() {
 /// `docs/handbook/first-fleet.md`, from its first line to its last.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_fleet_is_as_the_page_says() {
-    let port = super::free_port();
+    let held = Port::free();
+    let port = held.number();
     let url = format!("nats://127.0.0.1:{port}");
     let broker = server().path;
     let dir = tempfile::tempdir().unwrap();

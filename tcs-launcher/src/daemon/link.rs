@@ -78,20 +78,30 @@ fn hint(error: &ApiError) -> &'static str {
 }
 
 /// Gives streams as many replicas as the configuration says, and warns of those that have one in a
-/// cluster. False: it is to be tried again, which is not told each time.
-async fn look_at_replicas(bus: &Bus, streams: &[String], is_told: bool) -> bool {
+/// cluster. False: it is to be tried again, which is not told each time, for those in `waiting`.
+async fn look_at_replicas(
+    bus: &Bus,
+    streams: &[String],
+    is_told: bool,
+    waiting: &mut BTreeSet<String>,
+) -> bool {
+    let now = bus.settings().replicas.unwrap_or_default();
     let mut is_done = true;
     for stream in streams {
         match bus.raise_replicas(stream).await {
             Ok(Some(before)) => {
-                let now = bus.settings().replicas.unwrap_or_default();
+                waiting.remove(stream);
                 tracing::info!("stream {stream} now has {now} replicas (it had {before})");
+            }
+            // the cluster has carried out what it did not answer
+            Ok(None) if waiting.remove(stream) => {
+                tracing::info!("stream {stream} now has {now} replicas");
             }
             Ok(None) => {}
             Err(error) => {
                 let again = error.is_transient() || matches!(error, ApiError::Refused { .. });
                 is_done &= !again;
-                if !is_told {
+                if waiting.insert(stream.clone()) {
                     let then = if again { "; it is tried again each 10 s" } else { "" };
                     tracing::warn!("cannot add replicas to stream {stream}: {error}{then}");
                 }
@@ -145,7 +155,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
     let mut link = bus.link();
     let mut told = false;
     let mut failed: BTreeMap<Kind, String> = BTreeMap::new();
-    let mut looked_at = BTreeSet::new();
+    let (mut looked_at, mut waiting) = (BTreeSet::new(), BTreeSet::new());
     loop {
         if link.wait_for(LinkState::is_connected).await.is_err() {
             return;
@@ -172,7 +182,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                         }
                     }
                     Made::Found(names) if !looked_at.contains(&kind) => {
-                        if look_at_replicas(&bus, &names, told).await {
+                        if look_at_replicas(&bus, &names, told, &mut waiting).await {
                             looked_at.insert(kind);
                         } else {
                             again = again.or(Some(AGAIN_REFUSED));
