@@ -11,18 +11,19 @@ use std::time::Duration;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Env, Secret};
 use tcs_core::clock;
-use tcs_core::fleet::{FleetView, Phase, Verdict};
+use tcs_core::fleet::{Filter, FleetView, Liveness, Phase, Reason, Verdict};
 use tcs_core::observer::{Observer, Patience};
 
+use super::picture::source;
 use super::session::{Ended, Session, client_name, interrupted};
 use crate::cli::{DemoArgs, ListArgs, WatchArgs};
 use crate::exit::Exit;
-use crate::output::Word;
+use crate::output::{Source, Word};
 use broker::Broker;
 use launcher::Launcher;
 
 /// Until all is up, and what is to go wrong has.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often to look whether it is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -60,9 +61,9 @@ async fn show(
         return super::watch::run(session, &watch).await;
     }
     session.screen.tell(Word::Note, "starting a broker and a launcher with sample services ...");
-    settle(session, launcher).await?;
+    let (view, source) = settle(session, launcher).await?;
     let list = ListArgs { all: true, ..ListArgs::default() };
-    let code = super::list::run(session, &list).await?;
+    let code = super::list::show(session, &list, &Filter::default(), view, &source)?;
     let text = if args.keep {
         format!("it runs until Ctrl-C; in another terminal: tcsctl watch --server {url}")
     } else {
@@ -72,32 +73,38 @@ async fn show(
     Ok(code)
 }
 
-/// Waits until there is something to see.
-async fn settle(session: &Session, launcher: &mut Launcher) -> Result<(), Ended> {
+/// Waits until there is something to see, and is seen before it has passed.
+async fn settle(session: &Session, launcher: &mut Launcher) -> Result<(FleetView, Source), Ended> {
     let bus = Bus::connect(&session.settings()?, client_name(), session.timeout()).await?;
     let observer = Observer::new(bus);
     let start = clock::monotonic();
-    while start.elapsed() < PATIENCE {
+    loop {
         launcher.check()?;
-        let picture = observer.snapshot(Patience::default()).await;
-        if is_worth_seeing(&picture.view(clock::monotonic())) {
-            break;
+        let began = clock::monotonic();
+        let mut picture = observer.snapshot(Patience::default()).await;
+        observer.count_crashes(&mut picture).await;
+        let view = picture.view(clock::monotonic());
+        if is_worth_seeing(&view) || start.elapsed() > PATIENCE {
+            let source = Source { took: began.elapsed(), ..source(&observer, &picture) };
+            return Ok((view, source));
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(())
 }
 
-/// All have begun, one has crashed, one is late.
+/// All have begun and those that run are heard, one has crashed, one is late, one is done.
 fn is_worth_seeing(view: &FleetView) -> bool {
     let has = |verdict| view.services.iter().any(|service| service.verdict == verdict);
     let begun = |phase| !matches!(phase, Phase::Declared | Phase::Waiting | Phase::Starting);
-    has(Verdict::Late)
+    let is_blocked = |reason: &Reason| matches!(reason, Reason::LoopBlocked { .. });
+    view.services.iter().any(|service| service.reasons.iter().any(is_blocked))
         && has(Verdict::Restarting)
-        && view
-            .services
-            .iter()
-            .all(|service| begun(service.phase) || service.verdict == Verdict::Restarting)
+        && view.services.iter().any(|service| service.phase == Phase::Completed)
+        && view.services.iter().all(|service| {
+            service.verdict == Verdict::Restarting
+                || begun(service.phase)
+                    && (service.phase != Phase::Running || service.liveness != Liveness::None)
+        })
 }
 
 /// The private broker, with nothing of this machine's own settings.

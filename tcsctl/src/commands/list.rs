@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tcs_core::config::nearest;
-use tcs_core::fleet::Filter;
+use tcs_core::fleet::{Filter, FleetView};
 use tcs_present::{
     by_host,
     detail::detailed,
@@ -16,19 +16,31 @@ use super::picture::{self, Picture};
 use super::session::{Ended, Session};
 use crate::cli::{Cli, ListArgs};
 use crate::exit::Exit;
+use crate::output::Source;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, Ended> {
-    let screen = &session.screen;
     if args.legend {
-        screen.print(&legend::legend())?;
+        session.screen.print(&legend::legend())?;
         return Ok(Exit::Done.into());
     }
     let filter = parse(&args.services)?;
     let want = picture::Want { filter: filter.clone(), intervals: args.detailed, at: args.at };
     let Picture { view, source, .. } = picture::take(session, &want).await?;
+    show(session, args, &filter, view, &source)
+}
+
+/// The same of a fleet that has been read.
+pub(super) fn show(
+    session: &Session,
+    args: &ListArgs,
+    filter: &Filter,
+    view: FleetView,
+    source: &Source,
+) -> Result<ExitCode, Ended> {
+    let screen = &session.screen;
     let selection = Selection::new(&view, &Wanted { all: args.all, filter: filter.clone() });
     if args.json {
-        screen.print_json(&Document::new(&view, &selection, &source), true)?;
+        screen.print_json(&Document::new(&view, &selection, source), true)?;
     } else {
         let mut lines = if args.detailed {
             detailed(&view, &selection, &screen.look)
