@@ -27,7 +27,7 @@ use tcs_core::bus::{
     Reading, Stored,
 };
 use tcs_core::wire::Kind;
-use tcs_testkit::nats::{self, Binary, JETSTREAM, Server, on_each_server, wait_for, within_limit};
+use tcs_testkit::nats::{self, Binary, JETSTREAM, Server, on_each_server, within_limit};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const NAME: &str = "test 0.0.0";

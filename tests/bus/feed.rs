@@ -111,8 +111,8 @@ async fn a_feed_tells_all_that_is_held_and_goes_on_after_a_wiped_store() {
         bus.tried(TIMEOUT).await;
         loop {
             match bus.create_missing_alarm_stream().await {
-                Made::Created(_) => break,
-                Made::Found(_) | Made::Failed(_) => tokio::task::yield_now().await,
+                Made::Created(_) | Made::Found(_) => break,
+                Made::Failed(_) => tokio::task::yield_now().await,
             }
         }
         let (held, anew) = all(&mut late).await;

@@ -19,7 +19,9 @@ async fn connection_failures_in_one_line() {
         let wrong = format!("nats://admin:hush@127.0.0.1:{}", server.port());
         assert_eq!(failure(&wrong, TIMEOUT).await, Failure::Login);
         assert_eq!(failure(&server.url(), TIMEOUT).await, Failure::Login);
-        assert_eq!(failure("nats://no-such-host.invalid", TIMEOUT).await, Failure::Dns);
+        // longer than a label may be: nobody is asked for it, however slow the network's answers are
+        let no_name = format!("nats://{}.invalid", "x".repeat(64));
+        assert_eq!(failure(&no_name, TIMEOUT).await, Failure::Dns);
         assert!(matches!(
             failure(&format!("tls://127.0.0.1:{}", server.port()), TIMEOUT).await,
             Failure::Tls(_)
@@ -28,7 +30,7 @@ async fn connection_failures_in_one_line() {
         assert_eq!(failure(&server.url(), TIMEOUT).await, Failure::Refused);
         server.run().await;
         server.signal("STOP");
-        let short = Duration::from_millis(300);
+        let short = Duration::from_secs(3);
         assert_eq!(failure(&server.url(), short).await, Failure::Silent);
         server.signal("CONT");
         // A dead server first in the list is passed over.
@@ -82,10 +84,8 @@ async fn following_survives_a_restart_and_a_wiped_store() {
 
         server.kill();
         server.run().await;
-        wait_for("writer is back", || {
-            writer.0.client().connection_state() == async_nats::connection::State::Connected
-        })
-        .await;
+        // one that knows nothing of the server before
+        let writer = Writer::new(&server).await;
         writer.put("svc.status.a", "after restart").await;
         told.until("followed on", |t| t.is("svc.status.a", "after restart")).await;
         assert_eq!(told.messages, 2, "nothing twice");
@@ -104,6 +104,7 @@ async fn following_survives_a_restart_and_a_wiped_store() {
             }
         })
         .await;
+        let writer = Writer::new(&server).await;
         let seq = writer.put("svc.status.a", "new store").await;
         assert_eq!(seq, 1, "an empty store counts anew");
         told.until("followed on", |t| t.is("svc.status.a", "new store")).await;
