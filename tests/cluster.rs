@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, Sent, random_id};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, LinkState, Progress, ReadMode, Reading};
@@ -26,7 +27,8 @@ use tcs_testkit::tcsd::{Tcsd, Watch, told};
 use tcs_testkit::{nats, programs};
 
 const SERVICES: usize = 5;
-/// From when the cluster and all streams have a leader again.
+/// From when the cluster and all streams have a leader again; where time is not measured, as long as
+/// anything may take on a busy machine.
 const TRUE_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at what is said of the reading itself.
 const LOOK: Duration = Duration::from_millis(100);
@@ -168,23 +170,29 @@ async fn back(watch: &mut Watch, what: &str, since: Instant) {
     watch.see_while(what, |view| is_new(view) && true_again(view), not_red).await;
     let took = since.elapsed();
     println!("{what}: picture right after {:.1} s", took.as_secs_f64());
-    assert!(took <= TRUE_WITHIN, "{what}: right only after {took:?}:\n{}", told(&watch.view()));
+    let limit = if quorum_seconds().is_some() { TRUE_WITHIN } else { nats::LIMIT };
+    assert!(took <= limit, "{what}: right only after {took:?}:\n{}", told(&watch.view()));
+}
+
+/// For how long the quorum is lost, where somebody says so: on a machine that measures time.
+fn quorum_seconds() -> Option<Duration> {
+    let seconds = std::env::var("TCS_QUORUM_SECONDS").ok()?;
+    Some(Duration::from_secs(seconds.parse().unwrap()))
 }
 
 /// Two of three nodes are dead. The picture says that JetStream does not answer, once the console is
 /// connected to the node that lives, and goes on saying it: never that the node does not.
 async fn no_quorum(watch: &mut Watch) {
-    let seconds = std::env::var("TCS_QUORUM_SECONDS").ok();
-    let span = seconds.map_or(NO_QUORUM, |it| Duration::from_secs(it.parse().unwrap()));
+    let span = quorum_seconds().unwrap_or(NO_QUORUM);
     let begin = clock::monotonic();
     let mut said = None;
-    while begin.elapsed() < span {
+    while said.is_none() || begin.elapsed() < span {
         look_on(watch, "no quorum", tokio::time::sleep(LOOK)).await;
         let problems = watch.picture.problems("svc");
         let jetstream = problems.iter().any(|it| it.code() == "jetstream_no_answer");
         match said {
             None if jetstream => said = Some(begin.elapsed()),
-            None => {}
+            None => assert!(begin.elapsed() < nats::LIMIT, "{problems:?}"),
             Some(_) => {
                 assert!(jetstream, "after {:?}: {problems:?}", begin.elapsed());
                 let link = &watch.picture.link;
@@ -192,8 +200,7 @@ async fn no_quorum(watch: &mut Watch) {
             }
         }
     }
-    let said = said.unwrap_or_else(|| panic!("{:?}", watch.picture.problems("svc")));
-    println!("no quorum for {span:?}, said after {:.1} s", said.as_secs_f64());
+    println!("no quorum for {span:?}, said after {:.1} s", said.unwrap().as_secs_f64());
     let text = watch.picture.problems("svc")[0].to_string();
     assert!(text.starts_with("JetStream: no answer for "), "{text}");
 }
@@ -285,8 +292,15 @@ async fn says(publisher: &Publisher, status: Status, text: &str) {
     let status = OutgoingMessage::new(subjects.status("x.a"), &status).unwrap();
     let beat = OutgoingMessage::new(subjects.heartbeat("x.a"), &beat).unwrap();
     for parcel in [status, beat] {
-        let sent = nats::within_limit(text, publisher.send(&parcel)).await.unwrap();
-        assert!(matches!(sent, Sent::Stored { .. }), "{sent:?}");
+        let begin = clock::monotonic();
+        loop {
+            match publisher.send(&parcel).await {
+                Ok(Sent::Stored { .. }) => break,
+                // what is not answered within seconds may be stored all the same: it is one message
+                Err(error) if !error.is_final() && begin.elapsed() < nats::LIMIT => {}
+                other => panic!("{text}: {other:?}"),
+            }
+        }
     }
 }
 
@@ -304,11 +318,21 @@ fn means(watch: &Watch) -> Vec<ReadMode> {
         .collect()
 }
 
+/// Waits until each stream is read by a consumer.
+async fn by_consumers(watch: &mut Watch) {
+    let begin = clock::monotonic();
+    while means(watch) != [ReadMode::Push, ReadMode::Push, ReadMode::Push] {
+        assert!(begin.elapsed() < 2 * nats::LIMIT, "{:?}", watch.picture.readings);
+        look_on(watch, "what comes", tokio::time::sleep(LOOK)).await;
+    }
+    println!("by consumers after {:.1} s", begin.elapsed().as_secs_f64());
+}
+
 /// Two of three nodes are dead, and the third leads all streams: no consumer can be made.
 async fn is_read_without_consumers(binary: nats::Binary) {
     let mut cluster = Cluster::start(&binary).await;
     cluster.make_streams_on(0).await;
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(10);
     let bus = Bus::open(&bus_settings(&cluster.nodes[0].url()), "test", limit).await.unwrap();
     let publisher = Publisher::new(bus);
     let mut link = publisher.bus().link();
@@ -328,8 +352,7 @@ async fn is_read_without_consumers(binary: nats::Binary) {
         }
     };
     watch.see("what was said before", said("before")).await;
-    watch.complete().await;
-    assert_eq!(means(&watch), [ReadMode::Push, ReadMode::Push, ReadMode::Push]);
+    by_consumers(&mut watch).await;
 
     cluster.nodes[1].kill();
     cluster.nodes[2].kill();
@@ -343,21 +366,23 @@ async fn is_read_without_consumers(binary: nats::Binary) {
     println!("read without consumers after {:.1} s", begin.elapsed().as_secs_f64());
     says(&publisher, Status::Warning, "meanwhile").await;
     watch.see("what is said meanwhile", said("meanwhile")).await;
-    assert_eq!(watch.picture.problems("svc"), []);
+    watch.complete().await;
     // who comes now finds the streams by their usual names
     let observer = Observer::connect(&bus_settings(&urls), "test", limit).await.unwrap();
-    let picture = observer.snapshot(Patience::default()).await;
-    assert_eq!(picture.problems("svc"), []);
-    assert!(said("meanwhile")(&picture.view(clock::monotonic())));
+    let begin = clock::monotonic();
+    loop {
+        let picture = observer.snapshot(Patience::default()).await;
+        let problems = picture.problems("svc");
+        if problems.is_empty() && said("meanwhile")(&picture.view(clock::monotonic())) {
+            break;
+        }
+        // a busy machine may need longer than people wait
+        assert!(begin.elapsed() < nats::LIMIT, "{problems:?}");
+    }
 
     cluster.nodes[1].run().await;
     cluster.nodes[2].run().await;
-    let begin = clock::monotonic();
-    while means(&watch) != [ReadMode::Push, ReadMode::Push, ReadMode::Push] {
-        assert!(begin.elapsed() < 2 * nats::LIMIT, "{:?}", watch.picture.readings);
-        look_on(&mut watch, "what comes", tokio::time::sleep(LOOK)).await;
-    }
-    println!("by consumers again after {:.1} s", begin.elapsed().as_secs_f64());
+    by_consumers(&mut watch).await;
     says(&publisher, Status::Ok, "after").await;
     watch.see("what is said after", said("after")).await;
     watch.complete().await;
@@ -382,26 +407,44 @@ async fn one_of_many_is_taken(binary: nats::Binary) {
             writers.push(Publisher::new(bus));
         }
     }
-    let mut last = 0;
-    for round in 0..50 {
+    let (mut last, mut taken_once, mut was_unsure) = (0, 0, false);
+    let begin = clock::monotonic();
+    for round in 0.. {
+        if taken_once == 50 {
+            return;
+        }
+        assert!(begin.elapsed() < 2 * nats::LIMIT, "{taken_once} of {round} rounds");
         let writing = writers.iter().enumerate().map(|(n, writer)| {
-            let body = serde_json::json!({ "round": round, "writer": n });
+            let body = json!({ "round": round, "writer": n });
             let subject = writer.bus().subjects().status("race");
             let message = OutgoingMessage::new(subject, &body).unwrap().expecting(last);
             let writer = writer.clone();
             tokio::spawn(async move { writer.send(&message).await })
         });
         let writing: Vec<_> = writing.collect();
-        let mut taken = Vec::new();
+        let (mut taken, mut is_unsure) = (Vec::new(), false);
         for writing in writing {
             match nats::within_limit("an answer", writing).await.unwrap() {
                 Ok(Sent::Stored { sequence, .. }) => taken.push(sequence),
                 Ok(other) => panic!("{other:?}"),
-                Err(error) => assert!(error.is_overtaken(), "{error}"),
+                Err(error) if error.is_overtaken() => {}
+                Err(error) => {
+                    assert!(!error.is_final(), "{error}");
+                    is_unsure = true;
+                }
             }
         }
-        assert_eq!(taken.len(), 1, "round {round}: {taken:?}");
-        last = taken[0];
+        was_unsure |= is_unsure;
+        assert!(taken.len() == 1 || taken.is_empty() && was_unsure, "round {round}: {taken:?}");
+        if let ([sequence], false) = (&taken[..], is_unsure) {
+            (last, taken_once) = (*sequence, taken_once + 1);
+        } else {
+            // an election: who was not answered may be the one, also some time later
+            let newest = json!({ "last_by_subj": "svc.status.race" });
+            let is_known = |it: &Value| it["message"]["seq"].is_u64() || it["error"]["code"] == 404;
+            let newest = cluster.ask("STREAM.MSG.GET.svc_status", &newest, is_known).await;
+            last = newest["message"]["seq"].as_u64().unwrap_or(0);
+        }
     }
 }
 

@@ -181,6 +181,7 @@ impl Random {
 }
 
 async fn orders(seeds: std::ops::Range<u64>) -> Vec<Duration> {
+    let _one = super::ONE.lock().await;
     let binary = nats::current_server().unwrap_or_else(nats::server);
     let mut site = Blackout::new(&binary).await;
     let mut took = Vec::new();
