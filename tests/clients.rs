@@ -11,14 +11,15 @@ use tcs_core::bus::rpc::{Announcement, Command, Responders};
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
 use tcs_core::clock;
-use tcs_testkit::nats::{LIMIT, Server, server};
+use tcs_testkit::nats::{LIMIT, Server, server, wait_for};
 use tcs_testkit::site::{Site, line_of, lives};
 use tcs_testkit::tcsctl::at;
 use tcs_testkit::terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tcsctl");
 
-/// `slow.a` ends when it may: when the file is there.
+/// `slow.a` ends when it may: when the file is there. It writes its process number once it can be
+/// asked to end.
 const CONFIG: &str = "
 services:
   - {type: quick, variant: a, launch: {exec: [sleep, '1000']}}
@@ -27,7 +28,7 @@ services:
   - type: slow
     variant: a
     launch:
-      exec: [sh, -c, 'trap : TERM; until [ -e FOLDER/may-end ]; do sleep 0.05; done']
+      exec: [sh, -c, 'trap : TERM; echo $$ >FOLDER/slow; until [ -e FOLDER/may-end ]; do sleep 0.05; done']
       stop_timeout: 600
   - type: gone
     variant: a
@@ -48,11 +49,17 @@ async fn site() -> Site {
     let all = ["quick.a", "quick.b", "quick.c", "slow.a", "talker.a"];
     loop {
         let up = running(&site.server);
-        if all.iter().all(|id| up.contains_key(*id)) {
+        if all.iter().all(|id| up.contains_key(*id)) && can_be_asked(&site, &up) {
             return site;
         }
         assert!(start.elapsed() < LIMIT, "only these run: {up:?}");
     }
+}
+
+/// Whether `slow.a` would not end at once.
+fn can_be_asked(site: &Site, up: &BTreeMap<String, u32>) -> bool {
+    let told = std::fs::read_to_string(site.path("slow")).unwrap_or_default();
+    told.trim().parse().is_ok_and(|pid: u32| up.get("slow.a") == Some(&pid))
 }
 
 /// The process of each service that is up.
@@ -84,10 +91,8 @@ fn shell(server: &Server, line: &str) -> Terminal {
 fn left(terminal: &mut Terminal, code: u32) -> Vec<String> {
     assert_eq!(terminal.end(), code, "{}", terminal.text());
     // it has all been written, not yet all been read
-    let mut text = terminal.text();
-    while let Some(more) = terminal.wait_at_most(Duration::from_millis(300), |now| now != text) {
-        text = more;
-    }
+    terminal.read_to_end();
+    let text = terminal.text();
     text.trim_end().lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
@@ -124,6 +129,7 @@ async fn while_it_waits_one_line_says_so_and_goes() {
         // the new one ends at once while the file is there: in order, so it is started again
         std::fs::remove_file(&may_end).unwrap();
         at(&site.server.url(), &["start", "slow.a"]).expect(0);
+        wait_for("it runs again", || can_be_asked(&site, &running(&site.server))).await;
     }
 }
 
@@ -212,20 +218,23 @@ async fn of_several_each_has_its_line() {
     let between = left[1..left.len() - 1].join("");
     assert!(between.contains("/no/such/program"), "the reason: {left:#?}");
 
-    let mut terminal = tcsctl(&site.server, &["gone"], (80, 24));
-    let left = self::left(&mut terminal, 0).join("\n");
-    let cause = line_of(&left, &["gone.a", "failed", "No such file"]);
-    assert!(cause.is_some(), "the cause is not what is cut: {left}");
+    // the cause is not what is cut; its event may be stored after the answer
+    let told = || {
+        let mut terminal = tcsctl(&site.server, &["gone"], (80, 24));
+        let left = self::left(&mut terminal, 0).join("\n");
+        line_of(&left, &["gone.a", "failed", "No such file"]).is_some()
+    };
+    wait_for("the cause is listed", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_no_longer_than_it_is_told_to() {
     let site = site().await;
-    let args = ["restart", "slow.a", "quick.a", "--timeout", "1s"];
+    let args = ["restart", "slow.a", "quick.a", "--timeout", "5s"];
     let mut terminal = tcsctl(&site.server, &args, (160, 24));
     let left = left(&mut terminal, 3);
     assert_eq!(left.len(), 2, "{left:#?}");
-    // in what connecting and reading have left of the second
+    // in what connecting and reading have left of the time
     let late = ["slow.a   launcher.", " did not answer in ", "; the request may still take effect"];
     assert!(line_of(&left[0], &late).is_some(), "{left:#?}");
     assert!(left[1].starts_with("quick.a  restarted, pid "), "{left:#?}");

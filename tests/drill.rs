@@ -41,6 +41,19 @@ fn drill(site: &Site, args: &[&str]) -> Output {
     tcsctl::at(&site.server.url(), &[&["drill"], args, &["--yes"]].concat())
 }
 
+/// The same of one that has to show this; within the time that is promised, unless the machine was too
+/// busy, which the exit code tells then.
+async fn shows(site: &Site, args: &[&str], what: &str) -> Output {
+    heard(site).await;
+    let check = || tcsctl::at(&site.server.url(), &["check", args[1]]);
+    wait_for("it is ok", || check().code == Some(0)).await;
+    let output = drill(site, args);
+    let is_late = output.err.contains(&format!("error: console: {what}"));
+    let output = output.expect(i32::from(is_late));
+    assert!(output.err.contains(&format!("console: {what}")), "{output:#?}");
+    output
+}
+
 /// One letter: `T` is stopped.
 fn state(pid: u32) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -63,29 +76,24 @@ async fn each_fault_is_told_and_undone() {
     // one that its policy restarts, and one that the drill starts again
     for id in ["dome.main", "dome.once"] {
         let before = site.pid(id).await;
-        let crash = drill(&site, &["crash", id, "--for", "3s"]).expect(0);
-        assert!(crash.err.contains("console: showed the crash after"), "{crash:#?}");
+        let crash = shows(&site, &["crash", id, "--for", "6s"], "showed the crash after").await;
         assert!(crash.err.contains("alarm: no sentinel watches"), "{crash:#?}");
         assert!(crash.err.contains("over: all as before"), "{crash:#?}");
         assert_ne!(site.pid(id).await, before);
     }
     let frozen = site.pid("dome.main").await;
-    let freeze = drill(&site, &["freeze", "dome.main"]).expect(0);
-    assert!(freeze.err.contains("console: showed missing heartbeats after"), "{freeze:#?}");
+    shows(&site, &["freeze", "dome.main"], "showed missing heartbeats after").await;
     assert_eq!(site.pid("dome.main").await, frozen);
     assert_ne!(state(frozen), 'T');
-    let clock = drill(&site, &["clock", "dome.main", "--for", "5s"]).expect(0);
-    assert!(clock.err.contains("console: showed a wrong clock after"), "{clock:#?}");
-    let broker = drill(&site, &["broker", "dome.main"]).expect(0);
-    assert!(broker.err.contains("console: showed missing heartbeats after"), "{broker:#?}");
-    let flood = drill(&site, &["flood", "dome.main", "--for", "2s"]).expect(0);
-    assert!(flood.err.contains("console: the slowest answer took"), "{flood:#?}");
+    shows(&site, &["clock", "dome.main", "--for", "10s"], "showed a wrong clock after").await;
+    shows(&site, &["broker", "dome.main"], "showed missing heartbeats after").await;
+    shows(&site, &["flood", "dome.main", "--for", "2s"], "the slowest answer took").await;
     let logs = site.ask("logs.dome.main").await.unwrap();
     assert!(logs["lines"].to_string().contains("drill: line "), "{logs:?}");
     // without a sentinel no alarm is raised
     drill(&site, &["crash", "dome.main", "--alarm"]).expect(1);
     let log = site.tcsd.log();
-    assert_eq!(log.matches("drill: crash dome.once for 3 s, by tcsctl").count(), 1, "{log}");
+    assert_eq!(log.matches("drill: crash dome.once for 6 s, by tcsctl").count(), 1, "{log}");
     let drills: Vec<&str> = log.lines().filter(|line| line.contains("tcsd: drill: ")).collect();
     let over = drills.iter().filter(|line| line.ends_with(" is over")).count();
     assert_eq!(over * 2, drills.len(), "{drills:#?}");
@@ -112,7 +120,7 @@ async fn a_drill_that_is_interrupted_is_undone() {
     // by its end: who began it is gone
     wait_for("ok", || tcsctl::at(&site.server.url(), &["check", "dome.main"]).code == Some(0))
         .await;
-    let mut running = begin("3s");
+    let mut running = begin("8s");
     wait_for("it is stopped", || state(pid) == 'T').await;
     running.kill().unwrap();
     running.wait().unwrap();
@@ -159,10 +167,12 @@ async fn a_drill_that_is_to_raise_an_alarm_lasts_long_enough() {
     let url = site.server.url();
     wait_for("alarms are kept", || tcsctl::at(&url, &["alarms"]).err.is_empty()).await;
     heard(&site).await;
-    let short = drill(&site, &["freeze", "dome.main", "--for", "2s"]).expect(1);
+    // too short for the console too, as long as the machine is not too busy
+    let short = drill(&site, &["freeze", "dome.main", "--for", "1s"]);
     let why =
-        "alarm: none was raised (by the default rules it takes 17 s, and the fault lasted 2 s)";
+        "alarm: none was raised (by the default rules it takes 17 s, and the fault lasted 1 s)";
     assert!(short.err.contains(why), "{short:#?}");
-    let freeze = drill(&site, &["freeze", "dome.main", "--alarm"]).expect(0);
+    let shown = "showed missing heartbeats after";
+    let freeze = shows(&site, &["freeze", "dome.main", "--alarm"], shown).await;
     assert!(freeze.err.contains("alarm: lost/dome.main was raised after"), "{freeze:#?}");
 }

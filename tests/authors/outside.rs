@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tcs_testkit::programs::unset_cargo;
 use tcs_testkit::root;
@@ -20,6 +20,9 @@ pub(crate) fn crates() -> PathBuf {
 /// Cargo in a folder with a manifest of its own. What it needs is there, but for the registry's
 /// index on a new machine: then it is asked for that.
 pub(crate) fn cargo(folder: &Path, arguments: &[&str]) -> Output {
+    // one at a time: another one must not read a lock file that is half written
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let run = |offline: Option<&str>| {
         let mut cargo = Command::new(env!("CARGO"));
