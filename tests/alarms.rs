@@ -306,7 +306,7 @@ async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
     assert!(applied.err.contains(warning) && applied.err.contains("are in force"), "{applied:#?}");
     let misses = |state| alarm(&url, "channel_failing/_channel.gone")["state"] == state;
     wait_long("the channel is missed", || misses("active")).await;
-    assert!(differs("active"));
+    wait_long("their rules differ", || differs("active")).await;
     at(&["alarms", "apply", "--own"]).expect(2);
     let own = at(&["alarms", "apply", "--own", "--yes"]).expect(0);
     assert!(own.err.contains("the rules of sentinel."), "{own:#?}");

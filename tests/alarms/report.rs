@@ -41,17 +41,20 @@ async fn a_report_is_written_and_sent() {
         assert!(name.starts_with("report.night-") && name.ends_with("Z.html"), "{name}");
         let page = std::fs::read_to_string(site.tcsd.path("reports/") + name).unwrap();
         assert!(page.starts_with("<!doctype html>") && page.contains("dome.main"), "{page}");
-        let post = sink.posts.lock().unwrap().last().unwrap().1.clone();
-        assert_eq!((&post["why"], &post["object"]), (&"report".into(), &"report.night".into()));
+        let posts = sink.posts.lock().unwrap().clone();
+        let post = &posts.iter().find(|(_, post)| post["why"] == "report").unwrap().1;
+        assert_eq!(post["object"], "report.night");
         let (title, text) = (post["message"].as_str().unwrap(), post["text"].as_str().unwrap());
-        assert!(title.contains("1 incident, 1 still open"), "{title}");
-        assert!(text.contains("Result: 1 incident") && text.contains("dome.main"), "{text}");
+        // on a busy machine heartbeats may have been late too
+        assert!(title.contains(" incident") && title.contains(", 1 still open"), "{title}");
+        assert!(text.contains("Result: ") && text.contains("dome.main"), "{text}");
 
         at(&["start", "report.unsent"]);
         site.until("report.unsent", |it| it["status"] == "failed").await;
         assert!(files().iter().any(|name| name.contains("Z.md")), "{:?}", files());
-        let why = at(&["why", "report.unsent"]).expect(0).out;
-        assert!(why.contains("no channel `gone`; there are: chat"), "{why}");
+        // the launcher may know it before it is stored
+        let told = "no channel `gone`; there are: chat";
+        wait_for("it is told why", || at(&["why", "report.unsent"]).out.contains(told)).await;
     })
     .await;
 }

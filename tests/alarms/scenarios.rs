@@ -1,6 +1,7 @@
 //! The life of alarms (`docs/spec/alarms.md#life-of-an-alarm`) with two sentinels, a receiver of POSTs,
 //! heartbeats each second, and real processes, on both servers.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -282,9 +283,11 @@ async fn the_end_of_a_shelf_is_told_while_its_alarm_is_active() {
         wait_for("it is shelved", || alarm(&url, "failed/dome.main")["shelved"].is_object()).await;
         // another one, which is told meanwhile
         signal("KILL", site.pid("dome.n1").await);
-        let expected = ["failed/dome.n1 raised", "failed/dome.main shelf_ended"];
         wait_long("the end of the shelf", || told(&sink).len() == 2).await;
-        assert_eq!(told(&sink), expected);
+        // on a busy machine the other one may be told later
+        let told = BTreeSet::from_iter(told(&sink));
+        let expected = ["failed/dome.main shelf_ended", "failed/dome.n1 raised"];
+        assert_eq!(told, BTreeSet::from(expected.map(str::to_owned)));
         assert_eq!(state(&url, "failed/dome.main"), "active");
     })
     .await;
