@@ -146,14 +146,21 @@ fn act(action: &str, next: &mut dyn FnMut() -> String) -> Option<ExitCode> {
         // says that it is well, and its heart beats a few times: name, count, milliseconds
         "beats" => {
             let (name, count, pause) = (next(), next(), next());
-            beats(&name, count.parse().expect("count"), pause.parse().expect("milliseconds"));
+            let count: u32 = count.parse().expect("count");
+            beats(&name, |n| n < count, pause.parse().expect("milliseconds"));
+        }
+        // the same until a file is there: name, file, milliseconds
+        "beats-until" => {
+            let (name, file, pause) = (next(), next(), next());
+            let goes_on = |_| !Path::new(&file).exists();
+            beats(&name, goes_on, pause.parse().expect("milliseconds"));
         }
         other => panic!("what is {other}?"),
     }
     None
 }
 
-fn beats(name: &str, count: u32, pause: u64) {
+fn beats(name: &str, goes_on: impl Fn(u32) -> bool, pause: u64) {
     let pause = Duration::from_millis(pause);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     runtime.block_on(async {
@@ -173,7 +180,9 @@ fn beats(name: &str, count: u32, pause: u64) {
         while publisher.send(&status).await.is_err() {
             sleep(SOON);
         }
-        for _ in 0..count {
+        let mut sent = 0;
+        while goes_on(sent) {
+            sent += 1;
             let beat = HeartbeatMessage {
                 service_id: name.to_owned(),
                 status: Some(Status::Ok),

@@ -19,6 +19,20 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// Writes a script that can be run. Another process writes it: as long as a file is open for
+/// writing in this one, each child of another test has it open too until it becomes its program, and
+/// nobody can run it.
+pub fn write_script(path: &Path, text: &str) {
+    let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let status = Command::new("sh").args(["-c", write]).arg(path).arg(text).status().unwrap();
+    assert!(status.success(), "cannot write {}", path.display());
+}
+
+/// Copies a program, for the same reason in another process.
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success(), "{}", to.display());
+}
+
 /// The program that misbehaves on demand.
 pub fn badchild() -> PathBuf {
     example("tcs-launcher", "tcs-badchild")

@@ -171,7 +171,8 @@ impl Drop for Tcsd {
 const MARK: &str = "TCS_TEST_PROCESS";
 
 /// The processes that a tcsd of this test program has started, or one of those below it, and that
-/// carry this word in their environment. Zombies have none.
+/// carry this word in their environment. Zombies have none. All of them were there at one moment: one
+/// that ends while others are looked at is left out.
 pub fn marked(word: &str) -> Vec<i32> {
     let ours = format!("{MARK}={}\0", std::process::id());
     let processes = std::fs::read_dir("/proc").unwrap();
@@ -181,7 +182,9 @@ pub fn marked(word: &str) -> Vec<i32> {
         let environment = String::from_utf8_lossy(&environment);
         environment.contains(&ours) && environment.contains(word)
     };
-    pids.filter(carries).collect()
+    let mut found: Vec<i32> = pids.filter(carries).collect();
+    found.retain(carries);
+    found
 }
 
 /// Whether a process of ours may have a host name of its own.
@@ -301,9 +304,62 @@ impl Site {
         events.collect()
     }
 
+    /// The same, once the streams hold what is waited for. Who asks the launcher learns of an event
+    /// before they do.
+    pub async fn events_once(
+        &self,
+        id: Option<&str>,
+        what: &str,
+        is_so: impl Fn(&[RegistryMessage]) -> bool,
+    ) -> Vec<RegistryMessage> {
+        let begin = clock::monotonic();
+        loop {
+            let events = self.events(id).await;
+            if is_so(&events) {
+                return events;
+            }
+            assert!(begin.elapsed() < LIMIT, "in vain: {what}: {events:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// All registry events, once this one of a service is among them.
+    pub async fn events_with(&self, id: &str, name: &str) -> Vec<RegistryMessage> {
+        let is_it = |it: &RegistryMessage| it.service_id == id && it.event.name() == name;
+        let what = format!("{name} of {id}");
+        self.events_once(None, &what, |events| events.iter().any(is_it)).await
+    }
+
+    /// Waits until the registry events of a service are these.
+    pub async fn tells(&self, id: &str, story: &[&str]) {
+        let names = |events: &[RegistryMessage]| -> Vec<String> {
+            events.iter().map(|it| it.event.name().to_owned()).collect()
+        };
+        let what = format!("{id} with {story:?}");
+        self.events_once(Some(id), &what, |events| names(events) == story).await;
+    }
+
     /// The names of the registry events of a service.
     pub async fn story(&self, id: &str) -> Vec<String> {
         self.events(Some(id)).await.iter().map(|it| it.event.name().to_owned()).collect()
+    }
+
+    /// The statuses of one name, once the last one is so.
+    pub async fn statuses_once(
+        &self,
+        id: &str,
+        what: &str,
+        is_so: impl Fn(&StatusMessage) -> bool,
+    ) -> Vec<StatusMessage> {
+        let begin = clock::monotonic();
+        loop {
+            let statuses = self.statuses(id).await;
+            if statuses.last().is_some_and(&is_so) {
+                return statuses;
+            }
+            assert!(begin.elapsed() < LIMIT, "in vain: {what}: {statuses:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The statuses of one name.

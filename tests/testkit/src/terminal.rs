@@ -13,10 +13,55 @@ use crate::nats::LIMIT;
 struct Seen {
     parser: vt100::Parser,
     bytes: Vec<u8>,
+    /// How many of them are on the screen.
+    shown: usize,
     /// Nobody is to read any more, so that the terminal can be closed.
     closed: bool,
     /// Nobody has it open any more, and all that was written is here.
     ended: bool,
+}
+
+/// What begins a frame and what ends it, where a program draws in frames.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
+impl Seen {
+    /// Takes in what was written. As in terminals that know frames, one is shown once it is whole: what
+    /// is read of a terminal may end anywhere.
+    fn take(&mut self, written: &[u8]) {
+        self.bytes.extend_from_slice(written);
+        let new = &self.bytes[self.shown..];
+        let new = &new[..whole(new)];
+        self.parser.process(new);
+        self.shown += new.len();
+    }
+}
+
+/// How much of it is outside of a frame that has not ended, and of a mark that has only begun.
+fn whole(bytes: &[u8]) -> usize {
+    let last = |mark: &[u8]| bytes.windows(mark.len()).rposition(|window| window == mark);
+    match last(FRAME_BEGINS) {
+        Some(begin) if last(FRAME_ENDS).is_none_or(|end| end < begin) => begin,
+        _ => {
+            let is_cut = |len: &usize| bytes.ends_with(&FRAME_BEGINS[..*len]);
+            bytes.len() - (1..FRAME_BEGINS.len()).rev().find(is_cut).unwrap_or(0)
+        }
+    }
+}
+
+#[test]
+fn a_frame_is_shown_once_it_is_whole() {
+    let written = b"a\x1b[?2026hb\x1b[1mc\x1b[?2026ld\x1b[?2026he\x1b[?2026lf";
+    let mut shown = std::collections::BTreeSet::new();
+    for cut in 0..=written.len() {
+        let parser = vt100::Parser::new(cells(3), cells(20), 0);
+        let mut seen = Seen { parser, bytes: Vec::new(), shown: 0, closed: false, ended: false };
+        seen.take(&written[..cut]);
+        shown.insert(seen.parser.screen().contents());
+        seen.take(&written[cut..]);
+        assert_eq!(seen.parser.screen().contents(), "abcdef", "{cut}");
+    }
+    assert_eq!(shown.into_iter().collect::<Vec<_>>(), ["", "a", "abc", "abcd", "abcde", "abcdef"]);
 }
 
 /// A program in its terminal.
@@ -50,8 +95,8 @@ impl Terminal {
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
-        let seen =
-            Arc::new(Mutex::new(Seen { parser, bytes: Vec::new(), closed: false, ended: false }));
+        let seen = Seen { parser, bytes: Vec::new(), shown: 0, closed: false, ended: false };
+        let seen = Arc::new(Mutex::new(seen));
         let mut output = pty.master.try_clone_reader().unwrap();
         let reader = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -61,8 +106,7 @@ impl Terminal {
                 if seen.closed {
                     return;
                 }
-                seen.parser.process(&buffer[..n]);
-                seen.bytes.extend_from_slice(&buffer[..n]);
+                seen.take(&buffer[..n]);
             }
             reader.lock().unwrap().ended = true;
         });
