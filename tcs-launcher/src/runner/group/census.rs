@@ -236,7 +236,15 @@ mod tests {
         let mut child =
             Command::new("sleep").arg("600").env(name, value).stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id().cast_signed();
-        let found = Look::now().members(&mark, None).living;
+        let begin = clock::monotonic();
+        // its environment is there a moment after it has become the program
+        let found = loop {
+            let found = Look::now().members(&mark, None).living;
+            if !found.is_empty() {
+                break found;
+            }
+            assert!(begin.elapsed().as_secs() < 60, "not found");
+        };
         let other = Look::now().members(&marks.service(&id, Run(4)), None);
         let stale = Process { start: found[0].start + 1, ..found[0] };
         stale.kill().unwrap();

@@ -1,5 +1,7 @@
 use std::process::{Command, Stdio};
 
+use tcs_core::clock;
+
 use super::*;
 
 fn id(text: &str) -> ServiceId {
@@ -76,6 +78,13 @@ fn leftovers_are_ended_and_a_reused_pid_is_not() {
         command.arg("600").stdin(Stdio::null()).spawn().unwrap()
     };
     let (mut named, mut marked, mut stranger) = (sleep(false), sleep(true), sleep(false));
+    // its environment is there a moment after it has become the program
+    let begin = clock::monotonic();
+    let environment = format!("/proc/{}/environ", marked.id());
+    while !fs::read(&environment).is_ok_and(|it| String::from_utf8_lossy(&it).contains(&run)) {
+        assert!(begin.elapsed().as_secs() < 60, "no mark");
+        std::thread::yield_now();
+    }
     let (journal, _) = Journal::open(dir.path(), "l", &run).unwrap();
     journal.started(&id("a.x"), named.id().cast_signed());
     journal.started(&id("b.x"), stranger.id().cast_signed());
