@@ -5,15 +5,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::streams::Made;
-use tcs_testkit::nats::{Server, on_each_server};
-use tcs_testkit::programs::program;
-
-const TIMEOUT: Duration = Duration::from_secs(10);
+use tcs_testkit::nats::{LIMIT, Server, on_each_server};
+use tcs_testkit::port::Port;
+use tcs_testkit::programs::{program, write_script};
 
 fn tcsd(arguments: &[&str], root: &Path) -> Output {
     Command::new(program("tcsd")).args(arguments).arg("--root").arg(root).output().unwrap()
@@ -40,7 +38,7 @@ fn section(server: &Server, user: &str, password: &str) -> NatsSection {
 
 async fn connect(section: &NatsSection) -> Result<Bus, String> {
     let settings = Settings::from_process(section, None).unwrap();
-    Bus::connect(&settings, "test", TIMEOUT).await.map_err(|error| error.to_string())
+    Bus::connect(&settings, "test", LIMIT).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,9 +216,9 @@ fn nothing_is_written_outside_of_another_root() {
 fn an_odd_environment_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let stub = |path: &str| {
-        write(&dir.path().join(path), "#!/bin/sh\n");
-        let rights = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(dir.path().join(path), rights).unwrap();
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_script(&path, "#!/bin/sh\n");
     };
     // the first in PATH counts, not the first by its name, and none that lies where one is now
     stub("z/nats-server");
@@ -326,9 +324,7 @@ fn tools_of_the_tests_do_not_change_the_system_unasked() {
     std::fs::copy(tools, at(".ci/tools")).unwrap();
     let marker = at("was-run");
     let stub = |name: &str, script: &str| {
-        std::fs::write(at("bin").join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
-        let rights = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(at("bin").join(name), rights).unwrap();
+        write_script(&at("bin").join(name), &format!("#!/bin/sh\n{script}\n"));
     };
     for name in ["sudo", "apt-get"] {
         stub(name, &format!("echo {name} \"$@\" >> {}", marker.display()));
@@ -395,8 +391,8 @@ async fn doctor_names_what_is_wrong_and_what_mends_it() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(dir.path().join("tcsd.env"), std::fs::Permissions::from_mode(0o644))
         .unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    write(free);
+    let nobody = Port::free();
+    write(nobody.number());
     let (code, said) = doctor();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("error    broker: ") && said.contains("connection refused"), "{said}");

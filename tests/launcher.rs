@@ -92,14 +92,9 @@ launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
     site.answer("logs.field.steady", at_work).await;
 
     // and this is the picture
-    let verdict = async |id: &str| {
-        let patience = tcs_core::observer::Patience::default();
-        let picture = site.observer.snapshot(patience).await;
-        let view = picture.view(tcs_core::clock::monotonic());
-        view.get(id).map(|service| service.verdict)
-    };
-    assert_eq!(verdict("field.failing").await, Some(Verdict::Failed));
-    assert_eq!(verdict("field.steady").await, Some(Verdict::Ok));
+    let mut watch = site.watch();
+    watch.sees("failed", "field.failing", |it| it.verdict == Verdict::Failed).await;
+    watch.sees("ok", "field.steady", |it| it.verdict == Verdict::Ok).await;
 }
 
 /// A service of this program with a health check, and one that no program has.

@@ -34,16 +34,15 @@ async fn what_is_wrong_is_seen_and_two_keys_lead_to_its_last_words() {
     let site = Site::start(CONFIG).await;
     for size in [(80, 24), (160, 50)] {
         let mut terminal = watch(&site.server.url(), &[], size);
-        let text = terminal.see("× failed");
         // the cause is not what is cut, however narrow
-        assert!(
-            line_of(&text, &["× failed", "broken.a", "/dev/ttyUSB0 is not"]).is_some(),
-            "{text}"
-        );
+        terminal.wait("its cause", |text| {
+            line_of(text, &["× failed", "broken.a", "/dev/ttyUSB0 is not"]).is_some()
+        });
         terminal.keys("nL");
         terminal.see("log of broken.a");
-        let text = terminal.see("opening the port");
-        assert!(text.contains("/dev/ttyUSB0 is not there"), "{text}");
+        terminal.wait("both outputs", |text| {
+            text.contains("opening the port") && text.contains("/dev/ttyUSB0 is not there")
+        });
         terminal.keys("q");
         assert_eq!(terminal.end(), 0);
     }
@@ -161,6 +160,7 @@ async fn top_shows_what_services_and_hosts_use() {
         output.code == Some(0) && output.json()["services"][0]["rss_bytes"].is_u64()
     })
     .await;
+    at(&url, &["wait", "broken.a", "--for", "failed"]).expect(0);
     let document = at(&url, &["top", "--json"]).expect(0).json();
     tcs_testkit::schema::assert_documented(&document);
     let services = document["services"].as_array().unwrap();
@@ -255,8 +255,8 @@ async fn the_order_of_starts_and_what_an_end_affects_are_shown() {
     let mut dashboard = watch(&url, &[], (120, 40));
     dashboard.see("power.a");
     dashboard.keys("/power\rGx");
-    let asked = dashboard.see("stop?");
-    assert!(asked.contains("guider.a is started after it and keeps running"), "{asked}");
+    dashboard.see("stop?");
+    dashboard.see("guider.a is started after it and keeps running");
     dashboard.keys("nq");
     assert_eq!(dashboard.end(), 0);
 }

@@ -237,6 +237,15 @@ async fn onto_a_fleet_that_lives_only_with_consent() {
         let runs = |id: &str| at(&url, &["wait", id, "--for", "ok"]).code == Some(0);
         wait_for("that both run", || runs("a.a") && runs("b.b")).await;
         let listed = || of(&at(&url, &["--all", "--json"]).expect(0).json());
+        // the launcher too, and whose they are
+        let is_known = |(id, (verdict, parent)): (&String, &(String, serde_json::Value))| {
+            verdict == "ok" && (id.starts_with("launcher.") || parent.is_string())
+        };
+        let is_whole = || {
+            let all = listed();
+            all.len() == 3 && all.iter().all(is_known)
+        };
+        wait_for("that all is well", is_whole).await;
         let before = listed();
         let args = ["replay", "--instant", &recording("standalone-sigterm")];
         let output = at(&url, &args).expect(2);

@@ -7,7 +7,6 @@ mod schedules;
 mod speaks;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use tcs_core::bus::publish::{OutgoingMessage, Publisher, hostname};
 use tcs_core::wire::{Event, Message, RegistryMessage, Status, StatusMessage, Timestamp};
 use tcs_testkit::tcsd::{self, Site, because};
-use tcs_testkit::{nats, python};
+use tcs_testkit::{nats, programs, python};
 
 /// A program that has one thing for itself while it runs, and gives it up slowly.
 const HOLDS: &str = "mkdir held || exit 7; trap 'sleep 0.5; rmdir held; exit 0' TERM; \
@@ -54,7 +53,7 @@ async fn a_renamed_service_starts_when_the_old_one_has_ended() {
     };
     assert_eq!((result("old.a"), result("new.a")), (json!("stopped"), json!("started")));
     site.until("new.a", |it| it["status"] == "running").await;
-    let events = site.events(None).await;
+    let events = site.events_with("new.a", "ready").await;
     let at = |id: &str, name: &str| {
         let is = |it: &RegistryMessage| it.service_id == id && it.event.name() == name;
         events.iter().position(is).unwrap_or_else(|| panic!("no {name} of {id}"))
@@ -80,7 +79,8 @@ async fn who_waits_for_others_is_seen_to_wait_and_not_for_ever() {
     site.pid("impatient.a").await;
     let waits = site.until("patient.a", |it| it["status"] == "waiting").await;
     assert_eq!(waits["waiting_for"], json!(["slow.a"]));
-    let events = site.events(None).await;
+    site.events_with("patient.a", "waiting").await;
+    let events = site.events_with("impatient.a", "ready").await;
     assert_eq!(
         story(&events, "impatient.a"),
         ["waiting for never.a", "gave up waiting for never.a", "start", "ready"]
@@ -162,8 +162,7 @@ async fn a_program_that_is_gone_for_a_moment_comes_back() {
     site.until("deployed.a", |it| it["status"] == "failed").await;
     site.until("never.a", |it| it["status"] == "failed").await;
     let (program, away) = (site.tcsd.dir().join("program"), site.tcsd.dir().join("away"));
-    fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    programs::write_script(&program, "#!/bin/sh\nexec sleep 1000\n");
     site.ask("start.deployed.a").await.unwrap();
     let pid = site.pid("deployed.a").await;
     fs::rename(&program, &away).unwrap();
@@ -171,13 +170,15 @@ async fn a_program_that_is_gone_for_a_moment_comes_back() {
     site.until("deployed.a", |it| it["restarts"].as_u64() >= Some(2)).await;
     fs::rename(&away, &program).unwrap();
     assert_ne!(site.pid("deployed.a").await, pid);
-    let crashes: Vec<_> = site.events(Some("deployed.a")).await;
-    let unstarted = crashes.iter().filter_map(|it| match &it.event {
-        Event::Crashed(it) if it.exit_code.is_none() => it.error.clone(),
-        _ => None,
-    });
-    let unstarted: Vec<String> = unstarted.collect();
-    assert!(!unstarted.is_empty());
+    let unstarted = |events: &[RegistryMessage]| -> Vec<String> {
+        let unstarted = events.iter().filter_map(|it| match &it.event {
+            Event::Crashed(it) if it.exit_code.is_none() => it.error.clone(),
+            _ => None,
+        });
+        unstarted.collect()
+    };
+    let is_told = |events: &[RegistryMessage]| !unstarted(events).is_empty();
+    let unstarted = unstarted(&site.events_once(Some("deployed.a"), "its absence", is_told).await);
     assert!(unstarted.iter().all(|error| error.contains("./program")), "{unstarted:?}");
 }
 
@@ -186,7 +187,10 @@ async fn a_hot_loop_is_slowed_down_and_its_crashes_are_counted() {
     let config = one("hot", "restart: always, restart_sec: 0, launch: {exec: [sh, -c, 'exit 3']}");
     let site = Site::start("process", &format!("services:\n{config}")).await;
     site.until("hot.a", |it| it["restarts"].as_u64() >= Some(4)).await;
-    let events = site.events(Some("hot.a")).await;
+    let is_hot = |events: &[RegistryMessage]| {
+        events.iter().filter(|it| it.event.name() == "crashed").count() >= 4
+    };
+    let events = site.events_once(Some("hot.a"), "four crashes", is_hot).await;
     let mut count = 0;
     for event in &events {
         match &event.event {
@@ -206,8 +210,9 @@ async fn a_hot_loop_is_slowed_down_and_its_crashes_are_counted() {
         }
     }
     assert!(count >= 4, "{events:?}");
-    let said = site.tcsd.log().matches("hot.a ends within 1 s of its start").count();
-    assert_eq!(said, 1);
+    let said = || site.tcsd.log().matches("hot.a ends within 1 s of its start").count();
+    nats::wait_for("it is told", || said() >= 1).await;
+    assert_eq!(said(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,8 +240,9 @@ async fn a_second_launcher_of_one_file_is_refused_wherever_it_keeps_its_files() 
             "{error}"
         );
         assert!(error.contains(&expected) && error.contains(&place("first").1), "{error}");
-        // a cleaner of temporary files came along
-        assert!(n == 1 || fs::remove_dir_all(place("first").1).is_ok());
+        // a cleaner of temporary files came along; something may be written there just then
+        let is_removed = || n == 1 || fs::remove_dir_all(place("first").1).is_ok();
+        nats::wait_for("its removal", is_removed).await;
     }
     assert_eq!(site.pid("a.a").await, pid);
     // a launcher that is killed leaves no lock

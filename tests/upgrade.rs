@@ -13,7 +13,6 @@ mod planned;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use tcs_core::bus::rpc::RequestError;
 use tcs_core::clock;
 use tcs_core::wire::Event;
 use tcs_testkit::nats::{LIMIT, wait_for};
-use tcs_testkit::programs::program;
+use tcs_testkit::programs::{copy_program, program, write_script};
 use tcs_testkit::tcsd::{Site, marked, signal};
 
 /// The program's file, which is replaced.
@@ -45,16 +44,15 @@ impl Installed {
     fn install(&self, write: impl FnOnce(&Path)) {
         let new = self.folder.path().join("new");
         write(&new);
-        fs::set_permissions(&new, PermissionsExt::from_mode(0o755)).unwrap();
         fs::rename(&new, self.path()).unwrap();
     }
 
     fn install_tcsd(&self) {
-        self.install(|new| assert!(fs::copy(program("tcsd"), new).is_ok()));
+        self.install(|new| copy_program(&program("tcsd"), new));
     }
 
     fn install_script(&self, text: &str) {
-        self.install(|new| fs::write(new, text).unwrap());
+        self.install(|new| write_script(new, text));
     }
 }
 
@@ -177,9 +175,9 @@ async fn upgrade_under_load(count: usize, upgrades: u64, pause: &str) {
     let runs: std::collections::BTreeSet<_> = events.iter().map(|it| &it.launcher_run).collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
     for id in before.keys() {
-        assert_eq!(site.story(id).await, ["declared", "start", "ready"], "{id}");
+        site.tells(id, &["declared", "start", "ready"]).await;
     }
-    assert_eq!(site.story(site.tcsd.name.as_str()).await, ["start"]);
+    site.tells(site.tcsd.name.as_str(), &["start"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,8 +249,8 @@ async fn after_an_upgrade_all_is_as_before() {
     site.tcsd.kill().await;
     wait_for("nothing is left", || marked("UPGRADE_TEST=child").is_empty()).await;
     let lives = |pid: u64| Path::new(&format!("/proc/{pid}")).exists();
-    wait_for("nothing is left", || !before.values().any(|pid| lives(*pid))).await;
-    assert!(!lives(child.into()));
+    let all = || before.values().copied().chain([child.into()]);
+    wait_for("nothing is left", || !all().any(lives)).await;
     // and the next launcher starts as ever
     site.tcsd.run();
     let after = pids(&site, 3).await;
@@ -273,8 +271,8 @@ async fn tasks_are_restarted_and_processes_are_not() {
     upgraded(&site, 1).await;
     site.until("hello_world.a", |it| it["status"] == "running").await;
     assert_eq!(site.pid("hello_world.b").await, process);
-    let story = site.story("hello_world.a").await;
-    assert_eq!(story, ["declared", "start", "ready", "stopping", "stop", "start", "ready"]);
+    let story = ["declared", "start", "ready", "stopping", "stop", "start", "ready"];
+    site.tells("hello_world.a", &story).await;
     // the same program again: nothing to do
     let same = ask(&site).await.unwrap().unwrap();
     assert_eq!((&same["changed"], &same["upgrades"]), (&false.into(), &1.into()), "{same:?}");

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use tcs_testkit::programs::write_script;
+
 use super::write_config;
 
 /// A stand-in for the framework of the Python fleet, which is not on a package index: as there,
@@ -222,10 +224,8 @@ class It(BaseService):
     }
     let typo = "  - {type: typo, variant: a, module: typo}\n";
     assert!(check(typo, &[]).2.contains("SyntaxError: "), "without the framework, too");
-    write("script", "#!/no/such/interpreter\n");
     write("folder/file", "");
-    let script = dir.path().join("script");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_script(&dir.path().join("script"), "#!/no/such/interpreter\n");
     let program = |path: &str| format!("  - {{type: p, variant: a, launch: {{exec: [{path}]}}}}\n");
     for (path, why) in [
         ("./script", "its interpreter `/no/such/interpreter` does not exist: it cannot start"),

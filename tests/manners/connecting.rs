@@ -59,12 +59,16 @@ async fn attempts_that_fail_are_a_line_and_not_one_each() {
     let text = format!("nats: {{url: '{closing}', required: false}}\n{services}");
     let tcsd = Tcsd::start(&text, |_| {});
     tcsd.started("hello_world.a");
+    let told = || {
+        let told = tcsd.lines(&format!("cannot connect to {closing}"));
+        let of_service = told.iter().filter(|line| line.contains("svc|hello_world.a")).count();
+        (of_service, told.len() - of_service)
+    };
+    wait_for("both to tell it", || (told() == (1, 1)).then_some(()));
     // of one connection each, with pauses of 0.5 s, 1 s, 2 s
-    wait_for("eight attempts", || (attempts.load(Ordering::SeqCst) >= 8).then_some(()));
-    let told = tcsd.lines(&format!("cannot connect to {closing}"));
-    let (service, own): (Vec<_>, Vec<_>) =
-        told.iter().partition(|line| line.contains("svc|hello_world.a"));
-    assert_eq!((service.len(), own.len()), (1, 1), "{told:#?}");
+    let before = attempts.load(Ordering::SeqCst);
+    wait_for("eight attempts", || (attempts.load(Ordering::SeqCst) >= before + 8).then_some(()));
+    assert_eq!(told(), (1, 1), "{}", tcsd.read("log"));
     assert!(tcsd.lines("expected INFO").is_empty(), "the client library is silent");
     tcsd.stops();
 }
@@ -95,10 +99,19 @@ async fn credentials_that_were_renewed_on_disk_are_used() {
     on_each_server(async |binary| {
         let server = Server::start_with(&binary, &site.config).await;
         let file = server.dir().join("tcsd.creds");
-        let soon = tcs_core::clock::wall().timestamp() + 5;
-        std::fs::write(&file, site.creds(Some(soon))).unwrap();
+        // valid for as long as it takes to connect, and then for some seconds
+        let renew = || {
+            let soon = tcs_core::clock::wall().timestamp() + 5;
+            let new = file.with_extension("new");
+            std::fs::write(&new, site.creds(Some(soon))).unwrap();
+            std::fs::rename(&new, &file).unwrap();
+        };
+        renew();
         let tcsd = at(&server.url(), &format!(", creds: '{}'", file.display()));
-        tcsd.started("stays.a");
+        wait_for("its service runs", || {
+            renew();
+            tcsd.read("log").contains("stays.a started").then_some(())
+        });
         tcsd.logged("connection to the broker lost");
         tcsd.logged(&format!("cannot connect to {}: login refused", server.url()));
         std::fs::write(&file, site.creds(None)).unwrap();

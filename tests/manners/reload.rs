@@ -148,7 +148,7 @@ removed  gone.a  stops; stop timeout 3 s
     }
     // in the log, too
     for line in lines.lines() {
-        assert!(tcsd.read("log").contains(line), "{line}");
+        tcsd.logged(line);
     }
 
     // removed, and there again before it has ended

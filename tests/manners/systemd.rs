@@ -42,15 +42,15 @@ fn a_service_manager_is_told() {
     let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
     let services = "
   - {type: child, variant: a, launch: {exec: [sh, -c, 'echo $NOTIFY_SOCKET,$WATCHDOG_USEC > seen; exec sleep 1000']}}
-  - {type: slow, variant: a, launch: {stop_timeout: 2, exec: $DEAF}}
+  - {type: slow, variant: a, launch: {stop_timeout: 5, exec: $DEAF}}
 ";
     let mut tcsd = Tcsd::start(services, |command| {
-        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "500000");
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000");
     });
     manager.hears("READY=1");
     manager.hears("STATUS=2 running");
     tcsd.deaf("slow.a");
-    // not once only
+    // not once only, and less often than would fill the queue of a manager that is slow
     for _ in 0..3 {
         manager.hears("WATCHDOG=1");
     }

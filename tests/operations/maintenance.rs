@@ -1,10 +1,10 @@
 //! Planned work on a host: what ran there is stopped, waits for the host, and is started again.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use tcs_testkit::nats::LIMIT;
-use tcs_testkit::programs::program;
+use tcs_testkit::programs::{program, write_script};
 use tcs_testkit::tcsctl::{at, command};
 use tcs_testkit::tcsd::{Site, signal};
 use tcs_testkit::terminal::Terminal;
@@ -20,9 +20,7 @@ services:
 
 async fn site() -> Site {
     let site = Site::prepared(&program("tcsd"), "process", CONFIG).await;
-    let camera = site.tcsd.dir().join("camera");
-    std::fs::write(&camera, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    std::fs::set_permissions(&camera, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&site.tcsd.dir().join("camera"), "#!/bin/sh\nexec sleep 1000\n");
     site
 }
 
@@ -41,6 +39,18 @@ fn maintain_of(site: &Site, filter: &str) -> Child {
     let mut command: Command = command(&["maintenance", filter, "--for", "30m", "--yes"]);
     command.args(["-m", "new disk", "--server", &url]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until it has stopped all, and waits for the host; what it has said by then.
+fn waits(work: &mut Child) -> String {
+    // what follows is for others: no more is read than that
+    let mut stderr = BufReader::with_capacity(1, work.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("is ready for the work") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "it has ended: {said}");
+    }
+    work.stderr = Some(stderr.into_inner());
+    said
 }
 
 async fn end(mut child: Child) -> (Option<i32>, String) {
@@ -78,7 +88,8 @@ async fn services_of_a_host_are_stopped_and_started_again_when_it_is_back() {
     at(&url, &["maintenance", &host(), "--for", "8d", "-m", "x", "--yes"]).expect(2);
     at(&url, &["maintenance", "host:nowhere", "--for", "1h", "-m", "x", "--yes"]).expect(1);
 
-    let work = maintain(&site);
+    let mut work = maintain(&site);
+    waits(&mut work);
     is_stopped_for_it(&site).await;
     let events = site.events(None).await;
     let place = |id: &str| {
@@ -105,16 +116,18 @@ async fn alarms_are_shelved_until_it_is_over() {
     runs(&site).await;
     listed(&site, "sentinel.main", |it| it["verdict"] == "ok").await;
     tcs_testkit::nats::wait_for("alarms are kept", || at(&url, &["alarms"]).err.is_empty()).await;
-    let work = maintain_of(&site, "camera.a");
+    let mut work = maintain_of(&site, "camera.a");
+    let said = waits(&mut work);
     listed(&site, "camera.a", |it| it["planned"].is_object()).await;
     let shelved = || at(&url, &["report", "--since", "1h"]).out.contains("shelf ");
     tcs_testkit::nats::wait_for("the shelf is in the report", shelved).await;
     site.tcsd.stop().await;
     site.tcsd.run();
     let (code, told) = end(work).await;
+    let told = said + &told;
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("alarms are shelved until ") && told.contains(" ended"), "{told}");
-    assert!(!shelved());
+    tcs_testkit::nats::wait_for("its end is in the report", || !shelved()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +135,8 @@ async fn what_does_not_come_back_is_told() {
     let mut site = site().await;
     site.tcsd.run();
     runs(&site).await;
-    let work = maintain(&site);
+    let mut work = maintain(&site);
+    waits(&mut work);
     is_stopped_for_it(&site).await;
     std::fs::remove_file(site.tcsd.dir().join("camera")).unwrap();
     site.tcsd.stop().await;
@@ -138,7 +152,8 @@ async fn an_interrupted_maintenance_is_ended_by_another_call() {
     let mut site = site().await;
     site.tcsd.run();
     runs(&site).await;
-    let work = maintain(&site);
+    let mut work = maintain(&site);
+    waits(&mut work);
     is_stopped_for_it(&site).await;
     signal("INT", work.id());
     let (code, told) = end(work).await;
@@ -155,7 +170,8 @@ async fn what_somebody_else_has_stopped_meanwhile_stays_stopped() {
     let mut site = site().await;
     site.tcsd.run();
     runs(&site).await;
-    let work = maintain(&site);
+    let mut work = maintain(&site);
+    waits(&mut work);
     is_stopped_for_it(&site).await;
     let url = site.server.url();
     at(&url, &["stop", "camera.a", "-m", "it is dismantled"]).expect(0);
@@ -198,8 +214,8 @@ async fn only_a_pressed_enter_says_that_the_work_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_still_stops_is_named_when_a_maintenance_ends() {
     let mut site = site().await;
-    let slow = "  - {type: slow, variant: a, launch: {stop_timeout: 600, \
-                exec: [sh, -c, 'trap \"\" TERM; while :; do sleep 0.1; done']}}\n";
+    let slow = "  - {type: slow, variant: a, launch: {stop_timeout: 600, ready: {log: deaf}, \
+                exec: [sh, -c, 'trap \"\" TERM; echo deaf; while :; do sleep 0.1; done']}}\n";
     site.tcsd.configure(&format!("{CONFIG}{slow}"));
     site.tcsd.run();
     let pid = site.pid("slow.a").await;
@@ -224,12 +240,11 @@ async fn what_still_stops_is_named_when_a_maintenance_ends() {
 async fn a_launcher_that_dies_while_it_is_waited_for_is_told() {
     let stubborn = "
 services:
-  - {type: camera, variant: a, launch: {exec: [./camera], stop_timeout: 900}}
+  - {type: camera, variant: a, launch: {exec: [./camera], ready: {log: deaf}, stop_timeout: 900}}
 ";
     let mut site = Site::prepared(&program("tcsd"), "process", stubborn).await;
-    let camera = site.tcsd.dir().join("camera");
-    std::fs::write(&camera, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n").unwrap();
-    std::fs::set_permissions(&camera, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let camera = "#!/bin/sh\ntrap '' TERM\necho deaf\nwhile :; do sleep 1; done\n";
+    write_script(&site.tcsd.dir().join("camera"), camera);
     site.tcsd.run();
     listed(&site, "camera.a", |it| it["verdict"] == "ok").await;
     let mut stop: Command = command(&["stop", "camera.a", "--when-idle"]);

@@ -69,7 +69,7 @@ async fn a_site_moves_from_one_profile_to_another() {
     at(&url, &["profile", "night", "--yes"]).expect(0);
     running(&site, &["guider.a", "other.a", "weather.a"]).await;
     assert_eq!((site.pid("other.a").await, site.pid("weather.a").await), (other, weather));
-    let events = site.events(None).await;
+    let events = site.events_with("guider.a", "start").await;
     let place = |id: &str, name: &str| {
         events.iter().position(|it| it.service_id == id && it.event.name() == name).unwrap()
     };
@@ -88,8 +88,9 @@ async fn a_site_moves_from_one_profile_to_another() {
     site.tcsd.run();
     running(&site, &["guider.a", "other.a", "weather.a"]).await;
     listed(&site, &name, |it| it["metrics"]["profile"] == "night").await;
-    assert!(at(&url, &["list"]).out.contains("profile night"));
-    assert!(at(&url, &["report", "--since", "1h"]).out.contains("profile night"));
+    for page in [&["list"][..], &["report", "--since", "1h"]] {
+        nats::wait_for("the profile", || at(&url, page).out.contains("profile night")).await;
+    }
     let mut terminal = watch(&url, &[], (130, 40));
     terminal.see("profile night");
     terminal.keys("q");

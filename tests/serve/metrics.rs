@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use http_body_util::BodyExt as _;
+use tcs_testkit::port::Port;
 use tcs_testkit::programs::program;
 use tcs_testkit::root;
 use tcs_testkit::tcsd::Site;
@@ -60,7 +61,7 @@ async fn a_file_is_replaced_and_says_so_when_nothing_is_seen() {
     let server = filled(&server(), "process-launcher").await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tcs.prom");
-    let args = ["metrics", "--output", path.to_str().unwrap(), "--timeout", "2s"];
+    let args = ["metrics", "--output", path.to_str().unwrap(), "--timeout", "10s"];
     let output = at(&server.url(), &args).expect(0);
     assert_eq!(output.out, "");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -225,7 +226,8 @@ async fn a_real_prometheus_scrapes_it() {
     let config = config.replace("scrape_interval: 15s", "scrape_interval: 1s");
     std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
     std::fs::write(dir.path().join("alerts.yml"), contrib("prometheus/alerts.yml")).unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let held = Port::free();
+    let free = held.number();
     let mut command = Command::new("prometheus");
     command.arg(format!("--web.listen-address=127.0.0.1:{free}"));
     command.arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()));

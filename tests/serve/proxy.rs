@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use serde_json::{Value, json};
 use tcs_testkit::browser::Browser;
 use tcs_testkit::http::{Events, Reply, open, request};
+use tcs_testkit::port::Port;
 use tcs_testkit::programs::program;
 use tcs_testkit::root;
 use tcs_testkit::tcsd::Site;
@@ -30,6 +31,7 @@ const AROUND: &str = "daemon off; master_process off; pid nginx.pid; error_log s
 struct Nginx {
     child: Child,
     port: u16,
+    _held: Port,
     _dir: tempfile::TempDir,
 }
 
@@ -50,13 +52,14 @@ impl Nginx {
             return None;
         };
         let dir = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let held = Port::free();
+        let port = held.number();
         std::fs::write(dir.path().join("nginx.conf"), AROUND).unwrap();
         std::fs::write(dir.path().join("site.conf"), site(port, to, dir.path())).unwrap();
         std::fs::write(dir.path().join("users"), "alice:{PLAIN}secret\n").unwrap();
         let mut command = Command::new(nginx);
         command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(dir.path());
-        let mut nginx = Self { child: command.spawn().unwrap(), port, _dir: dir };
+        let mut nginx = Self { child: command.spawn().unwrap(), port, _held: held, _dir: dir };
         wait_for("nginx listens", || {
             assert_eq!(nginx.child.try_wait().unwrap(), None, "nginx has ended");
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()

@@ -1,7 +1,9 @@
 //! What is served of a site.
 
 use serde_json::Value;
+use tcs_core::fleet::Verdict;
 use tcs_testkit::http::{Events, get, request};
+use tcs_testkit::port::Port;
 use tcs_testkit::programs::program;
 use tcs_testkit::tcsd::Site;
 
@@ -19,8 +21,11 @@ async fn site(config: &str) -> Site {
     let server = Server::start(&server()).await;
     let mut site = Site::at(server, &program("tcsd"), "process", config).await;
     site.tcsd.run();
-    site.pid("dome.main").await;
-    site.pid("dome.spare").await;
+    // as the streams have it, which is after the launcher itself
+    let mut watch = site.watch();
+    for id in ["dome.main", "dome.spare"] {
+        watch.sees("ok", id, |it| it.verdict == Verdict::Ok).await;
+    }
     site
 }
 
@@ -55,7 +60,9 @@ async fn each_path_answers_with_its_document() {
     assert_eq!(why["verdict"], "ok");
     let log = get(port, "/api/v1/logs?service=dome.main").await.expect(200);
     assert_eq!(log.header("content-type"), "application/x-ndjson");
-    assert!(log.body.lines().any(|it| it.contains("\"message\":\"open\"")), "{log:#?}");
+    assert!(log.body.lines().all(|it| it.contains("\"message\":")), "{log:#?}");
+    wait_until(port, "/api/v1/logs?service=dome.main", |it| it.contains("\"message\":\"open\""))
+        .await;
     // launchers are asked in the background
     wait_until(port, "/api/v1/resources", |it| it.contains("rss_bytes")).await;
     get(port, "/api/v1/resources").await.expect(200).json();
@@ -225,7 +232,8 @@ const BUILT_IN: &str = "launch: {heartbeat: 1}\nservices:\n  - {type: dome, vari
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_launcher_runs_it_like_any_service() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let held = Port::free();
+    let free = held.number();
     let config = BUILT_IN.replace("PORT", &free.to_string());
     let server = Server::start(&server()).await;
     let mut site = Site::at(server, &program("tcsd"), "process", &config).await;
@@ -237,14 +245,20 @@ async fn a_launcher_runs_it_like_any_service() {
     http::until(free, "/readyz", 200).await;
     let page = get(free, "/").await.expect(200);
     assert!(page.body.contains("<title>Under tcsd</title>"), "{page:#?}");
-    let fleet = get(free, "/api/v1/fleet").await.expect(200).json();
-    assert_eq!(service(&fleet, "serve.main")["verdict"], "ok", "{fleet:#}");
+    let start = tcs_core::clock::monotonic();
+    loop {
+        let fleet = get(free, "/api/v1/fleet").await.expect(200).json();
+        if service(&fleet, "serve.main")["verdict"] == "ok" {
+            break;
+        }
+        assert!(start.elapsed() < nats::LIMIT, "{fleet:#}");
+    }
     let message = format!("\"message\":\"listening on http://127.0.0.1:{free}/\"");
     wait_until(free, "/api/v1/fleet", |it| it.contains(&message)).await;
     // an open stream does not hold it
     let mut events = Events::open(free, "/api/v1/stream").await;
     events.next().await.unwrap();
-    at(&site.server.url(), &["stop", "serve.main", "--timeout", "20"]).expect(0);
+    at(&site.server.url(), &["stop", "serve.main", "--timeout", "60"]).expect(0);
     let log = site.tcsd.log();
     assert!(!log.contains("killed") && !log.contains("SIGKILL"), "{log}");
 }

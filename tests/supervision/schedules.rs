@@ -59,7 +59,8 @@ async fn a_run_that_is_due_while_one_goes_on_is_told_as_missed() {
     assert_eq!(missed.reason.as_deref(), Some("still_running"));
     assert_eq!((missed.missed_count, missed.made_up), (Some(1), false));
     assert_eq!(runs(&site), 1);
-    assert!(site.tcsd.log().contains("1 scheduled run missed: the run before was still going on"));
+    let told = "1 scheduled run missed: the run before was still going on";
+    nats::wait_for(told, || site.tcsd.log().contains(told)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ async fn a_python_service_is_ready_when_its_status_says_so() {
     )
     .await;
     site.pid("user.a").await;
-    let events = site.events(None).await;
+    let events = site.events_with("user.a", "start").await;
     let at = |id: &str, name: &str| {
         let is = |it: &RegistryMessage| it.service_id == id && it.event.name() == name;
         events.iter().position(is).unwrap_or_else(|| panic!("no {name} of {id}"))
@@ -55,7 +55,7 @@ async fn a_python_module_that_publishes_nothing_is_ready_after_its_start_timeout
     site.pid("user.a").await;
     site.until("plain.silent", |it| it["status"] == "running").await;
     site.pid("patient.a").await;
-    let events = site.events(None).await;
+    let events = site.events_with("patient.a", "ready").await;
     let told = |id: &str| story(&events, id);
     assert_eq!(told("plain.silent"), ["start", "ready"]);
     assert_eq!(told("plain.said"), ["start", "ready"]);

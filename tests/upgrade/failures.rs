@@ -38,8 +38,11 @@ async fn runs(site: &Site, id: &str) {
     site.until(id, |it| it["status"] == "running").await;
 }
 
+/// Waits until the task begins to block its thread once more: it will for some seconds.
 async fn hangs(site: &Site) {
-    wait_for("the task blocks", || site.tcsd.log().contains("asks an instrument")).await;
+    let times = || site.tcsd.log().matches("asks an instrument").count();
+    let before = times();
+    wait_for("the task blocks", || times() > before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,10 +60,9 @@ async fn a_program_that_is_gone_at_the_last_moment_changes_nothing() {
         wait_for("it is told", failed).await;
         runs(&site, "hello_world.a").await;
     }
-    let story = site.story("hello_world.a").await;
     let again = ["stopping", "stop", "start", "ready"];
-    let expected = ["declared", "start", "ready"].into_iter().chain(again).chain(again);
-    assert_eq!(story, expected.collect::<Vec<_>>());
+    let story = [&["declared", "start", "ready"][..], &again, &again].concat();
+    site.tells("hello_world.a", &story).await;
     assert_eq!(surroundings(site.tcsd.pid()), before);
     // and one that works
     installed.install_tcsd();
@@ -86,7 +88,7 @@ async fn a_file_that_changes_meanwhile_is_not_what_the_new_program_reads() {
         assert_eq!(site.pid("sleeper.a").await, sleeper);
         site.tcsd.configure(CONFIG);
     }
-    assert_eq!(site.story("hello_world.a").await, ["declared", "start", "ready"]);
+    site.tells("hello_world.a", &["declared", "start", "ready"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,8 +116,8 @@ async fn a_signal_that_comes_meanwhile_is_not_lost() {
     let installed = Installed::new();
     let mut site = Site::of(&installed.path(), "process", &format!("{CONFIG}{BLOCKS}")).await;
     site.pid("sleeper.a").await;
-    hangs(&site).await;
     installed.install_tcsd();
+    hangs(&site).await;
     // as it is under way, and waits for the task
     site.tcsd.signal("HUP");
     wait_for("tasks are ended", || site.tcsd.log().contains("waiting for tasks to end")).await;
@@ -152,9 +154,9 @@ async fn a_task_that_was_to_end_is_not_started_by_the_new_program() {
     let installed = Installed::new();
     let site = Site::of(&installed.path(), "process", &format!("{CONFIG}{BLOCKS}")).await;
     site.pid("sleeper.a").await;
-    hangs(&site).await;
     installed.install_tcsd();
     site.tcsd.configure(&format!("{CONFIG}{}", BLOCKS.replace("async}", "async, enabled: false}")));
+    hangs(&site).await;
     // the reload ends the task, which takes some seconds
     site.tcsd.signal("HUP");
     upgraded(&site, 1).await;
@@ -173,7 +175,7 @@ async fn a_program_that_fails_after_all_leaves_nothing_behind() {
     let text = format!("{CONFIG}{children}");
     let mut site = Site::of(&installed.path(), "process", &text).await;
     let (sleeper, child) = (site.pid("sleeper.a").await, site.pid("child.a").await);
-    assert!(marked("FAILURES_TEST=child").len() >= 2);
+    wait_for("it and its child", || marked("FAILURES_TEST=child").len() >= 2).await;
     installed.install_script(&answers("[ \"$1\" = __takeover-check ] || exit 7"));
     ask(&site).await;
     assert_eq!(site.tcsd.end().await.code(), Some(7));

@@ -134,8 +134,15 @@ fn nothing_is_written_while_nothing_changes() {
         terminal.wait("it has woken up", |_| terminal.wakeups() >= before + 10);
     };
     // the last second of the recording is shown, and then it stands still, its clock too
-    wakes();
-    let before = terminal.bytes().len();
+    let start = clock::monotonic();
+    let before = loop {
+        let before = terminal.bytes().len();
+        wakes();
+        if terminal.bytes().len() == before {
+            break before;
+        }
+        assert!(start.elapsed() < LIMIT, "it writes on");
+    };
     wakes();
     let bytes = terminal.bytes();
     let written = String::from_utf8_lossy(&bytes[before..]).into_owned();
@@ -148,10 +155,8 @@ const PAGER: &str = "#!/bin/sh\nprintf 'PAGED %s\\n' \"$1\"; head -2 \"$2\"; rea
     printf '%s|%s' \"$line\" \"$(stat -c %a \"$2\")\" > \"$1\"; exit 3\n";
 
 fn script(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
     let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    tcs_testkit::programs::write_script(&path, text);
     path.display().to_string()
 }
 

@@ -99,6 +99,7 @@ async fn a_kill_is_by_nobody_we_know_of_and_memory_is_not_guessed() {
 async fn what_it_is_after_stands_first_and_who_restarted_it_is_told() {
     let (site, folder) = site().await;
     let url = site.server.url();
+    once(&site, ID, "ok").await;
     let before = tcs_core::clock::wall();
     signal("KILL", site.pid("dome.main").await);
     signal("KILL", site.pid(CAMERA).await);

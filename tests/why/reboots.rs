@@ -29,8 +29,9 @@ impl Site {
     async fn say(&self, kind: &str, data: Value) {
         let meta = json!({"id": "m", "sender": "m", "ts": Timestamp::from(clock::wall())});
         let body = json!({"data": data, "meta": meta}).to_string();
-        self.client.publish(format!("svc.{kind}.{LAUNCHER}"), body.into()).await.unwrap();
-        self.client.flush().await.unwrap();
+        let context = async_nats::jetstream::new(self.client.clone());
+        let stored = context.publish(format!("svc.{kind}.{LAUNCHER}"), body.into()).await.unwrap();
+        stored.await.unwrap();
     }
 
     async fn beat(&self, boot: &str) {
