@@ -124,6 +124,30 @@ impl ApiError {
     }
 }
 
+/// The first answer to a question, which is asked again after a while without any. `overtaken` ends
+/// once the server has answered something that was asked later: what it had sent before that is here.
+async fn until_answered<T, Asked, Overtaken>(
+    ask: impl Fn() -> Asked,
+    overtaken: impl Fn() -> Overtaken,
+) -> T
+where
+    Asked: Future<Output = T>,
+    Overtaken: Future<Output = ()>,
+{
+    let mut asked = FuturesUnordered::from_iter([ask()]);
+    loop {
+        let lost = async {
+            tokio::time::sleep(ASKED_AGAIN).await;
+            overtaken().await;
+        };
+        tokio::select! {
+            biased;
+            Some(answer) = asked.next() => return answer,
+            () = lost => asked.push(ask()),
+        }
+    }
+}
+
 /// A reply and when its request was sent and it came.
 pub(super) struct Answer<T> {
     pub(super) value: T,
@@ -157,22 +181,15 @@ impl Bus {
     }
 
     /// The same, for an answer that is waited for no longer than `limit`. What one leader of a
-    /// cluster has lost its successor answers, so it is asked again meanwhile.
+    /// cluster has lost its successor answers, so it is asked again meanwhile; not while an answer
+    /// may be on its way, which on a slow line takes its time, and each further one as much again.
     pub(super) async fn look_up_within<T: DeserializeOwned>(
         &self,
         what: &str,
         body: &(impl Serialize + Sync),
         limit: Duration,
     ) -> Result<Answer<T>, ApiError> {
-        let mut asked = FuturesUnordered::from_iter([self.api_within(what, body, limit)]);
-        loop {
-            tokio::select! {
-                Some(answer) = asked.next() => return answer,
-                () = tokio::time::sleep(ASKED_AGAIN) => {
-                    asked.push(self.api_within(what, body, limit));
-                }
-            }
-        }
+        until_answered(|| self.api_within(what, body, limit), || self.ask_server(limit)).await
     }
 
     /// Asks `<api prefix>.<what>` once, JSON in both directions.
@@ -365,5 +382,41 @@ impl Answers {
                 Err(ApiError::TimedOut { subject: self.subject.clone(), after })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::{Instant, sleep, sleep_until};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_on_its_way_is_not_asked_for_again() {
+        let asked = Cell::new(0);
+        let arrives = Instant::now() + Duration::from_secs(5);
+        let ask = async || {
+            asked.set(asked.get() + 1);
+            sleep_until(arrives).await;
+            asked.get()
+        };
+        // what comes behind it takes as long
+        assert_eq!(until_answered(&ask, || sleep_until(arrives)).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_is_lost_is_asked_again() {
+        let (begin, asked) = (Instant::now(), Cell::new(0));
+        let ask = async || {
+            asked.set(asked.get() + 1);
+            if asked.get() < 3 {
+                std::future::pending::<()>().await;
+            }
+            asked.get()
+        };
+        assert_eq!(until_answered(&ask, || sleep(Duration::from_millis(1))).await, 3);
+        assert!(begin.elapsed() < ASKED_AGAIN * 3);
     }
 }

@@ -453,6 +453,18 @@ struct Multiplexer {
     senders: HashMap<String, oneshot::Sender<Message>>,
 }
 
+impl Multiplexer {
+    /// Keeps where the answer to a request goes, and forgets requests that were given up: no answer
+    /// may ever come to them.
+    fn insert(&mut self, token: String, sender: oneshot::Sender<Message>) {
+        let held = self.senders.len();
+        if held >= 256 && held.is_power_of_two() {
+            self.senders.retain(|_, sender| !sender.is_closed());
+        }
+        self.senders.insert(token, sender);
+    }
+}
+
 /// A connection handler which facilitates communication from channels to a single shared connection.
 pub(crate) struct ConnectionHandler {
     connection: Connection,
@@ -926,7 +938,7 @@ impl ConnectionHandler {
                     .out_messages
                     .add(1, Ordering::Relaxed);
 
-                multiplexer.senders.insert(token.to_owned(), sender);
+                multiplexer.insert(token.to_owned(), sender);
 
                 let respond: Subject = format!("{}{}", multiplexer.prefix, token).into();
 
@@ -1913,6 +1925,24 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::sync::mpsc::error::TryRecvError;
     use tokio::time::{timeout, Duration};
+
+    #[test]
+    fn requests_that_are_given_up_are_forgotten() {
+        let (subject, prefix) = (Subject::from("_INBOX.a.*"), Subject::from("_INBOX.a."));
+        let mut multiplexer = Multiplexer {
+            subject,
+            prefix,
+            senders: HashMap::new(),
+        };
+        let (sender, awaited) = oneshot::channel();
+        multiplexer.insert("awaited".into(), sender);
+        for n in 0..10_000 {
+            multiplexer.insert(n.to_string(), oneshot::channel().0);
+        }
+        assert!(multiplexer.senders.len() <= 256);
+        assert!(multiplexer.senders.contains_key("awaited"));
+        drop(awaited);
+    }
 
     #[test]
     fn connect_info_debug_redacts_secrets() {
