@@ -1,8 +1,11 @@
 //! Brokers that refuse, each in its way: what `tcsd` does about them, and what it says.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::StreamExt as _;
 use nix::sys::signal::Signal;
+use serde_json::json;
 use tcs_testkit::bad_servers::{closing, dropping, silent};
 use tcs_testkit::nats::{JETSTREAM, Server, on_each_server, server};
 use tcs_testkit::operator;
@@ -173,4 +176,59 @@ async fn a_stream_for_which_there_is_no_room_is_made_once_there_is() {
         tcsd.stops();
     })
     .await;
+}
+
+/// A JetStream on paper: streams of one replica in a cluster that has no servers for more, and that
+/// has no leader until it is `up`.
+async fn poor_cluster(url: String, up: Arc<AtomicBool>) {
+    let client = async_nats::connect(url).await.unwrap();
+    let mut asked = client.subscribe("paper.API.>").await.unwrap();
+    client.flush().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(question) = asked.next().await {
+            let error = |code: u64, text: &str| json!({"error": {"code": 500, "err_code": code, "description": text}});
+            let what = question.subject.strip_prefix("paper.API.").unwrap();
+            let body = String::from_utf8_lossy(&question.payload);
+            let answer = if !up.load(Ordering::SeqCst) {
+                error(10008, "JetStream system temporarily unavailable")
+            } else if what == "STREAM.NAMES" {
+                let kinds = ["status", "registry", "heartbeat"].into_iter();
+                let held = kinds.filter(|kind| body.contains(&format!(".{kind}.")));
+                json!({"streams": held.map(|kind| format!("svc_{kind}")).collect::<Vec<_>>()})
+            } else if let Some(name) = what.strip_prefix("STREAM.INFO.") {
+                let time = "2026-11-27T00:00:00Z";
+                json!({
+                    "config": {"name": name, "num_replicas": 1},
+                    "created": time,
+                    "state": {"messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0,
+                        "first_ts": time, "last_ts": time},
+                    "cluster": {"name": "paper", "leader": "n1"},
+                })
+            } else if what.starts_with("STREAM.UPDATE.") {
+                error(10005, "no suitable peers for placement")
+            } else {
+                error(10059, "stream not found")
+            };
+            client.publish(question.reply.unwrap(), answer.to_string().into()).await.unwrap();
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_cannot_be_added_are_told_once_also_of_streams_that_are_found_late() {
+    let server = Server::start(&server()).await;
+    let up = Arc::new(AtomicBool::new(false));
+    poor_cluster(server.url(), Arc::clone(&up)).await;
+    let tcsd = at(&server.url(), ", replicas: 5, js_api_prefix: paper.API");
+    for kind in ["status", "registry", "heartbeat"] {
+        tcsd.logged(&format!("cannot create the stream for {kind}: "));
+    }
+    up.store(true, Ordering::SeqCst);
+    for kind in ["status", "registry", "heartbeat"] {
+        let told = format!("cannot add replicas to stream svc_{kind}: ");
+        let again = "; it is tried again each 10 s";
+        wait_for(&told, || tcsd.lines(&told).iter().any(|it| it.ends_with(again)).then_some(()));
+        assert_eq!(tcsd.lines(&told).len(), 1, "{}", tcsd.read("log"));
+    }
+    tcsd.stops();
 }

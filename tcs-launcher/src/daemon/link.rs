@@ -156,6 +156,7 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
     let mut told = false;
     let mut failed: BTreeMap<Kind, String> = BTreeMap::new();
     let (mut looked_at, mut waiting) = (BTreeSet::new(), BTreeSet::new());
+    let mut told_of = BTreeSet::new();
     loop {
         if link.wait_for(LinkState::is_connected).await.is_err() {
             return;
@@ -182,7 +183,8 @@ pub(super) async fn keep(bus: Bus, before: Before, links: mpsc::Sender<bool>) {
                         }
                     }
                     Made::Found(names) if !looked_at.contains(&kind) => {
-                        if look_at_replicas(&bus, &names, told, &mut waiting).await {
+                        let is_told = !told_of.insert(kind);
+                        if look_at_replicas(&bus, &names, is_told, &mut waiting).await {
                             looked_at.insert(kind);
                         } else {
                             again = again.or(Some(AGAIN_REFUSED));
