@@ -65,7 +65,8 @@ fn gone(view: &FleetView, runs: &Runs) -> BTreeMap<String, String> {
     let why = |name: &str, before: &Option<String>| {
         let launcher = view.get(name)?;
         let verdict = launcher.verdict;
-        if run(launcher) != *before {
+        // of one whose run was not read before it is not known
+        if before.is_some() && run(launcher) != *before {
             Some(format!("{name} has been started again meanwhile"))
         } else if !launcher.phase.is_up() || verdict == Verdict::Lost {
             Some(format!("{name} no longer answers: it is {verdict}"))
