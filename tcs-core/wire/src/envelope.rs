@@ -4,8 +4,9 @@ use serde::de::MapAccess;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
+use super::error::DecodeError;
 use super::tolerant::{Field, Notes, Take, from_body, take_struct};
-use super::{DecodeError, Timestamp};
 
 /// Python's `DEBUG`, which serverish writes on every message.
 pub const TRACE_LEVEL: i64 = 10;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Timestamp;
 use super::status::{MAX_METRICS, Status, Word, cut_metrics, read_word};
-use super::tolerant::{Field, Notes, Take as _, take_struct};
+use super::tolerant::{Field, Notes, Take as _, object_name, take_struct};
 
 /// One heartbeat. Python sends the first three fields.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -128,7 +128,7 @@ take_struct!(RawHeartbeat);
 impl RawHeartbeat {
     /// `None` if it names nobody.
     pub(super) fn read(self, notes: &mut Notes) -> Option<HeartbeatMessage> {
-        let service_id = super::object_name(self.service_id)?;
+        let service_id = object_name(self.service_id)?;
         let mut metrics = notes.take(self.metrics, "metrics").unwrap_or_default();
         let mut room = MAX_METRICS;
         cut_metrics(&mut metrics, &mut room, notes);

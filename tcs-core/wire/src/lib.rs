@@ -10,6 +10,7 @@ pub mod control;
 mod duration;
 mod end;
 mod envelope;
+mod error;
 mod heartbeat;
 pub mod id;
 pub mod journal;
@@ -25,6 +26,7 @@ mod tolerant;
 pub use duration::{format_duration, format_seconds};
 pub use end::{gave_up, how_ended, signal_name};
 pub use envelope::{Envelope, Meta, TRACE_LEVEL};
+pub use error::DecodeError;
 pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};
 pub use registry::{
@@ -37,7 +39,7 @@ pub use status::{
 };
 pub use subject::{DEFAULT_PREFIX, Kind, Subject, Subjects, is_clean_subject};
 pub use timestamp::Timestamp;
-pub use tolerant::{MAX_SECONDS, MAX_TEXT, Notes};
+pub use tolerant::{MAX_NAME, MAX_SECONDS, MAX_TEXT, Notes};
 
 use std::borrow::Cow;
 
@@ -45,11 +47,7 @@ use heartbeat::RawHeartbeat;
 use journal::RawJournal;
 use registry::RawRegistry;
 use status::RawStatus;
-use tolerant::{Field, Take};
-
-/// The longest name of a monitored object that is read, in bytes; NATS could not carry a longer
-/// one in a subject.
-pub const MAX_NAME: usize = 4096;
+use tolerant::{Field, Take, object_name};
 
 /// A message, decoded.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,37 +143,6 @@ impl Decoded {
     }
 }
 
-/// Why a body was dropped whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Neither strict JSON nor Python's.
-    #[error("not JSON: {0}")]
-    NotJson(String),
-    /// An object is expected at the top, with an object `data` in it.
-    #[error("no `data` object in the body")]
-    NoData,
-    /// `service_id` (`name` in a status) is missing, empty, no text or over [`MAX_NAME`] bytes.
-    #[error("names no service: `{field}` is missing or unusable")]
-    NoName {
-        /// The field that should name it.
-        field: &'static str,
-    },
-    /// The body is about another object, or another event, than the subject: who may publish what
-    /// is a matter of subjects.
-    #[error("its body is about another {what} than its subject: `{body}`")]
-    OtherSubject {
-        /// `service`, `event` or `alarm`.
-        what: &'static str,
-        /// What the body names, the beginning of it.
-        body: String,
-    },
-    /// It carries headers that JetStream adds when it hands a message out: nobody has sent it to
-    /// this subject; it came here as the answer to a request with this subject for replies.
-    #[error("a copy of a stored message, not sent by its sender")]
-    Copy,
-}
-
 /// Reads the body of a message that came on `subject`.
 pub fn decode(subject: Subject<'_>, body: &[u8]) -> Result<Decoded, DecodeError> {
     let decoded = read_kind(subject, body)?;
@@ -225,14 +192,6 @@ fn read<T: Take>(
     let message = message(data, &mut notes).ok_or(DecodeError::NoName { field })?;
     let meta = notes.take(raw.meta, "meta").map(|meta| meta.read(&mut notes)).unwrap_or_default();
     Ok(Decoded { message, meta, notes })
-}
-
-/// A usable name of a monitored object.
-fn object_name(field: Field<String>) -> Option<String> {
-    match field {
-        Field::Got(name) if !name.is_empty() && name.len() <= MAX_NAME => Some(name),
-        Field::Got(_) | Field::Absent | Field::Wrong => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::DecodeError;
 use super::envelope::{self, Envelope, Meta};
+use super::error::DecodeError;
 use super::tolerant::{Field, Notes};
 
 /// What came back: `data`, or the text of the error.

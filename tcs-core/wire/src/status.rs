@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Timestamp;
-use super::tolerant::{Field, Notes, Take, take_struct};
+use super::tolerant::{Field, Notes, Take, object_name, take_struct};
 
 /// Components kept of one status, at all levels together (`docs/spec/truth.md#bounds`).
 pub const MAX_COMPONENTS: usize = 4096;
@@ -362,7 +362,7 @@ impl Default for Room {
 impl RawStatus {
     /// `None` if it names nobody.
     pub(super) fn read(self, notes: &mut Notes) -> Option<StatusMessage> {
-        let name = super::object_name(self.name)?;
+        let name = object_name(self.name)?;
         let (status, raw_status) = read_word(self.status, "status", notes);
         let mut room = Room::default();
         Some(StatusMessage {

@@ -16,6 +16,10 @@ use serde_json::{Map, Value};
 /// Nesting kept by [`repair`]; `serde_json` itself refuses 128.
 const MAX_DEPTH: usize = 120;
 
+/// The longest name of a monitored object that is read, in bytes; NATS could not carry a longer
+/// one in a subject.
+pub const MAX_NAME: usize = 4096;
+
 /// The longest text kept, in bytes (`docs/spec/truth.md#bounds`).
 pub const MAX_TEXT: usize = 4096;
 
@@ -29,6 +33,14 @@ pub(super) enum Field<T> {
     Got(T),
     /// There, and of another type.
     Wrong,
+}
+
+/// A usable name of a monitored object.
+pub(super) fn object_name(field: Field<String>) -> Option<String> {
+    match field {
+        Field::Got(name) if !name.is_empty() && name.len() <= MAX_NAME => Some(name),
+        Field::Got(_) | Field::Absent | Field::Wrong => None,
+    }
 }
 
 /// A type that can be taken from JSON, or not: what it does not override it refuses.
