@@ -4,46 +4,22 @@
 //! Rules are asked in order ([`rules`], [`ended`]); the first that holds gives the verdict and the
 //! reasons that decided. What else is known of the service follows them, by rank.
 
+mod case;
 mod ended;
 mod notes;
 mod rules;
 
-use std::sync::Arc;
+use chrono::{DateTime, Utc};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use super::crashes::{self, Attempt};
 use super::life::{Life, Moment};
 use super::liveness::{self, PATIENCE};
 use super::reason::{Reason, Silence};
 use super::relations::Standing;
 use super::verdict::{Liveness, Phase, Verdict};
-use super::view::{Attempt, HostView};
+pub(super) use case::Around;
+use case::{Case, Finding, Silent};
 use tcs_wire::Event;
-
-/// What surrounds one service.
-#[derive(Debug)]
-pub(super) struct Around<'a> {
-    pub(super) moment: Moment<'a>,
-    /// The object above, where it is known: its name and how it stands.
-    pub(super) launcher: Option<(&'a str, Standing)>,
-    /// Whether that one has it in hand after another, which sent its newest event.
-    pub(super) inherited: bool,
-    /// Whether a launcher declared it once, and none does now.
-    pub(super) removed: Option<Removed>,
-    /// The live ones of several launchers that declare it, or at a launcher: that it conflicts with.
-    pub(super) conflict: Vec<String>,
-    pub(super) host: Option<(&'a Arc<str>, &'a HostView)>,
-    pub(super) heartbeats_missing: bool,
-}
-
-/// How sure it is that a service is not in the configuration any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removed {
-    /// Its launcher has declared others a while later.
-    Probably,
-    /// Its launcher numbers its declarations.
-    Certainly,
-}
 
 /// The result.
 #[derive(Debug)]
@@ -55,56 +31,6 @@ pub(super) struct Assessment {
     pub(super) attempt: Option<Attempt>,
     /// It is lost, and so is its launcher.
     pub(super) taken_along: bool,
-}
-
-/// What a rule finds.
-#[derive(Debug)]
-struct Finding {
-    verdict: Verdict,
-    /// Where it differs from the life's.
-    phase: Option<Phase>,
-    /// Where it differs from the life's.
-    since: Option<DateTime<Utc>>,
-    /// Those that decided, the cause first.
-    reasons: Vec<Reason>,
-}
-
-impl Finding {
-    fn new(verdict: Verdict, reasons: impl IntoIterator<Item = Reason>) -> Self {
-        let reasons = reasons.into_iter().collect();
-        Self { verdict, phase: None, since: None, reasons }
-    }
-}
-
-/// One service and what surrounds it, as the rules see it.
-struct Case<'a> {
-    life: &'a Life<'a>,
-    around: &'a Around<'a>,
-    silence: Silent,
-    /// Its launcher, which has reported that it ends, and when.
-    launcher_ended: Option<(&'a str, DateTime<Utc>)>,
-    now: DateTime<Utc>,
-}
-
-impl Case<'_> {
-    /// What the phase rests on. Another launcher's end of it is none of the one that has it now.
-    fn life_reasons(&self) -> impl Iterator<Item = &Reason> {
-        let outdated =
-            |reason: &&Reason| self.around.inherited && matches!(reason, Reason::Unmanaged { .. });
-        self.life.reasons.iter().filter(move |reason| !outdated(reason))
-    }
-}
-
-/// A question with at most one answer.
-type Rule = fn(&Case<'_>) -> Option<Finding>;
-
-/// What its heartbeats come to, once the launcher is known too.
-enum Silent {
-    No,
-    Late(Reason),
-    Lost(Reason),
-    /// Ad hoc, and never a heartbeat.
-    NeverHeard(Reason),
 }
 
 pub(super) fn assess(life: &Life<'_>, around: &Around<'_>) -> Assessment {
@@ -135,7 +61,7 @@ pub(super) fn assess(life: &Life<'_>, around: &Around<'_>) -> Assessment {
         phase,
         since: since.or(life.since),
         taken_along: reasons.iter().any(|reason| matches!(reason, Reason::LauncherLost(_))),
-        attempt: restarting.then(|| super::crashes::attempt(life.record)).flatten(),
+        attempt: restarting.then(|| crashes::attempt(life.record)).flatten(),
         reasons,
     }
 }
@@ -169,25 +95,6 @@ fn silence(life: &Life<'_>, around: &Around<'_>) -> Silent {
     }
 }
 
-/// What else is silent with it.
-fn lost_with(case: &Case<'_>) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    if let Some((name, Standing::Lost)) = case.around.launcher {
-        reasons.push(Reason::LauncherLost(name.to_owned()));
-    }
-    if let Some((host, view)) = case.around.host
-        && view.silent
-        && case.life.phase.is_up()
-    {
-        reasons.push(Reason::HostSilent(host.to_string()));
-    }
-    reasons
-}
-
-fn launcher_shutdown(launcher: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Reason {
-    Reason::LauncherShutdown { launcher: launcher.to_owned(), ago: now - at }
-}
-
 /// The host that the service said it is on: in its status, or its start.
 pub(super) fn host<'a>(life: &Life<'a>) -> Option<&'a str> {
     let words = life.words.or_else(|| life.record.status());
@@ -208,6 +115,3 @@ pub(super) fn pid(life: &Life<'_>) -> Option<u32> {
         }
     })
 }
-
-/// From when on a host's wrong clock is among the reasons.
-const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);

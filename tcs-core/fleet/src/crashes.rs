@@ -7,9 +7,8 @@ use super::liveness::span;
 use super::origin::Origins;
 use super::reason::Reason;
 use super::record::{MAX_CRASHES, Record};
-use super::relations::remembered;
 use super::stamp::Kept;
-use super::view::{Attempt, LastEnd};
+use tcs_wire::control::CrashFigures;
 use tcs_wire::{Event, Limit, RegistryMessage, how_ended};
 
 /// Python counts restarts inside this window when it declares none.
@@ -20,6 +19,50 @@ pub const FLAPPING_WINDOW: TimeDelta = TimeDelta::minutes(10);
 const FLAPPING: u32 = 3;
 /// until there has been none for this time.
 const FLAPPING_ENDS: TimeDelta = TimeDelta::minutes(5);
+
+/// How a process of a service ended.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LastEnd {
+    /// When, by the broker's clock.
+    pub at: DateTime<Utc>,
+    /// Negative for a signal.
+    pub exit_code: Option<i32>,
+    /// Its name: `SIGKILL`.
+    pub signal: Option<String>,
+    /// `crashed`, `completed`, `terminated`, `force_killed`, or why it was not started.
+    pub reason: String,
+    /// Who asked for it, as they claim.
+    pub requested_by: Option<String>,
+    /// Whether a core was dumped, where the launcher says it.
+    pub core_dumped: Option<bool>,
+    /// How long it had run.
+    pub uptime: Option<TimeDelta>,
+    /// Its last lines of output, oldest first.
+    pub last_lines: Vec<String>,
+    /// Of a crash: what the run had used, where the launcher says it.
+    pub resources: Option<Box<CrashFigures>>,
+}
+
+/// `(2/5)`, `(7/∞)`, `(2/?)`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// `None`: the limit is not on the wire.
+    pub limit: Option<Limit>,
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.limit {
+            Some(Limit::Times(limit)) => write!(f, "({}/{limit})", self.number),
+            Some(Limit::Unlimited) => write!(f, "({}/∞)", self.number),
+            None => write!(f, "({}/?)", self.number),
+        }
+    }
+}
 
 /// The last crash as a reason. `waiting`: it is about to be started again.
 pub(super) fn crash_reason(record: &Record, moment: &Moment<'_>, waiting: bool) -> Option<Reason> {
@@ -154,4 +197,14 @@ pub(super) fn restarts(record: &Record, now: DateTime<Utc>) -> u32 {
         Some(Event::Restarting { restart_attempt, .. }) => restart_attempt.unwrap_or(1),
         _ => 0,
     }
+}
+
+/// The declared window in which restarts are counted.
+pub(super) fn window(record: &Record) -> Option<TimeDelta> {
+    record.declaration().and_then(|declared| declared.restart_window).map(span)
+}
+
+/// The same as restarts are remembered: 5 minutes at least (`docs/spec/truth.md#verdict`).
+fn remembered(record: &Record) -> TimeDelta {
+    window(record).unwrap_or_default().max(TimeDelta::minutes(5))
 }

@@ -44,9 +44,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use beats::{Beat, MAX_BEATS};
-pub use crashes::FLAPPING_WINDOW;
+pub use crashes::{Attempt, FLAPPING_WINDOW, LastEnd};
 pub use filter::Filter;
-pub use liveness::DEFAULT_INTERVAL;
+pub use liveness::{DEFAULT_INTERVAL, IntervalSource, Link};
 pub use metrics::Metrics;
 pub use origin::{Happened, MAX_RUNS, Origins, RunTime};
 pub use reason::{Reason, Silence};
@@ -55,9 +55,7 @@ pub use room::{ALL_BYTES, FOREIGN_BYTES, LARGE, MAX_NAMES, SHORT_BEYOND};
 pub use stamp::{Kept, Order, Register, SLACK, Stamp};
 pub use tcs_wire::{format_duration, format_seconds};
 pub use verdict::{Liveness, Phase, Verdict};
-pub use view::{
-    Attempt, Counts, FleetView, HostView, IntervalSource, LastEnd, Link, ServiceView, short_host,
-};
+pub use view::{Counts, FleetView, HostView, ServiceView, short_host};
 
 use life::{Life, Moment};
 use room::{Occupied, Room};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beats::Beat;
+use super::liveness::{self, IntervalSource, Link};
 use super::origin::{Origins, RunTime};
 use super::reason::Reason;
-use super::record::{Mark, Record};
+use super::record::Record;
 use super::stamp::{Kept, SLACK};
+use super::streak::Mark;
 use super::verdict::{Liveness, Phase};
-use super::view::{IntervalSource, Link};
-use super::{component, events, liveness};
+use super::{component, events};
 use tcs_wire::{Event, RegistryMessage, Status, StatusMessage};
 
 /// What a view rests on beside the messages about one service.

@@ -7,7 +7,36 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::beats::Beat;
 use super::record::Record;
 use super::verdict::Liveness;
-use super::view::{IntervalSource, Link};
+
+/// Whether messages can reach us at all (`docs/spec/truth.md#what-the-picture-says-of-itself`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Connected, with no outage to remember; or a picture of the past, or a recording.
+    Steady,
+    /// Connected again. Times are by the broker's clock.
+    Back {
+        /// When contact had broken.
+        lost: DateTime<Utc>,
+        /// Since when it is there again.
+        since: DateTime<Utc>,
+    },
+    /// Not connected: liveness is frozen as it was then.
+    Down {
+        /// Since when, by the broker's clock as we knew it.
+        since: DateTime<Utc>,
+    },
+}
+
+/// Where a heartbeat interval comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntervalSource {
+    /// The heartbeat says it.
+    Said,
+    /// The median gap of the beats held.
+    Learned,
+    /// Neither: 10 s.
+    Assumed,
+}
 
 /// The interval that is taken where nothing tells it.
 pub const DEFAULT_INTERVAL: TimeDelta = TimeDelta::seconds(10);

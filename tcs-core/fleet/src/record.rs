@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use super::beats::{Beat, Beats};
 use super::events::Slot;
 use super::origin::{RunTime, sender_hash};
-use super::recent::{Recent, Stamped};
+use super::recent::Recent;
 use super::stamp::{Kept, Register, Stamp};
-use super::streak::Streak;
+use super::streak::{Mark, Streak};
 use tcs_wire::{
     Declared, DeclaredSchedule, Decoded, Event, Message, RegistryMessage, Status, StatusMessage,
 };
@@ -24,35 +24,6 @@ pub const MAX_CRASHES: usize = 100;
 const MAX_STATUSES: usize = 16;
 /// Launchers whose `declared` is kept of one service.
 const MAX_PARENTS: usize = 4;
-
-/// When one of the last messages of a kind came, and what tells it from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) stamp: Stamp,
-    pub(super) run: Option<RunTime>,
-    /// Of what it says; two that say the same have the same.
-    pub(super) fact: u64,
-    /// What a status message reports.
-    pub(super) status: Status,
-}
-
-impl Stamped for Mark {
-    fn stamp(&self) -> &Stamp {
-        &self.stamp
-    }
-
-    fn is_copy(&self, other: &Self) -> bool {
-        self.run.is_some() && (self.run, self.fact) == (other.run, other.fact)
-    }
-}
-
-impl Mark {
-    /// Whether both messages tell of one fact in one run.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.fact == other.fact
-            && self.run.zip(other.run).is_none_or(|(mine, theirs)| mine.is_same_run(&theirs))
-    }
-}
 
 /// A status repeated is the same fact: status, message and own status, by the same process.
 fn fact(message: &StatusMessage, sender: &str) -> u64 {

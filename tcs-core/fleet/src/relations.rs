@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::assess::Removed;
 use super::life::Life;
-use super::liveness;
 use super::record::Record;
 use super::stamp::{Kept, SLACK};
 use super::verdict::{Liveness, Phase};
@@ -22,6 +20,15 @@ const BATCH: TimeDelta = TimeDelta::seconds(60);
 pub(super) const ENDING: TimeDelta = TimeDelta::seconds(30);
 /// Messages of a host that tell its skew.
 const SKEW_MESSAGES: usize = 20;
+
+/// How sure it is that a service is not in the configuration any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// Its launcher has declared others a while later.
+    Probably,
+    /// Its launcher numbers its declarations.
+    Certainly,
+}
 
 /// What launchers have sent, by their monitored name.
 #[derive(Debug, Default)]
@@ -298,14 +305,4 @@ pub(super) fn parents(of: &[Option<usize>]) -> Vec<Option<usize>> {
         }
     }
     parents
-}
-
-/// The declared window in which restarts are counted.
-pub(super) fn window(record: &Record) -> Option<TimeDelta> {
-    record.declaration().and_then(|declared| declared.restart_window).map(liveness::span)
-}
-
-/// The same as restarts are remembered: 5 minutes at least (`docs/spec/truth.md#verdict`).
-pub(super) fn remembered(record: &Record) -> TimeDelta {
-    window(record).unwrap_or_default().max(TimeDelta::minutes(5))
 }

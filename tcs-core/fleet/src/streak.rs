@@ -1,9 +1,39 @@
 //! The statuses of one service that are too old to be kept one by one: since when the last of them
 //! have said the same.
 
-use super::recent::key;
-use super::record::Mark;
+use super::origin::RunTime;
+use super::recent::{Stamped, key};
 use super::stamp::Stamp;
+use tcs_wire::Status;
+
+/// When one of the last messages of a kind came, and what tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) stamp: Stamp,
+    pub(super) run: Option<RunTime>,
+    /// Of what it says; two that say the same have the same.
+    pub(super) fact: u64,
+    /// What a status message reports.
+    pub(super) status: Status,
+}
+
+impl Stamped for Mark {
+    fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    fn is_copy(&self, other: &Self) -> bool {
+        self.run.is_some() && (self.run, self.fact) == (other.run, other.fact)
+    }
+}
+
+impl Mark {
+    /// Whether both messages tell of one fact in one run.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.fact == other.fact
+            && self.run.zip(other.run).is_none_or(|(mine, theirs)| mine.is_same_run(&theirs))
+    }
+}
 
 /// The last marks that tell of one fact. Exact in any order of arrival, except that of a streak into
 /// which another fact is put later, from the past, only its end is known; reading that past in order

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::life::told_age;
+use super::liveness::Link;
 use super::liveness::{blocked, span};
 use super::origin::RunTime;
 use super::silence::{Silence, Silences};
 use super::verdict::{Liveness, Phase, Verdict};
-use super::view::{Link, ServiceView};
+use super::view::ServiceView;
 use super::{Fleet, MAX_NAMES, Stamp};
 use tcs_wire::{
     Decoded, Event, HeartbeatMessage, Message, Meta, RegistryMessage, Status, StatusMessage,

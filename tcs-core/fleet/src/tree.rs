@@ -11,12 +11,13 @@ use super::assess::{self, Around, Assessment};
 use super::crashes;
 use super::life::{Life, Moment};
 use super::liveness;
+use super::liveness::Link;
 use super::origin::Origins;
 use super::reason::Reason;
 use super::record::Record;
 use super::relations::{self, Hosts, Launchers, Standing};
 use super::verdict::{Phase, Verdict};
-use super::view::{Counts, FleetView, Link, ServiceView};
+use super::view::{Counts, FleetView, ServiceView};
 
 /// What was heard of within this time is listed.
 const RECENT: TimeDelta = TimeDelta::hours(24);

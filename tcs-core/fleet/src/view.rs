@@ -6,33 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beats::Beat;
-use super::crashes;
+use super::crashes::{self, Attempt, LastEnd};
+use super::liveness::{IntervalSource, Link};
 use super::origin::{Happened, Origins};
 use super::reason::Reason;
 use super::record::Record;
 use super::stamp::Kept;
 use super::verdict::{Liveness, Phase, Verdict};
-use tcs_wire::control::CrashFigures;
-use tcs_wire::{DeclaredSchedule, Event, Limit, Planned, Status};
-
-/// Whether messages can reach us at all (`docs/spec/truth.md#what-the-picture-says-of-itself`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// Connected, with no outage to remember; or a picture of the past, or a recording.
-    Steady,
-    /// Connected again. Times are by the broker's clock.
-    Back {
-        /// When contact had broken.
-        lost: DateTime<Utc>,
-        /// Since when it is there again.
-        since: DateTime<Utc>,
-    },
-    /// Not connected: liveness is frozen as it was then.
-    Down {
-        /// Since when, by the broker's clock as we knew it.
-        since: DateTime<Utc>,
-    },
-}
+use tcs_wire::{DeclaredSchedule, Event, Planned, Status};
 
 /// The fleet at one moment. Services stand in the order of their ids.
 #[derive(Debug, Clone)]
@@ -163,61 +144,6 @@ pub struct ServiceView {
     pub in_all: bool,
     /// All that is kept of it: the newest message of each kind and the last heartbeats.
     pub record: Arc<Record>,
-}
-
-/// How a process of a service ended.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct LastEnd {
-    /// When, by the broker's clock.
-    pub at: DateTime<Utc>,
-    /// Negative for a signal.
-    pub exit_code: Option<i32>,
-    /// Its name: `SIGKILL`.
-    pub signal: Option<String>,
-    /// `crashed`, `completed`, `terminated`, `force_killed`, or why it was not started.
-    pub reason: String,
-    /// Who asked for it, as they claim.
-    pub requested_by: Option<String>,
-    /// Whether a core was dumped, where the launcher says it.
-    pub core_dumped: Option<bool>,
-    /// How long it had run.
-    pub uptime: Option<TimeDelta>,
-    /// Its last lines of output, oldest first.
-    pub last_lines: Vec<String>,
-    /// Of a crash: what the run had used, where the launcher says it.
-    pub resources: Option<Box<CrashFigures>>,
-}
-
-/// Where a heartbeat interval comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntervalSource {
-    /// The heartbeat says it.
-    Said,
-    /// The median gap of the beats held.
-    Learned,
-    /// Neither: 10 s.
-    Assumed,
-}
-
-/// `(2/5)`, `(7/∞)`, `(2/?)`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// From 1.
-    pub number: u32,
-    /// `None`: the limit is not on the wire.
-    pub limit: Option<Limit>,
-}
-
-impl std::fmt::Display for Attempt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.limit {
-            Some(Limit::Times(limit)) => write!(f, "({}/{limit})", self.number),
-            Some(Limit::Unlimited) => write!(f, "({}/∞)", self.number),
-            None => write!(f, "({}/?)", self.number),
-        }
-    }
 }
 
 /// A host's name up to its first dot.

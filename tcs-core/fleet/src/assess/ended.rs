@@ -1,10 +1,10 @@
 //! The rules for a service of which nothing runs: not started, ended, or waiting to be started.
 
-use super::super::crashes::{crash_reason, requested_by};
+use super::super::crashes::{crash_reason, requested_by, window};
 use super::super::reason::Reason;
-use super::super::relations::{Standing, window};
+use super::super::relations::Standing;
 use super::super::verdict::{Phase, Verdict};
-use super::{Case, Finding, Rule, launcher_shutdown, lost_with};
+use super::case::{Case, Finding, Rule, launcher_shutdown, lost_with};
 use tcs_wire::{Event, Stop};
 
 /// Why a launcher gives up after too many restarts, in its words.

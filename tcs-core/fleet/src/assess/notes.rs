@@ -1,22 +1,16 @@
 //! What else is known of a service beside what decided.
 
+use chrono::TimeDelta;
+
 use super::super::crashes::flapping;
 use super::super::liveness;
 use super::super::reason::Reason;
-use super::super::relations::{ENDING, Standing};
+use super::super::relations::{ENDING, Removed, Standing};
 use super::super::verdict::{Liveness, Phase};
-use super::{Case, Removed, SKEW_WARNING, Silent};
+use super::case::{Case, Silent};
 
-impl Silent {
-    pub(super) fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::No => None,
-            Self::Late(reason) | Self::Lost(reason) | Self::NeverHeard(reason) => {
-                Some(reason.clone())
-            }
-        }
-    }
-}
+/// From when on a host's wrong clock is among the reasons.
+const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
 
 /// All of them, in no order.
 pub(super) fn of(case: &Case<'_>) -> Vec<Reason> {

@@ -8,7 +8,8 @@ use super::super::liveness;
 use super::super::reason::Reason;
 use super::super::relations::ENDING;
 use super::super::verdict::{Phase, Verdict};
-use super::{Case, Finding, Rule, Silent, launcher_shutdown, lost_with, notes};
+use super::case::{Case, Finding, Rule, Silent, launcher_shutdown, lost_with};
+use super::notes;
 use tcs_wire::Status;
 
 /// In this order, the first that holds.

@@ -4,9 +4,10 @@ use tcs_wire::control::Oom;
 use tcs_wire::{Event, Status};
 
 use super::{Happening, NEAR, Nearby, Onset, Relation};
+use crate::crashes::LastEnd;
 use crate::transitions::{Cause, Transition};
 use crate::verdict::Verdict;
-use crate::view::{FleetView, LastEnd};
+use crate::view::FleetView;
 
 /// What an event has to do with the trouble of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

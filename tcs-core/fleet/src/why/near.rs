@@ -9,11 +9,12 @@ use tcs_wire::{Event, Message};
 use super::hosts::{Kills, Reboot, clock_steps, kills, reboots};
 use super::{ClockStep, NEAR, Onset, Told};
 use crate::Fleet;
+use crate::liveness::Link;
 use crate::silence::{Silence, Silences};
 use crate::stamp::SLACK;
 use crate::transitions::{Cause, Transition, Transitions};
 use crate::verdict::Verdict;
-use crate::view::{FleetView, Link, ServiceView};
+use crate::view::{FleetView, ServiceView};
 
 /// What a launcher declares so long after its own start, it declares because of a reload.
 const STARTED: f64 = 5.0;
