@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::secret::{Env, Secret};
-use super::settings::NatsSection;
+use super::settings::section::NatsSection;
 
 /// Why a context could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,7 @@ mod failure;
 pub mod guard;
 mod link;
 pub mod outbox;
+mod outgoing;
 pub mod publish;
 #[cfg(feature = "observer")]
 mod reading;

@@ -5,7 +5,7 @@
 //! Each class of messages has a lane of its own, bounded in count and bytes; what has to be given
 //! up is counted. `Machine` decides what is sent when; this file does it.
 
-mod effect;
+pub(super) mod effect;
 mod folded;
 mod lane;
 mod lookup;
@@ -22,15 +22,15 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
-pub(super) use effect::{Answer, Streams};
 pub use effect::{Counts, EventMarks, Trouble};
 pub use lane::Class;
 
 use super::connect::Bus;
 use super::link::LinkState;
-use super::publish::{OutgoingMessage, Publisher};
+use super::outgoing::OutgoingMessage;
+use super::publish::Publisher;
 use crate::clock;
-use effect::{Effect, Found, Remark};
+use effect::{Answer, Effect, Found, Remark, Streams};
 use folded::Folded;
 use machine::Machine;
 use tcs_wire::{NotStored, OutboxReport};

@@ -12,12 +12,15 @@ mod history;
 mod mailbox;
 mod message;
 pub mod observer;
+mod probe;
 mod reader;
+mod shared;
 
 pub use contact::{CONTACT_LOST_AFTER, Contact};
 pub use coverage::{Progress, ReadMode, Reading};
 pub use feed::{Fed, Feed, Interruption};
-pub use follow::{Follow, Heard, Note};
+pub use follow::{Follow, Heard};
 pub use history::{Budget, Completeness, HistoryQuery};
 pub use mailbox::{Cut, Item};
 pub use message::{RawMessage, Stored};
+pub use shared::Note;

@@ -19,7 +19,7 @@ pub use respond::{Announcement, Call, Command, Reply, Responders, ServeError, Se
 use super::api::ApiError;
 use super::connect::Bus;
 use super::denial::Denial;
-use super::publish::new_meta;
+use super::outgoing::new_meta;
 use tcs_wire::rpc;
 use tcs_wire::text::one_line;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::lane::Class;
-use crate::publish::OutgoingMessage;
+use crate::outgoing::OutgoingMessage;
 
 /// What became of a message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

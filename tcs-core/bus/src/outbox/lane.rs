@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::publish::OutgoingMessage;
+use crate::outgoing::OutgoingMessage;
 
 /// Messages kept in one lane.
 pub(super) const MAX_LEN: usize = 20_000;

@@ -6,7 +6,7 @@
 use super::effect::Found;
 use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::connect::Bus;
-use crate::publish::MSG_ID;
+use crate::outgoing::MSG_ID;
 use crate::stored::Stored;
 
 /// Messages of one subject looked at, at most: more than a stream of ours holds of it.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::effect::{Answer, Counts, Effect, EventMarks, Found, Remark, Streams, Trouble};
 use super::lane::{Class, State};
 use super::station::{Missing, Station};
-use crate::publish::OutgoingMessage;
+use crate::outgoing::OutgoingMessage;
 
 /// A stream that has acknowledged messages is believed to be gone when two lists of streams, so
 /// far apart, do not have it: a cluster that has just started may not know all its streams yet.

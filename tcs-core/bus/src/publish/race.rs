@@ -4,8 +4,9 @@
 //! nobody's way. Where the stream has dropped all messages of the subject, the one that was expected too,
 //! the next one counts as the first.
 
-use super::{EXPECTED, OutgoingMessage, PublishError, Publisher, Sent};
+use super::{OutgoingMessage, PublishError, Publisher, Sent};
 use crate::api::ApiError;
+use crate::outgoing::EXPECTED;
 use crate::stored::Stored;
 
 /// JetStream's codes for a message whose subject has another last message than is expected: as the

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio_util::bytes::Bytes;
 
-use super::message::stored_at;
+use super::message::{Place, stored_at};
 use crate::api::ApiError;
 use crate::clock;
 use crate::connect::Bus;
@@ -76,35 +76,6 @@ pub(super) enum Fault {
 pub(super) struct Delivery {
     pub(super) message: Message,
     pub(super) place: Place,
-}
-
-/// Where in its stream a message stands, from its reply subject.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place {
-    pub(super) stream_seq: u64,
-    pub(super) consumer_seq: u64,
-    pub(super) stored: DateTime<Utc>,
-    pub(super) pending: u64,
-}
-
-impl Place {
-    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<sseq>.<cseq>.<ts>.<pending>`; newer servers put
-    /// domain and account before the stream, and may add a token at the end.
-    fn parse(reply: &str) -> Option<Self> {
-        let tokens = reply.strip_prefix("$JS.ACK.")?;
-        let count = tokens.bytes().filter(|b| *b == b'.').count() + 1;
-        let skip = match count {
-            7 => 3,
-            9 | 10 => 5,
-            _ => return None,
-        };
-        let mut tokens = tokens.split('.').skip(skip);
-        let mut number = || tokens.next()?.parse::<u64>().ok();
-        let (stream_seq, consumer_seq) = (number()?, number()?);
-        let nanos = i64::try_from(number()?).ok()?;
-        let stored = DateTime::from_timestamp_nanos(nanos);
-        Some(Self { stream_seq, consumer_seq, stored, pending: number()? })
-    }
 }
 
 /// What the server says on creation.
@@ -390,25 +361,4 @@ fn config(name: &str, filter: &str, start: Start, pace: Pace, inbox: &str) -> Va
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_of_old_and_new_servers() {
-        let place = Place {
-            stream_seq: 7,
-            consumer_seq: 3,
-            stored: DateTime::from_timestamp(1_700_000_000, 5).unwrap(),
-            pending: 2,
-        };
-        let rest = "S.c.1.7.3.1700000000000000005.2";
-        assert_eq!(Place::parse(&format!("$JS.ACK.{rest}")), Some(place));
-        assert_eq!(Place::parse(&format!("$JS.ACK.hub.ABCD.{rest}")), Some(place));
-        assert_eq!(Place::parse(&format!("$JS.ACK.hub.ABCD.{rest}.x")), Some(place));
-        assert_eq!(Place::parse("$JS.ACK.S.c.1.7.3"), None);
-        assert_eq!(Place::parse("_INBOX.x"), None);
-    }
 }

@@ -6,24 +6,19 @@
 //! (`docs/spec/wire.md#reading-the-streams`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::consumer::{Consumer, Pace, Start};
-use super::contact::{self, Contact, ContactKeeper};
-use super::coverage::{Coverage, Progress, Reading};
-use super::mailbox::{Cut, Item, Mailbox};
-use super::message::{RawMessage, Stored};
-use super::reader;
+use super::coverage::{Progress, Reading};
+use super::mailbox::{Cut, Item};
+use super::shared::{LINK_CHECK, Note, Shared};
+use super::{probe, reader};
 use crate::api::ApiError;
-use crate::clock;
 use crate::connect::Bus;
-use crate::link::{self, LinkState};
 use crate::time::{BrokerClock, Sample};
 use tcs_wire::Kind;
 
@@ -33,24 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const LOOK_SOON: Duration = Duration::from_millis(500);
 /// How often the broker's clock is measured (`docs/spec/truth.md#clocks`).
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
-/// The link's state is told a little after the fact: whoever finds it down before that waits so
-/// long before looking at it again.
-pub(super) const LINK_CHECK: Duration = Duration::from_millis(50);
 /// For taking our consumers off the server at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// What is told beside messages.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Note {
-    /// How the reading of a kind stands now. "Complete" comes after the messages it speaks of.
-    Reading(Kind, Reading),
-    /// The broker's clock was measured.
-    Clock(BrokerClock),
-    /// The link changed.
-    Link(LinkState),
-    /// How contact with the heartbeats' stream stands.
-    Contact(Contact),
-}
 
 /// What a [`Follow`] hands over.
 pub type Heard = Item<Note>;
@@ -62,36 +41,12 @@ pub struct Follow {
     _cancel: DropGuard,
 }
 
-/// Between all tasks of one [`Follow`].
-pub(super) struct Shared {
-    pub(super) bus: Bus,
-    pub(super) mailbox: Mailbox<Note>,
-    pub(super) cancel: CancellationToken,
-    coverage: Coverage,
-    core: bool,
-    pub(super) contact: ContactKeeper,
-    heard_plainly: AtomicU64,
-    /// The number of the last reader.
-    readers: AtomicU32,
-    sample: Mutex<Option<Sample>>,
-}
-
 impl Bus {
     /// Reads `kinds`: of each subject the newest message, then all that come. With `core` also
     /// where no stream holds the subjects.
     pub fn follow(&self, kinds: &[Kind], core: bool) -> Follow {
         let cancel = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            bus: self.clone(),
-            mailbox: Mailbox::new(),
-            cancel: cancel.clone(),
-            coverage: Coverage::new(kinds),
-            core,
-            contact: ContactKeeper::default(),
-            heard_plainly: AtomicU64::new(0),
-            readers: AtomicU32::new(0),
-            sample: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(self, kinds, core, cancel.clone()));
         let mut tasks = JoinSet::new();
         for kind in kinds {
             tasks.spawn(follow_kind(Arc::clone(&shared), *kind));
@@ -99,7 +54,7 @@ impl Bus {
         tasks.spawn(until_cancelled(cancel.clone(), watch_link(Arc::clone(&shared))));
         tasks.spawn(until_cancelled(cancel.clone(), keep_clock(Arc::clone(&shared))));
         if kinds.contains(&Kind::Heartbeat) {
-            tasks.spawn(until_cancelled(cancel.clone(), contact::keep(Arc::clone(&shared))));
+            tasks.spawn(until_cancelled(cancel.clone(), probe::keep_contact(Arc::clone(&shared))));
         }
         Follow { shared, tasks, _cancel: cancel.drop_guard() }
     }
@@ -132,84 +87,6 @@ impl Follow {
 
 async fn until_cancelled(cancel: CancellationToken, task: impl Future<Output = ()>) {
     cancel.run_until_cancelled(task).await;
-}
-
-impl Shared {
-    pub(super) fn progress(&self, kind: Kind, stream: &str, progress: Progress) {
-        if let Some(reading) = self.coverage.progress(kind, stream, progress) {
-            self.mailbox.note(Note::Reading(kind, reading));
-        }
-    }
-
-    /// A number for a new reader.
-    pub(super) fn number(&self) -> u32 {
-        self.readers.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn reading(&self, kind: Kind, change: impl FnOnce(&mut Reading)) {
-        if let Some(reading) = self.coverage.change(kind, change) {
-            self.mailbox.note(Note::Reading(kind, reading));
-        }
-    }
-
-    pub(super) fn sampled(&self, sample: Sample) {
-        let mut known = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_none_or(|known| sample.better_than(&known)) {
-            *known = Some(sample);
-            drop(known);
-            self.mailbox.note(Note::Clock(sample.clock));
-        }
-    }
-
-    /// The clock by messages' arrivals, for as long as it could not be measured.
-    pub(super) fn estimated(&self, clock: BrokerClock) {
-        if self.sample.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-            self.mailbox.note(Note::Clock(clock));
-        }
-    }
-
-    /// Listens without a stream; ends only if it cannot.
-    pub(super) async fn listen(&self, kind: Kind, filter: &str) -> ApiError {
-        let mut denials = self.bus.denials();
-        let Ok(mut subscriber) = self.bus.client().subscribe(filter.to_owned()).await else {
-            return ApiError::Disconnected;
-        };
-        loop {
-            let message = tokio::select! {
-                biased;
-                message = subscriber.next() => message,
-                denial = denials.recv() => match denial {
-                    Ok(denial) if denial.subject == filter => return ApiError::Denied(denial),
-                    Ok(_) | Err(_) => continue,
-                },
-            };
-            let Some(message) = message else { return ApiError::Disconnected };
-            let number = self.heard_plainly.fetch_add(1, Ordering::Relaxed);
-            let stored = Stored::Core { arrived: clock::monotonic(), number };
-            self.mailbox.push([Item::Message(RawMessage::new(kind, stored, message))]);
-        }
-    }
-
-    /// A stream that holds this kind, where one is read.
-    pub(super) fn stream_of(&self, kind: Kind) -> Option<String> {
-        self.coverage.stream_of(kind)
-    }
-
-    /// Waits for the link to be up.
-    pub(super) async fn connected(&self) {
-        link::until(self.bus.link(), LinkState::is_connected).await;
-    }
-
-    /// Waits for the link to be down.
-    pub(super) async fn lost(&self) {
-        link::until(self.bus.link(), |state| !state.is_connected()).await;
-    }
-
-    /// Waits until the link was lost and is back.
-    async fn reconnected(&self) {
-        self.lost().await;
-        self.connected().await;
-    }
 }
 
 /// Tells of the link, and forgets the clock of the server before.

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::consumer::{Consumer, Delivery, Fault, Pace, Start};
 use super::coverage::{Completion, Progress, ReadMode};
-use super::follow::{LINK_CHECK, Shared};
 use super::mailbox::Item;
 use super::message::RawMessage;
+use super::shared::{LINK_CHECK, Shared};
 use crate::api::{ApiError, STREAM_NOT_FOUND};
 use crate::clock;
 use crate::connect::Bus;

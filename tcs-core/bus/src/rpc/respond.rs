@@ -18,7 +18,7 @@ use crate::api::is_copy;
 use crate::clock;
 use crate::connect::Bus;
 use crate::guard::guarded;
-use crate::publish::{hostname, new_meta, random_id};
+use crate::outgoing::{hostname, new_meta, random_id};
 use tcs_wire::Meta;
 use tcs_wire::id::split;
 use tcs_wire::rpc::{self, Request};

@@ -2,7 +2,7 @@
 
 use tcs_wire::id::IdError;
 
-use super::Origin;
+use super::values::Origin;
 use crate::address::AddressError;
 use crate::context::ContextError;
 use crate::secret::SecretError;

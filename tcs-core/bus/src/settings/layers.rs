@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{NatsSection, Origin, SettingsError};
+use super::error::SettingsError;
+use super::section::NatsSection;
+use super::values::Origin;
 use crate::context;
 use crate::secret::{Env, Secret};
 
