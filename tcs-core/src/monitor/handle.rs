@@ -11,7 +11,7 @@ use super::callbacks::{Callback, Check, Metrics};
 use super::core::{Effect, NodeId};
 use super::health::Health;
 use super::lag::{Lag, Watched};
-use super::remote::{self, Remote};
+use super::remote::Remote;
 use super::reporter::{Reporter, WeakReporter};
 use super::shared::{Shared, Times};
 use super::speak::speak;
@@ -114,12 +114,12 @@ impl Builder {
         let lag = Handle::try_current().ok().map(Lag::new);
         let shared = Arc::new(Shared::new(self.template, self.times, lag));
         reporter.spawn(speak(Arc::clone(&shared), reporter.outlet().clone()));
-        let owner = Owner { shared, reporter: reporter.clone(), remote: Arc::new(Remote::new()) };
-        let monitor = Monitor { owner: Arc::new(owner), node: NodeId::ROOT };
+        let remote = Arc::new(Remote::new());
         if self.remote {
-            remote::answer(&monitor, self.description, self.version);
+            remote.answer(&shared, reporter, self.description, self.version);
         }
-        monitor
+        let owner = Owner { shared, reporter: reporter.clone(), remote };
+        Monitor { owner: Arc::new(owner), node: NodeId::ROOT }
     }
 }
 
@@ -323,10 +323,6 @@ impl Monitor {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
-    }
-
-    pub(super) fn remote(&self) -> Arc<Remote> {
-        Arc::clone(&self.owner.remote)
     }
 }
 

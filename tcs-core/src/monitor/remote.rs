@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
-use super::handle::Monitor;
+use super::reporter::Reporter;
 use super::shared::{Shared, moment};
 use super::speak::check_now;
 use crate::bus::outbox::Counts;
@@ -99,35 +99,45 @@ impl Remote {
         }
     }
 
+    /// Begins to answer for a monitored object, as soon as there is a connection.
+    pub(super) fn answer(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        reporter: &Reporter,
+        description: String,
+        version: String,
+    ) {
+        let serve = |command: Command| {
+            reporter.note_command(&shared.name, &command);
+            self.add(command, reporter.handle());
+        };
+        let asked = Arc::clone(shared);
+        serve(Command::new(command::HEALTH, move |_: Call| {
+            let shared = Arc::clone(&asked);
+            async move { health(&shared).await }
+        }));
+        let asked = Arc::clone(shared);
+        let outlet = reporter.outlet().clone();
+        serve(Command::new(command::STATS, move |_: Call| {
+            let stats = stats(&asked, outlet.counts());
+            async move { Ok(stats) }
+        }));
+        let remote = Arc::downgrade(self);
+        serve(Command::new(command::COMMANDS, move |_: Call| {
+            let list = remote.upgrade().map(|remote| remote.list()).unwrap_or_default();
+            async move { Ok(list) }
+        }));
+        let Some(responders) = reporter.responders().cloned() else { return };
+        let announcement = Announcement { name: shared.name.clone(), description, version };
+        let remote = Arc::clone(self);
+        reporter.handle().spawn(async move { remote.open(responders, announcement).await });
+    }
+
     /// Answers no more, and lets go of what the commands hold.
     pub(super) fn close(&self) {
         let state = std::mem::replace(&mut *self.state(), State::Closed);
         drop(state);
     }
-}
-
-/// Begins to answer, as soon as there is a connection.
-pub(super) fn answer(monitor: &Monitor, description: String, version: String) {
-    let shared = Arc::clone(monitor.shared());
-    monitor.serve(Command::new(command::HEALTH, move |_: Call| {
-        let shared = Arc::clone(&shared);
-        async move { health(&shared).await }
-    }));
-    let shared = Arc::clone(monitor.shared());
-    let reporter = monitor.reporter().outlet().clone();
-    monitor.serve(Command::new(command::STATS, move |_: Call| {
-        let stats = stats(&shared, reporter.counts());
-        async move { Ok(stats) }
-    }));
-    let remote = Arc::downgrade(&monitor.remote());
-    monitor.serve(Command::new(command::COMMANDS, move |_: Call| {
-        let list = remote.upgrade().map(|remote| remote.list()).unwrap_or_default();
-        async move { Ok(list) }
-    }));
-    let Some(responders) = monitor.reporter().responders().cloned() else { return };
-    let announcement = Announcement { name: monitor.name().to_owned(), description, version };
-    let remote = monitor.remote();
-    monitor.reporter().handle().spawn(async move { remote.open(responders, announcement).await });
 }
 
 async fn health(shared: &Shared) -> Reply {
