@@ -19,6 +19,7 @@ mod kinds;
 mod lifecycle;
 pub mod log;
 mod main;
+mod message;
 mod notify;
 mod outcome;
 mod registry;
@@ -33,11 +34,12 @@ pub use host::{HostOptions, Progress, run};
 pub use kinds::{BlockingService, OneShotService, PermanentService, Service};
 pub use lifecycle::Limits;
 pub use main::{main, main_of};
+pub use message::Message;
 pub use notify::{ERROR, NotifySocket, notify};
 pub use outcome::{Cause, ExitCode, Failure, Outcome};
 pub use registry::{Registration, Registry, RegistryError};
 pub use schema::Schema;
-pub use subscription::{Message, Subscription};
+pub use subscription::Subscription;
 pub use task::Task;
 
 /// A duration in seconds. Negative values and NaN give zero; values that are too long give the
