@@ -15,6 +15,7 @@ use tcs_wire::{Envelope, Meta, Timestamp};
 pub(super) const MSG_ID: &str = "Nats-Msg-Id";
 /// The header by which a stream takes a message only after the one that is expected.
 pub(super) const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
+
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id
 /// ever repeats, across restarts too (`docs/spec/wire.md#envelope`).
 struct Sender {
