@@ -131,7 +131,7 @@ async fn a_drill_that_is_interrupted_is_undone() {
     let mut running = begin("10m");
     wait_for("it is stopped", || state(pid) == 'T').await;
     assert!(site.tcsd.stop().await.code().is_some());
-    assert!(!site.tcsd.log().contains("force_killed") && !site.tcsd.log().contains("killed: "));
+    assert!(!site.tcsd.log().contains("force killed") && !site.tcsd.log().contains("killed: "));
     running.kill().unwrap();
     running.wait().unwrap();
 }

@@ -62,7 +62,7 @@ use runtime_dir::RuntimeDir;
 use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use tcs_supervisor::{
-    Agenda, Answer, Conclusion, Effect, Event, Lifecycle, Run, ServiceId, Supervisor, Ticket,
+    Agenda, Answer, Conclusion, Delay, Effect, Event, Run, ServiceId, Supervisor, Ticket,
 };
 use upgrade::Upgrade;
 
@@ -266,8 +266,8 @@ impl Daemon<'_> {
                     spawned.handle.kill();
                 }
             }
-            Effect::Publish { id, event, requested_by } => {
-                self.publish(&id, &event, requested_by.as_deref());
+            Effect::Publish { id, event, restart, requested_by } => {
+                self.publish(&id, event, restart, requested_by.as_deref());
             }
             Effect::Reply { ticket, answer } => {
                 if let Some(back) = self.replies.remove(&ticket) {
@@ -287,21 +287,27 @@ impl Daemon<'_> {
     }
 
     /// For the readers of its output: how its run ended.
-    fn note_end(&self, id: &ServiceId, event: &Lifecycle) {
+    fn note_end(&self, id: &ServiceId, event: &Wire) {
         let (code, uptime, crashed) = match event {
-            Lifecycle::Crashed { code, uptime, .. } => (*code, Some(*uptime), true),
-            Lifecycle::Stop { code, uptime, .. } => (*code, *uptime, false),
+            Wire::Crashed(crash) => (crash.exit_code, crash.uptime_seconds, true),
+            Wire::Stop(stop) => (stop.exit_code, stop.uptime_seconds, false),
             _ => return,
         };
         if let Some(output) = self.outputs.of(id) {
-            output.ended(clock::wall(), code, uptime.map(|span| span.as_secs_f64()), crashed);
+            output.ended(clock::wall(), code, uptime, crashed);
         }
     }
 
-    fn publish(&mut self, id: &ServiceId, event: &Lifecycle, requested_by: Option<&str>) {
+    fn publish(
+        &mut self,
+        id: &ServiceId,
+        mut event: Wire,
+        restart: Option<Delay>,
+        requested_by: Option<&str>,
+    ) {
         let Some(plan) = self.plans.get(id) else { return };
-        lifecycle::log(id, event);
-        if let Lifecycle::Start { pid, .. } = event {
+        lifecycle::log(id, &event, restart);
+        if let Wire::Start { pid, .. } = &event {
             let how = plan.how.to_string();
             let how = self.secrets.with_entry(&plan.entry).mask(&how);
             lifecycle::log_start(id, *pid, &how, plan.readiness());
@@ -312,34 +318,29 @@ impl Daemon<'_> {
                 spawned.assume_at = assume_at.filter(|_| spawned.said.is_none());
             }
         }
-        self.note_end(id, event);
-        if let Lifecycle::Crashed { code, .. } = event {
-            let output = self.outputs.of(id);
-            let last_lines = output.map(|it| it.last_lines(id.as_str())).unwrap_or_default();
-            let how = code.map_or_else(|| "not started".to_owned(), how_ended);
-            let resources = self.runner.resources().crashed(id, how, *code == Some(-9));
-            self.publisher.say_more(plan, event, requested_by, |wire| {
-                if let Wire::Crashed(crash) = wire {
-                    (crash.last_lines, crash.resources) = (last_lines, resources.map(Box::new));
-                }
-            });
-        } else {
-            let work = self.kept.work(id);
-            self.publisher.say_more(plan, event, requested_by, |wire| {
-                if let Wire::Stop(stop) = wire {
-                    stop.planned = work.map(|work| Box::new(work.into()));
-                }
-            });
+        self.note_end(id, &event);
+        match &mut event {
+            Wire::Crashed(crash) => {
+                let output = self.outputs.of(id);
+                let how = crash.exit_code.map_or_else(|| "not started".to_owned(), how_ended);
+                let killed = crash.exit_code == Some(-9);
+                let resources = self.runner.resources().crashed(id, how, killed);
+                crash.resources = resources.map(Box::new);
+                crash.last_lines = output.map(|it| it.last_lines(id.as_str())).unwrap_or_default();
+            }
+            Wire::Stop(stop) => stop.planned = self.kept.work(id).map(|work| Box::new(work.into())),
+            _ => {}
         }
+        self.publisher.say(plan, event.clone(), restart, requested_by);
         let is_silent = !self.handles.get(id).is_some_and(|it| it.speaks);
         let heartbeat = plan.entry.launch.heartbeat;
         // without any heartbeat the old console does not list it
-        let dead = lifecycle::final_status(event, None).filter(|_| is_silent);
+        let dead = lifecycle::final_status(&event, None).filter(|_| is_silent);
         if let Some((status, _)) = dead {
             self.publisher.beat(id, status, Duration::ZERO, heartbeat);
         }
         let program = matches!(plan.how, How::Program(_)) && is_silent;
-        if let Some((status, text)) = lifecycle::program_status(event).filter(|_| program) {
+        if let Some((status, text)) = lifecycle::program_status(&event).filter(|_| program) {
             let pid = self.supervisor.service(id).and_then(|it| it.pid);
             self.publisher.status(id, status, Some(text), pid);
             if status == Status::Ok {
@@ -378,7 +379,7 @@ impl Daemon<'_> {
         publisher.next_batch();
         for (id, plan) in plans {
             if supervisor.service(id).is_some_and(|it| !it.leaving) {
-                publisher.say(plan, &Lifecycle::Declared, None);
+                publisher.declare(plan);
             } else {
                 publisher.ours.remove(id.as_str());
             }

@@ -43,7 +43,7 @@ fn a_second_signal_kills_what_does_not_stop() {
         tcsd.signal(second);
         assert_eq!(tcsd.insist(second), Some(1), "something was killed");
         assert!(!is_there(pid));
-        tcsd.logged("slow.a stopped: force_killed, SIGKILL");
+        tcsd.logged("slow.a stopped: force killed, SIGKILL");
     }
 }
 
@@ -58,7 +58,7 @@ fn the_terminate_delay_is_the_grace_of_entries_that_name_none() {
     });
     let (_, long) = (tcsd.deaf("short.a"), tcsd.deaf("long.a"));
     tcsd.signal(Signal::SIGTERM);
-    tcsd.logged("short.a stopped: force_killed, SIGKILL");
+    tcsd.logged("short.a stopped: force killed, SIGKILL");
     assert!(is_there(long));
     assert_eq!(tcsd.insist(Signal::SIGTERM), Some(1));
 }

@@ -52,7 +52,8 @@ impl Slot {
             Event::Crashed(_) => Self::Crashed,
             Event::Restarting { .. } => Self::Restarting,
             Event::Failed { .. } => Self::Failed,
-            Event::Missed(_) | Event::Other(_) => Self::Other,
+            // the rest changes nothing, as an event of an unknown name
+            _ => Self::Other,
         })
     }
 }
@@ -68,12 +69,12 @@ pub(super) fn phase(event: &Event, is_up: bool, has_failed: bool) -> Phase {
         Event::Stopping { .. } => Phase::Stopping,
         Event::Stop(_) if has_failed => Phase::Failed,
         Event::Stop(stop) => {
-            let is_done = stop.reason.as_deref() == Some("completed") && stop.exit_code == Some(0);
+            let is_done = stop.is_completed() && stop.exit_code == Some(0);
             if is_done { Phase::Completed } else { Phase::Stopped }
         }
         Event::Crashed(crashed) if crashed.will_restart => Phase::Backoff,
         Event::Crashed(_) | Event::Failed { .. } => Phase::Failed,
-        // neither tells of the life
-        Event::Declared(_) | Event::Missed(_) | Event::Other(_) => Phase::Declared,
+        // the rest does not tell of the life
+        _ => Phase::Declared,
     }
 }

@@ -31,7 +31,7 @@ pub use heartbeat::{HeartbeatMessage, NotStored, OutboxReport};
 pub use journal::{JournalMessage, Level};
 pub use registry::{
     Crashed, Declaration, Declared, DeclaredSchedule, Event, Limit, MAX_LAST_BYTES, MAX_LAST_LINES,
-    Missed, Planned, RegistryMessage, Stop,
+    Missed, Planned, RESTART_LIMIT_REACHED, RegistryMessage, Stop,
 };
 pub use status::{
     Component, Details, MAX_COMPONENT_TEXT, MAX_COMPONENTS, MAX_LEVELS, MAX_METRICS, NotAStatus,

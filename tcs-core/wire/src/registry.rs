@@ -1,13 +1,15 @@
 //! What a launcher says of a service's life: `<prefix>.registry.<event>.<service id>`.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
+use chrono::TimeDelta;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::Timestamp;
 use super::control::CrashFigures;
 use super::status::Status;
+use super::{Timestamp, format_duration, gave_up, how_ended};
 
 mod read;
 
@@ -92,6 +94,9 @@ pub enum Event {
     /// An event of a name that is not in the table.
     Other(String),
 }
+
+/// Of [`Event::Failed`]: as many restarts as the window allows have not helped.
+pub const RESTART_LIMIT_REACHED: &str = "restart_limit_reached";
 
 /// How many restarts are allowed inside the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +204,13 @@ pub struct Stop {
     pub planned: Option<Box<Planned>>,
 }
 
+impl Stop {
+    /// It had done its work.
+    pub fn is_completed(&self) -> bool {
+        self.reason.as_deref() == Some("completed")
+    }
+}
+
 /// Work for which a service was stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Planned {
@@ -266,6 +278,59 @@ impl Event {
         }
     }
 
+    /// In words, the same for every reader: `stopped after 3m 20s: completed`. `ran`: how long the
+    /// run had lasted, of an end.
+    pub fn in_words(&self, ran: Option<TimeDelta>) -> String {
+        let after =
+            || ran.map(|ran| format!(" after {}", format_duration(ran))).unwrap_or_default();
+        match self {
+            Self::Declared(declared) => match &declared.restart_policy {
+                Some(policy) => format!("declared, restart {policy}"),
+                None => "declared".to_owned(),
+            },
+            Self::Start { hostname, pid, .. } => {
+                let pid = pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+                let host = hostname.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+                format!("started{pid}{host}")
+            }
+            Self::Waiting { waiting_for, timed_out } => {
+                let how = if *timed_out { "started without waiting longer" } else { "waiting" };
+                format!("{how} for {}", waiting_for.join(", "))
+            }
+            Self::Ready { startup_duration_seconds } => match startup_duration_seconds {
+                Some(seconds) => format!("ready after {seconds:.1} s"),
+                None => "ready".to_owned(),
+            },
+            Self::Stopping { reason } => with_reason("stopping", reason.as_deref()),
+            Self::Stop(stop) => {
+                let mut text = with_reason(&format!("stopped{}", after()), stop.reason.as_deref());
+                if let Some(code) = stop.exit_code.filter(|code| *code != 0) {
+                    let _ = write!(text, ", {}", how_ended(code));
+                }
+                if let Some(planned) = &stop.planned {
+                    let _ = write!(text, ", planned work: {}", planned.comment);
+                }
+                text
+            }
+            Self::Crashed(crash) => {
+                let not = if crash.will_restart { "" } else { "not " };
+                format!("crashed{}: {}; will {not}be restarted", after(), crash.headline())
+            }
+            Self::Restarting { restart_attempt, max_restarts, .. } => {
+                let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
+                match max_restarts {
+                    Some(limit) => format!("restarting ({number}/{limit})"),
+                    None => format!("restarting ({number}/?)"),
+                }
+            }
+            Self::Failed { reason, restart_count, restart_window } => {
+                gave_up(reason.as_deref(), *restart_count, *restart_window)
+            }
+            Self::Missed(missed) => missed.in_words(),
+            Self::Other(name) => name.clone(),
+        }
+    }
+
     /// The event of this name, of those that have no fields of their own.
     fn without_fields(name: String) -> Self {
         Self::Other(name)
@@ -284,6 +349,21 @@ impl Event {
             | Self::Stopping { .. }
             | Self::Missed(_)
             | Self::Other(_) => None,
+        }
+    }
+}
+
+/// `stopping: not ready`
+fn with_reason(word: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", reason.replace('_', " ")))
+}
+
+impl fmt::Display for Limit {
+    /// `5`, `∞`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times}"),
+            Self::Unlimited => f.write_str("∞"),
         }
     }
 }

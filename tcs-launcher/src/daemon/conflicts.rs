@@ -13,7 +13,6 @@ use tcs_core::observer::{Observation, Observed, Observer, Picture};
 use tcs_core::wire::{Event, Message};
 
 use super::Daemon;
-use tcs_supervisor::Lifecycle;
 
 /// Services that other launchers declare, or declared last.
 pub(super) type Shared = BTreeMap<Arc<str>, Others>;
@@ -242,7 +241,7 @@ impl Daemon<'_> {
             } else {
                 tracing::info!("{id} is no longer declared by another launcher");
             }
-            self.publisher.say(plan, &Lifecycle::Declared, None);
+            self.publisher.declare(plan);
         }
     }
 }

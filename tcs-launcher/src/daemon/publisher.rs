@@ -7,8 +7,8 @@ use tcs_core::bus::publish::{HappenedAt, hostname, new_meta};
 use tcs_core::clock;
 use tcs_core::monitor::Reporter;
 use tcs_core::wire::{
-    Details, Envelope, Event, HeartbeatMessage, Message, RegistryMessage, Status, StatusMessage,
-    decode,
+    Declared, Details, Envelope, Event, HeartbeatMessage, Message, RegistryMessage, Status,
+    StatusMessage, decode,
 };
 
 use super::conflicts::{Ours, Shared};
@@ -16,7 +16,7 @@ use super::lifecycle;
 use super::own_status::OwnStatus;
 use super::plan::Plan;
 use crate::takeover::{LastEvent, Published};
-use tcs_supervisor::{Lifecycle, ServiceId};
+use tcs_supervisor::{Delay, ServiceId};
 
 /// Speaks for the launcher.
 pub(super) struct StatusPublisher {
@@ -126,41 +126,31 @@ impl StatusPublisher {
         self.post(message, now);
     }
 
-    /// Of a service, and the status of one that is dead.
-    pub(super) fn say(&mut self, plan: &Plan, event: &Lifecycle, requested_by: Option<&str>) {
-        self.say_more(plan, event, requested_by, |_| {});
+    /// That a service is configured.
+    pub(super) fn declare(&mut self, plan: &Plan) {
+        self.say(plan, Event::Declared(Declared::default()), None, None);
     }
 
-    /// The same, with what only the launcher knows of an end.
-    pub(super) fn say_more(
+    /// Of a service, and the status of one that is dead.
+    pub(super) fn say(
         &mut self,
         plan: &Plan,
-        event: &Lifecycle,
+        mut event: Event,
+        restart: Option<Delay>,
         requested_by: Option<&str>,
-        complete: impl FnOnce(&mut Event),
     ) {
         let id = &plan.planned.spec.id;
-        if matches!(event, Lifecycle::Declared) {
+        if matches!(event, Event::Declared(_)) {
             self.ours.add(id.as_str());
         }
         let others = self.others.get(id.as_str()).map(|it| &it.names);
-        let mut wire = lifecycle::on_wire(plan, event, self.batch, others);
-        complete(&mut wire);
-        self.say_event(plan, event, wire, requested_by);
-    }
-
-    fn say_event(
-        &mut self,
-        plan: &Plan,
-        event: &Lifecycle,
-        wire: Event,
-        requested_by: Option<&str>,
-    ) {
-        let id = &plan.planned.spec.id;
-        let last = match (&wire, self.last.get(id.as_str()).map(|(last, _)| &last.event)) {
+        lifecycle::complete(&mut event, plan, restart, self.batch, others);
+        let last = match (&event, self.last.get(id.as_str()).map(|(last, _)| &last.event)) {
             (Event::Crashed(crash), _) | (_, Some(Event::Crashed(crash))) => Some(crash.headline()),
             _ => None,
         };
+        let is_last_word = lifecycle::is_last_word(&event);
+        let final_status = lifecycle::final_status(&event, last);
         let message = RegistryMessage {
             service_id: id.to_string(),
             timestamp: Some(clock::wall().into()),
@@ -169,14 +159,14 @@ impl StatusPublisher {
             launcher_run: Some(self.launcher_run.clone()),
             event_seq: None,
             requested_by: requested_by.map(str::to_owned),
-            event: wire,
+            event,
         };
         let now = HappenedAt::now();
-        if lifecycle::is_last_word(event) {
+        if is_last_word {
             self.last.insert(message.service_id.clone(), (message.clone(), now));
         }
         self.post(message, now);
-        if let Some((status, text)) = lifecycle::final_status(event, last) {
+        if let Some((status, text)) = final_status {
             self.status(id, status, Some(text), None);
         }
     }

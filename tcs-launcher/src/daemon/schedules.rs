@@ -6,9 +6,10 @@ use tcs_core::clock;
 
 use super::Daemon;
 use super::kept::Settled;
+use tcs_core::wire::Event as Wire;
 use tcs_supervisor::{
-    Activity, Agenda, Command, Conclusion, Due, Event, Lifecycle, Operation, Phase, ServiceId,
-    Supervisor, Ticket,
+    Activity, Agenda, Command, Conclusion, Due, Event, Operation, Phase, ServiceId, Supervisor,
+    Ticket,
 };
 
 /// The wall clock is looked at this often at least: it may be set.
@@ -73,11 +74,11 @@ impl Daemon<'_> {
                     let command = Command::Start;
                     done = self.handle(Event::Request { ticket, operation, id, command }).or(done);
                 }
-                Due::Missed { id, missed } => self.publish(&id, &Lifecycle::Missed(missed), None),
+                Due::Missed { id, missed } => self.publish(&id, Wire::Missed(missed), None, None),
                 Due::Moved { id } => {
                     if let Some(plan) = self.plans.get_mut(&id) {
                         plan.next_run = self.agenda.next(&id);
-                        self.publish(&id, &Lifecycle::Declared, None);
+                        self.publisher.declare(plan);
                     }
                 }
             }

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tcs_wire::Missed;
 
 use super::schedule::Schedule;
 use super::spec::ServiceId;
@@ -82,31 +83,27 @@ pub enum Due {
     },
 }
 
-/// Runs that did not take place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed {
-    /// Why.
-    pub reason: MissedReason,
-    /// How many, [`MOST_MISSED`] at most.
-    pub count: u32,
-    /// For which time the last of them was.
-    pub last: DateTime<Utc>,
-    /// One run takes place for them.
-    pub made_up: bool,
-}
-
 /// Why a run did not take place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MissedReason {
+pub(super) enum MissedReason {
     /// The launcher or its host did not run, or the clock was put forward over it.
     NotRunning,
     /// The run before went on.
     StillRunning,
 }
 
+fn missed(reason: MissedReason, count: u32, last: DateTime<Utc>, made_up: bool) -> Missed {
+    Missed {
+        reason: Some(reason.as_str().to_owned()),
+        missed_count: Some(count),
+        scheduled_at: Some(last.into()),
+        made_up,
+    }
+}
+
 impl MissedReason {
     /// As it stands on the wire.
-    pub const fn as_str(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::NotRunning => "launcher_not_running",
             Self::StillRunning => "still_running",
@@ -232,11 +229,11 @@ impl Item {
         let is_on_time = now - last <= ON_TIME;
         let last_missed = if is_on_time { before } else { Some(last) };
         let makes_up = !is_on_time && self.schedule.catches_up;
-        let mut tell = |missed: Missed| due.push(Due::Missed { id: id.clone(), missed });
+        let mut tell = |missed| due.push(Due::Missed { id: id.clone(), missed });
         if let Some(last) = last_missed {
             let count = (count - u32::from(is_on_time)).min(MOST_MISSED);
             let reason = MissedReason::NotRunning;
-            tell(Missed { reason, count, last, made_up: makes_up });
+            tell(missed(reason, count, last, makes_up));
         }
         if !is_on_time && !makes_up {
             return;
@@ -244,7 +241,7 @@ impl Item {
         match doing {
             Activity::Running if self.queued || !self.schedule.queues => {
                 let reason = MissedReason::StillRunning;
-                tell(Missed { reason, count: 1, last, made_up: false });
+                tell(missed(reason, 1, last, false));
             }
             Activity::Running => self.queued = true,
             Activity::Free | Activity::Stopped => due.push(Due::Start { id: id.clone(), at: last }),

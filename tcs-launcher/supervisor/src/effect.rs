@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use tcs_wire::gave_up;
+use tcs_wire::Event as RegistryEvent;
 
-use super::agenda::Missed;
 use super::event::{Run, Ticket};
 use super::spec::ServiceId;
 
@@ -37,12 +36,15 @@ pub enum Effect {
         /// Which run.
         run: Run,
     },
-    /// Say so on the wire.
+    /// Say so on the wire (`docs/spec/wire.md#registry-events`). What only the launcher knows is not in
+    /// it: what a `declared` says of the configuration, host and times of day, output and resources.
     Publish {
         /// Of which service.
         id: ServiceId,
         /// What happened.
-        event: Lifecycle,
+        event: RegistryEvent,
+        /// Of a crash after which it is started again.
+        restart: Option<Delay>,
         /// Who asked for it, where somebody did.
         requested_by: Option<Arc<str>>,
     },
@@ -71,81 +73,13 @@ pub enum Conclusion {
     Failure,
 }
 
-/// The registry event to publish (`docs/spec/wire.md#registry-events`).
-#[derive(Debug, Clone, PartialEq)]
-pub enum Lifecycle {
-    /// Listed in the configuration.
-    Declared,
-    /// Its start waits for others, or no longer does.
-    Waiting {
-        /// Services that are to be up first, or to have ended.
-        on: Vec<ServiceId>,
-        /// It is started now although they are not: their `start_timeout` has passed.
-        timed_out: bool,
-    },
-    /// Started.
-    Start {
-        /// Its process; `None` for a task.
-        pid: Option<u32>,
-        /// Crashes in the last 10 minutes.
-        recent_crashes: u32,
-    },
-    /// Start-up finished.
-    Ready {
-        /// How long it took.
-        took: Duration,
-    },
-    /// A stop is under way.
-    Stopping {
-        /// Why.
-        reason: StopReason,
-    },
-    /// Ended as intended.
-    Stop {
-        /// In which way.
-        reason: EndReason,
-        /// Negative for a signal; `None` where there was no run to end.
-        code: Option<i32>,
-        /// How long it had run.
-        uptime: Option<Duration>,
-    },
-    /// Ended by itself, not as intended.
-    Crashed {
-        /// Negative for a signal; `None` where it could not be started.
-        code: Option<i32>,
-        /// Whether the kernel wrote a core file.
-        core_dumped: bool,
-        /// Why, in one line: text of the error or panic, or our reason to end it.
-        error: Option<String>,
-        /// The attempt to come, and in how long; `None` if there will be none.
-        restart: Option<(u32, Duration)>,
-        /// From here on the delay is longer than the policy's, because runs end too soon.
-        throttled: bool,
-        /// Crashes in the last 10 minutes, this one included.
-        recent_crashes: u32,
-        /// Restarts that the window allows.
-        limit: Option<u32>,
-        /// How long it had run.
-        uptime: Duration,
-    },
-    /// Being started again after a crash.
-    Restarting {
-        /// From 1.
-        attempt: u32,
-        /// Restarts that the window allows.
-        limit: Option<u32>,
-        /// Crashes in the last 10 minutes.
-        recent_crashes: u32,
-    },
-    /// Runs of its schedule did not take place.
-    Missed(Missed),
-    /// Given up.
-    Failed {
-        /// Why.
-        reason: FailReason,
-        /// Restarts inside the window.
-        restarts: u32,
-    },
+/// How soon a crashed service is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// From the crash on.
+    pub length: Duration,
+    /// It is longer than the policy's, from here on, because runs end too soon.
+    pub throttled: bool,
 }
 
 /// Why a stop is under way.
@@ -189,7 +123,7 @@ impl StopReason {
 
 /// How an intended end came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
+pub(super) enum EndReason {
     /// It had done its work.
     Completed,
     /// It was asked to end, and did.
@@ -200,47 +134,11 @@ pub enum EndReason {
 
 impl EndReason {
     /// As it stands on the wire.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Terminated => "terminated",
             Self::ForceKilled => "force_killed",
-        }
-    }
-}
-
-/// Why a service was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FailReason {
-    /// The window, which is this long, holds as many restarts as are allowed.
-    LimitReached {
-        /// `restart_window`
-        window: Duration,
-    },
-    /// It could not be started: the error.
-    NotStarted(String),
-}
-
-impl FailReason {
-    /// As it stands on the wire.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::LimitReached { .. } => "restart_limit_reached",
-            Self::NotStarted(error) => error,
-        }
-    }
-
-    /// For people: `restart limit reached (2 in 30 s), giving up`.
-    pub fn in_words(&self, restarts: u32) -> String {
-        let window = self.window().map(|window| window.as_secs_f64());
-        gave_up(Some(self.as_str()), Some(restarts), window)
-    }
-
-    /// In which the restarts were counted.
-    pub fn window(&self) -> Option<Duration> {
-        match self {
-            Self::LimitReached { window } => Some(*window),
-            Self::NotStarted(_) => None,
         }
     }
 }

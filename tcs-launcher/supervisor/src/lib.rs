@@ -38,11 +38,8 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use agenda::{Activity, Agenda, Due, MOST_MISSED, Missed, MissedReason};
-pub use effect::{
-    Answer, Conclusion, Effect, EndReason, FailReason, Lifecycle, Reached, Refusal, StopReason,
-    Success,
-};
+pub use agenda::{Activity, Agenda, Due, MOST_MISSED};
+pub use effect::{Answer, Conclusion, Delay, Effect, Reached, Refusal, StopReason, Success};
 pub use event::{
     Command, Diff, Event, Exit, Operation, Patience, Report, Run, Ticket, Watchdog, Word,
 };
@@ -200,7 +197,7 @@ impl Supervisor {
             for id in start {
                 let missing = order::missing(&self.services, &id);
                 if let Some(service) = self.services.get_mut(&id) {
-                    service.spawn(missing, out);
+                    service.spawn(&missing, out);
                 }
             }
             for id in stop {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tcs_wire::{Declared, Event as RegistryEvent, Limit, Stop};
 
 use super::deadline::{Deadlines, Timer};
-use super::effect::{Effect, Lifecycle, StopReason};
+use super::effect::{Effect, EndReason, StopReason};
 use super::event::{Run, Word};
 use super::policy::{Crashes, History};
 use super::spec::{Readiness, ServiceId, Spec};
@@ -268,17 +269,35 @@ impl Service {
         }
     }
 
-    fn limit(&self) -> Option<u32> {
-        self.spec.restart.limit.map(std::num::NonZeroU32::get)
+    fn limit(&self) -> Limit {
+        self.spec.restart.limit.map_or(Limit::Unlimited, |limit| Limit::Times(limit.get()))
     }
 
     pub(super) fn declare(&self, out: &mut Out<'_>) {
-        let (id, event) = (self.spec.id.clone(), Lifecycle::Declared);
-        out.effects.push(Effect::Publish { id, event, requested_by: None });
+        let event = RegistryEvent::Declared(Declared::default());
+        let id = self.spec.id.clone();
+        out.effects.push(Effect::Publish { id, event, restart: None, requested_by: None });
     }
 
-    pub(super) fn publish(&self, event: Lifecycle, out: &mut Out<'_>) {
-        let requested_by = self.asked_by.clone();
-        out.effects.push(Effect::Publish { id: self.spec.id.clone(), event, requested_by });
+    pub(super) fn publish(&self, event: RegistryEvent, out: &mut Out<'_>) {
+        let (id, requested_by) = (self.spec.id.clone(), self.asked_by.clone());
+        out.effects.push(Effect::Publish { id, event, restart: None, requested_by });
+    }
+
+    /// An end as it was intended; `code` and `uptime` of the run, where there was one to end.
+    fn publish_stop(
+        &self,
+        reason: EndReason,
+        code: Option<i32>,
+        uptime: Option<Duration>,
+        out: &mut Out<'_>,
+    ) {
+        let stop = Stop {
+            reason: Some(reason.as_str().to_owned()),
+            exit_code: code,
+            uptime_seconds: uptime.map(|uptime| uptime.as_secs_f64()),
+            planned: None,
+        };
+        self.publish(RegistryEvent::Stop(stop), out);
     }
 }

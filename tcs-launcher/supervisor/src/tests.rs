@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use tcs_wire::{Event as RegistryEvent, Limit, Stop};
+
 use super::*;
 
 mod agenda;
@@ -123,9 +125,9 @@ pub(super) fn line(effect: &Effect) -> String {
         Effect::Spawn { id, run } => format!("spawn {id}{}", run.0),
         Effect::Stop { id, run } => format!("stop {id}{}", run.0),
         Effect::Kill { id, run } => format!("kill {id}{}", run.0),
-        Effect::Publish { id, event, requested_by } => {
+        Effect::Publish { id, event, restart, requested_by } => {
             let by = requested_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            format!("{id} {}{by}", event_line(event))
+            format!("{id} {}{by}", event_line(event, *restart))
         }
         Effect::Reply { ticket, answer } => format!("reply {} {}", ticket.0, answer_line(answer)),
         Effect::Forget { id } => format!("forget {id}"),
@@ -134,38 +136,49 @@ pub(super) fn line(effect: &Effect) -> String {
     line.replace(".x", "")
 }
 
-fn event_line(event: &Lifecycle) -> String {
-    let max = |limit: &Option<u32>| limit.map_or("inf".to_owned(), |limit| limit.to_string());
+fn event_line(event: &RegistryEvent, delay: Option<Delay>) -> String {
+    let max = |limit: &Option<Limit>| match limit {
+        Some(Limit::Times(times)) => times.to_string(),
+        Some(Limit::Unlimited) => "inf".to_owned(),
+        None => panic!("no limit: {event:?}"),
+    };
     match event {
-        Lifecycle::Declared => "declared".into(),
-        Lifecycle::Waiting { on, timed_out } => {
-            let on: Vec<&str> = on.iter().map(ServiceId::as_str).collect();
+        RegistryEvent::Waiting { waiting_for, timed_out } => {
             let how = if *timed_out { "gave up waiting" } else { "waiting" };
-            format!("{how} for {}", on.join(" "))
+            format!("{how} for {}", waiting_for.join(" "))
         }
-        Lifecycle::Start { .. } => "start".into(),
-        Lifecycle::Ready { took } => format!("ready in {} s", took.as_secs()),
-        Lifecycle::Stopping { reason } => format!("stopping: {}", reason.as_str()),
-        Lifecycle::Stop { reason, code, uptime: _ } => match code {
-            Some(code) => format!("{} {code}", reason.as_str()),
-            None => reason.as_str().into(),
-        },
-        Lifecycle::Crashed { code, error, restart, throttled, limit, .. } => {
-            let code = code.map_or("unstarted".to_owned(), |code| code.to_string());
-            let error = error.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-            let restart = restart.map_or("left".to_owned(), |(attempt, delay)| {
-                format!("{attempt}/{} in {} s", max(limit), delay.as_secs())
+        RegistryEvent::Ready { startup_duration_seconds } => {
+            format!("ready in {} s", startup_duration_seconds.unwrap())
+        }
+        RegistryEvent::Stopping { reason } => format!("stopping: {}", reason.as_ref().unwrap()),
+        RegistryEvent::Stop(Stop { reason, exit_code, .. }) => {
+            let code = exit_code.map(|code| format!(" {code}")).unwrap_or_default();
+            format!("{}{code}", reason.as_ref().unwrap())
+        }
+        RegistryEvent::Crashed(crash) => {
+            let code = crash.exit_code.map_or("unstarted".to_owned(), |code| code.to_string());
+            let error = crash.error.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
+            assert_eq!(
+                (crash.will_restart, crash.restart_attempt.is_some()),
+                (delay.is_some(), delay.is_some())
+            );
+            let restart = delay.map_or("left".to_owned(), |delay| {
+                let attempt = crash.restart_attempt.unwrap();
+                format!("{attempt}/{} in {} s", max(&crash.max_restarts), delay.length.as_secs())
             });
-            let throttled = if *throttled { ", throttled" } else { "" };
+            let throttled = if delay.is_some_and(|it| it.throttled) { ", throttled" } else { "" };
             format!("crashed {code}{error}, {restart}{throttled}")
         }
-        Lifecycle::Restarting { attempt, limit, .. } => {
-            format!("restarting {attempt}/{}", max(limit))
+        RegistryEvent::Restarting { restart_attempt, max_restarts, .. } => {
+            format!("restarting {}/{}", restart_attempt.unwrap(), max(max_restarts))
         }
-        Lifecycle::Missed(missed) => format!("missed {}", missed.count),
-        Lifecycle::Failed { reason, restarts } => {
-            format!("failed: {} after {restarts}", reason.as_str())
+        RegistryEvent::Failed { reason, restart_count, .. } => {
+            format!("failed: {} after {}", reason.as_ref().unwrap(), restart_count.unwrap())
         }
+        RegistryEvent::Declared(_)
+        | RegistryEvent::Start { .. }
+        | RegistryEvent::Missed(_)
+        | RegistryEvent::Other(_) => event.name().to_owned(),
     }
 }
 

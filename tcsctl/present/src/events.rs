@@ -1,6 +1,5 @@
 //! What happened, a line each: one form for `tcsctl events` and the dashboard.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +8,7 @@ use serde::Serialize;
 use tcs_fleet::transitions::{Cause, Group, Transition};
 use tcs_fleet::{FleetView, Kept, Reason, ServiceView, Verdict, format_duration, short_host};
 use tcs_wire::control::CrashFigures;
-use tcs_wire::{Event, Limit, RegistryMessage, Status, gave_up, how_ended};
+use tcs_wire::{Event, RegistryMessage, Status};
 
 use super::schema::StatusWord;
 use super::table::WIDEST;
@@ -99,7 +98,7 @@ pub(crate) fn held(view: &FleetView, service: &ServiceView) -> Vec<(DateTime<Utc
     let told = |kept: &Arc<Kept<RegistryMessage>>| {
         let RegistryMessage { event, requested_by, .. } = &kept.message;
         let happened = view.happened(kept);
-        let line = Line::new().with(role(event), &self::event(event, None));
+        let line = Line::new().with(role(event), &event.in_words(None));
         (happened.at, with_origin(line, requested_by.as_deref(), happened.late))
     };
     service.record.events().into_iter().map(told).collect()
@@ -117,7 +116,7 @@ fn with_origin(mut line: Line, by: Option<&str>, late: TimeDelta) -> Line {
 
 fn what(transition: &Transition) -> Line {
     match &transition.cause {
-        Cause::Event { event, ran, .. } => Line::new().with(role(event), &self::event(event, *ran)),
+        Cause::Event { event, ran, .. } => Line::new().with(role(event), &event.in_words(*ran)),
         Cause::Status { from, to, message } => {
             let before = from.map_or("reports ".to_owned(), |(from, _)| format!("{from} → "));
             let mut line = Line::new().with(Role::Dim, &before).with((*to).into(), to.as_str());
@@ -171,78 +170,6 @@ fn rebooted(host: &str) -> String {
     format!("host {} rebooted", short_host(host))
 }
 
-/// A crash in words.
-pub fn crashed(how: &str, ran: Option<TimeDelta>, will_restart: bool) -> String {
-    let after = ran.map_or_else(String::new, |ran| format!(" after {}", format_duration(ran)));
-    let not = if will_restart { "" } else { "not " };
-    format!("crashed{after}: {how}; will {not}be restarted")
-}
-
-/// A life cycle event in words; of an end, with how long the run had lasted.
-pub fn event(event: &Event, ran: Option<TimeDelta>) -> String {
-    match event {
-        Event::Declared(declared) => match &declared.restart_policy {
-            Some(policy) => format!("declared, restart {policy}"),
-            None => "declared".to_owned(),
-        },
-        Event::Start { hostname, pid, .. } => {
-            let mut text = "started".to_owned();
-            if let Some(pid) = pid {
-                let _ = write!(text, ", pid {pid}");
-            }
-            if let Some(host) = hostname {
-                let _ = write!(text, " on {host}");
-            }
-            text
-        }
-        Event::Waiting { waiting_for, timed_out } => {
-            let others = waiting_for.join(", ");
-            if *timed_out {
-                format!("started without waiting longer for {others}")
-            } else {
-                format!("waiting for {others}")
-            }
-        }
-        Event::Ready { startup_duration_seconds } => match startup_duration_seconds {
-            Some(seconds) => format!("ready after {seconds:.1} s"),
-            None => "ready".to_owned(),
-        },
-        Event::Stopping { reason } => with("stopping", reason.as_deref()),
-        Event::Stop(stop) => {
-            let stopped = ran.map_or_else(
-                || "stopped".to_owned(),
-                |ran| format!("stopped after {}", format_duration(ran)),
-            );
-            let mut text = with(&stopped, stop.reason.as_deref());
-            if let Some(code) = stop.exit_code.filter(|code| *code != 0) {
-                let _ = write!(text, ", {}", how_ended(code));
-            }
-            if let Some(planned) = &stop.planned {
-                let _ = write!(text, ", planned work: {}", planned.comment);
-            }
-            text
-        }
-        Event::Crashed(crash) => crashed(&crash.headline(), ran, crash.will_restart),
-        Event::Restarting { restart_attempt, max_restarts, .. } => {
-            let number = restart_attempt.map_or("?".to_owned(), |n| n.to_string());
-            match max_restarts {
-                Some(Limit::Times(limit)) => format!("restarting ({number}/{limit})"),
-                Some(Limit::Unlimited) => format!("restarting ({number}/∞)"),
-                None => format!("restarting ({number}/?)"),
-            }
-        }
-        Event::Failed { reason, restart_count, restart_window } => {
-            gave_up(reason.as_deref(), *restart_count, *restart_window)
-        }
-        Event::Missed(missed) => missed.in_words(),
-        Event::Other(name) => name.clone(),
-    }
-}
-
-fn with(word: &str, reason: Option<&str>) -> String {
-    reason.map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", reason.replace('_', " ")))
-}
-
 const fn role(event: &Event) -> Role {
     match event {
         Event::Crashed(_) | Event::Failed { .. } => Role::Bad,
@@ -251,7 +178,7 @@ const fn role(event: &Event) -> Role {
         }
         Event::Waiting { .. } | Event::Start { .. } | Event::Stopping { .. } => Role::Moving,
         Event::Ready { .. } => Role::Good,
-        Event::Stop(_) | Event::Declared(_) | Event::Other(_) => Role::Text,
+        _ => Role::Text,
     }
 }
 
@@ -342,7 +269,7 @@ impl<'a> Object<'a> {
             Cause::Event { event, launcher, ran } => {
                 object.kind = "lifecycle";
                 object.event = event.name();
-                object.text = self::event(event, *ran);
+                object.text = event.in_words(*ran);
                 object.lasted_s = ran.map(seconds);
                 object.launcher = launcher.as_deref();
                 object.details = Details::of(event);
@@ -487,7 +414,7 @@ impl<'a> Details<'a> {
                 scheduled_at: missed.scheduled_at.map(tcs_wire::Timestamp::time),
                 made_up: missed.made_up,
             },
-            Event::Declared(_) | Event::Other(_) => return None,
+            _ => return None,
         })
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tcs_wire::{Crashed, Event as RegistryEvent, RESTART_LIMIT_REACHED, signal_name};
+
 use super::super::deadline::Timer;
-use super::super::effect::{EndReason, FailReason, Lifecycle, StopReason};
+use super::super::effect::{Delay, Effect, EndReason, StopReason};
 use super::super::event::{Exit, Patience, Report, Watchdog, Word};
 use super::super::policy::{End, Fault, RestartDecision};
 use super::super::spec::Readiness;
@@ -70,7 +72,7 @@ impl Service {
                 self.state = State::Stopping { live: Some(live), reason };
                 self.started(pid, out);
                 // told to end while it was being started
-                self.publish(Lifecycle::Stopping { reason }, out);
+                self.publish_stopping(reason, out);
                 self.deadlines.arm(Timer::Kill, self.spec.stop_timeout, out.now);
                 if self.hurried {
                     self.kill(out);
@@ -90,8 +92,8 @@ impl Service {
 
     fn started(&mut self, pid: Option<u32>, out: &mut Out<'_>) {
         self.has_run = true;
-        let recent_crashes = self.crashes.recent(out.now);
-        self.publish(Lifecycle::Start { pid, recent_crashes }, out);
+        let recent_crashes = Some(self.crashes.recent(out.now));
+        self.publish(RegistryEvent::Start { hostname: None, pid, recent_crashes }, out);
     }
 
     fn not_spawned(&mut self, error: String, transient: bool, out: &mut Out<'_>) {
@@ -109,9 +111,7 @@ impl Service {
                 } else {
                     self.asked_by = None;
                     self.state = State::Failed;
-                    let restarts = self.history.count();
-                    let reason = FailReason::NotStarted(error);
-                    self.publish(Lifecycle::Failed { reason, restarts }, out);
+                    self.publish_failed(&error, None, out);
                 }
             }
             State::Stopping { live: None, .. } => {
@@ -119,8 +119,7 @@ impl Service {
                 self.killed = false;
                 self.unkillable = false;
                 self.last = Last::not_started(error);
-                let reason = EndReason::Terminated;
-                self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
+                self.publish_stop(EndReason::Terminated, None, None, out);
                 self.settle();
             }
             State::Declared
@@ -143,7 +142,8 @@ impl Service {
                 self.deadlines.cancel(timer);
             }
             self.state = State::Running { live };
-            self.publish(Lifecycle::Ready { took }, out);
+            let startup_duration_seconds = Some(took.as_secs_f64());
+            self.publish(RegistryEvent::Ready { startup_duration_seconds }, out);
         }
     }
 
@@ -213,7 +213,7 @@ impl Service {
         if asked {
             let killed = self.killed && exit.code == Some(-SIGKILL);
             let reason = if killed { EndReason::ForceKilled } else { EndReason::Terminated };
-            self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
+            self.publish_stop(reason, code, Some(uptime), out);
             self.settle();
         } else {
             self.crashed(end, code, error, uptime, out);
@@ -284,38 +284,54 @@ impl Service {
         } else {
             self.history.judge(&self.spec.restart, end, uptime, out.now)
         };
-        let (state, restart, throttled) = match verdict {
+        let (state, restart_attempt, delay) = match verdict {
             RestartDecision::Completed => {
                 self.state = State::Completed;
-                let reason = EndReason::Completed;
-                self.publish(Lifecycle::Stop { reason, code, uptime: Some(uptime) }, out);
+                self.publish_stop(EndReason::Completed, code, Some(uptime), out);
                 return;
             }
             RestartDecision::Restart { attempt, delay, throttled } => {
                 self.deadlines.arm(Timer::Restart, delay, out.now);
-                (State::Backoff { attempt }, Some((attempt, delay)), throttled)
+                let delay = Delay { length: delay, throttled };
+                (State::Backoff { attempt }, Some(attempt), Some(delay))
             }
-            RestartDecision::GiveUp | RestartDecision::Leave => (State::Failed, None, false),
+            RestartDecision::GiveUp | RestartDecision::Leave => (State::Failed, None, None),
         };
         self.state = state;
         self.crashes.add(out.now);
-        let (limit, core_dumped) = (self.limit(), self.last.core_dumped);
-        let recent_crashes = self.crashes.recent(out.now);
-        let crashed = Lifecycle::Crashed {
-            code,
-            core_dumped,
+        let signal = code.and_then(i32::checked_neg).and_then(signal_name);
+        let crashed = Crashed {
+            exit_code: code,
+            restart_policy: Some(self.spec.restart.when.as_str().to_owned()),
+            will_restart: restart_attempt.is_some(),
+            signal: signal.map(str::to_owned),
             error,
-            restart,
-            throttled,
-            recent_crashes,
-            limit,
-            uptime,
+            restart_attempt,
+            max_restarts: Some(self.limit()),
+            uptime_seconds: Some(uptime.as_secs_f64()),
+            recent_crashes: Some(self.crashes.recent(out.now)),
+            core_dumped: code.filter(|code| *code < 0).map(|_| self.last.core_dumped),
+            ..Crashed::default()
         };
-        self.publish(crashed, out);
+        out.effects.push(Effect::Publish {
+            id: self.spec.id.clone(),
+            event: RegistryEvent::Crashed(crashed),
+            restart: delay,
+            requested_by: None,
+        });
         if verdict == RestartDecision::GiveUp {
-            let reason = FailReason::LimitReached { window: self.spec.restart.window };
-            self.publish(Lifecycle::Failed { reason, restarts: self.history.count() }, out);
+            self.publish_failed(RESTART_LIMIT_REACHED, Some(self.spec.restart.window), out);
         }
+    }
+
+    /// Given up; `window`: in which the restarts were counted.
+    fn publish_failed(&self, reason: &str, window: Option<Duration>, out: &mut Out<'_>) {
+        let failed = RegistryEvent::Failed {
+            reason: Some(reason.to_owned()),
+            restart_count: Some(self.history.count()),
+            restart_window: window.map(|window| window.as_secs_f64()),
+        };
+        self.publish(failed, out);
     }
 
     /// An end that was asked for: rest, or the next run.

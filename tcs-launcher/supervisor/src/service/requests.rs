@@ -1,7 +1,9 @@
 //! What people, the configuration and the launcher's own end do to a service.
 
 use super::super::deadline::Timer;
-use super::super::effect::{Effect, EndReason, Lifecycle, StopReason};
+use tcs_wire::Event as RegistryEvent;
+
+use super::super::effect::{Effect, EndReason, StopReason};
 use super::super::event::{Patience, Run, Word};
 use super::super::policy::History;
 use super::super::spec::ServiceId;
@@ -106,8 +108,7 @@ impl Service {
         self.asked_by = by.cloned();
         self.waits_for.clear();
         self.state = State::Stopped;
-        let reason = EndReason::Terminated;
-        self.publish(Lifecycle::Stop { reason, code: None, uptime: None }, out);
+        self.publish_stop(EndReason::Terminated, None, None, out);
     }
 
     /// The present run is to end, and another one to begin.
@@ -174,20 +175,29 @@ impl Service {
     /// What its start waits for now: said when it begins to wait, and when all of that is over and
     /// it waits for something else.
     pub(crate) fn wait_for(&mut self, on: Vec<ServiceId>, out: &mut Out<'_>) {
-        self.waits_for.clone_from(&on);
-        self.publish(Lifecycle::Waiting { on, timed_out: false }, out);
+        self.publish_waiting(&on, false, out);
+        self.waits_for = on;
+    }
+
+    fn publish_waiting(&self, on: &[ServiceId], timed_out: bool, out: &mut Out<'_>) {
+        let waiting_for = on.iter().map(ToString::to_string).collect();
+        self.publish(RegistryEvent::Waiting { waiting_for, timed_out }, out);
     }
 
     /// Its turn to start has come; `missing` are those of whom it waited for in vain.
-    pub(crate) fn spawn(&mut self, missing: Vec<ServiceId>, out: &mut Out<'_>) {
+    pub(crate) fn spawn(&mut self, missing: &[ServiceId], out: &mut Out<'_>) {
         let State::Waiting { attempt } = self.state else { return };
         if !std::mem::take(&mut self.waits_for).is_empty() && !missing.is_empty() {
-            self.publish(Lifecycle::Waiting { on: missing, timed_out: true }, out);
+            self.publish_waiting(missing, true, out);
         }
         if attempt > 0 {
             self.history.restarted(out.now);
-            let (limit, recent_crashes) = (self.limit(), self.crashes.recent(out.now));
-            self.publish(Lifecycle::Restarting { attempt, limit, recent_crashes }, out);
+            let restarting = RegistryEvent::Restarting {
+                restart_attempt: Some(attempt),
+                max_restarts: Some(self.limit()),
+                recent_crashes: Some(self.crashes.recent(out.now)),
+            };
+            self.publish(restarting, out);
         }
         self.held_by_reload = false;
         self.run = Run(self.run.0 + 1);
@@ -245,8 +255,13 @@ impl Service {
     }
 
     pub(crate) fn signal_stop(&mut self, reason: StopReason, out: &mut Out<'_>) {
-        self.publish(Lifecycle::Stopping { reason }, out);
+        self.publish_stopping(reason, out);
         self.order_stop(out);
+    }
+
+    pub(super) fn publish_stopping(&self, reason: StopReason, out: &mut Out<'_>) {
+        let reason = Some(reason.as_str().to_owned());
+        self.publish(RegistryEvent::Stopping { reason }, out);
     }
 
     fn order_stop(&mut self, out: &mut Out<'_>) {

@@ -191,14 +191,14 @@ fn a_python_service_that_says_failed_and_exits_0_has_crashed() {
 /// The numbers of recent crashes that events carry.
 fn recent(effects: Vec<Effect>) -> Vec<(&'static str, u32)> {
     let count = |effect| match effect {
-        Effect::Publish { event: Lifecycle::Start { recent_crashes, .. }, .. } => {
-            Some(("start", recent_crashes))
+        Effect::Publish { event: RegistryEvent::Start { recent_crashes, .. }, .. } => {
+            Some(("start", recent_crashes?))
         }
-        Effect::Publish { event: Lifecycle::Crashed { recent_crashes, .. }, .. } => {
-            Some(("crashed", recent_crashes))
+        Effect::Publish { event: RegistryEvent::Crashed(crash), .. } => {
+            Some(("crashed", crash.recent_crashes?))
         }
-        Effect::Publish { event: Lifecycle::Restarting { recent_crashes, .. }, .. } => {
-            Some(("restarting", recent_crashes))
+        Effect::Publish { event: RegistryEvent::Restarting { recent_crashes, .. }, .. } => {
+            Some(("restarting", recent_crashes?))
         }
         _ => None,
     };

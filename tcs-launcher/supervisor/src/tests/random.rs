@@ -199,31 +199,27 @@ impl Fake {
         can_end && self.beings.get(id).is_some_and(|it| it.0 == run)
     }
 
-    fn published(&mut self, id: ServiceId, event: Lifecycle) {
+    fn published(&mut self, id: ServiceId, event: RegistryEvent) {
         let crashes = self.crashes.entry(id.clone()).or_default();
         let (recent_crashes, crash) = match event {
-            Lifecycle::Waiting { on, timed_out } => {
+            RegistryEvent::Waiting { waiting_for, timed_out } => {
+                let on: Vec<ServiceId> = waiting_for.iter().map(|it| it.parse().unwrap()).collect();
                 assert!(!on.is_empty() && !on.contains(&id), "{id} waits for {on:?}");
                 if !timed_out {
                     self.waiting.insert(id, on);
                 }
                 return;
             }
-            Lifecycle::Crashed { recent_crashes, .. } => (recent_crashes, true),
-            Lifecycle::Start { recent_crashes, .. }
-            | Lifecycle::Restarting { recent_crashes, .. } => (recent_crashes, false),
-            Lifecycle::Declared
-            | Lifecycle::Ready { .. }
-            | Lifecycle::Stopping { .. }
-            | Lifecycle::Stop { .. }
-            | Lifecycle::Missed(_)
-            | Lifecycle::Failed { .. } => return,
+            RegistryEvent::Crashed(crash) => (crash.recent_crashes, true),
+            RegistryEvent::Start { recent_crashes, .. }
+            | RegistryEvent::Restarting { recent_crashes, .. } => (recent_crashes, false),
+            _ => return,
         };
         if crash {
             crashes.push(self.now);
         }
         let recent = crashes.iter().filter(|&&at| self.now.saturating_sub(at) < s(600)).count();
-        assert_eq!(recent_crashes as usize, recent, "{id}");
+        assert_eq!(recent_crashes, u32::try_from(recent).ok(), "{id}");
     }
 
     /// Is it so?
