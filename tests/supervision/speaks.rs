@@ -95,7 +95,10 @@ async fn without_a_broker_no_module_is_taken_for_ready() {
     site.server.kill();
     site.tcsd.run();
     let at = |text: &str| site.tcsd.log().find(text);
-    nats::wait_for("its time is over", || at("although plain.a is not ready").is_some()).await;
+    nats::wait_for("its time is over", || {
+        at("user.a started without waiting longer for plain.a").is_some()
+    })
+    .await;
     nats::wait_for("the user runs", || at("user.a ready").is_some()).await;
     site.server.run().await;
     site.until("plain.a", |it| it["status"] == "running").await;
