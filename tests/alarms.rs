@@ -280,7 +280,7 @@ async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
     let differs = |state| alarm(&url, "rules_differ/sentinel.a")["state"] == state;
     wait_for("rules differ", || differs("active")).await;
     let again = apply("new.yaml").expect(0);
-    assert!(again.err.contains("already in force"), "{again:#?}");
+    assert!(again.err.contains("already active"), "{again:#?}");
     site.tcsd.configure(&config);
     at(&["reload", "--yes"]).expect(0);
     wait_long("the same rules", || differs("normal")).await;
@@ -303,7 +303,10 @@ async fn rules_that_differ_are_applied_and_a_channel_is_tried() {
     std::fs::write(site.tcsd.path("gone.yaml"), gone).unwrap();
     let applied = at(&["alarms", "apply", &site.tcsd.path("gone.yaml"), "--yes"]).expect(1);
     let warning = "no running sentinel has the channel `gone`: its steps are skipped";
-    assert!(applied.err.contains(warning) && applied.err.contains("are in force"), "{applied:#?}");
+    assert!(
+        applied.err.contains(warning) && applied.err.contains("are now active"),
+        "{applied:#?}"
+    );
     let misses = |state| alarm(&url, "channel_failing/_channel.gone")["state"] == state;
     wait_long("the channel is missed", || misses("active")).await;
     wait_long("their rules differ", || differs("active")).await;

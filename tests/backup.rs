@@ -290,5 +290,5 @@ async fn a_restore_that_ends_early_says_that_a_part_may_be_there() {
     let small = Server::start_with(&binary, config).await;
     let failed = at(&small.url(), &["restore", backup]).expect(3);
     assert!(failed.err.contains("is larger than the server's max_payload, 6000"), "{failed:#?}");
-    assert!(failed.err.contains("warning: the restore was not finished"), "{failed:#?}");
+    assert!(failed.err.contains("warning: the restore was interrupted"), "{failed:#?}");
 }

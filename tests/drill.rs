@@ -69,7 +69,7 @@ async fn each_fault_is_told_and_undone() {
     assert!(refused.err.contains("drills are not allowed for mirror.main; set"), "{refused:#?}");
     assert_eq!(site.pid("mirror.main").await, mirror);
     let refused = tcsctl::at(&site.server.url(), &["drill", "crash", "dome.main"]).expect(2);
-    assert!(refused.err.contains("confirm it in a terminal, or with --yes"), "{refused:#?}");
+    assert!(refused.err.contains("confirm it in a terminal, or use --yes"), "{refused:#?}");
     let task = drill(&site, &["freeze", "hello_world.a"]).expect(1);
     assert!(task.err.contains("runs as a task of tcsd"), "{task:#?}");
 
@@ -78,7 +78,7 @@ async fn each_fault_is_told_and_undone() {
         let before = site.pid(id).await;
         let crash = shows(&site, &["crash", id, "--for", "6s"], "showed the crash after").await;
         assert!(crash.err.contains("alarm: no sentinel watches"), "{crash:#?}");
-        assert!(crash.err.contains("over: all as before"), "{crash:#?}");
+        assert!(crash.err.contains("over: back to normal"), "{crash:#?}");
         assert_ne!(site.pid(id).await, before);
     }
     let frozen = site.pid("dome.main").await;

@@ -394,7 +394,7 @@ async fn of_a_broken_recording_what_is_whole_is_played() {
     std::fs::write(&path, &content[..content.len() - 30]).unwrap();
     let server = Server::start(&nats::server()).await;
     let output = at(&server.url(), &["replay", "--instant", "--create-streams", file]).expect(0);
-    let warning = "warning: skipped: line 50 is no recorded message (cut off): ";
+    let warning = "warning: skipped: line 50 is not a recorded message (cut off): ";
     assert!(output.err.starts_with(warning), "{output:#?}");
     assert!(output.err.contains("49 messages stored"), "{output:#?}");
     let args = ["watch", "--replay", file, "--json", "--speed", "1000"];
@@ -405,7 +405,7 @@ async fn of_a_broken_recording_what_is_whole_is_played() {
     std::fs::write(&path, b"\xff\xfe\0").unwrap();
     for args in [&["replay", file, "--server", &server.url()][..], &["watch", "--replay", file]] {
         let output = tcsctl::run(args).expect(1);
-        assert!(output.err.contains("line 1 is no recorded message"), "{output:#?}");
+        assert!(output.err.contains("line 1 is not a recorded message"), "{output:#?}");
     }
 }
 

@@ -366,7 +366,7 @@ impl<S: Service> Rig<S> {
         match tokio::time::timeout(PATIENCE, life).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => panic!("the host itself failed: {error}"),
-            Err(late) => panic!("it does not end ({late}); its statuses: {:?}", self.statuses()),
+            Err(late) => panic!("it did not end ({late}); its statuses: {:?}", self.statuses()),
         }
     }
 }

@@ -178,7 +178,7 @@ pub fn main() -> ExitCode {
     let taken_over = match takeover::receive().transpose() {
         Ok(taken_over) => taken_over,
         Err(error) => {
-            say(&format!("error: cannot take over from the tcsd before: {error}"));
+            say(&format!("error: cannot take over from the previous tcsd: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -195,7 +195,7 @@ pub fn main() -> ExitCode {
     let of_command = args.command.as_ref().and_then(Command::file);
     if args.config.is_some() && of_command.is_some() {
         // clap cannot tell where --config stands before the command
-        let text = "the configuration is named twice";
+        let text = "the configuration file is given twice";
         return usage(&Args::command().error(ErrorKind::ArgumentConflict, text));
     }
     let named = args.config.as_ref().or(of_command);

@@ -167,7 +167,7 @@ async fn read_again(
     match answer {
         Answer::Reload(touched) => reply(launcher, &reloaded(report, touched)),
         Answer::Service(Err(refusal)) => Err(refusal.to_string()),
-        Answer::Service(Ok(_)) => Err("no such answer".to_owned()),
+        Answer::Service(Ok(_)) => Err("internal error: unexpected answer".to_owned()),
     }
 }
 
@@ -224,7 +224,9 @@ async fn operate(
     let answer =
         ask(&asks, |back| ControlRequest::Service { operation, id, command, comment, back });
     let answer = answer.await?;
-    let Answer::Service(answer) = answer else { return Err("no such answer".to_owned()) };
+    let Answer::Service(answer) = answer else {
+        return Err("internal error: unexpected answer".to_owned());
+    };
     let Success { state, changed } = answer.map_err(|refusal| refusal.to_string())?;
     reply(&launcher, &OperationReply { service_id, result, changed, outcome: outcome(state) })
 }

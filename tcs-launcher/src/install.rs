@@ -332,21 +332,22 @@ impl Plan {
         }
         let Passwords { launcher, service, operator, viewer } = &facts.passwords;
         let [own, others, act, look] = LOGINS.map(|name| layout.config.join(name));
-        let note = format!("look: tcsctl --context {}", look.display());
+        let note = format!("to view the fleet: tcsctl --context {}", look.display());
         let mut add = |path, mode, owner, what, text: String| {
             self.add_file(facts, path, mode, of_host(owner), what, || text);
         };
         add(own, 0o600, root, "login of tcsd", files::environment("launcher", launcher));
         let what = "login of services that run without tcsd";
         add(others, 0o640, group, what, files::environment("service", service));
-        add(act, 0o640, operators, "login to act", files::context("operator", operator));
-        add(look, 0o640, group, "login to look", files::context("viewer", viewer));
+        add(act, 0o640, operators, "login for operators", files::context("operator", operator));
+        add(look, 0o640, group, "login for read access", files::context("viewer", viewer));
         let text = files::broker(&layout.store, &facts.passwords);
         add(config, 0o640, broker, "broker with generated passwords", text);
         self.notes.push(note);
         if !options.user {
-            self.notes.push("who may look: usermod -aG tcs NAME".to_owned());
-            self.notes.push("who may also act: usermod -aG tcs,tcs-operators NAME".to_owned());
+            self.notes.push("read access for a user: usermod -aG tcs NAME".to_owned());
+            self.notes
+                .push("operator access for a user: usermod -aG tcs,tcs-operators NAME".to_owned());
         }
     }
 

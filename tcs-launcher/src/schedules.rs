@@ -56,7 +56,7 @@ pub(crate) fn of_entry(entry: &Entry) -> Result<Option<Schedule>, Problem> {
             wrong("`cron` and `every` exclude each other", "keep one of the two")
         }
         Keys { cron: None, every: None, .. } => {
-            wrong("`launch.schedule` says no time", "write `cron: \"30 7 * * *\"` or `every: 15m`")
+            wrong("`launch.schedule` has no time", "write `cron: \"30 7 * * *\"` or `every: 15m`")
         }
         Keys { cron: None, zone: Some(_), .. } => {
             wrong("`zone` belongs to `cron`", "leave `zone` out: `every` counts in UTC")
@@ -101,7 +101,7 @@ mod tests {
             ("{cron: '0 7 * * *', zone: Warsaw}", "error: `Warsaw` is not a time zone"),
             ("{cron: '0 7 * * *', every: 5m}", "exclude each other"),
             ("{every: 5m, zone: UTC}", "`zone` belongs to `cron`"),
-            ("{}", "says no time"),
+            ("{}", "has no time"),
         ] {
             let said = said(&format!("launch: {{schedule: {schedule}}}"));
             assert!(said.contains(expected), "{schedule}: {said}");

@@ -35,7 +35,7 @@ pub struct Entry {
 
 /// A line that holds no message.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} is no recorded message{}: {why}", if *.cut { " (cut off)" } else { "" })]
+#[error("line {line} is not a recorded message{}: {why}", if *.cut { " (cut off)" } else { "" })]
 pub struct LineError {
     /// Counted from 1.
     pub line: usize,
@@ -56,7 +56,7 @@ impl Entry {
             serde_json::from_slice(text).map_err(|error| failed(error.to_string()))?;
         match entry.stored() {
             Some(_) => Ok(Some(entry)),
-            None => Err(failed(format!("`t` is no time: {:?}", entry.t))),
+            None => Err(failed(format!("`t` is not a time: {:?}", entry.t))),
         }
     }
 
@@ -222,15 +222,15 @@ mod tests {
         assert_eq!((recorded.entries.len(), recorded.broken), (3, 4));
         let warnings = recorded.warnings();
         assert!(
-            warnings[0].starts_with("skipped: line 1 is no recorded message: "),
+            warnings[0].starts_with("skipped: line 1 is not a recorded message: "),
             "{warnings:?}"
         );
-        assert!(warnings[1].starts_with("skipped: line 4 is no recorded message: "));
-        assert!(warnings[2].contains("line 6 is no recorded message: `t` is no time: 1"));
+        assert!(warnings[1].starts_with("skipped: line 4 is not a recorded message: "));
+        assert!(warnings[2].contains("line 6 is not a recorded message: `t` is not a time: 1"));
         assert_eq!(warnings[3], "skipped: 1 more lines like these");
         let cut = Recorded::parse(&content[content.len() - 40..]).warnings();
         assert!(
-            cut[0].starts_with("skipped: line 1 is no recorded message (cut off): "),
+            cut[0].starts_with("skipped: line 1 is not a recorded message (cut off): "),
             "{cut:?}"
         );
         assert!(Recorded::parse(LINE.as_bytes()).warnings().is_empty());

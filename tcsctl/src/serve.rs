@@ -107,8 +107,8 @@ async fn while_followed(
             // what a panic says has been told by its hook
             match ended {
                 Ok(()) if is_stopped => Ok(()),
-                Ok(()) => Err(io::Error::other("the site is not followed any more")),
-                Err(_) => Err(io::Error::other("internal error: the site is not followed any more")),
+                Ok(()) => Err(io::Error::other("no longer following the site")),
+                Err(_) => Err(io::Error::other("internal error: no longer following the site")),
             }
         }
     }

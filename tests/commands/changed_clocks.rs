@@ -25,7 +25,7 @@ async fn which_of_two_times_is_taken_is_told_and_one_that_never_came_is_refused(
     .expect(0);
     let twice = "2024-10-27 02:30";
     let never = "2024-03-31 02:30";
-    let note = "02:30 came twice on 2024-10-27: the first is taken, 2024-10-27T00:30:00Z; the \
+    let note = "02:30 occurred twice on 2024-10-27: using the first, 2024-10-27T00:30:00Z; the \
                 second is 2024-10-27T01:30:00Z";
     for command in [
         &["list", "--at", twice][..],
@@ -44,7 +44,7 @@ async fn which_of_two_times_is_taken_is_told_and_one_that_never_came_is_refused(
         &["report", "--since", never],
     ] {
         let told = in_warsaw(&server, command).expect(2);
-        let why = "02:30 did not come on 2024-03-31: clocks went from 02:00 to 03:00";
+        let why = "02:30 did not exist on 2024-03-31: clocks went from 02:00 to 03:00";
         assert!(told.err.contains(why), "{command:?}: {told:#?}");
         assert!(told.err.contains("hint: write 03:00, or a time in UTC: 2024-03-31T01:00:00Z"));
     }

@@ -195,7 +195,7 @@ class It(BaseService):
     write(".env", "");
 
     let (code, _, told) = check(good.as_str(), &["--config", "other.yaml"]);
-    assert!(code == Some(2) && told.contains("the configuration is named twice"), "{told}");
+    assert!(code == Some(2) && told.contains("the configuration file is given twice"), "{told}");
 
     let (code, _, told) = check(&entry("other", "other"), &[]);
     assert_eq!(code, Some(0));

@@ -228,7 +228,7 @@ async fn what_still_stops_is_named_when_a_maintenance_ends() {
     assert!(told.contains("hint: tcsctl maintenance slow.a --end"), "{told}");
     let url = site.server.url();
     let early = at(&url, &["maintenance", "slow.a", "--end"]).expect(1);
-    assert!(early.err.contains("slow.a is just stopping; repeat this"), "{early:#?}");
+    assert!(early.err.contains("slow.a is stopping; try again"), "{early:#?}");
     signal("KILL", pid);
     listed(&site, "slow.a", |it| it["planned"].is_object()).await;
     at(&url, &["maintenance", "slow.a", "--end"]).expect(0);
@@ -255,6 +255,6 @@ services:
     site.tcsd.run();
     let (code, told) = end(stop).await;
     assert_ne!(code, Some(0), "{told}");
-    assert!(told.contains("has been started again meanwhile"), "{told}");
+    assert!(told.contains("has been restarted in the meantime"), "{told}");
     assert!(told.contains("the request may still take effect"), "{told}");
 }

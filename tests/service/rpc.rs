@@ -40,7 +40,7 @@ async fn health_stats_and_commands_of_its_own() {
         let bus = Bus::connect(&site.settings(), "asker", LIMIT).await.unwrap();
         let start = tcs_core::clock::monotonic();
         let nobody = ask(&bus, "health").await.unwrap_err();
-        assert_eq!(nobody.to_string(), "`guider.jk15` is not reachable: nobody answers `health`");
+        assert_eq!(nobody.to_string(), "`guider.jk15` is not reachable: no answer to `health`");
         assert!(start.elapsed() < LIMIT / 2, "at once, not after a time-out");
 
         let monitor = Monitor::builder("guider.jk15").unwrap().start(&site.reporter());

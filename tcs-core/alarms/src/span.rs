@@ -16,7 +16,7 @@ const LONGEST: f64 = 366.0 * 86_400.0;
 
 /// Why a text is no length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a length of time up to a year\nhint: write `30s`, `5m`, `2h` or `7d`", .0.escape_debug())]
+#[error("`{}` is not a duration up to a year\nhint: write `30s`, `5m`, `2h` or `7d`", .0.escape_debug())]
 pub struct SpanError(String);
 
 impl Span {
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Span {
             type Value = Span;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a length of time as `30s`, `5m` or `2h`")
+                f.write_str("a duration such as `30s`, `5m` or `2h`")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
                 text.parse().map_err(E::custom)

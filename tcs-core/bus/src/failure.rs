@@ -131,7 +131,7 @@ impl fmt::Display for Failure {
             Self::Silent => f.write_str("connected, but no answer in time"),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::TooMany => f.write_str("the server has reached its maximum of connections"),
-            Self::Protocol(text) => write!(f, "not the protocol of NATS: {text}"),
+            Self::Protocol(text) => write!(f, "not a NATS server: {text}"),
             Self::Credentials(text) => write!(f, "credentials: {text}"),
             Self::Other(text) => f.write_str(text),
         }

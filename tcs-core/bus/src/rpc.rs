@@ -27,7 +27,7 @@ use tcs_wire::text::one_line;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The server says at once that nobody answers there.
-    #[error("`{name}` is not reachable: nobody answers `{command}`")]
+    #[error("`{name}` is not reachable: no answer to `{command}`")]
     NotReachable {
         /// Who was asked.
         name: String,

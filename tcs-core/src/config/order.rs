@@ -68,8 +68,10 @@ pub(super) fn check(entries: &[Entry], problems: &mut Problems) {
                 _ if *id == entry.id => {
                     Problem::error(at, format!("`{id}` cannot come after itself"))
                 }
-                None => Problem::warning(at, format!("`after` names `{id}`, which is no service"))
-                    .suggest(nearest(id.as_str(), by_id.keys().map(|id| id.as_str()))),
+                None => {
+                    Problem::warning(at, format!("`after` names `{id}`, which is not a service"))
+                        .suggest(nearest(id.as_str(), by_id.keys().map(|id| id.as_str())))
+                }
                 Some(other) if other.launch.level > entry.launch.level => {
                     let (low, high) = (entry.launch.level, other.launch.level);
                     let message = format!(

@@ -166,7 +166,7 @@ forms! {
         {"type": "string", "pattern": grammar::EVERY.or_variable()},
         every(&text.0).ok_or_else(|| {
             let text = &text.0;
-            format!("`{text}` is not a length of time\nhint: write `30s`, `15m`, `6h` or `1d`")
+            format!("`{text}` is not a duration\nhint: write `30s`, `15m`, `6h` or `1d`")
         });
     SignalName(text: NumberOrText) -> StopSignal,
         {"anyOf": [{"enum": signal::names()},

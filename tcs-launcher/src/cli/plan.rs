@@ -53,7 +53,7 @@ async fn plan(path: &Path, explicit: bool) -> anyhow::Result<ReloadReply> {
     let settings = daemon::broker(&config, path, &environment)?;
     let (shown, servers) = (path.display(), settings.shown_servers());
     match Bus::connect(&settings, "tcsd plan", PATIENCE).await {
-        Err(error) => say(&format!("{error}\nso this is what a start of {shown} would do:")),
+        Err(error) => say(&format!("{error}\nthis is what a start of {shown} would do:")),
         Ok(bus) => match find(&bus, path, &here).await? {
             Some(name) => {
                 let asked = ReloadRequest { dry_run: true };
@@ -65,7 +65,7 @@ async fn plan(path: &Path, explicit: bool) -> anyhow::Result<ReloadReply> {
                 return Ok(value);
             }
             None => say(&format!(
-                "no launcher of {shown} answers on {servers}, so this is what a start would do:"
+                "no launcher of {shown} answers on {servers}; this is what a start would do:"
             )),
         },
     }

@@ -120,10 +120,10 @@ impl RuntimeDir {
         let (lock, pipe) = (files.take(lock)?, files.take(pipe)?);
         let journal =
             Journal::resume(&dir, name.as_str(), launcher_run, lock, processes.into_iter())
-                .context("going on with the run journal")?;
+                .context("continuing the run journal")?;
         let marks = Marks::resumed(launcher_run, table.marked);
         let guard = Guard::resume(Arc::clone(&spawner), marks.clone(), guard, pipe);
-        let guard = guard.context("going on with the guard process")?;
+        let guard = guard.context("continuing with the guard process")?;
         let sockets = sockets(&dir, launcher_run);
         let runner = ProcessRunner::new(
             spawner,

@@ -100,7 +100,7 @@ pub(super) async fn due(upgrade: Option<&mut Upgrade>) {
     let Some(Upgrade { stage, .. }) = upgrade else { return std::future::pending().await };
     match stage {
         Stage::Checking(answer) => {
-            let gone = || Err("the check was given up".to_owned());
+            let gone = || Err("the check was cancelled".to_owned());
             *stage = Stage::Checked(answer.await.unwrap_or_else(|_| gone()));
         }
         Stage::Checked(_) => {}

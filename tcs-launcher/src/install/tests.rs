@@ -54,17 +54,17 @@ create the system user tcs-nats
 create the system group tcs-operators
 write  /etc/tcs/tcsd.env (0600, root:root): login of tcsd
 write  /etc/tcs/service.env (0640, root:tcs): login of services that run without tcsd
-write  /etc/tcs/operator.json (0640, root:tcs-operators): login to act
-write  /etc/tcs/viewer.json (0640, root:tcs): login to look
+write  /etc/tcs/operator.json (0640, root:tcs-operators): login for operators
+write  /etc/tcs/viewer.json (0640, root:tcs): login for read access
 write  /etc/tcs/nats-server.conf (0640, root:tcs-nats): broker with generated passwords
 write  /etc/systemd/system/tcs-nats.service (0644, root:root): systemd unit
 write  /etc/systemd/system/tcsd.service (0644, root:root): systemd unit
 run    systemctl daemon-reload
 run    systemctl enable --now tcs-nats.service
 run    systemctl enable --now tcsd.service
-note: look: tcsctl --context /etc/tcs/viewer.json
-note: who may look: usermod -aG tcs NAME
-note: who may also act: usermod -aG tcs,tcs-operators NAME"
+note: to view the fleet: tcsctl --context /etc/tcs/viewer.json
+note: read access for a user: usermod -aG tcs NAME
+note: operator access for a user: usermod -aG tcs,tcs-operators NAME"
     );
     let config = text(&plan, "nats-server.conf");
     for name in ["launcher", "service", "operator", "viewer"] {

@@ -176,6 +176,6 @@ pub fn changes(before: &[Standing], now: &[Standing]) -> Vec<String> {
         out.push(format!("{} {what}", new.id));
     }
     let added = now.iter().filter(|new| find(before, &new.id).is_none());
-    out.extend(added.map(|new| format!("{} is meant too", new.id)));
+    out.extend(added.map(|new| format!("{} is now included", new.id)));
     out
 }

@@ -112,7 +112,7 @@ impl Moment {
         match self {
             Self::Ago(span) => {
                 let at = now.checked_sub_signed(span);
-                at.map(PointInTime::from).ok_or_else(|| "that is too long ago".to_owned())
+                at.map(PointInTime::from).ok_or_else(|| "that time is too long ago".to_owned())
             }
             Self::Instant(at) => Ok(at.into()),
             Self::Date(at) => by_clock(zone, at),

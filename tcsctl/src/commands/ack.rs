@@ -86,10 +86,12 @@ async fn said(
         (AckOp::Ack, Some(AlarmState::Normal)) => tell(session, view, "acknowledged: it is over"),
         (AckOp::Unack, Some(AlarmState::Active)) => tell(session, view, "active again"),
         (AckOp::Ack, Some(AlarmState::Active | AlarmState::Returned)) => {
-            refuse(session, view, "it has become worse, or was raised again, meanwhile")
+            refuse(session, view, "it has become worse, or was raised again, in the meantime")
         }
-        (AckOp::Unack, Some(_)) => refuse(session, view, "it has ended meanwhile"),
-        (AckOp::Ack | AckOp::Unack, None) => refuse(session, view, "it was raised anew meanwhile"),
+        (AckOp::Unack, Some(_)) => refuse(session, view, "it has ended in the meantime"),
+        (AckOp::Ack | AckOp::Unack, None) => {
+            refuse(session, view, "it was raised again in the meantime")
+        }
     })
 }
 

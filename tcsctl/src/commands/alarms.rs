@@ -207,7 +207,10 @@ impl<'a> Book<'a> {
             Ok(Sent::Stored { sequence, .. }) => sequence,
             Ok(Sent::Unstored) => return Err(unsure("no stream holds alarms".to_owned())),
             Err(error) if error.is_overtaken() => {
-                return Err(Ended::new(Exit::No, "somebody else was faster: try again"));
+                return Err(Ended::new(
+                    Exit::No,
+                    "somebody else has changed it in the meantime: try again",
+                ));
             }
             Err(error) if error.is_final() => return Err(Ended::new(Exit::No, error.to_string())),
             Err(error) => return Err(unsure(error.to_string())),
@@ -239,7 +242,7 @@ impl<'a> Book<'a> {
                 return Ok(());
             }
         }
-        Err(Ended::new(Exit::NoContact, "not confirmed: it is not seen in the stream"))
+        Err(Ended::new(Exit::NoContact, "not confirmed: the message does not appear in the stream"))
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn run(session: &Session, args: &DrillArgs) -> Result<ExitCode,
     let drill = Drill { fault, service, launcher };
     if let Some(unheard) = drill.unheard() {
         let id = &unheard.id;
-        let message = format!("{id} has sent no heartbeat yet; repeat this in some seconds");
+        let message = format!("{id} has sent no heartbeat yet; try again in a few seconds");
         return Err(Ended::new(Exit::No, message));
     }
     let for_s = args.span.unwrap_or_else(|| drill.span(args.alarm));
@@ -61,7 +61,7 @@ pub(super) async fn run(session: &Session, args: &DrillArgs) -> Result<ExitCode,
         format!("{} {} for {}?", fault.as_str(), service.id, span(Duration::from_secs_f64(for_s)));
     if !args.yes {
         if !session.screen.can_ask() {
-            let message = "a drill makes a real fault: confirm it in a terminal, or with --yes";
+            let message = "a drill injects a real fault: confirm it in a terminal, or use --yes";
             return Err(Ended::new(Exit::Usage, message));
         }
         if !agreed_to(session, question).await? {
@@ -88,7 +88,7 @@ pub(super) async fn run(session: &Session, args: &DrillArgs) -> Result<ExitCode,
     }
     session
         .screen
-        .tell(Word::Note, &format!("{} begun, for {for_s:.0} s; Ctrl-C ends it", fault.as_str()));
+        .tell(Word::Note, &format!("{} started, for {for_s:.0} s; Ctrl-C ends it", fault.as_str()));
     let lasts = Duration::from_secs_f64(for_s);
     let told = tokio::select! {
         told = course.follow(lasts) => Some(told),
@@ -125,20 +125,17 @@ impl Told {
             (Fault::Flood, _) => {
                 let good = self.slowest <= PROMPT;
                 let (slowest, limit) = (span(self.slowest), span(PROMPT));
-                tell(
-                    good,
-                    &format!("console: the slowest answer took {slowest} (promised: {limit})"),
-                );
+                tell(good, &format!("console: the slowest answer took {slowest} (limit: {limit})"));
                 good
             }
             (_, Some(after)) => {
                 let good = after <= promise;
                 let (after, promise) = (span(after), span(promise));
-                tell(good, &format!("console: showed {what} after {after} (promised: {promise})"));
+                tell(good, &format!("console: showed {what} after {after} (limit: {promise})"));
                 good
             }
             (_, None) => {
-                tell(false, &format!("console: did not show {what} (promised: {})", span(promise)));
+                tell(false, &format!("console: did not show {what} (limit: {})", span(promise)));
                 false
             }
         };
@@ -161,8 +158,8 @@ impl Told {
             tell(true, &format!("alarm: {channel} was notified after {}", span(*after)));
         }
         match self.over {
-            Some(after) => tell(true, &format!("over: all as before after {}", span(after))),
-            None => tell(false, &format!("over: not as before after {}", span(RECOVERY))),
+            Some(after) => tell(true, &format!("over: back to normal after {}", span(after))),
+            None => tell(false, &format!("over: not back to normal after {}", span(RECOVERY))),
         }
         let is_good = in_time && self.over.is_some() && !(needs_alarm && self.raised.is_none());
         if is_good { Exit::Done } else { Exit::No }

@@ -54,7 +54,7 @@ async fn tell_all(session: &Session, args: &EventsArgs) -> Result<ExitCode, Ende
     let reading = tokio::time::timeout_at(until.into(), observer.since(since, &[Kind::Heartbeat]));
     let heard_from = match reading.await {
         Ok(beats) => take_heartbeats(session, (since, clock.now()), &mut past, beats),
-        Err(_) => not_heard(session, "they were not read in time (--timeout)"),
+        Err(_) => not_heard(session, "they could not be read in time (--timeout)"),
     };
     let mut printer = Printer::new(session, args, filter.clone(), (clock, heard_from));
     let news = printer.past(&past);

@@ -286,7 +286,7 @@ fn never(source: &Source, reply: &LogsReply, args: &LogsArgs) -> Option<(Exit, S
     let back = args.run?;
     match reply.run {
         None if reply.never_started.is_none() => {
-            let text = format!("{id}: its launcher ({}) does not tell runs apart", source.whom);
+            let text = format!("{id}: its launcher ({}) does not distinguish runs", source.whom);
             Some((Exit::No, text))
         }
         None => Some((Exit::No, format!("{id}: there was no run {back}"))),

@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session, args: &MaintenanceArgs) -> Result<Exi
         });
         // for what, they tell when they have
         for id in chosen(&remote.view, &filter, |it| it.phase == Phase::Stopping) {
-            let message = format!("{id} is just stopping; repeat this when it has stopped");
+            let message = format!("{id} is stopping; try again when it has stopped");
             session.screen.tell(Word::Warning, &text::shown(&message));
         }
         if ids.is_empty() {

@@ -106,13 +106,13 @@ async fn ask_known(remote: &Remote<'_>, launchers: Vec<String>) -> Result<Vec<Kn
                 known.push(Known { launcher: id, profiles });
             }
             Err(failure) => {
-                let message = format!("{id} does not tell its profiles: {failure}");
+                let message = format!("{id} does not report its profiles: {failure}");
                 remote.session.screen.tell(Word::Warning, &message);
             }
         }
     }
     if known.is_empty() {
-        return Err(Ended::new(Exit::NoContact, "no launcher tells its profiles"));
+        return Err(Ended::new(Exit::NoContact, "no launcher reports its profiles"));
     }
     Ok(known)
 }

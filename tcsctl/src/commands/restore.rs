@@ -66,8 +66,7 @@ struct Part<'a> {
 impl Drop for Part<'_> {
     fn drop(&mut self) {
         if !self.is_whole {
-            let text =
-                "the restore was not finished, and its streams may hold a part of the backup";
+            let text = "the restore was interrupted: the streams may hold a part of the backup";
             self.screen.tell(Word::Warning, text);
         }
     }
@@ -220,7 +219,7 @@ async fn restore(
 ) -> Result<(), Ended> {
     let failed = |error: StoreError| match error {
         StoreError::NotAlone(_) => {
-            Ended::new(Exit::No, format!("{error} while it was restored\n{DELETE}"))
+            Ended::new(Exit::No, format!("{error} during the restore\n{DELETE}"))
         }
         error => no_answer(&format!("restoring {target}: {error}")),
     };
@@ -234,7 +233,7 @@ async fn restore(
     let mut kept = 0;
     // it was whole a moment ago
     let changed = |_| {
-        let what = format!("{} has changed while it was restored", file_name.display());
+        let what = format!("{} has changed during the restore", file_name.display());
         Ended::new(Exit::No, format!("{what}\n{DELETE}"))
     };
     while let Some(message) = file.next().map_err(changed)? {

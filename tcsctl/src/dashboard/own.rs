@@ -51,7 +51,7 @@ pub struct OwnCommand {
 pub enum OwnError {
     /// Its name is none, or taken.
     #[error(
-        "`commands.{0}`: a name has lower-case letters, digits and `-`, and is no built-in command's"
+        "`commands.{0}`: a name has lower-case letters, digits and `-`, and is not a built-in command"
     )]
     Name(String),
     /// It names no program.
@@ -279,7 +279,7 @@ mod tests {
     fn what_is_written_wrong_is_told() {
         let wrong =
             |name: &str, run: &[&str]| OwnCommand::new(name, written(run)).unwrap_err().to_string();
-        assert!(wrong("quit", &["x"]).contains("is no built-in command's"));
+        assert!(wrong("quit", &["x"]).contains("is not a built-in command"));
         assert!(wrong("My tool", &["x"]).contains("lower-case letters"));
         assert!(wrong("mine", &[]).contains("the program and its arguments are missing"));
         assert!(wrong("mine", &["{service}", "x"]).contains("cannot be a placeholder"));

@@ -27,7 +27,7 @@ pub(super) async fn send(channel: &Channel, notification: &Notification) -> Resu
         Channel::Exec(_) => false,
     };
     if notification.why == Why::Report && is_of_alarms {
-        return Err("this channel takes alarms only".into());
+        return Err("this channel accepts alarms only".into());
     }
     match channel {
         Channel::Webhook(webhook) => posted(webhook, notification)?.send().await,

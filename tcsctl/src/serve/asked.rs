@@ -61,7 +61,7 @@ impl Asking {
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         let turn = tokio::time::timeout(PATIENCE, self.room.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| {
-            Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many questions; ask again later".into())
+            Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many requests; try again later".into())
         })
     }
 
@@ -91,7 +91,7 @@ impl Asking {
 
     async fn past(&self, since: Duration) -> Result<Arc<Chronicle>, Refusal> {
         let Ok(mut held) = tokio::time::timeout(PATIENCE * 2, self.past.lock()).await else {
-            let text = "the past is being read; ask again later".to_owned();
+            let text = "another request is reading the past; try again later".to_owned();
             return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, text));
         };
         if let Some(held) = &*held
@@ -105,7 +105,7 @@ impl Asking {
         let patience = Patience { timeout: PATIENCE, listen: Duration::ZERO };
         let reading = self.site.observer.chronicle(from, to, patience);
         let Ok(told) = tokio::time::timeout(PATIENCE * 2, reading).await else {
-            let text = "the past was not read in time; ask for less of it".to_owned();
+            let text = "the past could not be read in time; choose a shorter period".to_owned();
             return Err(Refusal(StatusCode::GATEWAY_TIMEOUT, text));
         };
         let chronicle = Arc::new(told.chronicle);
@@ -130,7 +130,7 @@ impl Asking {
         let now = self.site.now();
         let service = self.service(&now, id)?;
         let Some(launcher) = launcher(&now.view, service).filter(|_| !service.is_launcher) else {
-            let text = "no launcher holds its output".to_owned();
+            let text = "no launcher keeps its output".to_owned();
             return Err(Refusal(StatusCode::NOT_FOUND, text));
         };
         let _turn = self.turn().await?;

@@ -40,7 +40,7 @@ impl Room {
         }
         let size = u32::try_from((rest.len() >> 10).min(ROOM)).unwrap_or(u32::MAX);
         let Ok(permit) = Arc::clone(&self.0).try_acquire_many_owned(size) else {
-            let text = "too many answers wait to be taken; try again later".to_owned();
+            let text = "too many unread replies; try again later".to_owned();
             return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, text));
         };
         Ok((kind, Body::new(Pieces { rest, _permit: permit })).into_response())

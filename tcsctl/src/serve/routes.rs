@@ -96,7 +96,7 @@ pub(super) fn router(
         .route("/api/v1/why", get(why))
         .route("/api/v1/logs", get(logs))
         .route("/metrics", get(prometheus))
-        .fallback(async || Refusal(StatusCode::NOT_FOUND, "there is nothing here".to_owned()))
+        .fallback(async || Refusal(StatusCode::NOT_FOUND, "no such page".to_owned()))
         .layer(from_fn_with_state(shared.clone(), with_token));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -140,7 +140,7 @@ async fn with_host(State(shared): State<Shared>, request: Request, next: Next) -
     if host.is_some_and(is_taken) && hosts.next().is_none() && authority.is_none_or(is_taken) {
         return Ok(next.run(request).await);
     }
-    let text = "this server is not called by that name; --allow-host adds names to it";
+    let text = "unknown host name; add it with --allow-host NAME";
     Err(Refusal(StatusCode::MISDIRECTED_REQUEST, text.to_owned()))
 }
 
@@ -266,7 +266,7 @@ async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply 
 }
 
 fn named(query: &Query) -> Result<&str, Refusal> {
-    query.get("service").ok_or_else(|| Refusal::bad("say which: ?service=..."))
+    query.get("service").ok_or_else(|| Refusal::bad("`service` is missing: ?service=NAME"))
 }
 
 async fn prometheus(State(shared): State<Shared>, headers: HeaderMap) -> Reply {

@@ -46,7 +46,7 @@ fn mistakes_are_told_with_what_is_known() {
         (json!({"metric": "x"}), "`metric` needs"),
         (json!({"above": 3, "verdict": "ok"}), "`metric` needs"),
         (json!({"skew": {"above": "5s"}, "verdict": "ok"}), "stands alone"),
-        (json!({"skew": {"above": "5"}}), "not a length of time"),
+        (json!({"skew": {"above": "5"}}), "not a duration"),
     ] {
         let error = when(wrong.clone());
         assert!(error.contains(expected), "{wrong}: {error}");
@@ -87,7 +87,7 @@ fn steps_name_channels_that_are_there() {
     assert!(error.to_string().contains("names the channel `page`"), "{error}");
     for (wrong, expected) in [
         (json!([{"repeat": "30m"}]), "names no channel"),
-        (json!([{"chat": "0s", "page": "0s"}]), "one channel a step"),
+        (json!([{"chat": "0s", "page": "0s"}]), "one channel per step"),
         (json!([{"chat": "0s", "repeat": "1s"}]), "shorter than a minute"),
         (json!([{"a.b": "0s"}]), "a name without `.`"),
     ] {

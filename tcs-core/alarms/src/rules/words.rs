@@ -127,7 +127,9 @@ impl<'de> Deserialize<'de> for Step {
                     } else if told.is_none() {
                         told = Some((key.parse().map_err(A::Error::custom)?, span));
                     } else {
-                        return Err(A::Error::custom("one channel a step\nhint: write two steps"));
+                        return Err(A::Error::custom(
+                            "one channel per step\nhint: write two steps",
+                        ));
                     }
                 }
                 let (channel, after) =

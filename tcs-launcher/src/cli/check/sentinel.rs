@@ -81,10 +81,7 @@ mod tests {
             ("channels: {a: {webhook: {url: 'h'}}}", "begins with http:// or https://"),
             ("channels: {a.b: {exec: [x]}}", "a name without `.`"),
             ("rules: {lost: {when: {verdict: lsot}, severity: info}}", "`lsot` is not one of"),
-            (
-                "rules: {lost: {when: {verdict: lost}, severity: info, for: 5x}}",
-                "not a length of time",
-            ),
+            ("rules: {lost: {when: {verdict: lost}, severity: info, for: 5x}}", "not a duration"),
             ("rules: {lost: {wen: {verdict: lost}, severity: info}}", "unknown key"),
             ("escalate: {critical: [{chat: 0s}]}", "names the channel `chat`"),
             ("rules: {host_silent: ~}", "built in"),

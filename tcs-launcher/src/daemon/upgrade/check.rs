@@ -46,7 +46,7 @@ pub(super) async fn check(
         ended = tokio::time::timeout(CHECK_LIMIT, answer) => {
             ended.map_err(|_| format!("no answer within {} s", CHECK_LIMIT.as_secs()))
         }
-        () = unwanted => Err("it is not wanted any more".to_owned()),
+        () = unwanted => Err("it is no longer needed".to_owned()),
     };
     let status = match ended {
         Ok(status) => status.map_err(|error| error.to_string()),

@@ -66,7 +66,7 @@ impl Daemon<'_> {
             self.publisher.own_status.set(&id, trouble);
         }
         let count = self.handles.len();
-        let text = format!("took over from tcsd {version}: {count} services go on");
+        let text = format!("took over from tcsd {version}: {count} services keep running");
         tracing::info!("{text}, {} tasks are restarted", tasks.len());
         let mut done = None;
         for (id, run) in tasks {

@@ -57,12 +57,15 @@ const FIGURES: [(&str, Kind, &str, Figure); 11] = [
     (
         "tcs_host_oom_kills_total",
         Kind::Counter,
-        "Processes that the kernel has killed for want of memory.",
+        "Processes that the kernel has killed because memory ran out.",
         |it| bytes(it.oom_kills),
     ),
-    ("tcs_host_clock_synced", Kind::Gauge, "Whether its clock is kept by a time server.", |it| {
-        it.clock_synced.map(|is_synced| f64::from(u8::from(is_synced)))
-    }),
+    (
+        "tcs_host_clock_synced",
+        Kind::Gauge,
+        "Whether its clock is synchronized with a time server.",
+        |it| it.clock_synced.map(|is_synced| f64::from(u8::from(is_synced))),
+    ),
 ];
 
 fn bytes(count: Option<u64>) -> Option<f64> {

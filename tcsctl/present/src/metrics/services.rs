@@ -134,7 +134,7 @@ pub(super) fn write(scrape: &Scrape<'_>, out: &mut Exposition) {
 }
 
 fn info(scrape: &Scrape<'_>, rows: &[Row<'_>], out: &mut Exposition) {
-    let help = "What is known of each service; to be joined with the others by `service`.";
+    let help = "Properties of each service, to join with other metrics by `service`.";
     let mut family = out.family("tcs_service_info", Kind::Gauge, help);
     for Row { service, labels, .. } in rows {
         let optional = |text: Option<&str>| label(text.unwrap_or_default()).into_owned();

@@ -50,7 +50,7 @@ struct End<'a> {
     core_dumped: Option<bool>,
     uptime_s: Option<f64>,
     requested_by: Option<&'a str>,
-    /// Whether its host killed processes for want of memory at that time; null: not known.
+    /// Whether its host killed processes because memory ran out at that time; null: not known.
     host_out_of_memory: Option<bool>,
 }
 

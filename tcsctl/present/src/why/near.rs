@@ -21,7 +21,7 @@ pub(super) fn facts(answer: &Answer<'_>) -> Vec<Fact> {
         return nothing("no problem is known");
     };
     if answer.near.is_empty() {
-        return nothing("nothing else is known to have happened");
+        return nothing("nothing else happened, as far as is known");
     }
     let told = answer.near.iter().take(MAX_TOLD).map(|near| {
         let bearing = near.bearing(answer.view, onset, answer.end.as_ref());

@@ -65,7 +65,7 @@ fn skipped<Z: TimeZone>(zone: &Z, at: NaiveDateTime) -> Option<Skipped> {
     let (from, to) = ((after.naive_utc() + old).time(), by_wall(after).time());
     let (from, to) = (of_day(from), of_day(to));
     let why = format!(
-        "{time} did not come on {day}: clocks went from {from} to {to}\n\
+        "{time} did not exist on {day}: clocks went from {from} to {to}\n\
          hint: write {to}, or a time in UTC: {}",
         in_utc(after)
     );
@@ -90,7 +90,7 @@ fn taken(
 ) -> PointInTime {
     let (day, time) = (at.date(), of_day(at.time()));
     let note = format!(
-        "{time} came twice on {day}: the {which} is taken, {}; the {the_other} is {}",
+        "{time} occurred twice on {day}: using the {which}, {}; the {the_other} is {}",
         in_utc(taken),
         in_utc(other)
     );
@@ -105,7 +105,7 @@ pub(super) fn day<Z: TimeZone>(
     now: DateTime<Utc>,
 ) -> Result<PointInTime, String> {
     let today = now.with_timezone(zone).date_naive();
-    let day = today.checked_sub_days(Days::new(back)).ok_or("that is too long ago")?;
+    let day = today.checked_sub_days(Days::new(back)).ok_or("that time is too long ago")?;
     by_clock(zone, day.and_time(time))
 }
 
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(clock("02:30", "2026-10-25T00:40:00Z"), plain("2026-10-25T00:30:00Z"));
         assert_eq!(clock("02:30", "2026-10-25T01:20:00Z"), plain("2026-10-25T00:30:00Z"));
         assert_eq!(clock("02:30", "2026-10-25T00:20:00Z"), plain("2026-10-24T00:30:00Z"));
-        let note = "02:30 came twice on 2026-10-25: the second is taken, \
+        let note = "02:30 occurred twice on 2026-10-25: using the second, \
                     2026-10-25T01:30:00Z; the first is 2026-10-25T00:30:00Z";
         let second = Ok(("2026-10-25T01:30:00Z".to_owned(), Some(note.to_owned())));
         assert_eq!(clock("02:30", "2026-10-25T01:40:00Z"), second);
@@ -180,14 +180,14 @@ mod tests {
         let (at, note) = dated("2026-10-25T02:30:00").unwrap();
         assert_eq!(at, "2026-10-25T00:30:00Z");
         let note = note.unwrap();
-        assert!(note.contains("the first is taken, 2026-10-25T00:30:00Z; the second"), "{note}");
+        assert!(note.contains("using the first, 2026-10-25T00:30:00Z; the second"), "{note}");
         assert_eq!(dated("2026-10-25T03:00:00"), Ok(("2026-10-25T02:00:00Z".to_owned(), None)));
     }
 
     /// On 2026-03-29 at 01:00 UTC clocks in Warsaw go from 02:00 to 03:00.
     #[test]
     fn a_time_that_never_came_is_refused_with_what_can_be_typed() {
-        let why = "02:30 did not come on 2026-03-29: clocks went from 02:00 to 03:00\n\
+        let why = "02:30 did not exist on 2026-03-29: clocks went from 02:00 to 03:00\n\
                    hint: write 03:00, or a time in UTC: 2026-03-29T01:00:00Z";
         assert_eq!(dated("2026-03-29T02:30:00"), Err(why.to_owned()));
         assert_eq!(clock("02:30", "2026-03-29T12:00:00Z"), Err(why.to_owned()));

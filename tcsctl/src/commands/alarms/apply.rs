@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
     let mut book = Book::open(session, None).await?;
     let held = book.alarms().rules();
     if held.is_some_and(|held| held.record.text == text && held.record.applied) {
-        session.screen.tell(Word::Note, "these rules are already in force");
+        session.screen.tell(Word::Note, "these rules are already active");
         return Ok(untold(session, &book, &rules).into());
     }
     let expected = book.last_seq(&Address::Rules, held.map_or(0, |held| held.place.seq));
@@ -42,9 +42,9 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
     let record = Record::Rules(RulesRecord { text: text.clone(), by: operator(), applied: true });
     book.write(&Address::Rules, &record, Some(expected)).await?;
     if book.alarms().rules().is_none_or(|held| held.record.text != text) {
-        return Err(Ended::new(Exit::No, "other rules were stored meanwhile: try again"));
+        return Err(Ended::new(Exit::No, "other rules were stored in the meantime: try again"));
     }
-    session.screen.tell(Word::Note, "the rules of the file are in force");
+    session.screen.tell(Word::Note, "the rules of the file are now active");
     Ok(untold(session, &book, &rules).into())
 }
 
@@ -73,7 +73,7 @@ async fn agree(session: &Session) -> Result<bool, Ended> {
             "confirm it in a terminal; nothing was done\nhint: --yes skips the confirmation";
         return Err(Ended::new(Exit::Usage, message));
     }
-    agreed_to(session, "replace the rules in force?".to_owned()).await
+    agreed_to(session, "replace the active rules?".to_owned()).await
 }
 
 pub(super) fn unusable(error: &RulesError) -> Ended {

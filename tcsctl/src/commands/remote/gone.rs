@@ -67,7 +67,7 @@ fn gone(view: &FleetView, runs: &Runs) -> BTreeMap<String, String> {
         let verdict = launcher.verdict;
         // of one whose run was not read before it is not known
         if before.is_some() && run(launcher) != *before {
-            Some(format!("{name} has been started again meanwhile"))
+            Some(format!("{name} has been restarted in the meantime"))
         } else if !launcher.phase.is_up() || verdict == Verdict::Lost {
             Some(format!("{name} no longer answers: it is {verdict}"))
         } else {

@@ -70,7 +70,7 @@ impl State {
         let mut services = Vec::new();
         let mut left_out = Vec::new();
         for id in &ids {
-            let service = self.picture.get(id).ok_or_else(|| format!("{id} is not known any more"));
+            let service = self.picture.get(id).ok_or_else(|| format!("{id} is no longer known"));
             let request = service.and_then(|it| Ok((it, self.request(&purpose, operation, it)?)));
             match request {
                 Ok((service, request)) => {

@@ -80,7 +80,7 @@ fn noted(view: &AlarmView, note: &str, by: &str) -> Record {
 fn shelved(dialog: &AlarmDialog, state: &State, text: &str, by: &str) -> Result<Record, String> {
     let (span, reason) = text.split_once(' ').unwrap_or((text, ""));
     let span: Span =
-        span.parse().map_err(|_| format!("`{span}` is not a length of time: 30m, 2h"))?;
+        span.parse().map_err(|_| format!("`{span}` is not a duration: write 30m or 2h"))?;
     if span.delta() > MAX_SHELF {
         return Err("a shelf lasts 7 days at most".to_owned());
     }
@@ -182,7 +182,7 @@ impl State {
         if missed.is_empty() {
             return (format!("{}: acknowledged", names(&all)), false);
         }
-        let why = "it has become worse, or was raised again, meanwhile";
+        let why = "it has become worse, or was raised again, in the meantime";
         (format!("{}: not acknowledged: {why}", names(&missed)), true)
     }
 }

@@ -191,8 +191,8 @@ impl State {
         let what = argument.as_str().to_lowercase();
         let ids = self.picture.services.iter().map(|service| &*service.id);
         match nearest(typed, ids).filter(|_| argument == Argument::Service) {
-            Some(near) => format!("`{typed}` is no {what}; did you mean {near}?"),
-            None => format!("`{typed}` is no {what}"),
+            Some(near) => format!("`{typed}` is not a {what}; did you mean {near}?"),
+            None => format!("`{typed}` is not a {what}"),
         }
     }
 

@@ -45,7 +45,7 @@ impl State {
         }
         self.stale = Stale::Now;
         if self.table.shows_usage && !matches!(self.moment, Moment::Live) {
-            self.tell("what services use is known of the present only", false);
+            self.tell("resource usage is known only for the present", false);
         }
         self.ask_usage()
     }
@@ -115,7 +115,7 @@ impl State {
         let Some(service) = self.chosen() else { return Vec::new() };
         let dim = |text: &str| vec![Line::new().with(Role::Dim, text).cut(width)];
         if !matches!(self.moment, Moment::Live) {
-            return dim("known of the present only");
+            return dim("known only for the present");
         }
         let lines = match &self.usage.history {
             Some((id, figures)) if *id == service.id => curves(figures, width),
@@ -133,9 +133,9 @@ impl State {
             }
             None if service.is_launcher => dim("a launcher: see its host (o)"),
             None if !service.phase.is_up() => dim("it is not running"),
-            None if launcher.is_none() => dim("it has no launcher that could tell"),
+            None if launcher.is_none() => dim("not known: it has no launcher"),
             None if self.usage.waiting || self.usage.asked.is_none() => dim("asking ..."),
-            None => dim("not told by its launcher"),
+            None => dim("not reported by its launcher"),
         }
     }
 }

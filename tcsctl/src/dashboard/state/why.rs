@@ -76,7 +76,7 @@ impl State {
         self.why.explanation = Some(match (read, service) {
             (Err(why), _) => Err(why),
             (Ok(_), _) if !is_same_moment => Err("another time is shown by now".to_owned()),
-            (Ok(_), None) => Err("it is not known any more".to_owned()),
+            (Ok(_), None) => Err("it is no longer known".to_owned()),
             (Ok(read), Some(service)) => {
                 let answer = Answer::new(&self.picture, service, &read);
                 Ok(Explanation::new(&answer, self.options.times))

@@ -111,12 +111,12 @@ pub(super) fn nobody(purpose: &Purpose, operation: Operation) -> String {
 fn span_and_reason(typed: &str) -> Result<(TimeDelta, &str), String> {
     let (span, reason) = typed.split_once(' ').unwrap_or((typed, ""));
     let length: Span =
-        span.parse().map_err(|_| format!("`{span}` is not a length of time: 30m, 2h"))?;
+        span.parse().map_err(|_| format!("`{span}` is not a duration: write 30m or 2h"))?;
     if length.delta() > MAX_SHELF || length.delta().is_zero() {
-        return Err("it lasts more than 0 and at most 7 days".to_owned());
+        return Err("the duration must be more than 0 and at most 7 days".to_owned());
     }
     if reason.trim().is_empty() {
-        return Err("type why behind the length of time: 30m new disk".to_owned());
+        return Err("type the reason after the duration: 30m new disk".to_owned());
     }
     Ok((length.delta(), reason.trim()))
 }

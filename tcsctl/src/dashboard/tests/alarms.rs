@@ -154,7 +154,7 @@ fn a_shelf_needs_a_length_and_a_reason_and_covers_what_is_chosen() {
     let (mut state, _) = fleet();
     press(&mut state, "v j V");
     for (text, error) in
-        [("2h", "type how long and why"), ("soon x", "not a length of time"), ("8d x", "7 days")]
+        [("2h", "type how long and why"), ("soon x", "not a duration"), ("8d x", "7 days")]
     {
         typed(&mut state, text);
         assert_eq!(enter(&mut state), None, "{text}");

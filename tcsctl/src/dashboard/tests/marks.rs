@@ -176,5 +176,5 @@ fn what_is_not_known_any_more_is_left_out_and_told() {
     let Some(Overlay::Confirm(question)) = &state.overlay else { panic!() };
     assert_eq!(question.requests.len(), 2);
     let last = question.lines.last().unwrap().plain();
-    assert_eq!(last.trim(), "left out: archiver.main is not known any more");
+    assert_eq!(last.trim(), "left out: archiver.main is no longer known");
 }

@@ -88,8 +88,8 @@ fn order_view_and_filter_are_named() {
 fn what_there_is_not_is_said_and_stays_typed() {
     let mut state = fleet();
     for (line, why) in [
-        ("restart guidr.jk15", "`guidr.jk15` is no service; did you mean guider.jk15?"),
-        ("theme pink", "`pink` is no theme"),
+        ("restart guidr.jk15", "`guidr.jk15` is not a service; did you mean guider.jk15?"),
+        ("theme pink", "`pink` is not a theme"),
         ("filter verdict:faild", "`faild` is not a verdict"),
         ("at noon", "`noon` is not a time"),
     ] {

@@ -234,11 +234,11 @@ fn an_hour_that_came_twice_is_told_and_one_that_never_came_is_refused() {
             if span.since <= second && span.until.is_none_or(|until| second <= until))
     };
     assert!(actions.iter().any(reads), "{actions:?}");
-    let note = "02:30 came twice on 2026-10-25: the second is taken, 2026-10-25T01:30:00Z";
+    let note = "02:30 occurred twice on 2026-10-25: using the second, 2026-10-25T01:30:00Z";
     assert!(told.contains(note), "{told}");
     let (actions, told, state) = go_at("2026-03-29T12:00:00Z", ":at 02:30");
     assert_eq!(actions, []);
-    let why = "02:30 did not come on 2026-03-29: clocks went from 02:00 to 03:00; write";
+    let why = "02:30 did not exist on 2026-03-29: clocks went from 02:00 to 03:00; write";
     assert!(told.contains(why), "{told}");
     assert!(matches!(state.overlay, Some(Overlay::Palette { .. })), "what was typed stays");
 }

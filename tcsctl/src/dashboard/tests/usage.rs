@@ -142,7 +142,7 @@ fn it_is_asked_every_two_seconds_at_most_and_only_while_it_is_shown() {
     press(&mut state, "e [");
     assert_eq!(tick(&mut state, 12), 0, "the past");
     assert!(!shown(&state).contains("12.5 %"), "figures of now are none of then");
-    assert!(shown(&state).contains("known of the present only"), "{}", shown(&state));
+    assert!(shown(&state).contains("known only for the present"), "{}", shown(&state));
     press(&mut state, "Esc");
     assert_eq!(tick(&mut state, 14), 1);
     press(&mut state, "U");

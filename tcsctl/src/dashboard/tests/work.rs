@@ -181,9 +181,9 @@ fn what_was_stopped_for_a_maintenance_is_started_in_order() {
 fn what_is_typed_wrongly_stays_typed_with_the_reason() {
     let mut state = fleet((100, 30));
     for (typed, why) in [
-        ("30x new disk", "`30x` is not a length of time: 30m, 2h"),
-        ("30m", "type why behind the length of time: 30m new disk"),
-        ("8d new disk", "it lasts more than 0 and at most 7 days"),
+        ("30x new disk", "`30x` is not a duration: write 30m or 2h"),
+        ("30m", "type the reason after the duration: 30m new disk"),
+        ("8d new disk", "the duration must be more than 0 and at most 7 days"),
     ] {
         type_in(&mut state, ":maintenance srv02");
         press(&mut state, "Enter");
@@ -195,7 +195,7 @@ fn what_is_typed_wrongly_stays_typed_with_the_reason() {
     }
     type_in(&mut state, ":maintenance srv09");
     press(&mut state, "Enter");
-    assert!(shown(&state).contains("`srv09` is no host"), "{}", shown(&state));
+    assert!(shown(&state).contains("`srv09` is not a host"), "{}", shown(&state));
 }
 
 #[test]

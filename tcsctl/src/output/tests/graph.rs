@@ -117,7 +117,7 @@ fn what_has_changed_since_the_question_is_told() {
         [
             "camera.a can no longer be asked",
             "dome.a was running, is stopped now",
-            "lamp.a is meant too"
+            "lamp.a is now included"
         ]
     );
     // somebody starts what depends on it

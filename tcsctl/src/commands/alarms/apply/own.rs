@@ -22,11 +22,11 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
     let is_applied = |record: &RulesRecord| record.applied || record.text.is_empty();
     let Some(held) = held.filter(|held| is_applied(&held.record)).cloned() else {
         let by = held.map_or("nobody", |held| &held.record.by);
-        let text = format!("no rules are applied: those in force were stored by {by}");
+        let text = format!("no rules are applied: the active ones were stored by {by}");
         session.screen.tell(Word::Note, &text);
         return Ok(Exit::Done.into());
     };
-    let text = format!("{} applied the rules in force", held.record.by);
+    let text = format!("{} applied the active rules", held.record.by);
     session.screen.tell(Word::Note, &text);
     if !args.yes && !agree(session).await? {
         return Ok(Exit::No.into());
@@ -46,6 +46,6 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<ExitCode,
         return Err(Ended::new(Exit::NoContact, message));
     }
     let by = book.alarms().rules().map_or_else(String::new, |held| held.record.by.clone());
-    session.screen.tell(Word::Note, &format!("the rules of {by} are in force"));
+    session.screen.tell(Word::Note, &format!("the rules of {by} are now active"));
     Ok(Exit::Done.into())
 }
