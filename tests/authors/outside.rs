@@ -28,7 +28,10 @@ pub(crate) fn cargo(folder: &Path, arguments: &[&str]) -> Output {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(arguments).args(offline).current_dir(folder);
         unset_cargo(&mut cargo);
-        cargo.env("CARGO_TARGET_DIR", target()).output().unwrap()
+        cargo.env("CARGO_TARGET_DIR", target());
+        // they are built once, and nobody debugs them
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+        cargo.output().unwrap()
     };
     let output = run(Some("--offline"));
     let text = String::from_utf8_lossy(&output.stderr);

@@ -267,10 +267,21 @@ pub async fn wait_for(what: &str, is_so: impl FnMut() -> bool) {
 /// Waits until it is so, for what takes longer than [`LIMIT`] by itself.
 pub async fn wait_within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = clock::monotonic();
-    while !is_so() {
+    loop {
+        let look = clock::monotonic();
+        if is_so() {
+            return;
+        }
+        let took = look.elapsed();
         assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause_after(took)).await;
     }
+}
+
+/// How long to wait until the next look, after one that took so long: a look that runs a program
+/// must not take the processor from what it waits for.
+pub fn pause_after(took: Duration) -> Duration {
+    (took * 4).clamp(Duration::from_millis(10), Duration::from_millis(300))
 }
 
 /// The future's result, or a panic after [`LIMIT`].
