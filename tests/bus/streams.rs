@@ -35,6 +35,30 @@ async fn reads_streams_of_any_name_under_a_dotted_prefix_and_cleans_up() {
     .await;
 }
 
+/// A program that ends lets go of its consumers once; its tasks may run for a moment longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_released_a_connection_makes_no_consumers() {
+    on_each_server(async |binary| {
+        let server = Server::start(&binary).await;
+        let writer = Writer::new(&server).await;
+        writer.stream("SITE1", &["svc.status.>"], -1).await;
+        writer.put("svc.status.a", "a1").await;
+        let settings = settings(&server.url(), None);
+        let bus = Bus::connect(&settings, NAME, TIMEOUT).await.unwrap();
+        let mut told = follow(&bus);
+        told.until("snapshot", |told| told.complete(Kind::Status)).await;
+        assert_eq!(writer.consumers("SITE1").await, 1);
+        bus.release().await;
+        assert_eq!(writer.consumers("SITE1").await, 0, "the server has deleted it");
+        let begun = follow(&bus);
+        // a consumer's loss is noticed within seconds: then another one would be made
+        told.until("the loss", |told| !told.complete(Kind::Status)).await;
+        assert_eq!(writer.consumers("SITE1").await, 0);
+        drop(begun);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_streams_nothing_is_subscribed_until_they_appear() {
     on_each_server(async |binary| {

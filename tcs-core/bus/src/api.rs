@@ -80,6 +80,7 @@ pub enum ApiError {
 
 /// JetStream's code for a stream that is not there.
 pub(super) const STREAM_NOT_FOUND: u64 = 10059;
+pub(super) const CONSUMER_NOT_FOUND: u64 = 10014;
 /// The server has not as much storage as a stream may need.
 const NO_STORAGE: u64 = 10047;
 /// The same of the account.

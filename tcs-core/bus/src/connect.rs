@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::{AuthError, Client, ConnectOptions, ReconnectToServer, Request};
+use async_nats::{AuthError, Client, ConnectOptions, ReconnectToServer};
 use tokio::sync::{mpsc, watch};
 use tokio_util::bytes::Bytes;
 
@@ -25,8 +25,6 @@ const PING_INTERVAL: Duration = Duration::from_millis(1800);
 /// An overflow drops flow control messages too, and each costs a wait of seconds: big enough for
 /// a whole snapshot.
 const SUBSCRIPTION_CAPACITY: usize = 262_144;
-/// For deleting consumers at the end.
-const RELEASE: Duration = Duration::from_secs(1);
 /// For each answer of the server, when nobody says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the round trip is measured, whatever arrives.
@@ -38,11 +36,18 @@ pub struct Bus(Arc<Inner>);
 
 struct Inner {
     client: Client,
-    /// Stream and name of each consumer that is, or may be, at the server.
-    consumers: Mutex<BTreeSet<(String, String)>>,
+    consumers: Mutex<Consumers>,
     link: Arc<Link>,
     settings: Settings,
     timeout: Duration,
+}
+
+/// Stream and name of each consumer of a connection that is, or may be, at the server.
+#[derive(Default)]
+pub(super) struct Consumers {
+    pub(super) held: BTreeSet<(String, String)>,
+    /// The connection was released: no more are made.
+    pub(super) released: bool,
 }
 
 impl Drop for Inner {
@@ -229,26 +234,7 @@ impl Bus {
         tokio::time::timeout(self.0.timeout, self.client().flush()).await.ok();
     }
 
-    /// Takes all consumers of this connection off the server, within 1 s; for a program's end,
-    /// however it comes. The server would keep them for half a minute.
-    pub async fn release(&self) {
-        let left: Vec<_> = std::mem::take(&mut *self.consumers()).into_iter().collect();
-        if !self.is_connected() {
-            return;
-        }
-        let release = async {
-            let deletes = left.iter().map(|(stream, name)| {
-                let subject = self.api_subject(&format!("CONSUMER.DELETE.{stream}.{name}"));
-                async move { self.ask_within(&subject, Request::new(), RELEASE).await.ok() }
-            });
-            futures_util::future::join_all(deletes).await;
-            self.client().flush().await.ok();
-        };
-        tokio::time::timeout(RELEASE, release).await.ok();
-    }
-
-    /// A consumer is about to be made, or was deleted.
-    pub(super) fn consumers(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+    pub(super) fn consumers(&self) -> MutexGuard<'_, Consumers> {
         self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

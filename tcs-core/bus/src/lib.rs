@@ -29,6 +29,7 @@ mod outgoing;
 pub mod publish;
 #[cfg(feature = "observer")]
 mod reading;
+mod release;
 pub mod rpc;
 mod secret;
 pub mod settings;

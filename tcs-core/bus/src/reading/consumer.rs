@@ -145,11 +145,12 @@ impl Consumer {
         });
         let what = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
         // known before it is asked for: whoever stops waiting for it can still delete it
-        let of_bus = (stream.to_owned(), name.clone());
-        bus.consumers().insert(of_bus.clone());
+        if !bus.hold_consumer(stream, &name) {
+            return Err(ApiError::Disconnected);
+        }
         let created = bus.api_within::<Created>(&what, &body, limit).await;
         if created.as_ref().is_err_and(|error| !error.is_transient()) {
-            bus.consumers().remove(&of_bus);
+            bus.forget_consumer(stream, &name);
         }
         let answer = match created {
             Ok(answer) => answer,
@@ -320,7 +321,7 @@ impl Consumer {
 
 async fn remove(bus: &Bus, stream: &str, name: &str) {
     let subject = bus.api_subject(&format!("CONSUMER.DELETE.{stream}.{name}"));
-    bus.consumers().remove(&(stream.to_owned(), name.to_owned()));
+    bus.forget_consumer(stream, name);
     // Its answer is of no interest, and without that right there is none.
     let reply = Some(bus.client().new_inbox());
     if bus.is_connected() {
