@@ -14,18 +14,8 @@ demo: ## a private broker and launcher with sample services, and their picture
 tools: ## get the brokers and the Python client that the tests run against
 	@.ci/tools
 
-# what supervises and draws has one broker a test: it runs a second time, with a current one
-CURRENT := .tools/nats-current/bin/nats-server
-AGAIN := scenarios launcher manners logs control operate clients hostile watch
-
-# most of them wait for brokers and processes, and leave the processor to others
-test: export RUST_TEST_THREADS ?= 4
 test: tools ## all tests, against real brokers
-	$(CARGO) build --locked --workspace --all-targets
-	@if [ -x $(CURRENT) ]; then set -x; TCS_NATS_SERVER=$(CURDIR)/$(CURRENT) \
-	    $(CARGO) test --locked --workspace $(addprefix --test ,$(AGAIN)); \
-	else echo "no $(CURRENT): what supervises is tested with the installed broker alone"; fi
-	$(CARGO) test --locked --workspace
+	@.ci/tests
 
 lint: ## format and lints, as .ci/run checks them
 	$(CARGO) fmt --all --check

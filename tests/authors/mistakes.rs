@@ -11,7 +11,7 @@ use super::outside::{cargo, crates};
 #[test]
 fn mistakes_are_told_in_the_authors_words() {
     let folder = crates().join("mistakes");
-    let arguments = ["check", "--bins", "--keep-going", "--message-format", "json"];
+    let arguments = ["build", "--bins", "--keep-going", "--message-format", "json"];
     let output = cargo(&folder, &arguments);
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
