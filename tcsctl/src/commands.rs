@@ -48,7 +48,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Check, Exit};
-use crate::output::{Color, Screen, TimeFormat};
+use crate::output::{Color, Screen};
 use session::{Ended, Session};
 
 /// The whole program: answers the shell's request for completions, or reads the command line and
@@ -138,16 +138,11 @@ fn usage(error: &clap::Error) -> ExitCode {
         0 => match printed.map_err(Ended::from) {
             Ok(()) | Err(Ended::PipeClosed) => Exit::Done.into(),
             Err(Ended::Failed { exit, message }) => {
-                plain_screen().fail(&message);
+                Screen::plain().fail(&message);
                 exit.into()
             }
         },
         _ if checking => Check::Unknown.into(),
         _ => Exit::Usage.into(),
     }
-}
-
-/// A screen for messages before there are options.
-fn plain_screen() -> Screen {
-    Screen::new(Color::Auto, false, TimeFormat::Utc)
 }

@@ -19,7 +19,7 @@ use super::session::{Ended, Session};
 use crate::cli::{Cli, Command, CompletionsArgs};
 use crate::dashboard::theme::ThemeName;
 use crate::exit::Exit;
-use crate::output::reply;
+use crate::output::{Screen, reply};
 
 use candidates::{Candidate, Known, MOST};
 use shells::SHELLS;
@@ -110,7 +110,7 @@ fn offered(typed: &OsStr) -> Vec<CompletionCandidate> {
 fn commands() -> Option<Vec<String>> {
     let cli = typed_line()?;
     let Some(Command::Call(args)) = &cli.command else { return None };
-    let session = Session::new(&cli, super::plain_screen());
+    let session = Session::new(&cli, Screen::plain());
     let mut names = Vec::new();
     let asked = session.block_on(async {
         let bus = session.connect().await?;
@@ -136,7 +136,7 @@ fn typed_line() -> Option<Cli> {
 
 fn known() -> Option<Known> {
     let cli = typed_line()?;
-    let session = Session::new(&cli, super::plain_screen());
+    let session = Session::new(&cli, Screen::plain());
     let mut known = Known::default();
     let asked = session.block_on(async {
         let want = Want::default();

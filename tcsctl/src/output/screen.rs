@@ -59,6 +59,11 @@ pub struct Screen {
 }
 
 impl Screen {
+    /// For messages where there are no options.
+    pub fn plain() -> Self {
+        Self::new(Color::Auto, false, TimeFormat::Utc)
+    }
+
     /// As this process's terminal, environment and options want it.
     pub fn new(color: Color, ascii: bool, times: TimeFormat) -> Self {
         let var = |name: &str| std::env::var(name).ok();
