@@ -6,7 +6,7 @@ mod plan;
 mod setup;
 mod teach;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,10 +15,11 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tcs_core::config::{DEFAULT_PATH, Mode, STOP_TIMEOUT};
 use tcs_core::manual;
-use tcs_core::service::log::{clean, say};
+use tcs_core::service::log::say;
 use tcs_core::service::{Registry, main_of, signals};
 
 use crate::runner::{self, SERVICE};
+use crate::stdout::print;
 use crate::takeover::{self, CHECK, CanTakeOver, FORMAT, Table};
 use crate::{daemon, doctor, log};
 
@@ -300,13 +301,6 @@ fn one_service(mut given: impl Iterator<Item = String>) -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
-}
-
-/// Prints the answer of a command. A service may be called anything.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(format!("{}\n", clean(text)).as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::print;
+use crate::stdout::print;
 use findings::{Level, findings};
 
 /// Prints what was found. The exit code is 1 if something is wrong, not if something is doubtful.

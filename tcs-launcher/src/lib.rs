@@ -13,6 +13,7 @@ mod cli;
 mod control;
 mod daemon;
 mod doctor;
+mod fd;
 mod hash;
 mod install;
 mod log;
@@ -21,6 +22,7 @@ mod reload_text;
 pub mod resources;
 pub mod runner;
 mod schedules;
+mod stdout;
 mod takeover;
 
 pub use cli::main;

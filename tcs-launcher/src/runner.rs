@@ -19,7 +19,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::prctl;
-use serde::{Deserialize, Serialize};
 use tcs_core::bus::publish::random_id;
 
 use tcs_supervisor::{Report, Run, ServiceId};
@@ -33,10 +32,12 @@ mod headline;
 pub mod journal;
 mod leftovers;
 pub mod notify;
+pub(crate) mod orders;
 pub mod output;
 pub(crate) mod private_dir;
 mod process;
 mod ready;
+mod running;
 mod shim;
 pub mod spawner;
 mod standstill;
@@ -44,6 +45,7 @@ mod successor;
 pub(crate) mod task;
 
 pub use group::Marks;
+pub use orders::Handle;
 pub use process::{Launch, ProcessRunner};
 pub(crate) use standstill::ProcessParts;
 
@@ -69,64 +71,6 @@ pub enum What {
 
 /// Where runs tell what happens.
 pub type EventSender = tokio::sync::mpsc::Sender<RunnerEvent>;
-
-/// What a run can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Order {
-    Stop,
-    Kill,
-}
-
-/// One run's ear. Orders to a run that has ended are lost, as they should be; a run that nobody
-/// can give orders to any more, because its handles are gone, is killed.
-#[derive(Debug, Clone)]
-pub struct Handle(tokio::sync::mpsc::UnboundedSender<Order>);
-
-/// The other end.
-#[derive(Debug)]
-pub(crate) struct Orders {
-    inbox: tokio::sync::mpsc::UnboundedReceiver<Order>,
-    put_back: Option<Order>,
-    is_over: bool,
-}
-
-impl Orders {
-    /// The next one. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Order {
-        if let Some(order) = self.put_back.take() {
-            return order;
-        }
-        if self.is_over {
-            return std::future::pending().await;
-        }
-        self.inbox.recv().await.unwrap_or_else(|| {
-            self.is_over = true;
-            Order::Kill
-        })
-    }
-
-    /// Has it be the next one again.
-    pub(crate) fn put_back(&mut self, order: Order) {
-        self.put_back = Some(order);
-    }
-}
-
-impl Handle {
-    pub(crate) fn new() -> (Self, Orders) {
-        let (orders, inbox) = tokio::sync::mpsc::unbounded_channel();
-        (Self(orders), Orders { inbox, put_back: None, is_over: false })
-    }
-
-    /// Asks it to end.
-    pub fn stop(&self) {
-        let _ = self.0.send(Order::Stop);
-    }
-
-    /// Ends it and all it has started.
-    pub fn kill(&self) {
-        let _ = self.0.send(Order::Kill);
-    }
-}
 
 /// Our own pid, in the environment that [`marked_run`] gives us.
 const MARKED: &str = "TCS_RUN_PID";
@@ -177,7 +121,7 @@ pub fn helper_main() -> Option<ExitCode> {
     take_name(&args.next()?);
     let first = args.next()?;
     match first.to_str()? {
-        shim::NAME => Some(shim::main()),
+        spawner::SHIM => Some(shim::main()),
         guard::NAME => Some(guard::main(args)),
         _ => None,
     }

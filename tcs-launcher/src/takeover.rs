@@ -21,12 +21,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
-use tcs_core::wire::control::LogRun;
 use tcs_supervisor::{Run, ServiceId, Supervisor};
 
-use crate::runner::Order;
 use crate::runner::group::Mark;
-use crate::runner::output::{Line, PendingLine, Stream};
+use crate::runner::orders::Order;
+use crate::runner::output::{OutputEntry, PendingLine, Stream};
 
 /// The form of the table. A program takes over only what it knows whole.
 pub(crate) const FORMAT: u32 = 1;
@@ -129,15 +128,6 @@ pub(crate) struct PipeEntry {
     pub(crate) stream: Stream,
     pub(crate) pipe: Handed,
     pub(crate) pending: PendingLine,
-}
-
-/// What is held of a service's output.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct OutputEntry {
-    pub(crate) run: u64,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) gone: u64,
-    pub(crate) ends: Vec<LogRun>,
 }
 
 /// What a program says that could take over.
@@ -265,11 +255,6 @@ fn receive_from(socket: &UnixStream) -> io::Result<TakenOver> {
         rustix::stdio::dup2_stdin(files.take(stdin)?)?;
     }
     Ok(TakenOver { table, files })
-}
-
-/// A copy of an open file.
-pub(crate) fn copy(file: impl std::os::fd::AsFd) -> io::Result<OwnedFd> {
-    file.as_fd().try_clone_to_owned()
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use tcs_core::service::Registry;
 
 use tcs_supervisor::Schedule;
 
-use super::{print, say};
+use super::say;
 use crate::reload_text::duration;
+use crate::stdout::print;
 use crate::{daemon, schedules};
 
 pub(super) fn run(

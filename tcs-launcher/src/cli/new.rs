@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use tcs_core::wire::text::one_line;
 
-use super::{USAGE, print, say};
+use super::{USAGE, say};
+use crate::stdout::print;
 
 /// Where, and what is written there. `NAME`, `CORE` and `LAUNCHER` are filled in.
 const FILES: [(&str, &str); 9] = [

@@ -20,7 +20,8 @@ use tcs_core::wire::control::{
     command, read_reply,
 };
 
-use super::{print, say};
+use super::say;
+use crate::stdout::print;
 use crate::{daemon, reload_text};
 
 /// How long the broker, and then a launcher, may take to answer.

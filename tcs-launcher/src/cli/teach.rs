@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 use tcs_core::{config, manual};
 
-use super::print;
+use crate::stdout::print;
 
 /// Before the options.
 pub(super) const EXAMPLES: &str = "\

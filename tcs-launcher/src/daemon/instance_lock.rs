@@ -21,9 +21,9 @@ use nix::unistd::{Uid, User, geteuid};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinHandle;
 
+use crate::fd::copy;
 use crate::hash::fnv1a;
 use crate::runner::group::Process;
-use crate::takeover::copy;
 
 /// How long the holder may take to say who it is.
 const ANSWER: Duration = Duration::from_secs(1);

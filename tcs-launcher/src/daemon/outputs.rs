@@ -17,8 +17,7 @@ use tracing::{Span, info_span};
 use super::files;
 use super::log_subscriptions::{Journal, LogSubscriptions};
 use crate::log::Taps;
-use crate::runner::output::{Line, Output};
-use crate::takeover::OutputEntry;
+use crate::runner::output::{Line, Output, OutputEntry};
 use tcs_supervisor::{Run, ServiceId};
 
 /// Of all services.

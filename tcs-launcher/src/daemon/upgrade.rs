@@ -27,9 +27,10 @@ use super::runtime_dir::RuntimeDir;
 use super::signals::Signals;
 use super::{Daemon, Inputs, Spawned};
 use crate::control::{ControlRequest, ProfileChoice};
+use crate::fd::copy;
 use crate::runner::spawner::Successor;
 use crate::runner::{ProcessParts, RunnerEvent, What};
-use crate::takeover::{CanTakeOver, FORMAT, Files, RunEntry, Table, copy, hand_over};
+use crate::takeover::{CanTakeOver, FORMAT, Files, RunEntry, Table, hand_over};
 use check::check;
 use parts::to_entry;
 use tcs_supervisor::{

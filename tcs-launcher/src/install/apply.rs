@@ -12,7 +12,7 @@ use tcs_core::service::log::say;
 
 use super::facts::below;
 use super::{Facts, Options, Plan, Step, plan, removal};
-use crate::cli::print;
+use crate::stdout::print;
 
 /// How the command was called.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use super::awaited::Awaited;
 use super::group::{Hunt, LAUNCHER_MARK, Marks, marks};
 use super::spawner::Spawner;
-use crate::takeover::copy;
+use crate::fd::copy;
 
 /// First argument.
 pub const NAME: &str = "__guard";

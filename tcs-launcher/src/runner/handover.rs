@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::group::Mark;
 use super::leftovers::Family;
+use super::orders::{Handle, Orders};
 use super::process::ProcessRunner;
 use super::shim::{HAS_ORDER, NotStarted};
 use super::spawner::Shim;
-use super::{Handle, Orders};
 use tcs_supervisor::ServiceId;
 
 /// How long one shim after the other may take to read its order. The first has waited for it, and

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{self, Look, Marks, Process};
 use super::private_dir;
-use crate::takeover::copy;
+use crate::fd::copy;
 use tcs_supervisor::ServiceId;
 
 /// Lines after which the file is written anew.

@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::group::{Mark, Members, Process};
+use super::orders::{Order, Orders};
 use super::process::ProcessRunner;
-use super::{Order, Orders};
 use tcs_supervisor::ServiceId;
 
 /// After so many kills in vain it is a process that only forks and exits, and is gone before it is

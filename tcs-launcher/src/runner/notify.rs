@@ -21,7 +21,7 @@ use tokio::net::UnixDatagram;
 
 use super::group::{Mark, Process};
 use super::{private_dir, shim};
-use crate::takeover::copy;
+use crate::fd::copy;
 use tcs_supervisor::Watchdog;
 
 /// Name of the environment variable.

@@ -15,7 +15,6 @@ use tcs_core::wire::journal::Level;
 use tcs_core::wire::{MAX_LAST_BYTES, MAX_LAST_LINES};
 use tokio::sync::broadcast;
 
-use crate::takeover::OutputEntry;
 use tcs_supervisor::Run;
 
 mod lines;
@@ -66,6 +65,15 @@ impl Line {
             None => self.text.clone(),
         }
     }
+}
+
+/// What is held of a service's output.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OutputEntry {
+    pub(crate) run: u64,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) gone: u64,
+    pub(crate) ends: Vec<LogRun>,
 }
 
 /// The output of one service, over all its runs.

@@ -26,9 +26,6 @@ use tcs_core::config::{Limits, missing_interpreter};
 use super::group::marks;
 use super::{dispositions, spawner};
 
-/// First argument.
-pub(crate) const NAME: &str = "__exec";
-
 /// The first byte of its answer: it has read its order, and does what it says.
 pub(super) const HAS_ORDER: u8 = b'.';
 

@@ -27,8 +27,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::group::{Look, Mark, Orphans};
-use super::shim;
 pub(crate) use super::successor::Successor;
+
+/// First argument of the shim.
+pub(super) const SHIM: &str = "__exec";
 
 /// This program itself, also where its file has been replaced meanwhile.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -287,7 +289,7 @@ impl Starter {
 
     fn shim(&self) -> io::Result<Shim> {
         let (channel, theirs) = UnixStream::pair()?;
-        let mut command = helper(&self.program, shim::NAME);
+        let mut command = helper(&self.program, SHIM);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(Shim { child: self.start(command)?, channel })
     }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use tokio::sync::{mpsc, watch};
 
-use super::Order;
 use super::group::Mark;
+use super::orders::Order;
 use super::output::PipeParts;
 use tcs_supervisor::{Run, ServiceId};
 

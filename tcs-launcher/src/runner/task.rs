@@ -11,7 +11,8 @@ use tcs_core::clock;
 use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::{EventSender, Handle, Order, Orders, RunnerEvent, What};
+use super::orders::{Handle, Order, Orders};
+use super::{EventSender, RunnerEvent, What};
 use tcs_supervisor::{Exit, Report, Run, ServiceId};
 
 /// The exit of a task that was aborted, as if it had been a process.

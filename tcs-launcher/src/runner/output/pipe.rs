@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::lines::Lines;
 use super::{Output, PendingLine, Stream, Watch};
-use crate::takeover::copy;
+use crate::fd::copy;
 
 /// After so long without output, what waits for the end of its line is shown.
 const MOMENT: Duration = Duration::from_millis(200);

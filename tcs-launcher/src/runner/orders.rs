@@ -1,0 +1,62 @@
+//! What a run is told while it goes on.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+/// What a run can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    Stop,
+    Kill,
+}
+
+/// One run's ear. Orders to a run that has ended are lost, as they should be; a run that nobody
+/// can give orders to any more, because its handles are gone, is killed.
+#[derive(Debug, Clone)]
+pub struct Handle(mpsc::UnboundedSender<Order>);
+
+/// The other end.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    inbox: mpsc::UnboundedReceiver<Order>,
+    put_back: Option<Order>,
+    is_over: bool,
+}
+
+impl Orders {
+    /// The next one. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Order {
+        if let Some(order) = self.put_back.take() {
+            return order;
+        }
+        if self.is_over {
+            return std::future::pending().await;
+        }
+        self.inbox.recv().await.unwrap_or_else(|| {
+            self.is_over = true;
+            Order::Kill
+        })
+    }
+
+    /// Has it be the next one again.
+    pub(crate) fn put_back(&mut self, order: Order) {
+        self.put_back = Some(order);
+    }
+}
+
+impl Handle {
+    pub(crate) fn new() -> (Self, Orders) {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        (Self(orders), Orders { inbox, put_back: None, is_over: false })
+    }
+
+    /// Asks it to end.
+    pub fn stop(&self) {
+        let _ = self.0.send(Order::Stop);
+    }
+
+    /// Ends it and all it has started.
+    pub fn kill(&self) {
+        let _ = self.0.send(Order::Kill);
+    }
+}
