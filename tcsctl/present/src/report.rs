@@ -6,6 +6,7 @@ mod document;
 mod html;
 mod json;
 mod markdown;
+mod markup;
 mod plain;
 mod sections;
 mod style;
@@ -25,8 +26,8 @@ use tcs_fleet::history::{
 use super::Look;
 
 pub use alarms::{AlarmEvent, AlarmNews};
-pub use html::escape;
 pub use json::Document as Json;
+pub use markup::escape;
 
 /// An alarm's news belongs to an incident up to this long after its end.
 const AFTERWARDS: TimeDelta = TimeDelta::minutes(10);

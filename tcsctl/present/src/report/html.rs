@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use tcs_fleet::history::Chronicle;
 
 use super::document::{Block, Table};
+use super::markup::escape;
 use super::style::STYLE;
 use super::svg;
 use crate::{Line, Look, Role};
@@ -77,20 +78,4 @@ fn of_line(line: &Line) -> String {
             role => format!("<span class=\"{}\">{}</span>", role.name(), escape(text)),
         })
         .collect()
-}
-
-/// Text of others as text, wherever it stands in HTML.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tcs_fleet::history::{Chronicle, Track, timeline};
 use tcs_fleet::{ServiceView, Verdict};
 
-use super::html::escape;
+use super::markup::escape;
 use crate::timeline::{Shown, scale};
 use crate::{Look, text};
 
