@@ -1,4 +1,4 @@
-// After all other parts: how the page begins.
+// Runs after all other parts: starts the page.
 const theme = parameters.get("theme");
 if (["night", "dark", "light"].includes(theme)) document.documentElement.dataset.theme = theme;
 document.body.classList.toggle("wall", parameters.get("view") === "wall");

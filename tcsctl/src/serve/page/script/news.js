@@ -1,5 +1,5 @@
-// What comes from the server, and new trouble, for those who hear it.
-// `source` is null while nobody sees the page; `refusal` is why the server gives no stream.
+// Data from the server, and announcements of new trouble.
+// `source` is null while the page is hidden; `refusal` is why the server refuses the stream.
 let source = null, again = 0, hiding = 0, refusal = "";
 
 function connect() {
@@ -33,7 +33,7 @@ function connect() {
   on("link", (data) => { connected = data.connected; });
   on("alarms", (data) => { alarms = data; });
   on("tick", (data) => { tick = data; connected = data.connected; });
-  // a reply that is no stream ends it for good
+  // a reply that is not a stream ends the EventSource for good
   source.onerror = () => {
     if (source?.readyState !== EventSource.CLOSED) return;
     again = setTimeout(connect, AGAIN);
@@ -41,7 +41,7 @@ function connect() {
   };
 }
 
-// An EventSource does not tell what the reply was.
+// An EventSource does not report what the reply was.
 async function readRefusal() {
   const stop = new AbortController();
   try {
@@ -52,7 +52,7 @@ async function readRefusal() {
   stop.abort();
 }
 
-// A browser opens six connections to a host at most: a page that nobody sees needs none.
+// A browser opens six connections to a host at most: a hidden page needs none.
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiding);
   if (document.hidden) {
@@ -63,7 +63,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// ---- new trouble, for those who hear it ----
+// ---- announcements of new trouble ----
 let trouble = [], telling = 0;
 
 function tell(before, service) {

@@ -55,7 +55,7 @@ function drawPast() {
   const x = (time) => names + Math.min(1, Math.max(0, (time - from) / (to - from))) * (WIDTH - names);
   const height = head + shown.length * row + 4;
   const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img",
-    "aria-label": `timeline of the last hour, ${count(shown.length, "service")}; each one's page tells the same in words` });
+    "aria-label": `timeline of the last hour, ${count(shown.length, "service")}; the page of each has the same in words` });
   const step = (innerWidth < 640 ? 30 : 10) * 60000;
   for (let time = Math.ceil(from / step) * step; time < to; time += step) {
     svg.append(draw("line", { x1: x(time), x2: x(time), y1: head - 5, y2: height }));

@@ -25,7 +25,7 @@ function renderService() {
   if (!open) return;
   const service = services.get(open);
   put(at("service-title"), open);
-  if (!service) { put(at("service-state"), hasSnapshot ? "is not known" : ""); return; }
+  if (!service) { put(at("service-state"), hasSnapshot ? "not known" : ""); return; }
   state(at("service-state"), service);
   at("service-state").append(clean(`${service.since ? " for " + since(service.since) : ""}${says(service) ? ": " + says(service) : ""}`));
 }
@@ -46,13 +46,13 @@ async function readDetails() {
       const texts = await Promise.all(paths.map(read));
       if (id === open) show(...texts);
     } catch (error) {
-      if (id === open) put(at(place), `Not read: ${error.message}`);
+      if (id === open) put(at(place), `Could not be read: ${error.message}`);
     }
   };
   const which = "?service=" + encodeURIComponent(id);
   await Promise.all([
     fill("why", showWhy, "api/v1/why" + which),
-    // metrics and heartbeats alone are no change that the stream tells
+    // metrics and heartbeats alone do not make the stream report a change
     fill("figures", showFigures, "api/v1/fleet" + which, "api/v1/resources"),
     fill("log", showLog, "api/v1/logs" + which)]);
   if (open === id) details = setTimeout(readDetails, 15000);
@@ -90,7 +90,7 @@ function showFigures(fleet, resources) {
   const metrics = Object.entries(service.metrics ?? {});
   const figures = [
     ["Processor", used.cpu_percent, (n) => `${n.toFixed(1)} % of one core`],
-    ["Memory", used.rss_bytes, bytes], ["Most memory of this run", used.peak_rss_bytes, bytes],
+    ["Memory", used.rss_bytes, bytes], ["Peak memory of this run", used.peak_rss_bytes, bytes],
     ["Threads", used.threads, String], ["Open files", used.open_fds, String],
     ["Read", used.read_bytes, bytes], ["Written", used.written_bytes, bytes],
     ["Restarts", used.restarts_total, String], ["Process", service.pid, String],
