@@ -167,7 +167,7 @@ fn remarks(view: &AlarmView, fleet: &FleetView, look: &Look) -> Line {
         .map(|(channel, _)| &**channel)
         .collect();
     if !told.is_empty() {
-        part(Role::Dim, &format!("told: {}", told.join(", ")));
+        part(Role::Dim, &format!("notified: {}", told.join(", ")));
     }
     line
 }

@@ -84,7 +84,7 @@ function renderAlarms() {
       if (alarm.shelved) said.push(`shelved by ${alarm.shelved.by} until ${utc(alarm.shelved.until)}: ${alarm.shelved.reason}`);
       if (alarm.suppressed_by) said.push(`because of ${alarm.suppressed_by}`);
       const told = alarm.told.filter((it) => it.st === "done").map((it) => it.channel);
-      if (told.length) said.push(`told: ${told.join(", ")}`);
+      if (told.length) said.push(`notified: ${told.join(", ")}`);
       put(who, said.filter(Boolean).join("; "));
     });
 }
