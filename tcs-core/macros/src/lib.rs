@@ -6,8 +6,8 @@ mod service;
 use proc_macro::TokenStream;
 
 /// Registers a service, and completes its `impl` of `BlockingService`, `OneShotService` or
-/// `PermanentService`: what may be left out is put in. `#[service("a.name")]` gives it another
-/// name than that of its module.
+/// `PermanentService`: what may be left out is put in. `#[service("a.name")]` gives the
+/// service a name other than that of its module.
 #[proc_macro_attribute]
 pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(arguments.into(), item.into())
@@ -16,7 +16,7 @@ pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Reads settings: as `Deserialize`, and a field may have `#[default(VALUE)]`, or `#[default]`
-/// for its type's own. Where every field has one, `Default` is implemented too.
+/// for the default of its type. If every field has one, `Default` is implemented too.
 #[proc_macro_derive(Config, attributes(default, serde))]
 pub fn config(item: TokenStream) -> TokenStream {
     data::config(item.into()).unwrap_or_else(|error| error.to_compile_error()).into()

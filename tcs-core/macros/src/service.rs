@@ -160,7 +160,7 @@ fn returned(signature: &Signature) -> Option<Type> {
     }
 }
 
-/// Puts in the parameters that were left out, and says whose `Context` it is.
+/// Adds the parameters that were left out, and ties `Context` to this service.
 fn complete(method: &mut ImplItemFn) {
     let name = method.sig.ident.to_string();
     let inputs = &mut method.sig.inputs;
@@ -189,7 +189,7 @@ fn complete(method: &mut ImplItemFn) {
     }
 }
 
-/// `Context`, without a service, becomes this service's. Whether it is a context.
+/// Turns a bare `Context` into this service's. Returns whether the type is a context.
 fn own(kind: &mut Type) -> bool {
     match kind {
         Type::Reference(reference) => own(&mut reference.elem),
