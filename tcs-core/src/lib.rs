@@ -34,14 +34,15 @@
 //! is in `docs/tutorial.md`.
 //!
 //! Modules: [`wire`] and [`id`] define the messages, `fleet` is the pure model of the fleet,
-//! [`bus`] connects to NATS, and `observer` joins the two (these with the feature `observer`). [`config`] reads files; authors of
-//! services use [`mod@service`] and [`monitor`], and [`testing`] in their tests.
+//! [`bus`] connects to NATS, and `observer` joins the two (both need the feature `observer`).
+//! [`config`] reads configuration files; authors of services use [`mod@service`] and
+//! [`monitor`], and [`testing`] in their tests.
 
-// `#[service]` and the derives name this crate so
+// `#[service]` and the derives refer to this crate as `tcs_core`
 extern crate self as tcs_core;
 
-/// The version of this build for people: `0.1.0 (1a2b3c4, 2026-11-26)` with commit and date in packages
-/// and after `make install`, else `0.1.0`.
+/// The version of this build, for display: `0.1.0 (1a2b3c4, 2026-11-26)` with commit and date in
+/// packages and after `make install`, else `0.1.0`.
 pub const BUILD: &str = match option_env!("TCS_BUILD") {
     Some(build) => build,
     None => env!("CARGO_PKG_VERSION"),
@@ -90,7 +91,7 @@ pub mod prelude {
     pub use crate::wire::{Level, Status};
 }
 
-/// For what the macros write.
+/// Used by the code that the macros generate.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::service::private::*;

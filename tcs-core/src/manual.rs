@@ -26,7 +26,7 @@ pub fn flowing(help: &str) -> String {
     joined
 }
 
-/// The section by which `apropos` finds a page: the first line of what is said of the program.
+/// The NAME section, by which `apropos` finds a page: the first line of `about`.
 pub fn name(program: &str, about: &str) -> String {
     let first = about.lines().next().unwrap_or_default().trim_end_matches('.');
     format!(".SH NAME\n{} \\- {}\n", escaped(program), escaped(first))
@@ -65,7 +65,7 @@ pub fn sections(help: &str) -> String {
     page
 }
 
-/// Nothing in it is a command to the formatter.
+/// Escapes what the formatter would take for a command.
 fn escaped(line: &str) -> String {
     let line = line.replace('\\', "\\e").replace('-', "\\-");
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }

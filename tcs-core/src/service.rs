@@ -65,7 +65,7 @@ pub(crate) use {
     registry::{create, read_config},
 };
 
-/// For what `#[service]` writes.
+/// Used by the code that `#[service]` generates.
 #[doc(hidden)]
 pub mod private {
     pub use super::kinds::{Blocking, OneShot, Permanent, made_by_default};

@@ -73,7 +73,7 @@ use crate::wire::{Meta, Status};
 const PATIENCE: Duration = Duration::from_mins(10);
 /// What a test's clock shows at first, from 1970 on: 1 January 2030.
 const EPOCH: Duration = Duration::from_hours(24 * 21_915);
-/// Time in which nothing else happens: it passes when everybody waits.
+/// A step of virtual time: it passes once all tasks wait.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Asserts that this program has a service type of that name.
@@ -100,7 +100,7 @@ pub struct Rig<S> {
     stop: CancellationToken,
     life: Option<JoinHandle<Outcome>>,
     id: ServiceId,
-    /// How far its time has been moved.
+    /// The virtual time reached so far.
     now: Instant,
 }
 
@@ -217,7 +217,7 @@ fn settings_of(fields: Value, service_type: &ServiceType, variant: &Variant) -> 
     config.settings_for(service_type, variant)
 }
 
-/// From here on time passes when everybody waits.
+/// Pauses tokio's time: from now on it advances only when all tasks wait.
 fn pause() {
     let one_thread = Handle::try_current()
         .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
@@ -230,7 +230,7 @@ fn pause() {
     }
 }
 
-/// The time that nothing pauses.
+/// The real time, which is never paused.
 #[expect(clippy::disallowed_methods, reason = "to tell it from tokio's")]
 fn std_now() -> std::time::Instant {
     std::time::Instant::now()
@@ -274,7 +274,7 @@ impl<S: Service> Rig<S> {
         self.settle().await;
     }
 
-    /// Waits until everybody waits for later.
+    /// Waits until all tasks wait for a later time.
     async fn settle(&self) {
         tokio::time::sleep(MOMENT).await;
     }

@@ -36,7 +36,7 @@ pub(crate) struct Registered<T> {
     pub(crate) node: NodeId,
     pub(crate) name: Arc<str>,
     callback: Callback<T>,
-    /// Where it runs; `None`: the program has no runtime, so on a thread of its own.
+    /// Where it runs; `None`: on a thread of its own, as the program has no runtime.
     home: Option<Handle>,
     under_way: Arc<AtomicBool>,
 }
@@ -56,7 +56,7 @@ impl<T> Clone for Registered<T> {
 pub(crate) type Check = Registered<Option<Opinion>>;
 pub(crate) type Metrics = Registered<Map<String, Value>>;
 
-/// Why a callback brought nothing.
+/// Why a callback returned nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Panicked(Panic),
@@ -134,7 +134,7 @@ impl<T: Send + 'static> Registered<T> {
     }
 }
 
-/// What one check said in one round.
+/// The result of one check in one round.
 #[derive(Debug)]
 pub(crate) struct HealthOpinion {
     pub(crate) node: NodeId,
@@ -167,7 +167,7 @@ pub(crate) async fn check_all(checks: Vec<Check>, limit: Duration) -> Vec<Health
     .await
 }
 
-/// An opinion that something is wrong, without words, names at least who has it.
+/// If an opinion that something is wrong has no message, the message names the check.
 fn with_words(opinion: Opinion, name: &str) -> Opinion {
     let Opinion { status, message } = opinion;
     let is_trouble = status >= Status::Degraded;

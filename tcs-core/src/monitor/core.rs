@@ -1,5 +1,5 @@
 //! The pure part of a monitor: a tree of statuses, what each change means for the whole, and what
-//! is to be said of it. No clock, no I/O, no callbacks: those are the reporter's.
+//! is to be reported. No clock, no I/O, no callbacks: those are the reporter's.
 //!
 //! The root is the monitored object; the nodes below it are its submonitors. A message is due
 //! when the root's own status changes, a little later when only its words do, not when a node's do
@@ -20,15 +20,15 @@ use super::pace::Pace;
 use crate::wire::text::cut;
 use crate::wire::{Status, StatusMessage};
 
-/// How long after its last task a monitor says idle.
+/// How long after its last task a monitor becomes idle.
 pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// New words of the same status are sent so long afterwards, so that those that follow come along.
+/// A new message with the same status is sent after this delay, together with later changes.
 const WORDS_AFTER: Duration = Duration::from_secs(1);
-/// And as often, at most.
+/// Minimum time between two reports that change the message alone.
 const WORDS_EVERY: Duration = Duration::from_secs(30);
 
-/// One moment by three clocks: the wall's to say it, the monotonic one to measure, and the time
-/// since this run began for readers to place it.
+/// One moment by three clocks: wall clock for display, monotonic clock for measuring, and the time
+/// since this run began, by which readers order messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) wall: DateTime<Utc>,
@@ -73,7 +73,7 @@ struct Node {
 /// What a change asks of the reporter.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Nothing that anybody is to hear of.
+    /// Nothing to report.
     None,
     /// Send this.
     Send(Box<Draft>),
@@ -180,7 +180,7 @@ impl Core {
         self.say(node, StatusText { status, message }, now)
     }
 
-    /// Sets a status and speaks of it even if only the words are new: for the life cycle.
+    /// Sets a status, and reports it even if only the message is new: for the life cycle.
     pub(crate) fn announce(&mut self, status: Status, message: &str, now: Moment) -> Effect {
         let said = StatusText { status, message: Some(message.to_owned()) };
         let only_words = self.nodes[0].said.status == status && self.nodes[0].said != said;
@@ -224,7 +224,7 @@ impl Core {
         Effect::Rearm
     }
 
-    /// Busy, where nothing graver is said: a task must not hide a warning.
+    /// Busy, unless the status is graver: a task must not hide a warning.
     fn show_tasks(&mut self, node: NodeId, now: Moment) -> Effect {
         let message = format!("Processing tasks ({} active)", self.nodes[node.0].tasks);
         match self.status(node) {
@@ -255,7 +255,7 @@ impl Core {
     ) -> Effect {
         let current = self.status(node);
         if matches!(current, Status::Startup | Status::Shutdown) {
-            return Effect::None; // starting and ending are the life cycle's to tell
+            return Effect::None; // starting and ending are reported by the life cycle
         }
         let this = &mut self.nodes[node.0];
         match opinion {
@@ -263,7 +263,7 @@ impl Core {
                 Some(before) => self.say(node, before, now),
                 None => Effect::None,
             },
-            // well: that ends what is wrong, and says nothing new where all is well
+            // ends a status that is wrong; changes nothing if all is well
             Some(Opinion { status: Status::Ok | Status::Idle | Status::Busy, message }) => {
                 if matches!(current, Status::Ok | Status::Idle | Status::Busy) {
                     return Effect::None;
@@ -275,7 +275,7 @@ impl Core {
             Some(Opinion { status, message }) => {
                 if this.before_check.is_none() {
                     if current == *status {
-                        return Effect::None; // said by hand already, with better words
+                        return Effect::None; // set by hand already, with a better message
                     }
                     this.before_check = Some(this.said.clone());
                 }
@@ -351,7 +351,7 @@ impl Core {
         let armed = self.pace.due().is_some();
         match self.pace.change(now.mono) {
             Some(changes) => {
-                self.words_due = None; // they come along
+                self.words_due = None; // sent with this report
                 Effect::Send(Box::new(self.draft(changes, now)))
             }
             None if armed => Effect::None,
@@ -373,7 +373,7 @@ impl Core {
         self.changed(now)
     }
 
-    /// Whether a report says so: not while it starts or ends, and not in the place of worse.
+    /// Whether a report says blocked: not while starting or ending, nor instead of a worse status.
     fn is_blocked(&self) -> bool {
         let Node { said, aggregate, .. } = &self.nodes[0];
         let is_up = !matches!(said.status, Status::Unknown | Status::Startup | Status::Shutdown);
@@ -413,13 +413,13 @@ impl Core {
         drafts
     }
 
-    /// The last word: what still waits for its turn.
+    /// The final report: what still waits to be sent.
     pub(crate) fn flush(&mut self, now: Moment) -> Option<Draft> {
         let words = self.words_due.take().map(|_| 1);
         self.pace.flush().or(words).map(|changes| self.draft(changes, now))
     }
 
-    /// The state as it is, for no change at all: after a reconnect and every few hours.
+    /// Reports the state again, without a change: after a reconnect and every few hours.
     pub(crate) fn repeat(&self, now: Moment) -> Draft {
         self.draft(1, now)
     }

@@ -1,4 +1,4 @@
-//! [`Monitor`]: what a program holds in its hands.
+//! [`Monitor`]: the handle that a program uses to report its status.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Drop for Owner {
             (Status::Shutdown, "Ended")
         };
         self.shared.change(|core, now| match core.status(NodeId::ROOT) {
-            // it has said so already, or never said anything
+            // has reported its end or trouble already, or never set a status
             Status::Shutdown | Status::Failed | Status::Error | Status::Unknown => Effect::None,
             Status::Ok
             | Status::Idle
@@ -132,7 +132,7 @@ impl Monitor {
         Ok(Self::of(&name.parse()?))
     }
 
-    /// The same for a name that is known to be one.
+    /// Like [`Monitor::builder`], for a name that is already valid.
     pub fn of(name: &ObjectName) -> Builder {
         Builder {
             template: StatusMessage {
@@ -287,7 +287,7 @@ impl Monitor {
         self.owner.remote.add(command, self.owner.reporter.handle());
     }
 
-    /// The same, with its parameters as JSON Schema, which `commands` lists.
+    /// Like [`Monitor::serve`]; `commands` lists `parameters`, a JSON Schema.
     pub(crate) fn offer(&self, command: Command, parameters: &Value) {
         self.owner.remote.note(command.name(), parameters);
         self.serve(command);
@@ -300,8 +300,8 @@ impl Monitor {
         self.owner.shared.close();
     }
 
-    /// The same, and waits at most `limit` until its last message is in the outbox: messages posted
-    /// afterwards are sent after it.
+    /// Closes the monitor, and waits at most `limit` until its last message is in the outbox:
+    /// messages posted afterwards are sent after it.
     pub async fn finish(&self, limit: Duration) {
         self.close();
         let mut ended = self.shared().ended.subscribe();
@@ -326,7 +326,7 @@ impl Monitor {
     }
 }
 
-/// The numbers of an object; of anything else, none.
+/// The fields of a JSON object; none for any other value.
 fn object(values: Value) -> Map<String, Value> {
     match values {
         Value::Object(values) => values,

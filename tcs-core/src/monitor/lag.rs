@@ -31,7 +31,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lag {
-    /// Of what runs on this runtime.
+    /// Measures the code that runs on this runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         Self { runtime, probe: Arc::default(), polls: Mutex::default() }
     }

@@ -21,7 +21,7 @@ impl Pace {
     /// Notes a change. `Some(n)`: send now, for `n` changes; `None`: wait until [`Pace::due`].
     pub(crate) fn change(&mut self, now: Instant) -> Option<u64> {
         self.held += 1;
-        // who waits already keeps its turn: nobody overtakes the timer
+        // a change never overtakes one that waits for the timer
         self.take(now)
     }
 
@@ -42,7 +42,7 @@ impl Pace {
         Some(std::mem::take(&mut self.held))
     }
 
-    /// What is held, whether a permit is there or not: for the last word.
+    /// The number of changes held, permit or not: for the final report.
     pub(crate) fn flush(&mut self) -> Option<u64> {
         (self.held > 0).then(|| std::mem::take(&mut self.held))
     }

@@ -25,7 +25,7 @@ use crate::bus::{Bus, ConnectError, Failure, REQUEST_TIMEOUT, connection_log};
 use crate::service::Message;
 use crate::wire::{HeartbeatMessage, Kind, Meta, OutboxReport, Status, StatusMessage, Subjects};
 
-/// How long the end of the program may wait for its last words to be sent.
+/// How long the end of the program may wait until its last messages are sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// A status larger than this in bytes goes without its least important parts: the server would
 /// refuse it at 1 MiB, and then nobody would see the status at all.
@@ -33,7 +33,7 @@ const MAX_BODY: usize = 512 * 1024;
 /// Components that a status keeps which is too large: the gravest.
 const KEPT_COMPONENTS: usize = 200;
 
-/// The program's voice. Cheap to clone; ends with the last clone, after its last words are sent
+/// Publishes for the program. Cheap to clone; ends with the last clone, after sending what waits
 /// (2 s at most, and not at all where no broker is connected).
 #[derive(Clone)]
 pub struct Reporter(Arc<Inner>);
@@ -46,8 +46,8 @@ struct Inner {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
-/// A reporter that this does not keep from ending. What a `static` holds is never dropped, and
-/// what waited for its turn would be lost with the program.
+/// A reference that does not keep the reporter alive, for a `static`: that is never dropped, and
+/// what waits to be sent would be lost when the program ends.
 pub(super) struct WeakReporter(Weak<Inner>);
 
 impl WeakReporter {
@@ -85,7 +85,7 @@ pub(crate) enum Outlet {
         publisher: Publisher,
         outbox: Outbox,
         responders: Responders,
-        /// The monitor whose heartbeats tell what the outbox cannot deliver: one a program.
+        /// The monitor whose heartbeats report what the outbox cannot deliver: one per program.
         teller: Arc<Mutex<Weak<Shared>>>,
     },
     Recorder {
@@ -156,7 +156,7 @@ impl Reporter {
         Self::unconnected(MAX_RECORDED)
     }
 
-    /// The same without a thread, on the runtime that it is called on: its time is the test's.
+    /// A recorder without a thread, on the current runtime, so that it uses the test's time.
     #[cfg(feature = "testing")]
     pub(crate) fn recorder_here() -> Self {
         let recorded = Arc::new(Mutex::new(Record { room: MAX_RECORDED, ..Record::default() }));
@@ -288,8 +288,8 @@ impl Reporter {
         }
     }
 
-    /// Has every monitor of this program beat and say its status now: streams have just been made,
-    /// and hold nothing of what was said before. (Otherwise they do so with their next beat.)
+    /// Makes every monitor of this program send a heartbeat and its status now: streams have
+    /// just been created, and are empty. (Otherwise monitors do so with their next heartbeat.)
     pub fn say_again(&self) {
         if let Some(outbox) = self.outbox() {
             outbox.forget_missing();
@@ -297,7 +297,7 @@ impl Reporter {
         }
     }
 
-    /// What waits, went, and was lost; all zero for a recorder.
+    /// Numbers of messages waiting, sent and lost; all zero for a recorder.
     pub fn counts(&self) -> Counts {
         self.0.outlet.counts()
     }
@@ -423,8 +423,8 @@ impl Outlet {
         self.post(self.subjects().status(&message.name), &message, meta, None);
     }
 
-    /// What the heartbeat of this monitor says of the outbox: the first monitor of a program tells
-    /// of it, for as long as it is there.
+    /// The outbox report for this monitor's heartbeat: only the first monitor of a program sends
+    /// one, for as long as it exists.
     pub(super) fn report(&self, shared: &Arc<Shared>) -> Option<OutboxReport> {
         let Self::Broker { outbox, teller, .. } = self else { return None };
         let mut teller = teller.lock().unwrap_or_else(PoisonError::into_inner);
@@ -472,8 +472,8 @@ fn no_thread(error: &dyn std::error::Error) -> ConnectError {
     ConnectError::Failed { servers: "any server".to_owned(), failure }
 }
 
-/// Takes out of a status what matters least: metrics and words of its components, and all but the
-/// gravest of them.
+/// Removes what matters least from a status: metrics and messages of its components, and all
+/// components but the gravest.
 fn shed(message: &mut StatusMessage) {
     let details = Arc::make_mut(&mut message.details);
     let components = &mut details.components;

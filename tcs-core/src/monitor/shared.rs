@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) lag: Option<Lag>,
     pub(super) wake: Notify,
     pub(super) closed: AtomicBool,
-    /// Whether the last word is on its way.
+    /// Whether the final report has been handed over.
     pub(super) ended: watch::Sender<bool>,
     pub(super) counts: Tally,
     inner: Mutex<Inner>,
@@ -119,7 +119,7 @@ impl Shared {
     pub(super) fn close(&self) {
         let callbacks = {
             let mut inner = self.lock();
-            // they may hold what holds the monitor
+            // dropped outside the lock: callbacks may hold the monitor
             (std::mem::take(&mut inner.checks), std::mem::take(&mut inner.metrics))
         };
         drop(callbacks);
@@ -179,7 +179,7 @@ impl Shared {
         inner.metrics.retain(|metrics| !gone.contains(&metrics.node));
     }
 
-    /// The health checks to call; none while the life cycle has the word.
+    /// The health checks to call; none while the service starts or ends.
     pub(super) fn checks(&self) -> Vec<Check> {
         let inner = self.lock();
         match inner.core.status(NodeId::ROOT) {

@@ -16,7 +16,7 @@ use crate::bus::LinkState;
 use crate::clock;
 use crate::wire::HeartbeatMessage;
 
-/// The current status is said again this often: streams forget after 30 days.
+/// How often the current status is sent again: streams keep 30 days.
 const REPEAT: Duration = Duration::from_hours(6);
 /// How long metrics may take to be read.
 const METRICS_LIMIT: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const LIGHT_METRICS: usize = 32;
 /// The longest text among them, in bytes.
 const LIGHT_TEXT: usize = 64;
 
-/// Speaks for a monitor until its owner is gone and its last word is said.
+/// Publishes for a monitor until its owner is gone and its final report is sent.
 pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
     let mut beat = ticks(shared.times.heartbeat);
     let mut check = ticks(shared.times.check);
@@ -57,7 +57,7 @@ pub(super) async fn speak(shared: Arc<Shared>, outlet: Outlet) {
                 shared.repeat();
                 beat.reset_immediately();
             }
-            // before there ever was a broker there is nobody to miss a beat
+            // no heartbeats before the first connection: nobody expects them yet
             _ = beat.tick(), if connected.is_some() || link.is_none() => {
                 sequence += 1;
                 self::beat(&shared, &outlet, sequence).await;
@@ -99,7 +99,7 @@ fn since(link: &LinkState) -> Option<Instant> {
 enum Change {
     /// The first connection.
     First,
-    /// There again after having been away.
+    /// Connected again after an outage.
     Again,
     Other,
 }

@@ -10,27 +10,27 @@ use crate::clock;
 /// A clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {
-    /// What it showed, and when; `None`: it is the system's.
+    /// The time shown at the start, and that instant; `None`: the system clock.
     begun: Option<(DateTime<Utc>, Instant)>,
 }
 
 impl Clock {
-    /// The system's.
+    /// The system clock.
     pub fn system() -> Self {
         Self::default()
     }
 
-    /// One that shows `start` now, and goes on as tokio's time does.
+    /// A clock that shows `start` now, and advances with tokio's time.
     pub fn starting_at(start: DateTime<Utc>) -> Self {
         Self { begun: Some((start, Instant::now())) }
     }
 
-    /// What it shows.
+    /// The current time.
     pub fn now(&self) -> DateTime<Utc> {
         self.begun.map_or_else(clock::wall, |(start, begun)| start + begun.elapsed())
     }
 
-    /// Waits until it has gone on by `time`.
+    /// Waits until the clock has advanced by `time`.
     pub async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }

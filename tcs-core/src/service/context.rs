@@ -219,7 +219,7 @@ impl<S: Service> Context<S> {
         Self(Own { base, about })
     }
 
-    /// Now the service is made.
+    /// Ties the context to its service, now that the service has been created.
     pub(super) fn serves(&self, service: &Arc<S>) {
         self.0.about.service.set(Arc::downgrade(service)).ok();
     }

@@ -36,7 +36,7 @@ pub enum Progress {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HostOptions {
-    /// What speaks for it.
+    /// Publishes for the service.
     pub reporter: Reporter,
     /// The launcher's monitored name.
     pub parent: Option<String>,
@@ -50,7 +50,7 @@ pub struct HostOptions {
     pub healthcheck_limit: Duration,
     /// The clock that the service sleeps by.
     pub clock: Clock,
-    /// Told how far the service is.
+    /// Receives the progress of the service.
     pub progress: Option<watch::Sender<Progress>>,
 }
 
@@ -70,8 +70,8 @@ impl HostOptions {
     }
 }
 
-/// Runs the service that the settings are of until it has ended, by itself or because `stop` is cancelled. Dropping the
-/// future ends the service at its next `.await`.
+/// Runs the service of these settings until it ends, by itself or because `stop` is cancelled.
+/// Dropping the future ends the service at its next `.await`.
 pub async fn run(
     registration: &'static Registration,
     settings: &ServiceSettings,
@@ -86,7 +86,7 @@ pub async fn run(
 /// How a service is made, from the context that it gets.
 pub(crate) type Make = Box<dyn FnOnce(Context) -> Result<Made, Failure> + Send>;
 
-/// The same for a service that is made in another way.
+/// Like [`run`], for a service that `make` creates.
 pub(crate) async fn run_made(
     kind: &str,
     settings: &ServiceSettings,
@@ -111,7 +111,7 @@ fn log_level(settings: &ServiceSettings) -> Option<String> {
     settings.deserialize::<Base>().ok().and_then(|(base, _)| base.log_level)
 }
 
-/// How long the last status may take to the outbox: metrics are read for it.
+/// Time limit for the last status to reach the outbox: metrics are read for it.
 const LAST_WORD: Duration = Duration::from_secs(3);
 
 /// The service's code under way: ended with the host.

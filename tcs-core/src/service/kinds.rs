@@ -256,7 +256,7 @@ pub(crate) trait Running: Send + Sync {
     fn healthcheck(&self) -> BoxFuture<'_, Health>;
 }
 
-/// How a kind is run; `M` tells the kinds apart, so that a type says by its one trait what it is.
+/// How a kind is run; the marker `M` lets each of the three traits implement this one.
 #[doc(hidden)]
 pub trait Kind<M>: Service {
     const WORD: &'static str;
@@ -347,7 +347,7 @@ stop(it) match it.state.lock().await.take() {
     None => Ok(()),
 });
 
-/// What `#[service]` makes a service by that has no `new`.
+/// How `#[service]` creates a service that has no `new`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be created: it has neither `Default` nor `new`",

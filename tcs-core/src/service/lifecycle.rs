@@ -30,7 +30,7 @@ pub(crate) enum Event {
     Done(Phase, Result<(), Failure>),
     /// It was ended from outside, as [`Effect::Abort`] asked.
     Aborted(Phase),
-    /// Somebody wants the service to stop.
+    /// A stop has been requested.
     StopWanted,
     /// The service's work is done, and why.
     Completed(&'static str),
@@ -60,7 +60,7 @@ pub(crate) enum Effect {
 pub struct Limits {
     /// `on_start`, or `start` of a permanent service. `None`: as long as it likes.
     pub start: Option<Duration>,
-    /// From the wish to stop to the end. The main loop gets half of it to end by itself, and is
+    /// From the stop request to the end. The main loop gets half of it to end by itself, and is
     /// then ended at its next `.await`; the rest is for `on_stop`.
     pub stop: Duration,
 }
@@ -77,7 +77,7 @@ enum State {
         stop: bool,
     },
     Starting,
-    /// Starting, and somebody wants it to stop.
+    /// Starting, and a stop has been requested.
     StartingStop {
         aborted: bool,
     },
@@ -169,7 +169,7 @@ impl LifeCycle {
             (State::StartingStop { .. }, Event::Done(Phase::Start, Ok(()))) => {
                 self.stop(Outcome::Cancelled)
             }
-            // an asked-for end: that the start came to nothing is no news
+            // the stop was requested: a failed start is not reported
             (
                 State::StartingStop { .. },
                 Event::Done(Phase::Start, Err(_)) | Event::Aborted(Phase::Start),
@@ -250,7 +250,7 @@ impl LifeCycle {
     }
 }
 
-/// The end, with the last word: after trouble the trouble's, else that it has stopped.
+/// The end, with the final status: the failure's if there was one, else that it has stopped.
 fn end(outcome: Outcome) -> (State, Vec<Effect>) {
     let mut effects = vec![Effect::Limit(None)];
     if outcome.failure().is_none() {
@@ -270,7 +270,7 @@ fn end_saying(
     (State::Ended, vec![Effect::Limit(None), say(status, text), Effect::End(outcome(failure))])
 }
 
-/// The first failure is the outcome; that the clean-up failed too is said.
+/// The first failure is the outcome; a failed clean-up is reported in addition.
 fn stop_failed(outcome: Outcome, failure: Failure) -> (State, Vec<Effect>) {
     let (state, mut effects) =
         end_saying(Status::Error, "Shutdown failed", Outcome::StopFailed, failure);

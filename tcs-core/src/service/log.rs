@@ -23,8 +23,8 @@ pub use crate::wire::text::clean;
 pub use journald::LogWriter;
 pub use patient::take_dropped;
 
-/// Says something on standard error to whoever started the program, on lines of its own. Where nobody
-/// can be told (a full disk, a closed pipe), nobody is.
+/// Writes `text` to standard error, on lines of its own. A failed write (a full disk, a closed
+/// pipe) is ignored.
 pub fn say(text: &str) {
     std::io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes()).ok();
 }
@@ -100,13 +100,13 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// INFO, or as `TCS_LOG` says.
+    /// INFO, or the level in `TCS_LOG`.
     pub fn from_environment() -> Self {
         let named = std::env::var("TCS_LOG").ok().and_then(|name| level(&name));
         Self { general: named.unwrap_or(LevelFilter::INFO) }
     }
 
-    /// This level.
+    /// With this level for the program.
     pub fn new(general: LevelFilter) -> Self {
         Self { general }
     }
@@ -176,7 +176,7 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// What an event says, in the spans around it.
+    /// Makes a record from an event and the spans around it.
     pub fn new<'a, S>(event: &Event<'_>, mut scope: impl Iterator<Item = SpanRef<'a, S>>) -> Self
     where
         S: for<'s> LookupSpan<'s> + 'a,

@@ -89,7 +89,7 @@ pub fn main<S: Service>() -> ExitCode {
     main_of(S::registration(), arguments.map(|it| it.to_string_lossy().into_owned()))
 }
 
-/// The same for a service type that is looked up by its name, and with given arguments.
+/// Like [`main()`], for a service type looked up by its name, and with these arguments.
 pub fn main_of(
     registration: &'static Registration,
     arguments: impl IntoIterator<Item = String>,
@@ -176,7 +176,7 @@ const FORCED: u8 = 128 + 15;
 
 fn code(outcome: &Outcome) -> ExitCode {
     if let Some(failure) = outcome.failure() {
-        // the exit code says it too, if not why
+        // best effort: the exit code reports the failure too, without the reason
         notify::notify(&format!("{}={failure}", notify::ERROR)).ok();
     }
     u8::try_from(outcome.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -210,7 +210,7 @@ fn settings(
     Ok((config.settings_for(service_type, variant), launch.clone(), nats))
 }
 
-/// That a file has no entry for this service, and which ones it has of the same type.
+/// The message that a file has no entry for this service, and which it has of the same type.
 fn without_entry(config: &Config, path: &Path, id: &str) -> String {
     let (service_type, _) = id.rsplit_once('.').unwrap_or((id, ""));
     let same = config.services.iter().filter(|it| it.service_type.as_str() == service_type);

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use super::host::Progress;
 
-/// Name of the word by which a service that has failed says why: so its launcher knows it without
-/// a broker, and before its process has ended.
+/// The field with which a failed service reports why: its launcher gets the reason without a
+/// broker, and before the process ends.
 pub const ERROR: &str = "X_TCS_ERROR";
 
 /// `$NOTIFY_SOCKET`: a path, or `@` and an abstract name. Nothing in it waits: a manager that does
@@ -22,7 +22,7 @@ pub const ERROR: &str = "X_TCS_ERROR";
 pub struct NotifySocket(UnixDatagram);
 
 impl NotifySocket {
-    /// `None`: nobody wants to be told.
+    /// `None`: `$NOTIFY_SOCKET` is not set.
     ///
     /// # Errors
     /// The socket is not there; the error names it.
@@ -51,7 +51,7 @@ impl NotifySocket {
     /// Sends `words`, a line each: `READY=1`.
     ///
     /// # Errors
-    /// Nobody takes them.
+    /// The manager does not receive them.
     pub fn send(&self, words: &str) -> io::Result<()> {
         self.0.send(words.as_bytes()).map(|_| ())
     }

@@ -16,7 +16,7 @@ use crate::id::{IdError, ServiceType};
 /// One service type of this program.
 #[derive(Debug)]
 pub struct Registration {
-    /// As given, if it was.
+    /// The name given to `#[service]`, if any.
     name: Option<&'static str>,
     /// Where it is, with the crate: `my_services::instruments::guider`.
     module: &'static str,
@@ -76,7 +76,7 @@ fn read<T: DeserializeOwned + 'static>(
     settings: &ServiceSettings,
 ) -> Result<(T, Report), ConfigErrors> {
     if TypeId::of::<T>() == TypeId::of::<()>() {
-        // no settings: it takes any, and looks at none
+        // a service without settings accepts any, and ignores them
         let (_, report) = settings.deserialize::<IgnoredAny>()?;
         let unit =
             T::deserialize(serde::de::value::UnitDeserializer::<serde::de::value::Error>::new());
@@ -191,7 +191,7 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Two of one name.
+    /// Two service types have the same name.
     #[error(
         "two services are named `{service_type}`: {one} and {other}\n\
          hint: give one of them another name: #[service(\"another_name\")]"
@@ -212,7 +212,7 @@ pub enum RegistryError {
         /// What is wrong.
         source: IdError,
     },
-    /// None of that name.
+    /// No service type has that name.
     #[error(
         "no service type `{service_type}` in this program{}\n\
          hint: `#[service]` before its `impl` registers it, and the program must name its crate: \
@@ -228,7 +228,7 @@ pub enum RegistryError {
 }
 
 impl Registry {
-    /// Collects them.
+    /// Collects the service types of this program.
     ///
     /// # Errors
     /// Two services of one type name, or a name that is none.
@@ -253,7 +253,7 @@ impl Registry {
                 types.insert(service_type, own);
             } else if let Some(other) = other {
                 let mut places = [registration.place().to_owned(), other.place().to_owned()];
-                places.sort(); // the linker's order is nobody's
+                places.sort(); // the linker's order is arbitrary
                 let [one, other] = places;
                 return Err(RegistryError::Twice { service_type, one, other });
             }
@@ -261,7 +261,7 @@ impl Registry {
         Ok(Self { types })
     }
 
-    /// The one of this name.
+    /// The service type with this name.
     ///
     /// # Errors
     /// There is none; the error tells what to do.

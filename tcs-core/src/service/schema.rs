@@ -164,7 +164,7 @@ impl Probe<'_> {
         *self.noted.borrow_mut() = shape;
     }
 
-    /// For a value inside of this one.
+    /// A probe for a value inside this one.
     fn inside<'n>(&self, noted: &'n RefCell<Shape>) -> Result<Probe<'n>, Refused> {
         if self.depth == MAX_DEPTH {
             return Err(Refused::Other);

@@ -49,7 +49,7 @@ impl Future for Task {
 pub(super) struct Tasks {
     running: Mutex<JoinSet<()>>,
     failed: watch::Sender<Option<Failure>>,
-    /// How many there are; `None`: there never was one.
+    /// How many tasks run; `None`: none was ever spawned.
     alive: watch::Sender<Option<usize>>,
 }
 

@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(written(None), "[ERROR] a: b\n  c\n");
     }
 
-    /// The subscriber would tell of it with `eprintln!`, which panics where it cannot write.
+    /// The subscriber would report it with `eprintln!`, which panics if the write fails.
     #[test]
     fn a_full_disk_is_no_error_of_the_log() {
         let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();

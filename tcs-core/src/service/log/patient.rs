@@ -12,10 +12,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::clock;
 
-/// So long a reader that is slow is waited for, and not again within this after a line was dropped.
+/// How long a slow reader is waited for; after a dropped line it is not waited for again for as
+/// long.
 const PATIENCE_MS: u8 = 250;
 const IMPATIENT_FOR: Duration = Duration::from_secs(10);
-/// What takes something takes so much without blocking: a pipe, and a terminal.
+/// A pipe or terminal that is ready for writing takes this many bytes without blocking.
 const AT_ONCE: usize = 4096;
 const AT_ONCE_ON_TERMINALS: usize = 256;
 
@@ -24,9 +25,9 @@ static STATE: Mutex<State> = Mutex::new(State::new());
 #[derive(Debug)]
 struct State {
     dropped: u64,
-    /// The last line was.
+    /// Whether the last line was dropped.
     is_stalled: bool,
-    /// And a part of it was written.
+    /// Whether a part of the dropped line was written.
     is_cut: bool,
     impatient_until: Option<Instant>,
 }
@@ -35,7 +36,7 @@ struct State {
 #[derive(Debug)]
 pub struct Patient;
 
-/// How many lines were dropped, once lines are written again; then it counts anew.
+/// How many lines were dropped, once lines are written again; resets the count.
 pub fn take_dropped() -> u64 {
     let mut state = state();
     if state.is_stalled { 0 } else { std::mem::take(&mut state.dropped) }
@@ -96,7 +97,7 @@ fn is_writable(to: &impl AsFd, patience_ms: u8) -> bool {
         match poll(&mut wanted, PollTimeout::from(patience_ms)) {
             Err(Errno::EINTR) => {}
             Ok(ready) => return ready > 0,
-            // what cannot be asked is tried
+            // if it cannot be polled, try to write
             Err(_) => return true,
         }
     }
