@@ -29,7 +29,7 @@ pub(super) struct Assessment {
     pub(super) since: Option<DateTime<Utc>>,
     pub(super) reasons: Vec<Reason>,
     pub(super) attempt: Option<Attempt>,
-    /// It is lost, and so is its launcher.
+    /// The service is lost, and so is its launcher.
     pub(super) taken_along: bool,
 }
 

@@ -12,7 +12,7 @@ use tcs_wire::{HeartbeatMessage, Message, Meta, OutboxReport, Status, Timestamp}
 pub const MAX_BEATS: usize = 16;
 /// Places for so many, and for a few that are kept no longer.
 const MAX_PLACES: usize = MAX_BEATS + 8;
-/// Those that occupy more are not kept beyond their time, in bytes.
+/// Heartbeats larger than this, in bytes, are not kept beyond their time.
 const HEAVY: usize = 16 * 1024;
 
 /// One heartbeat, as kept.
@@ -38,7 +38,7 @@ pub struct Beat {
     pub sequence: Option<u64>,
     /// Whether a launcher beats for it.
     pub by_launcher: bool,
-    /// What its program could not have stored.
+    /// The messages of its program that streams have not stored.
     pub outbox: Option<Arc<OutboxReport>>,
     /// Light metrics, where there are some.
     pub metrics: Option<Arc<Metrics>>,
@@ -64,7 +64,7 @@ pub(super) struct Beats {
     to: u8,
     /// The newest so many have one sender.
     alike: u8,
-    /// What is in all places up to `to` occupies.
+    /// Memory used by the heartbeats in all places up to `to`.
     weight: u32,
 }
 
@@ -111,7 +111,7 @@ impl Beats {
         *self = shortened.collect();
     }
 
-    /// Takes a heartbeat in; whether it changed anything.
+    /// Takes in a heartbeat. Returns whether it changed anything.
     pub(super) fn hear(
         &mut self,
         message: &HeartbeatMessage,
@@ -163,7 +163,7 @@ impl Beats {
             None => Some(beat),
         };
         if let Some(beat) = beat {
-            // there is no place, or a clone that goes on by itself has taken it
+            // no place is free, or a diverged clone has taken it
             *self = self.iter().cloned().chain([beat]).collect();
             return;
         }
@@ -185,7 +185,7 @@ impl fmt::Debug for Beats {
 }
 
 impl FromIterator<Arc<Beat>> for Beats {
-    /// Of those in order the last, with places for more.
+    /// Keeps the last of the heartbeats, given in order, with places for more.
     fn from_iter<I: IntoIterator<Item = Arc<Beat>>>(beats: I) -> Self {
         let beats: Vec<_> = beats.into_iter().collect();
         let beats = &beats[beats.len().saturating_sub(MAX_BEATS)..];
@@ -273,7 +273,7 @@ mod tests {
         beats.put(beat(8, 0, 100));
         assert!(Arc::ptr_eq(&beats.places, &picture.places));
         assert_eq!((picture.len(), beats.len()), (8, 9));
-        // one that goes on by itself has places of its own
+        // a clone that changes gets places of its own
         let mut other = picture.clone();
         other.put(beat(9, 1, 100));
         assert_eq!(other.last().unwrap().stamp.stored.timestamp(), 9);

@@ -204,7 +204,8 @@ pub(super) fn window(record: &Record) -> Option<TimeDelta> {
     record.declaration().and_then(|declared| declared.restart_window).map(span)
 }
 
-/// The same as restarts are remembered: 5 minutes at least (`docs/spec/truth.md#verdict`).
+/// How long crashes are remembered: as long as restarts, and 5 minutes at least
+/// (`docs/spec/truth.md#verdict`).
 fn remembered(record: &Record) -> TimeDelta {
     window(record).unwrap_or_default().max(TimeDelta::minutes(5))
 }

@@ -21,7 +21,7 @@ const MAX_STREAMS: usize = 8;
 /// Spans kept of one run, and of one stream: the last ones. Forgetting can only hide a hole.
 const MAX_SPANS: usize = 20_000;
 
-/// What was seen of the numbers of events.
+/// Which event numbers were seen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gaps {
     /// By when a stream was made: the sequences of it that were seen.
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(missing(&gaps), 3);
     }
 
-    /// What two runs had to say: which of them, and whether it was ever stored.
+    /// The events of two runs: which run sent each, and whether it was ever stored.
     fn said() -> impl Strategy<Value = Vec<(bool, bool)>> {
         prop::collection::vec((any::<bool>(), prop::bool::weighted(0.7)), 1..60)
     }

@@ -12,9 +12,9 @@ use super::view::{FleetView, ServiceView};
 /// Who is started after whom. Services are indices into the picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
-    /// Of each service those that it is started after.
+    /// For each service: the services that it is started after.
     before: Vec<Vec<usize>>,
-    /// Of each service those that are started after it.
+    /// For each service: the services that are started after it.
     after: Vec<Vec<usize>>,
 }
 
@@ -36,7 +36,7 @@ impl Graph {
         graph
     }
 
-    /// Those that a service is started after, directly.
+    /// The services that a service is started after, directly.
     pub fn before(&self, service: usize) -> &[usize] {
         self.before.get(service).map_or(&[], Vec::as_slice)
     }
@@ -114,7 +114,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Of the present run.
+    /// The start of the present run.
     pub fn of(view: &FleetView, service: usize) -> Option<Self> {
         let one = &view.services[service];
         let started = one.started_at?;

@@ -139,7 +139,7 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Of this kind.
+    /// A gap of this kind.
     pub const fn new(kind: GapKind, from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         Self { from, until, kind }
     }

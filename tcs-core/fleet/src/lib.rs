@@ -185,7 +185,7 @@ impl Fleet {
         missing
     }
 
-    /// Who says that messages of its program are not stored at present.
+    /// The senders that report that messages of their program are not stored at present.
     pub fn not_stored(&self) -> impl Iterator<Item = (&Arc<str>, &NotStored)> {
         let since = self.newest.map(|newest| newest - RECENT_REPORT);
         self.outboxes()

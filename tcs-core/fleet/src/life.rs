@@ -72,7 +72,7 @@ const RESTART_TAKES: TimeDelta = TimeDelta::seconds(60);
 
 /// What the registry says, before the service's own messages are read.
 enum Said<'a> {
-    /// Nothing that counts: the service's own messages decide, those newer than this.
+    /// Nothing that counts: the service's own messages newer than this decide.
     Nothing { newer_than: Option<DateTime<Utc>> },
     /// The newest event of the present launcher run.
     Event(&'a Arc<Kept<RegistryMessage>>),

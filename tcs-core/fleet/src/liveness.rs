@@ -100,7 +100,7 @@ pub(super) fn span(seconds: f64) -> TimeDelta {
     TimeDelta::microseconds(if micros.is_nan() { 0 } else { micros as i64 })
 }
 
-/// Until when we could hear: silence is counted up to there.
+/// Until when messages could reach us: silence is counted up to that time.
 pub(super) fn heard_until(now: DateTime<Utc>, link: Link) -> DateTime<Utc> {
     match link {
         Link::Down { since } => now.min(since),
@@ -117,7 +117,7 @@ pub(super) fn proven_until(now: DateTime<Utc>, link: Link, interval: TimeDelta) 
     }
 }
 
-/// What a last sign of life of this age says.
+/// The liveness for a last sign of life of this age.
 pub(super) fn judge(age: TimeDelta, interval: TimeDelta) -> Liveness {
     if age < interval * LATE {
         Liveness::Live

@@ -27,7 +27,7 @@ const LONGEST_RUN: f64 = 1e9;
 /// How far into which run a message was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunTime {
-    /// Of the sender's name.
+    /// Hash of the sender's name.
     sender: u64,
     /// Second in which the run began, by the sender's own clock: a name with a process id in it
     /// comes again, in containers at once.
@@ -156,7 +156,7 @@ impl Origins {
         self.runs.shrink_to_fit();
     }
 
-    /// Forgets the half that was heard of least recently.
+    /// Forgets the half of the runs whose last message is oldest.
     fn evict(&mut self) {
         let last = |held: &[Option<Sample>; HOURS]| held.iter().flatten().map(Sample::stored).max();
         let mut heard: Vec<_> = self.runs.iter().map(|(run, held)| (last(held), *run)).collect();

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::stamp::{Order, Stamp};
 
-/// What stands in a [`Recent`].
+/// An item of a [`Recent`].
 pub(super) trait Stamped {
     fn stamp(&self) -> &Stamp;
 
@@ -37,7 +37,7 @@ impl<T, const N: usize> Default for Recent<T, N> {
 }
 
 impl<T, const N: usize> FromIterator<T> for Recent<T, N> {
-    /// Of those that are in order, and not too many.
+    /// From items that are in order, `N` at most.
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Self(items.into_iter().collect())
     }
@@ -49,8 +49,8 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
         &self.0
     }
 
-    /// Takes it in, unless it is there already or older than `N` others; says whether it did. Of
-    /// two copies the one that was stored first counts.
+    /// Adds `item`, unless it is there already or older than `N` others; returns whether it was
+    /// added. Of two copies, the one that was stored first is kept.
     pub(super) fn put(&mut self, item: T) -> bool {
         self.put_all(item).0
     }
@@ -74,7 +74,7 @@ impl<T: Stamped, const N: usize> Recent<T, N> {
             return (true, Some(oldest));
         }
         if self.0.len() == self.0.capacity() {
-            // a list of the fleet hears one of each service
+            // small at first: a list of the fleet gets one item per service
             self.0.reserve_exact(self.0.len().clamp(1, N - self.0.len()));
         }
         self.0.insert(place, item);

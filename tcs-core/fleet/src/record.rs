@@ -176,7 +176,7 @@ impl Record {
             + size_of_val(self.crashes())
     }
 
-    /// The same of its heartbeats.
+    /// Memory used by its heartbeats.
     pub(super) fn beats_weight(&self) -> usize {
         self.beats.weight()
     }

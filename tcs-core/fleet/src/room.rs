@@ -203,7 +203,7 @@ pub(super) fn is_passing(record: &Record) -> bool {
     record.declared().is_empty() && !record.is_established()
 }
 
-/// What is needed to tell what goes first.
+/// What is needed to decide which services are forgotten first.
 struct Classes<'a> {
     /// The launchers that declare something.
     parents: HashSet<&'a str>,

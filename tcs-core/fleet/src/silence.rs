@@ -46,7 +46,7 @@ pub struct Silences {
     gaps: Vec<Gap>,
 }
 
-/// So many services must have lived through a gap.
+/// How many services must have lived through a gap for it to count.
 const SURVIVORS: u32 = 2;
 /// No more gaps are kept than these: the newest, and those in which nothing could be stored.
 const MAX_GAPS: usize = 1000;

@@ -67,12 +67,12 @@ impl Case<'_> {
 /// A question with at most one answer.
 pub(super) type Rule = fn(&Case<'_>) -> Option<Finding>;
 
-/// What its heartbeats come to, once the launcher is known too.
+/// How silent the service is, with the state of its launcher considered.
 pub(super) enum Silent {
     No,
     Late(Reason),
     Lost(Reason),
-    /// Ad hoc, and never a heartbeat.
+    /// An ad-hoc service that never sent a heartbeat.
     NeverHeard(Reason),
 }
 

@@ -36,7 +36,7 @@ fn cancelled(case: &Case<'_>) -> Option<Finding> {
     Some(Finding { phase: Some(Phase::Stopped), since: Some(at), ..finding })
 }
 
-/// Nobody is there to start it.
+/// The service waits to be started, but its launcher is lost.
 fn not_to_be_started(case: &Case<'_>) -> Option<Finding> {
     let lost = matches!(case.around.launcher, Some((_, Standing::Lost)));
     if !(lost && is_to_be_started(case.life.phase)) {

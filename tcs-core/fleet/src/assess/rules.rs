@@ -83,7 +83,7 @@ fn late(case: &Case<'_>) -> Option<Finding> {
         return Some(Finding::new(Verdict::Stopping, [reason.clone()]));
     }
     let since = case.life.sign.map(|sign| {
-        // its main loop ran until that long before the beat that tells of it
+        // the heartbeat reports how long the main loop has been blocked: it ran until then
         let well = match reason {
             Reason::LoopBlocked { lag } => sign - *lag,
             _ => sign,

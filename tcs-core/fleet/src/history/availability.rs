@@ -77,14 +77,14 @@ fn seconds(span: TimeDelta) -> f64 {
     span.num_milliseconds() as f64 / 1000.0
 }
 
-/// What a verdict means for who counts on the service.
+/// What a verdict means for availability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Means {
-    /// It did its work.
+    /// The service did its work.
     Up,
-    /// It was to do it, and did not.
+    /// The service should have worked, and did not.
     Down,
-    /// It was not meant to run, or nobody knows.
+    /// The service was not meant to run, or its state is not known.
     Idle,
 }
 
@@ -103,8 +103,8 @@ impl Means {
         }
     }
 
-    /// Of a start or a stop. The first start, the last stop and a program that only runs once are as
-    /// they are meant to be; a start that fails, or that comes after work or a fault, is not.
+    /// The meaning of a start or stop. The first start, the last stop and a program that only runs
+    /// once are as they are meant to be; a start that fails, or that comes after work or a fault, is not.
     const fn on_the_way(before: Self, later: Option<Self>) -> Self {
         match (before, later) {
             (_, Some(Self::Down)) | (Self::Down, _) | (Self::Up, Some(Self::Up)) => Self::Down,
@@ -113,7 +113,7 @@ impl Means {
     }
 }
 
-/// Of each service, in the order of their ids.
+/// The availability of each service, in the order of their ids.
 pub fn availability(history: &History) -> Vec<(Arc<str>, Availability)> {
     let of = |(id, track): (&Arc<str>, &Track)| {
         (Arc::clone(id), Availability::of(track, history.from, history.to))
