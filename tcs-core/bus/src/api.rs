@@ -65,7 +65,7 @@ pub enum ApiError {
         subject: String,
         /// JetStream's own code, like 10059 (stream not found).
         code: u64,
-        /// In the server's words.
+        /// The server's description of the error.
         description: String,
     },
     /// An answer that is none.
@@ -99,14 +99,14 @@ fn domain_of_server(domain: Option<&str>) -> String {
 }
 
 impl ApiError {
-    /// Whether a cluster says that it has no leader or no node to spare, which goes by itself.
+    /// Whether a cluster has no leader or no free node at present: this passes without action.
     pub(super) fn is_of_cluster(&self) -> bool {
         // no peers for it, cluster not available, not the leader, stream or consumer offline
         const OF_CLUSTER: [u64; 5] = [10005, 10008, 10009, 10118, 10119];
         matches!(self, Self::Refused { code, .. } if OF_CLUSTER.contains(code))
     }
 
-    /// Whether asking again soon may help by itself.
+    /// Whether the same request may succeed soon, without anything being changed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Disconnected | Self::TimedOut { .. } => true,

@@ -17,7 +17,7 @@ pub fn wall() -> DateTime<Utc> {
     machine_wall() + TimeDelta::seconds(AHEAD.load(Ordering::Relaxed))
 }
 
-/// The same without what a drill adds to it.
+/// The wall clock, without the offset that a drill adds.
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 pub fn machine_wall() -> DateTime<Utc> {
     Utc::now()

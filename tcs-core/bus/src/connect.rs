@@ -60,7 +60,7 @@ impl Drop for Inner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The server, or the way to it, said no.
+    /// The server refused the connection, or could not be reached.
     #[error("cannot connect to {servers}: {failure}{}", hint(failure))]
     Failed {
         /// Where to, without credentials.
@@ -201,7 +201,7 @@ impl Bus {
         &self.0.settings.subjects.value
     }
 
-    /// What the connection was made with.
+    /// The settings of this connection.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -281,8 +281,8 @@ async fn options(
     after: Option<watch::Receiver<LinkState>>,
 ) -> Result<ConnectOptions, ConnectError> {
     let servers = u32::try_from(settings.servers.value.len()).unwrap_or(u32::MAX);
-    // One that accepts and says nothing must leave time for the others, and for the command.
-    // A single one, too, is to be known for what it did when the time is up.
+    // A server that accepts and then stays silent must leave time for the others, and for the
+    // command. With a single server, its failure must be known before the time is up.
     let attempt = if servers > 1 { timeout / servers.saturating_add(1) } else { timeout / 20 * 19 };
     let dialing = Arc::clone(link);
     check_credentials(&settings.auth.value)?;
@@ -335,7 +335,7 @@ fn next_server(link: &Link, pool: &[async_nats::Server]) -> Option<ReconnectToSe
         })
         .collect();
     if link.is_closed() {
-        // Nobody wants it any more, and the library goes on until it has succeeded.
+        // The connection is no longer wanted, but the library would try until it succeeds.
         let addr = pool.first()?.addr.clone();
         return Some(ReconnectToServer { addr, delay: Some(Duration::MAX) });
     }

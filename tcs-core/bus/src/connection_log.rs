@@ -19,7 +19,7 @@ use tcs_wire::format_duration;
 
 /// Time from the first line of a kind to the next one.
 const QUIET: Duration = Duration::from_mins(1);
-/// It doubles up to this.
+/// The quiet time doubles up to this.
 const QUIET_AT_MOST: Duration = Duration::from_mins(10);
 /// Kinds of lines that are remembered: servers can announce any number of addresses.
 const MAX_KINDS: usize = 256;
@@ -31,11 +31,11 @@ enum Happened {
     Failed(String, String),
     /// The connection was lost, for this reason; empty: it is not known.
     Lost(String),
-    /// It is there again.
+    /// Connected again.
     Connected(String),
 }
 
-/// A line: what happened, and how often in what time, where it was told before.
+/// A log line: what happened; for a repetition, also how often and in what time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     what: Happened,
@@ -72,7 +72,7 @@ struct Kind {
     quiet_until: Instant,
     quiet: Duration,
     times: u64,
-    /// Times that no line has told of.
+    /// How often it happened since the last line about it.
     untold: u64,
 }
 
@@ -162,7 +162,7 @@ impl Folding {
         untold.map(|kind| kind.quiet_until).min()
     }
 
-    /// What is to be written now.
+    /// The lines to be written now.
     fn lines(&mut self, now: Instant) -> Vec<Line> {
         let mut lines: Vec<(Instant, Line)> = Vec::new();
         for (what, kind) in &mut self.kinds {
@@ -255,7 +255,7 @@ mod tests {
             ]
         );
         assert!((8..=12).contains(&lines.len()), "{lines:#?}");
-        // another reason is told at once
+        // another reason is logged at once
         let now = begin + Duration::from_hours(1);
         folding.look(0, &START(begin), &tried(7201, &Failure::TooMany), now);
         let text = "cannot connect to nats://a:4222: the server has reached its maximum of \
@@ -292,7 +292,7 @@ mod tests {
             "connected again: nats://a:4222 (nats-server 2.9.10)",
         ];
         assert_eq!(lines, first);
-        // what was left out is told even if nothing more happens
+        // what was left out is logged even if nothing more happens
         let later = folding.due().unwrap();
         assert_eq!(
             texts(&mut folding, later),

@@ -44,7 +44,7 @@ struct Entry {
     tries: u64,
 }
 
-/// What came of the attempts at one server.
+/// The results of the attempts at one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tried {
     /// Its address, without credentials.
@@ -62,7 +62,7 @@ pub(super) struct Dialer {
     last: Option<(usize, Instant)>,
 }
 
-/// What became of the attempt before.
+/// The result of the previous attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Before {
     /// There was none.
@@ -139,7 +139,7 @@ impl Dialer {
         Before::Lost
     }
 
-    /// What came of the attempts at each server.
+    /// The results of the attempts at each server.
     pub(super) fn report(&self) -> Vec<Tried> {
         let tried = |entry: &Entry| Tried {
             url: entry.url.clone(),

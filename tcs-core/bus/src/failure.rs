@@ -31,12 +31,12 @@ pub enum Failure {
     Protocol(String),
     /// The credentials cannot be read or used.
     Credentials(String),
-    /// All else, in the words of whoever noticed it.
+    /// Anything else: the message of the original error.
     Other(String),
 }
 
 impl Failure {
-    /// From the client library's words, which are `kind: source` or the kind alone.
+    /// From an error text of the client library, which is `kind: source` or the kind alone.
     pub(super) fn explain(text: &str) -> Self {
         let has = |needle: &str| text.contains(needle);
         if has("maximum connections exceeded") || has("maximum account active connections") {

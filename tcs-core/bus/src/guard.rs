@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 /// A panic that was caught.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic {
-    /// What it said.
+    /// The panic message.
     pub message: String,
     /// `file:line:column`, where it is known.
     pub place: Option<String>,
@@ -56,7 +56,7 @@ pub fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Panic> {
     result.map_err(|panic| Panic { message: text(panic.as_ref()), place: PLACE.take() })
 }
 
-/// The same for a future.
+/// Catches the panics of a future.
 pub fn guarded<F: Future>(future: F) -> Guarded<F> {
     Guarded(Box::pin(future))
 }

@@ -38,7 +38,7 @@ pub mod streams;
 pub mod subscribe;
 mod time;
 
-/// Under this name the client library logs; it tells of each attempt to connect.
+/// The target under which the client library logs; it logs each attempt to connect.
 pub const CLIENT_LIBRARY: &str = "tcs_async_nats";
 
 pub use address::{AddressError, Scheme, ServerUrl};

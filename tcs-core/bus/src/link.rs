@@ -92,9 +92,9 @@ pub(super) async fn until(
 pub(super) struct Link {
     state: watch::Sender<LinkState>,
     denials: broadcast::Sender<Denial>,
-    /// The right to listen to replies, once found missing: it is told once, not per request.
+    /// The right to listen to replies, once found missing: reported once, not per request.
     no_reply_rights: Mutex<Option<Denial>>,
-    /// The last word of the server before it closed the connection.
+    /// The last error of the server before it closed the connection.
     last_word: Mutex<Option<Failure>>,
     abilities: Abilities,
     dropped: AtomicU64,
@@ -197,7 +197,7 @@ impl Link {
         dialer.next(pool, lost.as_ref(), clock::monotonic())
     }
 
-    /// What came of the attempts at each server.
+    /// The results of the attempts at each server.
     pub(super) fn report(&self) -> Vec<Tried> {
         self.dialer.lock().unwrap_or_else(PoisonError::into_inner).report()
     }
@@ -236,7 +236,7 @@ impl Link {
         });
     }
 
-    /// What the server says before it hangs up.
+    /// Keeps the error that the server sends before it closes the connection.
     fn last_word(&self, word: Failure) {
         *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
     }

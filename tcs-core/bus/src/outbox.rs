@@ -89,7 +89,7 @@ impl Outbox {
         self.push_event(class, parcel, None);
     }
 
-    /// The same with the number that tells readers of a missing event.
+    /// Like [`Self::push`], with the number by which readers notice a missing event.
     pub fn push_event(&self, class: Class, parcel: OutgoingMessage, event_seq: Option<u64>) {
         self.machine().push(class, parcel, event_seq, clock::monotonic());
         if class == Class::Event {
@@ -151,13 +151,13 @@ impl Outbox {
         self.machine().counts()
     }
 
-    /// So many events were missing for ever before this run.
+    /// Sets how many events had been lost for good before this run.
     pub fn carry_lost(&self, before: u64) {
         self.machine().carry_lost(before);
         self.tell_keeper();
     }
 
-    /// What readers are told of it; `None`: all is well.
+    /// The report about the outbox for readers; `None`: all is well.
     pub fn report(&self) -> Option<OutboxReport> {
         let now = clock::monotonic();
         let machine = self.machine();

@@ -26,7 +26,7 @@ struct Sender {
     next: AtomicU64,
 }
 
-/// Of a run that another program has begun in this process.
+/// The beginning of a run that another program has begun in this process.
 static BEGAN: OnceLock<Duration> = OnceLock::new();
 
 /// This program goes on with the run of the program that was in this process before, which began then
@@ -79,7 +79,7 @@ pub struct HappenedAt {
 }
 
 impl HappenedAt {
-    /// It happens now.
+    /// For what happens now.
     pub fn now() -> Self {
         Self { ts: clock::wall().into(), run_s: run_seconds() }
     }
@@ -141,7 +141,7 @@ impl OutgoingMessage {
         Self::of_body(subject, &format!("composed-{n}"), body)
     }
 
-    /// Of a body that was made with a `meta` from [`new_meta`], whose id it has.
+    /// From a body made with a `meta` from [`new_meta`]; `id` is the id of that `meta`.
     pub fn of_body(subject: String, id: &str, body: Vec<u8>) -> Self {
         let msg_id = format!("{}:{id}", SENDER.uid);
         Self { subject, msg_id, body: body.into(), expected: None }

@@ -36,7 +36,7 @@ pub enum Sent {
         /// Its place in that stream.
         sequence: u64,
     },
-    /// It went out, and no stream holds its subject.
+    /// The message was sent, but no stream holds its subject.
     Unstored,
 }
 
@@ -55,7 +55,7 @@ pub enum PublishError {
         /// Its size.
         len: usize,
     },
-    /// It may arrive another time; it may even have arrived.
+    /// Sending it again may succeed; it may even have arrived already.
     #[error("`{subject}`: {source}")]
     Unsure {
         /// Where it was to go.

@@ -1,4 +1,4 @@
-//! What the outbox is told, and what it wants done.
+//! The inputs and effects of the outbox machine.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::outgoing::OutgoingMessage;
 pub(crate) enum Answer {
     /// A stream has it.
     Stored { stream: String, sequence: u64 },
-    /// It went out, and nobody was asked for an answer.
+    /// The message was sent without a request for an acknowledgement.
     Told,
     /// The server says that nobody listens to the subject: no stream, or one without a leader.
     NoResponders,
@@ -20,9 +20,9 @@ pub(crate) enum Answer {
     Unanswered,
     /// The stream refuses it for now: it is not stored.
     Refused(String),
-    /// Answers cannot be heard: the right to listen to them is missing.
+    /// Acknowledgements cannot be received: the right to listen to them is missing.
     Deaf(String),
-    /// It can never be stored.
+    /// The message can never be stored.
     Never(String),
 }
 
@@ -33,9 +33,9 @@ pub(crate) enum Streams {
     Held,
     /// There is none, and why that is known.
     None(String),
-    /// It may not be asked.
+    /// The request is not permitted.
     Denied(String),
-    /// It cannot say.
+    /// The server cannot answer at present.
     Unknown,
 }
 
@@ -67,13 +67,13 @@ pub(super) enum Effect {
         parcel: OutgoingMessage,
         after: Option<(String, u64)>,
     },
-    /// Streams are there that were missing: what was sent meanwhile is to be said again.
+    /// Streams exist that were missing: what was sent meanwhile must be sent again.
     SayAgain,
     /// For the log.
     Log(Remark),
 }
 
-/// What people are told.
+/// What is logged for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Remark {
     /// No stream holds messages of this class: they are sent and not stored.
@@ -82,7 +82,7 @@ pub(super) enum Remark {
     StreamThere(Class),
     /// A stream does not take them.
     NotStored(Class, String),
-    /// It takes them again, after so long.
+    /// The stream stores messages again, after an outage of this length.
     StoredAgain(Class, Duration),
     /// A message can never be stored.
     GivenUp(Class, String),
@@ -127,7 +127,7 @@ pub struct EventMarks {
 pub struct Trouble {
     /// Which messages.
     pub class: Class,
-    /// In the server's words, or what is known.
+    /// The server's error text, or what else is known.
     pub reason: String,
     /// Since when.
     pub since: Instant,

@@ -39,7 +39,7 @@ impl Class {
     /// All of them, in the order of their lanes.
     pub const ALL: [Self; 3] = [Self::Event, Self::Status, Self::Heartbeat];
 
-    /// The word for a reader: the kind of subject.
+    /// The name shown to readers: the kind of subject.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Event => "registry",
@@ -220,7 +220,7 @@ impl Lane {
         }
     }
 
-    /// The same for all subjects: the outage is over.
+    /// Coalesces the messages of all subjects: the outage is over.
     pub(super) fn coalesce_all(&mut self, now: Instant) {
         let several = self.subjects.iter().filter(|(_, queue)| queue.len() > 1);
         for subject in several.map(|(subject, _)| subject.clone()).collect::<Vec<_>>() {

@@ -340,7 +340,7 @@ impl Machine {
         &mut self.stations[class as usize]
     }
 
-    /// It went out, and no stream has it.
+    /// A message was sent, and no stream has stored it.
     fn unstored(&mut self, class: Class, serial: u64) {
         self.station(class).lane.remove(serial);
         self.sent += 1;

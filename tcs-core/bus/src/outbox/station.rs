@@ -122,7 +122,7 @@ impl Station {
         if trouble.reason != why {
             why.clone_into(&mut trouble.reason);
         }
-        // an election takes a few seconds, and is nobody's business
+        // an election takes a few seconds, and is not logged
         if self.failures > 3 || now >= trouble.since + RETRY_AT_MOST * 2 {
             self.logged_trouble = true;
             effects.push(Effect::Log(Remark::NotStored(class, why.to_owned())));

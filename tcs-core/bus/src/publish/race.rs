@@ -37,7 +37,7 @@ impl Publisher {
                 Ok(Sent::Stored { stream, sequence }) => {
                     let after = self.after(&stream, &parcel.subject, expected, Some(sequence));
                     return match after.await {
-                        // who may not look has the server's word
+                        // without the right to look, trust the server's answer
                         Ok(After::Nothing(_)) | Err(ApiError::Denied(_)) => {
                             Ok(Sent::Stored { stream, sequence })
                         }

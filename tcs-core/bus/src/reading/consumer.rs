@@ -24,7 +24,7 @@ use crate::time::Sample;
 
 /// The server shows that the consumer lives this often when there is nothing to deliver.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Neither message nor heartbeat for so long: the consumer is gone, or the way to it.
+/// After this time without message or heartbeat, the consumer or the way to it is gone.
 const SILENCE: Duration = Duration::from_secs(4);
 /// Without anybody to deliver to the server keeps it no longer; so long a request for messages
 /// stands.
@@ -48,7 +48,7 @@ pub(super) enum Start {
     New,
 }
 
-/// Who paces the delivery.
+/// Whether the server or the reader paces the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
     /// The server, asking from time to time whether we keep up.

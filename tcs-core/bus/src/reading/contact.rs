@@ -48,7 +48,7 @@ struct Ends {
     contact: Contact,
     /// The leader of the heartbeats' stream was last alive.
     leader: Option<Instant>,
-    /// So was the consumer through which it is read.
+    /// When the consumer through which the stream is read was last alive.
     consumer: Option<Instant>,
     /// The stream is read without a consumer, by asking its leader.
     by_leader: bool,

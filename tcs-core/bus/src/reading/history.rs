@@ -83,7 +83,7 @@ enum Newest {
         seq: u64,
         at: DateTime<Utc>,
     },
-    /// It may not be asked for.
+    /// Not known: there is no right to ask for it.
     Unknown,
 }
 
