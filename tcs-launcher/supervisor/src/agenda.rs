@@ -214,7 +214,7 @@ impl Item {
         }
     }
 
-    /// So many runs have come due: the last one at `last`, the one `before` it, and earlier ones.
+    /// Several runs have come due: the last one at `last`, the one `before` it, and earlier ones.
     fn came_due(
         &mut self,
         id: &ServiceId,

@@ -43,7 +43,7 @@ pub enum Effect {
         id: ServiceId,
         /// What happened.
         event: RegistryEvent,
-        /// Of a crash after which it is started again.
+        /// For a crash: the restart that follows, if any.
         restart: Option<Delay>,
         /// Who asked for it, where somebody did.
         requested_by: Option<Arc<str>>,
@@ -78,7 +78,7 @@ pub enum Conclusion {
 pub struct Delay {
     /// From the crash on.
     pub length: Duration,
-    /// It is longer than the policy's, from here on, because runs end too soon.
+    /// Whether the delay is now longer than the policy's, because runs end too soon.
     pub throttled: bool,
 }
 

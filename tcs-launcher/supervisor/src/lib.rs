@@ -70,7 +70,7 @@ enum Ending {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Supervisor {
     services: BTreeMap<ServiceId, Service>,
-    /// Who waits for an answer is known to one process only.
+    /// Not handed over: only this process can answer those who wait.
     #[serde(skip)]
     operations: Operations,
     /// How many may be starting at the same time.

@@ -72,9 +72,9 @@ impl Pending {
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// It is new: do it.
+    /// The request is new: do it.
     No,
-    /// It is under way or done: the caller has been seen to.
+    /// The request is under way or done: the caller gets its answer.
     Yes,
 }
 

@@ -43,7 +43,7 @@ pub(super) enum Fault {
     Said,
     /// We ended it because it did not get ready, or hung.
     Ours,
-    /// It ran before, and could not be started again.
+    /// The service ran before, and could not be started again.
     NotStarted,
 }
 
