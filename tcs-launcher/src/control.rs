@@ -32,7 +32,7 @@ pub(crate) enum ControlRequest {
         id: ServiceId,
         /// What.
         command: Command,
-        /// Of a stop: the planned work for which it is to stay stopped.
+        /// For a stop: the planned work for which the service stays stopped.
         comment: Option<String>,
         /// For the answer.
         back: oneshot::Sender<Answer>,
@@ -55,9 +55,9 @@ pub(crate) enum ControlRequest {
         id: ServiceId,
         /// How many at most.
         count: usize,
-        /// Of which run: 0 the present one, -1 the one before; else of all.
+        /// Which run: 0 the present one, -1 the one before; `None`: all.
         run: Option<i64>,
-        /// For how long the asker reads along.
+        /// How long the requester follows the output.
         follow: Option<Duration>,
         /// For the lines.
         back: oneshot::Sender<Result<LogsReply, String>>,
@@ -193,7 +193,7 @@ async fn ask<T>(
     answer.await.map_err(|_| gone())
 }
 
-/// Of a client that gives two requests one id, each is done: the id stands for one command only.
+/// If a client uses one id for two requests, both are done: an id is valid for one command only.
 fn operation(name: &str, call: &Call) -> Operation {
     let message = format!("{} {name} {}", call.meta.id, call.rest);
     Operation { sender: call.meta.sender.as_str().into(), message: message.into() }

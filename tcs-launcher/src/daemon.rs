@@ -88,7 +88,7 @@ struct Spawned {
     /// When it counts as ready although it has published no status; `None`: it has, or other
     /// things say that it is ready.
     assume_at: Option<Duration>,
-    /// It has published something itself.
+    /// Whether the service has published something itself.
     speaks: bool,
     /// The last status that it published.
     said: Option<(Status, Option<String>)>,
@@ -286,7 +286,7 @@ impl Daemon<'_> {
         None
     }
 
-    /// For the readers of its output: how its run ended.
+    /// Notes for the readers of a service's output how its run ended.
     fn note_end(&self, id: &ServiceId, event: &Wire) {
         let (code, uptime, crashed) = match event {
             Wire::Crashed(crash) => (crash.exit_code, crash.uptime_seconds, true),

@@ -53,7 +53,7 @@ struct Facts {
     broker: Option<Result<Broker, String>>,
     /// Whether the clock is synchronised; `None`: nothing on this host tells.
     clock_synchronised: Option<bool>,
-    /// Of the unit, if systemd runs here.
+    /// The systemd unit, if systemd runs here.
     unit: Option<Unit>,
     limits: Limits,
     /// Free space where tcsd keeps its state, in bytes.
@@ -71,7 +71,7 @@ struct Console {
 enum ConfigFile {
     #[default]
     Missing,
-    /// And why.
+    /// The file cannot be read, and why.
     Unreadable(PathBuf, String),
     /// With the number of mistakes.
     Wrong(PathBuf, usize),

@@ -238,7 +238,7 @@ impl Resources {
         self.host.lock().unwrap_or_else(PoisonError::into_inner).read(clock::monotonic())
     }
 
-    /// The same as metrics.
+    /// [`Self::host`] as metrics.
     pub fn host_metrics(&self) -> Map<String, Value> {
         match serde_json::to_value(self.host()) {
             Ok(Value::Object(map)) => map,

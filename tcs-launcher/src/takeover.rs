@@ -47,7 +47,7 @@ pub(crate) struct Handed(usize);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) format: u32,
-    /// Of the program that leaves.
+    /// The version of the program that hands over.
     pub(crate) version: String,
     /// How often a program has taken over in this process, this time included.
     pub(crate) upgrades: u64,
@@ -259,7 +259,7 @@ fn receive_from(socket: &UnixStream) -> io::Result<TakenOver> {
 
 #[cfg(test)]
 impl Table {
-    /// Of a launcher that runs nothing.
+    /// The handover of a launcher without services.
     pub(crate) fn empty() -> Self {
         serde_json::from_value(serde_json::json!({
             "format": FORMAT, "version": "1", "upgrades": 1, "launcher_id": "x",

@@ -17,7 +17,7 @@ use super::Daemon;
 /// Services that other launchers declare, or declared last.
 pub(super) type Shared = BTreeMap<Arc<str>, Others>;
 
-/// Who declares a service too.
+/// Other launchers that declare one of our services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Others {
     /// Monitored names of those that live: our own for another run under it. None: one that has

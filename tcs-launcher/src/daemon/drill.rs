@@ -27,7 +27,7 @@ const AHEAD_S: u32 = 60;
 pub(super) struct Drill {
     id: ServiceId,
     fault: Fault,
-    /// Of the supervisor's time.
+    /// In the supervisor's time.
     until: Duration,
     by: Arc<str>,
     /// The process group that is stopped, and of which run it is.

@@ -37,7 +37,7 @@ struct State {
     line: Line,
     /// Writing has failed, and that has been said.
     broken: bool,
-    /// It is in a directory that outlives the machine.
+    /// Whether the directory survives a reboot.
     durable: bool,
     /// By what is on the disk for certain, events wait.
     waits_on_disk: bool,
@@ -119,7 +119,8 @@ impl EventRecord {
         self.state().line.earlier.clone()
     }
 
-    /// It is known what of theirs is missing, and this launcher counts it.
+    /// Forgets earlier launchers: it is known which of their events are missing, and this launcher
+    /// counts them.
     pub(super) fn settle(&self) {
         let mut state = self.state();
         state.line.earlier.clear();

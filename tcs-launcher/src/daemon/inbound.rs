@@ -17,7 +17,7 @@ use tcs_supervisor::{ServiceId, Word};
 /// How long an end waits for what was said before it.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// One word of somebody, not of a launcher about somebody.
+/// One message that a program sent about itself, not a launcher's message about a service.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Heard {
     pub(super) id: ServiceId,

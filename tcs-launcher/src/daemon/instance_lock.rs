@@ -65,7 +65,7 @@ impl InstanceLock {
         Ok(Self { listeners, answering: Vec::new(), held })
     }
 
-    /// For a program that goes on with it.
+    /// Copies of the descriptors, for a program that keeps the lock.
     pub(super) fn copies(&self) -> std::io::Result<Vec<OwnedFd>> {
         self.held.iter().map(copy).collect()
     }

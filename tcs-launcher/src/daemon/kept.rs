@@ -54,7 +54,7 @@ impl Kept {
 pub(super) struct Work {
     /// Which, as somebody says.
     pub(super) comment: String,
-    /// Who stopped the service for it.
+    /// Who stopped the service for the planned work.
     pub(super) by: String,
     /// When.
     pub(super) since: DateTime<Utc>,

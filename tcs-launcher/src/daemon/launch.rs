@@ -176,7 +176,7 @@ impl Given {
     }
 }
 
-/// Nobody else runs this file, and what an earlier launcher left is gone.
+/// Makes sure that nobody else runs this file, and that what an earlier launcher left is gone.
 async fn occupy(
     given: &Given,
     launcher_run: &str,

@@ -46,7 +46,7 @@ pub(super) fn log(id: &ServiceId, event: &Event, restart: Option<Delay>) {
     }
 }
 
-/// That a service has started, and what runs.
+/// Logs that a service has started, and what runs.
 pub(super) fn log_start(id: &ServiceId, pid: Option<u32>, how: &str, readiness: Option<String>) {
     let pid = pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     let readiness = readiness.map(|it| format!("; {it}")).unwrap_or_default();

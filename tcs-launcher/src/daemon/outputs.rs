@@ -20,7 +20,7 @@ use crate::log::Taps;
 use crate::runner::output::{Line, Output, OutputEntry};
 use tcs_supervisor::{Run, ServiceId};
 
-/// Of all services.
+/// The outputs of all services.
 pub(super) struct Outputs {
     services: BTreeMap<ServiceId, Outlet>,
     /// Who reads along just now.
@@ -32,7 +32,7 @@ pub(super) struct Outputs {
     is_settled: bool,
 }
 
-/// Of one.
+/// The output of one service.
 struct Outlet {
     output: Arc<Output>,
     log: Option<Log>,
@@ -169,7 +169,7 @@ impl Outputs {
         Some(&self.services.get(id)?.output)
     }
 
-    /// The same, for who adds to it.
+    /// The output of a service, for a task that adds lines to it.
     pub(super) fn shared(&self, id: &ServiceId) -> Option<Arc<Output>> {
         Some(Arc::clone(&self.services.get(id)?.output))
     }

@@ -126,12 +126,12 @@ impl StatusPublisher {
         self.post(message, now);
     }
 
-    /// That a service is configured.
+    /// Publishes that a service is configured.
     pub(super) fn declare(&mut self, plan: &Plan) {
         self.say(plan, Event::Declared(Declared::default()), None, None);
     }
 
-    /// Of a service, and the status of one that is dead.
+    /// Publishes an event of a service, and the status of a dead one.
     pub(super) fn say(
         &mut self,
         plan: &Plan,

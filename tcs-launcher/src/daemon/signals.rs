@@ -15,16 +15,16 @@ pub(super) struct Signals {
     interrupt: Stream,
     hang_up: Stream,
     repeats: Repeats<Signal>,
-    /// One that has come, and that nobody has taken yet.
+    /// An action that was requested and not taken yet.
     pending: Option<SignalAction>,
 }
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignalAction {
-    /// That it stops, and by which signal.
+    /// Stop, and by which signal.
     Stop(Signal),
-    /// That it reads its configuration again.
+    /// Read the configuration again.
     Reload,
 }
 

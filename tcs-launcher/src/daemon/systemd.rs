@@ -182,7 +182,7 @@ fn extension() -> String {
     format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros())
 }
 
-/// Nobody waits for his first start any more.
+/// Whether no service waits for its first start any more.
 fn first_round_is_up(supervisor: &Supervisor) -> bool {
     !supervisor.services().any(|it| it.phase == Phase::Waiting && it.restarts == 0)
 }

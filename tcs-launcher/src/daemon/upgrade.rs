@@ -37,9 +37,9 @@ use tcs_supervisor::{
     Command as Ask, Conclusion, Event, Operation, Patience, Phase, Report, ServiceId, Ticket,
 };
 
-/// For a moment in which no service starts or ends it is waited so long,
+/// How long to wait for a moment in which no service starts or ends,
 const QUIET_LIMIT: Duration = Duration::from_secs(30);
-/// and looked so often.
+/// and how often to check for one.
 const LOOK: Duration = Duration::from_millis(200);
 /// All runs stand still within this.
 const STAND_LIMIT: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ const STOPS: &str = "tcsd is stopping";
 const UNDER_WAY: &str = "another upgrade is under way";
 const FILE_CHANGED: &str = "the configuration file has changed; reload it first";
 
-/// Who restarts tasks, where nobody asked.
+/// Requester of the restart of tasks, if nobody asked for the upgrade.
 const ITSELF: &str = "tcsd upgrade";
 
 type Back = oneshot::Sender<Result<UpgradeReply, String>>;
@@ -71,9 +71,9 @@ pub(super) struct Upgrade {
 enum Stage {
     /// The new program is asked.
     Checking(oneshot::Receiver<Result<CanTakeOver, String>>),
-    /// It has answered.
+    /// The new program has answered.
     Checked(Result<CanTakeOver, String>),
-    /// It could; a quiet moment is waited for.
+    /// The new program can take over; waits for a quiet moment.
     Waiting { can: CanTakeOver, until: Instant, again: Instant },
 }
 
@@ -86,7 +86,7 @@ enum Problem {
 }
 
 impl Upgrade {
-    /// It does not happen.
+    /// Gives up the upgrade.
     fn refuse(self, why: &str) {
         let why = format!("not upgraded, nothing was stopped: {why}");
         tracing::error!("{why}");

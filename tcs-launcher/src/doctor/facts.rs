@@ -70,7 +70,7 @@ fn config_file(given: &Path, explicit: bool) -> Option<PathBuf> {
     places.into_iter().find(|path| !is_absent(path))
 }
 
-/// That of this process, and what the unit reads from `tcsd.env`.
+/// The environment of this process, and what the unit reads from `tcsd.env`.
 fn environment(folder: &Path) -> Environment {
     let text = fs::read_to_string(folder.join("tcsd.env")).unwrap_or_default();
     let set =

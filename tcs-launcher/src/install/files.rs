@@ -81,7 +81,7 @@ pub(super) fn password_of(text: &str, user: &str) -> Option<String> {
     (environment(user, password) == text).then(|| password.to_owned())
 }
 
-/// The same of [`context`].
+/// The password of a user in a file made by [`context`].
 pub(super) fn password_of_context(text: &str, user: &str) -> Option<String> {
     let password = text.split("\"password\": \"").nth(1)?.split('"').next()?;
     (context(user, password) == text).then(|| password.to_owned())

@@ -115,8 +115,8 @@ fn used(stat: &Stat) -> Sample {
     }
 }
 
-/// Of these processes those that are there, with what the kernel knows of one that has ended and
-/// was not waited for.
+/// Samples those of these processes that exist; of one that has ended and was not waited for,
+/// what the kernel still knows.
 pub(super) fn used_by(pids: impl IntoIterator<Item = i32>) -> Vec<Sample> {
     pids.into_iter().filter_map(Stat::of).map(|stat| used(&stat)).collect()
 }

@@ -27,7 +27,7 @@ pub(super) type Key = (i32, u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Counters {
     pub(super) cpu_seconds: f64,
-    /// Of these, those of descendants.
+    /// The part of `cpu_seconds` that ended descendants used.
     pub(super) waited_seconds: f64,
     /// `None`: it may not be read.
     pub(super) read_bytes: Option<u64>,

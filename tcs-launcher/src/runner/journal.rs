@@ -97,7 +97,7 @@ pub enum EarlierEnd {
 pub struct Ended {
     /// Which.
     pub pid: i32,
-    /// It had to be killed.
+    /// Whether the process had to be killed.
     pub killed: bool,
 }
 
@@ -286,7 +286,7 @@ fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|about| about.nlink() == 0)
 }
 
-/// For us alone, whatever the umask.
+/// Options to create a file that only our user can access, whatever the umask.
 fn create() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
@@ -352,8 +352,8 @@ impl Earlier {
         })
     }
 
-    /// Who is still there: what carries the earlier launcher's mark, and what its journal names,
-    /// if it is the same process and not another one of its number.
+    /// The processes that are left: those with the earlier launcher's mark, and those that its
+    /// journal names, unless another process has the pid by now.
     fn left(&self) -> Vec<Process> {
         if self.end == EarlierEnd::WithTheMachine {
             return Vec::new();

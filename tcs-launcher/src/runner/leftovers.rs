@@ -25,7 +25,7 @@ const LOOKS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 const LONG_PAUSE: Duration = Duration::from_millis(500);
 
-/// Who belongs to one run.
+/// The processes that belong to one run.
 #[derive(Debug)]
 pub(super) struct Family<'a> {
     pub(super) runner: &'a ProcessRunner,

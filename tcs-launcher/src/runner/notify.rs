@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use tcs_supervisor::Run;
 
-    /// So many file descriptors a message can bring (`SCM_MAX_FD`).
+    /// The most file descriptors that a message can bring (`SCM_MAX_FD`).
     const MAX_FILES: usize = 253;
 
     #[test]

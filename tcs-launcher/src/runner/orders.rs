@@ -10,8 +10,8 @@ pub(crate) enum Order {
     Kill,
 }
 
-/// One run's ear. Orders to a run that has ended are lost, as they should be; a run that nobody
-/// can give orders to any more, because its handles are gone, is killed.
+/// Receives the orders for one run. Orders to a run that has ended are lost, as intended; a run is
+/// killed when all handles to it are gone, as it cannot be given orders any more.
 #[derive(Debug, Clone)]
 pub struct Handle(mpsc::UnboundedSender<Order>);
 

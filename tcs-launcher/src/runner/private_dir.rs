@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// For us alone; and with passage for others who know a name in it.
+/// Modes: for our user only; and passable for others, who must know a name in it.
 const CLOSED: u32 = 0o700;
 const PASSAGE: u32 = 0o711;
 

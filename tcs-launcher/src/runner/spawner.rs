@@ -74,7 +74,7 @@ impl Spare {
     }
 }
 
-/// So long after the last start the next shim is made: not while programs are just starting.
+/// How long after the last start the next shim is made: not while programs are starting.
 const SPARE_AFTER: Duration = Duration::from_millis(20);
 
 type Ours = Arc<Mutex<BTreeSet<i32>>>;

@@ -84,7 +84,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// It is to stand still. Safe to cancel.
+    /// Waits until the run is asked to stand still. Safe to cancel.
     pub(super) async fn asked(&mut self) -> Parts {
         loop {
             match self.parts.wait_for(Option::is_some).await.map(|parts| parts.clone()) {
@@ -95,7 +95,7 @@ impl Listener {
         }
     }
 
-    /// It goes on.
+    /// Waits until the run may go on.
     pub(super) async fn over(&mut self) {
         let _ = self.stands.wait_for(|stands| !stands).await;
     }

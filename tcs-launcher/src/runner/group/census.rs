@@ -23,7 +23,7 @@ struct Seen {
     carried: Carried,
 }
 
-/// Who is there of one run.
+/// The processes of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     /// Those that live.
@@ -152,7 +152,7 @@ pub(crate) struct Hunt {
 }
 
 impl Hunt {
-    /// For all that carries `mark`.
+    /// For all processes that carry `mark`.
     pub(crate) fn new(mark: Mark) -> Self {
         Self { mark, zombies: BTreeSet::new() }
     }
