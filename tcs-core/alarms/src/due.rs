@@ -1,4 +1,4 @@
-//! What has to be told by which channel, and who sends it (`docs/spec/alarms.md#notification`).
+//! What must be notified by which channel, and who sends it (`docs/spec/alarms.md#notification`).
 //!
 //! Nothing is remembered beside the stream: what was sent is compared with what is due, so that any
 //! sentinel goes on where another one ended.
@@ -12,7 +12,7 @@ use crate::record::{Condition, Delivery, SentRecord, Why};
 use crate::rules::Step;
 use crate::view::AlarmView;
 
-/// Who has claimed a notification has this long to send it.
+/// How long a sentinel that has claimed a notification has to send it.
 pub const LEASE: TimeDelta = TimeDelta::seconds(30);
 /// From a failed attempt to the next one: 2 s, 4 s, ... up to this.
 const MAX_BACKOFF: TimeDelta = TimeDelta::seconds(60);
@@ -22,7 +22,7 @@ pub fn pause_after(attempt: u32) -> TimeDelta {
     TimeDelta::seconds(2_i64 << attempt.saturating_sub(1).min(6)).min(MAX_BACKOFF)
 }
 
-/// Something to be told.
+/// A notification that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Due {
     /// Since when.
@@ -97,7 +97,7 @@ pub(crate) fn is_wanted(
         return !is_told(due, sent);
     }
     match sent {
-        // who was never told of the raise is not told of its end
+        // a channel that was not notified of the raise is not notified of the end
         Some(sent) if sent.why != Why::Cleared => sent.told().max(sent.unsure()).is_some(),
         Some(sent) => sent.st != Delivery::Done,
         None => digest.as_ref().is_some_and(|digest| told_by(digest, episode.raised.time())),

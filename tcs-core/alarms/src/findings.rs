@@ -13,7 +13,7 @@ use crate::id::AlarmId;
 use crate::record::{Delivery, Place};
 use crate::rules::{Rule, RuleName, RuleSet, When, built_in};
 
-/// So many attempts fail before a channel is said to fail.
+/// A channel counts as failing after this many failed attempts.
 const FAILING: u32 = 3;
 /// Intervals that a raise by silence waits for a launcher or a host that is late.
 const WAIT: i32 = 3;
@@ -279,8 +279,8 @@ fn metric_of(name: &str, service: &ServiceView) -> Option<f64> {
     beat.or_else(status).and_then(Value::as_f64)
 }
 
-/// Channels by which the newest notification could not be sent, with the error. One that nobody
-/// is told by any more is none.
+/// Channels by which the newest notification could not be sent, with the error. Channels that are
+/// no longer used are left out.
 fn failing_channels<'a>(
     rules: &RuleSet,
     alarms: &'a Alarms,

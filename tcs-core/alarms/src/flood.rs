@@ -1,4 +1,4 @@
-//! Many alarms at once are told in one digest a minute (`docs/spec/alarms.md#noise`).
+//! Many alarms at once are notified in one digest per minute (`docs/spec/alarms.md#noise`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -6,11 +6,11 @@ use crate::record::Condition;
 use crate::rules::Escalation;
 use crate::view::AlarmView;
 
-/// New alarms of this time count.
+/// Alarms raised within this time are counted.
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
-/// From so many on it is a flood.
+/// A flood begins with this many alarms,
 const BEGINS: usize = 10;
-/// Until there are fewer than these.
+/// and ends when there are fewer than this.
 const ENDS: usize = 5;
 /// From one digest to the next.
 const EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -22,7 +22,7 @@ const OLDEST: TimeDelta = TimeDelta::hours(6);
 pub(crate) struct Flood {
     /// When its first digest was due.
     since: DateTime<Utc>,
-    /// What is due from then on is told by digests.
+    /// Notifications due from this time on are sent in digests.
     pub(crate) from: DateTime<Utc>,
 }
 
@@ -43,7 +43,7 @@ impl Flood {
         Self::at(raised.filter(|at| now - *at <= OLDEST).collect(), now)
     }
 
-    /// Of the times of raises.
+    /// Finds a flood in the times of raises.
     fn at(mut raised: Vec<DateTime<Utc>>, now: DateTime<Utc>) -> Option<Self> {
         raised.sort_unstable();
         let mut since = None;

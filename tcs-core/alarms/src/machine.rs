@@ -204,7 +204,7 @@ impl Case<'_> {
         StateRecord { state, since, chatter: false, ..self.following(held) }
     }
 
-    /// The same, written by us.
+    /// The record that follows `held`, written by us.
     fn following(&self, held: &Held<StateRecord>) -> StateRecord {
         StateRecord {
             rev: held.record.rev.saturating_add(1),

@@ -187,7 +187,7 @@ impl Failure {
     }
 }
 
-/// It never left, or was refused.
+/// A failure of a notification that was not sent, or was refused.
 impl<T: Into<String>> From<T> for Failure {
     fn from(error: T) -> Self {
         Self { error: error.into(), may_have_arrived: false }

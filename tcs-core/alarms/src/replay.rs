@@ -22,9 +22,9 @@ use crate::rules::{RuleSet, RulesError};
 use crate::sentinel::Sentinel;
 use crate::severity::Severity;
 
-/// So soon after an event, and after a record was stored, it is evaluated.
+/// How soon after an event, or after a record was stored, alarms are evaluated.
 const SOON: TimeDelta = TimeDelta::milliseconds(50);
-/// So often after something has happened,
+/// How often alarms are evaluated after something has happened,
 const EVERY: TimeDelta = TimeDelta::seconds(1);
 /// for so long;
 const RESTLESS: TimeDelta = TimeDelta::seconds(150);

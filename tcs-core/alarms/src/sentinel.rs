@@ -35,7 +35,7 @@ const INTERVAL: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug, Clone)]
 pub struct Sentinel {
     name: String,
-    /// Of its own configuration.
+    /// The rules of its own configuration.
     rules: RuleSet,
     text: String,
     /// Those that hold, where they are others: their text, and what it says if it can be read.
@@ -340,7 +340,7 @@ impl Round<'_> {
         singly.chain(digest).collect()
     }
 
-    /// By the steps of its severity. That a channel fails is not told by itself.
+    /// What is due by the steps of its severity. A failing channel is not used to report itself.
     fn due(&self, view: &AlarmView) -> Option<Due> {
         let own = AlarmId::channel_object(self.teller.channel);
         if view.id.object() == own {

@@ -13,7 +13,7 @@ pub struct RuleChange {
     pub key: String,
     /// As JSON; `None`: the first set does not have it.
     pub before: Option<String>,
-    /// The same of the second set.
+    /// The value in the second set.
     pub after: Option<String>,
 }
 
