@@ -41,7 +41,7 @@ pub(crate) async fn read(observer: &Observer, subject: &Subject, limit: Duration
     material
 }
 
-/// The same from messages that are at hand, in the order in which they were stored.
+/// Makes the answer from messages at hand, in the order in which they were stored.
 pub(crate) fn of_messages<'a>(
     subject: &Subject,
     messages: impl Iterator<Item = &'a Observed> + Clone,

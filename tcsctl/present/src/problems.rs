@@ -10,7 +10,7 @@ use super::{Line, Look, Role, list, symbols, text};
 
 /// Cells of a restart on a narrow line, `restart 2/5`.
 const RESTART: usize = 11;
-/// From so many cells on it is told since when, and how long that is.
+/// From this width on, in cells, the start and the duration of a problem are shown.
 const WIDE: usize = 140;
 /// The fewest lines that a block has, where it has that much to tell.
 pub const LEAST: usize = 3;

@@ -78,7 +78,7 @@ fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
     shown(candidates::names(&typed.to_string_lossy(), &known().unwrap_or_default()))
 }
 
-/// The same, and words of the filter language.
+/// Candidates for services, and words of the filter language.
 fn filters(typed: &OsStr) -> Vec<CompletionCandidate> {
     shown(candidates::words(&typed.to_string_lossy(), || known().unwrap_or_default()))
 }

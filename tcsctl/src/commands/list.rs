@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode, 
     show(session, args, &filter, view, &source)
 }
 
-/// The same of a fleet that has been read.
+/// Shows the list for a fleet that has been read.
 pub(super) fn show(
     session: &Session,
     args: &ListArgs,

@@ -238,7 +238,7 @@ impl<'a> Recorder<'a> {
         self.silence.link(state.is_connected(), clock::monotonic());
     }
 
-    /// So does a link over which nothing comes.
+    /// Reports a link over which nothing comes.
     fn look(&mut self, now: Instant) {
         let Some((text, since)) = self.silence.look(&self.hearing, &self.clock, now) else {
             return;

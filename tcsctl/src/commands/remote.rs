@@ -31,12 +31,12 @@ use crate::output::reply::{self, Failure, Object, Reply};
 const AT_ONCE: usize = 16;
 /// Who is asked for something that may take longer than this is watched meanwhile.
 const LONG: Duration = Duration::from_mins(2);
-/// How often it is told how long it has been waited.
+/// How often the time waited so far is shown.
 const TELL: Duration = Duration::from_millis(500);
 
-/// So many commands are named where one is not offered.
+/// How many commands are named if the one typed is not offered.
 const SHOWN: usize = 20;
-/// Of what changes something and was not answered.
+/// Appended to the error if a request that changes something was not answered.
 const PERHAPS: &str = "; the request may still take effect";
 
 /// The fleet as it is, and the connection to ask over.
@@ -82,7 +82,7 @@ impl<'a> Remote<'a> {
         Ok(Self { session, bus, view, source, gone: OnceLock::new() })
     }
 
-    /// That nothing is so named; of a picture that was not read, that is not known.
+    /// The error that nothing has this name, or, if the picture was not read, that it is not known.
     pub(super) fn nothing(&self, typed: &str) -> Ended {
         self.nobody(&format!(
             "no service matches `{}`\nhint: tcsctl --all lists them",
@@ -90,7 +90,8 @@ impl<'a> Remote<'a> {
         ))
     }
 
-    /// That there is nobody, as `message` says; of a picture that was not read, that is not known.
+    /// The error `message`, that nothing was found, or, if the picture was not read, that this is
+    /// not known.
     pub(super) fn nobody(&self, message: &str) -> Ended {
         if !self.source.answered {
             self.source.warn(&self.session.screen);

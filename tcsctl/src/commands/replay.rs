@@ -26,7 +26,7 @@ use crate::recording::{self, Entry, Recorded};
 /// How a recording is played.
 #[derive(Debug, Clone, Copy)]
 struct Play {
-    /// That many times as fast as it was; `None`: all at once.
+    /// How many times as fast as recorded; `None`: all at once.
     speed: Option<f64>,
     /// Whether times in the messages stay as they were.
     as_is: bool,
@@ -49,7 +49,7 @@ struct Played {
 /// intervals.
 const FRESH_S: f64 = 30.0;
 
-/// So many of those that live there are named.
+/// How many of the live services there are named.
 const NAMED: usize = 10;
 
 pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<ExitCode, Ended> {
@@ -286,7 +286,7 @@ fn is_silent(entry: &Entry, from: &Subjects) -> bool {
         && from.parse(&entry.subject).is_some_and(|subject| subject.kind == Kind::Heartbeat)
 }
 
-/// The same subject under this site's prefix; `None` for what is not of the fleet.
+/// The subject under this site's prefix; `None` for a subject that is not of the fleet.
 fn translate(subject: &str, from: &Subjects, to: &Subjects) -> Option<String> {
     let parsed = from.parse(subject)?;
     Some(match (parsed.kind, parsed.event) {

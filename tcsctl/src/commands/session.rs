@@ -29,7 +29,7 @@ pub(crate) enum Ended {
     PipeClosed,
     /// It could not be done.
     Failed {
-        /// What the shell is told.
+        /// The exit code.
         exit: Exit,
         /// One line, and `hint: ` lines.
         message: String,
@@ -41,7 +41,7 @@ impl Ended {
         Self::Failed { exit, message: message.into() }
     }
 
-    /// The same, with this said at the end of its first line.
+    /// This end, with `what` appended to the first line of the message.
     pub(crate) fn adding(mut self, what: &str) -> Self {
         if let Self::Failed { message, .. } = &mut self {
             let end = message.find('\n').unwrap_or(message.len());
@@ -107,7 +107,7 @@ impl Session {
         }
     }
 
-    /// The same at another place, whatever options and environment say.
+    /// This session with other connection settings, whatever options and environment say.
     pub(crate) fn at(&self, settings: Settings) -> Self {
         let Self { screen, verbose, local_times, .. } = *self;
         let connection =
@@ -177,7 +177,7 @@ impl Session {
         self.timeout().saturating_sub(spent).max(LEAST)
     }
 
-    /// So much of the time-out was used up.
+    /// Counts `span` against the time-out.
     pub(crate) fn spend(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         self.spent.fetch_add(ms, Ordering::Relaxed);
@@ -270,7 +270,7 @@ fn signalled() -> impl Future<Output = u8> {
     }
 }
 
-/// The same, for whom it makes no difference which signal it was.
+/// Like [`signalled`], for callers that do not need the signal's number.
 pub(crate) fn interrupted() -> impl Future<Output = ()> {
     let signalled = signalled();
     async move {
@@ -278,7 +278,7 @@ pub(crate) fn interrupted() -> impl Future<Output = ()> {
     }
 }
 
-/// The same, and the end of whoever reads our output.
+/// Like [`interrupted`], but also ends when the reader of our output is gone.
 pub(crate) fn finished() -> impl Future<Output = ()> {
     let interrupted = interrupted();
     let unread = async {

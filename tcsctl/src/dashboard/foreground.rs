@@ -28,7 +28,7 @@ pub(super) struct Foreground {
 pub(super) struct Finished {
     /// In words.
     pub(super) told: String,
-    /// It was not successful.
+    /// Whether the command failed.
     pub(super) failed: bool,
     /// Its output stays until somebody has read it.
     pub(super) waits: bool,

@@ -354,7 +354,7 @@ impl Keymap {
         self.own.iter().position(|own| own.keys.contains(&key))
     }
 
-    /// That a command that must have a key has one on each page.
+    /// Checks that a command that must have a key has one on each page.
     fn check_reach(&self, command: Command) -> Result<(), KeymapError> {
         let name = command.entry().name;
         if self.keys(command).is_empty() {

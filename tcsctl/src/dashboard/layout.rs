@@ -6,15 +6,14 @@ use tcs_present::problems::third;
 
 /// Smaller terminals get a request to be made larger.
 pub const LEAST: (u16, u16) = (40, 10);
-/// From so many columns on the detail stands beside the table.
+/// From this width on, in columns, the detail stands beside the table.
 const WIDE: u16 = 120;
 
-/// From so many cells of the table on the status that a service reports has room beside its
-/// verdict.
+/// From this width of the table on, in cells, the reported status has room beside the verdict.
 const WITH_STATUS: u16 = 104;
-/// From so many cells of the table on there is room for a message beside what services use.
+/// From this width of the table on, in cells, a message has room beside the resource usage.
 const WITH_MESSAGE: u16 = 96;
-/// And what the message has then at least.
+/// The least width of that message.
 const LEAST_MESSAGE: u16 = 12;
 /// `◐ degraded (warning)`
 const VERDICT_AND_STATUS: u16 = 20;

@@ -73,7 +73,7 @@ pub enum OwnError {
     /// Something in it acts on a terminal.
     #[error("`commands.{0}`: control characters are not accepted")]
     Control(String),
-    /// That is no key.
+    /// The text does not name a key.
     #[error("`commands.{name}.key`: {source}")]
     Key {
         /// Which command.

@@ -80,7 +80,7 @@ pub enum SourceError {
     },
 }
 
-/// By which `now` is told.
+/// The clock that `now` is read from.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     /// The broker's, as far as it is known.

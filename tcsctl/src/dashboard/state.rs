@@ -90,11 +90,11 @@ pub enum Moment {
 pub enum Banner {
     /// A moment of the past is shown.
     Past,
-    /// That moment of the past is being read.
+    /// A moment of the past is being read.
     Reading(DateTime<Utc>),
-    /// We hear nothing.
+    /// There is no connection.
     NoLink,
-    /// The link is up, and somebody behind it does not answer.
+    /// The link is up, but something behind it does not answer.
     NoAnswer,
     /// It is held, and so many messages wait.
     Paused(u64),

@@ -26,7 +26,7 @@ use super::writes::{Finished, Writes};
 
 /// Rules are evaluated so often, whatever comes: silence is noticed by this.
 const EVERY: Duration = Duration::from_secs(1);
-/// And so soon after an event or a status.
+/// How soon after an event or a status.
 const SOON: Duration = Duration::from_millis(50);
 /// Of a very large fleet an evaluation takes long. Then at least so many times as long passes until the
 /// next one, or until the next one that something asks for; and at most this.
@@ -56,9 +56,9 @@ pub(super) struct Watching {
     finished: mpsc::Receiver<Finished>,
     /// Why the last record could not be stored.
     unstored: Option<String>,
-    /// That the stream drops what is old has been told.
+    /// Whether it has been reported that the stream drops old messages.
     told_age: bool,
-    /// That the broker is gone is told, or has been, until this is dropped.
+    /// Set while the loss of the broker is being, or has been, notified; dropping it stops that.
     unreachable: Option<DropGuard>,
     last_view: Option<FleetView>,
     last_signal: Option<Instant>,
@@ -251,7 +251,7 @@ impl Watching {
         }
     }
 
-    /// That the broker is gone, once, by the channels that are told at once of what is critical.
+    /// Notifies once that the broker is gone, by the channels that get critical alarms at once.
     fn tell_unreachable(&mut self, ctx: &Context<super::Sentinel>, fleet: &FleetView) {
         let Link::Down { since } = fleet.link else {
             self.unreachable = None;

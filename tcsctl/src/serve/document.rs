@@ -14,7 +14,7 @@ use super::routes::Refusal;
 
 /// An answer is sent in pieces of so many bytes: what was handed on is counted no longer.
 const PIECE: usize = 64 << 10;
-/// So many KiB may wait; beyond them 503.
+/// KiB of documents that may wait; beyond that the answer is 503.
 const ROOM: usize = 32 << 10;
 
 /// Room for answers that wait to be taken.

@@ -92,7 +92,7 @@ impl Idle {
         oldest.is_some()
     }
 
-    /// The same among the connections of one address.
+    /// Ends the oldest connection of one address.
     fn end_oldest_of(&self, address: IpAddr) -> bool {
         let mut all = self.all();
         let place = all.iter().find(|(_, (of, _))| *of == address).map(|(place, _)| *place);

@@ -93,7 +93,7 @@ pub(super) struct Now {
     /// Documents of all that is served: made once, however many ask.
     pub(super) fleet: OnceLock<Bytes>,
     pub(super) metrics: OnceLock<Bytes>,
-    /// The same in gzip.
+    /// The metrics, compressed with gzip.
     pub(super) packed_metrics: OnceLock<Bytes>,
 }
 
@@ -122,7 +122,7 @@ impl Now {
     }
 }
 
-/// That there are changes, which are told together.
+/// Signals that there are changes, which are sent together.
 #[derive(Clone)]
 pub(super) struct News {
     /// The picture that they lead to.

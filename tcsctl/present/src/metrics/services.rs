@@ -9,7 +9,7 @@ use super::Scrape;
 use super::exposition::{Exposition, Kind, label, seconds};
 use crate::selection::launcher;
 
-/// The services that are told of.
+/// The services in the scrape.
 pub(super) fn wanted<'a>(scrape: &Scrape<'a>) -> impl Iterator<Item = &'a ServiceView> {
     let Scrape { view, wanted, .. } = *scrape;
     view.services.iter().filter(|service| wanted.includes(service))

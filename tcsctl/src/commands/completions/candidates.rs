@@ -32,7 +32,7 @@ pub(super) fn names(typed: &str, known: &Known) -> Vec<Candidate> {
         .collect()
 }
 
-/// The same of a word of a filter: keys, and the values of a key, also behind `!` and commas.
+/// Candidates for a word of a filter: keys, and the values of a key, also behind `!` and commas.
 pub(super) fn words(typed: &str, known: impl FnOnce() -> Known) -> Vec<Candidate> {
     let (not, word) = match typed.strip_prefix('!') {
         Some(word) => ("!", word),

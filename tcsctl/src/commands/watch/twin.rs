@@ -17,7 +17,7 @@ use crate::output::Word;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// So long after the last message the first picture is taken to be whole.
+/// The first picture counts as complete when no message has come for this time.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Goes on until it is interrupted, or a recording ends.

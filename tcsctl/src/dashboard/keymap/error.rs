@@ -8,7 +8,7 @@ pub enum KeymapError {
     /// No command has this name.
     #[error("`{0}` is not a command of the dashboard\nhint: `tcsctl config show` lists them")]
     Command(String),
-    /// That is no key.
+    /// The text does not name a key.
     #[error("keys of `{command}`: {source}")]
     Key {
         /// Whose.

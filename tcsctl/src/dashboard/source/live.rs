@@ -25,7 +25,7 @@ use crate::dashboard::event::{Event, Heard, LinkFacts, Operation, PastRead, Repl
 const LOOK: Duration = Duration::from_secs(5);
 /// How far back beats are read at the start, for their rhythm.
 const BEATS: TimeDelta = TimeDelta::minutes(3);
-/// And what happened.
+/// How far back to read what happened.
 const HAPPENED: TimeDelta = TimeDelta::hours(1);
 /// How long an operation may take: a launcher answers when it is done, and a stop may need its
 /// grace.

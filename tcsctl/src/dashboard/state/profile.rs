@@ -30,7 +30,7 @@ pub struct ProfileBook {
 }
 
 impl ProfileBook {
-    /// They are asked again when that is wanted next.
+    /// Forgets the profiles: launchers are asked again when they are needed next.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }

@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// The same of these services.
+    /// Opens the planned-work dialog for stopping these services.
     pub(super) fn ask_for_work_on(&mut self, ids: Vec<Arc<str>>, is_bulk: bool) {
         self.overlay = Some(Overlay::Work(WorkDialog::new(Work::Stop { ids, is_bulk })));
     }
