@@ -25,7 +25,7 @@ pub fn format_duration(span: TimeDelta) -> String {
     format!("{sign}{text}")
 }
 
-/// The same of seconds that came from elsewhere; `?` where there is no such time.
+/// Formats seconds from another program; `?` if they are not a valid duration.
 pub fn format_seconds(seconds: f64) -> String {
     if !(0.0..=MAX_SECONDS).contains(&seconds) {
         return "?".to_owned();

@@ -42,7 +42,7 @@ pub struct HeartbeatMessage {
     /// `launcher` when a launcher beats for a program that does not speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_by: Option<String>,
-    /// What the sender's program could not have stored; absent where all is well.
+    /// The messages of the sender's program that no stream has stored; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbox: Option<OutboxReport>,
 }
@@ -71,7 +71,7 @@ pub struct NotStored {
 }
 
 impl OutboxReport {
-    /// Of an object of any content.
+    /// Reads an object of any content.
     fn read(map: &Map<String, Value>, notes: &mut Notes) -> Self {
         let mut number = |name: &str| {
             notes.take(of_type(map.get(name), Value::as_u64), "outbox").unwrap_or_default()

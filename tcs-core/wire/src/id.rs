@@ -198,12 +198,12 @@ impl ServiceId {
         Self(format!("{service_type}.{variant}").into())
     }
 
-    /// What stands before the last dot.
+    /// The part before the last dot.
     pub fn service_type(&self) -> ServiceType {
         ServiceType(split(&self.0).0.into())
     }
 
-    /// What follows the last dot.
+    /// The part after the last dot.
     pub fn variant(&self) -> Variant {
         Variant(split(&self.0).1.into())
     }

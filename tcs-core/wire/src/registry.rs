@@ -95,7 +95,7 @@ pub enum Event {
     Other(String),
 }
 
-/// Of [`Event::Failed`]: as many restarts as the window allows have not helped.
+/// Reason in [`Event::Failed`]: all restarts that the window allows were used up.
 pub const RESTART_LIMIT_REACHED: &str = "restart_limit_reached";
 
 /// How many restarts are allowed inside the window.
@@ -107,7 +107,7 @@ pub enum Limit {
     Unlimited,
 }
 
-/// Of [`Event::Declared`].
+/// The data of [`Event::Declared`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declared {
     /// `no`, `always`, `on-failure`, `on-abnormal`, or whatever the launcher was given.
@@ -160,16 +160,16 @@ pub struct DeclaredSchedule {
     pub next_at: Option<Timestamp>,
 }
 
-/// Of [`Event::Missed`].
+/// The data of [`Event::Missed`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missed {
     /// `launcher_not_running` or `still_running`.
     pub reason: Option<String>,
     /// How many runs; 1000: or more.
     pub missed_count: Option<u32>,
-    /// For which time the last of them was.
+    /// The time for which the last missed run was scheduled.
     pub scheduled_at: Option<Timestamp>,
-    /// One run takes place for them.
+    /// Whether one run makes up for the missed ones.
     pub made_up: bool,
 }
 
@@ -191,7 +191,7 @@ impl Missed {
     }
 }
 
-/// Of [`Event::Stop`].
+/// The data of [`Event::Stop`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stop {
     /// `completed`, `terminated` or `force_killed`.
@@ -200,12 +200,12 @@ pub struct Stop {
     pub exit_code: Option<i32>,
     /// Seconds it had run.
     pub uptime_seconds: Option<f64>,
-    /// It is to stay stopped for this. Ours.
+    /// The planned work for which the service stays stopped. Ours.
     pub planned: Option<Box<Planned>>,
 }
 
 impl Stop {
-    /// It had done its work.
+    /// Whether the service stopped because its work was done.
     pub fn is_completed(&self) -> bool {
         self.reason.as_deref() == Some("completed")
     }
@@ -224,7 +224,7 @@ pub struct Planned {
     pub since: Option<Timestamp>,
 }
 
-/// Of [`Event::Crashed`].
+/// The data of [`Event::Crashed`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Crashed {
     /// Negative: the signal.

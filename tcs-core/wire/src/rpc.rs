@@ -19,7 +19,7 @@ pub struct Request {
     pub meta: Meta,
 }
 
-/// Reads a request. A body that is empty is a request without parameters from nobody.
+/// Reads a request. An empty body is a request without parameters and without a sender.
 pub fn read_request(body: &[u8]) -> Result<Request, DecodeError> {
     if body.is_empty() {
         return Ok(Request { data: Map::new(), meta: Meta::default() });

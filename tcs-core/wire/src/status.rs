@@ -346,7 +346,7 @@ struct RawComponent {
 }
 take_struct!(RawComponent);
 
-/// What may still be kept of a status.
+/// How much of a status may still be kept.
 struct Room {
     components: usize,
     text: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::id::{IdError, check_name};
 
-/// The prefix when nobody says otherwise.
+/// The prefix if none is configured.
 pub const DEFAULT_PREFIX: &str = "svc";
 
 /// Whether a received subject is one that our own publishers could have sent. NATS itself carries
@@ -19,9 +19,9 @@ pub fn is_clean_subject(subject: &str) -> bool {
 pub enum Kind {
     /// Life cycle events, from launchers.
     Registry,
-    /// What a service says of itself.
+    /// The status that a service reports.
     Status,
-    /// That it lives.
+    /// Heartbeats.
     Heartbeat,
     /// Log lines.
     Journal,
