@@ -1,4 +1,4 @@
-//! Servers that are none: each refuses in a way of its own.
+//! Servers that do not work: each fails in its own way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -26,7 +26,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts it with a page of this size. `None`, which is told: there is none here.
+    /// Starts Chromium with a page of this size. `None`, with a message: it is not installed.
     pub fn start(width: u32, height: u32) -> Option<Self> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let runs = |name: &&&str| Command::new(name).arg("--version").output().is_ok();
@@ -114,7 +114,7 @@ impl Browser {
         told["result"]["value"].take()
     }
 
-    /// Looks until the expression is true. What it needs may not be there yet.
+    /// Evaluates the expression until it is true. What it refers to may not exist yet.
     pub fn wait(&mut self, expression: &str) -> Duration {
         let start = clock::monotonic();
         let safe =

@@ -67,7 +67,7 @@ impl Cluster {
         options.connect(urls).await.unwrap()
     }
 
-    /// Asks JetStream until it answers so.
+    /// Asks JetStream until `is_so` accepts the answer.
     pub async fn ask(&self, what: &str, body: &Value, is_so: impl Fn(&Value) -> bool) -> Value {
         let client = Box::pin(self.client()).await;
         let begin = clock::monotonic();

@@ -88,12 +88,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// Of a stream at this path.
+    /// Opens the stream at this path.
     pub async fn open(port: u16, path: &str) -> Self {
         Self::of(open(port, "GET", path, &[]).await)
     }
 
-    /// Of a response that is such a stream.
+    /// Reads the events of an open response.
     pub fn of(response: Response<Incoming>) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -118,7 +118,7 @@ impl Events {
         }
     }
 
-    /// The first event that is so, of those that come.
+    /// Waits for the first event that `is_so` accepts.
     pub async fn until(&mut self, is_so: impl Fn(&str, &Value) -> bool) -> Value {
         within_limit("the event", async {
             loop {

@@ -55,7 +55,7 @@ pub fn current_server() -> Option<Binary> {
     places.into_iter().find_map(|path| Binary::probe(&path))
 }
 
-/// All versions to test with. A missing current one is told, not passed over in silence.
+/// All versions to test with. Prints a message if the current one is missing.
 pub fn servers() -> Vec<Binary> {
     let current = current_server();
     if current.is_none() {
@@ -84,7 +84,7 @@ pub struct Server {
     child: Option<Child>,
     dir: tempfile::TempDir,
     environment: Vec<(String, String)>,
-    /// Its own also while it does not run.
+    /// Kept while the server does not run, too.
     port: Port,
     kept: Vec<Port>,
     websocket_port: u16,
@@ -219,7 +219,7 @@ impl Server {
         self.child.take().unwrap().wait().unwrap();
     }
 
-    /// Another version takes its place and its store.
+    /// Replaces the server by another version, with the same store.
     pub async fn run_as(&mut self, binary: &Binary) {
         self.stop();
         self.binary = binary.clone();

@@ -47,7 +47,7 @@ fn this_test() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
-/// Of a test at `TARGET/[TRIPLE/]PROFILE/deps/this-0123456789abcdef`.
+/// The folder of programs for a test at `TARGET/[TRIPLE/]PROFILE/deps/this-0123456789abcdef`.
 fn folder(test: &Path) -> &Path {
     test.ancestors().nth(2).unwrap()
 }

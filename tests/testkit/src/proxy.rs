@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// In which direction which connections are dead: those before this one.
+/// For each direction, the connection before which all are dead.
 #[derive(Debug, Default)]
 struct Dead {
     from_server: AtomicUsize,
@@ -24,7 +24,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Before the server on this port of loopback.
+    /// Starts a proxy to the server on this loopback port.
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -76,12 +76,12 @@ impl Proxy {
         self.set(self.accepted(), self.accepted());
     }
 
-    /// The same, of what the server sends alone.
+    /// Like [`Self::forget`], only for what the server sends.
     pub fn forget_from_server(&self) {
         self.set(self.accepted(), 0);
     }
 
-    /// The same, of what the client sends alone.
+    /// Like [`Self::forget`], only for what the client sends.
     pub fn forget_from_client(&self) {
         self.set(0, self.accepted());
     }
@@ -91,7 +91,7 @@ impl Proxy {
         self.set(usize::MAX, 0);
     }
 
-    /// Delivers again, what waited too.
+    /// Delivers again, including what waited.
     pub fn go_on(&self) {
         self.set(0, 0);
     }

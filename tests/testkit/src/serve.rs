@@ -14,12 +14,12 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// At this broker, with further arguments.
+    /// Starts `tcsctl serve` at this broker, with further arguments.
     pub fn start(url: &str, more: &[&str]) -> Self {
         Self::at_port(0, url, more)
     }
 
-    /// The same at a port that is known to be free.
+    /// Starts `tcsctl serve` on this port, which must be free.
     pub fn at_port(port: u16, url: &str, more: &[&str]) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let mut command = tcsctl::command(&["serve", "--listen", &listen, "--server", url]);
@@ -36,7 +36,7 @@ impl Serve {
         Self { child, port: port.trim_end_matches('/').parse().unwrap() }
     }
 
-    /// Once its picture is whole.
+    /// Starts `tcsctl serve`, and waits until its picture is complete.
     pub async fn ready(url: &str, more: &[&str]) -> Self {
         let serve = Self::start(url, more);
         http::until(serve.port, "/readyz", 200).await;

@@ -25,7 +25,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// With these services; `FOLDER` in it is a folder of the test's own, in which they run.
+    /// Starts a site with these services; `FOLDER` in `config` is a folder of the test's own, in
+    /// which they run.
     pub async fn start(config: &str) -> Self {
         Self::at(Server::start(&server()).await, config)
     }

@@ -195,7 +195,7 @@ pub fn can_name_hosts() -> bool {
 
 /// A broker and a launcher on it.
 pub struct Site {
-    // ends first: it must not outlive its broker by its last words' patience
+    // dropped first: otherwise its end would wait for a broker that is gone
     /// The launcher.
     pub tcsd: Tcsd,
     /// A connection of the test's own.
@@ -260,7 +260,7 @@ impl Site {
         }
     }
 
-    /// The launcher's word on one service, once it is as wanted.
+    /// The launcher's answer about one service, once `is_so` accepts it.
     pub async fn until(&self, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let one = |list: &Value| {
             let all = list["services"].as_array()?;
