@@ -42,7 +42,7 @@ pub enum Column {
 /// How much room a column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
-    /// That many cells.
+    /// This many cells.
     Fixed(u16),
     /// What its longest cell takes, between these.
     Content(u16, u16),

@@ -59,7 +59,7 @@ impl Section {
     }
 }
 
-/// In which form it is told.
+/// How the details are laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Form<'a> {
     /// How times are written.

@@ -242,7 +242,7 @@ pub(crate) fn headline(view: &FleetView, service: &ServiceView, own: &str, room:
     line
 }
 
-/// Between what is told of the services below and of itself.
+/// Between the summary of the services below and the service's own text.
 const SEPARATOR: &str = " · ";
 
 fn has_room_for(below: &str, own: &str, room: usize) -> bool {
@@ -254,7 +254,7 @@ fn names_worst(view: &FleetView, service: &ServiceView, own: &str) -> bool {
     worst_below(view, service).is_some_and(|(_, worst, _)| own.contains(worst))
 }
 
-/// The same as text.
+/// The headline as plain text.
 pub fn headline_text(view: &FleetView, service: &ServiceView, room: usize) -> String {
     headline(view, service, &service.headline(), room).plain()
 }

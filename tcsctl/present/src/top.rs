@@ -74,7 +74,7 @@ fn retain(reply: &mut ResourcesReply, is_wanted: impl Fn(&str) -> bool) {
     }
 }
 
-/// So many figures that cannot be read are named.
+/// How many of the figures that cannot be read are named.
 const SHOWN: usize = 3;
 
 /// By what the services are sorted.
@@ -105,7 +105,7 @@ const TITLES: [&str; 10] =
     ["SERVICE", "CPU", "MEMORY", "PEAK", "PROC", "THR", "FDS", "READ", "WRITTEN", "HOST"];
 /// Cells of a service's name that tell it from others.
 const LEAST_NAME: usize = 24;
-/// So much of the processors, or of the descriptors that it may have, is worth a colour.
+/// From this share of the processors, or of the allowed descriptors, on, a figure is coloured.
 pub(crate) const MUCH: f64 = 0.9;
 
 /// The services of all launchers, each with its launcher's answer, in order.

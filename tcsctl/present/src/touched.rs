@@ -34,7 +34,7 @@ pub fn lines(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Li
     lay_out(rows, &COLUMNS, look.width, &shorten)
 }
 
-/// The same of services that are to end: below each, what else that affects.
+/// Lines for services that will end: below each, the other services affected.
 pub fn lines_of_end(view: &FleetView, services: &[&ServiceView], look: &Look) -> Vec<Line> {
     let graph = Graph::of(view);
     let mut out = Vec::new();

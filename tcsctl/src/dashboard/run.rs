@@ -313,7 +313,7 @@ impl Dashboard {
         let Some(order) = self.state.settle(self.clock.now()) else { return };
         let feed = self.feed.clone();
         tokio::spawn(async move {
-            // a panic in it was told already
+            // a panic in it has been reported already
             let made = tokio::task::spawn_blocking(move || Box::new(order.make())).await.ok();
             feed.send(Feed::Event(Event::Picture(made))).await.ok();
         });

@@ -8,7 +8,7 @@ use tcs_fleet::{format_duration, short_host};
 use super::{Answer, Fact, Source};
 use crate::{Line, Role, events};
 
-/// Told one by one; of more it is told how many they are.
+/// How many are listed one by one; the rest is counted.
 const MAX_TOLD: usize = 8;
 
 /// Of what happened nearby.
