@@ -12,7 +12,8 @@ use tcs_wire::{HeartbeatMessage, Message, Meta, OutboxReport, Status, Timestamp}
 pub const MAX_BEATS: usize = 16;
 /// Places for so many, and for a few that are kept no longer.
 const MAX_PLACES: usize = MAX_BEATS + 8;
-/// Heartbeats larger than this, in bytes, are not kept beyond their time.
+/// If the heartbeats use more than this, in bytes, those before the last [`MAX_BEATS`] are dropped
+/// at once.
 const HEAVY: usize = 16 * 1024;
 
 /// One heartbeat, as kept.
