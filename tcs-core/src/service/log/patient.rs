@@ -12,9 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::clock;
 
-/// How long a slow reader is waited for; after a dropped line it is not waited for again for as
-/// long.
+/// How long a slow reader is waited for.
 const PATIENCE_MS: u8 = 250;
+/// After a dropped line, readers are not waited for during this time.
 const IMPATIENT_FOR: Duration = Duration::from_secs(10);
 /// A pipe or terminal that is ready for writing takes this many bytes without blocking.
 const AT_ONCE: usize = 4096;
