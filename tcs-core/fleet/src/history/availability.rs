@@ -104,8 +104,8 @@ impl Means {
     }
 
     /// The meaning of a start or stop. The first start, the last stop and a program that only runs
-    /// once are as they are meant to be; a start that fails, or that comes after work or a fault, is
-    /// not.
+    /// once are as they are meant to be; a start that fails, or that comes after work or a fault,
+    /// is not.
     const fn on_the_way(before: Self, later: Option<Self>) -> Self {
         match (before, later) {
             (_, Some(Self::Down)) | (Self::Down, _) | (Self::Up, Some(Self::Up)) => Self::Down,
