@@ -83,7 +83,7 @@ pub(super) const STREAM_NOT_FOUND: u64 = 10059;
 pub(super) const CONSUMER_NOT_FOUND: u64 = 10014;
 /// The server has not as much storage as a stream may need.
 const NO_STORAGE: u64 = 10047;
-/// The same of the account.
+/// No storage left for the account.
 const NO_ACCOUNT_STORAGE: u64 = 10002;
 const NOT_ENABLED: u64 = 10076;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;

@@ -99,7 +99,7 @@ pub(super) struct Consumer {
     pub(super) heard: Instant,
     /// Sequence of the last delivery.
     delivered: u64,
-    /// Of the last request when pulling: what is still to come.
+    /// When pulling: messages of the last request that are still to come.
     outstanding: u64,
     /// The server has said that it has nothing to deliver, and nothing has come since.
     idle: bool,

@@ -46,7 +46,7 @@ impl Contact {
 #[derive(Debug, Default)]
 struct Ends {
     contact: Contact,
-    /// The leader of the heartbeats' stream was last alive.
+    /// When the leader of the heartbeats' stream was last alive.
     leader: Option<Instant>,
     /// When the consumer through which the stream is read was last alive.
     consumer: Option<Instant>,
