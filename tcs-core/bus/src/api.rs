@@ -81,9 +81,9 @@ pub enum ApiError {
 /// JetStream's code for a stream that is not there.
 pub(super) const STREAM_NOT_FOUND: u64 = 10059;
 pub(super) const CONSUMER_NOT_FOUND: u64 = 10014;
-/// The server has not as much storage as a stream may need.
+/// The server has less storage than a stream may need.
 const NO_STORAGE: u64 = 10047;
-/// No storage left for the account.
+/// The account has less storage than a stream may need.
 const NO_ACCOUNT_STORAGE: u64 = 10002;
 const NOT_ENABLED: u64 = 10076;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
