@@ -429,7 +429,7 @@ fn sign(auth: &Auth, nonce: &[u8]) -> Result<async_nats::Auth, AuthError> {
     Ok(answer)
 }
 
-/// A missing file is told by name now, not as an "IO error" of the connection later.
+/// Reports a missing file by name now, not as an "IO error" of the connection later.
 async fn readable(path: &std::path::Path) -> Result<PathBuf, ConnectError> {
     match tokio::fs::read(path).await {
         Ok(_) => Ok(path.to_owned()),

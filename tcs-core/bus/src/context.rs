@@ -34,7 +34,7 @@ pub enum ContextError {
         /// Why not.
         source: std::io::Error,
     },
-    /// Not JSON, or of the wrong shape. Only the place is told: the text may hold a password.
+    /// Not JSON, or of the wrong shape. Only the place is reported: the text may hold a password.
     #[error("nats context `{name}` is not valid: line {line}, column {column}")]
     Invalid {
         /// As asked for.

@@ -1,6 +1,5 @@
-//! Which server to try next, and when. A state machine without a clock: it is asked before each
-//! attempt, is told what the client library knows of each server, and answers with a server and a
-//! pause.
+//! Which server to try next, and when. A state machine without a clock: before each
+//! attempt it gets what the client library knows of each server, and returns a server and a pause.
 //!
 //! Each server has a pause of its own: 500 ms while it cannot be reached, doubling up to 10 s where
 //! trying again soon cannot help (login refused, too many connections, an answer that cannot be

@@ -52,7 +52,7 @@ struct Inner {
     keeper: Mutex<Option<Keeper>>,
 }
 
-/// Who is told how far events have come, and what was told last.
+/// The callback to which the progress of events is reported, and the last report.
 struct Keeper {
     told: EventMarks,
     tell: Box<dyn FnMut(&EventMarks) + Send>,

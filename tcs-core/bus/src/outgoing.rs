@@ -13,7 +13,7 @@ use tcs_wire::{Envelope, Meta, Timestamp};
 
 /// The header by which JetStream and we recognise a message.
 pub(super) const MSG_ID: &str = "Nats-Msg-Id";
-/// The header by which a stream takes a message only after the one that is expected.
+/// The header with which a stream stores a message only if the expected one is still the last.
 pub(super) const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// Who this process is on the wire: the sender's name, and a random id, so that no message id

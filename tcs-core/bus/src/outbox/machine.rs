@@ -1,5 +1,5 @@
-//! What the outbox does next: pure. It is told what was pushed, what became of each message, how
-//! the connection stands and what time it is, and says what is to be sent, asked and looked up.
+//! What the outbox does next. Pure: what was pushed, what became of each message, the state of the
+//! connection and the time go in; what is to be sent, asked and looked up comes out.
 //!
 //! Whether a stream is there is decided by the server's list of streams alone, never by a message
 //! that nobody acknowledged: while a cluster elects a leader for a stream, its subjects have no

@@ -35,7 +35,7 @@ pub(super) struct Station {
 #[derive(Debug)]
 pub(super) struct Missing {
     /// Somebody listens to the subject, so that a request would wait for its whole limit; or
-    /// answers cannot be heard at all.
+    /// answers cannot be received at all.
     pub(super) tell: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Of several writers that expect the same last message of a subject, one is taken. A current server
-//! sees to that. Servers before 2.10 take more than one where the stream is replicated, so it is looked
-//! up: **of the messages that expected the same, the first counts**; the others are there, and stand in
-//! nobody's way. Where the stream has dropped all messages of the subject, the one that was expected too,
-//! the next one counts as the first.
+//! ensures that. Servers before 2.10 may take more than one where the stream is replicated, so the
+//! stream is read: **of the messages that expected the same, the first counts**; the others stay
+//! stored and have no effect. If the stream has dropped all messages of the subject, including the
+//! expected one, the next one counts as the first.
 
 use super::{OutgoingMessage, PublishError, Publisher, Sent};
 use crate::api::ApiError;
@@ -24,7 +24,8 @@ enum After {
 }
 
 impl Publisher {
-    /// Sends it as the one that follows `expected`, or fails as overtaken.
+    /// Sends the message if `expected` is still the last one of its subject, else fails as
+    /// overtaken.
     pub(super) async fn send_after(
         &self,
         parcel: &OutgoingMessage,

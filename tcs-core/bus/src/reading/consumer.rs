@@ -60,7 +60,7 @@ pub(super) enum Pace {
 /// Why a consumer is no longer of use.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Fault {
-    /// Nothing was heard for [`SILENCE`].
+    /// Nothing was received for [`SILENCE`].
     Silent,
     /// Messages were lost on the way.
     Gap,
@@ -190,7 +190,7 @@ impl Consumer {
         })
     }
 
-    /// Whether all that was there has been delivered, by the server's word.
+    /// Whether the server has reported that everything stored was delivered.
     pub(super) fn is_idle(&self) -> bool {
         self.idle
     }

@@ -1,4 +1,4 @@
-//! Whether what a site's services send can be heard at all: the difference between a service that
+//! Whether messages of a site's services can arrive at all: the difference between a service that
 //! is silent and a broker, a stream or a connection that delivers nothing.
 //!
 //! A heartbeat that arrives proves it. Where none arrives, two things must be shown: the leader of
@@ -17,7 +17,7 @@ use crate::clock;
 /// Without any proof for this long, contact is lost. Shorter gaps happen on a loaded broker.
 pub const CONTACT_LOST_AFTER: Duration = Duration::from_secs(3);
 
-/// What was last heard, and when. Instants are of this machine's monotonic clock.
+/// The last proofs of contact. Instants are of this machine's monotonic clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Contact {
     /// Up to then a heartbeat would have arrived: one did, or the stream's leader and our

@@ -38,12 +38,12 @@ pub enum Fed {
         /// Where it stands.
         stamp: Stamp,
     },
-    /// All that a stream held when it was asked has been told.
+    /// Everything that a stream held when it was asked has been delivered.
     Current {
         /// When that stream was created.
         created: DateTime<Utc>,
     },
-    /// Nothing is told at present.
+    /// Nothing can be read at present.
     Interrupted(Interruption),
 }
 

@@ -21,7 +21,7 @@ pub enum Stored {
         /// When the broker stored it, by the broker's clock.
         at: DateTime<Utc>,
     },
-    /// In none, or heard beside it.
+    /// In no stream, or received on a plain subscription.
     Core {
         /// When it came, by our monotonic clock.
         arrived: Instant,
@@ -149,8 +149,8 @@ impl RawMessage {
         self.payload.len() + self.subject.len() + 256
     }
 
-    /// In which order messages are thrown away where there are too many: first those of subjects
-    /// that nobody has heard of, last what a launcher says only once.
+    /// The order in which messages are dropped when there are too many: first those of unknown
+    /// subjects, last registry events, which a launcher sends only once.
     pub(super) fn is_expendable(&self, step: Expendable) -> bool {
         match step {
             Expendable::NewSubject => self.is_of_new_subject && self.kind != Kind::Registry,

@@ -48,8 +48,8 @@ use tcs_wire::Kind;
 
 /// Messages decoded at once: so many wait decoded, several times over.
 const BATCH: usize = 1024;
-/// While following, what comes within this is told together: nobody looks closer, and each batch
-/// costs its reader a wake-up.
+/// While following, messages that arrive within this time are delivered as one batch: nobody looks
+/// closer, and each batch costs its reader a wake-up.
 const LINGER: Duration = Duration::from_millis(20);
 /// How long a picture waits for a message that tells the broker's time, where nothing else does.
 const CLOCK_WAIT: Duration = Duration::from_secs(1);
@@ -156,7 +156,7 @@ impl Observer {
         self.follow_each(kinds, LINGER)
     }
 
-    /// The same; what comes within `linger` is told together.
+    /// The same; messages that arrive within `linger` are delivered as one batch.
     fn follow_each(&self, kinds: &[Kind], linger: Duration) -> Following {
         let follow = self.bus.follow(kinds, self.core);
         let bus = self.bus.clone();

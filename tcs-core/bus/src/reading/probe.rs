@@ -1,4 +1,4 @@
-//! Asks where nothing comes by itself, and tells how [`Contact`] stands.
+//! Asks the broker while nothing arrives by itself, and reports the state of [`Contact`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use tcs_wire::Kind;
 /// How often the stream's leader is asked while no heartbeat arrives, and the server while nothing
 /// does.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked whether somebody is to be asked, and something to be told.
+/// How often to check whether a question or a report is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// An answer that takes longer is none, and the leader is asked again.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks and tells, for ever.
+/// Asks and reports, without end.
 ///
 /// Three loops, because an answer that does not come must delay neither the other question nor the
 /// news of how old the last proof is.

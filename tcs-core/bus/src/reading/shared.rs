@@ -18,11 +18,11 @@ use crate::link::{self, LinkState};
 use crate::time::{BrokerClock, Sample};
 use tcs_wire::Kind;
 
-/// The link's state is told a little after the fact: whoever finds it down before that waits so
-/// long before looking at it again.
+/// The link's state is reported with a delay: a task that finds the link down before that waits
+/// this long before it checks again.
 pub(super) const LINK_CHECK: Duration = Duration::from_millis(50);
 
-/// What is told beside messages.
+/// What is reported besides messages.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// How the reading of a kind stands now. "Complete" comes after the messages it speaks of.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-/// What is told of one endpoint.
+/// What the service API reports of one endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) subject: String,
@@ -37,7 +37,7 @@ impl Endpoint {
     }
 }
 
-/// What is told of one monitored object.
+/// What the service API reports of one monitored object.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) name: String,

@@ -89,7 +89,7 @@ impl Command {
     }
 }
 
-/// What the service API is told of a monitored object.
+/// What the service API announces of a monitored object.
 #[derive(Debug, Clone)]
 pub struct Announcement {
     /// Its monitored name.

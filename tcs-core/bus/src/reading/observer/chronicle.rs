@@ -37,8 +37,8 @@ pub struct Told {
 type Streams = BTreeMap<Kind, Vec<String>>;
 
 impl Observer {
-    /// What happened from `from` to `to`, by the broker's clock. What the record lacks is told by
-    /// the gaps of its history and by problems.
+    /// What happened from `from` to `to`, by the broker's clock. What is missing in the record is
+    /// reported by the gaps of its history and by problems.
     pub async fn chronicle(
         &self,
         from: DateTime<Utc>,

@@ -1,4 +1,5 @@
-//! Up to when the fleet could be heard: silence after that is ours, and no service's. Pure.
+//! Up to when heartbeats could arrive: silence after that is the connection's, not a service's.
+//! Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -30,7 +31,7 @@ pub struct Hearing {
     beat: Option<DateTime<Utc>>,
 }
 
-/// A time in which nothing could be heard.
+/// A period in which nothing could arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Outage {
     from: DateTime<Utc>,
@@ -97,7 +98,7 @@ impl Hearing {
         self.beat = self.beat.max(Some(stored));
     }
 
-    /// Nothing could be heard then: that nobody was is no service's silence.
+    /// Nothing could arrive in that period, so it makes no service late or lost.
     pub(super) fn note_outage(&mut self, from: DateTime<Utc>, until: DateTime<Utc>) {
         let outage = Outage { from, until };
         self.outage = Some(self.outage.map_or(outage, |held| Outage::join(held, outage)));
@@ -116,8 +117,8 @@ impl Hearing {
         Some(self.beat.filter(|beat| *beat <= now + AHEAD).map_or(heard, |beat| beat.max(heard)))
     }
 
-    /// The link as the fleet's rules want it: while nothing can be heard, liveness is that of the
-    /// last moment at which something was.
+    /// The link as the fleet's rules need it: while nothing can arrive, liveness is judged as of
+    /// the last proof of contact.
     pub fn judge(&self, link: Link, now: DateTime<Utc>) -> Link {
         let proven = self.proven(now);
         match (link, proven) {

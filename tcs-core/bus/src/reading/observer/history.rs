@@ -57,7 +57,7 @@ pub(super) type Read = (HistoryQuery, Vec<Observation>, Result<Completeness, Api
 struct Silent {
     /// The earliest of their last heartbeats.
     first: DateTime<Utc>,
-    /// Nobody else has been heard for long either: it may be the end of everybody's silence.
+    /// No other service has had a heartbeat for long either: everybody's silence may be ending.
     may_end: bool,
 }
 
@@ -360,7 +360,7 @@ impl Observer {
     }
 }
 
-/// What was not read to its end is told, once a stream.
+/// Reports what could not be read completely, once per stream.
 pub(super) fn note_result(
     problems: &mut Vec<Problem>,
     piece: &HistoryQuery,

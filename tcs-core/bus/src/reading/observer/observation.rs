@@ -43,8 +43,8 @@ pub struct Observed {
     pub bytes: usize,
 }
 
-/// Turns what was heard into observations. `clock` dates what no stream dated; it is brought up to
-/// date on the way.
+/// Turns what was received into observations. `clock` dates what no stream dated, and is brought
+/// up to date on the way.
 pub(super) fn observe(heard: Heard, subjects: &Subjects, clock: &mut BrokerClock) -> Observation {
     match heard {
         Item::Message(raw) => read(&raw, subjects, *clock),

@@ -48,12 +48,12 @@ pub struct Picture {
     pub(super) gaps: Vec<Problem>,
     /// When the link was lost last.
     lost: Option<Instant>,
-    /// Up to when the fleet could be heard.
+    /// Up to when heartbeats could arrive.
     pub hearing: Hearing,
 }
 
 impl Picture {
-    /// Of `kinds`, before anything was heard.
+    /// A picture of `kinds`, before anything was received.
     pub fn new(kinds: &[Kind], link: LinkState, clock: BrokerClock) -> Self {
         Self {
             fleet: Fleet::new(),

@@ -10,7 +10,7 @@ use crate::{ApiError, Failure, Progress, Reading};
 use tcs_fleet::{Fleet, format_duration};
 use tcs_wire::Kind;
 
-/// Streams and reasons told of, at most: they come from the network.
+/// Maximum number of streams and reasons reported: they come from the network.
 const MAX_NOT_STORED: usize = 8;
 
 /// One reason why a picture is incomplete, or the record that it shows.

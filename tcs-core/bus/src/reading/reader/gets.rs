@@ -1,8 +1,8 @@
 //! Reading a stream without consumers: the newest message of each subject by gets, then, whenever
-//! a message is heard on the stream's subjects, what the stream has stored since.
+//! a message is received on the stream's subjects, what the stream has stored since.
 //!
-//! What is heard is only the sign that there is something to read. So each message comes with its
-//! place and time in the stream, and what reaches the subjects without being stored is not seen.
+//! A received message only signals that there is something to read. Each message that is passed on
+//! therefore has its place and time in the stream, and one that was not stored is never shown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,27 +25,27 @@ use crate::streams::StreamFacts;
 use crate::time::{Arrivals, BrokerClock};
 use tcs_wire::Kind;
 
-/// The stream is read again after these pauses, for as long as what was heard is not in it: a
-/// message can be heard before it is stored. (What is dropped as repeated never is.)
+/// The stream is read again after these pauses until it holds what was received: a message can be
+/// received before it is stored. (A duplicate that the stream drops is never stored.)
 const AGAIN: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 /// Between two readings: what comes meanwhile is read at once.
 const GAP: Duration = Duration::from_millis(20);
-/// The stream is read so often though nothing was heard.
+/// How often the stream is read even if nothing was received.
 const LOOK: Duration = Duration::from_secs(10);
 /// Bytes that are asked for at a time, and subjects.
 const PIECE: usize = 4 * 1024 * 1024;
 const FEWEST: usize = 8;
 const MOST: usize = 4096;
-/// Subjects remembered as heard and not yet read.
+/// Subjects remembered as received and not yet read.
 const MOST_NOTICES: usize = 4096;
 
-/// What is heard on the subjects of a stream.
+/// What is received on the subjects of a stream.
 struct Notices {
     subscriber: Subscriber,
     denials: broadcast::Receiver<Denial>,
     filter: String,
-    /// When each subject was last heard, until its message is read.
+    /// When a message was last received on each subject, until it is read.
     unread: HashMap<String, Instant>,
 }
 
