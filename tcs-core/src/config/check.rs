@@ -63,7 +63,7 @@ fn cannot_start(entry: &Entry, why: impl Into<String>) -> Problem {
 /// Which program a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
-    /// A service type of this binary; `None`: as the launcher was told.
+    /// A service type of this binary; `None`: as `tcsd --launcher` sets.
     Rust(Option<Mode>),
     /// A module for an interpreter.
     Python {
@@ -132,7 +132,7 @@ impl How {
     }
 }
 
-/// As people are told: `Rust, as a task`, `Python, python3 -m my.module`, `program, sleep 10`.
+/// The text for people: `Rust, as a task`, `Python, python3 -m my.module`, `program, sleep 10`.
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and how a person is told.
+//! An error or warning about a file: what, where, and the text for people.
 
 use std::fmt;
 use std::ops::Range;

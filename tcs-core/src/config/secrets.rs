@@ -1,5 +1,5 @@
-//! What must not be shown: passwords and the like, in what services write and in what is told of
-//! them.
+//! Secrets, such as passwords, and how they are masked in the output of services and in reports
+//! about them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::secret_names::is_secret;
 use super::services::Entry;
 
-/// What stands in place of a secret.
+/// The text shown in place of a secret.
 const MASK: &str = "***";
 
 /// Bytes of the shortest value that is masked: less would mask ordinary text.
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Of these values; those that are too short to be told from ordinary text are left out.
+    /// Masks these values, except those too short to be distinguished from ordinary text.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
         let mut all = Vec::new();
         for value in values {

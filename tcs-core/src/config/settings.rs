@@ -1,9 +1,9 @@
 //! A service's settings, turned into the service's own type.
 //!
 //! Precedence: command line, then the file (its top-level keys too), then
-//! `{SERVICE_TYPE}_{FIELD}` from the environment, then the type's defaults. Which fields the type
-//! has, serde says when it is asked to read a struct; that is how the environment's variables are
-//! found, and how unknown keys are told from known ones. A type that takes any key (a map,
+//! `{SERVICE_TYPE}_{FIELD}` from the environment, then the type's defaults. Serde names the fields
+//! of the type when it reads a struct; variables of the environment and unknown keys are found by
+//! these names. A type that takes any key (a map,
 //! `#[serde(flatten)]`) gets all of them, without warnings.
 
 use std::borrow::Cow;

@@ -1,8 +1,8 @@
 //! YAML as `PyYAML`'s `safe_load` reads it, into a tree with places.
 //!
 //! The parser gives events with spans; the deserializer built on it was not used, because it
-//! follows YAML 1.2 (`no` is text, `010` is ten), tells neither quoted from plain scalars nor that
-//! a key came twice, and stops at the first mistake.
+//! follows YAML 1.2 (`no` is text, `010` is ten), distinguishes neither quoted from plain scalars
+//! nor reports a repeated key, and stops at the first error.
 
 use std::collections::HashMap;
 

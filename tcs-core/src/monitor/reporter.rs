@@ -125,9 +125,9 @@ const MAX_WAITING: usize = 10_000;
 const FIRST_CONNECTION: Duration = Duration::from_secs(5);
 
 impl Reporter {
-    /// Starts the thread and connects from it, in the background and for ever: where no broker is
-    /// there, monitors work all the same, and are heard once it comes. `name` is what the server's
-    /// own tools show.
+    /// Starts the thread, which connects in the background and never gives up: without a broker
+    /// monitors work as usual, and their messages are sent once it is reachable. `name` is the
+    /// connection's name in the server's own tools.
     ///
     /// # Errors
     /// Credentials or certificates that cannot be read.

@@ -1,5 +1,5 @@
-//! Runs one service: does what its life cycle asks for, and tells how it ended. In any tokio
-//! runtime; a launcher runs many.
+//! Runs one service: does what its life cycle asks for, and returns how it ended. Works in any
+//! tokio runtime; a launcher runs many services.
 
 use std::future::pending;
 use std::sync::Arc;

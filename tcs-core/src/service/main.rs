@@ -76,8 +76,8 @@ fn is_yaml(file: &str) -> bool {
     extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Runs one service of this program until it ends or is told to by SIGTERM or SIGINT (a second
-/// one ends it at once), and gives its exit code: 0, or that of its failure. For `main`:
+/// Runs one service of this program until it ends by itself or on SIGTERM or SIGINT (a second one
+/// ends it at once), and returns its exit code: 0, or that of its failure. For `main`:
 ///
 /// ```ignore
 /// fn main() -> std::process::ExitCode {

@@ -1,5 +1,5 @@
-//! Tells whoever started this program that it is up, as `sd_notify(3)` does: tcsd, or systemd.
-//! So readiness needs no broker.
+//! Reports to tcsd or systemd, whichever started this program, that it is ready, as
+//! `sd_notify(3)` does. Readiness therefore needs no broker.
 
 use std::ffi::OsStr;
 use std::io;

@@ -264,7 +264,7 @@ impl Registry {
     /// The service type with this name.
     ///
     /// # Errors
-    /// There is none; the error tells what to do.
+    /// If there is no such type; the error says what to do.
     pub fn find(&self, service_type: &str) -> Result<&'static Registration, RegistryError> {
         let found = self.types.iter().find(|(name, _)| name.as_str() == service_type);
         found.map(|(_, registration)| *registration).ok_or_else(|| RegistryError::Unknown {

@@ -1,8 +1,8 @@
 //! The signals that ask a program to stop, from its first instruction on.
 //!
 //! A program calls [`hold`] first thing in `main`, and [`runtime`] when it can answer: a signal that
-//! comes in between waits, and does not end the program. What whoever started the program had
-//! blocked is not blocked any more. [`Repeats`] tells one request from two.
+//! arrives in between is kept, and does not end the program. Signals that the parent process had
+//! blocked are unblocked. [`Repeats`] distinguishes one request from two.
 
 use std::io;
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,5 @@
-//! What stands in for a value that is wrong or missing, so that serde goes on and what else is
-//! wrong comes to light: the plainest value of whatever type is asked for. Nobody ever gets it.
+//! Placeholders for wrong or missing values: the simplest value of the requested type. With them
+//! serde continues and finds the remaining errors. A placeholder is never passed on to a service.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor};

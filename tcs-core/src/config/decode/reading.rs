@@ -1,4 +1,4 @@
-//! One pass of serde over a tree: what it is told, and what it finds.
+//! One pass of serde over a tree: its input, and what it finds.
 
 use std::cell::RefCell;
 

@@ -48,8 +48,8 @@ impl MakeWriter<'_> for LogWriter {
     }
 }
 
-/// Takes whole lines, and puts the priority before each. What cannot be written is lost: whoever
-/// logs goes on where the disk under the log is full, and nothing says so there either.
+/// Takes whole lines, and puts the priority before each. What cannot be written is lost
+/// without a report, so that a full disk under the log does not stop the program.
 #[derive(Debug)]
 pub struct Lines<W> {
     to: W,
