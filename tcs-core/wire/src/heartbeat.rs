@@ -52,7 +52,7 @@ pub struct HeartbeatMessage {
 pub struct OutboxReport {
     /// Messages that wait to be stored.
     pub waiting: u64,
-    /// Registry events that are missing for ever, of earlier runs of the launcher too.
+    /// Registry events that were lost, including those of earlier runs of the launcher.
     pub lost_events: u64,
     /// What is not stored at present.
     #[serde(skip_serializing_if = "Vec::is_empty")]

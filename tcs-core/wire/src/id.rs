@@ -81,7 +81,7 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The text, as it stands in a subject.
+            /// The text, as used in a subject.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -219,7 +219,7 @@ pub struct Planned {
     /// Who stopped it, as they claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When: also where a launcher that was started later tells it again.
+    /// When it was stopped for this work; unchanged when a later launcher reports it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }

@@ -253,8 +253,8 @@ impl Notes {
     }
 }
 
-/// Reads `body` as JSON, in a second and tolerant pass if the first fails. The error is the first
-/// pass's: it tells of the bytes as they came.
+/// Reads `body` as JSON, in a second and tolerant pass if the first fails. The error is that
+/// of the first pass, because it describes the bytes as received.
 pub(super) fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(body).or_else(|strict| {
         let repaired = repair(&String::from_utf8_lossy(body));

@@ -63,7 +63,7 @@ impl ReloadRequest {
     }
 }
 
-/// Parameters of `profile`; without a name, and without `clear`, it tells which there are.
+/// Parameters of `profile`; without a name and without `clear`, the reply lists the profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProfileRequest {
     /// The profile to move to.
