@@ -3,8 +3,8 @@
 //!
 //! [`Historian`] folds messages through [`Transitions`](crate::transitions::Transitions), the model
 //! that `tcsctl events` shows too; [`History`] keeps what it finds. [`timeline()`] draws it in columns,
-//! [`incidents()`] puts together what went wrong. Nothing is guessed: before a service is heard of for
-//! the first time it has no verdict.
+//! [`incidents()`] puts together what went wrong. Nothing is guessed: before its first
+//! message a service has no verdict.
 
 mod availability;
 mod changes;

@@ -11,7 +11,7 @@ use tcs_wire::{RegistryMessage, StatusMessage, Timestamp};
 /// Two broker times of different streams that are closer than this decide nothing by themselves.
 pub const SLACK: TimeDelta = TimeDelta::seconds(5);
 
-/// Where a message stands in time, by the broker.
+/// A message's time and order, by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The broker's clock when it stored the message; for a core message, when it came to us, by

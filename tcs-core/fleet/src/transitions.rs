@@ -1,14 +1,14 @@
-//! What happened: messages in, transitions of services out, each with when it happened, what caused
-//! it, and how long that which it ended had lasted.
+//! What happened: messages go in, transitions of services come out, each with its time, its cause,
+//! and how long the previous state had lasted.
 //!
-//! A transition is a launcher's event, another status than before, or a verdict that changes because
-//! heartbeats stop, come again, or say that the main loop is blocked. The verdict of each comes from
+//! A transition is a launcher's event, a changed status, or a verdict that changes because
+//! heartbeats stop, resume, or report that the main loop is blocked. The verdict of each comes from
 //! the fleet's own rules ([`Fleet::view_of`]), so that a list of the past and the picture of the
 //! present never disagree.
 //!
-//! Messages are taken in the order in which they were stored. Silence sends none, so that the time
-//! is taken too: [`Transitions::advance`] finds the moments at which it turned a service. Where the
-//! heartbeats of the past are not held, nothing of that kind is told of it.
+//! Messages are taken in the order in which they were stored. Silence sends no messages, so time is
+//! an input too: [`Transitions::advance`] finds the moments at which silence changed a verdict.
+//! Where heartbeats of the past are not stored, such changes are not reported.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -48,7 +48,8 @@ const TWICE: TimeDelta = TimeDelta::milliseconds(500);
 const OLD: TimeDelta = TimeDelta::seconds(5);
 /// A crash is part of the verdict for so long.
 const CRASH_COUNTS: TimeDelta = TimeDelta::minutes(5);
-/// After a time in which nothing could be heard, a service has one interval and this to be heard.
+/// After a period in which nothing could arrive, a service has one interval and this time to send
+/// a heartbeat.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
 
 /// What is known of one service.
@@ -66,13 +67,13 @@ struct Known {
     /// When time alone may change the verdict.
     wake: Option<DateTime<Utc>>,
     pulse: Option<Pulse>,
-    /// Of a launcher: the boot of its host that it tells of.
+    /// Of a launcher: the boot of its host that it reports.
     boot: Option<Box<str>>,
-    /// Of a launcher: the profile that it tells of.
+    /// Of a launcher: the profile that it reports.
     profile: profiles::Known,
 }
 
-/// Time in which nothing could be heard: silence in it is no service's.
+/// A period in which nothing could arrive: silence in it makes no service late or lost.
 #[derive(Debug, Clone, Copy)]
 struct Blind {
     from: DateTime<Utc>,
@@ -115,8 +116,8 @@ fn lags(message: &HeartbeatMessage) -> bool {
 }
 
 impl Transitions {
-    /// For a past of which heartbeats are known from then on only (`None`: not at all): of the time
-    /// before nothing is told of silence.
+    /// For a past whose heartbeats are known only since `from` (`None`: not at all): silence before
+    /// that is not reported.
     pub fn heard_from(from: Option<DateTime<Utc>>) -> Self {
         let until = Some(from.unwrap_or(DateTime::<Utc>::MAX_UTC));
         let blind = Some(Blind { from: DateTime::<Utc>::MIN_UTC, until });
@@ -131,7 +132,7 @@ impl Transitions {
         }
     }
 
-    /// Keeps each change of a verdict, also those that are not told, for [`Self::take_turns`].
+    /// Keeps each change of a verdict, including unreported ones, for [`Self::take_turns`].
     #[must_use]
     pub fn keeping_turns(self) -> Self {
         Self { turns: Some(Vec::new()), ..self }
@@ -194,8 +195,8 @@ impl Transitions {
         self.silences = self.ahead.found().into_iter().filter(to_come).collect();
     }
 
-    /// Folds a message into `fleet`; what happened until then and what it tells of. A message that
-    /// is no news to the fleet, or that came out of order, tells nothing.
+    /// Folds a message into `fleet`, and returns what happened until then and what the message
+    /// reports. A message that the fleet has already, or an out-of-order one, gives no transition.
     pub fn take(
         &mut self,
         fleet: &mut Fleet,
@@ -258,8 +259,8 @@ impl Transitions {
         !lags(message) && pulse().is_some_and(|pulse| pulse.is(meta, message))
     }
 
-    /// Goes on to `now`: what turned because nothing came. While nothing can be heard the time does
-    /// not go on.
+    /// Advances to `now`, and returns the transitions caused by silence. While nothing can arrive,
+    /// time does not advance.
     pub fn advance(&mut self, fleet: &Fleet, now: DateTime<Utc>, link: Link) -> Vec<Transition> {
         let mut transitions = Vec::new();
         self.passed = self.passed.max(Some(now));
@@ -277,7 +278,7 @@ impl Transitions {
         transitions
     }
 
-    /// When time alone may turn a service next, if it is heard.
+    /// When time alone may next change a verdict, if messages can arrive.
     pub fn next_wake(&self) -> Option<DateTime<Utc>> {
         self.wakes.peek().map(|Reverse((at, _))| *at)
     }
@@ -308,7 +309,7 @@ impl Transitions {
         transitions
     }
 
-    /// The link as it was then: launchers too are not silent while nothing can be heard.
+    /// The link as it was at `at`: launchers are not silent either while nothing can arrive.
     pub fn link_at(&self, at: DateTime<Utc>, link: Link) -> Link {
         match self.blind {
             Some(Blind { from, until: Some(until) }) if from <= at => {

@@ -71,8 +71,8 @@ impl Counts {
 pub struct HostView {
     /// Services and launchers on it.
     pub services: usize,
-    /// The broker's time minus the host's (`docs/spec/truth.md#clocks`); `None` when no message
-    /// told.
+    /// The broker's time minus the host's (`docs/spec/truth.md#clocks`); `None` if no message
+    /// shows it.
     pub skew: Option<TimeDelta>,
     /// All that should run on it is lost.
     pub silent: bool,
@@ -212,7 +212,7 @@ impl ServiceView {
         }
     }
 
-    /// The one line that tells most: why it is in trouble, the cause first; else its own message.
+    /// The most informative line: why it is in trouble, the cause first; else its own message.
     pub fn headline(&self) -> String {
         let own = self.message.as_deref().unwrap_or_default();
         let own_first = match self.verdict {
@@ -239,7 +239,7 @@ impl ServiceView {
     }
 
     /// Why it is in trouble, without times: the last crash, or the component and its message.
-    /// `None` where it is not, or nothing tells.
+    /// `None` if it is not in trouble, or no cause is known.
     pub fn cause(&self) -> Option<String> {
         if !self.verdict.is_fault() {
             return None;
@@ -253,7 +253,7 @@ impl ServiceView {
 }
 
 impl FleetView {
-    /// When it happened that this message tells of, and how late the message was.
+    /// When the thing reported by this message happened, and how late the message was.
     pub fn happened<T>(&self, kept: &Kept<T>) -> Happened {
         self.origins.happened(kept.run, kept.stamp.stored)
     }

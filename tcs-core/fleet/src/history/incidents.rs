@@ -225,8 +225,8 @@ impl Group {
     }
 }
 
-/// What went wrong in the period, grouped by cause, in the order of time. `view` tells of which
-/// launcher and host a service is. Each fault is in one incident.
+/// What went wrong in the period, grouped by cause, in the order of time. `view` gives the
+/// launcher and host of each service. Each fault is in one incident.
 pub fn incidents(history: &History, view: &FleetView) -> Vec<Incident> {
     let mut all: Vec<Episode> =
         history.services.iter().flat_map(|(id, track)| episodes(id, track, history)).collect();
