@@ -218,7 +218,7 @@ impl Alarms {
         }
     }
 
-    /// Notes a message that cannot be read: whoever writes to its subject has to name it.
+    /// Notes an unreadable message: the next writer to its subject has to name it as the last one.
     pub fn pass_over(&mut self, address: Address, stamp: &Stamp) {
         let Order::Stream { created, seq } = stamp.order else { return };
         let place = Place { created: created.into(), seq };

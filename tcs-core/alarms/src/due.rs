@@ -42,7 +42,7 @@ pub(crate) struct Attempt {
     pub(crate) may_repeat: bool,
 }
 
-/// What a channel has to tell of an alarm by now, whether it was told or not.
+/// What a channel has to send about an alarm by now, whether it was sent or not.
 pub(crate) fn due(
     view: &AlarmView,
     steps: &[Step],

@@ -1,4 +1,4 @@
-//! Alarms: what is wrong, who was told, who took it, and what is still open
+//! Alarms: what is wrong, who was notified, who acknowledged it, and what is still open
 //! (`docs/spec/alarms.md`). Pure: messages, a view of the fleet and the time go in; alarms, and what
 //! a sentinel is to do, come out.
 

@@ -1,4 +1,4 @@
-//! Records that are told at another time, in another stream: a recording that is replayed.
+//! Shifts records to another time and stream, for the replay of a recording.
 
 use chrono::{DateTime, Utc};
 use tcs_wire::Timestamp;
