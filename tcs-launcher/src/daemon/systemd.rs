@@ -9,7 +9,7 @@ use tcs_core::clock;
 use tcs_core::service::NotifySocket;
 use tcs_supervisor::{Phase, Supervisor};
 
-/// How often it is looked whether there is something to say.
+/// How often to check whether there is something to report.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// How much more time each look asks for, while starting or stopping goes on.

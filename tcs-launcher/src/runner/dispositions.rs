@@ -1,4 +1,4 @@
-//! What whoever started us has done to signals, undone for the program that this process becomes.
+//! Resets what the parent process did to signals, for the program that this process becomes.
 //!
 //! An ignored signal stays ignored in all that is started (`nohup`, `trap '' CHLD`, a background
 //! job of a shell), and so does a blocked one. With SIGCHLD ignored no exit status is ever known.

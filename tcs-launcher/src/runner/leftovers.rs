@@ -1,4 +1,4 @@
-//! What a process leaves running when it ends: told, and ended in turn.
+//! Processes that a process leaves running when it ends: they are reported, then ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

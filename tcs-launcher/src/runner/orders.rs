@@ -1,9 +1,9 @@
-//! What a run is told while it goes on.
+//! Orders to a run while it is in progress.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-/// What a run can be told.
+/// An order to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
     Stop,

@@ -143,7 +143,7 @@ impl EndReason {
     }
 }
 
-/// What a caller is told, after the effect.
+/// The reply to a caller, sent after the effect.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// To a request for one service.

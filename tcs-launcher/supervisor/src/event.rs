@@ -1,4 +1,4 @@
-//! What the supervisor is told.
+//! The input of the supervisor: events.
 
 use std::sync::Arc;
 use std::time::Duration;
