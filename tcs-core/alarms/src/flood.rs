@@ -27,7 +27,7 @@ pub(crate) struct Flood {
 }
 
 impl Flood {
-    /// Whether there is one, by the alarms of which somebody is to be told.
+    /// Whether there is a flood, judged by the alarms that are to be notified.
     pub(crate) fn of(
         views: &[AlarmView],
         escalate: &Escalation,

@@ -32,21 +32,21 @@ pub struct Listed {
     pub message: Option<String>,
 }
 
-/// What people are told.
+/// A notification as people get it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notification {
     /// By which channel.
     pub channel: String,
-    /// Of one that is sent again the same: what receivers know repeats by.
+    /// The same in each repeated attempt: receivers recognise repeats by it.
     pub episode: Episode,
-    /// Of which rule.
+    /// The name of the rule.
     pub rule: String,
-    /// About which service, or what else.
+    /// The service id, or another object such as `_host.<name>`.
     pub object: String,
     /// Where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Why people are told now.
+    /// Why the notification is sent now.
     pub why: Why,
     /// `active`, or `returned` or `normal` where it is over.
     pub state: &'static str,
@@ -81,8 +81,8 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// That the broker cannot be reached since `lost`: then nothing can be claimed, and each sentinel
-    /// tells it by itself.
+    /// Reports that the broker has not been reachable since `lost`. Nothing can be claimed then, so
+    /// each sentinel sends its own.
     pub fn unreachable(channel: &str, lost: DateTime<Utc>) -> Option<Self> {
         let alarm = AlarmId::new(built_in::BROKER_UNREACHABLE, AlarmId::BROKER).ok()?;
         let message = "broker unreachable: nothing is watched".to_owned();
@@ -90,7 +90,7 @@ impl Notification {
         Some(Self { may_repeat: true, ..Self::unstored(channel, alarm, lost, message) })
     }
 
-    /// By which somebody tries a channel: as urgent as what is critical, since that is to be heard.
+    /// A test of a channel, as urgent as a critical alarm.
     pub fn test(channel: &str, sentinel: &str, now: DateTime<Utc>) -> Option<Self> {
         let alarm = AlarmId::new(built_in::TEST, AlarmId::channel_object(channel)).ok()?;
         let message = format!("a test of the channel {channel} by {sentinel}; nothing is wrong");
@@ -112,7 +112,7 @@ impl Notification {
         Some(Self { why, state, severity, text, ..Self::unstored(channel, alarm, now, title) })
     }
 
-    /// About what no record tells of.
+    /// A notification without a stored record.
     fn unstored(channel: &str, alarm: AlarmId, at: DateTime<Utc>, message: String) -> Self {
         Self {
             channel: channel.to_owned(),

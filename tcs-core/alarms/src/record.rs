@@ -32,7 +32,7 @@ pub struct Original {
     pub at: Timestamp,
 }
 
-/// Whether the condition of an alarm holds; whether anybody has acknowledged it is told by others.
+/// Whether the condition of an alarm holds; other records say whether it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -107,7 +107,7 @@ pub struct StateRecord {
     /// In one line, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The alarm that explains this one, which is then not told by itself.
+    /// The alarm that explains this one, which is then not notified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<AlarmId>,
     /// How often it was raised in this episode.
@@ -229,7 +229,7 @@ pub enum Delivery {
 pub struct SentRecord {
     /// What it is about.
     pub episode: Episode,
-    /// The revision of the state that it tells.
+    /// The revision of the state that it reports.
     pub rev: u64,
     /// Which step of the escalation, from 0.
     pub step: u32,
@@ -247,21 +247,21 @@ pub struct SentRecord {
     /// The newest `due` of its episode of an attempt that got no answer: it may have arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsure: Option<Timestamp>,
-    /// The moment since which it had to be told: what became due later is not told by this one.
+    /// The moment since which it had to be sent; it does not cover what became due later.
     pub due: Timestamp,
-    /// What it tells.
+    /// Why it was sent.
     pub why: Why,
     /// The sentinel that wrote it.
     pub by: String,
 }
 
 impl SentRecord {
-    /// Up to which `due` its episode was told for certain.
+    /// The newest `due` of its episode that was certainly sent.
     pub(crate) fn told(&self) -> Option<Timestamp> {
         self.told.max((self.st == Delivery::Done).then_some(self.due))
     }
 
-    /// Up to which `due` its episode may have been told, once nobody works at it any more.
+    /// The newest `due` of its episode that may have been sent, once no attempt is in progress.
     pub(crate) fn unsure(&self) -> Option<Timestamp> {
         self.unsure.max((self.st == Delivery::Claim).then_some(self.due))
     }

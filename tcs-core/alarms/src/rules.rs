@@ -200,15 +200,15 @@ pub mod built_in {
     pub const CHANNEL_FAILING: &str = "channel_failing";
     /// The broker lost its store.
     pub const STORE_RESET: &str = "store_reset";
-    /// Events of a launcher are missing for ever.
+    /// Events of a launcher were lost.
     pub const EVENT_GAP: &str = "event_gap";
     /// A sentinel has other rules than those that hold.
     pub const RULES_DIFFER: &str = "rules_differ";
-    /// Many alarms at once; only told, never stored as a state.
+    /// Many alarms at once; only notified, never stored as a state.
     pub const FLOOD: &str = "flood";
-    /// The broker cannot be reached; only told, since nothing can be stored.
+    /// The broker cannot be reached; only notified, because nothing can be stored.
     pub const BROKER_UNREACHABLE: &str = "broker_unreachable";
-    /// Somebody tries a channel; only told.
+    /// A test of a channel; only notified.
     pub const TEST: &str = "test";
 
     /// All of them.
@@ -254,7 +254,7 @@ pub struct Doubt {
 /// Steps of escalation, by severity.
 pub type Escalation = BTreeMap<Severity, Vec<Step>>;
 
-/// All rules of a site, and who is told when.
+/// All rules of a site, and when which channel is notified.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RuleSet {
     /// By name; without the built-in ones.
@@ -265,8 +265,8 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// Of a file: `rules` change the defaults name by name, `~` takes one away. Without `escalate`
-    /// every channel is told at once of what is critical or a warning.
+    /// Of a file: `rules` change the defaults name by name, `~` removes one. Without `escalate`
+    /// every channel is notified at once of critical alarms and warnings.
     pub fn of_settings(
         rules: BTreeMap<RuleName, Option<Rule>>,
         escalate: Option<Escalation>,

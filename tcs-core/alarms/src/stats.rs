@@ -40,7 +40,7 @@ pub struct Stats {
     pub top: Vec<(AlarmId, usize)>,
     /// Alarms that have been open for more than 24 h, and since when, oldest first.
     pub stale: Vec<(AlarmId, DateTime<Utc>)>,
-    /// When floods began that people were told of.
+    /// When the floods began that were notified.
     pub floods: Vec<DateTime<Utc>>,
 }
 

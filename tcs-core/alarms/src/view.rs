@@ -101,7 +101,7 @@ impl AlarmView {
 }
 
 impl Alarms {
-    /// All alarms at `now`, those that want somebody first. What shelves cover is told by `fleet`.
+    /// All alarms at `now`, those that need attention first. `fleet` decides what shelves cover.
     pub fn views(&self, now: DateTime<Utc>, fleet: &FleetView) -> Vec<AlarmView> {
         let scopes = Shelves::of(self);
         let all = self.records.iter();

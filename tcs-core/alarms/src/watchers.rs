@@ -11,7 +11,7 @@ use crate::findings::Finding;
 use crate::id::AlarmId;
 use crate::rules::{RuleSet, built_in};
 
-/// After this time without the broker the first sentinel tells it directly.
+/// After this time without the broker the first sentinel sends a notification directly.
 const UNREACHABLE: TimeDelta = TimeDelta::seconds(60);
 /// And each further one so much later.
 const RANK: TimeDelta = TimeDelta::seconds(30);
