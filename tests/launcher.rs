@@ -97,11 +97,12 @@ launch: {{python: {:?}, env: {{PYTHONPATH: {:?}}}}}
     watch.sees("ok", "field.steady", |it| it.verdict == Verdict::Ok).await;
 }
 
-/// A service of this program with a health check, and one that no program has.
+/// A service of this program with a health check, which fails long after the one at its start, and
+/// one that no program has.
 const CHECKED: &str = "
 services:
-  - {type: examples.monitoring, variant: often, interval: 0.1, fails_every: 1, launch: {healthcheck: 0.1}}
-  - {type: examples.monitoring, variant: seldom, interval: 0.1, fails_every: 1, launch: {healthcheck: 3600}}
+  - {type: examples.monitoring, variant: often, interval: 0.1, fails_every: 30, launch: {healthcheck: 0.1}}
+  - {type: examples.monitoring, variant: seldom, interval: 0.1, fails_every: 30, launch: {healthcheck: 3600}}
   - {type: forgotten, variant: a}
 ";
 
