@@ -280,7 +280,7 @@ pub async fn wait_within(limit: Duration, what: &str, mut is_so: impl FnMut() ->
 
 /// How long to wait until the next look, after one that took so long: a look that runs a program
 /// must not take the processor from what it waits for.
-pub fn pause_after(took: Duration) -> Duration {
+fn pause_after(took: Duration) -> Duration {
     (took * 9).clamp(Duration::from_millis(10), Duration::from_millis(300))
 }
 
