@@ -10,6 +10,10 @@ use super::connect::Bus;
 
 /// For deleting consumers at the end.
 const RELEASE: Duration = Duration::from_secs(1);
+/// How often a consumer that the server does not have is asked for, and how long after each other:
+/// together what nobody notices who has pressed Ctrl-C.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(40);
 
 impl Bus {
     /// Deletes all consumers of this connection at the server, within 1 s, and makes no more; for a
@@ -31,14 +35,17 @@ impl Bus {
         tokio::time::timeout(RELEASE, release).await.ok();
     }
 
-    /// Until the server has deleted it. It may carry out requests in another order: what it does not
-    /// have may be made yet.
+    /// The server may carry out requests in another order: a consumer that it does not have may be
+    /// made yet, or its request was never sent. So it is asked for again for a moment.
     async fn delete_consumer(&self, stream: &str, name: &str) {
         let what = format!("CONSUMER.DELETE.{stream}.{name}");
         let body = json!({});
-        let delete = || self.api_within::<IgnoredAny>(&what, &body, RELEASE);
-        while let Err(ApiError::Refused { code: CONSUMER_NOT_FOUND, .. }) = delete().await {
-            tokio::time::sleep(RELEASE / 20).await;
+        for _ in 0..ATTEMPTS {
+            let deleted = self.api_within::<IgnoredAny>(&what, &body, RELEASE).await;
+            if !matches!(deleted, Err(ApiError::Refused { code: CONSUMER_NOT_FOUND, .. })) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
