@@ -12,6 +12,7 @@ pub mod coding;
 mod document;
 mod http;
 mod live;
+mod refusal;
 mod routes;
 pub(crate) mod service;
 mod shares;

@@ -19,7 +19,7 @@ use tcs_present::why::{Answer, Document as WhyDocument};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::live::{Now, Site};
-use super::routes::Refusal;
+use super::refusal::Refusal;
 use crate::cli::moment::span;
 use crate::logs::{LogsWanted, held};
 use crate::output::json_line;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::routes::Refusal;
+use super::refusal::Refusal;
 
 /// An answer is sent in pieces of so many bytes: what was handed on is counted no longer.
 const PIECE: usize = 64 << 10;

@@ -24,6 +24,7 @@ use super::coding::{GZIP, gzip, takes_gzip};
 use super::document::Room;
 use super::http::{Client, Local};
 use super::live::Site;
+use super::refusal::Refusal;
 use super::stream;
 use crate::output::json_line;
 
@@ -52,23 +53,6 @@ struct Shared {
     room: Arc<Room>,
     page: Bytes,
     stop: CancellationToken,
-}
-
-/// Why a request is not answered as it wants.
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
-
-impl Refusal {
-    fn bad(text: impl std::fmt::Display) -> Self {
-        Self(StatusCode::BAD_REQUEST, text.to_string())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let Self(status, mut text) = self;
-        text.push('\n');
-        (status, text).into_response()
-    }
 }
 
 type Reply = Result<Response, Refusal>;
