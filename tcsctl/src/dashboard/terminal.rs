@@ -9,6 +9,7 @@
 
 mod escape;
 pub mod input;
+mod outside;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::input::Input;
+use super::outside::Input;
 use crate::dashboard::key::{Code, Key};
 
 /// How long an Esc is held back.
