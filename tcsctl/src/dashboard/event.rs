@@ -16,7 +16,7 @@ use tcs_present::top::Answer;
 use tcs_present::why::Material;
 
 use super::key::Key;
-use super::keymap::Command;
+use super::keymap::table::Command;
 use super::state::picture::MadePicture;
 
 mod request;

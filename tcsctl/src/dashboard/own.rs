@@ -21,7 +21,7 @@ use tcs_present::text::{is_hidden, shown};
 
 use super::event::Program;
 use super::key::{Key, NotAKey};
-use super::keymap;
+use super::keymap::table::find;
 
 /// As written in the file.
 #[derive(Debug, Default, Deserialize)]
@@ -120,7 +120,7 @@ impl OwnCommand {
     pub(super) fn new(name: &str, written: Written) -> Result<Self, OwnError> {
         let owned = || name.to_owned();
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || !name.chars().all(is_plain) || keymap::find(name).is_some() {
+        if name.is_empty() || !name.chars().all(is_plain) || find(name).is_some() {
             return Err(OwnError::Name(shown(name).into_owned()));
         }
         let Written { key, run, doc, wait } = written;

@@ -1,6 +1,6 @@
 //! What commands take behind their names in the palette.
 
-use super::Command;
+use super::table::Command;
 
 /// What is typed behind the name of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
