@@ -187,7 +187,7 @@ async fn a_pager_has_the_terminal_and_the_keys_until_it_ends() {
     let heard = std::fs::read_to_string(heard).unwrap();
     assert_eq!(heard, "qq|600", "the pager got the keys, and a file that nobody else reads");
     terminal.keys("o");
-    terminal.see("PAGED ");
+    terminal.wait("the second pager", |text| text.matches("PAGED ").count() == 2);
     terminal.keys("\x03");
     terminal.see("pager: killed by signal 2");
     // and the keys are the dashboard's again
@@ -198,6 +198,35 @@ async fn a_pager_has_the_terminal_and_the_keys_until_it_ends() {
     terminal.keys("q");
     assert_eq!(terminal.end(), 0);
     terminal.assert_given_back();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_of_a_program_that_is_noticed_late_does_not_end_the_dashboard() {
+    let site =
+        Site::start("services: [{type: talker, variant: a, launch: {exec: [sleep, '1000']}}]")
+            .await;
+    let folder = tempfile::tempdir().unwrap();
+    // its end is seen first, then the interrupt
+    let late = "#!/bin/sh\nread line; (sleep 0.2; kill -INT $PPID; touch \"$1\") & exit 3\n";
+    let sent = folder.path().join("sent");
+    let pager = format!("{} {}", script(&folder, "pager", late), sent.display());
+    let url = site.server.url();
+    let args = ["watch", "--server", &url, "talker"];
+    let mut terminal = Terminal::start(PROGRAM, &args, &[("PAGER", &pager)], (100, 30));
+    terminal.see("● ok");
+    terminal.keys("GL");
+    terminal.see("log of talker.a");
+    terminal.keys("o");
+    terminal.see_no("log of talker.a");
+    terminal.keys("\n");
+    terminal.see("pager: exit code 3");
+    tcs_testkit::nats::wait_for("the interrupt", || sent.exists()).await;
+    terminal.keys("\x1b");
+    terminal.see_no("pager: exit code 3");
+    terminal.keys("\x1b");
+    terminal.see("VERDICT");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, raise};
 use tcs_core::clock;
@@ -28,6 +28,10 @@ const MOST_BATCHES: usize = 64;
 
 /// Batches that wait for it; behind them messages coalesce by subject.
 const WAITING: usize = 8;
+
+/// An interrupt that comes so soon after a program's end was meant for the program. With the
+/// terminal ours again Ctrl-C is a key, so that only another process could send one.
+const LATE_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +74,18 @@ pub async fn run(options: Options, source: Source) -> Result<Ended, RunError> {
     screen.set_bell(bell);
     let (clock, link) = source.start(&feed);
     let state = State::new(options, link, Screen::size()?, clock.now());
-    let (stopped, foreground) = (false, None);
-    let mut dashboard =
-        Dashboard { state, screen, source, clock, feed, keys, stopped, foreground, waits: false };
+    let mut dashboard = Dashboard {
+        state,
+        screen,
+        source,
+        clock,
+        feed,
+        keys,
+        stopped: false,
+        foreground: None,
+        foreground_ended: None,
+        waits: false,
+    };
     match dashboard.turn(inputs, feeds).await {
         // a terminal that cannot be written to is gone
         Err(_) => Ok(Ended::Gone),
@@ -91,6 +104,8 @@ struct Dashboard {
     stopped: bool,
     /// The program that has it.
     foreground: Option<Foreground>,
+    /// When the last one ended.
+    foreground_ended: Option<Instant>,
     /// What that has written stays until a key is pressed.
     waits: bool,
 }
@@ -175,12 +190,15 @@ impl Dashboard {
     }
 
     fn input(&mut self, input: Input) -> io::Result<Option<Ended>> {
+        let interrupted = matches!(input, Input::End(Signal::SIGINT | Signal::SIGQUIT));
+        if interrupted && self.interrupts_program() {
+            return Ok(None);
+        }
         if self.foreground.is_some() {
-            // these are for the program that has the terminal
-            if matches!(input, Input::End(Signal::SIGINT | Signal::SIGQUIT) | Input::Continue) {
+            if matches!(input, Input::Continue) {
                 return Ok(None);
             }
-        } else if self.waits && matches!(input, Input::Key(_) | Input::Paste(_)) {
+        } else if self.waits && (interrupted || matches!(input, Input::Key(_) | Input::Paste(_))) {
             self.waits = false;
             return self.take_back();
         }
@@ -207,6 +225,13 @@ impl Dashboard {
         // the next input is for what is then shown: a row clicked, a filter typed
         self.settle();
         Ok(ended)
+    }
+
+    /// Whether Ctrl-C and Ctrl-\ are for a program that has the terminal. Both processes get the
+    /// signal, and the program's end may be seen before it.
+    fn interrupts_program(&self) -> bool {
+        self.foreground.is_some()
+            || self.foreground_ended.is_some_and(|ended| ended.elapsed() < LATE_INTERRUPT)
     }
 
     fn take(&mut self, feed: Feed) -> io::Result<Option<Ended>> {
@@ -284,6 +309,7 @@ impl Dashboard {
 
     fn foreground_finished(&mut self, finished: Finished) -> io::Result<Option<Ended>> {
         self.foreground = None;
+        self.foreground_ended = Some(clock::monotonic());
         self.keys.take();
         let Finished { told, failed, waits } = finished;
         if waits {
