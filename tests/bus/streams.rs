@@ -198,3 +198,34 @@ async fn what_nobody_answers_is_asked_again() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_listen_goes_on_saying_so() {
+    on_each_server(async |binary| {
+        let server = Server::start_with(
+            &binary,
+            r#"authorization { users: [{user: a, password: b, permissions: {subscribe: {deny: "svc.status.>"}}}] }"#,
+        )
+        .await;
+        let url = server.url().replace("nats://", "nats://a:b@");
+        let bus = Bus::connect(&settings(&url, None), NAME, TIMEOUT).await.unwrap();
+        let follow = bus.follow(&[Kind::Status], true);
+        let mut readings = Vec::new();
+        let mut read = async || {
+            for heard in follow.next(16).await {
+                if let Item::Note(Note::Reading(_, reading)) = heard {
+                    readings.push(reading);
+                }
+            }
+            matches!(readings.last(), Some(Reading::Failed(ApiError::Denied(_))))
+        };
+        within_limit("the refusal", async { while !read().await {} }).await;
+        // it looks for streams several times in this time
+        let longer = async {
+            while read().await {}
+            unreachable!("it says something else now");
+        };
+        tokio::time::timeout(Duration::from_secs(2), longer).await.unwrap_err();
+    })
+    .await;
+}

@@ -168,6 +168,10 @@ impl Running {
         self.cancel.cancel();
         self.task.await.ok();
     }
+
+    fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
 }
 
 /// Finds the streams of one kind, again and again, and keeps a reader on each.
@@ -200,7 +204,22 @@ async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
                     if !listen && let Some(listener) = listener.take() {
                         listener.stop().await;
                     }
-                    shared.reading(kind, |reading| *reading = now_reading(reading, &found, listen));
+                    if listen && listener.is_none() {
+                        let Some(listening) = shared.listen(kind, &filter).await else {
+                            tokio::time::sleep(LINK_CHECK).await;
+                            continue;
+                        };
+                        let shared = Arc::clone(&shared);
+                        listener = Some(Running::start(&cancel, move |cancel| async move {
+                            if let Some(error) = cancel.run_until_cancelled(listening).await {
+                                shared.reading(kind, |reading| *reading = Reading::Failed(error));
+                            }
+                        }));
+                    }
+                    // a listener that was refused has said so
+                    if !listener.as_ref().is_some_and(Running::has_ended) {
+                        shared.reading(kind, |now| *now = now_reading(now, &found, listen));
+                    }
                     for name in names {
                         readers.entry(name.clone()).or_insert_with(|| {
                             let (shared, filter) = (Arc::clone(&shared), filter.clone());
@@ -210,21 +229,16 @@ async fn follow_kind(shared: Arc<Shared>, kind: Kind) {
                             })
                         });
                     }
-                    if listen && listener.is_none() {
-                        let (shared, filter) = (Arc::clone(&shared), filter.clone());
-                        listener = Some(Running::start(&cancel, move |cancel| async move {
-                            let listening = shared.listen(kind, &filter);
-                            if let Some(error) = cancel.run_until_cancelled(listening).await {
-                                shared.reading(kind, |reading| *reading = Reading::Failed(error));
-                            }
-                        }));
-                    }
                 }
             }
             let wait = if readers.is_empty() { soon } else { LOOK_AGAIN };
             tokio::select! {
                 () = tokio::time::sleep(wait) => soon = (soon * 2).min(LOOK_AGAIN),
-                () = shared.reconnected() => soon = LOOK_SOON,
+                () = shared.reconnected() => {
+                    soon = LOOK_SOON;
+                    // rights may be others now
+                    listener.take_if(|listener| listener.has_ended());
+                }
             }
         }
     };

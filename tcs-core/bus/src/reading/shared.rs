@@ -1,10 +1,11 @@
 //! What the tasks of one [`Follow`](super::Follow) share.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::contact::{Contact, ContactKeeper};
@@ -14,6 +15,7 @@ use super::message::{RawMessage, Stored};
 use crate::api::ApiError;
 use crate::clock;
 use crate::connect::Bus;
+use crate::denial::Denial;
 use crate::link::{self, LinkState};
 use crate::time::{BrokerClock, Sample};
 use tcs_wire::Kind;
@@ -97,12 +99,27 @@ impl Shared {
         }
     }
 
-    /// Listens without a stream; ends only if it cannot.
-    pub(super) async fn listen(&self, kind: Kind, filter: &str) -> ApiError {
-        let mut denials = self.bus.denials();
-        let Ok(mut subscriber) = self.bus.client().subscribe(filter.to_owned()).await else {
-            return ApiError::Disconnected;
-        };
+    /// Subscribes without a stream, and gives what then listens; that ends only if it cannot. What
+    /// is sent to the server from now on, it gets after the subscription. `None`: the connection
+    /// has ended.
+    pub(super) async fn listen(
+        self: &Arc<Self>,
+        kind: Kind,
+        filter: &str,
+    ) -> Option<impl Future<Output = ApiError> + use<>> {
+        let denials = self.bus.denials();
+        let subscriber = self.bus.client().subscribe(filter.to_owned()).await.ok()?;
+        let (shared, filter) = (Arc::clone(self), filter.to_owned());
+        Some(async move { shared.hear(kind, &filter, subscriber, denials).await })
+    }
+
+    async fn hear(
+        &self,
+        kind: Kind,
+        filter: &str,
+        mut subscriber: async_nats::Subscriber,
+        mut denials: broadcast::Receiver<Denial>,
+    ) -> ApiError {
         loop {
             let message = tokio::select! {
                 biased;
