@@ -355,3 +355,25 @@ async fn a_reader_of_its_own_log_that_stops_holds_nothing_up() {
     };
     assert!(told.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_along_is_told_of_lines_that_came_too_fast() {
+    let config = format!(
+        "services:\n  - {{type: flood, variant: a, launch: {{exec: {}}}}}\n",
+        bad("flood,stdout,lines,100000000,forever")
+    );
+    let site = Site::start("process", &config).await;
+    site.pid("flood.a").await;
+    let mut lines = site.bus.subscribe("svc.journal.flood.a").await.unwrap();
+    site.ask_with("logs.flood.a", json!({"lines": 1, "follow_s": 60})).await.unwrap();
+    let told = async {
+        loop {
+            let (_, body) = lines.next().await.unwrap();
+            let text = String::from_utf8(body).unwrap();
+            if text.contains(" lines are not shown here: they came too fast") {
+                return;
+            }
+        }
+    };
+    nats::within_limit("the lines", told).await;
+}

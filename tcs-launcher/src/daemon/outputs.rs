@@ -8,6 +8,7 @@ use std::time::Duration;
 use tcs_core::bus::publish::Publisher;
 use tcs_core::clock;
 use tcs_core::config::{Log, Secrets};
+use tcs_core::wire::journal::Level;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use tracing::{Span, info_span};
 use super::files;
 use super::log_subscriptions::{Journal, LogSubscriptions};
 use crate::log::Taps;
-use crate::runner::output::{Line, Output, OutputEntry};
+use crate::runner::output::{Line, Output, OutputEntry, Stream};
 use tcs_supervisor::{Run, ServiceId};
 
 /// The outputs of all services.
@@ -213,7 +214,11 @@ fn log(id: &ServiceId, line: &Line) {
 }
 
 fn skipped(span: &Span, missed: u64) {
-    span.in_scope(|| tracing::warn!("{missed} lines are not shown here: they came too fast"));
+    span.in_scope(|| tracing::warn!("{}", not_shown(missed)));
+}
+
+fn not_shown(missed: u64) -> String {
+    format!("{missed} lines are not shown here: they came too fast")
 }
 
 /// To those who read along, or always.
@@ -224,15 +229,23 @@ async fn publish(
     subscriptions: Arc<LogSubscriptions>,
     journal: Journal,
 ) {
+    let mut run = Run(0);
     loop {
-        match files::next(&mut lines, &stop).await {
-            Ok(line) => {
-                if always || subscriptions.has(&id, clock::monotonic()) {
-                    journal.send(&line).await;
-                }
-            }
-            Err(RecvError::Lagged(_)) => {}
+        let line = match files::next(&mut lines, &stop).await {
+            Ok(line) => line,
+            Err(RecvError::Lagged(missed)) => Arc::new(Line {
+                time: clock::wall(),
+                stream: Stream::Stderr,
+                level: Level::WARNING,
+                logger: None,
+                text: not_shown(missed),
+                run,
+            }),
             Err(RecvError::Closed) => return,
+        };
+        run = line.run;
+        if always || subscriptions.has(&id, clock::monotonic()) {
+            journal.send(&line).await;
         }
     }
 }
