@@ -12,6 +12,7 @@ use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::bus::{Bus, Secret};
 use tcs_core::clock;
 use tcs_testkit::nats::{LIMIT, Server, server, wait_for};
+use tcs_testkit::proxy::Proxy;
 use tcs_testkit::site::{Site, line_of, lives};
 use tcs_testkit::tcsctl::at;
 use tcs_testkit::terminal::Terminal;
@@ -37,7 +38,7 @@ services:
   - {type: idle, variant: a, launch: {enabled: false, exec: [sleep, '1000']}}
   - type: talker
     variant: a
-    launch: {exec: [sh, -c, 'echo guiding; until [ -e FOLDER/clouds ]; do sleep 0.05; done; echo clouds; exec sleep 1000']}
+    launch: {exec: [sh, -c, 'echo guiding; until [ -e FOLDER/clouds ]; do sleep 0.05; done; echo clouds; until [ -e FOLDER/rain ]; do sleep 0.05; done; echo rain; touch FOLDER/rained; exec sleep 1000']}
 ";
 
 const QUICK: [&str; 3] = ["quick.a", "quick.b", "quick.c"];
@@ -272,6 +273,53 @@ async fn a_log_is_read_and_followed_until_it_is_enough() {
     terminal.keys("\x03");
     let left = left(&mut terminal, 0);
     assert!(left[0].ends_with("  guiding") && left[1].ends_with("  clouds"), "{left:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_is_lost_between_the_held_ones_and_the_first_that_comes() {
+    let site = site().await;
+    // the journal is subscribed to long after the launcher has answered
+    let proxy = Proxy::with_latency(site.server.port(), Duration::from_millis(200)).await;
+    let vars = [("NATS_URL", &*proxy.url())];
+    let mut terminal = Terminal::start(PROGRAM, &["logs", "talker", "-f"], &vars, (80, 24));
+    terminal.see("guiding");
+    std::fs::write(site.path("clouds"), "").unwrap();
+    terminal.see("clouds");
+    std::fs::write(site.path("rain"), "").unwrap();
+    terminal.see("rain");
+    terminal.keys("\x03");
+    let left = left(&mut terminal, 0);
+    let lines: Vec<_> = left.iter().filter(|line| line.contains("  out  ")).collect();
+    let ends = ["  guiding", "  clouds", "  rain"];
+    assert_eq!(lines.len(), 3, "{left:#?} {:?}", String::from_utf8_lossy(&terminal.bytes()));
+    assert!(lines.iter().zip(ends).all(|(line, end)| line.ends_with(end)), "{left:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_written_during_an_outage_are_shown_after_it() {
+    let mut site = site().await;
+    let mut logs = tcsctl(&site.server, &["logs", "talker", "-f", "-n", "0"], (80, 24));
+    let mut watch = tcsctl(&site.server, &["watch", "talker"], (100, 30));
+    watch.see("● ok");
+    watch.keys("GL");
+    watch.see("guiding");
+    // once lines are heard
+    std::fs::write(site.path("clouds"), "").unwrap();
+    logs.see("clouds");
+    watch.see("clouds");
+    site.server.stop();
+    std::fs::write(site.path("rain"), "").unwrap();
+    wait_for("the line", || site.path("rained").exists()).await;
+    site.server.run().await;
+    logs.see("rain");
+    let shown = watch.see("rain");
+    assert_eq!(shown.matches("clouds").count(), 1, "{shown}");
+    watch.keys("q");
+    assert_eq!(watch.end(), 0);
+    logs.keys("\x03");
+    let left = left(&mut logs, 0);
+    let lines: Vec<_> = left.iter().filter(|line| line.contains("  out  ")).collect();
+    assert!(lines.len() == 2 && lines[1].ends_with("  rain"), "{left:#?}");
 }
 
 /// A launcher that never answers, and services whose names are made to act on a terminal.

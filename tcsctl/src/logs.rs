@@ -1,6 +1,6 @@
 //! The output of a service: what its launcher holds, and lines as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tcs_core::bus::Bus;
@@ -40,6 +40,76 @@ pub async fn held(
     Ok(read_reply(&data).value)
 }
 
+/// The lines of one service that were told: those a launcher holds, and those that came live, each
+/// once. A reply holds what came live before it, and what is on its way.
+#[derive(Debug, Default)]
+pub struct Told {
+    last: Option<LogLine>,
+    /// What a reply told and may come live yet.
+    early: HashMap<LogLine, usize>,
+}
+
+impl Told {
+    /// Those of a launcher's lines that were not told before.
+    pub fn held(&mut self, mut lines: Vec<LogLine>) -> Vec<LogLine> {
+        let is_last = |line: &LogLine| Some(without_logger(line)) == self.last;
+        if let Some(i) = lines.iter().rposition(is_last) {
+            lines.drain(..=i);
+        }
+        for line in &lines {
+            *self.early.entry(without_logger(line)).or_default() += 1;
+        }
+        if let Some(line) = lines.last() {
+            self.last = Some(without_logger(line));
+        }
+        lines
+    }
+
+    /// A line that came live, if it was not told before.
+    pub fn live(&mut self, line: LogLine) -> Option<LogLine> {
+        if let Some(count) = self.early.get_mut(&line).filter(|count| **count > 0) {
+            *count -= 1;
+            return None;
+        }
+        self.last = Some(line.clone());
+        Some(line)
+    }
+
+    /// What was on its way has come by now.
+    pub fn settle(&mut self) {
+        self.early.clear();
+    }
+}
+
+/// As it comes live: the name of the logger is not sent.
+fn without_logger(line: &LogLine) -> LogLine {
+    LogLine { logger: None, ..line.clone() }
+}
+
+/// Notices when lines can be heard that could not be heard before, so that some may have been
+/// written in between: the subscription has been made, or the link is back.
+#[derive(Debug, Default)]
+pub struct Gap {
+    reads: bool,
+}
+
+impl Gap {
+    /// Whether this observation says so.
+    pub fn ends_with(&mut self, observation: &Observation) -> bool {
+        match observation {
+            Observation::Reading(_, reading) => {
+                self.reads = reading.is_settled();
+                self.reads
+            }
+            Observation::Link(state) => self.reads && state.is_connected(),
+            Observation::Message(_)
+            | Observation::Malformed { .. }
+            | Observation::Clock(_)
+            | Observation::Contact(_) => false,
+        }
+    }
+}
+
 /// A line that came on one of these subjects of journals, with what belongs to it.
 pub fn live_of<T: Copy>(
     observation: &Observation,
@@ -57,4 +127,53 @@ pub fn live(observation: &Observation, subject: &str) -> Option<LogLine> {
     let mut line = LogLine::published(line, &observed.decoded.meta);
     line.timestamp = line.timestamp.or(Some(Timestamp::new(observed.stamp.stored)));
     Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use tcs_core::wire::Level;
+
+    use super::*;
+
+    fn line(second: i64, logger: Option<&str>) -> LogLine {
+        let at = DateTime::from_timestamp(1_795_393_000 + second, 0);
+        LogLine {
+            timestamp: at.map(Timestamp::new),
+            stream: None,
+            level: Level::INFO,
+            logger: logger.map(str::to_owned),
+            run: Some(1),
+            message: format!("line {second}"),
+        }
+    }
+
+    fn lines(seconds: impl IntoIterator<Item = i64>) -> Vec<LogLine> {
+        seconds.into_iter().map(|second| line(second, Some("guider"))).collect()
+    }
+
+    #[test]
+    fn each_line_is_told_once_whichever_way_it_comes_first() {
+        let mut told = Told::default();
+        assert_eq!(told.held(lines(1..3)), lines(1..3));
+        assert_eq!(told.live(line(2, None)), None, "it was on its way");
+        assert_eq!(told.live(line(3, None)), Some(line(3, None)));
+        // 4 and 5 were written while nothing was heard
+        assert_eq!(told.held(lines(1..6)), lines(4..6));
+        assert_eq!(told.live(line(5, None)), None);
+        assert_eq!(told.live(line(6, None)), Some(line(6, None)));
+        assert_eq!(told.held(lines(1..7)), []);
+        assert_eq!(told.held(lines(8..10)), lines(8..10), "another launcher's, or long after");
+    }
+
+    #[test]
+    fn what_is_written_twice_is_told_twice() {
+        let mut told = Told::default();
+        assert_eq!(told.held(lines([1, 2, 2])), lines([1, 2, 2]));
+        assert_eq!(told.live(line(2, None)), None);
+        assert_eq!(told.live(line(2, None)), None);
+        assert_eq!(told.live(line(2, None)), Some(line(2, None)));
+        told.settle();
+        assert_eq!(told.live(line(1, None)), Some(line(1, None)));
+    }
 }

@@ -20,7 +20,7 @@ use super::remote::Remote;
 use super::session::{Ended, Session, finished};
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
-use crate::logs::{self, LogsWanted};
+use crate::logs::{self, LEASE, LogsWanted, Told};
 use crate::output::Word;
 use crate::output::reply::Failure;
 
@@ -28,6 +28,8 @@ use crate::output::reply::Failure;
 const MOST: usize = 200;
 /// Launchers asked at once.
 const AT_ONCE: usize = 16;
+/// Lines that are asked for, of all services together, when some may have been missed.
+const MISSED: u32 = 1000;
 /// A clock may be ahead by so much.
 const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
@@ -110,6 +112,10 @@ struct Reader<'a> {
     /// The run of the last line printed, by service.
     last_runs: HashMap<String, u64>,
     runs: HashMap<String, Vec<LogRun>>,
+    /// What was printed, by source.
+    told: Vec<Told>,
+    /// A launcher did not say what was missed.
+    is_behind: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -117,7 +123,8 @@ impl<'a> Reader<'a> {
         let widths = sources.iter().map(|it| text::width(&text::shown(&it.id)));
         let names = if sources.len() > 1 { widths.max().unwrap_or_default().min(40) } else { 0 };
         let (last_runs, runs) = (HashMap::new(), HashMap::new());
-        Self { remote, args, sources, names, last_runs, runs }
+        let told = sources.iter().map(|_| Told::default()).collect();
+        Self { remote, args, sources, names, last_runs, runs, told, is_behind: false }
     }
 
     /// The last lines that a launcher holds; `lease`: for how many seconds it sends live ones.
@@ -140,8 +147,7 @@ impl<'a> Reader<'a> {
     /// Prints the lines that launchers hold; returns the worst exit code.
     async fn once(mut self) -> Result<ExitCode, Ended> {
         let replies = self.ask_all(self.args.lines, 0).await;
-        let (exit, _) = self.print_held(replies)?;
-        Ok(exit.into())
+        Ok(self.print_held(replies)?.into())
     }
 
     /// Prints what launchers hold, in the order of time. One service that cannot be read, or has no
@@ -149,7 +155,7 @@ impl<'a> Reader<'a> {
     fn print_held(
         &mut self,
         replies: Vec<(usize, Result<LogsReply, Failure>)>,
-    ) -> Result<(Exit, Vec<(usize, LogLine)>), Ended> {
+    ) -> Result<Exit, Ended> {
         let screen = &self.remote.session.screen;
         let is_one = self.sources.len() == 1;
         let mut exit = Exit::Done;
@@ -160,7 +166,7 @@ impl<'a> Reader<'a> {
                 Ok(reply) => {
                     let never = never(source, &reply, self.args);
                     self.runs.insert(source.id.clone(), reply.runs);
-                    lines.extend(reply.lines.into_iter().map(|line| (i, line)));
+                    lines.extend(self.told[i].held(reply.lines).into_iter().map(|line| (i, line)));
                     never
                 }
                 Err(failure) if is_one => return Err(failed(&failure)),
@@ -177,16 +183,41 @@ impl<'a> Reader<'a> {
                 None => {}
             }
         }
-        lines.retain(|(_, line)| self.is_wanted(line));
-        self.sort(&mut lines);
-        let skip = lines.len().saturating_sub(self.args.lines as usize);
-        for (i, line) in &lines[skip..] {
-            self.print(*i, line)?;
-        }
+        self.print_last(lines, self.args.lines as usize)?;
         if !self.args.follow {
             self.print_last_ends()?;
         }
-        Ok((exit, lines))
+        Ok(exit)
+    }
+
+    /// Prints the last `most` lines of those that are wanted, in the order of time.
+    fn print_last(&mut self, mut lines: Vec<(usize, LogLine)>, most: usize) -> Result<(), Ended> {
+        lines.retain(|(_, line)| self.is_wanted(line));
+        self.sort(&mut lines);
+        let skip = lines.len().saturating_sub(most);
+        lines[skip..].iter().try_for_each(|(i, line)| self.print(*i, line))
+    }
+
+    /// Prints what launchers hold and did not come live.
+    async fn catch_up(&mut self) -> Result<(), Ended> {
+        let each = MISSED / u32::try_from(self.sources.len()).unwrap_or(MISSED);
+        let replies = self.ask_all(each.max(self.args.lines).max(1), LEASE).await;
+        self.is_behind = replies.iter().any(|(_, reply)| reply.is_err());
+        let mut lines = Vec::new();
+        for (i, reply) in replies {
+            let Ok(reply) = reply else { continue };
+            self.runs.insert(self.sources[i].id.clone(), reply.runs);
+            lines.extend(self.told[i].held(reply.lines).into_iter().map(|line| (i, line)));
+        }
+        self.print_last(lines, usize::MAX)
+    }
+
+    /// Prints a line that came live, unless it was printed before.
+    fn print_live(&mut self, i: usize, line: LogLine) -> Result<(), Ended> {
+        match self.told[i].live(line) {
+            Some(line) if self.is_wanted(&line) => self.print(i, &line),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Sorts lines by time, and tells which launchers have dated some in the future.

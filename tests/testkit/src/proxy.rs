@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +27,11 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy to the server on this loopback port.
     pub async fn start(server: u16) -> Self {
+        Self::with_latency(server, Duration::ZERO).await
+    }
+
+    /// The same; what it has read it delivers so much later.
+    pub async fn with_latency(server: u16, latency: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dead = Arc::new(Dead::default());
@@ -42,8 +48,8 @@ impl Proxy {
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
                     tokio::select! {
-                        () = forward(n, from_client, to_server, &dead, |dead| &dead.from_client) => {}
-                        () = forward(n, from_server, to_client, &dead, |dead| &dead.from_server) => {}
+                        () = forward((n, latency), from_client, to_server, &dead, |dead| &dead.from_client) => {}
+                        () = forward((n, latency), from_server, to_client, &dead, |dead| &dead.from_server) => {}
                     }
                 });
             }
@@ -104,7 +110,7 @@ impl Proxy {
 }
 
 async fn forward(
-    connection: usize,
+    (connection, latency): (usize, Duration),
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     dead: &Dead,
@@ -120,6 +126,7 @@ async fn forward(
             }
             changed.await;
         }
+        tokio::time::sleep(latency).await;
         if to.write_all(&buffer[..n]).await.is_err() {
             return;
         }

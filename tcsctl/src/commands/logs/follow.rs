@@ -1,16 +1,18 @@
 //! `tcsctl logs -f`: prints new lines until it is ended. It subscribes to journals only while a
 //! launcher answers: without one only Python programs write there, and a subscriber slows them down.
+//!
+//! Lines that were written before they could be heard, or while the link was down, the launchers
+//! still hold: they are asked for once more as soon as lines can be heard.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use tcs_core::clock;
 use tcs_core::observer::{Following, Observer};
 use tcs_core::wire::Kind;
-use tcs_core::wire::control::LogLine;
 
 use super::{Ended, Reader};
-use crate::logs::{self, LEASE, RENEW};
+use crate::logs::{self, Gap, LEASE, RENEW, Told};
 use crate::output::Word;
 
 /// Prints the lines that launchers hold, then new ones.
@@ -23,10 +25,9 @@ pub(super) async fn follow(mut reader: Reader<'_>) -> Result<ExitCode, Ended> {
         sources.map(|(i, it)| (bus.subjects().journal(&it.id), i)).collect();
     reader.ask_all(0, LEASE).await;
     let mut live: Option<Following> = Some(observer.follow(&[Kind::Journal]));
-    let replies = reader.ask_all(reader.args.lines, LEASE).await;
-    let (_, held) = reader.print_held(replies)?;
-    // what was sent while it answered is in the answer too
-    let mut told: HashSet<(usize, LogLine)> = held.into_iter().collect();
+    let replies = reader.ask_all(reader.args.lines.max(1), LEASE).await;
+    reader.print_held(replies)?;
+    let mut gap = Gap::default();
     let mut renew = tokio::time::interval_at((clock::monotonic() + RENEW).into(), RENEW);
     loop {
         let batch = async {
@@ -38,17 +39,22 @@ pub(super) async fn follow(mut reader: Reader<'_>) -> Result<ExitCode, Ended> {
         tokio::select! {
             batch = batch => {
                 for one in &batch {
-                    let Some(news) = logs::live_of(one, &journals) else { continue };
-                    if !told.remove(&news) && reader.is_wanted(&news.1) {
-                        reader.print(news.0, &news.1)?;
+                    if let Some((i, line)) = logs::live_of(one, &journals) {
+                        reader.print_live(i, line)?;
                     }
+                }
+                // each is looked at
+                if batch.iter().filter(|one| gap.ends_with(one)).count() > 0 {
+                    reader.catch_up().await?;
                 }
             }
             _ = renew.tick() => {
                 if renew_leases(&mut reader, live.is_some()).await {
-                    told.clear();
+                    reader.told.iter_mut().for_each(Told::settle);
                     if live.is_none() {
                         live = Some(observer.follow(&[Kind::Journal]));
+                    } else if reader.is_behind {
+                        reader.catch_up().await?;
                     }
                 } else {
                     live = None;
@@ -57,7 +63,6 @@ pub(super) async fn follow(mut reader: Reader<'_>) -> Result<ExitCode, Ended> {
         }
     }
 }
-
 /// Renews the leases with all launchers; whether any of them answers.
 async fn renew_leases(reader: &mut Reader<'_>, was_answered: bool) -> bool {
     let replies = reader.ask_all(0, LEASE).await;

@@ -1,6 +1,5 @@
 //! The output of one service: what its launcher holds, then the lines of its journal as they come.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +11,12 @@ use tokio::sync::mpsc::Sender;
 
 use super::Feed;
 use crate::dashboard::event::{Event, LogNews};
-use crate::logs::{self, LEASE, LogsWanted, RENEW, live};
+use crate::logs::{self, Gap, LEASE, LogsWanted, RENEW, Told, live};
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Lines that are asked for when some may have been missed.
+const MISSED: u64 = 1000;
 
 /// Follows it, from its last `lines` on, until aborted.
 pub(super) async fn follow(
@@ -29,31 +30,39 @@ pub(super) async fn follow(
     let mut following = observer.clone().with_core(true).follow(&[Kind::Journal]);
     let subject = observer.bus().subjects().journal(&service);
     let log = Log { observer, service, launcher, feed };
-    let held = log.ask(lines).await;
-    // what was sent while it answered is in the answer too
-    let mut told: HashSet<LogLine> = held.0.iter().flatten().cloned().collect();
-    if log.tell(held, true).await.is_err() {
+    let mut told = Told::default();
+    let (held, runs) = log.ask(lines).await;
+    if log.tell((held.map(|lines| told.held(lines)), runs), true).await.is_err() {
         return;
     }
+    let mut gap = Gap::default();
+    let mut is_behind = false;
     let mut renew = tokio::time::interval_at((tcs_core::clock::monotonic() + RENEW).into(), RENEW);
     loop {
-        tokio::select! {
+        let asks = tokio::select! {
             batch = following.next() => {
                 let Some(batch) = batch else { return };
+                let ends = batch.iter().filter(|observed| gap.ends_with(observed)).count() > 0;
+                is_behind |= ends;
                 let lines = batch.into_iter().filter_map(|observed| live(&observed, &subject));
-                let lines: Vec<LogLine> = lines.filter(|line| !told.remove(line)).collect();
+                let lines: Vec<LogLine> = lines.filter_map(|line| told.live(line)).collect();
                 if !lines.is_empty() && log.tell((Ok(lines), Vec::new()), false).await.is_err() {
                     return;
                 }
+                ends
             }
             _ = renew.tick() => {
-                told.clear();
-                // how a run has ended since
-                if let (Ok(_), runs) = log.ask(0).await
-                    && log.tell((Ok(Vec::new()), runs), false).await.is_err()
-                {
-                    return;
-                }
+                told.settle();
+                true
+            }
+        };
+        // how a run has ended since, and what did not come live
+        if asks
+            && let (Ok(held), runs) = log.ask(if is_behind { lines.max(MISSED) } else { 0 }).await
+        {
+            is_behind = false;
+            if log.tell((Ok(told.held(held)), runs), false).await.is_err() {
+                return;
             }
         }
     }
