@@ -72,6 +72,7 @@ async fn a_service_is_restarted_stopped_and_started_from_the_dashboard() {
     assert!(lives(second));
     // the picture follows: the chosen one's detail stands beside the table
     terminal.see(&format!("pid {second}"));
+    terminal.wait("it is well", |text| line_of(text, &["● ok", "talker.a"]).is_some());
 
     terminal.keys("x");
     terminal.see("stop?");

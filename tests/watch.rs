@@ -189,7 +189,7 @@ async fn a_key_typed_while_the_size_changes_does_not_wait_for_the_next_one() {
 async fn a_broker_that_goes_and_comes_is_told_and_waited_for() {
     let mut server = filled().await;
     let mut terminal = watch(&server, (80, 24));
-    terminal.see("live");
+    terminal.see("× failed");
     server.stop();
     terminal.see("DISCONNECTED");
     let text = terminal.see("× failed");

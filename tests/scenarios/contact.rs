@@ -8,7 +8,7 @@ use tcs_core::bus::Bus;
 use tcs_core::bus::settings::{NatsSection, Settings};
 use tcs_core::clock;
 use tcs_core::fleet::transitions::{Cause, Transition, Transitions};
-use tcs_core::fleet::{Fleet, FleetView, Link, Verdict};
+use tcs_core::fleet::{Fleet, FleetView, Link, Liveness, ServiceView, Verdict};
 use tcs_core::observer::{Observation, Observed, Observer, Patience, Problem};
 use tcs_core::wire::{Kind, Message, RegistryMessage};
 use tcs_testkit::nats;
@@ -50,8 +50,10 @@ async fn well(watch: &mut Watch) {
     }
 }
 
+/// Each is well, and has sent a heartbeat: without one it would not be missed for 2 min.
 fn all_ok(view: &FleetView) -> bool {
-    view.services.len() == 3 && view.services.iter().all(|it| it.verdict == Verdict::Ok)
+    let is_ok = |it: &ServiceView| it.verdict == Verdict::Ok && it.liveness == Liveness::Live;
+    view.services.len() == 3 && view.services.iter().all(is_ok)
 }
 
 /// Nobody is worse than late, and that only for a moment.

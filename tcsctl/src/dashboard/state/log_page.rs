@@ -51,12 +51,17 @@ impl State {
         lines: u64,
     ) -> Vec<Action> {
         self.logs.open(Arc::clone(&service));
+        self.logs.whom.clone_from(&launcher);
         self.logs.fetched = Some(self.now);
         vec![Action::FetchLogs { service, launcher, lines }]
     }
 
     /// Follows the output of what is chosen now where its end is shown beside it, and no other.
     pub(super) fn watch_log(&mut self) -> Vec<Action> {
+        if let Some((service, launcher)) = self.new_launcher() {
+            let lines = if self.page == Page::Logs { LINES.0 } else { LINES.1 };
+            return self.fetch_logs(service, Some(launcher), lines);
+        }
         if self.page == Page::Logs {
             return Vec::new();
         }
@@ -75,6 +80,14 @@ impl State {
         }
         let (service, launcher) = (Arc::clone(&service.id), launcher_of(service));
         self.fetch_logs(service, launcher, LINES.1)
+    }
+
+    /// The service whose output is followed, and its launcher, if that was not known when the output
+    /// was asked for: of a site that has just been connected to, statuses may come before events.
+    fn new_launcher(&self) -> Option<(Arc<str>, Arc<str>)> {
+        let service = self.logs.service.as_ref().filter(|_| self.logs.whom.is_none())?;
+        let launcher = self.picture.get(service).and_then(launcher_of)?;
+        Some((Arc::clone(service), launcher))
     }
 
     /// Whether there is a launcher to ask for output.

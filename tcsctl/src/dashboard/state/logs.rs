@@ -38,6 +38,8 @@ pub struct Logs {
     pub bottom: Option<u64>,
     /// What is searched.
     pub search: Option<Search>,
+    /// The launcher that was asked for its lines, if one was known.
+    pub(in crate::dashboard) whom: Option<Arc<str>>,
     /// When its lines were asked for.
     pub(super) fetched: Option<DateTime<Utc>>,
 }

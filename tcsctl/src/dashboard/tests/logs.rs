@@ -157,6 +157,19 @@ fn a_large_log_is_searched_in_slices_the_newest_lines_first() {
 }
 
 #[test]
+fn a_launcher_that_becomes_known_is_asked() {
+    let mut state = page((80, 24));
+    assert_eq!(state.update(Event::Tick, night()), []);
+    state.logs.whom = None;
+    let actions = state.update(Event::Tick, night());
+    assert!(
+        matches!(&actions[..], [Action::FetchLogs { launcher: Some(_), lines: 1000, .. }]),
+        "{actions:?}"
+    );
+    assert_eq!(state.update(Event::Tick, night()), []);
+}
+
+#[test]
 fn level_and_output_are_chosen_and_the_command_line_says_so() {
     let mut state = page((80, 24));
     press(&mut state, "l l");
