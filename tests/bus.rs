@@ -205,6 +205,11 @@ fn with_users() -> String {
           {{user: noinfo, password: pw, permissions {{
              publish: ["$JS.API.STREAM.NAMES", "$JS.API.CONSUMER.>", "$JS.FC.>"],
              subscribe: ["_INBOX.>"] }} }},
+          {{user: narrow, password: pw, permissions {{
+             publish: ["$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
+                       "$JS.API.CONSUMER.CREATE.svc_status.*.svc.status.>",
+                       "$JS.API.CONSUMER.DELETE.>", "$JS.FC.>"],
+             subscribe: ["_INBOX.>"] }} }},
           {{user: nothing, password: pw, permissions {{
              publish: ["x"], subscribe: ["_INBOX.>"] }} }},
           {{user: deaf, password: pw, permissions {{

@@ -1,5 +1,8 @@
 //! Users who may not do everything.
 
+use chrono::TimeDelta;
+use tcs_core::bus::{Budget, Completeness, HistoryQuery};
+
 use super::*;
 
 async fn site_with_users(binary: &Binary) -> (Server, Writer) {
@@ -58,6 +61,23 @@ async fn who_may_not_listen_does_not_seem_to_follow() {
                 .is_some_and(|r| r.to_string().contains("no right to subscribe `svc.status.>`"))
         })
         .await;
+    })
+    .await;
+}
+
+/// Old servers are asked for all that a stream holds where that is wanted; not everybody may.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_read_with_a_filter_where_only_that_is_allowed() {
+    on_each_server(async |binary| {
+        let (server, _writer) = site_with_users(&binary).await;
+        for user in ["narrow", "admin"] {
+            let bus = connect(&url_as(&server, user)).await;
+            let mut piece = HistoryQuery::whole("svc_status", Kind::Status, "svc.status.>");
+            piece.from = Some(tcs_core::clock::wall() - TimeDelta::hours(1));
+            let mut found = 0;
+            let read = bus.read_piece(&piece, &Budget::new(1 << 20), |_| found += 1).await;
+            assert_eq!((read.unwrap(), found), (Completeness::Whole, 40), "{user}");
+        }
     })
     .await;
 }

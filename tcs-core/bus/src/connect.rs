@@ -246,6 +246,13 @@ impl Bus {
         &self.0.link
     }
 
+    /// Whether a consumer with a filter may be slow: the server is older than 2.10.
+    pub(super) fn filters_slowly(&self) -> bool {
+        let version = self.client().server_info().version;
+        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+        matches!((numbers.next(), numbers.next()), (Some(2), Some(..10)))
+    }
+
     pub(super) fn denials(&self) -> tokio::sync::broadcast::Receiver<Denial> {
         self.0.link.denials()
     }

@@ -20,6 +20,8 @@ use tcs_wire::Kind;
 pub struct StreamFacts {
     /// Its name, a site's own choice.
     pub name: String,
+    /// What it captures; empty where it takes messages from other streams too.
+    pub subjects: Vec<String>,
     /// When it was made: with the sequence it orders messages, also after the store was wiped.
     pub created: DateTime<Utc>,
     /// Messages in it.
@@ -50,6 +52,16 @@ pub struct StreamFacts {
 }
 
 impl StreamFacts {
+    /// Whether this filter lets all of its messages through.
+    pub(crate) fn is_all_of(&self, filter: &str) -> bool {
+        let is_in = |subject: &String| {
+            let start =
+                filter.strip_suffix('>').filter(|start| start.is_empty() || start.ends_with('.'));
+            subject == filter || start.is_some_and(|start| subject.starts_with(start))
+        };
+        !self.subjects.is_empty() && self.subjects.iter().all(is_in)
+    }
+
     /// Whether the loss of one server of a cluster makes it unavailable.
     pub fn is_at_risk(&self) -> bool {
         self.clustered && self.replicas < 2
@@ -97,6 +109,10 @@ struct Cluster {
 #[derive(Deserialize)]
 struct Config {
     name: String,
+    #[serde(default)]
+    subjects: Vec<String>,
+    mirror: Option<serde::de::IgnoredAny>,
+    sources: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     allow_direct: bool,
     #[serde(default)]
@@ -153,8 +169,10 @@ struct SubjectsPage {
 
 impl From<Info> for StreamFacts {
     fn from(info: Info) -> Self {
+        let takes = info.config.mirror.is_some() || info.config.sources.is_some();
         Self {
             name: info.config.name,
+            subjects: if takes { Vec::new() } else { info.config.subjects },
             created: info.created,
             messages: info.state.messages,
             bytes: info.state.bytes,
@@ -465,5 +483,45 @@ impl Bus {
         };
         let _: Info = self.api(&format!("STREAM.CREATE.{name}"), &config).await?.value;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(config: serde_json::Value) -> StreamFacts {
+        let config: Config = serde_json::from_value(config).unwrap();
+        let at = DateTime::UNIX_EPOCH;
+        let state = State {
+            messages: 0,
+            bytes: 0,
+            first_seq: 0,
+            last_seq: 0,
+            first_ts: at,
+            last_ts: at,
+            subjects: None,
+        };
+        Info { config, created: at, state, cluster: None, ts: None }.into()
+    }
+
+    #[test]
+    fn a_filter_that_lets_all_through_is_known() {
+        let of = |subjects: &[&str]| facts(json!({"name": "s", "subjects": subjects}));
+        for (subjects, filter, is_all) in [
+            (&["svc.status.>"][..], "svc.status.>", true),
+            (&["svc.status.site1.>", "svc.status.site2.*"], "svc.status.>", true),
+            (&["svc.status.>"], ">", true),
+            (&["svc.status.a"], "svc.status.a", true),
+            (&["svc.status.>", "svc.registry.>"], "svc.status.>", false),
+            (&["svc.>"], "svc.status.>", false),
+            (&["svc.status.>"], "svc.status.a", false),
+            (&["svc.*.a"], "svc.status.>", false),
+            (&[], "svc.status.>", false),
+        ] {
+            assert_eq!(of(subjects).is_all_of(filter), is_all, "{subjects:?} {filter}");
+        }
+        let copy = json!({"name": "s", "subjects": ["svc.status.>"], "sources": [{"name": "t"}]});
+        assert!(!facts(copy).is_all_of("svc.status.>"), "others' messages may have other subjects");
     }
 }

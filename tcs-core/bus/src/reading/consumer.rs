@@ -20,6 +20,7 @@ use crate::clock;
 use crate::connect::Bus;
 use crate::denial::{Action, Denial};
 use crate::link::LinkState;
+use crate::streams::StreamFacts;
 use crate::time::Sample;
 
 /// The server shows that the consumer lives this often when there is nothing to deliver.
@@ -110,11 +111,37 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    /// Makes one, or fails within `limit`.
+    /// Makes one, or fails within `limit`. `facts` of the stream, if known, tell whether it can do
+    /// without the filter: servers before 2.10 look for each message of a filter from the beginning
+    /// of a block of the stream, of which one holds some 28,000 heartbeats.
     pub(super) async fn create(
         bus: &Bus,
         stream: &str,
+        facts: Option<&StreamFacts>,
         filter: &str,
+        start: Start,
+        pace: Pace,
+        limit: Duration,
+    ) -> Result<Self, ApiError> {
+        let begins_within = matches!(start, Start::Sequence(_) | Start::Time(_));
+        if begins_within && bus.filters_slowly() && facts.is_some_and(|it| it.is_all_of(filter)) {
+            match Self::make(bus, stream, None, start, pace, limit).await {
+                // with the filter it may be allowed
+                Err(ApiError::Denied(_)) => {}
+                made => return made,
+            }
+        }
+        let made = Self::make(bus, stream, Some(filter), start, pace, limit).await;
+        if let Err(ApiError::Denied(denial)) = &made {
+            bus.link_core().abilities().set_no_consumers(stream, denial.clone());
+        }
+        made
+    }
+
+    async fn make(
+        bus: &Bus,
+        stream: &str,
+        filter: Option<&str>,
         start: Start,
         pace: Pace,
         limit: Duration,
@@ -143,7 +170,10 @@ impl Consumer {
             "stream_name": stream,
             "config": config(&name, filter, start, pace, &inbox),
         });
-        let what = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
+        let what = match filter {
+            Some(filter) => format!("CONSUMER.CREATE.{stream}.{name}.{filter}"),
+            None => format!("CONSUMER.CREATE.{stream}.{name}"),
+        };
         // known before it is asked for: whoever stops waiting for it can still delete it
         if !bus.hold_consumer(stream, &name) {
             return Err(ApiError::Disconnected);
@@ -154,15 +184,10 @@ impl Consumer {
         }
         let answer = match created {
             Ok(answer) => answer,
-            Err(ApiError::Denied(denial)) => {
-                abilities.set_no_consumers(stream, denial.clone());
-                return Err(ApiError::Denied(denial));
-            }
             // The stream was found, so there is JetStream: its streams can be read from here, and
             // nothing else.
             Err(ApiError::NoJetStream | ApiError::NoDomain { .. } | ApiError::NotEnabled) => {
                 let denial = Denial { action: Action::Publish, subject: bus.api_subject(&what) };
-                abilities.set_no_consumers(stream, denial.clone());
                 return Err(ApiError::Denied(denial));
             }
             Err(error @ ApiError::TimedOut { .. }) => {
@@ -329,16 +354,18 @@ async fn remove(bus: &Bus, stream: &str, name: &str) {
     }
 }
 
-fn config(name: &str, filter: &str, start: Start, pace: Pace, inbox: &str) -> Value {
+fn config(name: &str, filter: Option<&str>, start: Start, pace: Pace, inbox: &str) -> Value {
     let mut config = json!({
         "name": name,
-        "filter_subject": filter,
         "ack_policy": "none",
         "replay_policy": "instant",
         "inactive_threshold": nanos(IDLE_LIMIT),
         "num_replicas": 1,
         "mem_storage": true,
     });
+    if let Some(filter) = filter {
+        config["filter_subject"] = filter.into();
+    }
     match start {
         Start::LastPerSubject => config["deliver_policy"] = "last_per_subject".into(),
         Start::New => config["deliver_policy"] = "new".into(),

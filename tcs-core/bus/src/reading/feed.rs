@@ -125,8 +125,9 @@ impl Feeder {
             (self.created, self.next) = (Some(facts.created), 1);
         }
         let start = Start::Sequence(self.next);
+        let (bus, filter, pace) = (&self.bus, &self.filter, self.pace);
         let consumer =
-            Consumer::create(&self.bus, &stream, &self.filter, start, self.pace, CREATE_TIMEOUT);
+            Consumer::create(bus, &stream, Some(&facts), filter, start, pace, CREATE_TIMEOUT);
         let mut consumer = match consumer.await {
             Ok(consumer) => consumer,
             Err(ApiError::Denied(_)) => return self.by_gets(facts).await,

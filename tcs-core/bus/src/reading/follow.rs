@@ -141,7 +141,7 @@ impl Bus {
         // servers before 2.10 tell the time only as the age of a consumer
         let filter = self.subjects().all(kind);
         let consumer =
-            Consumer::create(self, stream, &filter, Start::New, Pace::Pull, self.timeout());
+            Consumer::create(self, stream, None, &filter, Start::New, Pace::Pull, self.timeout());
         let consumer = consumer.await.ok()?;
         let sample = consumer.sample;
         consumer.delete().await;

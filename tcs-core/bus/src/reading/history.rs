@@ -121,9 +121,8 @@ impl Bus {
             }
             facts => facts,
         };
-        let created = facts.as_ref().map_or(DateTime::UNIX_EPOCH, |facts| facts.created);
         let Ok(_permit) = budget.consumers.acquire().await else { return Ok(Completeness::Cut) };
-        match (self.consume(piece, created, newest, budget, &mut take).await, facts) {
+        match (self.consume(piece, facts.as_ref(), newest, budget, &mut take).await, facts) {
             (Err(ApiError::Denied(_)), Some(facts)) => {
                 self.get_piece(piece, facts, newest, budget, take).await
             }
@@ -171,17 +170,18 @@ impl Bus {
     async fn consume(
         &self,
         piece: &HistoryQuery,
-        created: DateTime<Utc>,
+        facts: Option<&StreamFacts>,
         newest_seq: Option<u64>,
         budget: &Budget,
         take: &mut impl FnMut(RawMessage),
     ) -> Result<Completeness, ApiError> {
+        let created = facts.map_or(DateTime::UNIX_EPOCH, |facts| facts.created);
         let mut start = piece.from.map_or(Start::Sequence(1), Start::Time);
         let mut pace = Pace::Push;
         for _ in 0..TRIES {
             let (stream, filter) = (&piece.stream, &piece.filter);
             let mut consumer =
-                Consumer::create(self, stream, filter, start, pace, self.timeout()).await?;
+                Consumer::create(self, stream, facts, filter, start, pace, self.timeout()).await?;
             let mut batch = Vec::new();
             let is_none = newest_seq.is_none() && consumer.pending == 0;
             let mut end = is_none.then_some(Completeness::Whole);

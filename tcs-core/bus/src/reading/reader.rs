@@ -90,6 +90,7 @@ async fn make(
     bus: &Bus,
     means: &ReadMode,
     stream: &str,
+    facts: Option<&StreamFacts>,
     filter: &str,
     start: Start,
 ) -> Result<Consumer, ApiError> {
@@ -98,7 +99,7 @@ async fn make(
         ReadMode::Pull(_) | ReadMode::Gets(_) | ReadMode::Meanwhile(_) => Pace::Pull,
     };
     let limit = bus.timeout().min(CREATE_TIMEOUT);
-    Consumer::create(bus, stream, filter, start, pace, limit).await
+    Consumer::create(bus, stream, facts, filter, start, pace, limit).await
 }
 
 /// Reads `stream` until cancelled.
@@ -320,7 +321,7 @@ impl Reader {
             let facts = self.facts().await?;
             self.remember(facts.as_ref());
             newest = facts.as_ref().map(|facts| facts.last_seq);
-            let missed = facts.map(|facts| facts.last_seq.saturating_sub(self.newest));
+            let missed = facts.as_ref().map(|facts| facts.last_seq.saturating_sub(self.newest));
             // After a wiped store nothing is complete any more.
             let start = match missed {
                 Some(missed) if self.was_complete && missed <= RESUME_AT_MOST => {
@@ -328,10 +329,10 @@ impl Reader {
                 }
                 _ => Start::LastPerSubject,
             };
-            (start, Ok(None), self.make(start).await)
+            (start, Ok(None), self.make(facts.as_ref(), start).await)
         } else {
             let start = Start::LastPerSubject;
-            let (facts, made) = tokio::join!(self.facts(), self.make(start));
+            let (facts, made) = tokio::join!(self.facts(), self.make(None, start));
             (start, facts, made)
         };
         let (facts, made) = match (facts, made) {
@@ -368,7 +369,7 @@ impl Reader {
         let making = async {
             loop {
                 tokio::time::sleep(CREATE_EVERY).await;
-                let made = make(&bus, &means, &stream, &filter, start).await;
+                let made = make(&bus, &means, &stream, None, &filter, start).await;
                 match made {
                     Err(error) if is_passing(&error) => {}
                     made => return made,
@@ -382,8 +383,9 @@ impl Reader {
         }
     }
 
-    async fn make(&self, start: Start) -> Result<Consumer, ApiError> {
-        make(&self.shared.bus, &self.means, &self.stream, &self.filter, start).await
+    async fn make(&self, facts: Option<&StreamFacts>, start: Start) -> Result<Consumer, ApiError> {
+        let (stream, filter) = (&self.stream, &self.filter);
+        make(&self.shared.bus, &self.means, stream, facts, filter, start).await
     }
 
     /// `None`: that may not be asked.
