@@ -1,7 +1,7 @@
 //! Events that no stream has, because a launcher had to give them up or ended while they waited:
 //! how many they are is told, by every later launcher and console.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tcs_core::bus::publish::{OutgoingMessage, Publisher};
 use tcs_core::clock;
@@ -91,6 +91,18 @@ async fn killed_while_events_wait(reboot: bool) {
         })
         .await;
     }
+    // what the log says happens a moment before it is counted
+    let dir = if reboot { state.path().to_owned() } else { site.tcsd.path("").into() };
+    let is_record = |path: &PathBuf| path.extension().is_some_and(|it| it == "events");
+    let mut files = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let record = files.find(is_record).unwrap();
+    nats::wait_for("all of it is counted", || {
+        let text = std::fs::read_to_string(&record).unwrap();
+        let line = text.lines().next().unwrap_or_default();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        line["now"]["waiting"].as_u64() >= Some(4 * CRASHES as u64)
+    })
+    .await;
     site.tcsd.kill().await;
     if reboot {
         for entry in std::fs::read_dir(site.tcsd.dir()).unwrap().map(Result::unwrap) {
