@@ -132,11 +132,11 @@ async fn nothing_grows_and_nothing_is_left() {
     let list = site.ask("list").await.unwrap();
     let restarts =
         list["services"].as_array().unwrap().iter().filter_map(|it| it["restarts"].as_u64());
-    println!(
-        "{seconds} s, {} restarts; the second third {before:?}, the last {after:?}",
-        restarts.sum::<u64>()
-    );
-    assert!(after.files <= before.files + 20, "files: {before:?}, {after:?}");
+    let restarts = restarts.sum::<u64>();
+    println!("{seconds} s, {restarts} restarts; the second third {before:?}, the last {after:?}");
+    // how many services are between two runs varies; a file that every second restart keeps is found
+    let more_files = 20.max(restarts / 6);
+    assert!(after.files as u64 <= before.files as u64 + more_files, "files: {before:?}, {after:?}");
     assert!(after.threads <= before.threads + 4, "threads: {before:?}, {after:?}");
     assert!(
         after.resident_kb <= before.resident_kb * 5 / 4 + 4096,
