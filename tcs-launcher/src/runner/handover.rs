@@ -24,7 +24,7 @@ use tcs_supervisor::ServiceId;
 const PATIENCE: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
 
-/// How long a program that runs already may take to be seen as such, after an order to end.
+/// How long what a shim has said already may take to be heard, after an order to end.
 const JUST_NOW: Duration = Duration::from_millis(100);
 
 /// A start of a program.
@@ -79,17 +79,7 @@ impl ProcessRunner {
         channel: UnixStream,
         orders: &mut Orders,
     ) -> Result<Child, NotStarted> {
-        let mut failure = std::pin::pin!(failure(channel));
-        let ended = tokio::select! {
-            biased;
-            ended = &mut failure => Some(ended),
-            order = orders.next() => {
-                // one that became the program just before hears the order as any program does
-                orders.put_back(order);
-                timeout(JUST_NOW, failure).await.ok()
-            }
-        };
-        match ended {
+        match unless_told_to_end(failure(channel), orders).await {
             Some(None) => Ok(child),
             Some(Some(failure)) => {
                 self.abandon(start, child).await;
@@ -120,12 +110,17 @@ fn stopped() -> NotStarted {
     NotStarted { error: "stopped before it had started".to_owned(), transient: false }
 }
 
-/// `None`: an order to stop or to kill came first.
+/// `None`: an order to stop or to kill came first. The order stays: a shim that became the program
+/// just before hears it as any program does.
 async fn unless_told_to_end<T>(work: impl Future<Output = T>, orders: &mut Orders) -> Option<T> {
+    let mut work = std::pin::pin!(work);
     tokio::select! {
         biased;
-        done = work => Some(done),
-        _ = orders.next() => None,
+        done = &mut work => Some(done),
+        order = orders.next() => {
+            orders.put_back(order);
+            timeout(JUST_NOW, work).await.ok()
+        }
     }
 }
 
