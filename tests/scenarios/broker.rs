@@ -59,8 +59,9 @@ pub(super) fn logged_pid(site: &Site, id: &str) -> u32 {
 
 /// The order of what one launcher run said, and its gaps.
 pub(super) fn assert_whole(events: &[RegistryMessage]) {
-    let run = &events.last().unwrap().launcher_run;
-    let of_run: Vec<_> = events.iter().filter(|it| it.launcher_run == *run).collect();
+    // some are of the services themselves
+    let run = events.iter().rev().find_map(|it| it.launcher_run.as_ref());
+    let of_run: Vec<_> = events.iter().filter(|it| it.launcher_run.as_ref() == run).collect();
     let numbers: Vec<u64> = of_run.iter().map(|it| it.event_seq.unwrap()).collect();
     let expected: Vec<u64> = (1..=numbers.len() as u64).collect();
     assert_eq!(numbers, expected, "events are missing, or out of order");
