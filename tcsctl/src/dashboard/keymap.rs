@@ -1,5 +1,5 @@
-//! Which key gives which command, of the [`table`] or of one's own. Footer, help page, palette and the
-//! handbook's list of keys are made from the same table.
+//! Which key gives which command, of the table of commands or of one's own. Footer, help page, palette
+//! and the handbook's list of keys are made from the same table.
 
 mod argument;
 mod error;
