@@ -36,8 +36,8 @@ async fn a_wall_clock_that_jumps_by_an_hour() {
     let pid = site.pid("hello_world.a").await;
     for (by, side) in [("+3600", "ahead"), ("-3600", "behind")] {
         let falls = site.pid("falls.a").await;
-        tcsd::signal("KILL", falls);
         let killed = clock::monotonic();
+        tcsd::signal("KILL", falls);
         watch.sees("waiting", "falls.a", |it| it.verdict == Verdict::Restarting).await;
         jump(by);
         watch
