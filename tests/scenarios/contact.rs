@@ -50,10 +50,12 @@ async fn well(watch: &mut Watch) {
     }
 }
 
-/// Each is well, and has sent a heartbeat: without one it would not be missed for 2 min.
+/// Each is well, its start is known, and it has sent a heartbeat: without one it would not be missed
+/// for 2 min.
 fn all_ok(view: &FleetView) -> bool {
+    let is_known = |it: &ServiceView| it.is_launcher || it.pid.is_some();
     let is_ok = |it: &ServiceView| it.verdict == Verdict::Ok && it.liveness == Liveness::Live;
-    view.services.len() == 3 && view.services.iter().all(is_ok)
+    view.services.len() == 3 && view.services.iter().all(|it| is_ok(it) && is_known(it))
 }
 
 /// Nobody is worse than late, and that only for a moment.
