@@ -1,6 +1,7 @@
 //! The output of a service: what its launcher holds, and lines as they come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use tcs_core::bus::Bus;
@@ -40,38 +41,52 @@ pub async fn held(
     Ok(read_reply(&data).value)
 }
 
-/// The lines of one service that were told: those a launcher holds, and those that came live, each
-/// once. A reply holds what came live before it, and what is on its way.
+/// Live lines that are remembered: as many as a launcher holds.
+const REMEMBERED: usize = 1000;
+
+/// Which lines of one service were told: those that a launcher holds, and those that came live, each
+/// once. A reply holds what came live before it, what is on its way, and what was missed between.
+/// Lines are known by their hashes.
 #[derive(Debug, Default)]
 pub struct Told {
-    last: Option<LogLine>,
+    /// The last line of the last reply.
+    last: Option<u64>,
+    /// What came live since, in its order.
+    live: VecDeque<u64>,
     /// What a reply told and may come live yet.
-    early: HashMap<LogLine, usize>,
+    early: HashMap<u64, usize>,
 }
 
 impl Told {
     /// Those of a launcher's lines that were not told before.
     pub fn held(&mut self, mut lines: Vec<LogLine>) -> Vec<LogLine> {
-        let is_last = |line: &LogLine| Some(without_logger(line)) == self.last;
-        if let Some(i) = lines.iter().rposition(is_last) {
+        if let Some(i) = lines.iter().rposition(|line| Some(hash(line)) == self.last) {
             lines.drain(..=i);
         }
-        for line in &lines {
-            *self.early.entry(without_logger(line)).or_default() += 1;
-        }
-        if let Some(line) = lines.last() {
-            self.last = Some(without_logger(line));
-        }
+        self.last = lines.last().map(hash).or(self.last);
+        lines.retain(|line| {
+            let line = hash(line);
+            let told = self.live.iter().position(|it| *it == line);
+            match told {
+                Some(i) => drop(self.live.remove(i)),
+                None => *self.early.entry(line).or_default() += 1,
+            }
+            told.is_none()
+        });
         lines
     }
 
     /// A line that came live, if it was not told before.
     pub fn live(&mut self, line: LogLine) -> Option<LogLine> {
-        if let Some(count) = self.early.get_mut(&line).filter(|count| **count > 0) {
+        let hash = hash(&line);
+        if let Some(count) = self.early.get_mut(&hash).filter(|count| **count > 0) {
             *count -= 1;
             return None;
         }
-        self.last = Some(line.clone());
+        if self.live.len() == REMEMBERED {
+            self.live.pop_front();
+        }
+        self.live.push_back(hash);
         Some(line)
     }
 
@@ -81,9 +96,12 @@ impl Told {
     }
 }
 
-/// As it comes live: the name of the logger is not sent.
-fn without_logger(line: &LogLine) -> LogLine {
-    LogLine { logger: None, ..line.clone() }
+/// Of all that comes live: the name of the logger does not.
+fn hash(line: &LogLine) -> u64 {
+    let LogLine { timestamp, stream, level, logger: _, run, message } = line;
+    let mut hasher = DefaultHasher::new();
+    (timestamp, stream, level, run, message).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Notices when lines can be heard that could not be heard before, so that some may have been
@@ -164,6 +182,23 @@ mod tests {
         assert_eq!(told.live(line(6, None)), Some(line(6, None)));
         assert_eq!(told.held(lines(1..7)), []);
         assert_eq!(told.held(lines(8..10)), lines(8..10), "another launcher's, or long after");
+    }
+
+    #[test]
+    fn what_was_missed_is_told_though_later_lines_came_before() {
+        let mut told = Told::default();
+        told.held(lines(1..3));
+        assert_eq!(told.live(line(3, None)), Some(line(3, None)));
+        // 4 and 5 were written while nothing was heard, 6 was heard before anybody asked, 7 after
+        assert_eq!(told.live(line(6, None)), Some(line(6, None)));
+        assert_eq!(told.live(line(7, None)), Some(line(7, None)));
+        assert_eq!(told.held(lines(1..7)), lines(4..6));
+        assert_eq!(told.held(lines(1..9)), lines(8..9));
+        // the reply may be all of later lines
+        for second in 10..3000 {
+            assert!(told.live(line(second, None)).is_some());
+        }
+        assert_eq!(told.held(lines(2001..3001)), lines(3000..3001));
     }
 
     #[test]
