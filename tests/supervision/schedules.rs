@@ -1,6 +1,7 @@
 //! Services with a schedule: what is started when, what is left out, and what is told of it.
 
 use super::*;
+use chrono::Timelike as _;
 
 fn scheduled(schedule: &str, script: &str) -> String {
     let launch = format!("launch: {{schedule: {schedule}, exec: [sh, -c, '{script}']}}");
@@ -88,8 +89,10 @@ fn ended_three_hours_ago(site: &Site) {
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_missed_while_the_launcher_was_down_are_told_and_made_up_once() {
     for (catch_up, expected) in [(true, 1), (false, 0)] {
-        // some time in the past three hours, whatever the time of day
-        let config = scheduled(&format!("{{every: 1h, catch_up: {catch_up}}}"), "echo ran >> runs");
+        // far from now, whatever the time of day: a run that is due just now is on time
+        let minute = (tcs_core::clock::wall().minute() + 30) % 60;
+        let schedule = format!("{{cron: \"{minute} * * * *\", zone: UTC, catch_up: {catch_up}}}");
+        let config = scheduled(&schedule, "echo ran >> runs");
         let mut site = Site::start("process", &config).await;
         event(&site, "declared").await;
         site.tcsd.stop().await;
